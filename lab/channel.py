@@ -1,0 +1,92 @@
+"""Messages between the processes of a lab: MessagePack maps with a length before each.
+
+A channel is one end of a Unix stream socket pair. It crosses network namespaces, and its
+end-of-file tells either side that the other is gone, however it ended.
+"""
+
+import socket
+import struct
+from typing import Any, Self
+
+import msgspec
+
+_LENGTH = struct.Struct("!I")
+_CHUNK_BYTES = 1 << 18
+
+Message = dict[str, Any]
+
+
+class Channel:
+    """One end of a message channel between two processes of a lab."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(True)
+        self._sock = sock
+        self._pending = bytearray()
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder()
+        self.ended = False
+
+    @classmethod
+    def from_fd(cls, fd: int) -> Self:
+        """The channel on an inherited file descriptor."""
+        return cls(socket.socket(fileno=fd))
+
+    @classmethod
+    def pair(cls) -> tuple[Self, socket.socket]:
+        """A channel, and the socket that the other process is to inherit."""
+        ours, theirs = socket.socketpair()
+        return cls(ours), theirs
+
+    def fileno(self) -> int:
+        """The descriptor to wait on, for ``select`` and its kin."""
+        return self._sock.fileno()
+
+    def send(self, message: Message) -> None:
+        """Send one message; blocks while the other side is slow.
+
+        Raises:
+            OSError: the other side is gone.
+        """
+        data = self._encoder.encode(message)
+        self._sock.sendall(_LENGTH.pack(len(data)) + data)
+
+    def receive(self) -> Message | None:
+        """Wait for one message; ``None`` once the other side is gone."""
+        while (message := self._pop()) is None and not self.ended:
+            self._fill(0)
+        return message
+
+    def drain(self) -> list[Message]:
+        """All messages that have arrived, without waiting; see ``ended`` for end-of-file."""
+        self._fill(socket.MSG_DONTWAIT)
+        messages = []
+        while (message := self._pop()) is not None:
+            messages.append(message)
+        return messages
+
+    def close(self) -> None:
+        """Close this end; the other side reads end-of-file."""
+        self._sock.close()
+
+    def _fill(self, flags: int) -> None:
+        try:
+            chunk = self._sock.recv(_CHUNK_BYTES, flags)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        if not chunk:
+            self.ended = True
+        self._pending += chunk
+
+    def _pop(self) -> Message | None:
+        if len(self._pending) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(self._pending)
+        end = _LENGTH.size + length
+        if len(self._pending) < end:
+            return None
+        message: Message = self._decoder.decode(bytes(self._pending[_LENGTH.size : end]))
+        del self._pending[:end]
+        return message

@@ -1,0 +1,45 @@
+"""The errors a user can meet, each with the exit code of the command that meets it.
+
+Every message is one line that says where, what was expected, what was found, and what to do.
+"""
+
+from difflib import get_close_matches
+from collections.abc import Iterable
+
+
+class SeglabError(Exception):
+    """An error that the command line prints as one line.
+
+    Attributes:
+        exit_code: what the command exits with: 2 for usage or bad input, 3 where the
+            environment lacks something.
+    """
+
+    exit_code = 2
+
+
+class InputError(SeglabError):
+    """A file, an option or a value that cannot be used."""
+
+
+class EnvironmentLacksError(SeglabError):
+    """The machine lacks something that the lab needs; the message says how to get it."""
+
+    exit_code = 3
+
+
+class PartDiedError(SeglabError):
+    """A process of a lab (wire, server, client, or the lab itself) ended too early."""
+
+    exit_code = 1
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint for a word that is not known, ready to end a message.
+
+    Returns:
+        ``"did you mean 'pppoe'?"`` where a name is near, else ``"known: a, b, c"``.
+    """
+    names = sorted(known)
+    close = get_close_matches(word, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"

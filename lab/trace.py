@@ -1,0 +1,155 @@
+"""The three layers of one byte stream: what was written, carried and read.
+
+All ranges ``start:end`` are half-open byte ranges of one relative stream that begins with the
+first payload byte. For SMTP that is the first byte after the 354 reply, up to and with
+``CRLF . CRLF``. All times are nanoseconds of one monotonic clock, from the start of the session.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write call of the sender: it handed ``start:end`` to the socket at ``t_ns``."""
+
+    t_ns: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One TCP segment with payload, as the wire saw it.
+
+    Attributes:
+        t_sent_ns: when it entered the first link.
+        t_arrived_ns: when it left the last link for the server; ``None`` if it never did.
+        start: the first payload byte it carries.
+        end: the byte after its last.
+        psh: whether its PSH flag was set.
+        retransmission: whether all its bytes had been sent before.
+        dropped: whether the path lost it.
+        drop_reason: who lost it and why; ``None`` where it arrived.
+    """
+
+    t_sent_ns: int
+    t_arrived_ns: int | None
+    start: int
+    end: int
+    psh: bool = False
+    retransmission: bool = False
+    dropped: bool = False
+    drop_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One ``recv`` of the server that returned ``start:end`` at ``t_ns``."""
+
+    t_ns: int
+    start: int
+    end: int
+
+
+class Span(Protocol):
+    """Anything with a half-open byte range."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The three layers of a session, and the MSS that was in force."""
+
+    payload_bytes: int
+    mss: int
+    writes: tuple[Write, ...]
+    segments: tuple[Segment, ...]
+    reads: tuple[Read, ...]
+
+    def violations(self) -> list[str]:
+        """Every conservation law that this trace breaks, in words; empty for a sound trace."""
+        return [
+            *_partition("write", self.writes, self.payload_bytes),
+            *_partition("read", self.reads, self.payload_bytes),
+            *_coverage(self.segments, self.payload_bytes),
+            *_oversized(self.segments, self.mss),
+            *_causality(self),
+        ]
+
+    @property
+    def loss_free(self) -> bool:
+        """Whether each byte crossed the wire exactly once and no segment was lost."""
+        return not any(s.retransmission or s.dropped for s in self.segments)
+
+
+def sizes(spans: Iterable[Span]) -> list[int]:
+    """The lengths of the spans, in order: what the paper prints."""
+    return [span.end - span.start for span in spans]
+
+
+def boundaries(spans: Iterable[Span]) -> set[int]:
+    """The ends of the spans, as offsets into the payload."""
+    return {span.end for span in spans}
+
+
+def _partition(layer: str, spans: tuple[Span, ...], total: int) -> list[str]:
+    found = []
+    expected = 0
+    for span in spans:
+        if span.start != expected or span.end <= span.start:
+            found.append(
+                f"{layer} {span.start}:{span.end} where a {layer} from {expected} was expected"
+            )
+        expected = span.end
+    if expected != total:
+        found.append(f"{layer}s end at {expected}, the payload at {total}")
+    return found
+
+
+def _coverage(segments: tuple[Segment, ...], total: int) -> list[str]:
+    """The arrived segments together hold every payload byte, and nothing beyond."""
+    reached = 0
+    for segment in sorted((s for s in segments if s.t_arrived_ns is not None), key=_start):
+        if segment.start > reached:
+            return [f"no segment carried {reached}:{segment.start}"]
+        reached = max(reached, segment.end)
+    if reached != total:
+        return [f"segments reach {reached}, the payload ends at {total}"]
+    return []
+
+
+def _oversized(segments: tuple[Segment, ...], mss: int) -> list[str]:
+    return [
+        f"segment {s.start}:{s.end}({s.end - s.start}) exceeds the MSS {mss}"
+        for s in segments
+        if s.end - s.start > mss
+    ]
+
+
+def _causality(trace: Trace) -> list[str]:
+    """No byte is sent before it was written, arrives before it was sent, or is read before."""
+    found = [
+        f"segment {s.start}:{s.end} arrived before it was sent"
+        for s in trace.segments
+        if s.t_arrived_ns is not None and s.t_arrived_ns < s.t_sent_ns
+    ]
+    writes = iter(trace.writes)
+    write = next(writes, None)
+    for segment in sorted(trace.segments, key=_start):
+        while write is not None and write.end < segment.end:
+            write = next(writes, None)
+        if write is not None and segment.t_sent_ns < write.t_ns:
+            found.append(
+                f"segment {segment.start}:{segment.end} was sent before its last byte was written"
+            )
+    return found
+
+
+def _start(span: Span) -> int:
+    return span.start
