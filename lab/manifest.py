@@ -1,0 +1,114 @@
+"""The manifest of a run, ``run.json``: what ran, on what, with what in force."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from os import cpu_count
+from platform import machine, python_version, release
+from typing import Any, Literal, Self
+
+import msgspec
+
+import lab
+from lab.errors import InputError
+from lab.record import SCHEMA_VERSION
+
+RunStatus = Literal["running", "complete", "interrupted", "failed"]
+
+
+def now() -> str:
+    """This instant in UTC, to the second, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def hardware() -> str:
+    """The machine's architecture, and how many processors it has."""
+    return f"{machine()}, {cpu_count() or 1} processors"
+
+
+def versions() -> dict[str, str]:
+    """The versions of seglab, of Python, and of each package that seglab needs."""
+    found = {"seglab": lab.__version__, "python": python_version()}
+    try:
+        needs = metadata.requires("seglab") or []
+    except metadata.PackageNotFoundError:
+        return found
+    for need in needs:
+        requirement, _, marker = need.partition(";")
+        if "extra" not in marker:
+            name = re.split(r"[^A-Za-z0-9._-]", requirement.strip(), maxsplit=1)[0]
+            found[name] = metadata.version(name)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many sessions were planned, and how those that ran ended."""
+
+    planned: int = 0
+    complete: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Everything about a run that is not about one session.
+
+    Attributes:
+        command: the command that made it: ``run``, ``reproduce``...
+        arguments: that command's arguments, enough to do it again or go on with it.
+        seed: the run's seed, from which every session's own is derived.
+        status: ``running`` in a folder that nobody writes to means that its writer was killed.
+        error: why the run failed, in one line.
+        counts: of its sessions.
+        versions: of seglab, Python and each package that seglab needs.
+        kernel: the release of the kernel that ran it.
+        machine: the machine's architecture, and how many processors it has.
+        sysctls: those in force that decide segmentation, by namespace, as read back.
+        offloads: those in force, by interface, as read back.
+        started: date and time, in UTC.
+        finished: likewise; ``None`` while it runs.
+        timings: seconds spent in each phase.
+        verdicts: of the scenarios that the paper prints, where the command judges.
+        schema_version: of this file and of the rows beside it.
+    """
+
+    command: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    status: RunStatus = "running"
+    error: str | None = None
+    counts: Counts = Counts()
+    versions: dict[str, str] = field(default_factory=versions)
+    kernel: str = field(default_factory=release)
+    machine: str = field(default_factory=hardware)
+    sysctls: dict[str, Any] = field(default_factory=dict)
+    offloads: dict[str, Any] = field(default_factory=dict)
+    started: str = field(default_factory=now)
+    finished: str | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    verdicts: list[dict[str, Any]] | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> bytes:
+        """The manifest as JSON for people: indented, a newline at the end."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """The manifest that ``to_json`` wrote; keys it does not know are passed over.
+
+        Raises:
+            InputError: the text is no manifest, or that of a later version of seglab.
+        """
+        try:
+            manifest = msgspec.json.decode(text, type=cls)
+        except msgspec.MsgspecError as error:
+            raise InputError(f"not the manifest of a run: {error}") from error
+        if manifest.schema_version > SCHEMA_VERSION:
+            raise InputError(
+                f"has schema_version {manifest.schema_version}, this seglab reads up to"
+                f" {SCHEMA_VERSION}; read it with the seglab that wrote it, or a later one"
+            )
+        return manifest

@@ -1,0 +1,156 @@
+"""Sessions as Parquet: the one module that knows PyArrow.
+
+The schema is explicit and nested: a row a session, with ``writes``, ``segments`` and ``reads``
+as lists of structures. ``schema_version`` stands in the file's metadata as well as in a column,
+so that a reader can refuse a file before it looks at any row.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lab.errors import InputError
+from lab.record import SCHEMA_VERSION, SessionRecord
+
+ROW_GROUP_SESSIONS = 4096
+_VERSION_KEY = b"schema_version"
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+def _layer(*fields: pa.Field) -> pa.DataType:
+    return pa.list_(_required("item", pa.struct(fields)))
+
+
+_STAMPED = _layer(
+    _required("t_ns", pa.int64()), _required("start", pa.int64()), _required("end", pa.int64())
+)
+_SEGMENTS = _layer(
+    _required("t_sent_ns", pa.int64()),
+    pa.field("t_arrived_ns", pa.int64()),
+    _required("start", pa.int64()),
+    _required("end", pa.int64()),
+    _required("psh", pa.bool_()),
+    _required("retransmission", pa.bool_()),
+    _required("dropped", pa.bool_()),
+    pa.field("drop_reason", pa.string()),
+)
+_CAPTURES = pa.struct([pa.field("client", pa.string()), pa.field("server", pa.string())])
+
+SCHEMA = pa.schema(
+    [
+        _required("session_id", pa.string()),
+        _required("scenario", pa.string()),
+        _required("sender", pa.string()),
+        _required("style", pa.string()),
+        pa.field("terminator", pa.string()),
+        _required("network", pa.string()),
+        _required("path_condition", pa.string()),
+        _required("engine", pa.string()),
+        _required("seed", pa.uint64()),
+        _required("repeat", pa.int64()),
+        _required("mtu", pa.int64()),
+        _required("mss", pa.int64()),
+        _required("timestamps", pa.bool_()),
+        _required("status", pa.string()),
+        pa.field("error", pa.string()),
+        _required("payload_bytes", pa.int64()),
+        pa.field("payload_sha256", pa.string()),
+        _required("writes", _STAMPED),
+        _required("segments", _SEGMENTS),
+        _required("reads", _STAMPED),
+        _required("variant", pa.string()),
+        _required("parameters", pa.string()),
+        _required("t0_ns", pa.int64()),
+        _required("duration_ns", pa.int64()),
+        _required("reader", pa.string()),
+        _required("buffer_bytes", pa.int64()),
+        pa.field("initcwnd", pa.int64()),
+        _required("nodelay", pa.bool_()),
+        _required("congestion_control", pa.string()),
+        _required("captures", _CAPTURES),
+        _required("schema_version", pa.int64()),
+    ],
+    metadata={_VERSION_KEY: str(SCHEMA_VERSION).encode()},
+)
+
+
+def write_sessions(file: Path | BinaryIO, records: Iterable[SessionRecord]) -> int:
+    """Write records as one Parquet file, in row groups, compressed with zstd.
+
+    Args:
+        file: a path, or an open binary file (which stays open, for a caller that must sync it).
+        records: taken one row group at a time, so a run need not fit the memory.
+
+    Returns:
+        How many records were written.
+
+    Raises:
+        OSError: the file cannot be written, for instance on a full disk.
+    """
+    if isinstance(file, Path):
+        with file.open("wb") as opened:
+            return write_sessions(opened, records)
+    written = 0
+    remaining = iter(records)
+    with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
+        while rows := [record.to_row() for record in islice(remaining, ROW_GROUP_SESSIONS)]:
+            writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+            written += len(rows)
+    return written
+
+
+def read_sessions(path: Path) -> Iterator[SessionRecord]:
+    """The records of a Parquet file, in its order, one row group at a time.
+
+    Raises:
+        InputError: the file is absent, is not Parquet, is no file of sessions, or comes from a
+            later version of seglab.
+    """
+    for row in _rows(path, columns=None):
+        try:
+            yield SessionRecord.from_row(row)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+
+
+def read_statuses(path: Path) -> dict[str, str]:
+    """How each session ended, by its id: all that ``resume`` needs, at the cost of two columns.
+
+    Raises:
+        InputError: as ``read_sessions``.
+    """
+    return {r["session_id"]: r["status"] for r in _rows(path, columns=["session_id", "status"])}
+
+
+def _rows(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
+    try:
+        with pq.ParquetFile(path) as file:
+            _refuse_foreign(path, file.schema_arrow)
+            for batch in file.iter_batches(batch_size=ROW_GROUP_SESSIONS, columns=columns):
+                yield from batch.to_pylist()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a readable Parquet file: {_first_line(error)}") from error
+
+
+def _refuse_foreign(path: Path, schema: pa.Schema) -> None:
+    version = (schema.metadata or {}).get(_VERSION_KEY, b"").decode("ascii", "replace")
+    if not version.isdecimal() or not {"session_id", "status"} <= set(schema.names):
+        raise InputError(f"{path}: Parquet, but not sessions of seglab (no schema_version)")
+    if int(version) > SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: has schema_version {version}, this seglab reads up to {SCHEMA_VERSION};"
+            " read it with the seglab that wrote it, or a later one"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
