@@ -1,0 +1,317 @@
+"""The client of a lab: drives senders over real sockets and records each write call.
+
+One process, one epoll loop, any number of sessions side by side. A write behaves as a blocking
+one does: what the socket's buffer cannot take yet follows as soon as there is room, before the
+sender's next step, and it stays one write.
+
+The client refuses to speak anywhere but inside its lab: see ``refusal``.
+"""
+
+import argparse
+import errno
+import hashlib
+import heapq
+import os
+import select
+import socket
+import struct
+import sys
+import time
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from lab import steps
+from lab.channel import Channel, Message
+from lab.kernel.addresses import SERVERS
+
+_TCP_INFO_BYTES = 104
+_TCPI_OPT_TIMESTAMPS = 1
+_REPLY_MAX_BYTES = 1 << 16
+_IP_BIND_ADDRESS_NO_PORT = 24
+_LAB_INTERFACES = {"lo", "c-eth0"}
+
+
+class SessionError(Exception):
+    """Why a session cannot go on."""
+
+
+class Session:
+    """One session under way: a socket, and the sender's steps still to take."""
+
+    def __init__(self, job: Message, script: Iterator[steps.Step], now_ns: int) -> None:
+        self.flow: int = job["flow"]
+        self.script = script
+        self.t0_ns = now_ns
+        self.deadline_ns = now_ns + int(job["time_limit_s"] * 1e9)
+        self.nodelay: bool = job["nodelay"]
+        self.address = (job["client"], 0)
+        self.peer = (job["server"], job["port"])
+        self.writes: list[tuple[int, int, int]] = []
+        self.payload_start: int | None = None
+        self.payload_end = 0
+        self.digest = hashlib.sha256()
+        self.written = 0
+        self.unsent = memoryview(b"")
+        self.expected: int | None = None
+        self.replies = bytearray()
+        self.finishing = False
+        self.mss = 0
+        self.timestamps = False
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+
+    def connect(self) -> None:
+        """Start to connect, from the session's own address."""
+        self.sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+        if self.nodelay:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.bind(self.address)
+        status = self.sock.connect_ex(self.peer)
+        if status not in (0, errno.EINPROGRESS):
+            raise OSError(status, os.strerror(status))
+
+    def connected(self) -> None:
+        """Look at what was negotiated, once the connection stands.
+
+        Raises:
+            SessionError: it does not stand.
+        """
+        if status := self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise SessionError(f"connect: {os.strerror(status)}")
+        info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+        self.timestamps = bool(info[5] & _TCPI_OPT_TIMESTAMPS)
+        (self.mss,) = struct.unpack_from("=I", info, 16)
+
+    def result(self, error: str | None) -> Message:
+        """What the parent is told when the session has ended."""
+        start = 0 if self.payload_start is None else self.payload_start
+        return {
+            "flow": self.flow,
+            "t0_ns": self.t0_ns,
+            "t_end_ns": time.monotonic_ns(),
+            "writes": self.writes,
+            "payload": [start, max(start, self.payload_end)],
+            "sha256": self.digest.hexdigest(),
+            "mss": self.mss,
+            "timestamps": self.timestamps,
+            "error": error,
+        }
+
+    def write(self, step: steps.Write) -> None:
+        """Record the write call, and hand its bytes to the socket."""
+        start, end = self.written, self.written + len(step.data)
+        if step.payload:
+            if self.payload_start is None:
+                self.payload_start = start
+            self.payload_end = end
+            self.digest.update(step.data)
+        self.written = end
+        self.unsent = memoryview(step.data)
+        self.writes.append((time.monotonic_ns(), start, end))
+        self.push()
+
+    def push(self) -> None:
+        """Hand the socket what it can take of the write under way."""
+        while self.unsent:
+            try:
+                sent = self.sock.send(self.unsent)
+            except BlockingIOError:
+                return
+            self.unsent = self.unsent[sent:]
+
+    def read(self) -> bool:
+        """Take in what the server said; whether its end of the stream is reached.
+
+        Raises:
+            SessionError: the server says too much.
+        """
+        try:
+            chunk = self.sock.recv(_REPLY_MAX_BYTES)
+        except BlockingIOError:
+            return False
+        self.replies += chunk
+        if len(self.replies) > _REPLY_MAX_BYTES:
+            raise SessionError(f"the server's reply is longer than {_REPLY_MAX_BYTES} bytes")
+        return not chunk
+
+    def take_reply(self) -> bool:
+        """Match the reply that is awaited, if all of it is here (RFC 5321, 4.2).
+
+        Raises:
+            SessionError: its code is another one.
+        """
+        position = 0
+        while (end := self.replies.find(b"\r\n", position)) >= 0:
+            line = bytes(self.replies[position:end])
+            position = end + 2
+            if line[3:4] != b"-":
+                del self.replies[:position]
+                if line[:3] != str(self.expected).encode():
+                    raise SessionError(
+                        f"the server replied {line[:80]!r} where {self.expected} was expected"
+                    )
+                self.expected = None
+                return True
+        return False
+
+
+class Client:
+    """All sessions of the lab, in one loop."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.sessions: dict[int, Session] = {}
+        self.timers: list[tuple[int, int, str]] = []
+        self.epoll = select.epoll()
+        self.waiting = [channel.fileno(), self.epoll.fileno()]
+
+    def run(self) -> None:
+        """Carry out the parent's jobs until it closes the channel."""
+        while not self.channel.ended:
+            ready, _, _ = select.select(self.waiting, [], [], self._timeout_s())
+            if self.waiting[0] in ready:
+                for job in self.channel.drain():
+                    self.start(job)
+            if self.waiting[1] in ready:
+                for fd, events in self.epoll.poll(0):
+                    if session := self.sessions.get(fd):
+                        self.guarded(session, self.on_event, events)
+            self._run_timers()
+
+    def start(self, job: Message) -> None:
+        """Begin a session; what cannot begin is reported as failed."""
+        script = iter(load_steps(job))
+        session = Session(job, script, time.monotonic_ns())
+        fd = session.sock.fileno()
+        self.sessions[fd] = session
+        self.epoll.register(fd, select.EPOLLOUT)
+        heapq.heappush(self.timers, (session.deadline_ns, fd, "deadline"))
+        self.guarded(session, Session.connect)
+
+    def guarded(self, session: Session, action: Any, *arguments: Any) -> None:
+        """Run one step of a session; whatever goes wrong ends that session alone."""
+        try:
+            if action is Session.connect:
+                session.connect()
+            else:
+                action(session, *arguments)
+        except SessionError as error:
+            self.end(session, str(error))
+        except OSError as error:
+            self.end(session, f"socket: {error.strerror or error}")
+        except Exception as error:  # noqa: BLE001  # a sender is somebody's code
+            self.end(session, f"the sender raised {type(error).__name__}: {error}")
+
+    def on_event(self, session: Session, events: int) -> None:
+        """Go on with a session whose socket has news."""
+        if not session.mss:
+            session.connected()
+            self.epoll.modify(session.sock.fileno(), select.EPOLLIN)
+            self.advance(session)
+            return
+        if events & select.EPOLLOUT and session.unsent:
+            session.push()
+            if not session.unsent:
+                self.epoll.modify(session.sock.fileno(), select.EPOLLIN)
+                self.advance(session)
+        if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+            ended = session.read()
+            if session.expected is not None and session.take_reply():
+                self.advance(session)
+            if ended and session.sock.fileno() >= 0:
+                if not session.finishing:
+                    raise SessionError("the server closed the connection early")
+                self.end(session, None)
+
+    def advance(self, session: Session) -> None:
+        """Take the sender's steps until one of them must wait, or none is left."""
+        fd = session.sock.fileno()
+        for step in session.script:
+            if isinstance(step, steps.Write):
+                session.write(step)
+                if session.unsent:
+                    self.epoll.modify(fd, select.EPOLLIN | select.EPOLLOUT)
+                    return
+            elif isinstance(step, steps.Wait):
+                due_ns = time.monotonic_ns() + int(step.seconds * 1e9)
+                heapq.heappush(self.timers, (due_ns, fd, "wait"))
+                return
+            else:
+                session.expected = step.code
+                if not session.take_reply():
+                    return
+        session.finishing = True
+        session.sock.shutdown(socket.SHUT_WR)
+
+    def end(self, session: Session, error: str | None) -> None:
+        """Close the session's socket and tell the parent how it ended."""
+        fd = session.sock.fileno()
+        if self.sessions.pop(fd, None) is None:
+            return
+        self.epoll.unregister(fd)
+        if error is not None:
+            session.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        session.sock.close()
+        self.channel.send(session.result(error))
+
+    def _timeout_s(self) -> float | None:
+        if not self.timers:
+            return None
+        return max(0, self.timers[0][0] - time.monotonic_ns()) / 1e9
+
+    def _run_timers(self) -> None:
+        now_ns = time.monotonic_ns()
+        while self.timers and self.timers[0][0] <= now_ns:
+            due_ns, fd, kind = heapq.heappop(self.timers)
+            session = self.sessions.get(fd)
+            if session is None:
+                continue
+            if kind == "wait":
+                self.guarded(session, self.advance)
+            elif session.deadline_ns == due_ns:
+                self.end(session, "time limit reached")
+
+
+def load_steps(job: Message) -> Iterator[steps.Step]:
+    """The steps of the job's sender: made here, from the seed, so that no bytes travel."""
+    from lab import registry  # noqa: PLC0415
+
+    raise NotImplementedError(registry, job)
+
+
+def refusal(host_netns: int, job_server: str | None = None) -> str | None:
+    """Why the client must not speak here; ``None`` inside a lab.
+
+    It speaks only in a network namespace other than the host's, which has no interface but the
+    lab's and no default route, and only to the lab's own server addresses.
+    """
+    if Path("/proc/self/ns/net").stat().st_ino == host_netns:
+        return "this is the host's own network namespace"
+    if others := {name for _, name in socket.if_nameindex()} - _LAB_INTERFACES:
+        return f"this network namespace has other interfaces: {', '.join(sorted(others))}"
+    routes = Path("/proc/net/route").read_text().splitlines()[1:]
+    if any(line.split()[1] == "00000000" for line in routes):
+        return "this network namespace has a default route"
+    if job_server is not None and IPv4Address(job_server) not in SERVERS:
+        return f"{job_server} is not an address of the lab's server"
+    return None
+
+
+def main() -> None:
+    """Refuse to run outside a lab, then serve the parent's jobs."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fd", type=int, required=True)
+    channel = Channel.from_fd(parser.parse_args().fd)
+    config = channel.receive()
+    if config is None:
+        return
+    if reason := refusal(config["host_netns"]):
+        channel.send({"refused": reason})
+        sys.exit(2)
+    channel.send({"ready": True})
+    Client(channel).run()
+
+
+if __name__ == "__main__":
+    main()

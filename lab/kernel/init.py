@@ -1,0 +1,119 @@
+"""The first process of a lab: makes the hosts, pins them, starts the parts, and ends them all.
+
+It is process 1 of the lab's own PID namespace. When it ends, however that comes about, the kernel
+kills every other process of the lab, and with them its network namespaces vanish. It ends when
+its parent does: a thread of its own waits for the end of file that the parent's end brings.
+"""
+
+import argparse
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any
+
+from lab.channel import Channel, Message
+from lab.kernel import topology
+from lab.kernel.topology import HOSTS
+
+PARTS = {
+    "wire": ("wire", "lab.kernel.wire"),
+    "server": ("server", "lab.server"),
+    "client": ("client", "lab.kernel.client"),
+}
+"""Part -> the node it runs in, and its module."""
+
+
+def main() -> None:
+    """Run the lab until the parent closes its end of the channel."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--lifeline", type=int, required=True)
+    for part in PARTS:
+        parser.add_argument(f"--{part}", type=int, required=True)
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(arguments.lifeline,), daemon=True).start()
+    channel = Channel.from_fd(arguments.fd)
+    try:
+        _run(channel, {part: getattr(arguments, part) for part in PARTS})
+    except Exception as error:  # noqa: BLE001  # whatever Mininet raises must reach the user
+        channel.send({"failed": f"{type(error).__name__}: {error}"})
+    os._exit(0)
+
+
+def _run(channel: Channel, descriptors: dict[str, int]) -> None:
+    config = channel.receive()
+    if config is None:
+        return
+    network = topology.start()
+    try:
+        states = _set_up(network, config["scripts"])
+        parts = {part: _start(network, part, fd) for part, fd in descriptors.items()}
+        pids = {host: network.get(host).pid for host in HOSTS}
+        channel.send({"ready": {"states": states, "pids": pids, "parts": {p: x.pid for p, x in parts.items()}}})
+        _supervise(channel, parts)
+    except subprocess.CalledProcessError as error:
+        channel.send({"failed": f"{error.cmd[-1]}: {(error.stderr or '').strip() or error}"})
+
+
+def _set_up(network: Any, scripts: dict[str, str]) -> dict[str, str]:
+    """Run each node's script in its namespace, all at once; what they printed, by node."""
+    running = {
+        name: network.get(name).popen(
+            ["sh", "-s"], stdin=subprocess.PIPE, text=True, universal_newlines=True
+        )
+        for name in scripts
+    }
+    outputs = {}
+    for name, process in running.items():
+        output, errors = process.communicate(scripts[name])
+        if process.returncode:
+            raise subprocess.CalledProcessError(
+                process.returncode, [f"setting up {name}"], output, errors
+            )
+        outputs[name] = output
+    return outputs
+
+
+def _start(network: Any, part: str, fd: int) -> Any:
+    """Start a part in its node, with its end of the channel, and let go of that end."""
+    node, module = PARTS[part]
+    command = [sys.executable, "-m", module, "--fd", str(fd)]
+    process = network.get(node).popen(
+        command, pass_fds=(fd,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=None
+    )
+    os.close(fd)
+    return process
+
+
+def _supervise(channel: Channel, parts: dict[str, Any]) -> None:
+    """Tell the parent of every part that ends, and obey it, until it is gone."""
+    watched = {os.pidfd_open(process.pid): part for part, process in parts.items()}
+    while not channel.ended:
+        ready, _, _ = select.select([channel, *watched], [], [])
+        for source in ready:
+            if source is channel:
+                for message in channel.drain():
+                    _obey(message, parts)
+            else:
+                part = watched.pop(source)
+                os.close(source)
+                channel.send({"died": part, "status": parts[part].wait()})
+
+
+def _obey(message: Message, parts: dict[str, Any]) -> None:
+    """Send a signal to a part, by name: how tests kill one in mid-session."""
+    if "kill" in message:
+        parts[message["kill"]].kill()
+
+
+def _end_with_parent(lifeline: int) -> None:
+    os.read(lifeline, 1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

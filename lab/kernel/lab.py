@@ -1,0 +1,277 @@
+"""The parent's side of one lab: starts it, carries sessions through it, and takes it down.
+
+A lab is one network with its hosts. Any number of sessions run in it side by side; each has
+addresses of its own (``lab.kernel.addresses``) and, in the wire, a link of its own.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, Any, Self
+
+import msgspec
+
+from lab.channel import Channel, Message
+from lab.errors import EnvironmentLacksError, PartDiedError
+from lab.kernel import pins, sandbox
+from lab.kernel.addresses import (
+    RAW_PORT,
+    SMTP_PORT,
+    client_address,
+    flow_of_server,
+    server_address,
+)
+from lab.kernel.init import PARTS
+from lab.network import Network
+from lab.reader import Reader
+
+START_LIMIT_S = 60.0
+GRACE_S = 5.0
+"""How long a part may take to answer once it has nothing left to wait for."""
+
+PORTS = {"raw": RAW_PORT, "smtp": SMTP_PORT}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the lab's parts saw of one session, not yet joined.
+
+    Attributes:
+        flow: the session's number in its lab.
+        client: the client's result.
+        connection: the server's record; ``None`` where no connection reached it.
+        frames: the wire's frames, both links and both directions.
+    """
+
+    flow: int
+    client: Message
+    connection: Message | None
+    frames: list[list[Any]]
+
+
+class KernelLab:
+    """A running lab, as an asynchronous context manager.
+
+    Raises:
+        EnvironmentLacksError: on entry: the machine cannot build it, or something that decides
+            segmentation cannot be set as asked.
+        PartDiedError: one of its processes ended; the lab is of no more use.
+    """
+
+    def __init__(self, network: Network, reader: Reader, log: IO[bytes] | int | None = None) -> None:
+        self.network = network
+        self.reader = reader
+        self.states: dict[str, pins.HostState] = {}
+        self.flows = 0
+        self.dead: str | None = None
+        self._log = subprocess.DEVNULL if log is None else log
+        self._channels: dict[str, Channel] = {}
+        self._answers: dict[tuple[str, int], asyncio.Future[Message]] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lifeline = -1
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._spawn()
+            await self._handshake()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        """End the lab: its first process goes, and the kernel ends the rest with it."""
+        self._fail("the lab was taken down")
+        loop = asyncio.get_running_loop()
+        for channel in self._channels.values():
+            loop.remove_reader(channel.fileno())
+            channel.close()
+        self._channels.clear()
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+        if self._process is not None:
+            await asyncio.to_thread(_reap, self._process)
+            self._process = None
+
+    async def session(self, job: Mapping[str, Any], wire: Mapping[str, Any]) -> Outcome:
+        """Carry one session through the lab.
+
+        Args:
+            job: for the client: ``protocol``, ``nodelay``, ``time_limit_s`` and what makes its steps.
+            wire: for the wire: the session's ``seed``, and ``drop_data`` where frames are to be lost.
+        """
+        self.flows += 1
+        flow = self.flows
+        pair = {"client": client_address(flow), "server": server_address(flow)}
+        limit_s = job["time_limit_s"] + GRACE_S
+        connection_answer = self._answer("connection", flow)
+        await self._ask("wire", {"open": {"flow": flow, **pair, **wire}}, "opened", flow, GRACE_S)
+        order = {**job, **pair, "flow": flow, "port": PORTS[job["protocol"]]}
+        client = await self._ask("client", {"job": order}, "result", flow, limit_s)
+        connection = await self._connection(connection_answer, flow, client)
+        ended = await self._ask("wire", {"close": flow}, "flow", flow, limit_s)
+        return Outcome(flow, client, connection, ended["frames"])
+
+    def kill(self, part: str) -> None:
+        """End a part with SIGKILL, as a crash would; for tests of what follows."""
+        self._channels["init"].send({"kill": part})
+
+    async def _connection(
+        self, answer: asyncio.Future[Message], flow: int, client: Message
+    ) -> Message | None:
+        """The server's record; where the client failed, perhaps none."""
+        grace_s = GRACE_S if client["error"] is None else 2 * self.network.round_trip_s + 0.5
+        try:
+            return await asyncio.wait_for(answer, grace_s)
+        except TimeoutError:
+            self._answers.pop(("connection", flow), None)
+            return None
+
+    def _spawn(self) -> None:
+        inherited = {}
+        for name in ("init", *PARTS):
+            self._channels[name], inherited[name] = Channel.pair()
+        read_end, self._lifeline = os.pipe()
+        program = [sys.executable, "-m", "lab.kernel.init", "--lifeline", str(read_end)]
+        for name, end in inherited.items():
+            program += ["--fd" if name == "init" else f"--{name}", str(end.fileno())]
+        self._process = subprocess.Popen(
+            sandbox.unshare_command(program),
+            env=sandbox.environment() | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            pass_fds=[read_end, *(end.fileno() for end in inherited.values())],
+            start_new_session=True,
+        )
+        os.close(read_end)
+        for end in inherited.values():
+            end.close()
+
+    async def _handshake(self) -> None:
+        plans = pins.host_plans(self.network)
+        scripts = {name: pins.script(plan) for name, plan in plans.items()}
+        loop = asyncio.get_running_loop()
+        for name, channel in self._channels.items():
+            loop.add_reader(channel.fileno(), self._on_readable, name)
+        self._channels["client"].send({"host_netns": sandbox.network_namespace()})
+        self._channels["server"].send({"config": self._server_config()})
+        self._channels["wire"].send({"config": _wire_config(self.network)})
+        answers = [self._answer("ready", index) for index, _ in enumerate(("init", *PARTS))]
+        self._channels["init"].send({"scripts": scripts})
+        async with asyncio.timeout(START_LIMIT_S):
+            ready, *_ = await asyncio.gather(*answers)
+        for name, output in ready["states"].items():
+            self.states[name] = pins.parse_state(output)
+        found = [
+            line for name, plan in plans.items() for line in pins.deviations(name, plan, self.states[name])
+        ]
+        if found:
+            raise EnvironmentLacksError(f"this kernel does not do as asked: {'; '.join(found)}")
+
+    def _server_config(self) -> Message:
+        reader = msgspec.to_builtins(self.reader)
+        return {
+            "listeners": [
+                {"host": "0.0.0.0", "port": port, "protocol": protocol, "reader": reader}  # noqa: S104
+                for protocol, port in PORTS.items()
+            ],
+            "limits": {},
+        }
+
+    def _answer(self, kind: str, flow: int) -> asyncio.Future[Message]:
+        if self.dead is not None:
+            raise PartDiedError(self.dead)
+        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._answers[kind, flow] = future
+        return future
+
+    async def _ask(
+        self, part: str, message: Message, kind: str, flow: int, limit_s: float
+    ) -> Message:
+        answer = self._answer(kind, flow)
+        try:
+            self._channels[part].send(message)
+            return await asyncio.wait_for(answer, limit_s)
+        except (OSError, TimeoutError) as error:
+            self._fail(f"the {part} did not answer within {limit_s:g} s")
+            raise PartDiedError(self.dead or str(error)) from error
+
+    def _on_readable(self, name: str) -> None:
+        channel = self._channels[name]
+        for message in channel.drain():
+            self._on_message(name, message)
+        if channel.ended:
+            asyncio.get_running_loop().remove_reader(channel.fileno())
+            self._fail(f"the {'lab' if name == 'init' else name} ended")
+
+    def _on_message(self, name: str, message: Message) -> None:
+        match message:
+            case {"ready": content}:
+                index = ("init", *PARTS).index(name)
+                self._resolve("ready", index, content if isinstance(content, dict) else message)
+            case {"failed": reason} | {"refused": reason}:
+                self._fail(f"the {'lab' if name == 'init' else name} could not start: {reason}")
+            case {"died": part, "status": status}:
+                self._fail(f"the {part} {_how_ended(status)}")
+            case {"opened": flow}:
+                self._resolve("opened", flow, message)
+            case {"result": result}:
+                self._resolve("result", result["flow"], result)
+            case {"connection": connection}:
+                self._resolve("connection", flow_of_server(connection["local"][0]), connection)
+            case {"flow": flow}:
+                self._resolve("flow", flow, message)
+
+    def _resolve(self, kind: str, flow: int, message: Message) -> None:
+        future = self._answers.pop((kind, flow), None)
+        if future is not None and not future.done():
+            future.set_result(message)
+
+    def _fail(self, reason: str) -> None:
+        """Mark the lab as of no more use; whoever waits for it learns why."""
+        self.dead = self.dead or reason
+        for future in self._answers.values():
+            if not future.done():
+                future.set_exception(PartDiedError(self.dead))
+                future.exception()  # somebody may no longer be waiting
+        self._answers.clear()
+
+
+def _wire_config(network: Network) -> Message:
+    ends = {"access": ("w-c0", "w-r0"), "core": ("w-r1", "w-s0")}
+    return {
+        "links": [
+            {
+                "name": name,
+                "a": a,
+                "b": b,
+                "a_to_b": msgspec.to_builtins(getattr(network, name).up),
+                "b_to_a": msgspec.to_builtins(getattr(network, name).down),
+            }
+            for name, (a, b) in ends.items()
+        ]
+    }
+
+
+def _how_ended(status: int) -> str:
+    if status < 0:
+        return f"was killed ({signal.Signals(-status).name})"
+    return f"ended with status {status}"
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the lab's processes to be gone; insist after a while."""
+    deadline = time.monotonic() + GRACE_S
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(deadline - time.monotonic())
+        return
+    process.kill()
+    process.wait()

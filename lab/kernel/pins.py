@@ -1,0 +1,224 @@
+"""Everything that decides how a host cuts its writes into segments: set, then read back.
+
+Pure text: the lab's init process runs what this module writes, and hands back what it printed.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from lab.kernel.addresses import (
+    CLIENT_LINK,
+    CLIENTS,
+    ROUTER_ACCESS_LINK,
+    ROUTER_CORE_LINK,
+    SERVER_LINK,
+    SERVERS,
+)
+from lab.network import Network
+
+OFFLOADS = ("rx", "tx", "sg", "tso", "gso", "gro")
+"""Switched off at every end of every link, by ``ethtool -K``'s names."""
+
+_READ_BACK = {
+    "rx": "rx-checksumming",
+    "tx": "tx-checksumming",
+    "sg": "scatter-gather",
+    "tso": "tcp-segmentation-offload",
+    "gso": "generic-segmentation-offload",
+    "gro": "generic-receive-offload",
+}
+_MARK = "--seglab--"
+
+MACS = {
+    "c-eth0": "02:00:00:00:00:01",
+    "r-eth0": "02:00:00:00:00:02",
+    "r-eth1": "02:00:00:00:00:03",
+    "s-eth0": "02:00:00:00:00:04",
+}
+
+WIRE_MTU = 65535
+"""The MTU of veth ends that are not the client's own: the largest that veth takes."""
+
+_COMMON_SYSCTLS = {
+    "net.ipv4.tcp_autocorking": "1",
+    "net.ipv4.tcp_base_mss": "1024",
+    "net.ipv4.tcp_congestion_control": "reno",
+    "net.ipv4.tcp_ecn": "0",
+    "net.ipv4.tcp_fastopen": "0",
+    "net.ipv4.tcp_mtu_probing": "0",
+    "net.ipv4.tcp_no_metrics_save": "1",
+    "net.ipv4.tcp_sack": "1",
+    "net.ipv4.tcp_slow_start_after_idle": "1",
+    "net.ipv4.tcp_timestamps": "1",
+    "net.ipv4.tcp_window_scaling": "1",
+    "net.ipv4.tcp_wmem": "4096 16384 4194304",
+    "net.ipv4.tcp_rmem": "4096 131072 6291456",
+    "net.ipv4.ip_local_port_range": "32768 60999",
+    "net.ipv4.ip_no_pmtu_disc": "0",
+    "net.ipv4.route.mtu_expires": "600",
+    "net.ipv4.route.min_pmtu": "552",
+    "net.ipv4.conf.all.rp_filter": "0",
+    "net.ipv4.conf.default.rp_filter": "0",
+    "net.ipv6.conf.all.disable_ipv6": "1",
+    "net.ipv6.conf.default.disable_ipv6": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlan:
+    """How one host of the lab is set up.
+
+    Attributes:
+        sysctls: name to value, as read back.
+        batch: lines for ``ip -batch``.
+        devices: its interfaces, whose offloads go off.
+    """
+
+    sysctls: Mapping[str, str]
+    batch: tuple[str, ...]
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HostState:
+    """What was really in force on one host, read back after it was set up."""
+
+    sysctls: dict[str, str] = field(default_factory=dict)
+    offloads: dict[str, dict[str, str]] = field(default_factory=dict)
+    links: dict[str, int] = field(default_factory=dict)
+    routes: list[str] = field(default_factory=list)
+
+    def to_manifest(self) -> dict[str, object]:
+        """The state as it stands in ``run.json``."""
+        return {
+            "sysctls": self.sysctls,
+            "offloads": self.offloads,
+            "mtu": self.links,
+            "routes": self.routes,
+        }
+
+
+def host_plans(network: Network) -> dict[str, HostPlan]:
+    """The plans of the lab's three hosts and of the wire's own ends, by node name."""
+    client = network.client
+    route = f"initcwnd {client.initcwnd}"
+    if client.congestion_control not in ("reno", "bbr"):
+        route += f" congctl {client.congestion_control}"
+        default_congestion = "reno"
+    else:
+        default_congestion = client.congestion_control
+    client_sysctls = _COMMON_SYSCTLS | {
+        "net.ipv4.tcp_timestamps": "1" if client.timestamps else "0",
+        "net.ipv4.tcp_sack": "1" if client.sack else "0",
+        "net.ipv4.tcp_congestion_control": default_congestion,
+    }
+    return {
+        "client": HostPlan(
+            client_sysctls,
+            (
+                *_interface("c-eth0", network.mtu, CLIENT_LINK),
+                f"route add local {CLIENTS} dev lo",
+                _neighbour(ROUTER_ACCESS_LINK, "r-eth0", "c-eth0"),
+                f"route add {SERVERS} via {ROUTER_ACCESS_LINK} dev c-eth0 onlink {route}",
+            ),
+            ("c-eth0",),
+        ),
+        "router": HostPlan(
+            _COMMON_SYSCTLS | {"net.ipv4.ip_forward": "1", "net.ipv4.icmp_ratelimit": "0"},
+            (
+                *_interface("r-eth0", WIRE_MTU, ROUTER_ACCESS_LINK),
+                *_interface("r-eth1", WIRE_MTU, ROUTER_CORE_LINK),
+                _neighbour(CLIENT_LINK, "c-eth0", "r-eth0"),
+                _neighbour(SERVER_LINK, "s-eth0", "r-eth1"),
+                f"route add {CLIENTS} via {CLIENT_LINK} dev r-eth0 onlink",
+                f"route add {SERVERS} via {SERVER_LINK} dev r-eth1 onlink",
+            ),
+            ("r-eth0", "r-eth1"),
+        ),
+        "server": HostPlan(
+            _COMMON_SYSCTLS | {"net.core.somaxconn": "4096", "net.ipv4.tcp_max_syn_backlog": "4096"},
+            (
+                *_interface("s-eth0", WIRE_MTU, SERVER_LINK),
+                f"route add local {SERVERS} dev lo",
+                _neighbour(ROUTER_CORE_LINK, "r-eth1", "s-eth0"),
+                f"route add {CLIENTS} via {ROUTER_CORE_LINK} dev s-eth0 onlink",
+            ),
+            ("s-eth0",),
+        ),
+        "wire": HostPlan(
+            {},
+            tuple(f"link set {end} mtu {WIRE_MTU} up" for end in ("w-c0", "w-r0", "w-r1", "w-s0")),
+            ("w-c0", "w-r0", "w-r1", "w-s0"),
+        ),
+    }
+
+
+def script(plan: HostPlan) -> str:
+    """The shell script that sets a host up and prints what is then in force."""
+    lines = ["set -eu"]
+    lines += [f"echo '{value}' > {_proc_path(name)}" for name, value in plan.sysctls.items()]
+    lines += [
+        f"ethtool -K {device} {' '.join(f'{name} off' for name in OFFLOADS)} >/dev/null"
+        for device in plan.devices
+    ]
+    lines += ["ip -batch - <<'BATCH'", *plan.batch, "BATCH"]
+    for device in plan.devices:
+        lines += [f"echo {_MARK} offloads {device}", f"ethtool -k {device}"]
+    for name in plan.sysctls:
+        lines += [f"echo {_MARK} sysctl {name}", f"cat {_proc_path(name)}"]
+    lines += [f"echo {_MARK} links", "ip -json link", f"echo {_MARK} routes", "ip route show table all"]
+    return "\n".join(lines) + "\n"
+
+
+def parse_state(output: str) -> HostState:
+    """What the script of ``script`` printed, as values."""
+    state = HostState()
+    for block in output.split(_MARK)[1:]:
+        head, _, body = block.strip().partition("\n")
+        kind, _, name = head.partition(" ")
+        if kind == "offloads":
+            state.offloads[name] = _parse_offloads(body)
+        elif kind == "sysctl":
+            state.sysctls[name] = " ".join(body.split())
+        elif kind == "links":
+            state.links.update({link["ifname"]: link["mtu"] for link in json.loads(body)})
+        else:
+            state.routes.extend(line.strip() for line in body.splitlines() if line.strip())
+    return state
+
+
+def deviations(host: str, plan: HostPlan, state: HostState) -> Iterable[str]:
+    """Where what is in force is not what was asked for, one line each."""
+    for name, value in plan.sysctls.items():
+        found = state.sysctls.get(name)
+        if found != value:
+            yield f"{host}: sysctl {name} is {found!r}, {value!r} was asked for"
+    for device in plan.devices:
+        for offload, found in state.offloads.get(device, {}).items():
+            if found != "off":
+                yield f"{host}: offload {offload} at {device} is {found!r}, 'off' was asked for"
+
+
+def _interface(device: str, mtu: int, address: str) -> tuple[str, ...]:
+    return (
+        "link set lo up",
+        f"link set {device} address {MACS[device]} mtu {mtu} up",
+        f"address add {address}/32 dev {device}",
+    )
+
+
+def _neighbour(address: str, device: str, via: str) -> str:
+    return f"neigh replace {address} lladdr {MACS[device]} dev {via} nud permanent"
+
+
+def _proc_path(sysctl: str) -> str:
+    return "/proc/sys/" + sysctl.replace(".", "/")
+
+
+def _parse_offloads(text: str) -> dict[str, str]:
+    values = {}
+    for line in text.splitlines():
+        name, _, value = line.strip().partition(": ")
+        values[name] = value.split(" ")[0]
+    return {short: values.get(long, "absent") for short, long in _READ_BACK.items()}

@@ -1,0 +1,85 @@
+"""Private namespaces for a lab: where it may be built, and how to start a process in them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.errors import EnvironmentLacksError
+
+TOOLS = {"unshare": "util-linux", "mnexec": "mininet", "ip": "iproute2", "ethtool": "ethtool"}
+"""Programs that a lab runs, and the Debian package that each comes in."""
+
+WAY_OUT = (
+    "run it with sudo; or allow user namespaces "
+    "(sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=10000, and where it exists "
+    "kernel.apparmor_restrict_unprivileged_userns=0); or use the Vagrant box (vagrant up)"
+)
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def environment() -> dict[str, str]:
+    """The environment of a lab's processes: the user's, with the system's sbin on the path."""
+    return os.environ | {"PATH": f"{os.environ.get('PATH', '')}:{_PATH}", "LC_ALL": "C.UTF-8"}
+
+
+def missing_tools() -> list[str]:
+    """The names of programs that a lab needs and this machine lacks."""
+    path = environment()["PATH"]
+    return [tool for tool in TOOLS if shutil.which(tool, path=path) is None]
+
+
+def unshare_command(program: Sequence[str]) -> list[str]:
+    """The command that runs ``program`` as process 1 of new namespaces.
+
+    Network, mount and PID namespaces of its own; where the user is not root, a user namespace
+    too, in which they are.
+    """
+    command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
+    if os.geteuid() != 0:
+        command += ["--user", "--map-root-user"]
+    return [*command, "--", *program]
+
+
+def check() -> None:
+    """Make sure that a lab can be built here.
+
+    Raises:
+        EnvironmentLacksError: a program or a permission is missing.
+    """
+    if sys.platform != "linux":
+        raise EnvironmentLacksError(
+            f"the kernel engine needs Linux, this is {sys.platform}; use the Vagrant box (vagrant up)"
+        )
+    if missing := missing_tools():
+        packages = " ".join(sorted({TOOLS[tool] for tool in missing}))
+        raise EnvironmentLacksError(
+            f"{', '.join(missing)} not found; install with: "
+            f"sudo apt-get install --no-install-recommends {packages}"
+        )
+    if problem := namespace_problem():
+        raise EnvironmentLacksError(f"network namespaces are not allowed here ({problem}); {WAY_OUT}")
+
+
+def namespace_problem() -> str | None:
+    """Why the namespaces of a lab cannot be made here; ``None`` where they can."""
+    probe = "mount -t sysfs sysfs /sys && ip link add seglab0 type veth peer name seglab1"
+    result = subprocess.run(
+        unshare_command(["sh", "-c", probe]),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    if result.returncode == 0:
+        return None
+    lines = result.stderr.strip().splitlines()
+    return lines[-1] if lines else f"unshare ended with status {result.returncode}"
+
+
+def network_namespace() -> int:
+    """The inode number of the caller's network namespace: its identity."""
+    return Path("/proc/self/ns/net").stat().st_ino
