@@ -1,0 +1,236 @@
+#!/usr/bin/env bash
+# Installs what seglab needs on a Debian or Ubuntu machine, then runs it or its tests.
+set -euo pipefail
+
+usage() {
+  cat <<'HELP'
+Usage: ./bootstrap.sh reproduce [ARG...]  install what is missing, then: seglab reproduce ARG...
+       ./bootstrap.sh test [ARG...]       install what is missing, then: tox ARG...
+       ./bootstrap.sh install             install what is missing for `reproduce`, run nothing
+       ./bootstrap.sh --help
+
+Packages of the system come from apt, by sudo only when one is missing and you are not root.
+All Python packages go into .venv beside this file; nothing else on the machine is touched.
+Run it as often as you like, from anywhere: what is there already is not installed again.
+
+Exit codes: 2 usage; 3 the machine lacks something and the message says what; else the code
+of seglab (0 reproduced, 1 not) or of tox.
+HELP
+}
+
+say() { printf 'bootstrap: %s\n' "$*" >&2; }
+lacks() {
+  say "$*"
+  exit 3
+}
+
+here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
+venv=$here/.venv
+# Present while pip is at work in .venv: whoever finds it knows that the last one never finished.
+unfinished=$venv/seglab-unfinished
+# Programs such as ethtool live where an ordinary user of Debian does not look.
+export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+# A program that the lab starts, and the package that brings it.
+readonly run_tools=(mnexec:mininet ifconfig:net-tools ethtool:ethtool ip:iproute2
+  unshare:util-linux mount:mount)
+readonly test_tools=(tshark:tshark)
+
+# --- Python -------------------------------------------------------------------------------
+
+# The first Python on PATH that is new enough, as the interpreter behind any venv or shim.
+find_python() {
+  local name
+  for name in python3 python3.13 python3.12 python3.11; do
+    "$name" -I -c 'if True:
+      import sys
+      if sys.version_info < (3, 11): sys.exit(1)
+      print(getattr(sys, "_base_executable", "") or sys.executable)' 2>/dev/null && return
+  done
+  return 1
+}
+
+# The package that lets Python $1 make virtual environments; nothing if it can already.
+venv_package() {
+  "$1" -I -c 'if True:
+    import os, sys
+    try:
+        import ensurepip, venv
+    except ImportError:
+        name = "python%d.%d" % sys.version_info[:2]
+        default = os.path.basename(os.path.realpath("/usr/bin/python3"))
+        print("python3-venv" if name == default else name + "-venv")'
+}
+
+# Whether .venv holds all that $1 ("run" or "dev") needs, for this pyproject.toml and this folder.
+# With "mark" as $2, writes down that it does.
+venv_ready() {
+  [[ -x $venv/bin/python && ! -e $unfinished ]] || return 1
+  "$venv/bin/python" -I - "$here" "$venv" "$@" 2>/dev/null <<'PY'
+import hashlib, pathlib, re, sys
+from importlib.metadata import requires, version
+
+here, venv, needs = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+for requirement in requires("seglab"):
+    name, _, marker = requirement.partition(";")
+    if "extra" not in marker or (needs == "dev" and "dev" in marker):
+        version(re.match(r"[\w.-]+", name)[0])
+import lab
+
+state = f"{hashlib.sha256((here / 'pyproject.toml').read_bytes()).hexdigest()} {sys.version} {here}"
+stamp = venv / f"seglab-{needs}"
+if sys.argv[4:] == ["mark"]:
+    stamp.write_text(state)
+sys.exit(stamp.read_text() != state)
+PY
+}
+
+# Whether pip can be trusted to complete .venv: it was not abandoned, moved or left without its
+# Python.
+venv_sound() {
+  [[ ! -e $unfinished ]] && "$venv/bin/python" -I -c 'if True:
+    import pathlib, sys
+    import pip
+    stamps = pathlib.Path(sys.prefix).glob("seglab-*")
+    here = f"{sys.version} {sys.argv[1]}"
+    sys.exit(sys.version_info < (3, 11) or not all(s.read_text().endswith(here) for s in stamps))
+  ' "$here" 2>/dev/null
+}
+
+fill_venv() {
+  local needs=$1 target=$here quiet=(--quiet)
+  [[ $needs == run ]] || target="$here[$needs]"
+  [[ ! -t 2 ]] || quiet=()
+  : >"$unfinished"
+  rm -f -- "$venv"/seglab-run "$venv"/seglab-dev
+  # "compat" puts a path into the environment instead of an import hook, which would slow down
+  # every start of a Python process in the lab.
+  PIP_USER=0 "$venv/bin/python" -I -m pip install "${quiet[@]}" --no-input \
+    --disable-pip-version-check --config-settings editable_mode=compat --editable "$target" \
+    >&2 </dev/null || lacks "pip could not install the Python packages; its reason is above"
+  rm -f -- "$unfinished"
+}
+
+make_venv() {
+  local python=$1
+  say "making .venv with $python and installing the Python packages into it (once; a minute or two)"
+  rm -rf -- "$venv" || lacks "cannot remove $venv; as its owner or root, run: rm -rf '$venv'"
+  mkdir -- "$venv"
+  : >"$unfinished"
+  "$python" -I -m venv -- "$venv" >&2 </dev/null || lacks "$python cannot make $venv"
+}
+
+# --- the system's packages ----------------------------------------------------------------
+
+apt_install() {
+  local packages=("$@") as_root=()
+  local apt=(apt-get -qq -o DPkg::Lock::Timeout=600)
+  local install=("${apt[@]}" install -y --no-install-recommends "${packages[@]}")
+  local by_hand="apt-get update && apt-get install --no-install-recommends ${packages[*]}"
+  command -v apt-get >/dev/null ||
+    lacks "this machine has no apt-get; install what Debian calls: ${packages[*]}"
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null ||
+      lacks "only root can install packages and there is no sudo; as root, run: $by_hand"
+    as_root=(sudo)
+  fi
+  as_root+=(env DEBIAN_FRONTEND=noninteractive)
+  say "installing by apt: ${packages[*]}"
+  "${as_root[@]}" "${apt[@]}" update >&2 </dev/null ||
+    say "apt-get update had errors; going on with the package lists that are there"
+  "${as_root[@]}" "${install[@]}" >&2 </dev/null ||
+    # An installation that somebody interrupted blocks all later ones until it is completed.
+    { "${as_root[@]}" dpkg --configure -a >&2 </dev/null &&
+      "${as_root[@]}" "${install[@]}" >&2 </dev/null; } ||
+    lacks "apt could not install all packages, its reason is above; as root, run: $by_hand"
+}
+
+# Sets `missing` to the packages that have to be installed for $1 ("run" or "dev").
+find_missing() {
+  local needs=$1 tool tools=("${run_tools[@]}") python package
+  [[ $needs == run ]] || tools+=("${test_tools[@]}")
+  missing=()
+  for tool in "${tools[@]}"; do
+    command -v "${tool%%:*}" >/dev/null || missing+=("${tool#*:}")
+  done
+  if venv_ready "$needs" || venv_sound; then
+    return
+  elif python=$(find_python); then
+    package=$(venv_package "$python")
+    [[ -z $package ]] || missing+=("$package")
+  elif command -v python3 >/dev/null; then
+    lacks "seglab needs Python 3.11 or newer; python3 here is $(python3 -V 2>&1 | cut -d' ' -f2)" \
+      "and no python3.11, python3.12 or python3.13 is on PATH: install one of them with its venv" \
+      "package, or use Debian 12, Ubuntu 24.04 or newer"
+  else
+    missing+=(python3 python3-venv)
+  fi
+}
+
+# --- together -----------------------------------------------------------------------------
+
+complete() {
+  local needs=$1 missing python
+  find_missing "$needs"
+  # Not the lock: a daemon that a package starts would keep it for ever.
+  ((${#missing[@]} == 0)) || apt_install "${missing[@]}" 9<&-
+  ! venv_ready "$needs" || return 0
+  [[ -w $here && (! -e $venv || -w $venv) ]] ||
+    lacks "$(id -un) cannot write to $here: let its owner run './bootstrap.sh" \
+      "$([[ $needs == run ]] && echo install || echo test)', or take a copy of your own"
+  if venv_sound; then
+    say "completing .venv"
+    fill_venv "$needs"
+    ! venv_ready "$needs" mark || return 0
+  fi
+  python=$(find_python) || lacks "seglab needs Python 3.11 or newer; apt gave $(python3 -V 2>&1)"
+  make_venv "$python"
+  fill_venv "$needs"
+  venv_ready "$needs" mark || lacks "$venv is still not complete after installing; please report it"
+}
+
+ensure() {
+  local needs=$1 missing
+  find_missing "$needs"
+  if ((${#missing[@]} == 0)) && venv_ready "$needs"; then
+    return
+  fi
+  (
+    flock --nonblock 9 || {
+      say "waiting for another bootstrap.sh in this folder"
+      flock 9
+    }
+    complete "$needs"
+  ) 9<"$here"
+}
+
+case ${1-} in
+  reproduce)
+    shift
+    ensure run
+    exec "$venv/bin/seglab" reproduce "$@"
+    ;;
+  test)
+    shift
+    ensure dev
+    cd -- "$here"
+    mkdir -p .tox
+    # One tox at a time: two would rebuild each other's environments.
+    exec 9<.tox
+    flock --nonblock 9 || {
+      say "waiting for another run of the tests in this folder"
+      flock 9
+    }
+    exec "$venv/bin/python" -m tox "$@"
+    ;;
+  install)
+    (($# == 1)) || { usage >&2; exit 2; }
+    ensure run
+    say "ready: $venv/bin/seglab --help"
+    ;;
+  -h | --help | help) usage ;;
+  *)
+    usage >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,70 @@
+"""What all tests share: programs and permissions they need, and what happens without them."""
+
+import os
+import shutil
+from collections.abc import Generator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+EMULATION = Path(__file__).parent / "emulation"
+NO_SKIPS = os.environ.get("SEGLAB_REQUIRE_ALL") == "1"
+"""Whether a skipped test is a failure: set where every tool has to be there, as in CI."""
+
+
+def need(program: str) -> str:
+    """The path of a program that a test runs; skips the test where there is none."""
+    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if path is None:
+        pytest.skip(f"{program} is not installed; ./bootstrap.sh test installs it")
+    return path
+
+
+@cache
+def _why_no_emulation() -> str | None:
+    from lab.errors import EnvironmentLacksError  # noqa: PLC0415
+    from lab.kernel import sandbox  # noqa: PLC0415
+
+    try:
+        sandbox.check()
+    except EnvironmentLacksError as error:
+        return str(error)
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a lab by the folder they lie in."""
+    for item in items:
+        if EMULATION in item.path.parents:
+            item.add_marker(pytest.mark.emulation)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs a lab where none can be built."""
+    if item.get_closest_marker("emulation") and (reason := _why_no_emulation()):
+        pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure where nothing may be skipped."""
+    report = yield
+    if not hasattr(report, "wasxfail"):
+        _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Turn the skip of a whole file into a failure where nothing may be skipped."""
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if NO_SKIPS and report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"no skips with SEGLAB_REQUIRE_ALL=1, but: {reason}"

@@ -1,0 +1,164 @@
+"""The wheel, in an empty environment and away from the sources: is all in it that it needs?"""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+import venv
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("build", reason="the package's own environment: tox -e package")
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("lab", "senders", "scenarios")
+# Each command starts within this time, even on a busy machine.
+LIMIT_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """An environment that holds the wheel and its dependencies, nothing else."""
+
+    bin: Path
+    wheel: Path
+
+    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one of its programs from ``/``, with nothing of this environment around it."""
+        environment = {
+            "HOME": str(self.bin.parent),
+            "LANG": "C.UTF-8",
+            "PATH": f"{self.bin}:/usr/local/bin:/usr/bin:/bin",
+        }
+        return subprocess.run(
+            [self.bin / program, *arguments],
+            cwd="/",
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+
+    def succeed(self, program: str, *arguments: str) -> str:
+        """Like ``run``; what it printed, once it has been seen to exit with 0."""
+        result = self.run(program, *arguments)
+        assert result.returncode == 0, f"{program} {' '.join(arguments)}\n{result.stderr}"
+        return result.stdout
+
+
+def _call(*command: str | Path) -> None:
+    result = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The project's wheel, made from its source archive, installed into an empty environment."""
+    built = tmp_path_factory.mktemp("built")
+    _call(sys.executable, "-m", "build", "--outdir", built, ROOT)
+    (wheel,) = built.glob("*.whl")
+    empty = tmp_path_factory.mktemp("empty")
+    venv.create(empty, with_pip=True)
+    _call(empty / "bin/python", "-m", "pip", "install", "--quiet", wheel)
+    return Installed(empty / "bin", wheel)
+
+
+def _tracked(packages: Sequence[str]) -> set[str]:
+    """The files of the packages, as paths from the project's root."""
+    return {
+        str(path.relative_to(ROOT))
+        for package in packages
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_every_file_of_the_packages_is_in_the_wheel(installed: Installed) -> None:
+    """Modules, scenario and network files, templates: none is left out."""
+    with zipfile.ZipFile(installed.wheel) as archive:
+        assert _tracked(PACKAGES) - set(archive.namelist()) == set()
+
+
+def test_the_wheel_holds_nothing_but_the_packages(installed: Installed) -> None:
+    """No test, benchmark or result is installed beside the packages."""
+    with zipfile.ZipFile(installed.wheel) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
+
+
+def test_every_module_imports(installed: Installed) -> None:
+    """Each module finds what it imports among the declared dependencies."""
+    program = f"""if True:
+        import importlib, pkgutil, sys
+        for package in {PACKAGES!r}:
+            module = importlib.import_module(package)
+            assert module.__file__.startswith(sys.prefix), module.__file__
+            for found in pkgutil.walk_packages(module.__path__, package + "."):
+                if not found.name.endswith("__main__"):
+                    importlib.import_module(found.name)
+                    print(found.name)
+    """
+    assert "lab.cli" in installed.succeed("python", "-c", program).split()
+
+
+def test_version_is_the_project_s(installed: Installed) -> None:
+    """``seglab --version`` tells the version in pyproject.toml."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert version in installed.succeed("seglab", "--version").split()
+
+
+@pytest.mark.parametrize("how", [["--help"], ["-h"]])
+def test_help_names_every_command(installed: Installed, how: list[str]) -> None:
+    """The help of the whole names the commands of the public interface that there are."""
+    words = set(installed.succeed("seglab", *how).split())
+    assert {"doctor", "list", "run", "reproduce", "report", "serve"} <= words
+
+
+def test_every_command_has_help(installed: Installed) -> None:
+    """Each command's module loads, and says how it is used."""
+    program = "import click, lab.cli as c; print(*c.seglab.list_commands(click.Context(c.seglab)))"
+    for command in installed.succeed("python", "-c", program).split():
+        assert f"seglab {command}" in installed.succeed("seglab", command, "--help")
+
+
+def test_scenarios_are_found(installed: Installed) -> None:
+    """The installed scenarios are listed under their public names."""
+    listed = json.loads(installed.succeed("seglab", "list", "scenarios", "--json"))
+    assert {"scenario-1", "scenario-2", "scenario-3"} <= {scenario["name"] for scenario in listed}
+
+
+def test_senders_are_found(installed: Installed) -> None:
+    """The installed senders are listed with the fields that are public interface."""
+    listed = json.loads(installed.succeed("seglab", "list", "senders", "--json"))
+    assert listed
+    for sender in listed:
+        assert {"name", "kind", "style", "terminator"} <= sender.keys()
+
+
+def test_networks_are_found(installed: Installed) -> None:
+    """The installed network files are listed."""
+    assert json.loads(installed.succeed("seglab", "list", "networks", "--json"))
+
+
+def test_doctor_answers(installed: Installed) -> None:
+    """``doctor`` gives one JSON value, and says by its exit code whether a lab can be built."""
+    result = installed.run("seglab", "doctor", "--json")
+    assert result.returncode in {0, 3}, result.stderr
+    assert json.loads(result.stdout)
+    if os.environ.get("SEGLAB_REQUIRE_ALL") == "1":
+        assert result.returncode == 0, result.stdout
+
+
+def test_bad_usage_exits_with_2(installed: Installed) -> None:
+    """An unknown command is one clear line on standard error, not a traceback."""
+    result = installed.run("seglab", "no-such-command")
+    assert result.returncode == 2
+    assert "no-such-command" in result.stderr
+    assert "Traceback" not in result.stderr
