@@ -1,0 +1,463 @@
+"""The wire: one process that carries every frame of a lab from one interface to another.
+
+    python -m lab.kernel.wire --fd N
+
+It stands in the network namespace where all links of the lab meet. A link joins two interfaces;
+each of them has a packet socket (``packet(7)``) that reads what the host behind it sends, and
+writes what that host is to receive. In between, ``lab.link`` says when each frame leaves, or why
+it does not. Every frame of a session is recorded on every link, with its fate.
+
+Link states belong to a session (a *flow*, known by its pair of addresses), so sessions side by
+side share neither bandwidth, queue nor dice. Frames of no open flow pass at once and are counted.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import errno
+import gc
+import heapq
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from lab.channel import Channel, Message
+from lab.kernel.packets import IPV4, IPV6, Teardown, carries_data, quoted_addresses
+from lab.link import LinkParams, LinkState
+from lab.seeds import derive
+
+DIRECTIONS = ("a_to_b", "b_to_a")
+
+_ETH_P_ALL = 3
+_SOL_PACKET = 263
+_PACKET_STATISTICS = 6
+_PACKET_IGNORE_OUTGOING = 23
+_SO_SNDBUFFORCE = 32
+_SO_RCVBUFFORCE = 33
+_STATISTICS = struct.Struct("=II")  # struct tpacket_stats: packets, drops
+_RECEIVE_BUFFER_BYTES = 16 << 20
+_SEND_BUFFER_BYTES = 4 << 20
+_MAX_FRAME_BYTES = 65535 + 14 + 4  # the largest IP packet, Ethernet header and VLAN tag
+_BATCH = 64  # frames from one socket before the others have their turn
+_RETRY_NS = 100_000
+_GRACE_NS = 1_000_000_000
+_NS_PER_S = 1_000_000_000
+
+Record = list[Any]
+"""A frame on one link, as it goes to the parent:
+``[link, direction, t_in_ns, [t_out_ns...], drop_reason, frame]``."""
+
+_LINK, _DIRECTION, _T_OUT, _DROP_REASON, _FRAME = 0, 1, 3, 4, 5
+
+
+class WireError(Exception):
+    """The wire cannot do what it is told; its parent hears why."""
+
+
+class Outbox(Channel):
+    """A channel to a parent that may be slow: sending never blocks, since frames are due."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self._unsent = bytearray()
+
+    def post(self, message: Message) -> None:
+        """Send a message, or as much of it as the other side takes, and keep the rest."""
+        data = self._encoder.encode(message)
+        self._unsent += len(data).to_bytes(4, "big") + data
+        self.push()
+
+    def push(self) -> None:
+        """Send on what was kept."""
+        try:
+            while self._unsent:
+                sent = self._sock.send(self._unsent, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+                del self._unsent[:sent]
+        except BlockingIOError:
+            return
+        except OSError:
+            self.ended = True
+
+    def flush(self) -> None:
+        """Send all that was kept, however long the other side takes."""
+        while self._unsent and not self.ended:
+            select.select([], [self], [])
+            self.push()
+
+    @property
+    def kept(self) -> bool:
+        """Whether something waits for the other side."""
+        return bool(self._unsent)
+
+
+class Flow:
+    """One session: its link states, and every frame that it sent.
+
+    Attributes:
+        keys: its addresses as they stand in a frame, either way.
+        states: by port index; ``None`` where the link does nothing.
+        queued: how many departures are still to come.
+        closed: whether it was reported, and what is still queued is void.
+    """
+
+    __slots__ = (
+        "_examined",
+        "_teardown",
+        "closed",
+        "deadline_ns",
+        "frames",
+        "grace_ns",
+        "kernel_drops_before",
+        "keys",
+        "number",
+        "queued",
+        "states",
+    )
+
+    def __init__(self, number: int, keys: tuple[bytes, bytes], kernel_drops_before: int) -> None:
+        self.number = number
+        self.keys = keys
+        self.kernel_drops_before = kernel_drops_before
+        self.states: list[LinkState | None] = []
+        self.frames: list[Record] = []
+        self.queued = 0
+        self.closed = False
+        self.grace_ns = _GRACE_NS
+        self.deadline_ns = 0
+        self._teardown = Teardown()
+        self._examined = 0
+
+    def is_over(self, now_ns: int) -> bool:
+        """Whether nothing is queued and TCP has finished, or the grace is past."""
+        if now_ns >= self.deadline_ns:
+            return True
+        if self.queued:
+            return False
+        last_link = len(self.states) // len(DIRECTIONS) - 1, 0
+        for record in self.frames[self._examined :]:
+            if record[_T_OUT] and record[_LINK] == last_link[record[_DIRECTION]]:
+                self._teardown.see(record[_DIRECTION], record[_FRAME])
+        self._examined = len(self.frames)
+        return self._teardown.finished
+
+
+class Port:
+    """One direction of one link: frames come from one socket and go to another."""
+
+    __slots__ = ("direction", "index", "link", "name", "params", "receive", "send")
+
+    def __init__(
+        self,
+        name: str,
+        index: int,
+        params: LinkParams,
+        source: socket.socket,
+        destination: socket.socket,
+    ) -> None:
+        self.name = name
+        self.index = index
+        self.link, self.direction = divmod(index, len(DIRECTIONS))
+        self.params = params
+        self.receive = source.recv_into
+        self.send = destination.send
+
+
+class Wire:
+    """All links of a lab.
+
+    Args:
+        links: as in the ``config`` message: ``name``, ends ``a`` and ``b``, and the parameters
+            ``a_to_b`` and ``b_to_a``.
+        outbox: the channel to the parent.
+
+    Raises:
+        WireError: an interface or a parameter cannot be used.
+    """
+
+    def __init__(self, links: list[dict[str, Any]], outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._sockets: dict[str, socket.socket] = {}
+        self._ports: dict[int, Port] = {}
+        self._flows: dict[bytes, Flow] = {}
+        self._by_number: dict[int, Flow] = {}
+        self._closing: list[Flow] = []
+        self._due: list[tuple[int, int, Port, Flow, Record]] = []
+        self._pushed = 0
+        self._strays = 0
+        self._strays_lost = 0
+        self._retries = 0
+        self._kernel_drops = 0
+        self._buffer = bytearray(_MAX_FRAME_BYTES)
+        for index, link in enumerate(links):
+            a, b = self._open_socket(link["a"]), self._open_socket(link["b"])
+            for direction, (source, to) in enumerate(((a, b), (b, a))):
+                way = DIRECTIONS[direction]
+                self._ports[source.fileno()] = Port(
+                    f"{link['name']}:{way}", 2 * index + direction, _params(link, way), source, to
+                )
+
+    def interfaces(self) -> list[dict[str, Any]]:
+        """What the kernel granted for each interface."""
+        return [
+            {
+                "name": name,
+                "receive_buffer_bytes": sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
+                "send_buffer_bytes": sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF),
+            }
+            for name, sock in self._sockets.items()
+        ]
+
+    def run(self) -> None:
+        """Carry frames until the parent says stop, or is gone."""
+        channel = self._outbox.fileno()
+        readable_fds = [channel, *self._ports]
+        while not self._outbox.ended:
+            readable, _, _ = select.select(
+                readable_fds, [channel] if self._outbox.kept else [], [], self._timeout()
+            )
+            self._send_due(time.monotonic_ns())
+            for fd in readable:
+                if fd == channel:
+                    for message in self._outbox.drain():
+                        if "stop" in message:
+                            self._stop()
+                            return
+                        self._obey(message)
+                else:
+                    self._receive(self._ports[fd])
+            if self._outbox.kept:
+                self._outbox.push()
+            if self._closing:
+                self._finish(time.monotonic_ns())
+
+    def _open_socket(self, interface: str) -> socket.socket:
+        if interface in self._sockets:
+            raise WireError(f"interface {interface} is on two links")
+        try:
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+            sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+            _set_buffer(sock, _SO_RCVBUFFORCE, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+            _set_buffer(sock, _SO_SNDBUFFORCE, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+            sock.bind((interface, _ETH_P_ALL))
+        except OSError as error:
+            raise WireError(f"interface {interface}: {error.strerror or error}") from None
+        self._sockets[interface] = sock
+        return sock
+
+    def _timeout(self) -> float | None:
+        """Seconds until something is due; ``None`` for never."""
+        due_ns = [flow.deadline_ns for flow in self._closing]
+        if self._due:
+            due_ns.append(self._due[0][0])
+        if not due_ns:
+            return None
+        remaining_ns = min(due_ns) - time.monotonic_ns()
+        # select(2) may oversleep by a thousandth (select_estimate_accuracy): wake a little
+        # early from a long wait, and then wait for the rest.
+        return max(0, remaining_ns - remaining_ns // 500) / _NS_PER_S
+
+    def _receive(self, port: Port) -> None:
+        """Take what has come in at a port, and settle the fate of each frame."""
+        receive, buffer, clock = port.receive, self._buffer, time.monotonic_ns
+        flows, due, index = self._flows, self._due, port.index
+        for _ in range(_BATCH):
+            try:
+                size = receive(buffer)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                raise WireError(f"receiving on {port.name}: {error.strerror}") from None
+            now_ns = clock()
+            if due and due[0][0] <= now_ns:
+                self._send_due(now_ns)
+            frame = bytes(memoryview(buffer)[:size])
+            flow = flows.get(frame[26:34]) if frame[12:14] == IPV4 else None
+            if flow is None:
+                flow = self._find_flow(frame)
+            if flow is None:
+                self._strays += 1
+                self._send_stray(port, frame)
+                continue
+            record = [port.link, port.direction, now_ns, [], None, frame]
+            flow.frames.append(record)
+            state = flow.states[index]
+            if state is None:
+                self._send(port, flow, record)
+                continue
+            is_data = bool(state.params.drop_data) and carries_data(frame)
+            departures_ns, record[_DROP_REASON] = state.offer(now_ns, size, is_data=is_data)
+            for departure_ns in departures_ns:
+                if state.params.instant:
+                    self._send(port, flow, record)
+                else:
+                    self._queue(departure_ns, port, flow, record)
+
+    def _find_flow(self, frame: bytes) -> Flow | None:
+        """The flow of a frame that is not plain IPv4 between two of our hosts."""
+        if frame[12:14] == IPV6 and (flow := self._flows.get(frame[22:54])):
+            return flow
+        quoted = quoted_addresses(frame)
+        return None if quoted is None else self._flows.get(quoted[0] + quoted[1])
+
+    def _queue(self, due_ns: int, port: Port, flow: Flow, record: Record) -> None:
+        flow.queued += 1
+        self._pushed += 1  # frames due at the same time leave in the order they came
+        heapq.heappush(self._due, (due_ns, self._pushed, port, flow, record))
+
+    def _send_due(self, now_ns: int) -> None:
+        due = self._due
+        while due and due[0][0] <= now_ns:
+            _, _, port, flow, record = heapq.heappop(due)
+            flow.queued -= 1
+            if not flow.closed:
+                self._send(port, flow, record)
+
+    def _send(self, port: Port, flow: Flow, record: Record) -> None:
+        sent_ns = time.monotonic_ns()
+        try:
+            port.send(record[_FRAME])
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.ENOBUFS):
+                self._retries += 1
+                self._queue(sent_ns + _RETRY_NS, port, flow, record)
+            else:
+                record[_DROP_REASON] = f"send: {error.strerror}"
+        else:
+            record[_T_OUT].append(sent_ns)
+
+    def _send_stray(self, port: Port, frame: bytes) -> None:
+        try:
+            port.send(frame)
+        except OSError:
+            self._strays_lost += 1
+
+    def _obey(self, message: Message) -> None:
+        """Do what the parent says.
+
+        Raises:
+            WireError: it makes no sense.
+        """
+        match message:
+            case {"open": order}:
+                self._open(order)
+            case {"close": int(number)} if number in self._by_number:
+                self._close(self._by_number[number])
+            case _:
+                raise WireError(f"message not understood: {str(message)[:200]}")
+
+    def _open(self, order: dict[str, Any]) -> None:
+        number = order["flow"]
+        client, server = (ip_address(order[end]).packed for end in ("client", "server"))
+        flow = Flow(number, (client + server, server + client), self._count_kernel_drops())
+        if number in self._by_number or any(key in self._flows for key in flow.keys):
+            raise WireError(f"flow {number} or its addresses are open already")
+        exact = order.get("drop_data") or {}
+        if unknown := exact.keys() - {port.name for port in self._ports.values()}:
+            raise WireError(f"drop_data for unknown links {', '.join(sorted(unknown))}")
+        for port in sorted(self._ports.values(), key=lambda port: port.index):
+            params = port.params
+            if port.name in exact:
+                params = dataclasses.replace(params, drop_data=tuple(exact[port.name]))
+            seed = derive(order["seed"], *port.name.split(":"))
+            flow.states.append(None if params.transparent else LinkState(params, seed))
+            flow.grace_ns += round(2 * params.delay_ms * 1e6)
+        self._by_number[number] = flow
+        self._flows.update(dict.fromkeys(flow.keys, flow))
+        self._outbox.post({"opened": number})
+
+    def _close(self, flow: Flow) -> None:
+        if flow not in self._closing:
+            flow.deadline_ns = time.monotonic_ns() + flow.grace_ns
+            self._closing.append(flow)
+
+    def _finish(self, now_ns: int) -> None:
+        """Report the closing flows of which nothing more is to come."""
+        for flow in [flow for flow in self._closing if flow.is_over(now_ns)]:
+            self._closing.remove(flow)
+            flow.closed = True  # what is still queued is for addresses that never come back
+            del self._by_number[flow.number]
+            for key in flow.keys:
+                del self._flows[key]
+            drops = self._count_kernel_drops() - flow.kernel_drops_before
+            self._outbox.post(
+                {
+                    "flow": flow.number,
+                    "frames": flow.frames,
+                    "queued": flow.queued,
+                    "kernel_drops": drops,
+                }
+            )
+
+    def _count_kernel_drops(self) -> int:
+        """Frames that the kernel dropped since the start because we read too slowly."""
+        for sock in self._sockets.values():
+            statistics = sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size)
+            self._kernel_drops += _STATISTICS.unpack(statistics)[1]  # reading resets the count
+        return self._kernel_drops
+
+    def _stop(self) -> None:
+        self._outbox.post(
+            {
+                "stopped": {
+                    "strays": self._strays,
+                    "strays_lost": self._strays_lost,
+                    "kernel_drops": self._count_kernel_drops(),
+                    "send_retries": self._retries,
+                }
+            }
+        )
+        self._outbox.flush()
+
+
+def _params(link: dict[str, Any], direction: str) -> LinkParams:
+    try:
+        return LinkParams(**link.get(direction, {}))
+    except (TypeError, ValueError) as error:
+        raise WireError(f"link {link['name']}, {direction}: {error}") from None
+
+
+def _set_buffer(sock: socket.socket, forced: int, plain: int, size_bytes: int) -> None:
+    """Ask for a buffer beyond the machine's limit, or else for all that the limit allows."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, forced, size_bytes)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, plain, size_bytes)
+
+
+def _sharpen_timers() -> None:
+    """Let the kernel wake this process when asked, not up to 50 us later to save power."""
+    with contextlib.suppress(OSError):  # without /proc of our PID namespace: less precise
+        Path("/proc/self/timerslack_ns").write_text("1", encoding="ascii")
+
+
+def main() -> None:
+    """Carry frames for the parent at the other end of ``--fd``."""
+    parser = argparse.ArgumentParser(prog="python -m lab.kernel.wire")
+    parser.add_argument("--fd", type=int, required=True)
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _sharpen_timers()
+    gc.disable()  # records hold no cycles; a collection would hold up frames that are due
+    outbox = Outbox.from_fd(arguments.fd)
+    config = outbox.receive()
+    if config is None:
+        return
+    try:
+        wire = Wire(config["config"]["links"], outbox)
+        outbox.post({"ready": {"interfaces": wire.interfaces()}})
+        wire.run()
+    except WireError as error:
+        outbox.post({"failed": f"wire: {error}"})
+        outbox.flush()
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
