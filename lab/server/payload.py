@@ -1,0 +1,128 @@
+"""The data of one SMTP message as it arrives: its end, digest, size, and lines.
+
+Pure and incremental. The end of the data is ``CRLF . CRLF`` and nothing else: RFC 5321, 4.1.1.4
+forbids to take a bare LF for a line's end, and the CRLF of the DATA command counts, so a message
+may consist of ``. CRLF`` alone. Bytes that may be the beginning of the terminator are held back
+until the next ones decide; there are never more than four.
+"""
+
+import hashlib
+
+TERMINATOR = b"\r\n.\r\n"
+_STUFFED = b"\r\n."
+_CRLF = b"\r\n"
+
+
+class Payload:
+    """One message, from the first byte after the 354 reply.
+
+    Attributes:
+        wire_bytes: taken so far, with stuffed dots and terminator.
+        content_bytes: of the message itself so far: without stuffed dots and terminator. The
+            bytes held back are not counted yet.
+        line_too_long: whether a line, with its CRLF, was longer than the limit.
+    """
+
+    __slots__ = (
+        "_at_data",
+        "_digest",
+        "_held",
+        "_kept",
+        "_line_bytes",
+        "_max_content_bytes",
+        "_max_line_bytes",
+        "content_bytes",
+        "line_too_long",
+        "wire_bytes",
+    )
+
+    def __init__(
+        self, max_content_bytes: int, max_line_bytes: int, *, keep_content: bool = False
+    ) -> None:
+        self._max_content_bytes = max_content_bytes
+        self._max_line_bytes = max_line_bytes
+        self._kept: list[bytes] | None = [] if keep_content else None
+        self._digest = hashlib.sha256()
+        self._held = _CRLF  # the end of the DATA command's line, not part of the content
+        self._at_data = True
+        self._line_bytes = 0
+        self.wire_bytes = 0
+        self.content_bytes = 0
+        self.line_too_long = False
+
+    @property
+    def too_big(self) -> bool:
+        """Whether the message is larger than the limit."""
+        return self.content_bytes > self._max_content_bytes
+
+    @property
+    def content(self) -> bytes | None:
+        """The message without stuffed dots and terminator; ``None`` if it was not kept."""
+        return None if self._kept is None or self.too_big else b"".join(self._kept)
+
+    def hexdigest(self) -> str:
+        """The SHA-256 of the bytes as they were on the wire."""
+        return self._digest.hexdigest()
+
+    def feed(self, data: bytes, position: int) -> int:
+        """Take bytes from ``position`` on.
+
+        Returns:
+            The position after the terminator, or -1 where the message goes on.
+        """
+        chunk = data[position:] if position else data
+        held = self._held
+        buffer = held + chunk if held else chunk
+        found = buffer.find(TERMINATOR)
+        if found >= 0:
+            taken = found + len(TERMINATOR) - len(held)
+            self._content(buffer, found + len(_CRLF))
+            self._held = b""
+            self._wire(chunk[:taken])
+            return position + taken
+        hold = _undecided(buffer)
+        self._content(buffer, len(buffer) - hold)
+        self._held = buffer[len(buffer) - hold :]
+        self._wire(chunk)
+        return -1
+
+    def _wire(self, chunk: bytes) -> None:
+        self._digest.update(chunk)
+        size = len(chunk)
+        self.wire_bytes += size
+        if self._line_bytes + size > self._max_line_bytes:
+            self._measure_lines(chunk)
+        end_of_line = chunk.rfind(b"\n")
+        self._line_bytes = self._line_bytes + size if end_of_line < 0 else size - 1 - end_of_line
+
+    def _measure_lines(self, chunk: bytes) -> None:
+        *ended, rest = chunk.split(b"\n")
+        before = self._line_bytes
+        for line in ended:
+            self.line_too_long |= before + len(line) + 1 > self._max_line_bytes
+            before = 0
+        self.line_too_long |= before + len(rest) > self._max_line_bytes
+
+    def _content(self, buffer: bytes, end: int) -> None:
+        if end == 0:
+            return
+        self.content_bytes += end - buffer.count(_STUFFED, 0, end)
+        start = 0
+        if self._at_data:
+            self._at_data = False
+            self.content_bytes -= len(_CRLF)
+            start = len(_CRLF)
+        if self._kept is None:
+            return
+        if self.too_big:
+            self._kept.clear()
+            return
+        self._kept.append(buffer[:end].replace(_STUFFED, _CRLF)[start:])
+
+
+def _undecided(buffer: bytes) -> int:
+    """How many bytes at the end of ``buffer`` may be the beginning of the terminator."""
+    for length in (4, 3, 2, 1):
+        if buffer.endswith(TERMINATOR[:length]):
+            return length
+    return 0
