@@ -1,0 +1,251 @@
+"""The run folder: nothing finished is lost, whatever happens."""
+
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from synthetic import record
+
+from lab import runfolder
+from lab.errors import EnvironmentLacksError, InputError
+from lab.manifest import Counts, Manifest
+from lab.runfolder import RunFolder, natural, replace_file
+
+MANIFEST = Manifest(command="run", seed=7, counts=Counts(planned=3))
+RECORDS = [record(f"scenario-1/{i}") for i in (1, 2, 10)]
+
+
+def started(path, records=RECORDS):
+    """A run in progress with these sessions recorded."""
+    folder = RunFolder.create(path, MANIFEST)
+    for item in records:
+        folder.append(item)
+    return folder
+
+
+def test_a_run_from_start_to_end(tmp_path):
+    """A finished run has its manifest, its Parquet file, and no journal."""
+    out = tmp_path / "a b" / "run"
+    with started(out, reversed(RECORDS)) as folder:
+        folder.log("two\nlines")
+        folder.finalise("complete")
+    assert {p.name for p in out.iterdir()} == {
+        *("run.json", "sessions.parquet", "wire", "figures", "log.txt")
+    }
+    stored = RunFolder.open(out)
+    assert list(stored.sessions()) == RECORDS
+    assert stored.manifest.status == "complete"
+    assert stored.manifest.counts == Counts(planned=3, complete=3)
+    assert stored.manifest.finished
+    assert (out / "log.txt").read_text().count("\n") == 1
+    text = json.loads((out / "run.json").read_text())
+    assert {"versions", "kernel", "sysctls", "offloads", "seed", "arguments"} <= set(text)
+    assert "python" in text["versions"]
+
+
+def test_an_interrupted_run_can_be_read(tmp_path):
+    """While it goes on a run says so; once its writer is gone it is interrupted."""
+    folder = started(tmp_path / "run")
+    assert RunFolder.open(tmp_path / "run").manifest.status == "running"
+    folder.close()
+    stored = RunFolder.open(tmp_path / "run")
+    assert stored.manifest.status == "interrupted"
+    assert list(stored.sessions()) == RECORDS
+    assert stored.statuses() == dict.fromkeys(
+        ["scenario-1/1", "scenario-1/2", "scenario-1/10"], "complete"
+    )
+
+
+@pytest.mark.parametrize("cut", [1, 30, -1])
+def test_a_torn_last_line_is_cut(tmp_path, cut):
+    """Whatever part of the last line reached the disk, the others are kept and appending works."""
+    started(tmp_path / "run").close()
+    journal = tmp_path / "run" / "sessions.jsonl"
+    torn = record("scenario-1/11").to_json()
+    with journal.open("ab") as file:
+        file.write(torn[:cut])
+    assert list(RunFolder.open(tmp_path / "run").sessions()) == RECORDS
+    with RunFolder.resume(tmp_path / "run") as folder:
+        assert len(folder.statuses()) == 3
+        folder.append(record("scenario-1/12"))
+        folder.finalise("complete")
+    ids = [r.session_id for r in RunFolder.open(tmp_path / "run").sessions()]
+    assert ids == ["scenario-1/1", "scenario-1/2", "scenario-1/10", "scenario-1/12"]
+
+
+def test_a_damaged_line_is_named(tmp_path):
+    """A line that is whole but no record is an error with its number."""
+    started(tmp_path / "run").close()
+    with (tmp_path / "run" / "sessions.jsonl").open("ab") as file:
+        file.write(b"rubbish\n")
+    with pytest.raises(InputError, match="line 4 is not a session record"):
+        RunFolder.open(tmp_path / "run")
+
+
+def test_resume_after_the_end_adds_and_replaces(tmp_path):
+    """New sessions join a finished run, and a session run again replaces its failed record."""
+    failed = replace(RECORDS[1], status="failed", error="server died")
+    with started(tmp_path / "run", [RECORDS[0], failed]) as folder:
+        folder.finalise("interrupted")
+    with RunFolder.resume(tmp_path / "run") as folder:
+        assert folder.statuses() == {"scenario-1/1": "complete", "scenario-1/2": "failed"}
+        folder.append(RECORDS[2])
+        folder.append(RECORDS[1])
+        assert list(folder.sessions()) == RECORDS
+        folder.finalise("complete")
+        assert folder.manifest.counts == Counts(planned=3, complete=3)
+    assert list(RunFolder.open(tmp_path / "run").sessions()) == RECORDS
+
+
+def test_killed_between_parquet_and_journal(tmp_path):
+    """A journal that was left beside its own Parquet file counts no session twice."""
+    with started(tmp_path / "run") as folder:
+        journal = (tmp_path / "run" / "sessions.jsonl").read_bytes()
+        folder.finalise("complete")
+    (tmp_path / "run" / "sessions.jsonl").write_bytes(journal)
+    assert list(RunFolder.open(tmp_path / "run").sessions()) == RECORDS
+
+
+def test_a_second_writer_is_kept_out(tmp_path):
+    """Two processes never write one run; reading it meanwhile is allowed."""
+    with started(tmp_path / "run"), pytest.raises(InputError, match="another seglab"):
+        RunFolder.resume(tmp_path / "run")
+    RunFolder.resume(tmp_path / "run").close()
+
+
+def test_folders_that_are_in_use_are_refused(tmp_path):
+    """A run, a folder of other things and a file are each refused with what to do."""
+    started(tmp_path / "run").close()
+    with pytest.raises(InputError, match="--resume"):
+        RunFolder.create(tmp_path / "run", MANIFEST)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    with pytest.raises(InputError, match="another --out"):
+        RunFolder.create(tmp_path / "mine", MANIFEST)
+    with pytest.raises(InputError, match="another --out"):
+        RunFolder.create(tmp_path / "mine" / "thesis.txt", MANIFEST)
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "no run is stored here"),
+        (b"{", "not the manifest of a run"),
+        (b'{"command": "run", "schema_version": 99}', "schema_version 99"),
+    ],
+)
+def test_what_is_no_run_is_refused(tmp_path, content, expected):
+    """A folder without a manifest, or with one that cannot be used, is one clear line."""
+    if content is not None:
+        (tmp_path / "run.json").write_bytes(content)
+    for opened in (RunFolder.open, RunFolder.resume):
+        with pytest.raises(InputError, match=expected):
+            opened(tmp_path)
+
+
+def test_replacing_a_file_fails_without_a_trace(tmp_path):
+    """If the new content cannot be written, the old file stays and no temporary one does."""
+    path = tmp_path / "run.json"
+    path.write_text("old")
+
+    def full(file):
+        file.write(b"half of the n")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        replace_file(path, full)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
+    assert path.read_text() == "old"
+
+
+def test_natural_order():
+    """Numbers in ids sort as numbers."""
+    names = ["s-1/10", "s-1/9", "s-10/1", "s-2/1"]
+    assert sorted(names, key=natural) == ["s-1/9", "s-1/10", "s-2/1", "s-10/1"]
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from synthetic import record
+from lab.manifest import Manifest
+from lab.runfolder import RunFolder
+folder = RunFolder.create(Path({out!r}), Manifest(command="run"))
+for i in range(5):
+    folder.append(record(f"scenario-1/{{i}}"))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_kill_minus_nine_loses_nothing(tmp_path):
+    """Each appended session is there after its writer was killed in the next instant."""
+    script = KILLED.format(tests=str(Path(__file__).parent), out=str(tmp_path / "run"))
+    environment = os.environ | {"PYTHONPATH": str(Path(runfolder.__file__).parents[1])}
+    ended = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert len(list(RunFolder.open(tmp_path / "run").sessions())) == 5
+
+
+@pytest.fixture
+def file_limit():
+    """Let no file of this process grow beyond a size: a write then fails in its middle."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_write_that_fails_halfway_leaves_whole_lines(tmp_path, file_limit):
+    """When the journal cannot grow, the half-written line is taken back, and it goes on later."""
+    folder = started(tmp_path / "run", RECORDS[:1])
+    journal = tmp_path / "run" / "sessions.jsonl"
+    size = journal.stat().st_size
+    file_limit(size + 100)
+    with pytest.raises(InputError, match="cannot be written"):
+        folder.append(RECORDS[1])
+    assert journal.stat().st_size == size
+    assert list(folder.sessions()) == RECORDS[:1]
+    file_limit(size * 100)
+    folder.append(RECORDS[1])
+    folder.finalise("complete")
+    folder.close()
+    assert list(RunFolder.open(tmp_path / "run").sessions()) == RECORDS[:2]
+
+
+def test_parquet_that_cannot_be_written_keeps_the_journal(tmp_path, file_limit):
+    """If the Parquet file fails, the journal stays, no half file does, and the run is readable."""
+    folder = started(tmp_path / "run")
+    file_limit(1000)
+    with pytest.raises(InputError, match=r"sessions\.parquet: cannot be written"):
+        folder.finalise("complete")
+    assert {p.name for p in (tmp_path / "run").iterdir()} == {
+        *("run.json", "sessions.jsonl", "wire", "figures")
+    }
+    assert list(folder.sessions()) == RECORDS
+    folder.close()
+
+
+def test_no_space_is_the_environments_fault(tmp_path, monkeypatch):
+    """ENOSPC becomes one line that says what to do, with the environment's exit code."""
+    folder = started(tmp_path / "run", RECORDS[:1])
+
+    def full(_fd, _data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(EnvironmentLacksError, match=r"the disk is full.*--resume") as caught:
+        folder.append(RECORDS[1])
+    assert caught.value.exit_code == 3
+    monkeypatch.undo()
+    folder.close()
+    assert list(RunFolder.open(tmp_path / "run").sessions()) == RECORDS[:1]
