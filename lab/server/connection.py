@@ -142,6 +142,7 @@ class Connection:
 
     def __init__(
         self,
+        *,
         number: int,
         sock: socket.socket,
         local: Address,
@@ -149,7 +150,6 @@ class Connection:
         protocol: str,
         session: Session,
         t_accept_ns: int,
-        *,
         keep_samples: bool = False,
     ) -> None:
         self.number = number

@@ -128,28 +128,34 @@ class Server:
         connections = self._connections
         for fd, event in self._poll():
             connection = connections.get(fd)
-            if connection is not None:
-                if event == select.EPOLLIN:
-                    if connection.turn_ns:
-                        self._readable_in_turn(connection)
-                    else:
-                        self._readable(connection)
-                elif event & select.EPOLLOUT:
-                    self._writable(connection)
-                elif connection.pending:
-                    self._finish(connection, "reset")
-                else:  # hung up, or in error: recv tells which, and what is left to read
-                    self._readable(connection)
-            elif fd in self._listening:
-                self._accept(*self._listening[fd])
-            elif fd in self._watched:
-                self._watched[fd]()
-            elif fd == self._wake:
-                os.eventfd_read(self._wake)
+            if connection is None:
+                self._serve_other(fd)
+            elif event != select.EPOLLIN:
+                self._serve_event(connection, event)
+            elif connection.turn_ns:
+                self._readable_in_turn(connection)
+            else:
+                self._readable(connection)
         if self._held_back:
             self._release(monotonic_ns())
         if self._check_ns != _NEVER and (now_ns := monotonic_ns()) >= self._check_ns:
             self._check_times(now_ns)
+
+    def _serve_other(self, fd: int) -> None:
+        if fd in self._listening:
+            self._accept(*self._listening[fd])
+        elif fd in self._watched:
+            self._watched[fd]()
+        elif fd == self._wake:
+            os.eventfd_read(self._wake)
+
+    def _serve_event(self, connection: Connection, event: int) -> None:
+        if event & select.EPOLLOUT:
+            self._writable(connection)
+        elif connection.pending:
+            self._finish(connection, "reset")
+        else:  # hung up, or in error: recv tells which, and what is left to read
+            self._readable(connection)
 
     def _poll(self) -> list[tuple[int, int]]:
         if self._check_ns == _NEVER and not self._held_back:
@@ -175,21 +181,25 @@ class Server:
                 return
             t_ns = monotonic_ns()
             if not data:
-                self._finish(connection, connection.session.ended or "eof")
+                self._finish(connection, "eof")
                 return
-            if connection.t_linger_ns is not None:
+            if connection.t_linger_ns is None and not self._received(connection, data, t_ns):
                 return
-            replies = connection.received(data, t_ns)
-            if replies:
-                self._send(connection, replies)
-            if connection.session.ended is not None:
-                self._end(connection)
+            if len(data) < size:
                 return
-            if connection.log_bytes > self._limits.log_bytes:
-                self._refuse(connection, "limit log_bytes", "too much to log")
-                return
-            if len(data) < size or connection.pending:
-                return
+
+    def _received(self, connection: Connection, data: bytes, t_ns: int) -> bool:
+        """Log and answer what was read; returns whether to read on."""
+        replies = connection.received(data, t_ns)
+        if replies:
+            self._send(connection, replies)
+        if connection.session.ended is not None:
+            self._end(connection)
+            return False
+        if connection.log_bytes > self._limits.log_bytes:
+            self._refuse(connection, "limit log_bytes", "too much to log")
+            return False
+        return not connection.pending
 
     def _readable_in_turn(self, connection: Connection) -> None:
         """Read, unless the callback of the last read is still busy: then hold it back."""
@@ -232,13 +242,13 @@ class Server:
         self._accepted += 1
         session = _new_session(listener.protocol, self._limits)
         connection = Connection(
-            self._accepted,
-            sock,
-            sock.getsockname()[:2],
-            peer,
-            listener.protocol,
-            session,
-            now_ns,
+            number=self._accepted,
+            sock=sock,
+            local=sock.getsockname()[:2],
+            peer=peer,
+            protocol=listener.protocol,
+            session=session,
+            t_accept_ns=now_ns,
             keep_samples=self._keep_samples,
         )
         connection.buffer_bytes = listener.reader.buffer_bytes
