@@ -1,0 +1,1 @@
+"""The networks: one TOML file each, found by ``lab.registry``."""

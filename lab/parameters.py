@@ -1,0 +1,157 @@
+"""The parameters of a sender: each has a type, a range and a meaning, and checks what it is given.
+
+A parameter's name carries its unit (``gap_ms``, ``buffer_bytes``). Values are what TOML and JSON
+can say: integers, numbers, booleans, and lists of integers (tuples once they are checked).
+"""
+
+import math
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lab.errors import InputError, nearest
+
+Parameters = Mapping[str, Any]
+"""Checked values of all parameters of one sender, by name."""
+
+PAYLOAD_MAX_BYTES = 1 << 24
+"""The largest payload of a session: 16 MiB, far beyond any mail of the paper."""
+
+_WRITES_MAX = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """A whole number from ``minimum`` to ``maximum``, or one of ``choices``."""
+
+    default: int
+    minimum: int
+    maximum: int
+    summary: str
+    choices: tuple[int, ...] = ()
+
+    @property
+    def expected(self) -> str:
+        """What fits, in words."""
+        if self.choices:
+            return f"one of {', '.join(map(str, self.choices))}"
+        return f"a whole number from {self.minimum} to {self.maximum}"
+
+    def check(self, value: object) -> int:
+        """The value, if it fits; raises ValueError."""
+        if type(value) is not int or not self.minimum <= value <= self.maximum:
+            raise ValueError(self.expected)
+        if self.choices and value not in self.choices:
+            raise ValueError(self.expected)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number from ``minimum`` to ``maximum``."""
+
+    default: float
+    minimum: float
+    maximum: float
+    summary: str
+
+    @property
+    def expected(self) -> str:
+        """What fits, in words."""
+        return f"a number from {self.minimum:g} to {self.maximum:g}"
+
+    def check(self, value: object) -> float:
+        """The value, if it fits; raises ValueError."""
+        if type(value) not in (int, float) or not isinstance(value, int | float):
+            raise ValueError(self.expected)
+        if not (math.isfinite(value) and self.minimum <= value <= self.maximum):
+            raise ValueError(self.expected)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """``true`` or ``false``."""
+
+    default: bool
+    summary: str
+
+    @property
+    def expected(self) -> str:
+        """What fits, in words."""
+        return "true or false"
+
+    def check(self, value: object) -> bool:
+        """The value, if it fits; raises ValueError."""
+        if not isinstance(value, bool):
+            raise ValueError(self.expected)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """A list of write sizes in bytes, each at least 1, with a sum that a session can carry."""
+
+    default: tuple[int, ...]
+    summary: str
+
+    @property
+    def expected(self) -> str:
+        """What fits, in words."""
+        return (
+            f"a list of 1 to {_WRITES_MAX} sizes in bytes, each 1 or more, "
+            f"{PAYLOAD_MAX_BYTES} bytes together at most"
+        )
+
+    def check(self, value: object) -> tuple[int, ...]:
+        """The value as a tuple, if it fits; raises ValueError."""
+        if not isinstance(value, list | tuple) or not 1 <= len(value) <= _WRITES_MAX:
+            raise ValueError(self.expected)
+        if any(type(size) is not int or size < 1 for size in value):
+            raise ValueError(self.expected)
+        if sum(value) > PAYLOAD_MAX_BYTES:
+            raise ValueError(self.expected)
+        return tuple(value)
+
+
+Parameter = Integer | Number | Flag | Sizes
+
+
+def resolve(
+    declared: Mapping[str, Parameter], given: Mapping[str, object], where: str
+) -> dict[str, Any]:
+    """All parameters with their values: what was given, checked, and defaults for the rest.
+
+    Args:
+        declared: the sender's parameters.
+        given: values by name, as a file or an option has them.
+        where: what an error message begins with.
+
+    Raises:
+        InputError: a name is not declared (the message has the nearest one), or a value does
+            not fit.
+    """
+    values: dict[str, Any] = {name: parameter.default for name, parameter in declared.items()}
+    for name, value in given.items():
+        if name not in declared:
+            raise InputError(f"{where}: unknown parameter {name!r}; {nearest(name, declared)}")
+        try:
+            values[name] = declared[name].check(value)
+        except ValueError as error:
+            raise InputError(f"{where}.{name}: expected {error}, found {shown(value)}") from error
+    return values
+
+
+def shown(value: object) -> str:
+    """A value from a stranger's file, short enough for one line and safe on a terminal."""
+    try:
+        text = _REPR.repr(value)
+    except ValueError:  # an integer of more digits than Python prints
+        return "a number of thousands of digits"
+    return text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 3] + "..."
+
+
+_SHOWN_MAX = 60
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 50

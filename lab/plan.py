@@ -1,0 +1,141 @@
+"""Which sessions a scenario consists of: pure, and the same for the same seed.
+
+A session's name and seeds depend on what it is, never on how many run side by side, on their
+order, or on which others run: a session that runs alone is the one of the whole run.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from lab.errors import InputError, nearest
+from lab.message import Message, MessageSpec
+from lab.network import Network
+from lab.parameters import Parameters
+from lab.reader import Reader
+from lab.scenario import Cast, Scenario
+from lab.seeds import derive
+from lab.sender import PathCondition, Protocol, Sender, Style, Terminator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSpec:
+    """One session to carry out, with its ground truth. All but ``reader`` are plain values.
+
+    Attributes:
+        session_id: unique among the scenario's sessions, readable, and fit for a file's name.
+        scenario: the scenario's name.
+        sender: the sender's name.
+        variant: which part of the scenario, such as ``gap_ms=20``; empty for the plain one.
+        parameters: all parameters of the sender.
+        style: who writes, in the ground truth's words.
+        terminator: whether the end of data has a write of its own; ``None`` for raw TCP.
+        nodelay: whether the client sets TCP_NODELAY.
+        protocol: ``raw`` or ``smtp``: which of the server's listeners is meant.
+        network: the network's name; ``Scenario.network`` has the network.
+        path_condition: what lies between, in the ground truth's words.
+        reader: how the server reads.
+        repeat: which repetition, from 0.
+        seed: 64 bits for all that is drawn in this session, the message excepted.
+        message: the lengths of the mail.
+        message_seed: 64 bits for the message. It depends on scenario, sender and repeat alone,
+            so that the same bytes cross every network and every variant.
+    """
+
+    session_id: str
+    scenario: str
+    sender: str
+    variant: str
+    parameters: Parameters
+    style: Style
+    terminator: Terminator | None
+    nodelay: bool
+    protocol: Protocol
+    network: str
+    path_condition: PathCondition
+    reader: Reader
+    repeat: int
+    seed: int
+    message: MessageSpec
+    message_seed: int
+
+
+def plan(
+    scenario: Scenario,
+    seed: int,
+    sessions: int | None = None,
+    senders: Collection[str] | None = None,
+    networks: Collection[str] | None = None,
+) -> tuple[SessionSpec, ...]:
+    """All sessions of a scenario.
+
+    Variants and networks take turns, repeat by repeat, so that a run that is stopped early has
+    some of everything.
+
+    Args:
+        scenario: what to run.
+        seed: the run's.
+        sessions: how many for each variant on each network, instead of the scenario's own
+            number. A sweep's values have their own number, and never more than this.
+        senders: names to keep; ``None`` keeps all.
+        networks: names to keep; ``None`` keeps all.
+
+    Raises:
+        InputError: a name that the scenario does not have, or no session to run.
+    """
+    if sessions is not None and sessions < 1:
+        raise InputError(f"sessions: expected 1 or more, found {sessions}")
+    _check("sender", senders, {part.sender.name for part in scenario.senders}, scenario.name)
+    _check("network", networks, {network.name for network in scenario.networks}, scenario.name)
+    kept = [
+        (part, count)
+        for part, count in scenario.variants(sessions)
+        if senders is None or part.sender.name in senders
+    ]
+    paths = [path for path in scenario.networks if networks is None or path.name in networks]
+    most = max((count for _, count in kept), default=0)
+    return tuple(
+        _spec(scenario, part, path, repeat, seed)
+        for repeat in range(most)
+        for part, count in kept
+        if repeat < count
+        for path in paths
+    )
+
+
+def message(spec: SessionSpec, sender: Sender) -> Message:
+    """The payload of a session."""
+    return sender.message_for(spec.parameters, spec.message, spec.message_seed)
+
+
+def _spec(scenario: Scenario, part: Cast, path: Network, repeat: int, seed: int) -> SessionSpec:
+    sender = part.sender
+    names = (scenario.name, sender.name, part.variant, path.name, f"{repeat:04}")
+    session_id = ".".join(name for name in names if name)
+    return SessionSpec(
+        session_id=session_id,
+        scenario=scenario.name,
+        sender=sender.name,
+        variant=part.variant,
+        parameters=part.parameters,
+        style=sender.style_for(part.parameters),
+        terminator=sender.terminator_for(part.parameters),
+        nodelay=sender.nodelay_for(part.parameters),
+        protocol=sender.protocol,
+        network=path.name,
+        path_condition=path.path_condition,
+        reader=scenario.reader,
+        repeat=repeat,
+        seed=derive(seed, "session", session_id),
+        message=scenario.message,
+        message_seed=derive(seed, "message", scenario.name, sender.name, repeat),
+    )
+
+
+def _check(kind: str, names: Collection[str] | None, known: Collection[str], where: str) -> None:
+    if names is None:
+        return
+    if not names:
+        raise InputError(f"{where}: no {kind} is left to run; known: {', '.join(sorted(known))}")
+    for name in names:
+        if name not in known:
+            raise InputError(f"{where} has no {kind} {name!r}; {nearest(name, known)}")

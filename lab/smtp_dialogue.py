@@ -1,0 +1,49 @@
+"""The client's side of an SMTP session as steps (RFC 5321), without a socket."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lab.message import Message
+from lab.parameters import Parameters
+from lab.sender import Sender
+from lab.steps import Expect, Step, command
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What the dialogue says beside the message: names reserved for examples (RFC 2606)."""
+
+    client: str = "client.example"
+    sender: str = "sender@client.example"
+    recipient: str = "recipient@server.example"
+
+
+def session(
+    sender: Sender, message: Message, parameters: Parameters, envelope: Envelope | None = None
+) -> Iterator[Step]:
+    """All steps of one session, from the first thing that happens on a connection that stands.
+
+    Args:
+        sender: raw ones say nothing but their payload; SMTP ones get the dialogue around it.
+        message: what ``sender.message_for`` made.
+        parameters: all of them, checked.
+        envelope: by default names of examples.
+    """
+    payload = sender.steps(message, parameters)
+    if sender.protocol == "raw":
+        yield from payload
+        return
+    envelope = envelope or Envelope()
+    yield Expect(220)
+    yield from _exchange(f"EHLO {envelope.client}", 250)
+    yield from _exchange(f"MAIL FROM:<{envelope.sender}>", 250)
+    yield from _exchange(f"RCPT TO:<{envelope.recipient}>", 250)
+    yield from _exchange("DATA", 354)
+    yield from payload
+    yield Expect(250)
+    yield from _exchange("QUIT", 221)
+
+
+def _exchange(line: str, reply: int) -> Iterator[Step]:
+    yield command(line)
+    yield Expect(reply)

@@ -1,0 +1,58 @@
+"""What a sender does, step by step: values that say what to do and do nothing themselves.
+
+One client module owns the socket and carries the steps out; the model engine carries out the
+same steps in virtual time; a test looks at them as a list.
+"""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Hand ``data`` to the socket in one write call.
+
+    Attributes:
+        data: at least one byte.
+        payload: whether the bytes belong to the payload, whose stream the ranges of a trace
+            count; ``False`` for SMTP commands.
+    """
+
+    data: bytes
+    payload: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise ValueError("a write of no bytes never reaches the wire")
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Do nothing for so many seconds, counted from the end of the step before."""
+
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.seconds) and self.seconds >= 0):
+            raise ValueError(f"cannot wait for {self.seconds} seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """Wait for the server's whole reply, whose code must be this one (RFC 5321, 4.2)."""
+
+    code: int
+
+
+Step = Write | Wait | Expect
+
+
+def command(line: str) -> Write:
+    """One SMTP command in one write: ``line`` and its CRLF.
+
+    Raises:
+        ValueError: the line holds more than one line, or is not ASCII.
+    """
+    if not line.isascii() or "\r" in line or "\n" in line:
+        raise ValueError(f"an SMTP command is one line of ASCII, not {line!r}")
+    return Write(line.encode("ascii") + b"\r\n", payload=False)

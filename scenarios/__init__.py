@@ -1,0 +1,1 @@
+"""The scenarios: one TOML file each, found by ``lab.registry``."""

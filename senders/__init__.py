@@ -1,0 +1,1 @@
+"""The senders: one file each, with one ``SENDER`` in it, found by ``lab.registry``."""
