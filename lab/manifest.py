@@ -51,6 +51,21 @@ class Counts:
     failed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A scenario that the run carried out, as much of it as a report needs.
+
+    Attributes:
+        name: as in the rows' ``scenario`` column.
+        title: one line for people.
+        published: the key of the paper's numbers for it (``scenarios.2``); ``None`` without.
+    """
+
+    name: str
+    title: str = ""
+    published: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """Everything about a run that is not about one session.
@@ -58,6 +73,7 @@ class Manifest:
     Attributes:
         command: the command that made it: ``run``, ``reproduce``...
         arguments: that command's arguments, enough to do it again or go on with it.
+        scenarios: what it carried out, in the order of the report.
         seed: the run's seed, from which every session's own is derived.
         status: ``running`` in a folder that nobody writes to means that its writer was killed.
         error: why the run failed, in one line.
@@ -76,6 +92,7 @@ class Manifest:
 
     command: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    scenarios: tuple[Experiment, ...] = ()
     seed: int = 0
     status: RunStatus = "running"
     error: str | None = None
