@@ -28,11 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from lab.channel import Channel, Message
-from lab.kernel.packets import IPV4, IPV6, Teardown, carries_data, quoted_addresses
+from lab.kernel.flow import DIRECTIONS, DROP_REASON, FRAME, T_OUT, Flow, Record
+from lab.kernel.headers import IPV4, IPV6, carries_data, quoted_addresses
 from lab.link import LinkParams, LinkState
 from lab.seeds import derive
-
-DIRECTIONS = ("a_to_b", "b_to_a")
 
 _ETH_P_ALL = 3
 _SOL_PACKET = 263
@@ -46,14 +45,7 @@ _SEND_BUFFER_BYTES = 4 << 20
 _MAX_FRAME_BYTES = 65535 + 14 + 4  # the largest IP packet, Ethernet header and VLAN tag
 _BATCH = 64  # frames from one socket before the others have their turn
 _RETRY_NS = 100_000
-_GRACE_NS = 1_000_000_000
 _NS_PER_S = 1_000_000_000
-
-Record = list[Any]
-"""A frame on one link, as it goes to the parent:
-``[link, direction, t_in_ns, [t_out_ns...], drop_reason, frame]``."""
-
-_LINK, _DIRECTION, _T_OUT, _DROP_REASON, _FRAME = 0, 1, 3, 4, 5
 
 
 class WireError(Exception):
@@ -94,57 +86,6 @@ class Outbox(Channel):
     def kept(self) -> bool:
         """Whether something waits for the other side."""
         return bool(self._unsent)
-
-
-class Flow:
-    """One session: its link states, and every frame that it sent.
-
-    Attributes:
-        keys: its addresses as they stand in a frame, either way.
-        states: by port index; ``None`` where the link does nothing.
-        queued: how many departures are still to come.
-        closed: whether it was reported, and what is still queued is void.
-    """
-
-    __slots__ = (
-        "_examined",
-        "_teardown",
-        "closed",
-        "deadline_ns",
-        "frames",
-        "grace_ns",
-        "kernel_drops_before",
-        "keys",
-        "number",
-        "queued",
-        "states",
-    )
-
-    def __init__(self, number: int, keys: tuple[bytes, bytes], kernel_drops_before: int) -> None:
-        self.number = number
-        self.keys = keys
-        self.kernel_drops_before = kernel_drops_before
-        self.states: list[LinkState | None] = []
-        self.frames: list[Record] = []
-        self.queued = 0
-        self.closed = False
-        self.grace_ns = _GRACE_NS
-        self.deadline_ns = 0
-        self._teardown = Teardown()
-        self._examined = 0
-
-    def is_over(self, now_ns: int) -> bool:
-        """Whether nothing is queued and TCP has finished, or the grace is past."""
-        if now_ns >= self.deadline_ns:
-            return True
-        if self.queued:
-            return False
-        last_link = len(self.states) // len(DIRECTIONS) - 1, 0
-        for record in self.frames[self._examined :]:
-            if record[_T_OUT] and record[_LINK] == last_link[record[_DIRECTION]]:
-                self._teardown.see(record[_DIRECTION], record[_FRAME])
-        self._examined = len(self.frames)
-        return self._teardown.finished
 
 
 class Port:
@@ -291,7 +232,7 @@ class Wire:
                 self._send(port, flow, record)
                 continue
             is_data = bool(state.params.drop_data) and carries_data(frame)
-            departures_ns, record[_DROP_REASON] = state.offer(now_ns, size, is_data=is_data)
+            departures_ns, record[DROP_REASON] = state.offer(now_ns, size, is_data=is_data)
             for departure_ns in departures_ns:
                 if state.params.instant:
                     self._send(port, flow, record)
@@ -321,15 +262,15 @@ class Wire:
     def _send(self, port: Port, flow: Flow, record: Record) -> None:
         sent_ns = time.monotonic_ns()
         try:
-            port.send(record[_FRAME])
+            port.send(record[FRAME])
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.ENOBUFS):
                 self._retries += 1
                 self._queue(sent_ns + _RETRY_NS, port, flow, record)
             else:
-                record[_DROP_REASON] = f"send: {error.strerror}"
+                record[DROP_REASON] = f"send: {error.strerror}"
         else:
-            record[_T_OUT].append(sent_ns)
+            record[T_OUT].append(sent_ns)
 
     def _send_stray(self, port: Port, frame: bytes) -> None:
         try:
