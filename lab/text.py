@@ -17,58 +17,20 @@ FIELD_MAX_BYTES = 80
 _T = TypeVar("_T")
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 _ALPHANUMERIC = "abcdefghijklmnopqrstuvwxyz0123456789"
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())  # noqa: SIM905
-_FIRST_NAMES = tuple(
-    [
-        "Alberta",
-        "Adrian",
-        "Bianca",
-        "Carlos",
-        "Dana",
-        "Emil",
-        "Farida",
-        "George",
-        "Hanna",
-        "Ioana",
-        "Jonas",
-        "Karin",
-        "Liam",
-        "Marie",
-        "Nadia",
-        "Oscar",
-        "Paula",
-        "Radu",
-        "Sofia",
-        "Tudor",
-        "Vera",
-        "Walter",
-    ]
+_MONTHS = _words("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec")
+_FIRST_NAMES = _words(
+    "Alberta Adrian Bianca Carlos Dana Emil Farida George Hanna Ioana Jonas Karin Liam "
+    "Marie Nadia Oscar Paula Radu Sofia Tudor Vera Walter"
 )
-_LAST_NAMES = tuple(
-    [
-        "Andrei",
-        "Brandt",
-        "Costa",
-        "Dumitru",
-        "Evans",
-        "Fischer",
-        "Garcia",
-        "Hendrix",
-        "Ionescu",
-        "Jansen",
-        "Kowalski",
-        "Longley",
-        "Moreau",
-        "Novak",
-        "Olsen",
-        "Petrov",
-        "Rossi",
-        "Statler",
-        "Trifan",
-        "Weber",
-    ]
+_LAST_NAMES = _words(
+    "Andrei Brandt Costa Dumitru Evans Fischer Garcia Hendrix Ionescu Jansen Kowalski "
+    "Longley Moreau Novak Olsen Petrov Rossi Statler Trifan Weber"
 )
 _DOMAINS = ("example.com", "example.net", "example.org", "mail.example", "news.example")
 _SUBJECTS = (
@@ -81,157 +43,18 @@ _SUBJECTS = (
     "Reminder about the library books",
 )
 _MAILERS = ("Example Mailer 6.00.2900", "Pine 4.64", "PostBox 3.1", "mailer.pl 1.4")
-_WORDS = tuple(
-    [
-        "the",
-        "a",
-        "of",
-        "and",
-        "to",
-        "in",
-        "is",
-        "it",
-        "that",
-        "was",
-        "for",
-        "on",
-        "with",
-        "as",
-        "by",
-        "at",
-        "from",
-        "this",
-        "which",
-        "are",
-        "be",
-        "or",
-        "an",
-        "not",
-        "were",
-        "had",
-        "have",
-        "has",
-        "their",
-        "its",
-        "but",
-        "they",
-        "one",
-        "all",
-        "new",
-        "more",
-        "who",
-        "time",
-        "first",
-        "two",
-        "after",
-        "year",
-        "only",
-        "over",
-        "such",
-        "some",
-        "these",
-        "may",
-        "other",
-        "between",
-        "city",
-        "river",
-        "company",
-        "station",
-        "school",
-        "history",
-        "music",
-        "theatre",
-        "engineer",
-        "battle",
-        "government",
-        "tower",
-        "library",
-        "garden",
-        "market",
-        "season",
-        "letter",
-        "picture",
-        "road",
-        "village",
-        "island",
-        "winter",
-        "morning",
-        "evening",
-        "bridge",
-        "castle",
-        "railway",
-        "museum",
-        "harbour",
-        "mountain",
-        "forest",
-        "number",
-        "report",
-        "member",
-        "service",
-        "family",
-        "journey",
-        "weather",
-        "village",
-        "football",
-        "concert",
-        "newspaper",
-        "small",
-        "large",
-        "early",
-        "late",
-        "long",
-        "short",
-        "several",
-        "many",
-        "most",
-        "public",
-        "local",
-        "national",
-        "general",
-        "common",
-        "became",
-        "began",
-        "built",
-        "called",
-        "found",
-        "held",
-        "known",
-        "left",
-        "made",
-        "moved",
-        "opened",
-        "played",
-        "released",
-        "returned",
-        "said",
-        "sent",
-        "served",
-        "started",
-        "took",
-        "used",
-        "won",
-        "works",
-        "went",
-        "wrote",
-        "around",
-        "before",
-        "during",
-        "later",
-        "near",
-        "north",
-        "south",
-        "east",
-        "west",
-        "often",
-        "however",
-        "although",
-        "because",
-        "while",
-        "when",
-        "where",
-        "since",
-        "until",
-    ]
+_WORDS = _words(
+    "the a of and to in is it that was for on with as by at from this which are be or an "
+    "not were had have has their its but they one all new more who time first two after "
+    "year only over such some these may other between city river company station school "
+    "history music theatre engineer battle government tower library garden market season "
+    "letter picture road village island winter morning evening bridge castle railway museum "
+    "harbour mountain forest number report member service family journey weather village "
+    "football concert newspaper small large early late long short several many most public "
+    "local national general common became began built called found held known left made "
+    "moved opened played released returned said sent served started took used won works "
+    "went wrote around before during later near north south east west often however "
+    "although because while when where since until"
 )
 _LINE_TARGET = 72
 _DOTTED_LINE_SHARE = 0.03
