@@ -38,14 +38,6 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
-    """The links of a network: client - access - router - core - server."""
-
-    access: Link = field(default_factory=Link)
-    core: Link = field(default_factory=Link)
-
-
-@dataclass(frozen=True, slots=True)
 class Personality:
     """The client's own TCP.
 
@@ -72,7 +64,8 @@ class Network:
         source: where its numbers come from.
         mtu: of the client's own interface, in bytes.
         path_condition: the ground truth of what lay between.
-        links: delay, rate, loss and so on, per link and direction.
+        access: the link between the client and the router.
+        core: the link between the router and the server.
         client: the client's own TCP.
     """
 
@@ -81,7 +74,8 @@ class Network:
     source: str
     mtu: int = 1500
     path_condition: PathCondition = "steady"
-    links: Links = field(default_factory=Links)
+    access: Link = field(default_factory=Link)
+    core: Link = field(default_factory=Link)
     client: Personality = field(default_factory=Personality)
 
     @property
@@ -93,10 +87,10 @@ class Network:
         return self.mtu - _IPV4_TCP_BYTES - (_TIMESTAMPS_BYTES if self.client.timestamps else 0)
 
     @property
-    def round_trip_ms(self) -> float:
+    def round_trip_s(self) -> float:
         """The delay there and back, without jitter and serialisation."""
-        links = (self.links.access, self.links.core)
-        return sum(link.up.delay_ms + link.down.delay_ms for link in links)
+        links = (self.access, self.core)
+        return sum(link.up.delay_ms + link.down.delay_ms for link in links) / 1000
 
 
 def parse(name: str, table: Table) -> Network:
@@ -110,6 +104,7 @@ def parse(name: str, table: Table) -> Network:
             f"{table.where}: {name!r} cannot name a network; "
             "expected lower-case letters, digits, - and _, 64 at most"
         )
+    links = table.table("links")
     network = Network(
         name=name,
         title=table.text("title"),
@@ -122,9 +117,11 @@ def parse(name: str, table: Table) -> Network:
             expected=f"an IPv4 MTU from {MTU_MIN_BYTES} to {MTU_MAX_BYTES} bytes (RFC 791)",
         ),
         path_condition=table.choice("path_condition", PATH_CONDITIONS, default="steady"),
-        links=_links(table.table("links")),
+        access=_link(links.table("access")),
+        core=_link(links.table("core")),
         client=_personality(table.table("client")),
     )
+    links.finish()
     table.finish()
     return network
 
@@ -142,12 +139,6 @@ def _personality(table: Table) -> Personality:
     )
     table.finish()
     return personality
-
-
-def _links(table: Table) -> Links:
-    links = Links(access=_link(table.table("access")), core=_link(table.table("core")))
-    table.finish()
-    return links
 
 
 def _link(table: Table) -> Link:

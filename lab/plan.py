@@ -7,7 +7,7 @@ order, or on which others run: a session that runs alone is the one of the whole
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from lab.errors import InputError, nearest
+from lab.errors import InputError
 from lab.message import Message, MessageSpec
 from lab.network import Network
 from lab.parameters import Parameters
@@ -76,16 +76,15 @@ def plan(
         seed: the run's.
         sessions: how many for each variant on each network, instead of the scenario's own
             number. A sweep's values have their own number, and never more than this.
-        senders: names to keep; ``None`` keeps all.
-        networks: names to keep; ``None`` keeps all.
+        senders: names to keep; ``None`` keeps all. One that the scenario does not have keeps
+            nothing: with several scenarios, it is another one's.
+        networks: names to keep, likewise.
 
     Raises:
-        InputError: a name that the scenario does not have, or no session to run.
+        InputError: ``sessions`` is below 1.
     """
     if sessions is not None and sessions < 1:
         raise InputError(f"sessions: expected 1 or more, found {sessions}")
-    _check("sender", senders, {part.sender.name for part in scenario.senders}, scenario.name)
-    _check("network", networks, {network.name for network in scenario.networks}, scenario.name)
     kept = [
         (part, count)
         for part, count in scenario.variants(sessions)
@@ -129,13 +128,3 @@ def _spec(scenario: Scenario, part: Cast, path: Network, repeat: int, seed: int)
         message=scenario.message,
         message_seed=derive(seed, "message", scenario.name, sender.name, repeat),
     )
-
-
-def _check(kind: str, names: Collection[str] | None, known: Collection[str], where: str) -> None:
-    if names is None:
-        return
-    if not names:
-        raise InputError(f"{where}: no {kind} is left to run; known: {', '.join(sorted(known))}")
-    for name in names:
-        if name not in known:
-            raise InputError(f"{where} has no {kind} {name!r}; {nearest(name, known)}")
