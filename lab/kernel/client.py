@@ -22,9 +22,11 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from lab import steps
+from lab import registry, steps
 from lab.channel import Channel, Message
 from lab.kernel.addresses import SERVERS
+from lab.message import MessageSpec
+from lab.smtp_dialogue import session
 
 _TCP_INFO_BYTES = 104
 _TCPI_OPT_TIMESTAMPS = 1
@@ -171,8 +173,8 @@ class Client:
         while not self.channel.ended:
             ready, _, _ = select.select(self.waiting, [], [], self._timeout_s())
             if self.waiting[0] in ready:
-                for job in self.channel.drain():
-                    self.start(job)
+                for message in self.channel.drain():
+                    self.start(message["job"])
             if self.waiting[1] in ready:
                 for fd, events in self.epoll.poll(0):
                     if session := self.sessions.get(fd):
@@ -181,7 +183,7 @@ class Client:
 
     def start(self, job: Message) -> None:
         """Begin a session; what cannot begin is reported as failed."""
-        script = iter(load_steps(job))
+        script = steps_of(job)
         session = Session(job, script, time.monotonic_ns())
         fd = session.sock.fileno()
         self.sessions[fd] = session
@@ -253,7 +255,7 @@ class Client:
         if error is not None:
             session.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         session.sock.close()
-        self.channel.send(session.result(error))
+        self.channel.send({"result": session.result(error)})
 
     def _timeout_s(self) -> float | None:
         if not self.timers:
@@ -273,11 +275,12 @@ class Client:
                 self.end(session, "time limit reached")
 
 
-def load_steps(job: Message) -> Iterator[steps.Step]:
-    """The steps of the job's sender: made here, from the seed, so that no bytes travel."""
-    from lab import registry  # noqa: PLC0415
-
-    raise NotImplementedError(registry, job)
+def steps_of(job: Message) -> Iterator[steps.Step]:
+    """The steps of the job's sender: made here, from the seed, so that no payload travels."""
+    sender = registry.sender(job["sender"])
+    parameters = sender.resolve(job["parameters"])
+    message = sender.message_for(parameters, MessageSpec(**job["message"]), job["message_seed"])
+    return session(sender, message, parameters)
 
 
 def refusal(host_netns: int, job_server: str | None = None) -> str | None:

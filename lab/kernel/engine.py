@@ -5,14 +5,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 
 from lab.errors import PartDiedError
 from lab.kernel import join, sandbox
 from lab.kernel.lab import KernelLab
+from lab.network import Network
 from lab.plan import SessionSpec
+from lab.reader import Reader
 from lab.record import SessionRecord
 
 BARREN_LABS = 3
@@ -28,13 +29,13 @@ class EngineOptions:
     Attributes:
         jobs: sessions side by side, over all labs.
         time_limit_s: for one session, beyond what its network and its sender's waits need.
-        wire: the folder of the captures; ``None`` writes none.
+        folder: the run's, for the captures; ``None`` writes none.
         log: where the lab's processes write what they have to say.
     """
 
     jobs: int = 40
     time_limit_s: float = 60.0
-    wire: Path | None = None
+    folder: Path | None = None
     log: IO[bytes] | int | None = None
 
 
@@ -45,7 +46,7 @@ class KernelEngine:
         environments: by network name, what was in force on each host, read back.
     """
 
-    name = "kernel"
+    name = join.ENGINE
 
     def __init__(self, options: EngineOptions) -> None:
         self.options = options
@@ -55,29 +56,39 @@ class KernelEngine:
         self._wall_offset_ns = time.time_ns() - time.monotonic_ns()
 
     async def run(
-        self, specs: Iterable[SessionSpec], on_record: Callable[[SessionRecord], None]
+        self,
+        specs: Iterable[tuple[SessionSpec, Network]],
+        on_record: Callable[[SessionRecord], None],
     ) -> None:
         """Carry out the sessions; hand over each record as soon as it is complete or failed.
+
+        Sessions that share a network and a reader share a lab.
 
         Raises:
             EnvironmentLacksError: this machine cannot run a lab, or not as asked.
             PartDiedError: labs die again and again.
         """
         sandbox.check()
-        ordered = sorted(specs, key=_lab_key)
+        labs: dict[tuple[Network, Reader], deque[SessionSpec]] = {}
+        for spec, network in specs:
+            labs.setdefault((network, spec.reader), deque()).append(spec)
         async with asyncio.TaskGroup() as group:
-            for _, members in groupby(ordered, key=_lab_key):
-                group.create_task(self._run_group(deque(members), on_record))
+            for (network, reader), pending in labs.items():
+                group.create_task(self._run_group(network, reader, pending, on_record))
 
     async def _run_group(
-        self, pending: deque[SessionSpec], on_record: Callable[[SessionRecord], None]
+        self,
+        network: Network,
+        reader: Reader,
+        pending: deque[SessionSpec],
+        on_record: Callable[[SessionRecord], None],
     ) -> None:
-        """Sessions that share a lab: one network, one way of reading."""
-        first, barren = pending[0], 0
+        """Sessions that share a lab; one that dies is followed by another."""
+        barren = 0
         while pending:
             waiting = len(pending)
-            async with self._labs, KernelLab(first.network, first.reader, self.options.log) as lab:
-                self.environments[first.network.name] = {
+            async with self._labs, KernelLab(network, reader, self.options.log) as lab:
+                self.environments[network.name] = {
                     host: state.to_manifest() for host, state in lab.states.items()
                 }
                 workers = min(self.options.jobs, len(pending))
@@ -113,20 +124,13 @@ class KernelEngine:
         return completed
 
     async def _session(self, lab: KernelLab, spec: SessionSpec) -> SessionRecord:
-        limit_s = self.options.time_limit_s
-        job = join.client_job(spec, limit_s)
+        job = join.client_job(spec, self.options.time_limit_s)
         try:
             outcome = await lab.session(job, join.wire_order(spec))
         except PartDiedError as error:
-            return join.failed(spec, self.name, str(error))
-        joined = join.joined(spec, self.name, outcome, self._wall_offset_ns)
-        if self.options.wire is not None:
-            for name, data in joined.captures.items():
-                (self.options.wire / name).write_bytes(data)
-        return joined.record
-
-
-def _lab_key(spec: SessionSpec) -> tuple[str, str, int]:
-    return spec.network.name, spec.reader.kind, spec.reader.buffer_bytes
-
-
+            return join.failed(spec, lab.network, str(error))
+        result = join.joined(spec, lab.network, outcome, self._wall_offset_ns)
+        if self.options.folder is not None:
+            for name, data in result.captures.items():
+                (self.options.folder / name).write_bytes(data)
+        return result.record

@@ -16,15 +16,8 @@ from typing import Any
 
 from lab.channel import Channel, Message
 from lab.kernel import topology
+from lab.kernel.parts import PARTS
 from lab.kernel.topology import HOSTS
-
-PARTS = {
-    "wire": ("wire", "lab.kernel.wire"),
-    "server": ("server", "lab.server"),
-    "client": ("client", "lab.kernel.client"),
-}
-"""Part -> the node it runs in, and its module."""
-
 
 def main() -> None:
     """Run the lab until the parent closes its end of the channel."""

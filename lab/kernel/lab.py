@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import IO, Any, Self
 
 import msgspec
@@ -27,7 +26,8 @@ from lab.kernel.addresses import (
     flow_of_server,
     server_address,
 )
-from lab.kernel.init import PARTS
+from lab.kernel.join import Outcome
+from lab.kernel.parts import PARTS
 from lab.network import Network
 from lab.reader import Reader
 
@@ -36,23 +36,6 @@ GRACE_S = 5.0
 """How long a part may take to answer once it has nothing left to wait for."""
 
 PORTS = {"raw": RAW_PORT, "smtp": SMTP_PORT}
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the lab's parts saw of one session, not yet joined.
-
-    Attributes:
-        flow: the session's number in its lab.
-        client: the client's result.
-        connection: the server's record; ``None`` where no connection reached it.
-        frames: the wire's frames, both links and both directions.
-    """
-
-    flow: int
-    client: Message
-    connection: Message | None
-    frames: list[list[Any]]
 
 
 class KernelLab:
@@ -117,7 +100,7 @@ class KernelLab:
         client = await self._ask("client", {"job": order}, "result", flow, limit_s)
         connection = await self._connection(connection_answer, flow, client)
         ended = await self._ask("wire", {"close": flow}, "flow", flow, limit_s)
-        return Outcome(flow, client, connection, ended["frames"])
+        return Outcome(flow, client, connection, ended)
 
     def kill(self, part: str) -> None:
         """End a part with SIGKILL, as a crash would; for tests of what follows."""
