@@ -1,13 +1,10 @@
 """What a client may ask of the server, and the names under which it is refused."""
 
-import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from lab.errors import nearest
-
-_SPARE_DESCRIPTORS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +71,3 @@ _LEAST = {
     "log_bytes": 1024,
 }
 _MOST = 1 << 40
-
-
-def raise_descriptor_limit(connections: int) -> int:
-    """Raise this process's soft limit of open files to what ``connections`` need.
-
-    Returns:
-        How many connections the limit in force allows, at most ``connections``.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    needed = connections + _SPARE_DESCRIPTORS
-    if soft != unlimited and soft < needed:
-        soft = needed if hard == unlimited else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft == unlimited:
-        return connections
-    return max(1, min(connections, soft - _SPARE_DESCRIPTORS))

@@ -15,12 +15,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from time import monotonic_ns
 
 from lab.server.connection import Address, Connection, ConnectionLog
-from lab.server.limits import Limits, raise_descriptor_limit
+from lab.server.limits import Limits
 from lab.server.listening import OUT_OF_DESCRIPTORS, Listener, SpareDescriptor, listen
+from lab.server.process import raise_descriptor_limit, sharpen_timers
 from lab.server.session import RawSession, Session
 from lab.server.smtp import SmtpSession
 from lab.server.threads import Threads
@@ -30,6 +30,8 @@ _MAX_EVENTS = 1024
 _LINGER_NS = 2_000_000_000
 _NO_LINGER = struct.pack("ii", 1, 0)
 _S = 1_000_000_000
+_DONTWAIT = int(socket.MSG_DONTWAIT)  # plain integers: converting an enum takes longer
+_MORE = int(socket.MSG_MORE)
 _NEVER = 1 << 62
 
 OnEnd = Callable[[ConnectionLog], None]
@@ -84,8 +86,7 @@ class Server:
         except BaseException:
             self._close_all()
             raise
-        if any(listener.reader.turn_us for listener in listeners):
-            _sharpen_timers()
+        self._takes_turns = any(listener.reader.turn_us for listener in listeners)
         for fd in (*self._listening, self._wake):
             self._epoll.register(fd, select.EPOLLIN)
 
@@ -114,6 +115,8 @@ class Server:
 
     def run(self) -> None:
         """Serve until ``stop``; then close what is open, log it, and return."""
+        if self._takes_turns:
+            sharpen_timers()
         try:
             while not self._stopping:
                 self._turn()
@@ -173,7 +176,7 @@ class Server:
         size = connection.buffer_bytes
         for _ in range(_READS_A_TURN):
             try:
-                data = recv(size, socket.MSG_DONTWAIT)
+                data = recv(size, _DONTWAIT)
             except BlockingIOError:
                 return
             except OSError:
@@ -191,11 +194,13 @@ class Server:
     def _received(self, connection: Connection, data: bytes, t_ns: int) -> bool:
         """Log and answer what was read; returns whether to read on."""
         replies = connection.received(data, t_ns)
-        if replies:
-            self._send(connection, replies)
         if connection.session.ended is not None:
+            if replies:  # held for a moment, so that it leaves in one segment with the FIN
+                self._send(connection, replies, _DONTWAIT | _MORE)
             self._end(connection)
             return False
+        if replies:
+            self._send(connection, replies)
         if connection.log_bytes > self._limits.log_bytes:
             self._refuse(connection, "limit log_bytes", "too much to log")
             return False
@@ -270,16 +275,16 @@ class Server:
         reply = connection.session.stop("limit connections", "too many connections")
         with suppress(OSError):  # it may have gone already
             if reply:
-                connection.sock.send(reply, socket.MSG_DONTWAIT)
+                connection.sock.send(reply, _DONTWAIT)
             connection.sock.shutdown(socket.SHUT_WR)
         connection.sock.close()
         self._log(connection, "limit connections")
 
     # Writing and ending --------------------------------------------------------------------
 
-    def _send(self, connection: Connection, replies: bytes) -> None:
+    def _send(self, connection: Connection, replies: bytes, flags: int = _DONTWAIT) -> None:
         try:
-            sent = connection.sock.send(replies, socket.MSG_DONTWAIT)
+            sent = connection.sock.send(replies, flags)
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -290,7 +295,7 @@ class Server:
 
     def _writable(self, connection: Connection) -> None:
         try:
-            sent = connection.sock.send(connection.pending, socket.MSG_DONTWAIT)
+            sent = connection.sock.send(connection.pending, _DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
@@ -395,9 +400,3 @@ def _ready_ns(held: tuple[int, Connection]) -> int:
 
 def _new_session(protocol: str, limits: Limits) -> Session:
     return SmtpSession(limits) if protocol == "smtp" else RawSession(limits)
-
-
-def _sharpen_timers() -> None:
-    """Ask the kernel for timers of 1 us instead of 50 us in this thread, where it lets us."""
-    with suppress(OSError):
-        Path("/proc/self/timerslack_ns").write_text("1000", encoding="ascii")

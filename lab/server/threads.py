@@ -127,7 +127,8 @@ def _serve(connection: Connection, limits: Limits, stopping: Callable[[], bool])
                 _stop(connection, "shutdown", "server shuts down")
             return
         if replies := connection.received(data, t_ns):
-            sock.sendall(replies)
+            # A last reply is held for a moment, so that it leaves in one segment with the FIN.
+            sock.sendall(replies, 0 if session.ended is None else socket.MSG_MORE)
         if connection.log_bytes > limits.log_bytes and session.ended is None:
             _stop(connection, "limit log_bytes", "too much to log")
 

@@ -1,0 +1,1 @@
+"""The commands of ``seglab``, one module each: they read options, call an engine and print."""
