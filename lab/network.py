@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from lab.errors import InputError
 from lab.link import LinkParams
+from lab.parameters import shown
 from lab.sender import PATH_CONDITIONS, PathCondition
 from lab.specfile import Table, unit_of
 
@@ -101,7 +102,7 @@ def parse(name: str, table: Table) -> Network:
     """
     if not NAME.fullmatch(name):
         raise InputError(
-            f"{table.where}: {name!r} cannot name a network; "
+            f"{table.where}: {shown(name)} cannot name a network; "
             "expected lower-case letters, digits, - and _, 64 at most"
         )
     links = table.table("links")

@@ -135,7 +135,8 @@ def resolve(
     values: dict[str, Any] = {name: parameter.default for name, parameter in declared.items()}
     for name, value in given.items():
         if name not in declared:
-            raise InputError(f"{where}: unknown parameter {name!r}; {nearest(name, declared)}")
+            hint = nearest(name[:_SHOWN_MAX], declared)
+            raise InputError(f"{where}: unknown parameter {shown(name)}; {hint}")
         try:
             values[name] = declared[name].check(value)
         except ValueError as error:
@@ -145,6 +146,8 @@ def resolve(
 
 def shown(value: object) -> str:
     """A value from a stranger's file, short enough for one line and safe on a terminal."""
+    if isinstance(value, bool):
+        return str(value).lower()
     try:
         text = _REPR.repr(value)
     except ValueError:  # an integer of more digits than Python prints

@@ -81,10 +81,11 @@ def plan(
         networks: names to keep, likewise.
 
     Raises:
-        InputError: ``sessions`` is below 1.
+        InputError: ``sessions`` is below 1, or too many.
     """
     if sessions is not None and sessions < 1:
         raise InputError(f"sessions: expected 1 or more, found {sessions}")
+    scenario.check_size(sessions)
     kept = [
         (part, count)
         for part, count in scenario.variants(sessions)

@@ -62,8 +62,8 @@ def scenario(name_or_path: str | Path) -> Scenario:
         known = scenarios()
         if name_or_path not in known:
             raise InputError(
-                f"unknown scenario {name_or_path!r}; {nearest(name_or_path, known)}; "
-                f"a file of your own needs the ending {_ENDING}"
+                f"unknown scenario {name_or_path!r} (a file of your own needs the ending "
+                f"{_ENDING}); {nearest(name_or_path, known)}"
             )
         return known[name_or_path]
     return _parse_scenario(path.stem, Table(str(path), read(path)))

@@ -96,6 +96,22 @@ class Scenario:
                 return network
         raise KeyError(name)
 
+    def check_size(self, sessions: int | None = None) -> None:
+        """Refuse more sessions than a run can hold; ``sessions`` as in ``variants``.
+
+        Raises:
+            InputError: says how many they are.
+        """
+        each = sessions or self.sessions
+        if self.sweep is not None:
+            each += len(self.sweep.values) * min(self.sweep.sessions, sessions or SESSIONS_MAX)
+        total = len(self.senders) * len(self.networks) * each
+        if total > SESSIONS_MAX:
+            raise InputError(
+                f"senders x networks x sessions make {total} sessions; "
+                f"expected {SESSIONS_MAX} at most"
+            )
+
     def variants(self, sessions: int | None = None) -> tuple[tuple[Cast, int], ...]:
         """Every part that is played, the sweep's included, and how often on each network.
 
@@ -152,7 +168,10 @@ def parse(
         sweep=_sweep(table, parts),
     )
     table.finish()
-    _check_product(table, scenario)
+    try:
+        scenario.check_size()
+    except InputError as error:
+        raise InputError(f"{table.where}: {error}") from error
     return scenario
 
 
@@ -295,15 +314,6 @@ def _listed(table: Table, key: str, expected: str, *, required: bool = True) -> 
     if len(values) > LISTED_MAX:
         raise table.problem(key, f"{LISTED_MAX} entries at most", f"{len(values)} of them")
     return values
-
-
-def _check_product(table: Table, scenario: Scenario) -> None:
-    total = sum(sessions for _, sessions in scenario.variants()) * len(scenario.networks)
-    if total > SESSIONS_MAX:
-        raise InputError(
-            f"{table.where}: senders x networks x sessions make {total} sessions; "
-            f"expected {SESSIONS_MAX} at most"
-        )
 
 
 def label(parameter: str, value: object) -> str:

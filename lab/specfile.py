@@ -65,11 +65,14 @@ def decode(data: bytes, where: str) -> dict[str, Any]:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{where}: not UTF-8 at line {line}") from error
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{where}: not TOML: {one_line(str(error))}") from error
+        last_line = len(data.splitlines())
+        end = f"at line {last_line}, the end of the file"
+        found = one_line(str(error)).replace("at end of document", end)
+        raise InputError(f"{where}: not TOML: {found}") from error
     except RecursionError as error:
         raise InputError(f"{where}: not usable TOML: nested too deeply") from error
-    except ValueError as error:  # a number or a date that Python cannot hold
-        raise InputError(f"{where}: not usable TOML: {one_line(str(error))}") from error
+    except ValueError as error:  # Python refuses to convert numbers of thousands of digits
+        raise InputError(f"{where}: not usable TOML: a number has too many digits") from error
 
 
 class Table:
@@ -95,7 +98,7 @@ class Table:
 
     def text(self, key: str, default: str | None = None) -> str:
         """One line of text; required where there is no default."""
-        value = self._take(key, default, "text")
+        value = self._take(key, default, "one line of text")
         if not isinstance(value, str) or not value.isprintable() or len(value) > _TEXT_MAX:
             raise self.problem(key, f"one line of text of {_TEXT_MAX} characters at most", value)
         return value

@@ -1,0 +1,302 @@
+"""The contract of every sender that is registered, and each one's own way of writing."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab import registry
+from lab.errors import InputError
+from lab.message import Message, MessageSpec, generate
+from lab.parameters import Flag, Integer, Number, Parameters, Sizes
+from lab.sender import STYLES, Sender
+from lab.steps import Expect, Step, Wait, Write
+
+SENDERS = [*registry.senders().values()]
+SMTP_SENDERS = [sender for sender in SENDERS if sender.protocol == "smtp"]
+
+
+def named(sender: Sender) -> str:
+    """A sender as a test's id."""
+    return sender.name
+
+
+every_sender = pytest.mark.parametrize("sender", SENDERS, ids=named)
+every_smtp_sender = pytest.mark.parametrize("sender", SMTP_SENDERS, ids=named)
+
+
+def some_values(sender: Sender) -> st.SearchStrategy[dict[str, Any]]:
+    """Any values for some of a sender's parameters."""
+    strategies: dict[str, st.SearchStrategy[Any]] = {}
+    for name, parameter in sender.parameters.items():
+        match parameter:
+            case Flag():
+                strategies[name] = st.booleans()
+            case Integer(choices=choices) if choices:
+                strategies[name] = st.sampled_from(choices)
+            case Integer(minimum=low, maximum=high):
+                strategies[name] = st.integers(low, min(high, 10_000))
+            case Number(minimum=low, maximum=high):
+                strategies[name] = st.floats(low, high)
+            case Sizes():
+                strategies[name] = st.lists(st.integers(1, 3000), min_size=1, max_size=8)
+    return st.fixed_dictionaries({}, optional=strategies)
+
+
+def session(data: st.DataObject, sender: Sender) -> tuple[dict[str, Any], Message, list[Step]]:
+    """A sender's steps with some parameters and a message of some length."""
+    parameters = sender.resolve(data.draw(some_values(sender)))
+    spec = MessageSpec(payload_bytes=data.draw(st.integers(207, 9000)))
+    message = sender.message_for(parameters, spec, data.draw(st.integers(0, 2**64 - 1)))
+    return parameters, message, [*sender.steps(message, parameters)]
+
+
+def writes(steps: list[Step]) -> list[bytes]:
+    """What the write calls hand over."""
+    return [step.data for step in steps if isinstance(step, Write)]
+
+
+@every_sender
+@given(st.data())
+def test_pieces_join_to_the_message(sender: Sender, data: st.DataObject) -> None:
+    """Whatever the parameters, the writes are the message's bytes: all, once, in order."""
+    _, message, steps = session(data, sender)
+    assert b"".join(writes(steps)) == message.wire
+    assert all(step.payload for step in steps if isinstance(step, Write))
+
+
+@every_sender
+@given(st.data())
+def test_steps_are_deterministic(sender: Sender, data: st.DataObject) -> None:
+    """The same message and parameters give the same steps, however often they are made."""
+    parameters, message, steps = session(data, sender)
+    assert [*sender.steps(message, parameters)] == steps
+
+
+@every_sender
+@given(st.data())
+def test_waits_stand_between_writes(sender: Sender, data: st.DataObject) -> None:
+    """A payload neither begins nor ends with a pause, and no sender awaits a reply within it."""
+    _, _, steps = session(data, sender)
+    assert isinstance(steps[0], Write)
+    assert isinstance(steps[-1], Write)
+    assert not any(isinstance(step, Expect) for step in steps)
+
+
+@every_smtp_sender
+@given(st.data())
+def test_terminator_declared_is_terminator_written(sender: Sender, data: st.DataObject) -> None:
+    """An own write of the end of data is declared as one, with its length; no other is."""
+    parameters, _, steps = session(data, sender)
+    last = writes(steps)[-1]
+    if sender.terminator_for(parameters) == "own_write":
+        assert last == {5: b"\r\n.\r\n", 3: b".\r\n"}[parameters["terminator_bytes"]]
+    else:
+        assert parameters["terminator_bytes"] == 0
+
+
+@every_smtp_sender
+def test_default_terminator(sender: Sender) -> None:
+    """With a message of usual length, the default ground truth is what is written."""
+    steps = [*sender.steps(generate(1, MessageSpec()), sender.defaults)]
+    alone = writes(steps)[-1] in (b"\r\n.\r\n", b".\r\n")
+    assert sender.terminator == ("own_write" if alone else "with_body")
+
+
+@every_sender
+def test_declaration(sender: Sender) -> None:
+    """A sender says who it is in the words that all parts of the lab share."""
+    assert sender.name.isidentifier()
+    assert sender.style in STYLES
+    assert sender.style == sender.style_for(sender.defaults)
+    assert "\n" not in sender.summary
+    assert sender.summary
+    assert sender.source
+    assert (sender.terminator is None) == (sender.protocol == "raw")
+    assert sender.resolve({}) == sender.resolve(sender.defaults) == sender.defaults
+
+
+def _text_writes(parameters: Parameters, steps: list[Step]) -> list[bytes]:
+    """The writes without an end of data that has one for itself."""
+    return writes(steps)[:-1] if parameters.get("terminator_bytes") else writes(steps)
+
+
+def _is_single_write(_message: Message, parameters: Parameters, steps: list[Step]) -> None:
+    assert len(_text_writes(parameters, steps)) == 1
+
+
+def _is_relay(message: Message, parameters: Parameters, steps: list[Step]) -> None:
+    own, rest = _text_writes(parameters, steps)
+    assert own.startswith(b"Received: ")
+    assert message.headers.startswith(own)
+    assert rest.startswith(b"Date: ")
+
+
+def _is_headers_then_body(message: Message, parameters: Parameters, steps: list[Step]) -> None:
+    headers, body = _text_writes(parameters, steps)
+    assert headers == message.headers
+    assert body.startswith(b"\r\n")
+
+
+def _is_fixed_buffer(_message: Message, parameters: Parameters, steps: list[Step]) -> None:
+    assert not any(isinstance(step, Wait) for step in steps)
+    *whole, last = map(len, _text_writes(parameters, steps))
+    size = parameters.get("buffer_bytes") or parameters["writes"][0]
+    assert set(whole) <= {size}
+    assert 0 < last <= size
+
+
+def _is_timed_writes(_message: Message, parameters: Parameters, steps: list[Step]) -> None:
+    pauses = [step.seconds for step in steps if isinstance(step, Wait)]
+    assert len(pauses) in (0, len(_text_writes(parameters, steps)) - 1)
+    assert set(pauses) <= {parameters["gap_ms"] / 1000}
+
+
+PROPERTIES: Mapping[str, Callable[[Message, Parameters, list[Step]], None]] = {
+    "single_write": _is_single_write,
+    "relay": _is_relay,
+    "headers_then_body": _is_headers_then_body,
+    "fixed_buffer": _is_fixed_buffer,
+    "timed_writes": _is_timed_writes,
+}
+"""What makes each style what it is; a style without an entry fails its senders."""
+
+
+@every_sender
+@given(st.data())
+def test_style_is_what_is_written(sender: Sender, data: st.DataObject) -> None:
+    """The ground truth of who wrote holds of the very writes, whatever the parameters."""
+    parameters, message, steps = session(data, sender)
+    PROPERTIES[sender.style_for(parameters)](message, parameters, steps)
+
+
+@pytest.mark.parametrize(
+    ("given_", "style"),
+    [
+        ({"writes": [5120]}, "single_write"),
+        ({"writes": [5120], "gap_ms": 100}, "single_write"),
+        ({"writes": [5120, 5120]}, "fixed_buffer"),
+        ({"writes": [2048, 2048, 100]}, "fixed_buffer"),
+        ({"writes": [5120, 5120], "gap_ms": 100}, "timed_writes"),
+        ({"writes": [100, 5000]}, "timed_writes"),
+        ({"writes": [100, 200, 100]}, "timed_writes"),
+    ],
+)
+def test_style_of_raw_writes(given_: dict[str, Any], style: str) -> None:
+    """What the raw writer's buffers are called follows from their sizes and the gap."""
+    sender = registry.sender("raw_writes")
+    assert sender.style_for(sender.resolve(given_)) == style
+
+
+def test_scenario_3_steps() -> None:
+    """The paper's third client: 5 KB, 100 ms, 5 KB."""
+    sender = registry.sender("raw_writes")
+    parameters = sender.resolve({"writes": [5120, 5120], "gap_ms": 100})
+    first, pause, second = sender.steps(
+        sender.message_for(parameters, MessageSpec(), 1), parameters
+    )
+    assert isinstance(first, Write)
+    assert isinstance(second, Write)
+    assert (len(first.data), pause, len(second.data)) == (5120, Wait(0.1), 5120)
+
+
+def test_listing_6_writes() -> None:
+    """The template bot's default: headers of 520 bytes, the body, and five bytes alone."""
+    sender = registry.sender("headers_then_body")
+    message = generate(1, MessageSpec(payload_bytes=4750, header_bytes=520))
+    assert [*map(len, writes([*sender.steps(message, sender.defaults)]))] == [520, 4225, 5]
+
+
+def test_2048_writer() -> None:
+    """The fan club's default: 2048, 2048, and the rest with the end of data in it."""
+    sender = registry.sender("fixed_buffer")
+    message = generate(1, MessageSpec(payload_bytes=5000))
+    assert [*map(len, writes([*sender.steps(message, sender.defaults)]))] == [2048, 2048, 904]
+    assert sender.nodelay
+
+
+def test_timed_writes_parts() -> None:
+    """The parts differ by one byte at most, with a pause between each two."""
+    sender = registry.sender("timed_writes")
+    parameters = sender.resolve({"pieces": 3, "gap_ms": 50})
+    steps = [*sender.steps(generate(1, MessageSpec(payload_bytes=1000)), parameters)]
+    assert [len(s.data) if isinstance(s, Write) else s for s in steps] == [
+        333,
+        Wait(0.05),
+        333,
+        Wait(0.05),
+        334,
+    ]
+
+
+def test_relay_refuses_a_message_that_no_relay_touched() -> None:
+    """Without a Received header on top there is nothing that the relay could have added."""
+    sender = registry.sender("relay")
+    message = Message(b"From: <a@b.example>\r\n", b"hi\r\n")
+    with pytest.raises(ValueError, match="Received"):
+        next(sender.steps(message, sender.defaults))
+
+
+@pytest.mark.parametrize(
+    ("sender", "given_", "message"),
+    [
+        (
+            "raw_writes",
+            {"gap": 1},
+            "raw_writes: unknown parameter 'gap'; did you mean 'gap_ms'?",
+        ),
+        (
+            "raw_writes",
+            {"gap_ms": "70 parsecs"},
+            "raw_writes.gap_ms: expected a number from 0 to 60000, found '70 parsecs'",
+        ),
+        (
+            "raw_writes",
+            {"nodelay": 1},
+            "raw_writes.nodelay: expected true or false, found 1",
+        ),
+        (
+            "fixed_buffer",
+            {"buffer_bytes": 0},
+            "fixed_buffer.buffer_bytes: expected a whole number from 1 to 1048576, found 0",
+        ),
+        (
+            "fixed_buffer",
+            {"buffer_bytes": True},
+            "fixed_buffer.buffer_bytes: expected a whole number from 1 to 1048576, found true",
+        ),
+        (
+            "relay",
+            {"terminator_bytes": 4},
+            "relay.terminator_bytes: expected one of 0, 3, 5, found 4",
+        ),
+    ],
+)
+def test_bad_parameters(sender: str, given_: dict[str, Any], message: str) -> None:
+    """A wrong name or value is refused in one line that says where, what and what instead."""
+    with pytest.raises(InputError) as caught:
+        registry.sender(sender).resolve(given_)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "sizes", [[], [0], [-1], [1.5], ["1"], [True], 5, [2**24, 1], [1] * 65_537, [10**5000]]
+)
+def test_bad_sizes(sizes: object) -> None:
+    """Sizes of writes are whole numbers of bytes that a session can carry."""
+    with pytest.raises(InputError, match=r"^raw_writes.writes: expected a list of 1 to 65536"):
+        registry.sender("raw_writes").resolve({"writes": sizes})
+
+
+@given(st.floats(allow_nan=True) | st.integers() | st.booleans() | st.none())
+def test_number_in_its_range_or_refused(value: object) -> None:
+    """A number parameter never lets infinity, NaN or a boolean through."""
+    number = Number(1, 0, 10, "")
+    try:
+        checked = number.check(value)
+    except ValueError:
+        assert isinstance(value, bool) or value is None or not 0 <= value <= 10  # type: ignore[operator]
+    else:
+        assert 0 <= checked <= 10
