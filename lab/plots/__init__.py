@@ -1,0 +1,1 @@
+"""Figures of stored runs. The only package that imports Matplotlib; one style for all."""
