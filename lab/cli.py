@@ -37,7 +37,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="seglab", prog_name="seglab")
 def seglab() -> None:
-    """A traffic lab for mail: what was written, what the wire carried, what the server read.
+    r"""A traffic lab for mail: what was written, what the wire carried, what the server read.
 
     \b
     Start here:

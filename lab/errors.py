@@ -3,8 +3,8 @@
 Every message is one line that says where, what was expected, what was found, and what to do.
 """
 
-from difflib import get_close_matches
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class SeglabError(Exception):

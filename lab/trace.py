@@ -57,9 +57,11 @@ class Span(Protocol):
     """Anything with a half-open byte range."""
 
     @property
-    def start(self) -> int: ...
+    def start(self) -> int:
+        """The first byte."""
     @property
-    def end(self) -> int: ...
+    def end(self) -> int:
+        """The byte after the last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,9 @@ def checks() -> Iterator[Check]:
     if sys.platform == "linux":
         yield from _kernel()
     free = shutil.disk_usage(Path.cwd()).free
-    status, remedy = ("ok", "") if free >= MIN_FREE_BYTES else ("note", "give --out on a larger disk")
+    status, remedy = (
+        ("ok", "") if free >= MIN_FREE_BYTES else ("note", "give --out on a larger disk")
+    )
     yield Check("free disk space", status, f"{free / 1e9:.1f} GB", remedy)
     cores = os.cpu_count() or 1
     yield Check(
@@ -84,7 +86,9 @@ def _modules() -> Iterator[Check]:
 def _kernel() -> Iterator[Check]:
     who = "root" if os.geteuid() == 0 else "without root"
     if sandbox.missing_tools():
-        yield Check("network namespaces", "lacks", "cannot be tried", "install what is missing above")
+        yield Check(
+            "network namespaces", "lacks", "cannot be tried", "install what is missing above"
+        )
     elif problem := sandbox.namespace_problem():
         yield Check("network namespaces", "lacks", f"refused {who}: {problem}", sandbox.WAY_OUT)
     else:

@@ -27,7 +27,9 @@ class RunProgress:
         verbose: a line for every failed session.
     """
 
-    def __init__(self, total: int, done: int = 0, *, quiet: bool = False, verbose: bool = False) -> None:
+    def __init__(
+        self, total: int, done: int = 0, *, quiet: bool = False, verbose: bool = False
+    ) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._bar = (
             Progress(
@@ -43,7 +45,11 @@ class RunProgress:
             if self._console.is_terminal and not quiet
             else None
         )
-        self._task = self._bar.add_task("sessions", total=total, completed=done, failures="") if self._bar else None
+        self._task = (
+            self._bar.add_task("sessions", total=total, completed=done, failures="")
+            if self._bar
+            else None
+        )
         self._plain = self._bar is None and not quiet
         self._verbose = verbose
         self._total = total
@@ -92,5 +98,6 @@ class RunProgress:
         left = elapsed / ran * (self._total - self._done) if ran else 0.0
         failed = f", {self._failed} failed" if self._failed else ""
         self._console.print(
-            f"{self._done} of {self._total} sessions{failed}, {elapsed:.0f} s, about {left:.0f} s left"
+            f"{self._done} of {self._total} sessions{failed}, {elapsed:.0f} s,"
+            f" about {left:.0f} s left"
         )

@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from lab import registry
-from lab.commands.running import Planned, Voice, carry_out, default_out, interrupted, session_options
+from lab.commands.running import (
+    Planned,
+    Voice,
+    carry_out,
+    default_out,
+    interrupted,
+    session_options,
+)
 from lab.errors import InputError, nearest
 from lab.manifest import Counts, Manifest
 from lab.plan import plan
@@ -77,7 +84,9 @@ def order_of(manifest: Manifest, path: Path) -> Order:
             sessions=arguments["sessions"],
         )
     except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: run.json does not say what to run ({error} is missing)") from error
+        raise InputError(
+            f"{path}: run.json does not say what to run ({error} is missing)"
+        ) from error
 
 
 def arguments_of(order: Order, jobs: int, time_limit_s: float) -> dict[str, Any]:
@@ -94,8 +103,12 @@ def arguments_of(order: Order, jobs: int, time_limit_s: float) -> dict[str, Any]
 
 @click.command()
 @click.argument("scenarios", nargs=-1, metavar="SCENARIO...")
-@click.option("--sender", "senders", multiple=True, metavar="NAME", help="Only this sender; repeatable.")
-@click.option("--network", "networks", multiple=True, metavar="NAME", help="Only this network; repeatable.")
+@click.option(
+    "--sender", "senders", multiple=True, metavar="NAME", help="Only this sender; repeatable."
+)
+@click.option(
+    "--network", "networks", multiple=True, metavar="NAME", help="Only this network; repeatable."
+)
 @click.option(
     "--resume",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -117,7 +130,7 @@ def run(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    """Run scenarios: shipped ones by name, your own by the path of a TOML file.
+    r"""Run scenarios: shipped ones by name, your own by the path of a TOML file.
 
     \b
     Examples:

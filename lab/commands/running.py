@@ -81,7 +81,9 @@ def session_options(command: Command) -> Command:
             ),
             click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
             click.option("-q", "--quiet", is_flag=True, help="Say nothing while working."),
-            click.option("-v", "--verbose", is_flag=True, help="Say why each failed session failed."),
+            click.option(
+                "-v", "--verbose", is_flag=True, help="Say why each failed session failed."
+            ),
         )
     ):
         command = option(command)
@@ -163,7 +165,9 @@ def _end(folder: RunFolder, engine: KernelEngine, status: Any, error: str | None
         or folder.manifest.sysctls,
         offloads={
             network: {
-                device: values for state in hosts.values() for device, values in state["offloads"].items()
+                device: values
+                for state in hosts.values()
+                for device, values in state["offloads"].items()
             }
             for network, hosts in engine.environments.items()
         }

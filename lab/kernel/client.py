@@ -202,7 +202,7 @@ class Client:
             self.end(session, str(error))
         except OSError as error:
             self.end(session, f"socket: {error.strerror or error}")
-        except Exception as error:  # noqa: BLE001  # a sender is somebody's code
+        except Exception as error:  # a sender is somebody's code
             self.end(session, f"the sender raised {type(error).__name__}: {error}")
 
     def on_event(self, session: Session, events: int) -> None:

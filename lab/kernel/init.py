@@ -17,7 +17,7 @@ from typing import Any
 from lab.channel import Channel, Message
 from lab.kernel import topology
 from lab.kernel.parts import PARTS
-from lab.kernel.topology import HOSTS
+
 
 def main() -> None:
     """Run the lab until the parent closes its end of the channel."""
@@ -32,7 +32,7 @@ def main() -> None:
     channel = Channel.from_fd(arguments.fd)
     try:
         _run(channel, {part: getattr(arguments, part) for part in PARTS})
-    except Exception as error:  # noqa: BLE001  # whatever Mininet raises must reach the user
+    except Exception as error:  # whatever Mininet raises must reach the user
         channel.send({"failed": f"{type(error).__name__}: {error}"})
     os._exit(0)
 
@@ -45,28 +45,20 @@ def _run(channel: Channel, descriptors: dict[str, int]) -> None:
     try:
         states = _set_up(network, config["scripts"])
         parts = {part: _start(network, part, fd) for part, fd in descriptors.items()}
-        pids = {host: network.get(host).pid for host in HOSTS}
-        channel.send({"ready": {"states": states, "pids": pids, "parts": {p: x.pid for p, x in parts.items()}}})
-        _supervise(channel, parts)
+        channel.send({"ready": {"states": states}})
+        _supervise(channel, network, parts)
     except subprocess.CalledProcessError as error:
-        channel.send({"failed": f"{error.cmd[-1]}: {(error.stderr or '').strip() or error}"})
+        channel.send({"unfit": {"host": error.cmd, "errors": error.stderr}})
 
 
 def _set_up(network: Any, scripts: dict[str, str]) -> dict[str, str]:
     """Run each node's script in its namespace, all at once; what they printed, by node."""
-    running = {
-        name: network.get(name).popen(
-            ["sh", "-s"], stdin=subprocess.PIPE, text=True, universal_newlines=True
-        )
-        for name in scripts
-    }
+    running = {name: _shell(network.get(name)) for name in scripts}
     outputs = {}
     for name, process in running.items():
         output, errors = process.communicate(scripts[name])
         if process.returncode:
-            raise subprocess.CalledProcessError(
-                process.returncode, [f"setting up {name}"], output, errors
-            )
+            raise subprocess.CalledProcessError(process.returncode, name, output, errors)
         outputs[name] = output
     return outputs
 
@@ -82,25 +74,35 @@ def _start(network: Any, part: str, fd: int) -> Any:
     return process
 
 
-def _supervise(channel: Channel, parts: dict[str, Any]) -> None:
+def _supervise(channel: Channel, network: Any, parts: dict[str, Any]) -> None:
     """Tell the parent of every part that ends, and obey it, until it is gone."""
-    watched = {os.pidfd_open(process.pid): part for part, process in parts.items()}
+    watched: dict[int, str] = {os.pidfd_open(process.pid): part for part, process in parts.items()}
     while not channel.ended:
-        ready, _, _ = select.select([channel, *watched], [], [])
+        ready, _, _ = select.select([channel.fileno(), *watched], [], [])
         for source in ready:
-            if source is channel:
+            if source == channel.fileno():
                 for message in channel.drain():
-                    _obey(message, parts)
+                    _obey(channel, message, network, parts)
             else:
                 part = watched.pop(source)
                 os.close(source)
                 channel.send({"died": part, "status": parts[part].wait()})
 
 
-def _obey(message: Message, parts: dict[str, Any]) -> None:
-    """Send a signal to a part, by name: how tests kill one in mid-session."""
-    if "kill" in message:
-        parts[message["kill"]].kill()
+def _obey(channel: Channel, message: Message, network: Any, parts: dict[str, Any]) -> None:
+    match message:
+        case {"kill": part}:
+            parts[part].kill()
+        case {"execute": {"id": number, "node": node, "script": script}}:
+            process = _shell(network.get(node))
+            output, errors = process.communicate(script)
+            answer = {"status": process.returncode, "output": output, "errors": errors}
+            channel.send({"executed": number, **answer})
+
+
+def _shell(node: Any) -> Any:
+    """A shell in the node's namespace that reads its script from standard input."""
+    return node.popen(["sh", "-s"], stdin=subprocess.PIPE, text=True, universal_newlines=True)
 
 
 def _end_with_parent(lifeline: int) -> None:

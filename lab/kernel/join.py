@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from lab.channel import Message
+from lab.errors import EnvironmentLacksError
 from lab.kernel import packets, pcapng
 from lab.kernel.packets import Journey
 from lab.network import Network
@@ -44,10 +45,6 @@ class Joined:
 
     record: SessionRecord
     captures: dict[str, bytes]
-
-
-class OffloadLeakError(Exception):
-    """A segment is larger than the MSS: what the wire saw was never a segment."""
 
 
 def wire_order(spec: SessionSpec) -> Message:
@@ -101,9 +98,7 @@ def failed(spec: SessionSpec, network: Network, reason: str) -> SessionRecord:
     return replace(blank(spec, network), error=reason)
 
 
-def joined(
-    spec: SessionSpec, network: Network, outcome: Outcome, wall_offset_ns: int
-) -> Joined:
+def joined(spec: SessionSpec, network: Network, outcome: Outcome, wall_offset_ns: int) -> Joined:
     """The session's record and captures.
 
     Args:
@@ -113,7 +108,7 @@ def joined(
         wall_offset_ns: what to add to the lab's clock for the time of day, in the captures.
 
     Raises:
-        OffloadLeakError: a segment exceeds the MSS, so nothing that the wire saw can be trusted.
+        EnvironmentLacksError: a segment exceeds the MSS: what the wire sees are no segments.
     """
     client, connection = outcome.client, outcome.connection
     t0_ns: int = client["t0_ns"]
@@ -142,9 +137,7 @@ def joined(
         client=f"wire/{spec.session_id}.client.pcapng",
         server=f"wire/{spec.session_id}.server.pcapng",
     )
-    record = replace(
-        record, status="failed" if error else "complete", error=error, captures=names
-    )
+    record = replace(record, status="failed" if error else "complete", error=error, captures=names)
     return Joined(
         record,
         {
@@ -184,8 +177,7 @@ def _refuse_offloads(spec: SessionSpec, way: Iterable[Journey], mss: int) -> Non
     stretch = packets.largest(way)
     if stretch is not None and stretch.end - stretch.start > mss:
         size = stretch.end - stretch.start
-        raise OffloadLeakError(
+        raise EnvironmentLacksError(
             f"{spec.network} x {spec.sender}: segment {stretch.start}:{stretch.end}({size}) "
-            f"exceeds the MSS {mss}; is TSO or GSO on at c-eth0?"
+            f"exceeds the MSS {mss}; is TSO or GSO on at c-eth0, or GRO at w-c0?"
         )
-

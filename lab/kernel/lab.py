@@ -47,11 +47,16 @@ class KernelLab:
         PartDiedError: one of its processes ended; the lab is of no more use.
     """
 
-    def __init__(self, network: Network, reader: Reader, log: IO[bytes] | int | None = None) -> None:
+    def __init__(
+        self, network: Network, reader: Reader, log: IO[bytes] | int | None = None
+    ) -> None:
         self.network = network
         self.reader = reader
         self.states: dict[str, pins.HostState] = {}
         self.flows = 0
+        self._executions = 0
+        self._plans = pins.host_plans(network)
+        self._refused: str | None = None
         self.dead: str | None = None
         self._log = subprocess.DEVNULL if log is None else log
         self._channels: dict[str, Channel] = {}
@@ -87,8 +92,10 @@ class KernelLab:
         """Carry one session through the lab.
 
         Args:
-            job: for the client: ``protocol``, ``nodelay``, ``time_limit_s`` and what makes its steps.
-            wire: for the wire: the session's ``seed``, and ``drop_data`` where frames are to be lost.
+            job: for the client: ``protocol``, ``nodelay``, ``time_limit_s`` and what
+                makes its steps.
+            wire: for the wire: the session's ``seed``, and ``drop_data`` where frames are
+                to be lost.
         """
         self.flows += 1
         flow = self.flows
@@ -105,6 +112,23 @@ class KernelLab:
     def kill(self, part: str) -> None:
         """End a part with SIGKILL, as a crash would; for tests of what follows."""
         self._channels["init"].send({"kill": part})
+
+    async def execute(self, node: str, script: str) -> str:
+        """Run a shell script on a node (``client``, ``router``, ``server``, ``wire``).
+
+        Returns:
+            What it printed.
+
+        Raises:
+            EnvironmentLacksError: it failed.
+        """
+        self._executions += 1
+        number = self._executions
+        order = {"id": number, "node": node, "script": script}
+        done = await self._ask("init", {"execute": order}, "executed", number, START_LIMIT_S)
+        if done["status"]:
+            raise EnvironmentLacksError(f"{node}: {done['errors'].strip() or done['output']}")
+        return str(done["output"])
 
     async def _connection(
         self, answer: asyncio.Future[Message], flow: int, client: Message
@@ -139,7 +163,7 @@ class KernelLab:
             end.close()
 
     async def _handshake(self) -> None:
-        plans = pins.host_plans(self.network)
+        plans = self._plans
         scripts = {name: pins.script(plan) for name, plan in plans.items()}
         loop = asyncio.get_running_loop()
         for name, channel in self._channels.items():
@@ -149,15 +173,30 @@ class KernelLab:
         self._channels["wire"].send({"config": _wire_config(self.network)})
         answers = [self._answer("ready", index) for index, _ in enumerate(("init", *PARTS))]
         self._channels["init"].send({"scripts": scripts})
-        async with asyncio.timeout(START_LIMIT_S):
-            ready, *_ = await asyncio.gather(*answers)
+        try:
+            async with asyncio.timeout(START_LIMIT_S):
+                ready, *_ = await asyncio.gather(*answers)
+        except TimeoutError:
+            raise EnvironmentLacksError(
+                f"the lab did not start within {START_LIMIT_S:g} s; log.txt has what it said"
+            ) from None
+        except PartDiedError as error:
+            if self._refused is None:
+                raise
+            raise EnvironmentLacksError(
+                f"network {self.network.name}: this kernel does not do as asked: {error}"
+            ) from None
         for name, output in ready["states"].items():
             self.states[name] = pins.parse_state(output)
         found = [
-            line for name, plan in plans.items() for line in pins.deviations(name, plan, self.states[name])
+            line
+            for name, plan in plans.items()
+            for line in pins.deviations(name, plan, self.states[name])
         ]
         if found:
-            raise EnvironmentLacksError(f"this kernel does not do as asked: {'; '.join(found)}")
+            raise EnvironmentLacksError(
+                f"network {self.network.name}: this kernel does not do as asked: {'; '.join(found)}"
+            )
 
     def _server_config(self) -> Message:
         reader = msgspec.to_builtins(self.reader)
@@ -202,10 +241,13 @@ class KernelLab:
                 self._resolve("ready", index, content if isinstance(content, dict) else message)
             case {"failed": reason} | {"refused": reason}:
                 self._fail(f"the {'lab' if name == 'init' else name} could not start: {reason}")
+            case {"unfit": {"host": host, "errors": errors}}:
+                self._refused = f"{host}: {pins.explain(self._plans[host], errors)}"
+                self._fail(self._refused)
             case {"died": part, "status": status}:
                 self._fail(f"the {part} {_how_ended(status)}")
-            case {"opened": flow}:
-                self._resolve("opened", flow, message)
+            case {"opened": number} | {"executed": number}:
+                self._resolve(next(iter(message)), number, message)
             case {"result": result}:
                 self._resolve("result", result["flow"], result)
             case {"connection": connection}:

@@ -4,6 +4,7 @@ Pure text: the lab's init process runs what this module writes, and hands back w
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -38,7 +39,10 @@ MACS = {
 }
 
 WIRE_MTU = 65535
-"""The MTU of veth ends that are not the client's own: the largest that veth takes."""
+"""The MTU of the veth ends at the wire: the largest that veth takes."""
+
+ETHERNET_MTU = 1500
+"""The MTU of router and server, unless the client's own is larger."""
 
 _COMMON_SYSCTLS = {
     "net.ipv4.tcp_autocorking": "1",
@@ -102,6 +106,7 @@ class HostState:
 def host_plans(network: Network) -> dict[str, HostPlan]:
     """The plans of the lab's three hosts and of the wire's own ends, by node name."""
     client = network.client
+    far_mtu = max(ETHERNET_MTU, network.mtu)
     route = f"initcwnd {client.initcwnd}"
     if client.congestion_control not in ("reno", "bbr"):
         route += f" congctl {client.congestion_control}"
@@ -127,8 +132,8 @@ def host_plans(network: Network) -> dict[str, HostPlan]:
         "router": HostPlan(
             _COMMON_SYSCTLS | {"net.ipv4.ip_forward": "1", "net.ipv4.icmp_ratelimit": "0"},
             (
-                *_interface("r-eth0", WIRE_MTU, ROUTER_ACCESS_LINK),
-                *_interface("r-eth1", WIRE_MTU, ROUTER_CORE_LINK),
+                *_interface("r-eth0", far_mtu, ROUTER_ACCESS_LINK),
+                *_interface("r-eth1", far_mtu, ROUTER_CORE_LINK),
                 _neighbour(CLIENT_LINK, "c-eth0", "r-eth0"),
                 _neighbour(SERVER_LINK, "s-eth0", "r-eth1"),
                 f"route add {CLIENTS} via {CLIENT_LINK} dev r-eth0 onlink",
@@ -137,9 +142,10 @@ def host_plans(network: Network) -> dict[str, HostPlan]:
             ("r-eth0", "r-eth1"),
         ),
         "server": HostPlan(
-            _COMMON_SYSCTLS | {"net.core.somaxconn": "4096", "net.ipv4.tcp_max_syn_backlog": "4096"},
+            _COMMON_SYSCTLS
+            | {"net.core.somaxconn": "4096", "net.ipv4.tcp_max_syn_backlog": "4096"},
             (
-                *_interface("s-eth0", WIRE_MTU, SERVER_LINK),
+                *_interface("s-eth0", far_mtu, SERVER_LINK),
                 f"route add local {SERVERS} dev lo",
                 _neighbour(ROUTER_CORE_LINK, "r-eth1", "s-eth0"),
                 f"route add {CLIENTS} via {ROUTER_CORE_LINK} dev s-eth0 onlink",
@@ -167,7 +173,12 @@ def script(plan: HostPlan) -> str:
         lines += [f"echo {_MARK} offloads {device}", f"ethtool -k {device}"]
     for name in plan.sysctls:
         lines += [f"echo {_MARK} sysctl {name}", f"cat {_proc_path(name)}"]
-    lines += [f"echo {_MARK} links", "ip -json link", f"echo {_MARK} routes", "ip route show table all"]
+    lines += [
+        f"echo {_MARK} links",
+        "ip -json link",
+        f"echo {_MARK} routes",
+        "ip route show table all",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -198,6 +209,15 @@ def deviations(host: str, plan: HostPlan, state: HostState) -> Iterable[str]:
         for offload, found in state.offloads.get(device, {}).items():
             if found != "off":
                 yield f"{host}: offload {offload} at {device} is {found!r}, 'off' was asked for"
+
+
+def explain(plan: HostPlan, errors: str) -> str:
+    """What a failed script had to say, with the line of the batch that it could not do."""
+    lines = [line.strip() for line in errors.strip().splitlines()]
+    failed = re.search(r"Command failed -:(\d+)", errors)
+    if failed is None:
+        return lines[-1] if lines else "no reason given"
+    return f"{lines[0]} (ip {plan.batch[int(failed[1]) - 1]})"
 
 
 def _interface(device: str, mtu: int, address: str) -> tuple[str, ...]:

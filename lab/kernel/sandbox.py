@@ -14,8 +14,8 @@ TOOLS = {"unshare": "util-linux", "mnexec": "mininet", "ip": "iproute2", "ethtoo
 
 WAY_OUT = (
     "run it with sudo; or allow user namespaces "
-    "(sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=10000, and where it exists "
-    "kernel.apparmor_restrict_unprivileged_userns=0); or use the Vagrant box (vagrant up)"
+    "(sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=10000, and where it "
+    "exists kernel.apparmor_restrict_unprivileged_userns=0); or use the Vagrant box (vagrant up)"
 )
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -37,7 +37,15 @@ def unshare_command(program: Sequence[str]) -> list[str]:
     Network, mount and PID namespaces of its own; where the user is not root, a user namespace
     too, in which they are.
     """
-    command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
+    command = [
+        "unshare",
+        "--net",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child=SIGKILL",
+        "--mount-proc",
+    ]
     if os.geteuid() != 0:
         command += ["--user", "--map-root-user"]
     return [*command, "--", *program]
@@ -51,7 +59,7 @@ def check() -> None:
     """
     if sys.platform != "linux":
         raise EnvironmentLacksError(
-            f"the kernel engine needs Linux, this is {sys.platform}; use the Vagrant box (vagrant up)"
+            f"the kernel engine needs Linux, this is {sys.platform}; use the Vagrant box"
         )
     if missing := missing_tools():
         packages = " ".join(sorted({TOOLS[tool] for tool in missing}))
@@ -60,7 +68,9 @@ def check() -> None:
             f"sudo apt-get install --no-install-recommends {packages}"
         )
     if problem := namespace_problem():
-        raise EnvironmentLacksError(f"network namespaces are not allowed here ({problem}); {WAY_OUT}")
+        raise EnvironmentLacksError(
+            f"network namespaces are not allowed here ({problem}); {WAY_OUT}"
+        )
 
 
 def namespace_problem() -> str | None:

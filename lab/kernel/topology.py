@@ -1,6 +1,6 @@
 """The lab's topology, in Mininet: the one module that imports it.
 
-    client c-eth0 --- w-c0 [ wire ] w-r0 --- r-eth0 router r-eth1 --- w-r1 [ wire ] w-s0 --- s-eth0 server
+    client c-eth0 -- w-c0 [wire] w-r0 -- r-eth0 router r-eth1 -- w-r1 [wire] w-s0 -- s-eth0 server
 
 ``client``, ``router`` and ``server`` are network namespaces of their own; ``wire`` stands in the
 lab's root namespace, where one process forwards every frame (``lab.kernel.wire``).
@@ -72,4 +72,6 @@ def start() -> Mininet:
     """The network, its namespaces and interfaces made, no address or route set."""
     setLogLevel("error")
     Mininet.inited = True  # keeps Mininet.init() from raising host-wide limits
-    return Mininet(topo=LabTopo(), host=LabHost, link=Link, intf=LabIntf, switch=None, controller=None)
+    return Mininet(
+        topo=LabTopo(), host=LabHost, link=Link, intf=LabIntf, switch=None, controller=None
+    )

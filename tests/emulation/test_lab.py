@@ -1,0 +1,182 @@
+"""A whole lab on the real kernel: what it sets, what it sees, and what it keeps apart."""
+
+import asyncio
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab import plan as plan_
+from lab import registry
+from lab.errors import EnvironmentLacksError
+from lab.kernel import join
+from lab.kernel.engine import EngineOptions, KernelEngine
+from lab.kernel.lab import KernelLab
+from lab.network import Network
+from lab.plan import SessionSpec
+from lab.record import SessionRecord
+from lab.trace import sizes
+
+PLANNED = tuple[SessionSpec, Network]
+
+
+def planned(scenario: str, sessions: int, network: str | None = None) -> list[PLANNED]:
+    """The sessions of a scenario, its sweep left out, perhaps over another network."""
+    what = registry.scenario(scenario)
+    found = []
+    for spec in plan_.plan(what, seed=7, sessions=sessions):
+        if not spec.variant:
+            path = registry.network(network or spec.network)
+            found.append((replace(spec, network=path.name), path))
+    return found
+
+
+def run(specs: list[PLANNED], folder: Path | None = None, **options: float) -> list[SessionRecord]:
+    """Carry the sessions out on the kernel engine."""
+    records: list[SessionRecord] = []
+    engine = KernelEngine(EngineOptions(folder=folder, **options))
+    asyncio.run(engine.run(specs, records.append))
+    return records
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A run folder's place for captures."""
+    (tmp_path / "wire").mkdir()
+    return tmp_path
+
+
+def test_a_single_write_is_cut_at_the_mss_and_conserved(folder: Path) -> None:
+    """5120 bytes at MTU 1480 without timestamps: three segments of 1440 and the rest."""
+    records = run(planned("scenario-1", 5), folder)
+    assert [record.error for record in records] == [None] * 5
+    for record in records:
+        assert record.mss == 1440
+        assert not record.timestamps
+        assert sizes(record.writes) == [5120]
+        assert sizes(record.segments) == [1440, 1440, 1440, 800]
+        assert sum(sizes(record.reads)) == 5120
+        assert record.trace.loss_free
+        for segment in record.segments:
+            assert segment.t_arrived_ns is not None
+            assert segment.t_arrived_ns - segment.t_sent_ns >= 70_000_000
+        for name in (record.captures.client, record.captures.server):
+            assert name is not None
+            assert (folder / name).stat().st_size > 1000
+
+
+def test_the_pause_between_writes_is_kept() -> None:
+    """Scenario 3's second write comes 100 ms after the first, at the socket call."""
+    (record,) = run(planned("scenario-3", 1))
+    first, second = record.writes
+    assert 100e6 <= second.t_ns - first.t_ns < 140e6
+
+
+@pytest.mark.parametrize("sender", sorted(registry.senders()))
+def test_every_sender_gets_its_payload_through(sender: str, tmp_path: Path) -> None:
+    """Each registered sender completes, and its writes are those of its steps."""
+    file = tmp_path / "all.toml"
+    file.write_text(
+        f'title = "one"\nnetworks = ["unimpaired"]\nsessions = 2\n[[senders]]\nname = "{sender}"\n'
+    )
+    scenario = registry.scenario(file)
+    specs = [(s, scenario.network(s.network)) for s in plan_.plan(scenario, seed=3)]
+    for record, (spec, _) in zip(sorted(run(specs), key=lambda r: r.repeat), specs, strict=True):
+        message = plan_.message(spec, registry.sender(sender))
+        assert record.error is None
+        assert record.payload_bytes == len(message.wire)
+        assert record.payload_sha256 == hashlib.sha256(message.wire).hexdigest()
+        steps = registry.sender(sender).steps(message, spec.parameters)
+        assert sizes(record.writes) == [len(s.data) for s in steps if hasattr(s, "data")]
+
+
+def test_what_decides_segmentation_is_read_back() -> None:
+    """The states come from the hosts themselves: sysctls, offloads, MTUs and routes."""
+
+    async def states() -> dict[str, object]:
+        reader = registry.scenario("scenario-1").reader
+        async with KernelLab(registry.network("vb2014"), reader) as lab:
+            return {host: state.to_manifest() for host, state in lab.states.items()}
+
+    found = asyncio.run(states())
+    client = found["client"]
+    assert client["sysctls"]["net.ipv4.tcp_timestamps"] == "0"
+    assert client["sysctls"]["net.ipv4.tcp_congestion_control"] == "reno"
+    assert set(client["offloads"]["c-eth0"].values()) == {"off"}
+    assert client["mtu"]["c-eth0"] == 1480
+    assert any("initcwnd 10" in route for route in client["routes"])
+    assert found["router"]["sysctls"]["net.ipv4.ip_forward"] == "1"
+    assert not any(
+        route.startswith("default") for host in found.values() for route in host["routes"]
+    )
+
+
+def test_a_setting_that_the_kernel_does_not_have_is_an_error() -> None:
+    """A congestion control that does not exist is refused, by name."""
+    network = registry.network("vb2014")
+    odd = replace(network, client=replace(network.client, congestion_control="nosuch"))
+    specs = [(spec, odd) for spec, _ in planned("scenario-1", 1)]
+    with pytest.raises(BaseExceptionGroup) as caught:
+        run(specs)
+    assert caught.group_contains(EnvironmentLacksError, match="nosuch")
+
+
+def test_an_offload_that_leaks_refuses_the_run() -> None:
+    """With GRO on before the wire, it sees segments merged to frames above the MSS: an error."""
+
+    async def leak() -> None:
+        (spec, network), *_ = planned("scenario-1", 1)
+        async with KernelLab(network, spec.reader) as lab:
+            await lab.execute("wire", "ethtool -K w-c0 gro on")
+            outcome = await lab.session(join.client_job(spec, 1.0), join.wire_order(spec))
+            join.joined(spec, network, outcome, 0)
+
+    with pytest.raises(EnvironmentLacksError, match=r"exceeds the MSS 1440; is TSO"):
+        asyncio.run(leak())
+
+
+def test_nothing_learned_about_a_path_reaches_the_next_session() -> None:
+    """A path-MTU exception cuts one session's segments, and no other's before or after."""
+
+    async def three() -> list[list[int]]:
+        found = []
+        (spec, network), *_ = planned("scenario-1", 1)
+        async with KernelLab(network, spec.reader) as lab:
+            for narrow in (False, True, False):
+                if narrow:
+                    await lab.execute("router", "ip link set r-eth1 mtu 1000")
+                outcome = await lab.session(join.client_job(spec, 10.0), join.wire_order(spec))
+                record = join.joined(spec, network, outcome, 0).record
+                arrived = [s for s in record.segments if not s.dropped]
+                found.append([max(sizes(arrived)), record.mss])
+                if narrow:
+                    assert "mtu 1000" in await lab.execute("client", "ip route show cache")
+                    assert await lab.execute("client", "ip tcp_metrics show") == ""
+                    await lab.execute("router", "ip link set r-eth1 mtu 1500")
+        return found
+
+    assert asyncio.run(three()) == [[1440, 1440], [960, 1440], [1440, 1440]]
+
+
+def test_the_client_refuses_to_speak_outside_a_lab() -> None:
+    """In the namespace of the tests there is no lab: the client says why it will not speak."""
+    from lab.kernel import sandbox  # noqa: PLC0415
+    from lab.kernel.client import refusal  # noqa: PLC0415
+
+    assert refusal(sandbox.network_namespace()) == "this is the host's own network namespace"
+    assert refusal(0) is not None
+
+
+def test_the_lab_has_no_way_out() -> None:
+    """From the client, an address outside the lab is unreachable, and the host's are unseen."""
+
+    async def look() -> tuple[str, str]:
+        (spec, network), *_ = planned("scenario-1", 1)
+        async with KernelLab(network, spec.reader) as lab:
+            route = await lab.execute("client", "ip route get 192.0.2.1 2>&1 || true")
+            return route, await lab.execute("wire", "ls /sys/class/net 2>&1; ip -br link")
+
+    route, links = asyncio.run(look())
+    assert "unreachable" in route
+    assert "eth0@" not in links.replace("w-", "")
