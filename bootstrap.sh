@@ -135,13 +135,13 @@ apt_install() {
     as_root=(sudo)
   fi
   as_root+=(env DEBIAN_FRONTEND=noninteractive)
-  say "installing by apt: ${packages[*]}"
-  "${as_root[@]}" "${apt[@]}" update >&2 </dev/null ||
+  say "installing ${packages[*]} by apt"
+  "${as_root[@]}" "${apt[@]}" update >/dev/null </dev/null ||
     say "apt-get update had errors; going on with the package lists that are there"
-  "${as_root[@]}" "${install[@]}" >&2 </dev/null ||
+  "${as_root[@]}" "${install[@]}" >/dev/null </dev/null ||
     # An installation that somebody interrupted blocks all later ones until it is completed.
-    { "${as_root[@]}" dpkg --configure -a >&2 </dev/null &&
-      "${as_root[@]}" "${install[@]}" >&2 </dev/null; } ||
+    { "${as_root[@]}" dpkg --configure -a >/dev/null </dev/null &&
+      "${as_root[@]}" "${install[@]}" >/dev/null </dev/null; } ||
     lacks "apt could not install all packages, its reason is above; as root, run: $by_hand"
 }
 
@@ -196,6 +196,7 @@ ensure() {
     return
   fi
   (
+    trap 'say "interrupted; run it again to go on"; exit 130' INT
     flock --nonblock 9 || {
       say "waiting for another bootstrap.sh in this folder"
       flock 9

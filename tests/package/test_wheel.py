@@ -7,9 +7,10 @@ import sys
 import tomllib
 import venv
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -59,15 +60,16 @@ def _call(*command: str | Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def installed() -> Iterator[Installed]:
     """The project's wheel, made from its source archive, installed into an empty environment."""
-    built = tmp_path_factory.mktemp("built")
-    _call(sys.executable, "-m", "build", "--outdir", built, ROOT)
-    (wheel,) = built.glob("*.whl")
-    empty = tmp_path_factory.mktemp("empty")
-    venv.create(empty, with_pip=True)
-    _call(empty / "bin/python", "-m", "pip", "install", "--quiet", wheel)
-    return Installed(empty / "bin", wheel)
+    # Half a gigabyte: pytest would keep the last three of them.
+    with TemporaryDirectory(prefix="seglab-package-") as folder:
+        built, empty = Path(folder, "built"), Path(folder, "empty")
+        _call(sys.executable, "-m", "build", "--outdir", built, ROOT)
+        (wheel,) = built.glob("*.whl")
+        venv.create(empty, with_pip=True)
+        _call(empty / "bin/python", "-m", "pip", "install", "--quiet", wheel)
+        yield Installed(empty / "bin", wheel)
 
 
 def _tracked(packages: Sequence[str]) -> set[str]:
