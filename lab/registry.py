@@ -19,7 +19,7 @@ from lab.scenario import Scenario
 from lab.sender_registry import sender, senders
 from lab.specfile import SIZE_MAX_BYTES, Table, decode, read
 
-__all__ = ["network", "networks", "scenario", "scenarios", "sender", "senders"]
+__all__ = ["network", "networks", "parse_scenario", "scenario", "scenarios", "sender", "senders"]
 
 _T = TypeVar("_T")
 _ENDING = ".toml"
@@ -34,7 +34,7 @@ def networks() -> Mapping[str, Network]:
 @cache
 def scenarios() -> Mapping[str, Scenario]:
     """All scenarios by name, which is the file's without its ending."""
-    return dict(_specs("scenarios", _parse_scenario))
+    return dict(_specs("scenarios", parse_scenario))
 
 
 def network(name: str) -> Network:
@@ -66,7 +66,16 @@ def scenario(name_or_path: str | Path) -> Scenario:
                 f"{_ENDING}); {nearest(name_or_path, known)}"
             )
         return known[name_or_path]
-    return _parse_scenario(path.stem, Table(str(path), read(path)))
+    return parse_scenario(path.stem, Table(str(path), read(path)))
+
+
+def parse_scenario(name: str, table: Table) -> Scenario:
+    """The scenario that a table describes, with the registered senders and networks.
+
+    Raises:
+        InputError: the table cannot be used; says where and why.
+    """
+    return scenario_.parse(name, table, senders(), networks())
 
 
 def _specs(package: str, parse: Callable[[str, Table], _T]) -> Iterable[tuple[str, _T]]:
@@ -79,7 +88,3 @@ def _specs(package: str, parse: Callable[[str, Table], _T]) -> Iterable[tuple[st
 def _table(package: str, file: Traversable) -> Table:
     where = f"{package.replace('.', '/')}/{file.name}"
     return Table(where, decode(file.read_bytes()[:SIZE_MAX_BYTES], where))
-
-
-def _parse_scenario(name: str, table: Table) -> Scenario:
-    return scenario_.parse(name, table, senders(), networks())
