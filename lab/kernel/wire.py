@@ -17,10 +17,10 @@ import dataclasses
 import errno
 import gc
 import heapq
+import os
 import select
 import signal
 import socket
-import struct
 import sys
 import time
 from ipaddress import ip_address
@@ -28,23 +28,18 @@ from pathlib import Path
 from typing import Any
 
 from lab.channel import Channel, Message
+from lab.kernel import packet_socket
 from lab.kernel.flow import DIRECTIONS, DROP_REASON, FRAME, T_OUT, Flow, Record
 from lab.kernel.headers import IPV4, IPV6, carries_data, quoted_addresses
 from lab.link import LinkParams, LinkState
 from lab.seeds import derive
 
-_ETH_P_ALL = 3
-_SOL_PACKET = 263
-_PACKET_STATISTICS = 6
-_PACKET_IGNORE_OUTGOING = 23
-_SO_SNDBUFFORCE = 32
-_SO_RCVBUFFORCE = 33
-_STATISTICS = struct.Struct("=II")  # struct tpacket_stats: packets, drops
-_RECEIVE_BUFFER_BYTES = 16 << 20
-_SEND_BUFFER_BYTES = 4 << 20
 _MAX_FRAME_BYTES = 65535 + 14 + 4  # the largest IP packet, Ethernet header and VLAN tag
 _BATCH = 64  # frames from one socket before the others have their turn
 _RETRY_NS = 100_000
+_MAX_HEAD_START_NS = 80_000
+_LEARN_NS = 500
+_BUSY_NS = 200_000
 _NS_PER_S = 1_000_000_000
 
 
@@ -105,7 +100,7 @@ class Port:
         self.index = index
         self.link, self.direction = divmod(index, len(DIRECTIONS))
         self.params = params
-        self.receive = source.recv_into
+        self.receive = source.recv
         self.send = destination.send
 
 
@@ -134,7 +129,8 @@ class Wire:
         self._strays_lost = 0
         self._retries = 0
         self._kernel_drops = 0
-        self._buffer = bytearray(_MAX_FRAME_BYTES)
+        self._wake_ns = 0
+        self._head_start_ns = 0
         for index, link in enumerate(links):
             a, b = self._open_socket(link["a"]), self._open_socket(link["b"])
             for direction, (source, to) in enumerate(((a, b), (b, a))):
@@ -162,6 +158,8 @@ class Wire:
             readable, _, _ = select.select(
                 readable_fds, [channel] if self._outbox.kept else [], [], self._timeout()
             )
+            if not readable and self._due:
+                self._await_first()
             self._send_due(time.monotonic_ns())
             for fd in readable:
                 if fd == channel:
@@ -181,35 +179,51 @@ class Wire:
         if interface in self._sockets:
             raise WireError(f"interface {interface} is on two links")
         try:
-            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
-            sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
-            _set_buffer(sock, _SO_RCVBUFFORCE, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-            _set_buffer(sock, _SO_SNDBUFFORCE, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-            sock.bind((interface, _ETH_P_ALL))
+            sock = packet_socket.bound_to(interface)
         except OSError as error:
             raise WireError(f"interface {interface}: {error.strerror or error}") from None
         self._sockets[interface] = sock
         return sock
 
     def _timeout(self) -> float | None:
-        """Seconds until something is due; ``None`` for never."""
+        """Seconds until this process should wake; ``None`` for when a frame comes."""
         due_ns = [flow.deadline_ns for flow in self._closing]
         if self._due:
-            due_ns.append(self._due[0][0])
+            due_ns.append(self._due[0][0] - self._head_start_ns)
         if not due_ns:
             return None
-        remaining_ns = min(due_ns) - time.monotonic_ns()
+        now_ns = time.monotonic_ns()
         # select(2) may oversleep by a thousandth (select_estimate_accuracy): wake a little
         # early from a long wait, and then wait for the rest.
-        return max(0, remaining_ns - remaining_ns // 500) / _NS_PER_S
+        remaining_ns = max(0, min(due_ns) - now_ns)
+        remaining_ns -= remaining_ns // 500
+        self._wake_ns = now_ns + remaining_ns
+        return remaining_ns / _NS_PER_S
+
+    def _await_first(self) -> None:
+        """Learn how late the machine wakes us, and stay awake for a frame that is due at once.
+
+        It takes tens of microseconds to wake up from idle. So we ask to be woken that much
+        earlier: by the median of what it took so far. Where it takes much longer, others have
+        the processor, and asking would not help.
+        """
+        now_ns = time.monotonic_ns()
+        late_ns = now_ns - self._wake_ns
+        if late_ns < _BUSY_NS:
+            step_ns = _LEARN_NS if late_ns > self._head_start_ns else -_LEARN_NS
+            self._head_start_ns = max(0, min(self._head_start_ns + step_ns, _MAX_HEAD_START_NS))
+        due_ns = self._due[0][0]
+        if due_ns - now_ns <= _MAX_HEAD_START_NS:
+            while time.monotonic_ns() < due_ns:
+                pass
 
     def _receive(self, port: Port) -> None:
         """Take what has come in at a port, and settle the fate of each frame."""
-        receive, buffer, clock = port.receive, self._buffer, time.monotonic_ns
+        receive, clock = port.receive, time.monotonic_ns
         flows, due, index = self._flows, self._due, port.index
         for _ in range(_BATCH):
             try:
-                size = receive(buffer)
+                frame = receive(_MAX_FRAME_BYTES)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -217,7 +231,6 @@ class Wire:
             now_ns = clock()
             if due and due[0][0] <= now_ns:
                 self._send_due(now_ns)
-            frame = bytes(memoryview(buffer)[:size])
             flow = flows.get(frame[26:34]) if frame[12:14] == IPV4 else None
             if flow is None:
                 flow = self._find_flow(frame)
@@ -232,7 +245,7 @@ class Wire:
                 self._send(port, flow, record)
                 continue
             is_data = bool(state.params.drop_data) and carries_data(frame)
-            departures_ns, record[DROP_REASON] = state.offer(now_ns, size, is_data=is_data)
+            departures_ns, record[DROP_REASON] = state.offer(now_ns, len(frame), is_data=is_data)
             for departure_ns in departures_ns:
                 if state.params.instant:
                     self._send(port, flow, record)
@@ -284,13 +297,13 @@ class Wire:
         Raises:
             WireError: it makes no sense.
         """
-        match message:
-            case {"open": order}:
-                self._open(order)
-            case {"close": int(number)} if number in self._by_number:
-                self._close(self._by_number[number])
-            case _:
-                raise WireError(f"message not understood: {str(message)[:200]}")
+        try:
+            if "open" in message:
+                self._open(message["open"])
+            else:
+                self._close(self._by_number[message["close"]])
+        except (KeyError, TypeError, ValueError) as error:
+            raise WireError(f"{str(message)[:200]} makes no sense: {error!r}") from None
 
     def _open(self, order: dict[str, Any]) -> None:
         number = order["flow"]
@@ -337,9 +350,7 @@ class Wire:
 
     def _count_kernel_drops(self) -> int:
         """Frames that the kernel dropped since the start because we read too slowly."""
-        for sock in self._sockets.values():
-            statistics = sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size)
-            self._kernel_drops += _STATISTICS.unpack(statistics)[1]  # reading resets the count
+        self._kernel_drops += sum(map(packet_socket.drops, self._sockets.values()))
         return self._kernel_drops
 
     def _stop(self) -> None:
@@ -363,18 +374,23 @@ def _params(link: dict[str, Any], direction: str) -> LinkParams:
         raise WireError(f"link {link['name']}, {direction}: {error}") from None
 
 
-def _set_buffer(sock: socket.socket, forced: int, plain: int, size_bytes: int) -> None:
-    """Ask for a buffer beyond the machine's limit, or else for all that the limit allows."""
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, forced, size_bytes)
-    except PermissionError:
-        sock.setsockopt(socket.SOL_SOCKET, plain, size_bytes)
-
-
 def _sharpen_timers() -> None:
     """Let the kernel wake this process when asked, not up to 50 us later to save power."""
     with contextlib.suppress(OSError):  # without /proc of our PID namespace: less precise
         Path("/proc/self/timerslack_ns").write_text("1", encoding="ascii")
+
+
+def _take_precedence() -> str:
+    """Run before the hosts' processes where that is allowed, as a network would.
+
+    Returns:
+        The scheduling class: ``round-robin``, or ``other`` without the privilege (rootless).
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except OSError:
+        return "other"
+    return "round-robin"
 
 
 def main() -> None:
@@ -392,7 +408,8 @@ def main() -> None:
         return
     try:
         wire = Wire(config["config"]["links"], outbox)
-        outbox.post({"ready": {"interfaces": wire.interfaces()}})
+        scheduling = _take_precedence() if config["config"].get("realtime", True) else "other"
+        outbox.post({"ready": {"interfaces": wire.interfaces(), "scheduling": scheduling}})
         wire.run()
     except WireError as error:
         outbox.post({"failed": f"wire: {error}"})

@@ -2,10 +2,10 @@
 
     client c-eth0 --- w-c0 [ wire: link "path" ] w-s0 --- s-eth0 server
 
-Started as ``unshare --net --pid --fork --kill-child --mount-proc two_hosts.py``, with a plan in JSON
-on stdin: ``path`` and ``back`` (the link's parameters in either direction), ``mtu`` of the client,
-``seed``, ``drop_data``, and the commands ``client`` and ``server``, which run in the hosts' own
-namespaces. The server prints a line once it listens. Writes MessagePack on stdout: what either
+Started as ``unshare --net --pid --fork --kill-child --mount-proc two_hosts.py``, with a plan in
+JSON on stdin: ``path`` and ``back`` (the parameters of the link in either direction), ``mtu`` of
+the client, ``seed``, ``drop_data``, and the commands ``client`` and ``server``, which run in hosts'
+namespaces of their own. The server prints a line once it listens. Writes MessagePack on stdout: what either
 printed, and the messages of the wire.
 """
 
