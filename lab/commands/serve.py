@@ -2,6 +2,7 @@
 
 import contextlib
 import ipaddress
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -101,7 +102,7 @@ def _limit_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing on standard error but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Say on standard error how connections end.")
 @_limit_options
-def serve(  # noqa: PLR0917 -- click hands over every option by name
+def serve(
     host: str,
     port: int,
     protocol: str,
@@ -148,8 +149,8 @@ def serve(  # noqa: PLR0917 -- click hands over every option by name
         _announce(server, listener, allowed, say)
         try:
             server.run()
-        except BrokenPipeError:
-            sys.stderr.close()  # whoever read the log has enough of it
+        except BrokenPipeError:  # whoever read the log has enough of it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OSError as error:
             raise EnvironmentLacksError(
                 f"{out or 'standard output'}: cannot write the log: {error.strerror}; "

@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from operator import itemgetter
 from time import monotonic_ns
 
 from lab.server.connection import Address, Connection, ConnectionLog
@@ -75,6 +76,7 @@ class Server:
         self._check_ns = _NEVER
         self._accepted = 0
         self._stopping = False
+        self._closed = False
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._spare = SpareDescriptor()
@@ -86,7 +88,6 @@ class Server:
         except BaseException:
             self._close_all()
             raise
-        self._takes_turns = any(listener.reader.turn_us for listener in listeners)
         for fd in (*self._listening, self._wake):
             self._epoll.register(fd, select.EPOLLIN)
 
@@ -111,11 +112,12 @@ class Server:
     def stop(self) -> None:
         """Make ``run`` return soon; may be called from a signal handler or another thread."""
         self._stopping = True
-        os.eventfd_write(self._wake, 1)
+        if not self._closed:
+            os.eventfd_write(self._wake, 1)
 
     def run(self) -> None:
         """Serve until ``stop``; then close what is open, log it, and return."""
-        if self._takes_turns:
+        if any(listener.reader.turn_us for _, listener in self._listening.values()):
             sharpen_timers()
         try:
             while not self._stopping:
@@ -219,7 +221,7 @@ class Server:
     def _hold_back(self, connection: Connection) -> None:
         self._held_back.append((connection.ready_ns, connection))
         if len(self._held_back) > 1 and self._held_back[-2][0] > connection.ready_ns:
-            self._held_back = deque(sorted(self._held_back, key=_ready_ns))
+            self._held_back = deque(sorted(self._held_back, key=itemgetter(0)))
 
     def _release(self, now_ns: int) -> None:
         while self._held_back and self._held_back[0][0] <= now_ns:
@@ -387,15 +389,12 @@ class Server:
         self._close_all()
 
     def _close_all(self) -> None:
+        self._closed = True
         for sock, _ in self._listening.values():
             sock.close()
         self._epoll.close()
         os.close(self._wake)
         self._spare.close()
-
-
-def _ready_ns(held: tuple[int, Connection]) -> int:
-    return held[0]
 
 
 def _new_session(protocol: str, limits: Limits) -> Session:
