@@ -1,0 +1,73 @@
+"""``seglab list``."""
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from lab import registry
+from lab.commands.list import list_command
+
+
+def listed(*arguments: str) -> str:
+    """What the command prints to a pipe."""
+    result = CliRunner().invoke(list_command, arguments, standalone_mode=False)
+    assert result.exception is None
+    return result.output
+
+
+def objects(what: str) -> list[dict[str, Any]]:
+    """What the command prints as JSON."""
+    values: list[dict[str, Any]] = json.loads(listed(what, "--json"))
+    return values
+
+
+def test_senders_as_json() -> None:
+    """Each sender with its ground truth, and each parameter with its default."""
+    found = {entry["name"]: entry for entry in objects("senders")}
+    assert found.keys() == registry.senders().keys()
+    bot = found["headers_then_body"]
+    assert bot["kind"] == "emulated"
+    assert bot["style"] == "headers_then_body"
+    assert bot["terminator"] == "own_write"
+    assert bot["parameters"]["terminator_bytes"]["default"] == 5
+    assert found["raw_writes"]["terminator"] is None
+    assert found["raw_writes"]["parameters"]["writes"]["default"] == [5120]
+
+
+def test_networks_as_json() -> None:
+    """Each network with its MTU, the MSS that follows, and every link's parameters."""
+    found = {entry["name"]: entry for entry in objects("networks")}
+    assert found.keys() == registry.networks().keys()
+    assert (found["vb2014"]["mtu"], found["vb2014"]["mss"]) == (1480, 1440)
+    assert found["vb2014"]["client"]["timestamps"] is False
+    assert found["gprs"]["access"]["up"]["bw_mbit"] == 0.02
+    assert found["gprs"]["round_trip_ms"] == 1300
+
+
+def test_scenarios_as_json() -> None:
+    """Each scenario with its senders, networks, reader and sweep."""
+    found = {entry["name"]: entry for entry in objects("scenarios")}
+    assert found.keys() == registry.scenarios().keys()
+    third = found["scenario-3"]
+    assert third["published"] == "scenarios.3"
+    assert third["networks"] == ["vb2014"]
+    assert third["senders"][0]["parameters"]["writes"] == [5120, 5120]
+    assert third["sweep"]["parameter"] == "gap_ms"
+    assert third["reader"]["kind"] == "event-loop"
+
+
+@pytest.mark.parametrize("what", ["senders", "networks", "scenarios"])
+def test_a_pipe_gets_one_line_each(what: str) -> None:
+    """The name comes first, tabs stand between, and every line has as many columns."""
+    lines = [line.split("\t") for line in listed(what).splitlines()]
+    assert [line[0] for line in lines] == [entry["name"] for entry in objects(what)]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_unknown_kind() -> None:
+    """What cannot be listed is a usage error: exit code 2."""
+    result = CliRunner().invoke(list_command, ["sender"])
+    assert result.exit_code == 2
+    assert "senders" in result.output
