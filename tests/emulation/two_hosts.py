@@ -2,11 +2,11 @@
 
     client c-eth0 --- w-c0 [ wire: link "path" ] w-s0 --- s-eth0 server
 
-Started as ``unshare --net --pid --fork --kill-child --mount-proc two_hosts.py``, with a plan in
-JSON on stdin: ``path`` and ``back`` (the parameters of the link in either direction), ``mtu`` of
-the client, ``seed``, ``drop_data``, and the commands ``client`` and ``server``, which run in hosts'
-namespaces of their own. The server prints a line once it listens. Writes MessagePack on stdout: what either
-printed, and the messages of the wire.
+Started as ``unshare --net --pid --fork --kill-child --mount-proc two_hosts.py``. On stdin comes a
+plan in JSON: ``path`` and ``back`` (the link's parameters in either direction), ``mtu`` of the
+client, ``seed``, ``drop_data``, and the commands ``client`` and ``server``, which run in network
+namespaces of their own. The server prints a line once it listens. On stdout goes MessagePack: what
+either printed, and the messages of the wire.
 """
 
 import json
