@@ -17,6 +17,8 @@ from lab.verdicts import Sizes, count, spaced, wilson
 NAMED_AS_ONE_BLOCK = (1, 3, 5, 6, 8, 10)
 """The sessions of scenario 2 that the paper's text counts as a single block of 10 KB."""
 
+_NEARLY_ALWAYS = 0.95
+
 
 @dataclass(frozen=True, slots=True)
 class SeparationPoint:
@@ -175,6 +177,30 @@ def separation(records: Iterable[SessionRecord]) -> tuple[SeparationPoint, ...]:
         )
         for gap_ms, group in sorted(groups.items())
     )
+
+
+def separation_words(points: Sequence[SeparationPoint]) -> str:
+    """The curve in two sentences."""
+    if not points:
+        return "No complete session of two writes."
+    first, last = points[0], points[-1]
+    low, high = first.reads_interval
+    text = (
+        f"At a gap of {first.gap_ms:g} ms the reads keep the writes apart in"
+        f" {first.reads / first.sessions:.0%} of {count(first.sessions, 'session')}"
+        f" (95 % interval {low:.0%} to {high:.0%}), the wire in {first.wire / first.sessions:.0%}."
+    )
+    if last is first:
+        return text
+    settled = last.gap_ms
+    for point in reversed(points):
+        if point.reads < point.sessions * _NEARLY_ALWAYS:
+            break
+        settled = point.gap_ms
+    share = last.reads / last.sessions
+    if share < _NEARLY_ALWAYS:
+        return f"{text} At {last.gap_ms:g} ms, the largest gap, it is {share:.0%}."
+    return f"{text} From {settled:g} ms on it is {_NEARLY_ALWAYS:.0%} or more at every gap tried."
 
 
 def published_separation(

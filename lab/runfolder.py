@@ -54,7 +54,7 @@ class RunFolder:
             InputError: the folder holds something, or cannot be made; says what to do.
             EnvironmentLacksError: the disk is full.
         """
-        with _writing(out):
+        with writing(out):
             _make_empty(out)
             folder = cls(out, manifest, lock=_locked(out))
             with folder._closed_on_error():
@@ -70,7 +70,7 @@ class RunFolder:
             InputError: no run is there, or another process is writing it.
         """
         manifest = _load(path)
-        with _writing(path):
+        with writing(path):
             folder = cls(path, manifest, lock=_locked(path))
             with folder._closed_on_error():
                 folder._prepare()
@@ -123,7 +123,7 @@ class RunFolder:
         Raises:
             EnvironmentLacksError: the disk is full. What was recorded before stays readable.
         """
-        with _writing(self.path / JOURNAL):
+        with writing(self.path / JOURNAL):
             if self._writer is None:
                 self._writer = journal.JournalWriter(self.path / JOURNAL)
             self._writer.append(record.to_json())
@@ -166,7 +166,7 @@ class RunFolder:
         Raises:
             EnvironmentLacksError: the disk is full; the journal stays, and the run readable.
         """
-        with _writing(self.path / SESSIONS):
+        with writing(self.path / SESSIONS):
             replace_file(self.path / SESSIONS, lambda file: _write_all(file, self.sessions()))
             self._close_journal()
             (self.path / JOURNAL).unlink(missing_ok=True)
@@ -220,7 +220,7 @@ class RunFolder:
 
     def _save(self) -> None:
         data = self.manifest.to_json()
-        with _writing(self.path / MANIFEST):
+        with writing(self.path / MANIFEST):
             replace_file(self.path / MANIFEST, lambda file: file.write(data))
 
     def _close_journal(self) -> None:
@@ -329,7 +329,7 @@ def _is_locked(path: Path) -> bool:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Turn a failure to write into one line for the user."""
     try:
         yield

@@ -28,9 +28,17 @@ Sizes = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One criterion's outcome, ready to print."""
+    """One criterion's outcome, ready to print.
+
+    Attributes:
+        name: in a word or two.
+        title: what has to hold.
+        passed: whether it does.
+        words: what was found.
+    """
 
     name: str
+    title: str
     passed: bool
     words: str
 
@@ -64,7 +72,7 @@ class Boundaries:
                 " end where a segment ends"
             )
         passed = self.sessions > 0 and not self.violations
-        return Criterion("reads end on segment boundaries", passed, words)
+        return Criterion("boundaries", "every read ends where a segment ends", passed, words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,7 @@ class Sequences:
         elif self.rarest:
             words += f", the rarest ({spaced(self.rarest.sizes)}) in {self.rarest.lab}"
         passed = bool(self.printed) and not self.missing
-        return Criterion("every published sequence occurs", passed, words)
+        return Criterion("sequences", "every published sequence occurs", passed, words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +139,16 @@ class ReadCounts:
 
     def criterion(self) -> Criterion:
         """The outcome; with fewer than two sessions on either side it is not a pass."""
-        name = "the number of reads does not tell them apart"
+        name, title = "read counts", "the number of reads does not tell them apart"
         if self.p is None or self.published_mean is None or self.lab_mean is None:
-            return Criterion(name, False, "fewer than two sessions to compare")
+            return Criterion(name, title, False, "fewer than two sessions to compare")
         told = self.p < ALPHA
         words = (
             f"{self.published_mean:.2f} reads a session published, {self.lab_mean:.2f} in the lab;"
-            f" permutation test p = {self.p:.3f},"
+            f" permutation test {p_words(self.p)},"
             f" {'below' if told else 'not below'} {ALPHA}"
         )
-        return Criterion(name, not told, words)
+        return Criterion(name, title, not told, words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +292,11 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
 def spaced(sequence: Sequence[int]) -> str:
     """Sizes as the paper prints them, without the numbers before each: ``1440 1440 2240``."""
     return " ".join(map(str, sequence))
+
+
+def p_words(p: float) -> str:
+    """``p = 0.042``, and ``p < 0.001`` below that."""
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
 def count(number: int, noun: str) -> str:

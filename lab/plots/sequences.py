@@ -23,13 +23,7 @@ def frequencies(scenario: str, sequences: Sequences) -> Figure:
     rows = len(sequences.printed) + len(shown) + bool(rest)
     height = 1.75 + _ROW_INCHES * max(rows, 1)
     figure = Figure(figsize=(9.4, height))
-    found = len(sequences.printed) - len(sequences.missing)
-    heading(
-        figure,
-        f"{found} of {len(sequences.printed)} published read sequences occur in the lab",
-        f"{scenario}: {sequences.published_sessions} sessions published,"
-        f" {sequences.lab_sessions} in the lab",
-    )
+    heading(figure, *_words(scenario, sequences))
     axes = figure.add_axes((0.36, 0.62 / height, 0.56, 1 - 1.75 / height))
     y = 0.0
     ticks: list[tuple[float, str]] = []
@@ -44,6 +38,17 @@ def frequencies(scenario: str, sequences: Sequences) -> Figure:
     _finish(axes, ticks, len(sequences.printed))
     _legend(figure, height)
     return figure
+
+
+def _words(scenario: str, sequences: Sequences) -> tuple[str, str]:
+    lab = f"{sequences.lab_sessions} in the lab"
+    if not sequences.printed:
+        return "The most frequent read sequences", f"{scenario}: {lab}; nothing published"
+    found = len(sequences.printed) - len(sequences.missing)
+    return (
+        f"{found} of {len(sequences.printed)} published read sequences occur in the lab",
+        f"{scenario}: {sequences.published_sessions} sessions published, {lab}",
+    )
 
 
 def _draw_row(axes: Axes, y: float, item: Occurrence, sequences: Sequences) -> None:

@@ -31,6 +31,9 @@ WRITES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
 FORMATS = ("svg", "png")
 _PNG_DPI = 160
 
+Drawer = Callable[[], Figure]
+"""Makes a figure, under the common style."""
+
 _RC: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": RULE,
@@ -63,7 +66,7 @@ _RC: Any = {
 }
 
 
-def render(draw: Callable[[], Figure], suffix: str) -> bytes:
+def render(draw: Drawer, suffix: str) -> bytes:
     """A figure as the bytes of a file.
 
     Args:
@@ -78,7 +81,7 @@ def render(draw: Callable[[], Figure], suffix: str) -> bytes:
     return buffer.getvalue()
 
 
-def save(draw: Callable[[], Figure], folder: Path, name: str) -> tuple[Path, ...]:
+def save(draw: Drawer, folder: Path, name: str) -> tuple[Path, ...]:
     """Write a figure as ``name.svg`` and ``name.png``, and say where.
 
     Raises:

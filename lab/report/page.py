@@ -1,0 +1,104 @@
+"""``report.html``: one file that opens from disk, alone, without a network."""
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from lab.report.figures import Drawing
+from lab.report.summary import Summary
+from lab.verdicts import spaced
+
+_FAILURES_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure as the page holds it."""
+
+    name: str
+    scenario: str
+    caption: str
+    text: str
+    source: str
+    captures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Values by name and place: a table with a row a name and a column a place."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def page(summary: Summary, pictures: list[Picture]) -> str:
+    """The report of a run as HTML. Every stored string is escaped."""
+    manifest = summary.manifest
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    template = environment.from_string(_resource("report.html"))
+    return template.render(
+        css=Markup(_resource("report.css")),  # noqa: S704, it is our own file
+        summary=summary,
+        manifest=manifest,
+        counts=summary.counts,
+        pictures=pictures,
+        reasons=Counter(failure.error for failure in summary.failures).most_common(),
+        failures=summary.failures[:_FAILURES_SHOWN],
+        hidden_failures=max(len(summary.failures) - _FAILURES_SHOWN, 0),
+        sysctls=grids(manifest.sysctls, "sysctl"),
+        offloads=grids(manifest.offloads, "interface"),
+        arguments={key: json.dumps(value) for key, value in manifest.arguments.items()},
+        spaced=spaced,
+    )
+
+
+def picture(drawing: Drawing, svg: bytes) -> Picture:
+    """A drawing and its SVG, ready to be shown by the page itself.
+
+    As an image, not as part of the document: so its ids cannot collide with another figure's.
+    """
+    source = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode('ascii')}"
+    return Picture(
+        drawing.name, drawing.scenario, drawing.caption, drawing.text, source, drawing.captures
+    )
+
+
+def grids(stored: Mapping[str, Any], corner: str) -> list[Grid]:
+    """Nested values as tables: a table a network, whatever the depth below it.
+
+    Sysctls are ``{network: {host: {name: value}}}``, offloads ``{network: {interface: {name:
+    value}}}``. A value that is no such mapping becomes a table of one column, so that a manifest
+    from elsewhere is shown rather than refused.
+    """
+    found = []
+    for title, places in stored.items():
+        if isinstance(places, Mapping) and all(isinstance(v, Mapping) for v in places.values()):
+            names = sorted({name for values in places.values() for name in values})
+            rows = tuple(
+                (name, *(_text(values.get(name)) for values in places.values())) for name in names
+            )
+            found.append(Grid(title, (corner, *places), rows))
+        else:
+            items = places.items() if isinstance(places, Mapping) else [("", places)]
+            found.append(
+                Grid(title, (corner, "value"), tuple((name, _text(v)) for name, v in items))
+            )
+    return found
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _resource(name: str) -> str:
+    return resources.files("lab.report").joinpath(name).read_text(encoding="utf-8")
