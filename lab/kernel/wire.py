@@ -132,12 +132,12 @@ class Wire:
         self._wake_ns = 0
         self._head_start_ns = 0
         for index, link in enumerate(links):
+            params = [_params(link, way) for way in DIRECTIONS]
             a, b = self._open_socket(link["a"]), self._open_socket(link["b"])
             for direction, (source, to) in enumerate(((a, b), (b, a))):
-                way = DIRECTIONS[direction]
-                self._ports[source.fileno()] = Port(
-                    f"{link['name']}:{way}", 2 * index + direction, _params(link, way), source, to
-                )
+                name = f"{link['name']}:{DIRECTIONS[direction]}"
+                number = len(DIRECTIONS) * index + direction
+                self._ports[source.fileno()] = Port(name, number, params[direction], source, to)
 
     def interfaces(self) -> list[dict[str, Any]]:
         """What the kernel granted for each interface."""

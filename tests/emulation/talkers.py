@@ -1,7 +1,9 @@
 """What the two hosts of ``two_hosts.py`` do in the tests: ``talkers.py client|server JSON``."""
 
+import contextlib
 import json
 import socket
+import struct
 import sys
 
 PORT = 7
@@ -9,14 +11,21 @@ ADDRESS = "10.64.0.1", PORT
 
 
 def client(plan: dict) -> None:
-    """Write blocks of the given sizes, then wait until the server has closed."""
-    with socket.create_connection(ADDRESS, timeout=20) as sock:
+    """Write blocks of the given sizes, then wait until the server has closed.
+
+    With ``give_up_s`` it ends with a reset when the server has not closed by then.
+    """
+    give_up_s = plan.get("give_up_s", 20)
+    with socket.create_connection(ADDRESS, timeout=give_up_s) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for size in plan["writes"]:
             sock.sendall(bytes(range(256)) * (size // 256) + bytes(size % 256))
         sock.shutdown(socket.SHUT_WR)
-        while sock.recv(4096):
-            pass
+        try:
+            while sock.recv(4096):
+                pass
+        except TimeoutError:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def server(_plan: dict) -> None:
@@ -26,8 +35,9 @@ def server(_plan: dict) -> None:
         sock, _ = listener.accept()
         with sock:
             reads = []
-            while data := sock.recv(65536):
-                reads.append(len(data))
+            with contextlib.suppress(ConnectionResetError):
+                while data := sock.recv(65536):
+                    reads.append(len(data))
     print(json.dumps(reads))
 
 
