@@ -109,6 +109,23 @@ def test_lab_mode_stops_at_sigterm() -> None:
             assert process.wait(PATIENCE_S) == 0
 
 
+def test_lab_mode_does_not_wait_for_a_busy_lab() -> None:
+    """While the lab reads no records, the server goes on reading; none of them is lost."""
+    count = 10
+    tiny = listener(reader={"kind": "event-loop", "buffer_bytes": 1})
+    with in_lab({"listeners": [tiny]}) as (channel, process):
+        (at,) = receive(channel)["ready"]
+        for _ in range(count):
+            with socket.create_connection((at["host"], at["port"]), PATIENCE_S) as client:
+                client.sendall(b"x" * 3000)
+                client.shutdown(socket.SHUT_WR)
+                assert read_all(client) == b""
+        process.send_signal(signal.SIGTERM)
+        records = [receive(channel)["connection"] for _ in range(count)]
+        assert [len(record["reads"]) for record in records] == [3000] * count
+        assert process.wait(PATIENCE_S) == 0
+
+
 # The command -----------------------------------------------------------------------------
 
 

@@ -6,6 +6,9 @@ import os
 import re
 import smtplib
 import socket
+import threading
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -156,6 +159,26 @@ def test_event_loop_reads_on_while_the_buffer_is_full() -> None:
     assert [end - start for _, start, end in log.reads] == [1000, 1000, 1000, 500]
 
 
+def test_event_loop_serves_ready_sockets_in_turn() -> None:
+    """At most 32 reads a turn, as uv__read has it, and then the next socket's."""
+    logs: list[ConnectionLog] = []
+
+    def on_end(log: ConnectionLog) -> None:
+        logs.append(log)
+        if len(logs) == 2:
+            server.stop()
+
+    reader = Reader(buffer_bytes=100)
+    server = Server([Listener(port=0, protocol="raw", reader=reader)], Limits(), on_end)
+    for _ in range(2):
+        with socket.create_connection(server.addresses[0]) as client:
+            client.sendall(b"x" * 4000)
+    server.run()
+    order = sorted((t_ns, log.number) for log in logs for t_ns, _, _ in log.reads)
+    turns = [len(list(group)) for _, group in groupby(order, key=itemgetter(1))]
+    assert turns == [32, 32, 8, 8]
+
+
 def test_a_turn_merges_what_arrives_meanwhile() -> None:
     """A busy callback holds its own connection back, and nobody else's."""
     turn_us = 300_000
@@ -255,6 +278,22 @@ def test_client_that_never_reads(kind: str) -> None:
                 client.sendall(HELLO * 10_000)
         log = server.log()
     assert log.ended == "idle"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_client_that_reads_late(kind: str) -> None:
+    """Replies that had to wait all arrive, in order, once the client reads."""
+    count = 50_000
+    with running(reader=Reader(kind)) as server, server.connect() as client:
+        commands = b"HELP\r\n" * count + b"QUIT\r\n"
+        sender = threading.Thread(target=client.sendall, args=(commands,))
+        sender.start()
+        sender.join(0.1)  # a head start, so that replies pile up
+        codes = [line[:3] for line in read_all(client).splitlines()]
+        sender.join(PATIENCE_S)
+        log = server.log()
+    assert codes == [b"220", *[b"214"] * count, b"221"]
+    assert (log.ended, log.reads[-1][2]) == ("quit", len(commands))
 
 
 def test_rubbish() -> None:
