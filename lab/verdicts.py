@@ -115,7 +115,7 @@ class Sequences:
         found, total = len(self.printed) - len(self.missing), len(self.printed)
         words = f"{found} of {total} published sequences occur in {self.lab_sessions} sessions"
         if self.missing:
-            words += "; missing: " + ", ".join(spaced(item.sizes) for item in self.missing)
+            words += "; missing: " + "; ".join(spaced(item.sizes) for item in self.missing)
         elif self.rarest:
             words += f", the rarest ({spaced(self.rarest.sizes)}) in {self.rarest.lab}"
         passed = bool(self.printed) and not self.missing

@@ -4,9 +4,8 @@ The colours are those of Okabe and Ito (Color Universal Design, 2008). Files are
 same data: SVG ids come from a fixed salt, and no date is written.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -30,6 +29,7 @@ WRITES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
 
 FORMATS = ("svg", "png")
 _PNG_DPI = 160
+_METADATA = {"svg": {"Date": None, "Creator": "seglab"}, "png": {"Software": None}}
 
 Drawer = Callable[[], Figure]
 """Makes a figure, under the common style."""
@@ -66,31 +66,21 @@ _RC: Any = {
 }
 
 
-def render(draw: Drawer, suffix: str) -> bytes:
-    """A figure as the bytes of a file.
+def render(draw: Drawer, suffixes: Sequence[str] = FORMATS) -> dict[str, bytes]:
+    """A figure as the bytes of a file of each format, drawn once for all of them.
 
     Args:
         draw: makes the figure; it is called under the common style.
-        suffix: ``svg`` or ``png``.
+        suffixes: of ``FORMATS``.
     """
+    rendered = {}
     with mpl.rc_context(_RC):
         figure = draw()
-        buffer = BytesIO()
-        metadata = {"Date": None, "Creator": "seglab"} if suffix == "svg" else {"Software": None}
-        figure.savefig(buffer, format=suffix, dpi=_PNG_DPI, metadata=metadata)
-    return buffer.getvalue()
-
-
-def save(draw: Drawer, folder: Path, name: str) -> tuple[Path, ...]:
-    """Write a figure as ``name.svg`` and ``name.png``, and say where.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    paths = tuple(folder / f"{name}.{suffix}" for suffix in FORMATS)
-    for path, suffix in zip(paths, FORMATS, strict=True):
-        path.write_bytes(render(draw, suffix))
-    return paths
+        for suffix in suffixes:
+            buffer = BytesIO()
+            figure.savefig(buffer, format=suffix, dpi=_PNG_DPI, metadata=_METADATA[suffix])
+            rendered[suffix] = buffer.getvalue()
+    return rendered
 
 
 def heading(figure: Figure, title: str, subtitle: str) -> None:

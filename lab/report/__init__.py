@@ -3,19 +3,16 @@
 Everything is computed from the run folder; nothing here runs a session.
 """
 
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lab.plots.style import render
-from lab.report.figures import drawings
-from lab.report.page import page, picture
-from lab.report.summary import Summary, summarise
-from lab.runfolder import RunFolder, replace_file, writing
+from lab.runfolder import RunFolder
 
-__all__ = ["Summary", "build", "summarise"]
+if TYPE_CHECKING:
+    from lab.report.summary import Summary
 
 
-def build(folder: RunFolder, out: Path | None = None) -> Summary:
+def build(folder: RunFolder, out: Path | None = None) -> "Summary":
     """Judge a stored run, draw its figures, and write its report.
 
     Args:
@@ -27,25 +24,6 @@ def build(folder: RunFolder, out: Path | None = None) -> Summary:
         InputError: a stored file is damaged, or a place cannot be written.
         EnvironmentLacksError: the disk is full.
     """
-    summary, grouped = summarise(folder)
-    pictures, figures = [], []
-    for drawing in drawings(summary, grouped):
-        svg = render(drawing.draw, "svg")
-        pictures.append(picture(drawing, svg))
-        if out is None:
-            files = {"svg": svg, "png": render(drawing.draw, "png")}
-            for suffix, data in files.items():
-                path = folder.figures / f"{drawing.name}.{suffix}"
-                _write(path, data)
-                figures.append(str(path.relative_to(folder.path)))
-    summary = replace(summary, figures=tuple(figures))
-    _write(out or folder.report, page(summary, pictures).encode())
-    if folder.writable and out is None:
-        folder.update(verdicts=summary.verdict_dicts())
-    return summary
+    from lab.report import building  # noqa: PLC0415, SciPy and Matplotlib take a second to import
 
-
-def _write(path: Path, data: bytes) -> None:
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, lambda file: file.write(data))
+    return building.build(folder, out)

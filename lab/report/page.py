@@ -49,6 +49,7 @@ def page(summary: Summary, pictures: list[Picture]) -> str:
         summary=summary,
         manifest=manifest,
         counts=summary.counts,
+        started=manifest.started.replace("T", " ").replace("+00:00", " UTC"),
         pictures=pictures,
         reasons=Counter(failure.error for failure in summary.failures).most_common(),
         failures=summary.failures[:_FAILURES_SHOWN],

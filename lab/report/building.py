@@ -1,0 +1,34 @@
+"""From a stored run to its figures and its report."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from lab.plots.style import FORMATS, render
+from lab.report.figures import drawings
+from lab.report.page import page, picture
+from lab.report.summary import Summary, summarise
+from lab.runfolder import RunFolder, replace_file, writing
+
+
+def build(folder: RunFolder, out: Path | None = None) -> Summary:
+    """See ``lab.report.build``."""
+    summary, grouped = summarise(folder)
+    pictures, figures = [], []
+    for drawing in drawings(summary, grouped):
+        files = render(drawing.draw, FORMATS if out is None else ("svg",))
+        pictures.append(picture(drawing, files["svg"]))
+        for suffix, data in files.items() if out is None else ():
+            path = folder.figures / f"{drawing.name}.{suffix}"
+            _write(path, data)
+            figures.append(str(path.relative_to(folder.path)))
+    summary = replace(summary, figures=tuple(figures))
+    _write(out or folder.report, page(summary, pictures).encode())
+    if folder.writable and out is None:
+        folder.update(verdicts=summary.verdict_dicts())
+    return summary
+
+
+def _write(path: Path, data: bytes) -> None:
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, lambda file: file.write(data))
