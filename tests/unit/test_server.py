@@ -284,7 +284,7 @@ def test_client_that_never_reads(kind: str) -> None:
 def test_client_that_reads_late(kind: str) -> None:
     """Replies that had to wait all arrive, in order, once the client reads."""
     count = 50_000
-    with running(reader=Reader(kind)) as server, server.connect() as client:
+    with running(reader=Reader(kind, buffer_bytes=1000)) as server, server.connect() as client:
         commands = b"HELP\r\n" * count + b"QUIT\r\n"
         sender = threading.Thread(target=client.sendall, args=(commands,))
         sender.start()
