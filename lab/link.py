@@ -79,6 +79,9 @@ class LinkParams:
         jitter_ms: scale of the jitter. Jitter keeps the order of frames: one that would overtake
             leaves right behind its predecessor, at the rate.
         jitter_distribution: a name in ``DISTRIBUTIONS``.
+        stall_pct: share of frames that wait behind a burst of other traffic, for a time with
+            an exponential distribution, beside their jitter. Those after them pile up behind.
+        stall_ms: the mean of that time.
         loss_pct: share of frames lost at random, each on its own.
         duplicate_pct: share of frames that are followed at once by a copy.
         reorder_pct: share of frames that skip delay and jitter, and so overtake those before
@@ -97,6 +100,8 @@ class LinkParams:
     delay_ms: float = 0.0
     jitter_ms: float = 0.0
     jitter_distribution: str = "exponential"
+    stall_pct: float = 0.0
+    stall_ms: float = 0.0
     loss_pct: float = 0.0
     duplicate_pct: float = 0.0
     reorder_pct: float = 0.0
@@ -120,7 +125,7 @@ class LinkParams:
     @property
     def instant(self) -> bool:
         """Whether a frame that survives leaves at the moment it is offered."""
-        return self.bw_mbit is None and self.delay_ms == 0 and self.jitter_ms == 0
+        return self.bw_mbit is None and not (self.delay_ms or self.jitter_ms or self.stall_pct)
 
     @property
     def transparent(self) -> bool:
@@ -152,9 +157,9 @@ class LinkParams:
                 "positions of data segments, from 1",
             ),
         }
-        for name in ("delay_ms", "jitter_ms"):
+        for name in ("delay_ms", "jitter_ms", "stall_ms"):
             rules[name] = (_number(getattr(self, name), 0, 3.6e6), "milliseconds from 0 to an hour")
-        for name in ("loss_pct", "duplicate_pct", "reorder_pct"):
+        for name in ("loss_pct", "duplicate_pct", "reorder_pct", "stall_pct"):
             rules[name] = (_number(getattr(self, name), 0, 100), "a percentage from 0 to 100")
         if rules["reorder_pct"][0] and self.reorder_pct and not self.delay_ms:
             rules["reorder_pct"] = (False, "a link with a delay (delay_ms) to overtake in")
@@ -197,6 +202,8 @@ class LinkState:
         "_max_frame_bytes",
         "_overtake",
         "_rate_bps",
+        "_stall",
+        "_stall_duration",
         "_starts_ns",
         "params",
     )
@@ -214,6 +221,8 @@ class LinkState:
         self._loss = _chance(params.loss_pct, seed, "loss")
         self._duplicate = _chance(params.duplicate_pct, seed, "duplicate")
         self._overtake = _chance(params.reorder_pct, seed, "reorder")
+        self._stall = _chance(params.stall_pct, seed, "stall")
+        self._stall_duration = Random(derive(seed, "stall duration")).expovariate
         self._jitter = (
             DISTRIBUTIONS[params.jitter_distribution](Random(derive(seed, "jitter")))
             if params.jitter_ms
@@ -238,6 +247,10 @@ class LinkState:
         delay_ns = self._delay_ns
         if self._jitter is not None:
             delay_ns = max(0, delay_ns + round(self._jitter() * self._jitter_ns))
+        if self._stall is not None:
+            stall_ns = round(self._stall_duration(1.0) * self.params.stall_ms * _NS_PER_MS)
+            if self._stall():
+                delay_ns += stall_ns
         self._arrivals_data += is_data
 
         if size_bytes > self._max_frame_bytes:

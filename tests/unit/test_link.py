@@ -19,6 +19,8 @@ ANY_LINK = st.builds(
     delay_ms=st.floats(0.001, 500),
     jitter_ms=st.one_of(st.just(0.0), st.floats(0, 50)),
     jitter_distribution=st.sampled_from(sorted(DISTRIBUTIONS)),
+    stall_pct=st.sampled_from((0.0, 25.0, 100.0)),
+    stall_ms=st.floats(0, 20),
     loss_pct=st.sampled_from((0.0, 10.0, 100.0)),
     duplicate_pct=st.sampled_from((0.0, 20.0, 100.0)),
     reorder_pct=st.sampled_from((0.0, 30.0)),
@@ -105,7 +107,8 @@ def test_one_kind_of_draw_does_not_disturb_another(params, offers, kind):
     """With another loss, duplication or reordering, the other dice fall as before."""
     # long gaps: no frame waits behind another, so a fate depends on its own draws alone
     apart = [(3600 * 1000 * MS, size_bytes) for _, size_bytes in offers]
-    names = ("jitter_ms", "jitter_distribution", "loss_pct", "duplicate_pct", "reorder_pct")
+    names = ("jitter_ms", "jitter_distribution", "stall_pct", "stall_ms")
+    names += ("loss_pct", "duplicate_pct", "reorder_pct")
     values = {name: getattr(params, name) for name in names}
     free = LinkParams(delay_ms=100, **values)
     other = LinkParams(delay_ms=100, **values | {kind: 50.0})
@@ -219,6 +222,27 @@ def test_jitter_distributions(distribution, mean_ms, deviation_ms):
         assert statistics.stdev(delays_ms) == pytest.approx(deviation_ms, rel=0.05)
     if mean_ms:
         assert min(delays_ms) >= 0
+
+
+def test_a_share_of_frames_stalls_for_an_exponential_time():
+    """A quarter of the frames waits 6 ms in the mean, the others not at all."""
+    params = LinkParams(delay_ms=100, stall_pct=25, stall_ms=6)
+    delays_ms = [
+        (fate.departures_ns[0] - now_ns) / MS - 100
+        for now_ns, _, fate in offer_all(params, [(1000 * MS, 100)] * 20_000)
+    ]
+    stalled = [delay_ms for delay_ms in delays_ms if delay_ms > 0]
+    assert len(stalled) / len(delays_ms) == pytest.approx(0.25, abs=0.015)
+    assert statistics.fmean(stalled) == pytest.approx(6, rel=0.05)
+    assert statistics.stdev(stalled) == pytest.approx(6, rel=0.08)
+
+
+def test_frames_behind_a_stalled_one_leave_with_it():
+    """The order is kept: without a rate, those after it leave at the same instant."""
+    params = LinkParams(delay_ms=10, stall_pct=100, stall_ms=50)
+    leaving = departures(params, [(0, 1494)] * 8)
+    assert leaving == sorted(leaving)
+    assert len(set(leaving)) < len(leaving)
 
 
 def test_an_unlimited_link_is_transparent():
