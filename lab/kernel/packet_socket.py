@@ -39,7 +39,10 @@ def drops(sock: socket.socket) -> int:
 
 
 def _set_buffer(sock: socket.socket, forced: int, plain: int, size_bytes: int) -> None:
-    """Ask for a buffer beyond the machine's limit, or else for all that the limit allows."""
+    """Ask for a buffer beyond the machine's limit, or else for all that the limit allows.
+
+    Without root there is the limit only (``net.core.rmem_max``), also in a user namespace.
+    """
     try:
         sock.setsockopt(socket.SOL_SOCKET, forced, size_bytes)
     except PermissionError:
