@@ -78,10 +78,10 @@ for requirement in requires("seglab"):
 import lab
 
 state = f"{hashlib.sha256((here / 'pyproject.toml').read_bytes()).hexdigest()} {sys.version} {here}"
-stamp = venv / f"seglab-{needs}"
 if sys.argv[4:] == ["mark"]:
-    stamp.write_text(state)
-sys.exit(stamp.read_text() != state)
+    for stage in {needs, "run"}:  # "dev" holds all that "run" needs
+        (venv / f"seglab-{stage}").write_text(state)
+sys.exit((venv / f"seglab-{needs}").read_text() != state)
 PY
 }
 
