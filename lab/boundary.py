@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from lab.record import SessionRecord
 from lab.trace import Span
-from lab.verdicts import Sizes, count, spaced, wilson
+from lab.verdicts import Sizes, count, percent, spaced, wilson
 
 NAMED_AS_ONE_BLOCK = (1, 3, 5, 6, 8, 10)
 """The sessions of scenario 2 that the paper's text counts as a single block of 10 KB."""
@@ -142,7 +142,7 @@ class Block:
         endings = dict(self.last_segments)
         text = (
             f"In {self.reads_merged} of the lab's {count(self.lab_sessions, 'session')}"
-            f" ({self.reads_merged / self.lab_sessions:.0%}) a read holds bytes of both writes."
+            f" ({percent(self.reads_merged, self.lab_sessions)}) a read holds bytes of both writes."
             f" On the wire, a segment did so in {self.wire_merged}."
             f" One write of {self.total_bytes} bytes would have ended in a segment of {single};"
             f" the last segment had {apart} bytes in {count(endings.get(apart, 0), 'session')}"
@@ -187,8 +187,9 @@ def separation_words(points: Sequence[SeparationPoint]) -> str:
     low, high = first.reads_interval
     text = (
         f"At a gap of {first.gap_ms:g} ms the reads keep the writes apart in"
-        f" {first.reads / first.sessions:.0%} of {count(first.sessions, 'session')}"
-        f" (95 % interval {low:.0%} to {high:.0%}), the wire in {first.wire / first.sessions:.0%}."
+        f" {percent(first.reads, first.sessions)} of {count(first.sessions, 'session')}"
+        f" (95 % interval {percent(low)} to {percent(high)}),"
+        f" the wire in {percent(first.wire, first.sessions)}."
     )
     if last is first:
         return text
@@ -199,8 +200,10 @@ def separation_words(points: Sequence[SeparationPoint]) -> str:
         settled = point.gap_ms
     share = last.reads / last.sessions
     if share < _NEARLY_ALWAYS:
-        return f"{text} At {last.gap_ms:g} ms, the largest gap, it is {share:.0%}."
-    return f"{text} From {settled:g} ms on it is {_NEARLY_ALWAYS:.0%} or more at every gap tried."
+        return f"{text} At {last.gap_ms:g} ms, the largest gap, it is {percent(share)}."
+    return (
+        f"{text} From {settled:g} ms on it is {percent(_NEARLY_ALWAYS)} or more at every gap tried."
+    )
 
 
 def published_separation(

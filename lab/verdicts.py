@@ -294,6 +294,14 @@ def spaced(sequence: Sequence[int]) -> str:
     return " ".join(map(str, sequence))
 
 
+def percent(part: int | float, whole: int | float = 1) -> str:
+    """A share in whole percent; never 0 or 100 unless it is exactly that."""
+    share = 100 * part / whole
+    if 0 < share < 1:
+        return "below 1 %"
+    return "above 99 %" if 99 < share < 100 else f"{share:.0f} %"
+
+
 def p_words(p: float) -> str:
     """``p = 0.042``, and ``p < 0.001`` below that."""
     return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"

@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lab.plots.style import BLUE, INK, MUTED, ORANGE, bare, heading
+from lab.plots.style import BLUE, INK, MUTED, ORANGE, PAPER, bare, heading
 from lab.verdicts import Occurrence, Sequences, spaced, wilson
 
 _OTHERS_SHOWN = 5
@@ -62,7 +62,8 @@ def _draw_row(axes: Axes, y: float, item: Occurrence, sequences: Sequences) -> N
     low, high = (100 * end for end in wilson(item.lab, sequences.lab_sessions))
     at = y + _BAR / 2 if item.published else y
     axes.barh(at, share, _BAR, color=BLUE)
-    axes.plot([low, high], [at, at], color=INK, linewidth=1.1, solid_capstyle="butt")
+    for colour, width in ((PAPER, 3.2), (INK, 1.1)):
+        axes.plot([low, high], [at, at], color=colour, linewidth=width, solid_capstyle="butt")
     axes.plot([low, high], [at, at], "|", color=INK, markersize=5)
     _note(axes, high, at, str(item.lab))
 

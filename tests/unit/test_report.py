@@ -1,0 +1,279 @@
+"""Reports of stored runs: what they say, and that nothing stored can break them."""
+
+import base64
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from io import StringIO
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+from synthetic import reads_of, record, simulated
+
+from lab.commands.report import report
+from lab.manifest import Counts, Experiment, Manifest
+from lab.paper import paper
+from lab.record import Captures
+from lab.report import build, building
+from lab.report.page import grids
+from lab.report.summary import summarise, telling
+from lab.report.terminal import show
+from lab.runfolder import RunFolder
+
+PAPER = paper().scenarios
+EXPERIMENTS = tuple(Experiment(f"scenario-{n}", f"title {n}", f"scenarios.{n}") for n in PAPER)
+HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7 }}[red]"
+
+
+@pytest.fixture(autouse=True)
+def one_format(monkeypatch):
+    """Draw SVG alone: what a report says does not depend on the PNG beside it."""
+    monkeypatch.setattr(building, "FORMATS", ("svg",))
+
+
+def published_sessions(times=1):
+    """Sessions whose reads are those that the paper prints, over a wire that allows them."""
+    for number, scenario in PAPER.items():
+        for index, sizes in enumerate(scenario.sessions * times):
+            yield simulated(
+                index,
+                writes=scenario.writes,
+                gap_ms=scenario.gap_ms or 0,
+                reads=reads_of(sizes),
+                scenario=f"scenario-{number}",
+                session_id=f"scenario-{number}.{index:04}",
+            )
+
+
+def run_folder(path, records, status="complete", **manifest):
+    """A stored run of these sessions."""
+    fields = {"command": "reproduce", "scenarios": EXPERIMENTS, "seed": 5} | manifest
+    with RunFolder.create(path, Manifest(**fields)) as folder:
+        for item in records:
+            folder.append(item)
+        if status:
+            folder.finalise(status)
+    return path
+
+
+class Page(HTMLParser):
+    """Collects what a page loads, links to and says."""
+
+    VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
+
+    def __init__(self, text):
+        """Parse at once."""
+        super().__init__()
+        self.tags, self.ids, self.sources, self.links = [], [], [], []
+        self.open, self.words = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        """Note a tag, its id, and what it refers to."""
+        values = dict(attrs)
+        self.tags.append(tag)
+        self.ids += [values["id"]] if "id" in values else []
+        self.sources += [values[k] for k in ("src", "data", "srcset") if k in values]
+        self.links += [values["href"]] if "href" in values else []
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        """Check that tags are closed in the order of opening."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        """Note text."""
+        self.words.append(data)
+
+
+def page_of(folder_path):
+    """The parsed report of a run, after the checks that every report has to pass."""
+    page = Page((folder_path / "report.html").read_text())
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    assert "script" not in page.tags
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in page.sources)
+    for source in page.sources:
+        ElementTree.fromstring(base64.b64decode(source.partition(",")[2]))
+    for link in page.links:
+        assert link.startswith(("#", "wire/"))
+        assert not link.startswith("#") or link[1:] in page.ids
+    return page
+
+
+def test_the_papers_own_sessions_reproduce_the_paper(tmp_path, monkeypatch):
+    """A lab that saw exactly the printed sessions is a full reproduction, also in run.json."""
+    monkeypatch.setattr(building, "FORMATS", ("svg", "png"))
+    path = run_folder(tmp_path / "run", published_sessions(4))
+    with RunFolder.resume(path) as folder:
+        summary = build(folder)
+        folder.finalise("complete")
+    assert summary.reproduced is True
+    stored = json.loads((path / "run.json").read_text())["verdicts"]
+    assert [(v["scenario"], v["reproduced"]) for v in stored] == [
+        (f"scenario-{n}", True) for n in (1, 2, 3)
+    ]
+    assert {c["name"] for c in stored[0]["criteria"]} == {"boundaries", "sequences", "read counts"}
+    assert {p.name for p in (path / "figures").iterdir()} >= {
+        *("timeline-scenario-1.svg", "sequences-scenario-2.png")
+    }
+    page = page_of(path)
+    assert page.tags.count("img") == 6
+    assert page.tags.count("h1") == 1
+
+
+def test_a_missing_sequence_is_not_reproduced(tmp_path):
+    """Without the one session that read all at once, scenario 2 fails and says what is missing."""
+    records = [r for r in published_sessions(4) if len(r.reads) > 1 or r.payload_bytes == 5120]
+    summary = build(RunFolder.open(run_folder(tmp_path / "run", records)))
+    assert summary.reproduced is False
+    assert summary.headline() == "Not reproduced: scenario-2"
+    text = " ".join(page_of(tmp_path / "run").words)
+    assert "missing: 10240" in text
+    assert "Not reproduced: scenario-2" in text
+
+
+def test_a_plain_run_is_described_not_judged(tmp_path):
+    """A run of scenarios without published numbers, or by `run`, has no verdict and no exit 1."""
+    path = run_folder(
+        tmp_path / "run", published_sessions(), command="run", scenarios=EXPERIMENTS[:1]
+    )
+    summary = build(RunFolder.open(path))
+    assert summary.reproduced is None
+    assert summary.verdict_dicts() is None
+    assert [row.name for row in summary.rows] == ["scenario-1", "scenario-2", "scenario-3"]
+    assert {row.verdict for row in summary.rows} == {"not judged"}
+    page_of(path)
+
+
+def test_an_interrupted_run_has_a_report(tmp_path):
+    """A run whose writer was killed is reported from its journal, and says that it is not whole."""
+    records = list(published_sessions())[:5]
+    path = run_folder(tmp_path / "run", records, status=None, counts=Counts(planned=36))
+    summary = build(RunFolder.open(path))
+    assert summary.headline() == "Interrupted: 5 of 36 sessions ended"
+    assert "--resume" in " ".join(page_of(path).words)
+
+
+def test_a_run_without_a_session_has_a_report(tmp_path):
+    """Interrupted at once, or with every session failed, a run still has its page."""
+    build(RunFolder.open(run_folder(tmp_path / "empty", [], scenarios=())))
+    page_of(tmp_path / "empty")
+    failed = [
+        replace(r, status="failed", error="the wire died", writes=(), segments=(), reads=())
+        for r in published_sessions()
+    ]
+    summary = build(RunFolder.open(run_folder(tmp_path / "failed", failed)))
+    assert summary.reproduced is False
+    assert len(summary.failures) == 36
+    assert "the wire died" in " ".join(page_of(tmp_path / "failed").words)
+
+
+def test_hostile_strings_are_only_text(tmp_path):
+    """Whatever a stored string holds, it is shown as it is and never becomes markup."""
+    odd = simulated(
+        1, session_id=HOSTILE, scenario=HOSTILE, sender=HOSTILE, network=HOSTILE, reader=HOSTILE,
+        gap_ms=3, captures=Captures("javascript:alert(1)", "wire/../../etc/passwd"),
+    )  # fmt: skip
+    failed = replace(odd, session_id=f"{HOSTILE}2", status="failed", error=HOSTILE)
+    path = run_folder(
+        tmp_path / "run",
+        [odd, replace(odd, session_id="b", parameters='{"gap_ms": 9}'), failed],
+        scenarios=(Experiment(HOSTILE, HOSTILE, HOSTILE),),
+        arguments={HOSTILE: [HOSTILE]},
+        sysctls={HOSTILE: {HOSTILE: {HOSTILE: HOSTILE}}},
+        offloads={HOSTILE: HOSTILE},
+        error=HOSTILE,
+    )
+    summary = build(RunFolder.open(path))
+    text = "".join(page_of(path).words)
+    assert HOSTILE in text
+    figures = {p.name for p in (path / "figures").iterdir()}
+    assert all(re.fullmatch(r"[\w-]+\.(svg|png)", name) for name in figures)
+    assert len(figures) == 3
+    console = Console(width=200, record=True, file=StringIO())
+    show(summary, console)
+    assert "[red]" in console.export_text()
+
+
+def test_links_go_to_captures_below_wire(tmp_path):
+    """A session's captures are linked when they are plain paths below wire/."""
+    session = record(captures=Captures("wire/a b.pcapng", "/etc/passwd"))
+    path = run_folder(tmp_path / "run", [session])
+    build(RunFolder.open(path))
+    assert [link for link in page_of(path).links if link[0] != "#"] == ["wire/a%20b.pcapng"]
+
+
+def test_out_leaves_the_run_alone(tmp_path):
+    """With --out nothing in the run folder changes, so a read-only run can be reported."""
+    path = run_folder(tmp_path / "run", published_sessions())
+    before = {p: p.stat().st_mtime_ns for p in sorted(path.rglob("*"))}
+    result = CliRunner().invoke(
+        report, [str(path), "--out", str(tmp_path / "new" / "my.html")], standalone_mode=False
+    )
+    assert result.exception is None
+    assert {p: p.stat().st_mtime_ns for p in sorted(path.rglob("*"))} == before
+    assert (tmp_path / "new" / "my.html").read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(("times", "code"), [(4, 0), (0, 1)])
+def test_the_command_prints_json_and_its_exit_code(tmp_path, times, code):
+    """--json prints one JSON object with the verdicts; 1 says that something is not reproduced."""
+    path = run_folder(tmp_path / "run", published_sessions(times))
+    result = CliRunner().invoke(report, [str(path), "--json"], standalone_mode=False)
+    assert result.return_value == code
+    printed = json.loads(result.stdout)
+    assert printed["reproduced"] is (code == 0)
+    assert [s["name"] for s in printed["scenarios"]] == ["scenario-1", "scenario-2", "scenario-3"]
+    assert printed["counts"]["complete"] == 36 * times
+
+
+def test_the_terminal_shows_the_table_and_the_words(tmp_path):
+    """The text has a row a scenario, each criterion, and both versions of the 10 KB block."""
+    path = run_folder(tmp_path / "run", published_sessions(4))
+    console = Console(width=160, record=True, file=StringIO())
+    show(summarise(RunFolder.open(path))[0], console)
+    text = console.export_text()
+    for expected in ("published", "the lab", "verdict", "scenario-3", "single 10 KB block"):
+        assert expected in text
+    assert text.rstrip().endswith("Reproduced: scenario-1, scenario-2, scenario-3")
+
+
+def test_a_sweep_stays_out_of_the_verdict(tmp_path):
+    """Sessions of a sweep's points count for the curve, not for the scenario's sequences."""
+    sweep = [
+        simulated(
+            i, gap_ms=gap, scenario="scenario-3", variant=f"gap_ms={gap}", session_id=f"{gap}.{i}"
+        )
+        for i in range(3)
+        for gap in (0, 10)
+    ]
+    path = run_folder(tmp_path / "run", [*published_sessions(2), *sweep])
+    (finding,) = [f for f in summarise(RunFolder.open(path))[0].findings if f.separation_words]
+    assert finding.experiment.name == "scenario-3"
+    assert finding.sequences.lab_sessions == 24
+    assert finding.counts.complete == 30
+    assert [(p.gap_ms, p.sessions) for p in finding.separation] == [(0, 3), (10, 3), (100, 24)]
+    assert [(p.gap_ms, p.reads) for p in finding.published_separation] == [(0, 6), (100, 12)]
+
+
+def test_the_telling_session_merges_writes():
+    """The figure shows a session whose reads join the two writes, if there is one."""
+    apart = simulated(1, reads=reads_of([1440, 3680, 5120]), session_id="apart")
+    joined = simulated(2, reads=reads_of([1440, 8800]), session_id="joined")
+    whole = simulated(3, reads=reads_of([10240]), session_id="whole")
+    failed = simulated(4, status="failed")
+    assert telling([apart, whole, joined, failed]).session_id == "joined"
+    assert telling([failed]) is None
+
+
+def test_nested_settings_become_tables():
+    """Hosts become columns, names rows; anything else becomes a plain list."""
+    (grid,) = grids({"net": {"client": {"a": "1", "b": "2"}, "server": {"a": "3"}}}, "sysctl")
+    assert grid.columns == ("sysctl", "client", "server")
+    assert grid.rows == (("a", "1", "3"), ("b", "2", ""))
+    assert grids({"x": 5}, "c")[0].rows == (("", "5"),)
