@@ -72,7 +72,7 @@ def _timeline(session: SessionRecord) -> Drawing:
         f"timeline-{file_name(session.scenario)}",
         session.scenario,
         "One session. Above, each segment runs from the client, when it was sent, to the server,"
-        " when it arrived. Below, the layers over the bytes of the stream, each write in its colour.",
+        " when it arrived. Below, the layers over the bytes of the stream, each write in a colour.",
         f"{count(len(session.writes), 'write')} of {spaced(sizes(session.writes))} bytes became"
         f" segments of {spaced(sizes(session.segments))}, read as {spaced(sizes(session.reads))}.",
         partial(timeline, session),
