@@ -83,6 +83,8 @@ class Manifest:
         machine: the machine's architecture, and how many processors it has.
         sysctls: those in force that decide segmentation, by namespace, as read back.
         offloads: those in force, by interface, as read back.
+        mtus: of every interface, as read back.
+        routes: of every host, as read back.
         started: date and time, in UTC.
         finished: likewise; ``None`` while it runs.
         timings: seconds spent in each phase.
@@ -102,6 +104,8 @@ class Manifest:
     machine: str = field(default_factory=hardware)
     sysctls: dict[str, Any] = field(default_factory=dict)
     offloads: dict[str, Any] = field(default_factory=dict)
+    mtus: dict[str, Any] = field(default_factory=dict)
+    routes: dict[str, Any] = field(default_factory=dict)
     started: str = field(default_factory=now)
     finished: str | None = None
     timings: dict[str, float] = field(default_factory=dict)

@@ -21,40 +21,30 @@ class RunProgress:
     """Counts sessions as they end; shows them on standard error.
 
     Args:
-        total: sessions planned.
-        done: of these, how many an earlier run has finished.
         quiet: show nothing.
         verbose: a line for every failed session.
     """
 
-    def __init__(
-        self, total: int, done: int = 0, *, quiet: bool = False, verbose: bool = False
-    ) -> None:
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._bar = (
             Progress(
-                TextColumn("{task.description}"),
+                TextColumn("sessions"),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("[red]{task.fields[failures]}[/]"),
                 TimeElapsedColumn(),
                 TextColumn("left"),
-                TimeRemainingColumn(),
+                TimeRemainingColumn(elapsed_when_finished=False),
                 console=self._console,
             )
             if self._console.is_terminal and not quiet
             else None
         )
-        self._task = (
-            self._bar.add_task("sessions", total=total, completed=done, failures="")
-            if self._bar
-            else None
-        )
+        self._task = self._bar.add_task("", total=None, failures="") if self._bar else None
         self._plain = self._bar is None and not quiet
         self._verbose = verbose
-        self._total = total
-        self._first = self._done = done
-        self._failed = 0
+        self._total = self._done = self._ran = self._failed = 0
         self._began = self._said = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -70,17 +60,19 @@ class RunProgress:
     ) -> None:
         if self._bar:
             self._bar.stop()
-        elif self._plain and self._done > self._first:
+        elif self._plain and self._ran:
             self._say()
 
-    def describe(self, text: str) -> None:
-        """Name what is going on now."""
+    def plan(self, total: int, done: int) -> None:
+        """Say how many sessions are planned, and how many of them have ended before."""
+        self._total, self._done = total, done
         if self._bar and self._task is not None:
-            self._bar.update(self._task, description=text)
+            self._bar.update(self._task, total=total, completed=done)
 
     def ended(self, session_id: str, error: str | None) -> None:
         """Count one session; ``error`` says why it failed, ``None`` that it is complete."""
         self._done += 1
+        self._ran += 1
         if error is not None:
             self._failed += 1
             if self._verbose:
@@ -94,8 +86,7 @@ class RunProgress:
     def _say(self) -> None:
         self._said = time.monotonic()
         elapsed = self._said - self._began
-        ran = self._done - self._first
-        left = elapsed / ran * (self._total - self._done) if ran else 0.0
+        left = elapsed / self._ran * (self._total - self._done)
         failed = f", {self._failed} failed" if self._failed else ""
         self._console.print(
             f"{self._done} of {self._total} sessions{failed}, {elapsed:.0f} s,"

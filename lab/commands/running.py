@@ -4,18 +4,20 @@ import asyncio
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
 from lab.commands.progress import RunProgress
 from lab.errors import SeglabError
 from lab.kernel.engine import EngineOptions, KernelEngine
+from lab.manifest import RunStatus
 from lab.network import Network
 from lab.plan import SessionSpec
 from lab.record import SessionRecord
@@ -98,7 +100,7 @@ def default_out(name: str) -> Path:
 
 def carry_out(
     folder: RunFolder,
-    specs: Sequence[Planned],
+    rounds: Iterable[Sequence[Planned]],
     *,
     jobs: int,
     time_limit_s: float,
@@ -106,35 +108,47 @@ def carry_out(
 ) -> None:
     """Run what is not complete yet, and leave a valid run folder however that ends.
 
+    Args:
+        folder: the run, open for writing.
+        rounds: the sessions; a later round is asked for when the one before has ended, and holds
+            all sessions so far and perhaps more.
+        jobs: sessions side by side.
+        time_limit_s: for one session.
+        voice: how much to say.
+
     Raises:
         SeglabError: the run cannot go on; the folder says so, and holds what had ended.
         KeyboardInterrupt: Ctrl-C or SIGTERM; the folder holds what had ended.
     """
-    done = {session for session, status in folder.statuses().items() if status == "complete"}
-    todo = [(spec, path) for spec, path in specs if spec.session_id not in done]
-    with (folder.path / "log.txt").open("ab") as log:
+    began = time.monotonic()
+    with (
+        (folder.path / "log.txt").open("ab") as log,
+        RunProgress(quiet=voice.quiet, verbose=voice.verbose) as progress,
+    ):
         engine = KernelEngine(EngineOptions(jobs, time_limit_s, folder.path, log.fileno()))
-        with RunProgress(
-            len(specs), len(specs) - len(todo), quiet=voice.quiet, verbose=voice.verbose
-        ) as progress:
 
-            def on_record(record: SessionRecord) -> None:
-                folder.append(record)
-                if record.error is not None:
-                    folder.log(f"{record.session_id}: failed: {record.error}")
-                progress.ended(record.session_id, record.error)
+        def on_record(record: SessionRecord) -> None:
+            folder.append(record)
+            if record.error is not None:
+                folder.log(f"{record.session_id}: failed: {record.error}")
+            progress.ended(record.session_id, record.error)
 
-            try:
+        try:
+            for specs in rounds:
+                statuses = folder.statuses()
+                todo = [p for p in specs if statuses.get(p[0].session_id) != "complete"]
+                folder.update(counts=replace(folder.manifest.counts, planned=len(specs)))
+                progress.plan(len(specs), len(specs) - len(todo))
                 asyncio.run(_interruptible(engine, todo, on_record))
-            except (KeyboardInterrupt, asyncio.CancelledError):
-                _end(folder, engine, "interrupted")
-                raise KeyboardInterrupt from None
-            except SeglabError as error:
-                folder.log(f"failed: {error}")
-                with suppress(SeglabError):
-                    _end(folder, engine, "failed", str(error))
-                raise
-    _end(folder, engine, "complete")
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            _end(folder, engine, began, "interrupted")
+            raise KeyboardInterrupt from None
+        except SeglabError as error:
+            folder.log(f"failed: {error}")
+            with suppress(SeglabError):
+                _end(folder, engine, began, "failed", str(error))
+            raise
+    _end(folder, engine, began, "complete")
 
 
 async def _interruptible(
@@ -156,32 +170,39 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return group
 
 
-def _end(folder: RunFolder, engine: KernelEngine, status: Any, error: str | None = None) -> None:
+def _end(
+    folder: RunFolder,
+    engine: KernelEngine,
+    began: float,
+    status: RunStatus,
+    error: str | None = None,
+) -> None:
+    """Write what was in force into the manifest, and close the run."""
+    timings = {"sessions": round(time.monotonic() - began, 3)}
     folder.update(
-        sysctls={
-            network: {host: state["sysctls"] for host, state in hosts.items()}
-            for network, hosts in engine.environments.items()
-        }
-        or folder.manifest.sysctls,
-        offloads={
-            network: {
-                device: values
-                for state in hosts.values()
-                for device, values in state["offloads"].items()
-            }
-            for network, hosts in engine.environments.items()
-        }
-        or folder.manifest.offloads,
+        timings=timings,
+        sysctls=folder.manifest.sysctls | _in_force(engine, "sysctls"),
+        offloads=folder.manifest.offloads | _in_force(engine, "offloads"),
+        mtus=folder.manifest.mtus | _in_force(engine, "mtu"),
+        routes=folder.manifest.routes | _in_force(engine, "routes"),
     )
     folder.finalise(status, error)
 
 
-def interrupted(folder: RunFolder) -> None:
-    """Tell a user who pressed Ctrl-C what is kept and how to go on."""
+def _in_force(engine: KernelEngine, what: str) -> dict[str, Any]:
+    """One kind of what was read back, by network and host."""
+    return {
+        network: {host: state[what] for host, state in hosts.items() if state[what]}
+        for network, hosts in engine.environments.items()
+    }
+
+
+def interrupted(folder: RunFolder) -> NoReturn:
+    """Tell a user who pressed Ctrl-C what is kept and how to go on, and exit."""
     ended = len(folder.statuses())
     click.echo(
         f"interrupted: {ended} sessions are kept in {folder.path}; "
-        f"go on with: seglab run --resume {folder.path}",
+        f"go on with: seglab {folder.manifest.command} --resume {folder.path}",
         err=True,
     )
     sys.exit(130)

@@ -22,10 +22,11 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from lab import registry, steps
+from lab import steps
 from lab.channel import Channel, Message
 from lab.kernel.addresses import SERVERS
 from lab.message import MessageSpec
+from lab.sender_registry import sender as sender_named
 from lab.smtp_dialogue import session
 
 _TCP_INFO_BYTES = 104
@@ -277,7 +278,7 @@ class Client:
 
 def steps_of(job: Message) -> Iterator[steps.Step]:
     """The steps of the job's sender: made here, from the seed, so that no payload travels."""
-    sender = registry.sender(job["sender"])
+    sender = sender_named(job["sender"])
     parameters = sender.resolve(job["parameters"])
     message = sender.message_for(parameters, MessageSpec(**job["message"]), job["message_seed"])
     return session(sender, message, parameters)

@@ -1,0 +1,94 @@
+"""What a user asked to run: scenarios, and which part of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import registry
+from lab.commands.running import Planned
+from lab.errors import InputError, nearest
+from lab.manifest import Experiment, Manifest
+from lab.plan import plan
+from lab.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to run; all that ``--resume`` needs to plan the same sessions again."""
+
+    scenarios: tuple[str, ...]
+    senders: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    sessions: int | None = None
+
+    def load(self) -> list[Scenario]:
+        """The scenarios, by name or path."""
+        return [registry.scenario(name) for name in self.scenarios]
+
+    def specs(self, seed: int) -> list[Planned]:
+        """Every session to run.
+
+        Raises:
+            InputError: a name is not known, or nothing is left to run.
+        """
+        scenarios = self.load()
+        self._check("sender", self.senders, {c.sender.name for s in scenarios for c in s.senders})
+        self._check("network", self.networks, {n.name for s in scenarios for n in s.networks})
+        specs = [
+            (spec, scenario.network(spec.network))
+            for scenario in scenarios
+            for spec in plan(
+                scenario,
+                seed,
+                sessions=self.sessions,
+                senders=self.senders or None,
+                networks=self.networks or None,
+            )
+        ]
+        if not specs:
+            raise InputError("nothing to run: no sender and network of these scenarios is left")
+        return specs
+
+    def manifest(self, command: str, seed: int, jobs: int, time_limit_s: float) -> Manifest:
+        """The manifest of a run of this order that is about to begin."""
+        return Manifest(
+            command=command,
+            arguments={
+                "scenarios": [
+                    str(Path(n).resolve()) if Path(n).suffix else n for n in self.scenarios
+                ],
+                "senders": list(self.senders),
+                "networks": list(self.networks),
+                "sessions": self.sessions,
+                "jobs": jobs,
+                "time_limit_s": time_limit_s,
+            },
+            scenarios=tuple(Experiment(s.name, s.title, s.published) for s in self.load()),
+            seed=seed,
+        )
+
+    def _check(self, what: str, asked: tuple[str, ...], known: set[str]) -> None:
+        for name in asked:
+            if name not in known:
+                raise InputError(
+                    f"--{what} {name!r}: not in {', '.join(self.scenarios)}; {nearest(name, known)}"
+                )
+
+
+def order_of(manifest: Manifest, path: Path) -> Order:
+    """The order that a stored run was given.
+
+    Raises:
+        InputError: the manifest holds none.
+    """
+    arguments = manifest.arguments
+    try:
+        return Order(
+            scenarios=tuple(map(str, arguments["scenarios"])),
+            senders=tuple(map(str, arguments["senders"])),
+            networks=tuple(map(str, arguments["networks"])),
+            sessions=arguments["sessions"],
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: run.json does not say what to run ({error} is missing)"
+        ) from error
