@@ -5,11 +5,13 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from lab.boundary import PublishedSeparation, SeparationPoint
 from lab.plots.style import BLUE, INK, ORANGE, PAPER, VERMILLION, heading
 from lab.verdicts import wilson
+
+_LABELS_APART = 0.034
 
 
 def curve(
@@ -79,6 +81,22 @@ def _scale(axes: Axes, gaps: Sequence[float]) -> None:
         axes.set_xlim(-positive[0] * 0.15 if 0 in ticks else positive[0] * 0.9, positive[-1] * 1.12)
     elif positive:
         axes.set_xlim(-positive[-1] * 0.02, positive[-1] * 1.03)
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.set_xticks(ticks, labels=_thinned(axes, ticks))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(lambda gap, _: f"{gap:g}")
+
+
+def _thinned(axes: Axes, ticks: Sequence[float]) -> list[str]:
+    """A label for each tick, empty where a rounder number stands too near."""
+    scale = axes.transData + axes.transAxes.inverted()
+    places = {tick: float(scale.transform((tick, 0))[0]) for tick in ticks}
+    kept: list[float] = []
+    for tick in sorted(ticks, key=_roundness):
+        if all(abs(places[tick] - places[other]) >= _LABELS_APART for other in kept):
+            kept.append(tick)
+    return [f"{tick:g}" if tick in kept else "" for tick in ticks]
+
+
+def _roundness(value: float) -> tuple[int, int]:
+    """Sorts 1, 10, 100... first, then 2, 5, 20, 50..., then what has one digit, then the rest."""
+    digits = f"{value:e}".partition("e")[0].replace(".", "").rstrip("0")
+    return len(digits), {"1": 0, "2": 1, "5": 1}.get(digits, 2)

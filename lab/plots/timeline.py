@@ -83,10 +83,11 @@ def _draw_time(axes: Axes, record: SessionRecord) -> None:
     axes.tick_params(axis="y", labelsize=10.5, labelcolor=INK, pad=6)
     for y, end in ((_CLIENT_Y, "client"), (_SERVER_Y, "server")):
         axes.text(-0.008, y, end, ha="right", va="center", size=8.5, color=MUTED)
-    instants = _ticks(time)
-    axes.set_xticks([time(t) for t in instants], [f"{t / 1e6:g}" for t in instants])
+    zero_ns = record.writes[0].t_ns if record.writes else 0
+    instants = _ticks([(t0 - zero_ns, t1 - zero_ns) for t0, t1 in time.active_spans_ns])
+    axes.set_xticks([time(t + zero_ns) for t in instants], [f"{t / 1e6:g}" for t in instants])
     axes.tick_params(axis="x", length=3, color=MUTED)
-    axes.set_xlabel("time since the session began (ms); idle spans are shortened", labelpad=4)
+    axes.set_xlabel("time since the first write (ms); idle spans are shortened", labelpad=4)
 
 
 def _draw_breaks(axes: Axes, time: Clock) -> None:
@@ -279,12 +280,12 @@ def spread(places: Sequence[float], apart: float) -> list[float]:
     return [min(max(b, low), max(high, low)) + i * apart for i, b in enumerate(bases)]
 
 
-def _ticks(time: Clock) -> list[float]:
+def _ticks(spans_ns: Sequence[tuple[int, int]]) -> list[float]:
     """Round instants in every active span, not too near each other."""
-    shown_ns = sum(t1 - t0 for t0, t1 in time.active_spans_ns)
+    shown_ns = sum(t1 - t0 for t0, t1 in spans_ns)
     step = _round_step(shown_ns / 7)
     ticks = []
-    for t0, t1 in time.active_spans_ns:
+    for t0, t1 in spans_ns:
         fine, found = step, _multiples(t0, t1, step)
         while not found:
             fine /= 10

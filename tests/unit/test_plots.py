@@ -1,13 +1,14 @@
 """Figures: what their layout computes, and that every kind of data can be drawn."""
 
 from dataclasses import replace
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import record, simulated
+from synthetic import MS, record, simulated
 
 from lab.boundary import PublishedSeparation, separation
 from lab.plots.clock import clock
@@ -126,6 +127,41 @@ def test_curves_of_any_gaps(gaps):
     """No gap, only zero, and gaps over four decades are drawn."""
     points = separation(simulated(1, gap_ms=gap) for gap in gaps)
     ElementTree.fromstring(svg(lambda: curve("s", points, [PublishedSeparation(0, 12, 6)])))
+
+
+@pytest.mark.parametrize(
+    "gaps", [[0, 1, 2, 5, 10, 20, 40, 60, 80, 100, 150, 200], [0, 50, 100, 150, 200], [*range(40)]]
+)
+def test_labels_of_gaps_do_not_collide(gaps):
+    """Every gap has a tick; labels too near a rounder one are left out, the roundest stay."""
+    figure = curve("s", separation(simulated(1, gap_ms=gap) for gap in gaps))
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    labels = [label for label in axes.get_xticklabels() if label.get_text()]
+    assert len(axes.get_xticks()) == len(gaps)
+    assert {"0", "10" if 10 in gaps else "100"} <= {label.get_text() for label in labels}
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_time_counts_from_the_first_write():
+    """The time axis starts with the first write, not with the handshake before it."""
+    session = simulated(1)
+    later = replace(
+        session,
+        writes=tuple(replace(w, t_ns=w.t_ns + 140 * MS) for w in session.writes),
+        segments=tuple(
+            replace(s, t_sent_ns=s.t_sent_ns + 140 * MS, t_arrived_ns=s.t_arrived_ns + 140 * MS)
+            for s in session.segments
+        ),
+        reads=tuple(replace(r, t_ns=r.t_ns + 140 * MS) for r in session.reads),
+    )
+
+    def labels(record):
+        return [t.get_text() for t in timeline(record).axes[0].get_xticklabels()]
+
+    assert labels(later) == labels(session)
+    assert labels(session)[0] == "0"
 
 
 def test_files_are_the_same_for_the_same_data():
