@@ -134,8 +134,10 @@ apt_install() {
       lacks "only root can install packages and there is no sudo; as root, run: $by_hand"
     as_root=(sudo)
   fi
-  as_root+=(env DEBIAN_FRONTEND=noninteractive)
   say "installing ${packages[*]} by apt"
+  "${as_root[@]}" true </dev/null ||
+    lacks "only root can install packages and sudo refused; as root, run: $by_hand"
+  as_root+=(env DEBIAN_FRONTEND=noninteractive)
   "${as_root[@]}" "${apt[@]}" update >/dev/null </dev/null ||
     say "apt-get update had errors; going on with the package lists that are there"
   "${as_root[@]}" "${install[@]}" >/dev/null </dev/null ||
