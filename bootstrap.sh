@@ -98,11 +98,12 @@ venv_sound() {
 }
 
 fill_venv() {
-  local needs=$1 target=$here quiet=(--quiet)
-  [[ $needs == run ]] || target="$here[$needs]"
+  local needs=$1 target=. quiet=(--quiet)
+  [[ $needs == run ]] || target=".[$needs]"
   [[ ! -t 2 ]] || quiet=()
   : >"$unfinished"
   rm -f -- "$venv"/seglab-run "$venv"/seglab-dev
+  cd -- "$here"
   # "compat" puts a path into the environment instead of an import hook, which would slow down
   # every start of a Python process in the lab.
   PIP_USER=0 "$venv/bin/python" -I -m pip install "${quiet[@]}" --no-input \
