@@ -17,11 +17,18 @@ MTU_MIN_BYTES: Final = 68
 MTU_MAX_BYTES: Final = 65_535
 """The largest total length of a datagram (RFC 791, 3.1)."""
 
+IPV6_MTU_MIN_BYTES: Final = 1280
+"""What every link of IPv6 must carry (RFC 8200, 5)."""
+
+SCHEDULE_MAX: Final = 1000
+"""The most changes of an MTU in one session."""
+
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 """What a network may be called: a part of file names, and of the engine's command lines."""
 
 _ALGORITHM = re.compile(r"[a-z0-9_]{1,15}", re.ASCII)  # TCP_CA_NAME_MAX, less its final zero
-_IPV4_TCP_BYTES = 40
+_AT_MAX_MS = 3.6e6
+_HEADERS_BYTES = {4: 40, 6: 60}
 _TIMESTAMPS_BYTES = 12
 
 
@@ -47,12 +54,44 @@ class Personality:
         sack: whether it offers selective acknowledgements.
         initcwnd: the initial congestion window, in segments (RFC 6928 has 10).
         congestion_control: the algorithm's name, as the kernel has it.
+        mtu_probing: Linux's ``tcp_mtu_probing``: 0 never, 1 once a black hole is noticed, 2
+            always (RFC 4821).
+        pmtu_expires_s: how long it remembers that a path is narrower than its own link
+            (``route.mtu_expires``).
     """
 
     timestamps: bool = True
     sack: bool = True
     initcwnd: int = 10
     congestion_control: str = "reno"
+    mtu_probing: int = 0
+    pmtu_expires_s: int = 600
+
+
+@dataclass(frozen=True, slots=True)
+class MtuChange:
+    """What the router passes on to the server from ``at_ms`` of a session on: ``mtu`` bytes."""
+
+    at_ms: float
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """The router between the two links.
+
+    Attributes:
+        mtu: of its way on to the server; ``None`` lets all pass that the client can send.
+        mss_clamp: whether it lowers the MSS option of SYNs to what fits, as PPPoE routers do.
+        icmp: whether it says "fragmentation needed" (RFC 1191, RFC 8201); without, it is a black
+            hole for what does not fit.
+        schedule: how ``mtu`` changes during a session, counted from the session's start.
+    """
+
+    mtu: int | None = None
+    mss_clamp: bool = False
+    icmp: bool = True
+    schedule: tuple[MtuChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +107,8 @@ class Network:
         access: the link between the client and the router.
         core: the link between the router and the server.
         client: the client's own TCP.
+        router: the router between the links.
+        ip_version: 4 or 6.
     """
 
     name: str
@@ -78,14 +119,25 @@ class Network:
     access: Link = field(default_factory=Link)
     core: Link = field(default_factory=Link)
     client: Personality = field(default_factory=Personality)
+    router: Router = field(default_factory=Router)
+    ip_version: int = 4
+
+    @property
+    def path_mtu(self) -> int:
+        """The largest packet that gets through when a session begins."""
+        return self.mtu if self.router.mtu is None else min(self.mtu, self.router.mtu)
 
     @property
     def mss(self) -> int:
-        """The payload bytes that a segment of the client can hold over IPv4.
+        """The payload bytes that a segment of the client holds when a session begins.
 
-        The MTU without two headers of 20 bytes, and without the timestamps' option.
+        The MTU without the IP header (20 or 40 bytes), the TCP header of 20, and the option of
+        the timestamps. A router's MTU counts only where the router clamps the MSS: else the
+        client learns of it by its first segments.
         """
-        return self.mtu - _IPV4_TCP_BYTES - (_TIMESTAMPS_BYTES if self.client.timestamps else 0)
+        mtu = self.path_mtu if self.router.mss_clamp else self.mtu
+        timestamps = _TIMESTAMPS_BYTES if self.client.timestamps else 0
+        return mtu - _HEADERS_BYTES[self.ip_version] - timestamps
 
     @property
     def round_trip_s(self) -> float:
@@ -106,21 +158,20 @@ def parse(name: str, table: Table) -> Network:
             "expected lower-case letters, digits, - and _, 64 at most"
         )
     links = table.table("links")
+    ip_version = table.integer("ip_version", 4, 6, default=4, expected="4 or 6")
+    if ip_version == 5:
+        raise table.problem("ip_version", "4 or 6", ip_version)
     network = Network(
         name=name,
         title=table.text("title"),
         source=table.text("source", default=""),
-        mtu=table.integer(
-            "mtu",
-            MTU_MIN_BYTES,
-            MTU_MAX_BYTES,
-            default=1500,
-            expected=f"an IPv4 MTU from {MTU_MIN_BYTES} to {MTU_MAX_BYTES} bytes (RFC 791)",
-        ),
+        mtu=_mtu(table, ip_version, default=1500),
         path_condition=table.choice("path_condition", PATH_CONDITIONS, default="steady"),
         access=_link(links.table("access")),
         core=_link(links.table("core")),
         client=_personality(table.table("client")),
+        router=_router(table.table("router"), ip_version),
+        ip_version=ip_version,
     )
     links.finish()
     table.finish()
@@ -137,9 +188,47 @@ def _personality(table: Table) -> Personality:
         sack=table.boolean("sack", default=default.sack),
         initcwnd=table.integer("initcwnd", 1, 1024, default=default.initcwnd),
         congestion_control=algorithm,
+        mtu_probing=table.integer("mtu_probing", 0, 2, default=default.mtu_probing),
+        pmtu_expires_s=table.integer("pmtu_expires_s", 1, 86_400, default=default.pmtu_expires_s),
     )
     table.finish()
     return personality
+
+
+def _mtu(table: Table, ip_version: int, default: int | None = None) -> int:
+    least, rfc = (MTU_MIN_BYTES, 791) if ip_version == 4 else (IPV6_MTU_MIN_BYTES, 8200)
+    return table.integer(
+        "mtu",
+        least,
+        MTU_MAX_BYTES,
+        default=default,
+        expected=f"an IPv{ip_version} MTU from {least} to {MTU_MAX_BYTES} bytes (RFC {rfc})",
+    )
+
+
+def _router(table: Table, ip_version: int) -> Router:
+    schedule: list[MtuChange] = []
+    listed = table.array("schedule", "a list of changes {at_ms, mtu}", required=False)
+    for number, value in enumerate(listed):
+        entry = table.inside(f"schedule[{number}]", value)
+        earliest = schedule[-1].at_ms if schedule else 0
+        expected = f"milliseconds from the session's start, after {earliest:g}"
+        at_ms = entry.number("at_ms", expected=expected)
+        if not earliest < at_ms <= _AT_MAX_MS:
+            raise entry.problem("at_ms", expected, at_ms)
+        change = MtuChange(at_ms, _mtu(entry, ip_version))
+        entry.finish()
+        schedule.append(change)
+    if len(schedule) > SCHEDULE_MAX:
+        raise table.problem("schedule", f"at most {SCHEDULE_MAX} changes", len(schedule))
+    router = Router(
+        mtu=_mtu(table, ip_version) if "mtu" in table else None,
+        mss_clamp=table.boolean("mss_clamp", default=False),
+        icmp=table.boolean("icmp", default=True),
+        schedule=tuple(schedule),
+    )
+    table.finish()
+    return router
 
 
 def _link(table: Table) -> Link:

@@ -31,6 +31,14 @@ class Captures:
     server: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MtuChange:
+    """From ``t_ns`` on the path carried packets of ``mtu`` bytes."""
+
+    t_ns: int
+    mtu: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
     """One session: one connection of one sender, over one network, to the server.
@@ -66,6 +74,7 @@ class SessionRecord:
         nodelay: whether the client had TCP_NODELAY set.
         congestion_control: the client's congestion control algorithm.
         captures: where its packets are.
+        mtu_changes: how the path's MTU changed while it ran.
         schema_version: of this row.
     """
 
@@ -99,6 +108,7 @@ class SessionRecord:
     nodelay: bool = False
     congestion_control: str = ""
     captures: Captures = Captures()
+    mtu_changes: tuple[MtuChange, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     @property

@@ -75,6 +75,9 @@ SCHEMA = pa.schema(
         _required("nodelay", pa.bool_()),
         _required("congestion_control", pa.string()),
         _required("captures", _CAPTURES),
+        _required(
+            "mtu_changes", _layer(_required("t_ns", pa.int64()), _required("mtu", pa.int64()))
+        ),
         _required("schema_version", pa.int64()),
     ],
     metadata={_VERSION_KEY: str(SCHEMA_VERSION).encode()},

@@ -5,33 +5,64 @@ the other side. With addresses of its own, no session can inherit what another o
 The client's and the server's ranges are AnyIP local routes, so that no address is ever configured.
 """
 
-from ipaddress import IPv4Network
-
-CLIENTS = IPv4Network("10.0.0.0/10")
-SERVERS = IPv4Network("10.64.0.0/10")
-SESSIONS_PER_LAB = CLIENTS.num_addresses - 2
-
-CLIENT_LINK = "10.128.0.1"
-ROUTER_ACCESS_LINK = "10.128.0.2"
-ROUTER_CORE_LINK = "10.128.1.1"
-SERVER_LINK = "10.128.1.2"
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 RAW_PORT = 2007
 SMTP_PORT = 25
 
 
-def client_address(flow: int) -> str:
-    """The client's address in session number ``flow`` of a lab, counted from 1."""
-    return str(CLIENTS[flow])
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The addresses of a lab in one version of IP.
+
+    Attributes:
+        version: 4 or 6.
+        clients: what sessions take their client's address from.
+        servers: what sessions take their server's address from.
+        client_link: the client's own interface.
+        router_access_link: the router's, towards the client.
+        router_core_link: the router's, towards the server.
+        server_link: the server's own interface.
+    """
+
+    version: int
+    clients: IPv4Network | IPv6Network
+    servers: IPv4Network | IPv6Network
+    client_link: str
+    router_access_link: str
+    router_core_link: str
+    server_link: str
+
+    def client(self, flow: int) -> str:
+        """The client's address in session number ``flow`` of a lab, counted from 1."""
+        return str(self.clients[flow])
+
+    def server(self, flow: int) -> str:
+        """The server's address in session number ``flow`` of a lab, counted from 1."""
+        return str(self.servers[flow])
+
+    def flow_of_server(self, address: str) -> int:
+        """The session number that a server's address belongs to."""
+        return int(ip_address(address)) - int(self.servers.network_address)
 
 
-def server_address(flow: int) -> str:
-    """The server's address in session number ``flow`` of a lab, counted from 1."""
-    return str(SERVERS[flow])
-
-
-def flow_of_server(address: str) -> int:
-    """The session number that a server address belongs to."""
-    base = int(SERVERS.network_address)
-    a, b, c, d = address.split(".")
-    return ((int(a) << 24) | (int(b) << 16) | (int(c) << 8) | int(d)) - base
+IPV4 = Addresses(
+    4,
+    ip_network("10.0.0.0/10"),
+    ip_network("10.64.0.0/10"),
+    "10.128.0.1",
+    "10.128.0.2",
+    "10.128.1.1",
+    "10.128.1.2",
+)
+IPV6 = Addresses(
+    6,
+    ip_network("fd00:1::/64"),
+    ip_network("fd00:2::/64"),
+    "fd00:3::1",
+    "fd00:3::2",
+    "fd00:4::1",
+    "fd00:4::2",
+)
+BY_VERSION = {4: IPV4, 6: IPV6}

@@ -18,13 +18,13 @@ import struct
 import sys
 import time
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from lab import steps
 from lab.channel import Channel, Message
-from lab.kernel.addresses import SERVERS
+from lab.kernel.addresses import BY_VERSION
 from lab.message import MessageSpec
 from lab.sender_registry import sender as sender_named
 from lab.smtp_dialogue import session
@@ -33,6 +33,7 @@ _TCP_INFO_BYTES = 104
 _TCPI_OPT_TIMESTAMPS = 1
 _REPLY_MAX_BYTES = 1 << 16
 _IP_BIND_ADDRESS_NO_PORT = 24
+_IPV6_FREEBIND = 78  # AnyIP routes alone do not let a socket of IPv6 take their addresses
 _LAB_INTERFACES = {"lo", "c-eth0"}
 
 
@@ -62,11 +63,19 @@ class Session:
         self.finishing = False
         self.mss = 0
         self.timestamps = False
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        family = socket.AF_INET6 if ":" in self.peer[0] else socket.AF_INET
+        self.sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
 
     def connect(self) -> None:
-        """Start to connect, from the session's own address."""
+        """Start to connect, from the session's own address.
+
+        Raises:
+            SessionError: the peer is not the lab's server.
+        """
+        check_peer(self.peer[0])
         self.sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+        if self.sock.family == socket.AF_INET6:
+            self.sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
         if self.nodelay:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.bind(self.address)
@@ -284,22 +293,35 @@ def steps_of(job: Message) -> Iterator[steps.Step]:
     return session(sender, message, parameters)
 
 
-def refusal(host_netns: int, job_server: str | None = None) -> str | None:
+def refusal(host_netns: int) -> str | None:
     """Why the client must not speak here; ``None`` inside a lab.
 
     It speaks only in a network namespace other than the host's, which has no interface but the
-    lab's and no default route, and only to the lab's own server addresses.
+    lab's and no default route; and there only to the lab's own addresses (``check_peer``).
     """
     if Path("/proc/self/ns/net").stat().st_ino == host_netns:
         return "this is the host's own network namespace"
     if others := {name for _, name in socket.if_nameindex()} - _LAB_INTERFACES:
         return f"this network namespace has other interfaces: {', '.join(sorted(others))}"
-    routes = Path("/proc/net/route").read_text().splitlines()[1:]
-    if any(line.split()[1] == "00000000" for line in routes):
+    routes = [line.split() for line in Path("/proc/net/route").read_text().splitlines()[1:]]
+    if any(route[1] == "00000000" for route in routes):
         return "this network namespace has a default route"
-    if job_server is not None and IPv4Address(job_server) not in SERVERS:
-        return f"{job_server} is not an address of the lab's server"
+    table = Path("/proc/net/ipv6_route")
+    routes = [line.split() for line in table.read_text().splitlines()] if table.exists() else []
+    if any(route[1] == "00" and route[-1] != "lo" for route in routes):
+        return "this network namespace has a default route for IPv6"
     return None
+
+
+def check_peer(address: str) -> None:
+    """Make sure that a session's peer is the lab's own server.
+
+    Raises:
+        SessionError: it is not.
+    """
+    peer = ip_address(address)
+    if peer not in BY_VERSION[peer.version].servers:
+        raise SessionError(f"{address} is not an address of the lab's server")
 
 
 def main() -> None:

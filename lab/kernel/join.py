@@ -12,7 +12,7 @@ from lab.kernel import packets, pcapng
 from lab.kernel.packets import Journey
 from lab.network import Network
 from lab.plan import SessionSpec
-from lab.record import Captures, SessionRecord
+from lab.record import Captures, MtuChange, SessionRecord
 from lab.trace import Read, Write
 
 ENGINE = "kernel"
@@ -31,12 +31,14 @@ class Outcome:
         client: the client's result.
         connection: the server's record; ``None`` where no connection reached it.
         wire: the wire's record: its frames, and what the kernel dropped before it saw them.
+        mtu_changes: when, on the lab's clock, the path's MTU became what.
     """
 
     flow: int
     client: Message
     connection: Message | None
     wire: Message
+    mtu_changes: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def blank(spec: SessionSpec, network: Network) -> SessionRecord:
         engine=ENGINE,
         seed=spec.seed,
         repeat=spec.repeat,
-        mtu=network.mtu,
+        mtu=network.path_mtu,
         mss=network.mss,
         timestamps=network.client.timestamps,
         status="failed",
@@ -131,6 +133,7 @@ def joined(spec: SessionSpec, network: Network, outcome: Outcome, wall_offset_ns
         else tuple(Read(t - t0_ns, a, b) for t, a, b in _clipped(connection["reads"], start, end)),
         t0_ns=t0_ns,
         duration_ns=client["t_end_ns"] - t0_ns,
+        mtu_changes=tuple(MtuChange(t - t0_ns, mtu) for t, mtu in outcome.mtu_changes),
     )
     error = _error(client, connection, record, outcome.wire)
     names = Captures(

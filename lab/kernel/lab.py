@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import IO, Any, Self
 
 import msgspec
@@ -19,13 +19,7 @@ import msgspec
 from lab.channel import Channel, Message
 from lab.errors import EnvironmentLacksError, PartDiedError
 from lab.kernel import pins, sandbox
-from lab.kernel.addresses import (
-    RAW_PORT,
-    SMTP_PORT,
-    client_address,
-    flow_of_server,
-    server_address,
-)
+from lab.kernel.addresses import BY_VERSION, RAW_PORT, SMTP_PORT
 from lab.kernel.join import Outcome
 from lab.kernel.parts import PARTS
 from lab.network import Network
@@ -55,6 +49,7 @@ class KernelLab:
         self.states: dict[str, pins.HostState] = {}
         self.flows = 0
         self._executions = 0
+        self._at = BY_VERSION[network.ip_version]
         self._plans = pins.host_plans(network)
         self._refused: str | None = None
         self.dead: str | None = None
@@ -99,15 +94,16 @@ class KernelLab:
         """
         self.flows += 1
         flow = self.flows
-        pair = {"client": client_address(flow), "server": server_address(flow)}
+        pair = {"client": self._at.client(flow), "server": self._at.server(flow)}
         limit_s = job["time_limit_s"] + GRACE_S
         connection_answer = self._answer("connection", flow)
         await self._ask("wire", {"open": {"flow": flow, **pair, **wire}}, "opened", flow, GRACE_S)
         order = {**job, **pair, "flow": flow, "port": PORTS[job["protocol"]]}
-        client = await self._ask("client", {"job": order}, "result", flow, limit_s)
-        connection = await self._connection(connection_answer, flow, client)
+        async with self._schedule(flow) as changes:
+            client = await self._ask("client", {"job": order}, "result", flow, limit_s)
+            connection = await self._connection(connection_answer, flow, client)
         ended = await self._ask("wire", {"close": flow}, "flow", flow, limit_s)
-        return Outcome(flow, client, connection, ended)
+        return Outcome(flow, client, connection, ended, tuple(changes))
 
     def kill(self, part: str) -> None:
         """End a part with SIGKILL, as a crash would; for tests of what follows."""
@@ -129,6 +125,37 @@ class KernelLab:
         if done["status"]:
             raise EnvironmentLacksError(f"{node}: {done['errors'].strip() or done['output']}")
         return str(done["output"])
+
+    @asynccontextmanager
+    async def _schedule(self, flow: int) -> AsyncIterator[list[tuple[int, int]]]:
+        """Let the path's MTU change as the network's schedule says, while a session runs.
+
+        Yields:
+            The changes made so far: when on the lab's clock, and to what.
+        """
+        made: list[tuple[int, int]] = []
+        if not self.network.router.schedule:
+            yield made
+            return
+        task = asyncio.create_task(self._vary(flow, made))
+        try:
+            yield made
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError, PartDiedError):
+                await task
+
+    async def _vary(self, flow: int, made: list[tuple[int, int]]) -> None:
+        began_ns = time.monotonic_ns()
+        for change in self.network.router.schedule:
+            due_ns = began_ns + round(change.at_ms * 1e6)
+            await asyncio.sleep((due_ns - time.monotonic_ns()) / 1e9)
+            output = await self.execute("router", pins.session_route(self._at, flow, change.mtu))
+            if f"mtu {change.mtu}" not in output:
+                raise EnvironmentLacksError(
+                    f"router: a route takes no MTU of {change.mtu}: {output}"
+                )
+            made.append((time.monotonic_ns(), change.mtu))
 
     async def _connection(
         self, answer: asyncio.Future[Message], flow: int, client: Message
@@ -200,9 +227,10 @@ class KernelLab:
 
     def _server_config(self) -> Message:
         reader = msgspec.to_builtins(self.reader)
+        everywhere = "0.0.0.0" if self._at.version == 4 else "::"  # noqa: S104, in the lab alone
         return {
             "listeners": [
-                {"host": "0.0.0.0", "port": port, "protocol": protocol, "reader": reader}  # noqa: S104
+                {"host": everywhere, "port": port, "protocol": protocol, "reader": reader}
                 for protocol, port in PORTS.items()
             ],
             "limits": {},
@@ -251,7 +279,8 @@ class KernelLab:
             case {"result": result}:
                 self._resolve("result", result["flow"], result)
             case {"connection": connection}:
-                self._resolve("connection", flow_of_server(connection["local"][0]), connection)
+                flow = self._at.flow_of_server(connection["local"][0])
+                self._resolve("connection", flow, connection)
             case {"flow": flow}:
                 self._resolve("flow", flow, message)
 

@@ -8,15 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lab.kernel.addresses import (
-    CLIENT_LINK,
-    CLIENTS,
-    ROUTER_ACCESS_LINK,
-    ROUTER_CORE_LINK,
-    SERVER_LINK,
-    SERVERS,
-)
-from lab.network import Network
+from lab.kernel.addresses import BY_VERSION, Addresses
+from lab.network import Network, Personality, Router
 
 OFFLOADS = ("rx", "tx", "sg", "tso", "gso", "gro")
 """Switched off at every end of every link, by ``ethtool -K``'s names."""
@@ -64,8 +57,22 @@ _COMMON_SYSCTLS = {
     "net.ipv4.route.min_pmtu": "552",
     "net.ipv4.conf.all.rp_filter": "0",
     "net.ipv4.conf.default.rp_filter": "0",
+}
+_NO_IPV6_SYSCTLS = {
     "net.ipv6.conf.all.disable_ipv6": "1",
     "net.ipv6.conf.default.disable_ipv6": "1",
+}
+_IPV6_SYSCTLS = {
+    "net.ipv6.conf.all.disable_ipv6": "0",
+    "net.ipv6.conf.default.disable_ipv6": "0",
+    "net.ipv6.conf.all.accept_ra": "0",
+    "net.ipv6.conf.default.accept_ra": "0",
+    "net.ipv6.conf.default.dad_transmits": "0",
+    "net.ipv6.conf.default.router_solicitations": "0",
+}
+_FORWARDING = {
+    4: {"net.ipv4.ip_forward": "1", "net.ipv4.icmp_ratelimit": "0"},
+    6: {"net.ipv6.conf.all.forwarding": "1", "net.ipv6.icmp.ratelimit": "0"},
 }
 
 
@@ -77,11 +84,13 @@ class HostPlan:
         sysctls: name to value, as read back.
         batch: lines for ``ip -batch``.
         devices: its interfaces, whose offloads go off.
+        rules: for ``nft``; empty for none.
     """
 
     sysctls: Mapping[str, str]
     batch: tuple[str, ...]
     devices: tuple[str, ...]
+    rules: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,7 @@ class HostState:
     offloads: dict[str, dict[str, str]] = field(default_factory=dict)
     links: dict[str, int] = field(default_factory=dict)
     routes: list[str] = field(default_factory=list)
+    rules: list[str] = field(default_factory=list)
 
     def to_manifest(self) -> dict[str, object]:
         """The state as it stands in ``run.json``."""
@@ -100,55 +110,47 @@ class HostState:
             "offloads": self.offloads,
             "mtu": self.links,
             "routes": self.routes,
+            "rules": self.rules,
         }
 
 
 def host_plans(network: Network) -> dict[str, HostPlan]:
     """The plans of the lab's three hosts and of the wire's own ends, by node name."""
+    at = BY_VERSION[network.ip_version]
     client = network.client
     far_mtu = max(ETHERNET_MTU, network.mtu)
-    route = f"initcwnd {client.initcwnd}"
-    if client.congestion_control not in ("reno", "bbr"):
-        route += f" congctl {client.congestion_control}"
-        default_congestion = "reno"
-    else:
-        default_congestion = client.congestion_control
-    client_sysctls = _COMMON_SYSCTLS | {
-        "net.ipv4.tcp_timestamps": "1" if client.timestamps else "0",
-        "net.ipv4.tcp_sack": "1" if client.sack else "0",
-        "net.ipv4.tcp_congestion_control": default_congestion,
-    }
+    client_sysctls, route = _personality(client)
     return {
         "client": HostPlan(
-            client_sysctls,
+            _sysctls(at) | client_sysctls,
             (
-                *_interface("c-eth0", network.mtu, CLIENT_LINK),
-                f"route add local {CLIENTS} dev lo",
-                _neighbour(ROUTER_ACCESS_LINK, "r-eth0", "c-eth0"),
-                f"route add {SERVERS} via {ROUTER_ACCESS_LINK} dev c-eth0 onlink {route}",
+                *_interface(at, "c-eth0", network.mtu, at.client_link),
+                f"route add local {at.clients} dev lo",
+                _neighbour(at.router_access_link, "r-eth0", "c-eth0"),
+                f"route add {at.servers} via {at.router_access_link} dev c-eth0 onlink {route}",
             ),
             ("c-eth0",),
         ),
         "router": HostPlan(
-            _COMMON_SYSCTLS | {"net.ipv4.ip_forward": "1", "net.ipv4.icmp_ratelimit": "0"},
+            _sysctls(at) | _FORWARDING[at.version],
             (
-                *_interface("r-eth0", far_mtu, ROUTER_ACCESS_LINK),
-                *_interface("r-eth1", far_mtu, ROUTER_CORE_LINK),
-                _neighbour(CLIENT_LINK, "c-eth0", "r-eth0"),
-                _neighbour(SERVER_LINK, "s-eth0", "r-eth1"),
-                f"route add {CLIENTS} via {CLIENT_LINK} dev r-eth0 onlink",
-                f"route add {SERVERS} via {SERVER_LINK} dev r-eth1 onlink",
+                *_interface(at, "r-eth0", far_mtu, at.router_access_link),
+                *_interface(at, "r-eth1", network.router.mtu or far_mtu, at.router_core_link),
+                _neighbour(at.client_link, "c-eth0", "r-eth0"),
+                _neighbour(at.server_link, "s-eth0", "r-eth1"),
+                f"route add {at.clients} via {at.client_link} dev r-eth0 onlink",
+                f"route add {at.servers} via {at.server_link} dev r-eth1 onlink",
             ),
             ("r-eth0", "r-eth1"),
+            _rules(network.router),
         ),
         "server": HostPlan(
-            _COMMON_SYSCTLS
-            | {"net.core.somaxconn": "4096", "net.ipv4.tcp_max_syn_backlog": "4096"},
+            _sysctls(at) | {"net.core.somaxconn": "4096", "net.ipv4.tcp_max_syn_backlog": "4096"},
             (
-                *_interface("s-eth0", far_mtu, SERVER_LINK),
-                f"route add local {SERVERS} dev lo",
-                _neighbour(ROUTER_CORE_LINK, "r-eth1", "s-eth0"),
-                f"route add {CLIENTS} via {ROUTER_CORE_LINK} dev s-eth0 onlink",
+                *_interface(at, "s-eth0", far_mtu, at.server_link),
+                f"route add local {at.servers} dev lo",
+                _neighbour(at.router_core_link, "r-eth1", "s-eth0"),
+                f"route add {at.clients} via {at.router_core_link} dev s-eth0 onlink",
             ),
             ("s-eth0",),
         ),
@@ -160,6 +162,60 @@ def host_plans(network: Network) -> dict[str, HostPlan]:
     }
 
 
+def session_route(at: Addresses, flow: int, mtu: int) -> str:
+    """The router's script that narrows or widens one session's path, and shows its route.
+
+    A forwarding router honours the MTU of a route (``ip_dst_mtu_maybe_forward``,
+    ``ip6_dst_mtu_maybe_forward``), so that each session can have a schedule of its own.
+    """
+    server = at.server(flow)
+    route = f"{server} via {at.server_link} dev r-eth1 onlink mtu {mtu}"
+    return f"ip route replace {route} && ip -{at.version} route show {server}\n"
+
+
+def _personality(client: Personality) -> tuple[dict[str, str], str]:
+    """The sysctls of the client's own TCP, and what its route must say.
+
+    Inside a network namespace the sysctl takes only algorithms that are not restricted
+    (``tcp_set_default_congestion_control``), and a route takes any.
+    """
+    route = f"initcwnd {client.initcwnd}"
+    default = client.congestion_control
+    if default not in ("reno", "bbr"):
+        route += f" congctl {default}"
+        default = "reno"
+    sysctls = {
+        "net.ipv4.tcp_timestamps": "1" if client.timestamps else "0",
+        "net.ipv4.tcp_sack": "1" if client.sack else "0",
+        "net.ipv4.tcp_congestion_control": default,
+        "net.ipv4.tcp_mtu_probing": str(client.mtu_probing),
+        "net.ipv4.route.mtu_expires": str(client.pmtu_expires_s),
+        "net.ipv6.route.mtu_expires": str(client.pmtu_expires_s),
+    }
+    return sysctls, route
+
+
+def _sysctls(at: Addresses) -> dict[str, str]:
+    """What holds on every host; IPv6 stays silent where it is not what is tested."""
+    return _COMMON_SYSCTLS | (_IPV6_SYSCTLS if at.version == 6 else _NO_IPV6_SYSCTLS)
+
+
+def _rules(router: Router) -> str:
+    """The router's nftables rules; empty where it has none."""
+    chains = []
+    if router.mss_clamp:
+        chains.append(
+            "chain clamp {\n  type filter hook forward priority mangle;\n"
+            "  tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu\n}"
+        )
+    if not router.icmp:
+        chains.append(
+            "chain silent {\n  type filter hook output priority filter;\n"
+            "  icmp type destination-unreachable drop\n  icmpv6 type packet-too-big drop\n}"
+        )
+    return "\n".join(["table inet seglab {", *chains, "}"]) if chains else ""
+
+
 def script(plan: HostPlan) -> str:
     """The shell script that sets a host up and prints what is then in force."""
     lines = ["set -eu"]
@@ -169,6 +225,14 @@ def script(plan: HostPlan) -> str:
         for device in plan.devices
     ]
     lines += ["ip -batch - <<'BATCH'", *plan.batch, "BATCH"]
+    if plan.rules:
+        lines += [
+            "nft -f - <<'RULES'",
+            plan.rules,
+            "RULES",
+            f"echo {_MARK} rules",
+            "nft list ruleset",
+        ]
     for device in plan.devices:
         lines += [f"echo {_MARK} offloads {device}", f"ethtool -k {device}"]
     for name in plan.sysctls:
@@ -178,6 +242,7 @@ def script(plan: HostPlan) -> str:
         "ip -json link",
         f"echo {_MARK} routes",
         "ip route show table all",
+        "ip -6 route show table all",
     ]
     return "\n".join(lines) + "\n"
 
@@ -195,7 +260,8 @@ def parse_state(output: str) -> HostState:
         elif kind == "links":
             state.links.update({link["ifname"]: link["mtu"] for link in json.loads(body)})
         else:
-            state.routes.extend(line.strip() for line in body.splitlines() if line.strip())
+            lines = [line.strip() for line in body.splitlines() if line.strip()]
+            (state.rules if kind == "rules" else state.routes).extend(lines)
     return state
 
 
@@ -216,15 +282,18 @@ def explain(plan: HostPlan, errors: str) -> str:
     lines = [line.strip() for line in errors.strip().splitlines()]
     failed = re.search(r"Command failed -:(\d+)", errors)
     if failed is None:
-        return lines[-1] if lines else "no reason given"
+        return lines[0] if lines else "no reason given"
     return f"{lines[0]} (ip {plan.batch[int(failed[1]) - 1]})"
 
 
-def _interface(device: str, mtu: int, address: str) -> tuple[str, ...]:
+def _interface(at: Addresses, device: str, mtu: int, address: str) -> tuple[str, ...]:
+    """An interface with one address, usable at once (no duplicate address detection)."""
+    length, at_once = (32, "") if at.version == 4 else (128, " nodad")
     return (
         "link set lo up",
+        f"link set {device} addrgenmode none",
         f"link set {device} address {MACS[device]} mtu {mtu} up",
-        f"address add {address}/32 dev {device}",
+        f"address add {address}/{length} dev {device}{at_once}",
     )
 
 
