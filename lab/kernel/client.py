@@ -324,19 +324,25 @@ def check_peer(address: str) -> None:
         raise SessionError(f"{address} is not an address of the lab's server")
 
 
-def main() -> None:
-    """Refuse to run outside a lab, then serve the parent's jobs."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--fd", type=int, required=True)
-    channel = Channel.from_fd(parser.parse_args().fd)
+def serve(fd: int) -> int:
+    """Refuse to run outside a lab, then do the jobs that come over ``fd``; the exit status."""
+    channel = Channel.from_fd(fd)
     config = channel.receive()
     if config is None:
-        return
+        return 0
     if reason := refusal(config["host_netns"]):
         channel.send({"refused": reason})
-        sys.exit(2)
+        return 2
     channel.send({"ready": True})
     Client(channel).run()
+    return 0
+
+
+def main() -> None:
+    """Do the jobs of the parent at the other end of ``--fd``."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fd", type=int, required=True)
+    sys.exit(serve(parser.parse_args().fd))
 
 
 if __name__ == "__main__":

@@ -10,13 +10,11 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 from typing import Any
 
 from lab.channel import Channel, Message
-from lab.kernel import topology
-from lab.kernel.parts import PARTS
+from lab.kernel.parts import PARTS, Process
 
 
 def main() -> None:
@@ -28,53 +26,51 @@ def main() -> None:
         parser.add_argument(f"--{part}", type=int, required=True)
     arguments = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parts = {part: Process(part, getattr(arguments, part)) for part in PARTS}
     threading.Thread(target=_end_with_parent, args=(arguments.lifeline,), daemon=True).start()
     channel = Channel.from_fd(arguments.fd)
     try:
-        _run(channel, {part: getattr(arguments, part) for part in PARTS})
+        _run(channel, parts)
     except Exception as error:  # whatever Mininet raises must reach the user
         channel.send({"failed": f"{type(error).__name__}: {error}"})
     os._exit(0)
 
 
-def _run(channel: Channel, descriptors: dict[str, int]) -> None:
+def _run(channel: Channel, parts: dict[str, Process]) -> None:
+    from lab.kernel import topology  # noqa: PLC0415, while the parts import theirs
+
     config = channel.receive()
     if config is None:
         return
     network = topology.start()
     try:
-        states = _set_up(network, config["scripts"])
-        parts = {part: _start(network, part, fd) for part, fd in descriptors.items()}
+        _run_scripts(network, config["set_up"])
+        for part, process in parts.items():
+            process.enter(network.get(PARTS[part].node).pid)
+        states = _run_scripts(network, config["read_back"])
         channel.send({"ready": {"states": states}})
         _supervise(channel, network, parts)
     except subprocess.CalledProcessError as error:
         channel.send({"unfit": {"host": error.cmd, "errors": error.stderr}})
 
 
-def _set_up(network: Any, scripts: dict[str, str]) -> dict[str, str]:
+def _run_scripts(network: Any, scripts: dict[str, str]) -> dict[str, str]:
     """Run each node's script in its namespace, all at once; what they printed, by node."""
     running = {name: _shell(network.get(name)) for name in scripts}
+    for name, process in running.items():  # short enough for a pipe: none waits for another
+        process.stdin.write(scripts[name])
+        process.stdin.close()
+        process.stdin = None
     outputs = {}
     for name, process in running.items():
-        output, errors = process.communicate(scripts[name])
+        output, errors = process.communicate()
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, name, output, errors)
         outputs[name] = output
     return outputs
 
 
-def _start(network: Any, part: str, fd: int) -> Any:
-    """Start a part in its node, with its end of the channel, and let go of that end."""
-    node, module = PARTS[part]
-    command = [sys.executable, "-m", module, "--fd", str(fd)]
-    process = network.get(node).popen(
-        command, pass_fds=(fd,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=None
-    )
-    os.close(fd)
-    return process
-
-
-def _supervise(channel: Channel, network: Any, parts: dict[str, Any]) -> None:
+def _supervise(channel: Channel, network: Any, parts: dict[str, Process]) -> None:
     """Tell the parent of every part that ends, and obey it, until it is gone."""
     watched: dict[int, str] = {os.pidfd_open(process.pid): part for part, process in parts.items()}
     while not channel.ended:
@@ -89,7 +85,7 @@ def _supervise(channel: Channel, network: Any, parts: dict[str, Any]) -> None:
                 channel.send({"died": part, "status": parts[part].wait()})
 
 
-def _obey(channel: Channel, message: Message, network: Any, parts: dict[str, Any]) -> None:
+def _obey(channel: Channel, message: Message, network: Any, parts: dict[str, Process]) -> None:
     match message:
         case {"kill": part}:
             parts[part].kill()

@@ -6,9 +6,9 @@ addresses of its own (``lab.kernel.addresses``) and, in the wire, a link of its 
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -173,12 +173,12 @@ class KernelLab:
         for name in ("init", *PARTS):
             self._channels[name], inherited[name] = Channel.pair()
         read_end, self._lifeline = os.pipe()
-        program = [sys.executable, "-m", "lab.kernel.init", "--lifeline", str(read_end)]
+        program = [*sandbox.python_command("lab.kernel.init"), "--lifeline", str(read_end)]
         for name, end in inherited.items():
             program += ["--fd" if name == "init" else f"--{name}", str(end.fileno())]
         self._process = subprocess.Popen(
             sandbox.unshare_command(program),
-            env=sandbox.environment() | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            env=sandbox.environment(),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
@@ -191,7 +191,10 @@ class KernelLab:
 
     async def _handshake(self) -> None:
         plans = self._plans
-        scripts = {name: pins.script(plan) for name, plan in plans.items()}
+        scripts = {
+            "set_up": {name: pins.set_up_script(plan) for name, plan in plans.items()},
+            "read_back": {name: pins.read_back_script(plan) for name, plan in plans.items()},
+        }
         loop = asyncio.get_running_loop()
         for name, channel in self._channels.items():
             loop.add_reader(channel.fileno(), self._on_readable, name)
@@ -199,7 +202,7 @@ class KernelLab:
         self._channels["server"].send({"config": self._server_config()})
         self._channels["wire"].send({"config": _wire_config(self.network)})
         answers = [self._answer("ready", index) for index, _ in enumerate(("init", *PARTS))]
-        self._channels["init"].send({"scripts": scripts})
+        self._channels["init"].send(scripts)
         try:
             async with asyncio.timeout(START_LIMIT_S):
                 ready, *_ = await asyncio.gather(*answers)
@@ -323,9 +326,10 @@ def _how_ended(status: int) -> str:
 
 def _reap(process: subprocess.Popen[bytes]) -> None:
     """Wait for the lab's processes to be gone; insist after a while."""
-    deadline = time.monotonic() + GRACE_S
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(deadline - time.monotonic())
-        return
-    process.kill()
+    ended = os.pidfd_open(process.pid)
+    try:
+        if not select.select([ended], [], [], GRACE_S)[0]:
+            process.kill()
+    finally:
+        os.close(ended)
     process.wait()

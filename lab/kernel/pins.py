@@ -23,6 +23,7 @@ _READ_BACK = {
     "gro": "generic-receive-offload",
 }
 _MARK = "--seglab--"
+_PROC = "/proc/sys/"
 
 MACS = {
     "c-eth0": "02:00:00:00:00:01",
@@ -216,8 +217,8 @@ def _rules(router: Router) -> str:
     return "\n".join(["table inet seglab {", *chains, "}"]) if chains else ""
 
 
-def script(plan: HostPlan) -> str:
-    """The shell script that sets a host up and prints what is then in force."""
+def set_up_script(plan: HostPlan) -> str:
+    """The shell script that sets a host up."""
     lines = ["set -eu"]
     lines += [f"echo '{value}' > {_proc_path(name)}" for name, value in plan.sysctls.items()]
     lines += [
@@ -226,17 +227,19 @@ def script(plan: HostPlan) -> str:
     ]
     lines += ["ip -batch - <<'BATCH'", *plan.batch, "BATCH"]
     if plan.rules:
-        lines += [
-            "nft -f - <<'RULES'",
-            plan.rules,
-            "RULES",
-            f"echo {_MARK} rules",
-            "nft list ruleset",
-        ]
+        lines += ["nft -f - <<'RULES'", plan.rules, "RULES"]
+    return "\n".join(lines) + "\n"
+
+
+def read_back_script(plan: HostPlan) -> str:
+    """The shell script that prints what is in force, for when all of the lab is up."""
+    lines = ["set -eu"]
+    if plan.rules:
+        lines += [f"echo {_MARK} rules", "nft list ruleset"]
     for device in plan.devices:
         lines += [f"echo {_MARK} offloads {device}", f"ethtool -k {device}"]
-    for name in plan.sysctls:
-        lines += [f"echo {_MARK} sysctl {name}", f"cat {_proc_path(name)}"]
+    if plan.sysctls:
+        lines += [f"echo {_MARK} sysctls", f"grep -H '' {' '.join(map(_proc_path, plan.sysctls))}"]
     lines += [
         f"echo {_MARK} links",
         "ip -json link",
@@ -248,15 +251,15 @@ def script(plan: HostPlan) -> str:
 
 
 def parse_state(output: str) -> HostState:
-    """What the script of ``script`` printed, as values."""
+    """What the script of ``read_back_script`` printed, as values."""
     state = HostState()
     for block in output.split(_MARK)[1:]:
         head, _, body = block.strip().partition("\n")
         kind, _, name = head.partition(" ")
         if kind == "offloads":
             state.offloads[name] = _parse_offloads(body)
-        elif kind == "sysctl":
-            state.sysctls[name] = " ".join(body.split())
+        elif kind == "sysctls":
+            state.sysctls.update(_parse_sysctls(body))
         elif kind == "links":
             state.links.update({link["ifname"]: link["mtu"] for link in json.loads(body)})
         else:
@@ -302,7 +305,15 @@ def _neighbour(address: str, device: str, via: str) -> str:
 
 
 def _proc_path(sysctl: str) -> str:
-    return "/proc/sys/" + sysctl.replace(".", "/")
+    return _PROC + sysctl.replace(".", "/")
+
+
+def _parse_sysctls(text: str) -> dict[str, str]:
+    values = {}
+    for line in text.splitlines():
+        path, _, value = line.partition(":")
+        values[path.removeprefix(_PROC).replace("/", ".")] = " ".join(value.split())
+    return values
 
 
 def _parse_offloads(text: str) -> dict[str, str]:

@@ -393,19 +393,16 @@ def _take_precedence() -> str:
     return "round-robin"
 
 
-def main() -> None:
-    """Carry frames for the parent at the other end of ``--fd``."""
-    parser = argparse.ArgumentParser(prog="python -m lab.kernel.wire")
-    parser.add_argument("--fd", type=int, required=True)
-    arguments = parser.parse_args()
+def serve(fd: int) -> int:
+    """Carry frames for the parent at the other end of ``fd``; the exit status."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _sharpen_timers()
     gc.disable()  # records hold no cycles; a collection would hold up frames that are due
-    outbox = Outbox.from_fd(arguments.fd)
+    outbox = Outbox.from_fd(fd)
     config = outbox.receive()
     if config is None:
-        return
+        return 0
     try:
         wire = Wire(config["config"]["links"], outbox)
         scheduling = _take_precedence() if config["config"].get("realtime", True) else "other"
@@ -414,7 +411,15 @@ def main() -> None:
     except WireError as error:
         outbox.post({"failed": f"wire: {error}"})
         outbox.flush()
-        sys.exit(1)
+        return 1
+    return 0
+
+
+def main() -> None:
+    """Carry frames for the parent at the other end of ``--fd``."""
+    parser = argparse.ArgumentParser(prog="python -m lab.kernel.wire")
+    parser.add_argument("--fd", type=int, required=True)
+    sys.exit(serve(parser.parse_args().fd))
 
 
 if __name__ == "__main__":

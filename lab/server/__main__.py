@@ -63,8 +63,9 @@ class _Outbox:
             self._channel.send(self._waiting.popleft())
 
 
-def serve(channel: Channel) -> int:
+def serve(fd: int) -> int:
     """Serve as the first message says, until the lab closes the channel or SIGTERM comes."""
+    channel = Channel.from_fd(fd)
     first = channel.receive()
     if first is None:
         return 0
@@ -105,4 +106,4 @@ if __name__ == "__main__":
         sys.exit(
             "usage: python -m lab.server --fd N  (for use by a lab; people use `seglab serve`)"
         )
-    sys.exit(serve(Channel.from_fd(int(sys.argv[2]))))
+    sys.exit(serve(int(sys.argv[2])))
