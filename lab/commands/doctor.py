@@ -7,7 +7,8 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -73,14 +74,11 @@ def _system() -> tuple[str, str, str]:
 
 
 def _modules() -> Iterator[Check]:
-    for module in ("mininet.net", "msgspec", "pyarrow", "scipy", "matplotlib"):
-        name = module.partition(".")[0]
-        try:
-            import_module("lab.kernel.topology" if name == "mininet" else module)
-        except ImportError as error:
-            yield Check(name, "lacks", str(error), "./bootstrap.sh install")
+    for name in ("mininet", "msgspec", "pyarrow", "scipy", "matplotlib"):
+        if find_spec(name) is None:
+            yield Check(name, "lacks", "not installed", "./bootstrap.sh install")
         else:
-            yield Check(name, "ok", "importable")
+            yield Check(name, "ok", version(name))
 
 
 def _kernel() -> Iterator[Check]:

@@ -120,7 +120,7 @@ def host_plans(network: Network) -> dict[str, HostPlan]:
     at = BY_VERSION[network.ip_version]
     client = network.client
     far_mtu = max(ETHERNET_MTU, network.mtu)
-    client_sysctls, route = _personality(client)
+    client_sysctls, route = _personality(at, client)
     return {
         "client": HostPlan(
             _sysctls(at) | client_sysctls,
@@ -174,7 +174,7 @@ def session_route(at: Addresses, flow: int, mtu: int) -> str:
     return f"ip route replace {route} && ip -{at.version} route show {server}\n"
 
 
-def _personality(client: Personality) -> tuple[dict[str, str], str]:
+def _personality(at: Addresses, client: Personality) -> tuple[dict[str, str], str]:
     """The sysctls of the client's own TCP, and what its route must say.
 
     Inside a network namespace the sysctl takes only algorithms that are not restricted
@@ -190,9 +190,11 @@ def _personality(client: Personality) -> tuple[dict[str, str], str]:
         "net.ipv4.tcp_sack": "1" if client.sack else "0",
         "net.ipv4.tcp_congestion_control": default,
         "net.ipv4.tcp_mtu_probing": str(client.mtu_probing),
-        "net.ipv4.route.mtu_expires": str(client.pmtu_expires_s),
-        "net.ipv6.route.mtu_expires": str(client.pmtu_expires_s),
     }
+    expires = str(client.pmtu_expires_s)
+    if expires != _COMMON_SYSCTLS["net.ipv4.route.mtu_expires"]:
+        # without root the kernel does not show this one of IPv6 (ipv6_route_sysctl_init)
+        sysctls |= {f"net.ipv{at.version}.route.mtu_expires": expires}
     return sysctls, route
 
 

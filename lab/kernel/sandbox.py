@@ -10,7 +10,13 @@ from pathlib import Path
 
 from lab.errors import EnvironmentLacksError
 
-TOOLS = {"unshare": "util-linux", "mnexec": "mininet", "ip": "iproute2", "ethtool": "ethtool"}
+TOOLS = {
+    "unshare": "util-linux",
+    "mnexec": "mininet",
+    "ifconfig": "net-tools",
+    "ip": "iproute2",
+    "ethtool": "ethtool",
+}
 """Programs that a lab runs, and the Debian package that each comes in."""
 
 WAY_OUT = (
