@@ -1,7 +1,8 @@
 """Messages between the processes of a lab: MessagePack maps with a length before each.
 
 A channel is one end of a Unix stream socket pair. It crosses network namespaces, and its
-end-of-file tells either side that the other is gone, however it ended.
+end-of-file tells either side that the other is gone, however it ended. A side that does not speak
+this language counts as gone, too.
 """
 
 import socket
@@ -24,7 +25,7 @@ class Channel:
         self._sock = sock
         self._pending = bytearray()
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder()
+        self._decoder = msgspec.msgpack.Decoder(Message)
         self.ended = False
 
     @classmethod
@@ -87,6 +88,11 @@ class Channel:
         end = _LENGTH.size + length
         if len(self._pending) < end:
             return None
-        message: Message = self._decoder.decode(bytes(self._pending[_LENGTH.size : end]))
+        try:
+            message: Message = self._decoder.decode(bytes(self._pending[_LENGTH.size : end]))
+        except msgspec.DecodeError:
+            self.ended = True
+            self._pending.clear()
+            return None
         del self._pending[:end]
         return message
