@@ -5,7 +5,8 @@ first payload byte. For SMTP that is the first byte after the 354 reply, up to a
 ``CRLF . CRLF``. All times are nanoseconds of one monotonic clock, from the start of the session.
 """
 
-from collections.abc import Iterable
+import heapq
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,6 +60,7 @@ class Span(Protocol):
     @property
     def start(self) -> int:
         """The first byte."""
+
     @property
     def end(self) -> int:
         """The byte after the last."""
@@ -135,7 +137,7 @@ def _oversized(segments: tuple[Segment, ...], mss: int) -> list[str]:
 
 
 def _causality(trace: Trace) -> list[str]:
-    """No byte is sent before it was written, arrives before it was sent, or is read before."""
+    """No byte is sent before it was written, arrives before that, or is read before it arrived."""
     found = [
         f"segment {s.start}:{s.end} arrived before it was sent"
         for s in trace.segments
@@ -143,15 +145,36 @@ def _causality(trace: Trace) -> list[str]:
     ]
     writes = iter(trace.writes)
     write = next(writes, None)
-    for segment in sorted(trace.segments, key=_start):
+    for segment in sorted(trace.segments, key=_end):
         while write is not None and write.end < segment.end:
             write = next(writes, None)
         if write is not None and segment.t_sent_ns < write.t_ns:
             found.append(
                 f"segment {segment.start}:{segment.end} was sent before its last byte was written"
             )
-    return found
+    return [*found, *_premature(trace)]
+
+
+def _premature(trace: Trace) -> Iterator[str]:
+    """Reads that hold a byte before it, or one ahead of it in the stream, had arrived."""
+    arrivals = sorted(
+        (s.t_arrived_ns, s.start, s.end) for s in trace.segments if s.t_arrived_ns is not None
+    )
+    arrivals.reverse()
+    ahead: list[tuple[int, int]] = []
+    reached = 0
+    for read in trace.reads:
+        while arrivals and arrivals[-1][0] <= read.t_ns:
+            heapq.heappush(ahead, arrivals.pop()[1:])
+        while ahead and ahead[0][0] <= reached:
+            reached = max(reached, heapq.heappop(ahead)[1])
+        if read.end > reached:
+            yield f"read {read.start}:{read.end} holds bytes from {reached} that had not arrived"
 
 
 def _start(span: Span) -> int:
     return span.start
+
+
+def _end(span: Span) -> int:
+    return span.end
