@@ -277,7 +277,9 @@ def deviations(host: str, plan: HostPlan, state: HostState) -> Iterable[str]:
         if found != value:
             yield f"{host}: sysctl {name} is {found!r}, {value!r} was asked for"
     for device in plan.devices:
-        for offload, found in state.offloads.get(device, {}).items():
+        offloads = state.offloads.get(device, {})
+        for offload in OFFLOADS:
+            found = offloads.get(offload)
             if found != "off":
                 yield f"{host}: offload {offload} at {device} is {found!r}, 'off' was asked for"
 
