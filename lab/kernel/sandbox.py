@@ -24,6 +24,7 @@ WAY_OUT = (
     "(sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=10000, and where it "
     "exists kernel.apparmor_restrict_unprivileged_userns=0); or use the Vagrant box (vagrant up)"
 )
+_PROBE_LIMIT_S = 20
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -107,14 +108,18 @@ def check() -> None:
 def namespace_problem() -> str | None:
     """Why the namespaces of a lab cannot be made here; ``None`` where they can."""
     probe = "mount -t sysfs sysfs /sys && ip link add seglab0 type veth peer name seglab1"
-    result = subprocess.run(
-        unshare_command(["sh", "-c", probe]),
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=20,
-    )
+    try:
+        result = subprocess.run(
+            unshare_command(["sh", "-c", probe]),
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PROBE_LIMIT_S,
+            start_new_session=True,  # Ctrl-C, which a terminal sends to all, is not a refusal
+        )
+    except subprocess.TimeoutExpired:
+        return f"unshare did not end within {_PROBE_LIMIT_S} s"
     if result.returncode == 0:
         return None
     lines = result.stderr.strip().splitlines()
