@@ -4,6 +4,9 @@ One process, one epoll loop, any number of sessions side by side. A write behave
 one does: what the socket's buffer cannot take yet follows as soon as there is room, before the
 sender's next step, and it stays one write.
 
+A sender's steps are all made before its session begins. So the time that its code takes is not
+in the trace, and a sender that fails, hangs or has no end harms no session but its own.
+
 The client refuses to speak anywhere but inside its lab: see ``refusal``.
 """
 
@@ -12,18 +15,22 @@ import errno
 import hashlib
 import heapq
 import os
+import reprlib
+import resource
 import select
+import signal
 import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from lab import steps
 from lab.channel import Channel, Message
+from lab.errors import InputError
 from lab.kernel.addresses import BY_VERSION
 from lab.message import MessageSpec
 from lab.sender_registry import sender as sender_named
@@ -32,23 +39,32 @@ from lab.smtp_dialogue import session
 _TCP_INFO_BYTES = 104
 _TCPI_OPT_TIMESTAMPS = 1
 _REPLY_MAX_BYTES = 1 << 16
+_REASON_MAX = 300
 _IP_BIND_ADDRESS_NO_PORT = 24
 _IPV6_FREEBIND = 78  # AnyIP routes alone do not let a socket of IPv6 take their addresses
 _LAB_INTERFACES = {"lo", "c-eth0"}
+_MAKING_LIMIT_S = 2.0
+_STEPS_MAX = 1_000_000
+_ROUND_TRIPS = 20
+"""What a session needs at most without loss: handshake, SMTP dialogue, slow start, and the end."""
 
 
 class SessionError(Exception):
     """Why a session cannot go on."""
 
 
+class SlowSenderError(BaseException):
+    """A sender computes for too long; not an ``Exception``, lest the sender's code catches it."""
+
+
 class Session:
     """One session under way: a socket, and the sender's steps still to take."""
 
-    def __init__(self, job: Message, script: Iterator[steps.Step], now_ns: int) -> None:
+    def __init__(self, job: Message, script: Sequence[steps.Step], now_ns: int) -> None:
         self.flow: int = job["flow"]
-        self.script = script
+        self.script = iter(script)
         self.t0_ns = now_ns
-        self.deadline_ns = now_ns + int(job["time_limit_s"] * 1e9)
+        self.deadline_ns = now_ns + int((job["time_limit_s"] + needed_s(job, script)) * 1e9)
         self.nodelay: bool = job["nodelay"]
         self.address = (job["client"], 0)
         self.peer = (job["server"], job["port"])
@@ -98,16 +114,12 @@ class Session:
     def result(self, error: str | None) -> Message:
         """What the parent is told when the session has ended."""
         start = 0 if self.payload_start is None else self.payload_start
-        return {
-            "flow": self.flow,
-            "t0_ns": self.t0_ns,
-            "t_end_ns": time.monotonic_ns(),
+        return not_begun(self.flow, self.t0_ns, error) | {
             "writes": self.writes,
             "payload": [start, max(start, self.payload_end)],
             "sha256": self.digest.hexdigest(),
             "mss": self.mss,
             "timestamps": self.timestamps,
-            "error": error,
         }
 
     def write(self, step: steps.Write) -> None:
@@ -174,7 +186,7 @@ class Client:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.sessions: dict[int, Session] = {}
-        self.timers: list[tuple[int, int, str]] = []
+        self.timers: list[tuple[int, int, int, str]] = []
         self.epoll = select.epoll()
         self.waiting = [channel.fileno(), self.epoll.fileno()]
 
@@ -184,7 +196,10 @@ class Client:
             ready, _, _ = select.select(self.waiting, [], [], self._timeout_s())
             if self.waiting[0] in ready:
                 for message in self.channel.drain():
-                    self.start(message["job"])
+                    if "ping" in message:
+                        self.channel.send({"pong": message["ping"]})
+                    else:
+                        self.start(message["job"])
             if self.waiting[1] in ready:
                 for fd, events in self.epoll.poll(0):
                     if session := self.sessions.get(fd):
@@ -193,27 +208,28 @@ class Client:
 
     def start(self, job: Message) -> None:
         """Begin a session; what cannot begin is reported as failed."""
-        script = steps_of(job)
-        session = Session(job, script, time.monotonic_ns())
+        began_ns = time.monotonic_ns()
+        try:
+            script = steps_of(job)
+            session = Session(job, script, time.monotonic_ns())
+        except (SessionError, OSError) as error:
+            reason = f"socket: {error.strerror}" if isinstance(error, OSError) else str(error)
+            self.channel.send({"result": not_begun(job["flow"], began_ns, reason)})
+            return
         fd = session.sock.fileno()
         self.sessions[fd] = session
         self.epoll.register(fd, select.EPOLLOUT)
-        heapq.heappush(self.timers, (session.deadline_ns, fd, "deadline"))
+        heapq.heappush(self.timers, (session.deadline_ns, session.flow, fd, "deadline"))
         self.guarded(session, Session.connect)
 
-    def guarded(self, session: Session, action: Any, *arguments: Any) -> None:
+    def guarded(self, session: Session, action: Callable[..., None], *arguments: object) -> None:
         """Run one step of a session; whatever goes wrong ends that session alone."""
         try:
-            if action is Session.connect:
-                session.connect()
-            else:
-                action(session, *arguments)
+            action(session, *arguments)
         except SessionError as error:
             self.end(session, str(error))
         except OSError as error:
             self.end(session, f"socket: {error.strerror or error}")
-        except Exception as error:  # a sender is somebody's code
-            self.end(session, f"the sender raised {type(error).__name__}: {error}")
 
     def on_event(self, session: Session, events: int) -> None:
         """Go on with a session whose socket has news."""
@@ -247,7 +263,7 @@ class Client:
                     return
             elif isinstance(step, steps.Wait):
                 due_ns = time.monotonic_ns() + int(step.seconds * 1e9)
-                heapq.heappush(self.timers, (due_ns, fd, "wait"))
+                heapq.heappush(self.timers, (due_ns, session.flow, fd, "wait"))
                 return
             else:
                 session.expected = step.code
@@ -275,22 +291,80 @@ class Client:
     def _run_timers(self) -> None:
         now_ns = time.monotonic_ns()
         while self.timers and self.timers[0][0] <= now_ns:
-            due_ns, fd, kind = heapq.heappop(self.timers)
+            _, flow, fd, kind = heapq.heappop(self.timers)
             session = self.sessions.get(fd)
-            if session is None:
-                continue
+            if session is None or session.flow != flow:
+                continue  # its session is over, and the descriptor may be another one's
             if kind == "wait":
                 self.guarded(session, self.advance)
-            elif session.deadline_ns == due_ns:
+            else:
                 self.end(session, "time limit reached")
 
 
-def steps_of(job: Message) -> Iterator[steps.Step]:
-    """The steps of the job's sender: made here, from the seed, so that no payload travels."""
-    sender = sender_named(job["sender"])
-    parameters = sender.resolve(job["parameters"])
-    message = sender.message_for(parameters, MessageSpec(**job["message"]), job["message_seed"])
-    return session(sender, message, parameters)
+def steps_of(job: Message) -> list[steps.Step]:
+    """The steps of the job's sender: made here, from the seed, so that no payload travels.
+
+    Raises:
+        SessionError: the sender raised, took too long, or yielded what is no step.
+    """
+    signal.signal(signal.SIGALRM, _too_slow)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, _MAKING_LIMIT_S)
+        try:
+            sender = sender_named(job["sender"])
+            parameters = sender.resolve(job["parameters"])
+            spec = MessageSpec(**job["message"])
+            message = sender.message_for(parameters, spec, job["message_seed"])
+            script = list(islice(session(sender, message, parameters), _STEPS_MAX + 1))
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except InputError as error:
+        raise SessionError(str(error)) from error
+    except SlowSenderError as error:
+        raise SessionError(
+            f"the sender took more than {_MAKING_LIMIT_S:g} s to make its steps"
+        ) from error
+    except Exception as error:  # a sender is somebody's code
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:_REASON_MAX]
+        raise SessionError(f"the sender raised {reason}") from error
+    if len(script) > _STEPS_MAX:
+        raise SessionError(f"the sender yielded more than {_STEPS_MAX} steps")
+    for step in script:
+        if not isinstance(step, steps.Step) or (
+            isinstance(step, steps.Write) and not isinstance(step.data, bytes)
+        ):
+            raise SessionError(f"the sender yielded {reprlib.repr(step)}, which is no step")
+    return script
+
+
+def needed_s(job: Message, script: Iterable[steps.Step]) -> float:
+    """Seconds that a session takes by itself, beyond which its time limit counts.
+
+    Those are the sender's own waits, round trips, and what the slowest link needs for the bytes.
+    """
+    waits_s = sum(step.seconds for step in script if isinstance(step, steps.Wait))
+    written_bytes = sum(len(step.data) for step in script if isinstance(step, steps.Write))
+    carrying_s = written_bytes * 8 / (job["bw_mbit"] * 1e6) if job["bw_mbit"] else 0.0
+    return float(waits_s + _ROUND_TRIPS * job["round_trip_s"] + carrying_s)
+
+
+def not_begun(flow: int, t0_ns: int, error: str | None) -> Message:
+    """The result of a session of which nothing was seen."""
+    return {
+        "flow": flow,
+        "t0_ns": t0_ns,
+        "t_end_ns": time.monotonic_ns(),
+        "writes": [],
+        "payload": [0, 0],
+        "sha256": hashlib.sha256().hexdigest(),
+        "mss": 0,
+        "timestamps": False,
+        "error": error,
+    }
+
+
+def _too_slow(_number: int, _frame: object) -> None:
+    raise SlowSenderError
 
 
 def refusal(host_netns: int) -> str | None:
@@ -333,6 +407,8 @@ def serve(fd: int) -> int:
     if reason := refusal(config["host_netns"]):
         channel.send({"refused": reason})
         return 2
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     channel.send({"ready": True})
     Client(channel).run()
     return 0

@@ -10,7 +10,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import IO, Any, Self
 
@@ -28,6 +28,9 @@ from lab.reader import Reader
 START_LIMIT_S = 60.0
 GRACE_S = 5.0
 """How long a part may take to answer once it has nothing left to wait for."""
+
+CLIENT_SILENT_S = 20.0
+"""How long the client, which sets the time limit of its sessions itself, may say nothing."""
 
 PORTS = {"raw": RAW_PORT, "smtp": SMTP_PORT}
 
@@ -51,6 +54,8 @@ class KernelLab:
         self._executions = 0
         self._at = BY_VERSION[network.ip_version]
         self._plans = pins.host_plans(network)
+        self._pace = {"round_trip_s": network.round_trip_s, "bw_mbit": _slowest_mbit(network)}
+        self._close_limit_s = GRACE_S + 2 * network.round_trip_s
         self._refused: str | None = None
         self.dead: str | None = None
         self._log = subprocess.DEVNULL if log is None else log
@@ -58,11 +63,13 @@ class KernelLab:
         self._answers: dict[tuple[str, int], asyncio.Future[Message]] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline = -1
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         try:
             self._spawn()
             await self._handshake()
+            self._background(self._watch_client())
         except BaseException:
             await self.__aexit__()
             raise
@@ -71,6 +78,8 @@ class KernelLab:
     async def __aexit__(self, *_exc: object) -> None:
         """End the lab: its first process goes, and the kernel ends the rest with it."""
         self._fail("the lab was taken down")
+        for task in self._tasks:
+            task.cancel()
         loop = asyncio.get_running_loop()
         for channel in self._channels.values():
             loop.remove_reader(channel.fileno())
@@ -95,14 +104,13 @@ class KernelLab:
         self.flows += 1
         flow = self.flows
         pair = {"client": self._at.client(flow), "server": self._at.server(flow)}
-        limit_s = job["time_limit_s"] + GRACE_S
         connection_answer = self._answer("connection", flow)
         await self._ask("wire", {"open": {"flow": flow, **pair, **wire}}, "opened", flow, GRACE_S)
-        order = {**job, **pair, "flow": flow, "port": PORTS[job["protocol"]]}
+        order = {**job, **pair, **self._pace, "flow": flow, "port": PORTS[job["protocol"]]}
         async with self._schedule(flow) as changes:
-            client = await self._ask("client", {"job": order}, "result", flow, limit_s)
+            client = await self._ask("client", {"job": order}, "result", flow, None)
             connection = await self._connection(connection_answer, flow, client)
-        ended = await self._ask("wire", {"close": flow}, "flow", flow, limit_s)
+        ended = await self._ask("wire", {"close": flow}, "flow", flow, self._close_limit_s)
         return Outcome(flow, client, connection, ended, tuple(changes))
 
     def kill(self, part: str) -> None:
@@ -247,15 +255,38 @@ class KernelLab:
         return future
 
     async def _ask(
-        self, part: str, message: Message, kind: str, flow: int, limit_s: float
+        self, part: str, message: Message, kind: str, flow: int, limit_s: float | None
     ) -> Message:
         answer = self._answer(kind, flow)
-        try:
+        with suppress(OSError):  # a part that is gone: its end is about to be learned, and why
             self._channels[part].send(message)
+        try:
             return await asyncio.wait_for(answer, limit_s)
-        except (OSError, TimeoutError) as error:
+        except TimeoutError as error:
             self._fail(f"the {part} did not answer within {limit_s:g} s")
             raise PartDiedError(self.dead or str(error)) from error
+
+    async def _watch_client(self) -> None:
+        """Notice when the client hangs, whatever the time limits of its sessions are."""
+        with suppress(PartDiedError):
+            while True:
+                await asyncio.sleep(GRACE_S)
+                await self._ask("client", {"ping": 0}, "pong", 0, CLIENT_SILENT_S)
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _mourn(self, name: str) -> None:
+        """Find out how a process ended whose channel has: the lab's first says so of the others."""
+        if name == "init" and self._process is not None:
+            with suppress(ChildProcessError):  # another one waited for it, since all is over
+                status = await asyncio.to_thread(_status_of, self._process.pid)
+                self._fail(f"the lab {_how_ended(status)}")
+        else:
+            await asyncio.sleep(GRACE_S)
+        self._fail(f"the {'lab' if name == 'init' else name} ended")
 
     def _on_readable(self, name: str) -> None:
         channel = self._channels[name]
@@ -263,7 +294,7 @@ class KernelLab:
             self._on_message(name, message)
         if channel.ended:
             asyncio.get_running_loop().remove_reader(channel.fileno())
-            self._fail(f"the {'lab' if name == 'init' else name} ended")
+            self._background(self._mourn(name))
 
     def _on_message(self, name: str, message: Message) -> None:
         match message:
@@ -277,7 +308,7 @@ class KernelLab:
                 self._fail(self._refused)
             case {"died": part, "status": status}:
                 self._fail(f"the {part} {_how_ended(status)}")
-            case {"opened": number} | {"executed": number}:
+            case {"opened": number} | {"executed": number} | {"pong": number}:
                 self._resolve(next(iter(message)), number, message)
             case {"result": result}:
                 self._resolve("result", result["flow"], result)
@@ -318,10 +349,23 @@ def _wire_config(network: Network) -> Message:
     }
 
 
+def _slowest_mbit(network: Network) -> float | None:
+    rates = [link.up.bw_mbit for link in (network.access, network.core)]
+    return min((rate for rate in rates if rate is not None), default=None)
+
+
 def _how_ended(status: int) -> str:
     if status < 0:
         return f"was killed ({signal.Signals(-status).name})"
     return f"ended with status {status}"
+
+
+def _status_of(pid: int) -> int:
+    """How a child ended, as ``Popen.returncode`` has it; whoever starts it has still to reap it."""
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    if ended is None:
+        return 0
+    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:
