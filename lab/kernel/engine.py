@@ -15,6 +15,7 @@ from lab.network import Network
 from lab.plan import SessionSpec
 from lab.reader import Reader
 from lab.record import SessionRecord
+from lab.runfolder import writing
 
 BARREN_LABS = 3
 """How many labs in a row may die without completing a session before the run is given up."""
@@ -51,8 +52,6 @@ class KernelEngine:
     def __init__(self, options: EngineOptions) -> None:
         self.options = options
         self.environments: dict[str, dict[str, Any]] = {}
-        self._slots = asyncio.Semaphore(options.jobs)
-        self._labs = asyncio.Semaphore(LABS_AT_ONCE)
         self._wall_offset_ns = time.time_ns() - time.monotonic_ns()
 
     async def run(
@@ -72,6 +71,9 @@ class KernelEngine:
         labs: dict[tuple[Network, Reader], deque[SessionSpec]] = {}
         for spec, network in specs:
             labs.setdefault((network, spec.reader), deque()).append(spec)
+        # Made here, since a semaphore that had to wait belongs to that event loop for good.
+        self._slots = asyncio.Semaphore(self.options.jobs)
+        self._labs = asyncio.Semaphore(LABS_AT_ONCE)
         async with asyncio.TaskGroup() as group:
             for (network, reader), pending in labs.items():
                 group.create_task(self._run_group(network, reader, pending, on_record))
@@ -92,10 +94,14 @@ class KernelEngine:
                     host: state.to_manifest() for host, state in lab.states.items()
                 }
                 workers = min(self.options.jobs, len(pending))
-                completed = await asyncio.gather(
-                    *(self._work(lab, pending, on_record, n / workers) for n in range(workers))
-                )
-            barren = 0 if any(completed) else barren + 1
+                async with (
+                    asyncio.TaskGroup() as group
+                ):  # where one fails, the others are called off
+                    tasks = [
+                        group.create_task(self._work(lab, pending, on_record, n / workers))
+                        for n in range(workers)
+                    ]
+            barren = 0 if any(task.result() for task in tasks) else barren + 1
             if lab.dead and pending and (barren >= BARREN_LABS or waiting == len(pending)):
                 raise PartDiedError(f"gave up after {barren} labs in a row died: {lab.dead}")
 
@@ -132,5 +138,15 @@ class KernelEngine:
         result = join.joined(spec, lab.network, outcome, self._wall_offset_ns)
         if self.options.folder is not None:
             for name, data in result.captures.items():
-                (self.options.folder / name).write_bytes(data)
+                _write(self.options.folder / name, data)
         return result.record
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a capture wholly, or not at all."""
+    with writing(path):
+        try:
+            path.write_bytes(data)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
