@@ -1,5 +1,8 @@
 """The command line: ``seglab COMMAND``. Commands are loaded when they are called for."""
 
+import errno
+import os
+import signal
 import sys
 from importlib import import_module
 
@@ -16,6 +19,9 @@ COMMANDS = {
     "serve": "serve:serve",
 }
 """Command -> where it is defined, in ``lab.commands``."""
+
+_OUTPUT_ENDED = {errno.EPIPE: 141, errno.ENOSPC: 3}
+"""What can befall standard output -> exit code; 141 is what a shell shows for SIGPIPE."""
 
 
 class Commands(click.Group):
@@ -37,7 +43,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="seglab", prog_name="seglab")
 def seglab() -> None:
-    r"""A traffic lab for mail: what was written, what the wire carried, what the server read.
+    """A traffic lab for mail: what was written, what the wire carried, what the server read.
 
     \b
     Start here:
@@ -45,24 +51,44 @@ def seglab() -> None:
       seglab reproduce              the paper's experiments, and how they compare
       seglab list scenarios         what can be run
       seglab run scenario-1         one scenario, with your own options
-    """
+    """  # noqa: D301 -- click looks for the backspace character itself
 
 
 def main() -> None:
     """Run the command line; an error of ours is one line and its exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, for every command
     try:
-        sys.exit(seglab.main(standalone_mode=False) or 0)
-    except click.ClickException as error:
+        status = _run(sys.argv[1:])
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(error.exit_code)
+        status = error.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "seglab"
+        reason = " ".join(error.format_message().split())
+        click.echo(f"{command}: {reason} (see {command} --help)", err=True)
+        status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        sys.exit(130)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        status = 130
     except SeglabError as error:
         click.echo(f"seglab: {error}", err=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+        status = error.exit_code
+    except OSError as error:
+        if error.errno not in _OUTPUT_ENDED:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+        status = _OUTPUT_ENDED[error.errno]
+        if error.errno != errno.EPIPE:
+            click.echo(f"seglab: cannot write the output: {error.strerror}", err=True)
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    """Call the command; without click's own ``main``, which has its own idea of these ends."""
+    try:
+        with seglab.make_context("seglab", arguments) as context:
+            return seglab.invoke(context) or 0
+    except click.exceptions.Exit as end:
+        return end.exit_code

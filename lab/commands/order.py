@@ -1,13 +1,17 @@
 """What a user asked to run: scenarios, and which part of them."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from lab import registry
 from lab.commands.running import Planned
 from lab.errors import InputError, nearest
 from lab.manifest import Experiment, Manifest
 from lab.plan import plan
+from lab.runfolder import RunFolder
 from lab.scenario import Scenario
 
 
@@ -33,38 +37,49 @@ class Order:
         scenarios = self.load()
         self._check("sender", self.senders, {c.sender.name for s in scenarios for c in s.senders})
         self._check("network", self.networks, {n.name for s in scenarios for n in s.networks})
-        specs = [
-            (spec, scenario.network(spec.network))
-            for scenario in scenarios
-            for spec in plan(
-                scenario,
-                seed,
-                sessions=self.sessions,
-                senders=self.senders or None,
-                networks=self.networks or None,
-            )
-        ]
+        specs = [planned for scenario in scenarios for planned in self._planned(scenario, seed)]
         if not specs:
             raise InputError("nothing to run: no sender and network of these scenarios is left")
         return specs
 
     def manifest(self, command: str, seed: int, jobs: int, time_limit_s: float) -> Manifest:
         """The manifest of a run of this order that is about to begin."""
+        known = registry.scenarios()
         return Manifest(
             command=command,
             arguments={
                 "scenarios": [
-                    str(Path(n).resolve()) if Path(n).suffix else n for n in self.scenarios
+                    str(Path(n).resolve()) if n not in known else n for n in self.scenarios
                 ],
                 "senders": list(self.senders),
                 "networks": list(self.networks),
                 "sessions": self.sessions,
                 "jobs": jobs,
                 "time_limit_s": time_limit_s,
+                "plan": self.fingerprints(seed),
             },
             scenarios=tuple(Experiment(s.name, s.title, s.published) for s in self.load()),
             seed=seed,
         )
+
+    def fingerprints(self, seed: int) -> dict[str, str]:
+        """By scenario, what tells its plan (sessions, senders, networks) from any other."""
+        return {
+            scenario.name: hashlib.sha256(
+                msgspec.json.encode(self._planned(scenario, seed), order="deterministic")
+            ).hexdigest()[:16]
+            for scenario in self.load()
+        }
+
+    def _planned(self, scenario: Scenario, seed: int) -> list[Planned]:
+        specs = plan(
+            scenario,
+            seed,
+            sessions=self.sessions,
+            senders=self.senders or None,
+            networks=self.networks or None,
+        )
+        return [(spec, scenario.network(spec.network)) for spec in specs]
 
     def _check(self, what: str, asked: tuple[str, ...], known: set[str]) -> None:
         for name in asked:
@@ -92,3 +107,23 @@ def order_of(manifest: Manifest, path: Path) -> Order:
         raise InputError(
             f"{path}: run.json does not say what to run ({error} is missing)"
         ) from error
+
+
+def resumed(path: Path) -> tuple[RunFolder, Order]:
+    """A stored run to go on with, and its order. One that has nothing left to do is only read.
+
+    Raises:
+        InputError: no run is there, another process writes it, or a scenario is not what it was.
+    """
+    folder = RunFolder.open(path)
+    manifest = folder.manifest
+    order = order_of(manifest, path)
+    began_with = manifest.arguments.get("plan", {})
+    for name, now in order.fingerprints(manifest.seed).items():
+        if began_with.get(name, now) != now:
+            raise InputError(
+                f"{path}: {name} has changed since this run began (its file, a network or a "
+                "sender); put it back as it was, or start a new run"
+            )
+    finished = manifest.status == "complete" and not manifest.counts.failed
+    return (folder if finished else RunFolder.resume(path)), order

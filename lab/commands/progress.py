@@ -43,7 +43,7 @@ class RunProgress:
         )
         self._task = self._bar.add_task("", total=None, failures="") if self._bar else None
         self._plain = self._bar is None and not quiet
-        self._verbose = verbose
+        self._verbose = verbose and not quiet
         self._total = self._done = self._ran = self._failed = 0
         self._began = self._said = time.monotonic()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lab.commands.order import Order, order_of
+from lab.commands.order import Order, resumed
 from lab.commands.running import (
     Planned,
     Voice,
@@ -17,6 +17,7 @@ from lab.commands.running import (
     interrupted,
     session_options,
 )
+from lab.errors import InputError
 from lab.paper import PublishedScenario
 from lab.report import build
 from lab.report.terminal import show
@@ -51,7 +52,7 @@ def reproduce(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    r"""Make the paper's experiments happen again, and compare.
+    """Make the paper's experiments happen again, and compare.
 
     Runs scenarios 1 to 3 on the real TCP stack of this kernel, over an emulated path, until the
     rarest of the printed read sequences has occurred (or --sessions N of each). A scenario is
@@ -64,28 +65,31 @@ def reproduce(
       seglab reproduce --sessions 200 --out runs/quick
 
     Exit code 0: all reproduced; 1: something is not, and the table says what.
-    """
+    """  # noqa: D301 -- click looks for the backspace character itself
     if resume is not None:
         if out or sessions:
             raise click.UsageError("--resume takes everything from the run folder; give it alone")
-        folder = RunFolder.resume(resume)
-        order, seed = order_of(folder.manifest, resume), folder.manifest.seed
+        if RunFolder.open(resume).manifest.command != "reproduce":
+            raise InputError(f"{resume}: go on with it by seglab run --resume {resume}")
+        folder, order = resumed(resume)
+        seed = folder.manifest.seed
     else:
         order = Order(EXPERIMENTS, sessions=sessions)
         manifest = order.manifest("reproduce", seed, jobs, time_limit_s)
         folder = RunFolder.create(out or default_out("reproduce"), manifest)
     with folder:
         try:
-            carry_out(
-                folder,
-                rounds(order, seed, folder),
-                jobs=jobs,
-                time_limit_s=time_limit_s,
-                voice=Voice(quiet, verbose),
-            )
+            if folder.writable:
+                carry_out(
+                    folder,
+                    rounds(order, seed, folder),
+                    jobs=jobs,
+                    time_limit_s=time_limit_s,
+                    voice=Voice(quiet, verbose),
+                )
+            summary = build(folder)
         except KeyboardInterrupt:
             interrupted(folder)
-        summary = build(folder)
     if as_json:
         click.echo(json.dumps(summary.to_dict(), indent=2))
     else:

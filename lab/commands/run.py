@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from lab.commands.order import Order, order_of
+from lab.commands.order import Order, resumed
+from lab.commands.reproduce import reproduce
 from lab.commands.running import Voice, carry_out, default_out, interrupted, session_options
 from lab.report import build
 from lab.report.terminal import show
@@ -41,7 +42,7 @@ def run(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    r"""Run scenarios: shipped ones by name, your own by the path of a TOML file.
+    """Run scenarios: shipped ones by name, your own by the path of a TOML file.
 
     \b
     Examples:
@@ -50,12 +51,18 @@ def run(
       seglab run --resume runs/mine
 
     Exit code 0: every session is complete; 1: some failed, and the run folder says why.
-    """
+    """  # noqa: D301 -- click looks for the backspace character itself
     if resume is not None:
         if scenarios or senders or networks or out or sessions:
             raise click.UsageError("--resume takes everything from the run folder; give it alone")
-        folder = RunFolder.resume(resume)
-        order, seed = order_of(folder.manifest, resume), folder.manifest.seed
+        if RunFolder.open(resume).manifest.command == "reproduce":
+            options = {"jobs": jobs, "time_limit_s": time_limit_s, "as_json": as_json}
+            context = click.get_current_context()
+            return int(
+                context.invoke(reproduce, resume=resume, quiet=quiet, verbose=verbose, **options)
+            )
+        folder, order = resumed(resume)
+        seed = folder.manifest.seed
     elif scenarios:
         order = Order(scenarios, senders, networks, sessions)
         order.specs(seed)
@@ -66,16 +73,17 @@ def run(
         raise click.UsageError("which scenario? seglab list scenarios shows them")
     with folder:
         try:
-            carry_out(
-                folder,
-                [order.specs(seed)],
-                jobs=jobs,
-                time_limit_s=time_limit_s,
-                voice=Voice(quiet, verbose),
-            )
+            if folder.writable:
+                carry_out(
+                    folder,
+                    [order.specs(seed)],
+                    jobs=jobs,
+                    time_limit_s=time_limit_s,
+                    voice=Voice(quiet, verbose),
+                )
+            summary = build(folder)
         except KeyboardInterrupt:
             interrupted(folder)
-        summary = build(folder)
     if as_json:
         click.echo(json.dumps(summary.to_dict(), indent=2))
     else:

@@ -2,15 +2,16 @@
 
 import asyncio
 import secrets
+import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import click
 
@@ -21,7 +22,7 @@ from lab.manifest import RunStatus
 from lab.network import Network
 from lab.plan import SessionSpec
 from lab.record import SessionRecord
-from lab.runfolder import RunFolder
+from lab.runfolder import RunFolder, writing
 
 DEFAULT_JOBS = 40
 DEFAULT_SEED = 2014
@@ -73,7 +74,8 @@ def session_options(command: Command) -> Command:
                 default=DEFAULT_TIME_LIMIT_S,
                 show_default=True,
                 metavar="SECONDS",
-                help="A session that takes longer is marked failed.",
+                help="A session that takes longer than its sender's pauses and its network's own"
+                " time together, and then this, is marked failed.",
             ),
             click.option(
                 "--out",
@@ -113,7 +115,7 @@ def carry_out(
         rounds: the sessions; a later round is asked for when the one before has ended, and holds
             all sessions so far and perhaps more.
         jobs: sessions side by side.
-        time_limit_s: for one session.
+        time_limit_s: for one session, beyond its sender's pauses and its network's own time.
         voice: how much to say.
 
     Raises:
@@ -122,7 +124,7 @@ def carry_out(
     """
     began = time.monotonic()
     with (
-        (folder.path / "log.txt").open("ab") as log,
+        _log_file(folder) as log,
         RunProgress(quiet=voice.quiet, verbose=voice.verbose) as progress,
     ):
         engine = KernelEngine(EngineOptions(jobs, time_limit_s, folder.path, log.fileno()))
@@ -139,7 +141,8 @@ def carry_out(
                 todo = [p for p in specs if statuses.get(p[0].session_id) != "complete"]
                 folder.update(counts=replace(folder.manifest.counts, planned=len(specs)))
                 progress.plan(len(specs), len(specs) - len(todo))
-                asyncio.run(_interruptible(engine, todo, on_record))
+                if todo:
+                    asyncio.run(_interruptible(engine, todo, on_record))
         except (KeyboardInterrupt, asyncio.CancelledError):
             _end(folder, engine, began, "interrupted")
             raise KeyboardInterrupt from None
@@ -147,6 +150,10 @@ def carry_out(
             folder.log(f"failed: {error}")
             with suppress(SeglabError):
                 _end(folder, engine, began, "failed", str(error))
+            raise
+        except BaseException as error:
+            with suppress(SeglabError, OSError):
+                _end(folder, engine, began, "failed", f"{type(error).__name__}: {error}")
             raise
     _end(folder, engine, began, "complete")
 
@@ -156,12 +163,27 @@ async def _interruptible(
 ) -> None:
     """Let SIGTERM end a run as Ctrl-C does; unwrap the one error that matters."""
     task = asyncio.current_task()
+    before = signal.getsignal(signal.SIGTERM)
+    loop = asyncio.get_running_loop()
     if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         await engine.run(specs, on_record)
     except BaseExceptionGroup as group:
         raise _first(group) from None
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _log_file(folder: RunFolder) -> Iterator[BinaryIO]:
+    """Where the processes of the labs write what they have to say."""
+    path = folder.path / "log.txt"
+    with writing(path):
+        log = path.open("ab")
+    with log:
+        yield log
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -178,7 +200,8 @@ def _end(
     error: str | None = None,
 ) -> None:
     """Write what was in force into the manifest, and close the run."""
-    timings = {"sessions": round(time.monotonic() - began, 3)}
+    before_s = folder.manifest.timings.get("sessions", 0.0)
+    timings = {"sessions": round(before_s + time.monotonic() - began, 3)}
     folder.update(
         timings=timings,
         sysctls=folder.manifest.sysctls | _in_force(engine, "sysctls"),
@@ -199,10 +222,12 @@ def _in_force(engine: KernelEngine, what: str) -> dict[str, Any]:
 
 def interrupted(folder: RunFolder) -> NoReturn:
     """Tell a user who pressed Ctrl-C what is kept and how to go on, and exit."""
+    if folder.writable:
+        with suppress(SeglabError):
+            folder.update(status="interrupted")  # also where only the report was still to come
     ended = len(folder.statuses())
+    again = shlex.join(["seglab", folder.manifest.command, "--resume", str(folder.path)])
     click.echo(
-        f"interrupted: {ended} sessions are kept in {folder.path}; "
-        f"go on with: seglab {folder.manifest.command} --resume {folder.path}",
-        err=True,
+        f"interrupted: {ended} sessions are kept in {folder.path}; go on with: {again}", err=True
     )
     sys.exit(130)
