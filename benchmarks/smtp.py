@@ -1,0 +1,224 @@
+"""SMTP sessions a second, every one of them fully recorded, beside Postfix's own load generator.
+
+    python benchmarks/smtp.py [--rounds N] [--sessions N] [--json] [--postfix DIR]
+
+- lab: ``single_write`` over the network ``unimpaired``, as ``seglab run`` does it: three layers,
+  two captures a session on disk, and a line of the journal. From the first session's start to the
+  last one's line.
+- wire: ``smtp-source`` to ``smtp-sink`` (C, from Postfix) in the very same lab, their frames
+  through the same wire, which passes them on and records nothing.
+- veth: the same two over three like namespaces without a wire: the kernel only, nothing recorded.
+
+One message a connection, the same number of sessions, as many of them side by side. The three take
+turns, and each ratio is of neighbours.
+
+Postfix's programs are found on the path, below ``/usr/sbin``, or below ``--postfix DIR``. To have
+them without a mail system on the machine:
+
+    apt-get download postfix && dpkg -x postfix_*.deb DIR
+"""
+
+import argparse
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from common import ROOT, environment, machine, machine_line, paired_ratio, spread, unshared
+
+sys.path.insert(0, str(ROOT))
+
+from lab import plan, registry
+from lab.kernel.engine import EngineOptions, KernelEngine
+from lab.kernel.lab import KernelLab
+from lab.manifest import Manifest
+from lab.reader import Reader
+from lab.record import SessionRecord
+from lab.runfolder import RunFolder
+
+NETWORK = "unimpaired"
+SIZES = 3000, 6000
+SINK_PORT = 2525
+SCENARIO = """
+title = "Benchmark"
+networks = ["{network}"]
+sessions = {sessions}
+senders = [{{ name = "single_write" }}]
+message = {{ payload_bytes = {size} }}
+"""
+VETH = """
+set -eu
+mount -t tmpfs tmpfs /run
+for host in c r s; do ip netns add $host; ip -n $host link set lo up; done
+ip link add c0 netns c type veth peer name r0 netns r
+ip link add s0 netns s type veth peer name r1 netns r
+ip -n c address add 10.0.0.1/24 dev c0; ip -n r address add 10.0.0.2/24 dev r0
+ip -n s address add 10.0.1.1/24 dev s0; ip -n r address add 10.0.1.2/24 dev r1
+for end in c:c0 r:r0 r:r1 s:s0; do ip -n ${end%:*} link set ${end#*:} up; done
+ip netns exec r sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
+ip -n c route add default via 10.0.0.2
+ip -n s route add default via 10.0.1.2
+"""
+SINK = "{sink} -u root 0.0.0.0:{port} 1000 >/dev/null 2>&1 </dev/null &"
+SOURCE = """
+until {source} -m 1 {server}:{port} 2>/dev/null; do sleep 0.05; done
+began=$(date +%s%N)
+{source} -s {jobs} -m {sessions} -l {size} {server}:{port}
+echo $(( $(date +%s%N) - began ))
+"""
+
+
+class Postfix:
+    """Postfix's two test programs, installed or merely unpacked."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._library = folder / "usr" / "lib" / "postfix" if folder else None
+        path = str(folder / "usr" / "sbin") if folder else environment()["PATH"]
+        self._found = {name: shutil.which(name, path=path) for name in ("smtp-source", "smtp-sink")}
+        if missing := [name for name, where in self._found.items() if where is None]:
+            sys.exit(f"{' and '.join(missing)} not found; {__doc__[__doc__.index('To have') :]}")
+
+    def _command(self, name: str) -> str:
+        library = f"LD_LIBRARY_PATH={self._library} " if self._library else ""
+        return f"env {library}{self._found[name]}"
+
+    @property
+    def sink(self) -> str:
+        """The script that starts the server."""
+        return SINK.format(sink=self._command("smtp-sink"), port=SINK_PORT)
+
+    def source(self, server: str, size: int, sessions: int, jobs: int) -> str:
+        """The script that runs the client, and prints how many nanoseconds that took."""
+        return SOURCE.format(
+            source=self._command("smtp-source"),
+            server=server,
+            port=SINK_PORT,
+            jobs=jobs,
+            sessions=sessions,
+            size=size,
+        )
+
+
+def lab_rate(size: int, sessions: int, jobs: int) -> float:
+    """Sessions a second of the lab; all of them must be complete."""
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "benchmark.toml"
+        file.write_text(SCENARIO.format(network=NETWORK, sessions=sessions, size=size))
+        scenario = registry.scenario(file)
+        network = scenario.network(NETWORK)
+        specs = [(spec, network) for spec in plan.plan(scenario, seed=1)]
+        records: list[SessionRecord] = []
+        ended_ns = 0
+        with RunFolder.create(Path(scratch) / "run", Manifest(command="bench")) as folder:
+
+            def on_record(record: SessionRecord) -> None:
+                nonlocal ended_ns
+                folder.append(record)
+                records.append(record)
+                ended_ns = time.monotonic_ns()
+
+            engine = KernelEngine(EngineOptions(jobs=jobs, folder=folder.path))
+            asyncio.run(engine.run(specs, on_record))
+            captures = sum(1 for _ in folder.wire.iterdir())
+        complete = [record for record in records if record.complete]
+        if len(complete) != sessions or captures != 2 * sessions:
+            sys.exit(f"{len(complete)} of {sessions} sessions are complete, {captures} captures")
+        return sessions / ((ended_ns - min(record.t0_ns for record in records)) / 1e9)
+
+
+async def wire_rate(postfix: Postfix, size: int, sessions: int, jobs: int) -> float:
+    """Sessions a second of Postfix's programs through a lab."""
+    async with KernelLab(registry.network(NETWORK), Reader()) as lab:
+        await lab.execute("server", postfix.sink)
+        # a local address that the server's routes lead back to
+        await lab.execute(
+            "client", "ip route change 10.64.0.0/10 via 10.128.0.2 dev c-eth0 onlink src 10.0.0.1"
+        )
+        printed = await lab.execute("client", postfix.source("10.64.0.1", size, sessions, jobs))
+    return sessions / (int(printed) / 1e9)
+
+
+def veth_rate(postfix: Postfix, size: int, sessions: int, jobs: int) -> float:
+    """Sessions a second of Postfix's programs over the kernel alone."""
+    source = postfix.source("10.0.1.1", size, sessions, jobs)
+    script = (
+        f"{VETH}\nip netns exec s {postfix.sink}\nip netns exec c sh -eu <<'SOURCE'\n{source}SOURCE"
+    )
+    result = subprocess.run(
+        [*unshared(), "sh", "-c", script],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    if result.returncode:
+        sys.exit(f"smtp-source over veth: {result.stderr.strip()}")
+    return sessions / (int(result.stdout) / 1e9)
+
+
+def measure(postfix: Postfix, rounds: int, sessions: int, jobs: int) -> dict[str, Any]:
+    """All rows."""
+    where = machine()
+    rows = []
+    for size in SIZES:
+        rates: dict[str, list[float]] = {"lab": [], "wire": [], "veth": []}
+        for _ in range(rounds):
+            rates["lab"].append(lab_rate(size, sessions, jobs))
+            rates["wire"].append(asyncio.run(wire_rate(postfix, size, sessions, jobs)))
+            rates["veth"].append(veth_rate(postfix, size, sessions, jobs))
+        rows.append(
+            {
+                "payload_bytes": size,
+                **{f"{name}_per_s": spread(values) for name, values in rates.items()},
+                "lab_to_wire": paired_ratio(rates["lab"], rates["wire"]),
+                "lab_to_veth": paired_ratio(rates["lab"], rates["veth"]),
+            }
+        )
+    return {
+        "machine": where,
+        "rounds": rounds,
+        "sessions": sessions,
+        "side_by_side": jobs,
+        "rows": rows,
+    }
+
+
+def main() -> None:
+    """Measure, and print a table or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sessions", type=int, default=500)
+    parser.add_argument("--jobs", type=int, default=20, help="sessions side by side")
+    parser.add_argument("--postfix", type=Path, help="where Postfix's package is unpacked")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    arguments = parser.parse_args()
+    postfix = Postfix(arguments.postfix)
+    result = measure(postfix, arguments.rounds, arguments.sessions, arguments.jobs)
+    if arguments.json:
+        print(json.dumps(result))
+        return
+    print(machine_line(result["machine"]))
+    print(
+        f"{result['rounds']} rounds of {result['sessions']} sessions, "
+        f"{result['side_by_side']} side by side; median (min to max)\n"
+    )
+    print("payload     lab /s             wire /s            veth /s          lab/wire  lab/veth")
+    for row in result["rows"]:
+        cells = [
+            f"{row[key]['median']:6.0f} ({row[key]['min']:.0f} to {row[key]['max']:.0f})".ljust(19)
+            for key in ("lab_per_s", "wire_per_s", "veth_per_s")
+        ]
+        print(
+            f"{row['payload_bytes']:5} B {''.join(cells)}"
+            f"{row['lab_to_wire']['median']:8.2f}{row['lab_to_veth']['median']:10.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
