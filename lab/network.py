@@ -1,8 +1,10 @@
 """What lies between a sender and the server, and the sender's own TCP: a value read from TOML."""
 
+import math
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import pairwise
 from typing import Any, Final
 
 from lab.errors import InputError
@@ -20,16 +22,26 @@ MTU_MAX_BYTES: Final = 65_535
 IPV6_MTU_MIN_BYTES: Final = 1280
 """What every link of IPv6 must carry (RFC 8200, 5)."""
 
+SMALL_MSS_BYTES: Final = 1024
+"""A path whose segments hold fewer bytes has the path condition ``small_mss``.
+
+The paper calls 920 bytes "very small" (Listing 11), and 536 is GPRS. 1024 is what Linux thinks
+that any path carries (``tcp_base_mss``); the least MTU of IPv6 leaves more.
+"""
+
 SCHEDULE_MAX: Final = 1000
-"""The most changes of an MTU in one session."""
+"""The most changes of an MTU in a network's schedule."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 """What a network may be called: a part of file names, and of the engine's command lines."""
 
 _ALGORITHM = re.compile(r"[a-z0-9_]{1,15}", re.ASCII)  # TCP_CA_NAME_MAX, less its final zero
 _AT_MAX_MS = 3.6e6
+_REPEAT_MIN_MS = 100
 _HEADERS_BYTES = {4: 40, 6: 60}
 _TIMESTAMPS_BYTES = 12
+_DIALOGUE_ROUND_TRIPS = 8  # SYN, greeting, EHLO, MAIL, RCPT, DATA, the end of data, QUIT
+_ETHERNET_HEADER_BYTES = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +98,29 @@ class Router:
         icmp: whether it says "fragmentation needed" (RFC 1191, RFC 8201); without, it is a black
             hole for what does not fit.
         schedule: how ``mtu`` changes during a session, counted from the session's start.
+        repeat_ms: after how long the schedule begins anew; ``None`` is never.
     """
 
     mtu: int | None = None
     mss_clamp: bool = False
     icmp: bool = True
     schedule: tuple[MtuChange, ...] = ()
+    repeat_ms: float | None = None
+
+    @property
+    def filters(self) -> bool:
+        """Whether it needs a packet filter (nftables) for what it does."""
+        return self.mss_clamp or not self.icmp
+
+    def changes(self) -> Iterator[MtuChange]:
+        """The changes of a session in order; without end where the schedule repeats."""
+        begun_ms = 0.0
+        while self.schedule:
+            for change in self.schedule:
+                yield MtuChange(begun_ms + change.at_ms, change.mtu)
+            if self.repeat_ms is None:
+                return
+            begun_ms += self.repeat_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +138,8 @@ class Network:
         client: the client's own TCP.
         router: the router between the links.
         ip_version: 4 or 6.
+        time_limit_s: after how long a session over it is given up; ``None`` leaves that to the
+            run, which adds what the network needs.
     """
 
     name: str
@@ -121,6 +152,7 @@ class Network:
     client: Personality = field(default_factory=Personality)
     router: Router = field(default_factory=Router)
     ip_version: int = 4
+    time_limit_s: float | None = None
 
     @property
     def path_mtu(self) -> int:
@@ -145,9 +177,45 @@ class Network:
         links = (self.access, self.core)
         return sum(link.up.delay_ms + link.down.delay_ms for link in links) / 1000
 
+    @property
+    def typical_condition(self) -> PathCondition:
+        """The path condition that its numbers make, unless its file says otherwise.
 
-def parse(name: str, table: Table) -> Network:
+        ``fluctuating`` where the path's MTU changes and rises again, ``pmtu_fall`` where the
+        path is or becomes narrower than the connection begins with, ``small_mss`` as
+        ``SMALL_MSS_BYTES`` has it, else ``steady``.
+        """
+        mtus = [self.mtu, self.path_mtu, *(min(self.mtu, c.mtu) for c in self.router.schedule)]
+        if self.router.mss_clamp:
+            mtus = mtus[1:]
+        if any(later > earlier for earlier, later in pairwise(mtus)):
+            return "fluctuating"
+        if min(mtus) < mtus[0]:
+            return "pmtu_fall"
+        return "small_mss" if self.mss < SMALL_MSS_BYTES else "steady"
+
+    def estimate_s(self, payload_bytes: int) -> float:
+        """About how long a session takes that sends so much mail, when nothing goes wrong.
+
+        The round trips of the dialogue and of slow start, and the time that the slowest link
+        takes for the bytes. Whoever sets a limit must leave room for losses beyond it.
+        """
+        segments = math.ceil(payload_bytes / self.mss)
+        windows = math.log2(segments / self.client.initcwnd + 1)
+        headers = self.mtu - self.mss + _ETHERNET_HEADER_BYTES
+        frames_bits = 8 * (payload_bytes + segments * headers)
+        rates = [link.up.bw_mbit for link in (self.access, self.core) if link.up.bw_mbit]
+        sending_s = frames_bits / (min(rates) * 1e6) if rates else 0.0
+        return self.round_trip_s * (_DIALOGUE_ROUND_TRIPS + windows) + sending_s
+
+
+def parse(name: str, table: Table, base: Network | None = None) -> Network:
     """The network that a table describes.
+
+    Args:
+        name: what it is called.
+        table: its content.
+        base: another network, which has the values that the table leaves out.
 
     Raises:
         InputError: says where in which file, what was expected and what was found.
@@ -157,29 +225,42 @@ def parse(name: str, table: Table) -> Network:
             f"{table.where}: {shown(name)} cannot name a network; "
             "expected lower-case letters, digits, - and _, 64 at most"
         )
+    like = base or Network(name, "", "")
     links = table.table("links")
-    ip_version = table.integer("ip_version", 4, 6, default=4, expected="4 or 6")
+    ip_version = table.integer("ip_version", 4, 6, default=like.ip_version, expected="4 or 6")
     if ip_version == 5:
         raise table.problem("ip_version", "4 or 6", ip_version)
+    mtu = _mtu(table, ip_version, default=like.mtu)
     network = Network(
         name=name,
-        title=table.text("title"),
-        source=table.text("source", default=""),
-        mtu=_mtu(table, ip_version, default=1500),
-        path_condition=table.choice("path_condition", PATH_CONDITIONS, default="steady"),
-        access=_link(links.table("access")),
-        core=_link(links.table("core")),
-        client=_personality(table.table("client")),
-        router=_router(table.table("router"), ip_version),
+        title=table.text("title", default=base.title if base else None),
+        source=table.text("source", default=like.source),
+        mtu=mtu,
+        access=_link(links.table("access"), like.access),
+        core=_link(links.table("core"), like.core),
+        client=_personality(table.table("client"), like.client),
+        router=_router(table.table("router"), ip_version, like.router),
         ip_version=ip_version,
+        time_limit_s=_time_limit(table, like.time_limit_s),
     )
+    typical = network.typical_condition
+    condition = table.choice("path_condition", PATH_CONDITIONS, default=typical)
     links.finish()
     table.finish()
-    return network
+    return replace(network, path_condition=condition)
 
 
-def _personality(table: Table) -> Personality:
-    default = Personality()
+def _time_limit(table: Table, default: float | None) -> float | None:
+    if "time_limit_s" not in table:
+        return default
+    expected = "seconds, above 0"
+    limit_s = table.number("time_limit_s", expected=expected)
+    if not 0 < limit_s <= _AT_MAX_MS / 1000:
+        raise table.problem("time_limit_s", expected, limit_s)
+    return limit_s
+
+
+def _personality(table: Table, default: Personality) -> Personality:
     algorithm = table.text("congestion_control", default=default.congestion_control)
     if not _ALGORITHM.fullmatch(algorithm):
         raise table.problem("congestion_control", "an algorithm's name, such as 'reno'", algorithm)
@@ -206,7 +287,20 @@ def _mtu(table: Table, ip_version: int, default: int | None = None) -> int:
     )
 
 
-def _router(table: Table, ip_version: int) -> Router:
+def _router(table: Table, ip_version: int, default: Router) -> Router:
+    schedule = _schedule(table, ip_version) if "schedule" in table else default.schedule
+    router = Router(
+        mtu=_mtu(table, ip_version) if "mtu" in table else default.mtu,
+        mss_clamp=table.boolean("mss_clamp", default=default.mss_clamp),
+        icmp=table.boolean("icmp", default=default.icmp),
+        schedule=schedule,
+        repeat_ms=_repeat(table, schedule) if "repeat_ms" in table else default.repeat_ms,
+    )
+    table.finish()
+    return router
+
+
+def _schedule(table: Table, ip_version: int) -> tuple[MtuChange, ...]:
     schedule: list[MtuChange] = []
     listed = table.array("schedule", "a list of changes {at_ms, mtu}", required=False)
     for number, value in enumerate(listed):
@@ -221,23 +315,28 @@ def _router(table: Table, ip_version: int) -> Router:
         schedule.append(change)
     if len(schedule) > SCHEDULE_MAX:
         raise table.problem("schedule", f"at most {SCHEDULE_MAX} changes", len(schedule))
-    router = Router(
-        mtu=_mtu(table, ip_version) if "mtu" in table else None,
-        mss_clamp=table.boolean("mss_clamp", default=False),
-        icmp=table.boolean("icmp", default=True),
-        schedule=tuple(schedule),
-    )
-    table.finish()
-    return router
+    return tuple(schedule)
 
 
-def _link(table: Table) -> Link:
+def _repeat(table: Table, schedule: tuple[MtuChange, ...]) -> float:
+    """After how long a schedule begins anew: not before it has ended, nor in a hurry."""
+    if not schedule:
+        raise table.problem("repeat_ms", "a schedule to repeat", "none")
+    least = max(schedule[-1].at_ms, _REPEAT_MIN_MS)
+    expected = f"milliseconds, {least:g} or more: the schedule has to end before it begins anew"
+    repeat_ms = table.number("repeat_ms", expected=expected)
+    if not least <= repeat_ms <= _AT_MAX_MS:
+        raise table.problem("repeat_ms", expected, repeat_ms)
+    return repeat_ms
+
+
+def _link(table: Table, default: Link) -> Link:
     """Keys beside ``up`` and ``down`` hold in both directions."""
     both = _values(table, also=("up", "down"))
     directions = {}
     for direction in ("up", "down"):
         own = table.table(direction)
-        values = both | _values(own)
+        values = asdict(getattr(default, direction)) | both | _values(own)
         own.finish()
         try:
             directions[direction] = LinkParams(**values)

@@ -184,7 +184,13 @@ def _own_networks(table: Table, taken: Mapping[str, Network]) -> dict[str, Netwo
             raise InputError(
                 f"{entry.where}.name: there is a network {name!r} already; choose another name"
             )
-        found[name] = parse_network(name, entry)
+        known = {**taken, **found}
+        like = entry.text("like", default="")
+        if like and like not in known:
+            raise InputError(
+                f"{entry.where}.like: unknown network {shown(like)}; {near(like, known)}"
+            )
+        found[name] = parse_network(name, entry, known.get(like))
     return found
 
 

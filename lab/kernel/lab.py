@@ -155,7 +155,7 @@ class KernelLab:
 
     async def _vary(self, flow: int, made: list[tuple[int, int]]) -> None:
         began_ns = time.monotonic_ns()
-        for change in self.network.router.schedule:
+        for change in self.network.router.changes():
             due_ns = began_ns + round(change.at_ms * 1e6)
             await asyncio.sleep((due_ns - time.monotonic_ns()) / 1e9)
             output = await self.execute("router", pins.session_route(self._at, flow, change.mtu))
