@@ -1,31 +1,37 @@
 """Messages to send: mail as it is on the wire, and raw payloads, the same for the same seed.
 
-The generator sets the payload's, the header block's and the first header field's lengths
-exactly, so that a listing's byte counts can be met. It draws only by ``random.Random.random``,
-whose sequence Python keeps from version to version.
+The generator sets the lengths of the payload, of the header block and of single fields exactly,
+and where a field's value begins, so that a listing's byte counts can be met. It draws only by
+``random.Random.random``, whose sequence Python keeps from version to version.
 """
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Self
 
-from lab import text
+from lab.mail.fields import LINE_MAX, NATURAL_RECEIVED_BYTES, Story, received
+from lab.mail.header import HEADER_MAX_BYTES, HeaderSpec
+from lab.mail.kinds import KINDS, Filling
+from lab.mail.words import lexicon
 from lab.parameters import PAYLOAD_MAX_BYTES
-from lab.text import HEADER_REST_MIN_BYTES, RECEIVED_BYTES
+
+__all__ = [
+    "END_OF_DATA",
+    "HEADER_MAX_BYTES",
+    "LINE_MAX",
+    "Message",
+    "MessageSpec",
+    "generate",
+    "raw",
+    "stuffed",
+]
 
 END_OF_DATA = b"\r\n.\r\n"
 """The end of mail data (RFC 5321, 4.1.1.4): the text's last CRLF, and a line with a dot."""
 
-LINE_MAX = 78
-"""The longest line that is made, without its CRLF (RFC 5322, 2.1.1)."""
-
-HEADER_MAX_BYTES = 1 << 16
-_NATURAL_RECEIVED_BYTES = 150
-_BODY_MIN_BYTES = 2
-_PARAGRAPH_MIN_BYTES = 4
 _ENVELOPE_BYTES = 2 + 3  # the empty line after the header block, and the final dot's line
 
 
@@ -64,6 +70,23 @@ class Message:
         """The header fields, each with its folded lines and its last CRLF."""
         return tuple(_FIELD.findall(self.headers))
 
+    def field_spans(self, *names: str) -> tuple[tuple[int, int], ...]:
+        """Where the fields of these names stand, in any case of letters: half-open ranges.
+
+        A range ends after the field's CRLF. Of several fields of one name, each counts.
+        """
+        wanted = {name.lower().encode() for name in names}
+        return tuple(
+            found.span()
+            for found in _FIELD.finditer(self.headers)
+            if found[0].partition(b":")[0].rstrip().lower() in wanted
+        )
+
+    @property
+    def eight_bit(self) -> bool:
+        """Whether a byte is above 127, which SMTP carries by 8BITMIME alone (RFC 6152)."""
+        return not self.wire.isascii()
+
     def split(self, terminator_bytes: int) -> tuple[bytes, bytes]:
         """The wire's bytes cut before the last ``terminator_bytes``: text, and end of data."""
         cut = len(self.wire) - terminator_bytes
@@ -75,47 +98,71 @@ _FIELD = re.compile(rb"[^\r\n]+\r\n(?:[ \t][^\r\n]*\r\n)*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSpec:
-    """The lengths that a generated message is to have.
+    """What a generated message is to be.
 
     Attributes:
+        kind: what mail it is: a name of ``lab.mail.kinds.KINDS``.
         payload_bytes: all that crosses the network after the 354 reply, dot-stuffing and
             ``CRLF . CRLF`` counted.
         header_bytes: the header block without the empty line; ``None`` leaves it to the seed.
-        received_bytes: the first header field, ``Received``; ``None`` leaves it to the seed.
+        first: the name of the first header field; ``None`` leaves it to the sender, and else to
+            the kind.
+        received_bytes: the ``Received`` field; ``None`` leaves it to the seed.
+        value_at: the offset at which a field's value begins, right after the colon, by the
+            field's name.
+        value_bytes: the length of a field's value, from after the colon to before the CRLF, by
+            the field's name.
 
     Raises:
-        ValueError: no message has these lengths; begins with the field's name.
+        ValueError: no message is like this; begins with the attribute's name.
     """
 
+    kind: str = "text"
     payload_bytes: int = 6000
     header_bytes: int | None = None
+    first: str | None = None
     received_bytes: int | None = None
+    value_at: Mapping[str, int] = field(default_factory=dict)
+    value_bytes: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        received = self.received_bytes
-        if received is not None and received not in RECEIVED_BYTES:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind: expected one of {', '.join(KINDS)}, found {self.kind!r}")
+        header = self.header
+        least = (header.header_bytes or header.min_bytes) + self._around_bytes
+        if not least <= self.payload_bytes <= PAYLOAD_MAX_BYTES:
             raise ValueError(
-                f"received_bytes: expected {RECEIVED_BYTES[0]} to {RECEIVED_BYTES[-1]}, "
-                f"found {received}"
-            )
-        header = self.header_bytes
-        header_min = self.header_min_bytes
-        if header is not None and not header_min <= header <= HEADER_MAX_BYTES:
-            raise ValueError(
-                f"header_bytes: expected {header_min} to {HEADER_MAX_BYTES}, found {header}"
-            )
-        payload_min = (header or header_min) + _ENVELOPE_BYTES + _BODY_MIN_BYTES
-        if not payload_min <= self.payload_bytes <= PAYLOAD_MAX_BYTES:
-            raise ValueError(
-                f"payload_bytes: expected {payload_min} to {PAYLOAD_MAX_BYTES}, "
+                f"payload_bytes: expected {least} to {PAYLOAD_MAX_BYTES}, "
                 f"found {self.payload_bytes}"
             )
 
     @property
-    def header_min_bytes(self) -> int:
-        """The shortest header block with a first field as asked."""
-        received = RECEIVED_BYTES[0] if self.received_bytes is None else self.received_bytes
-        return received + HEADER_REST_MIN_BYTES
+    def name(self) -> str:
+        """What the message is called in a session's row."""
+        return self.kind
+
+    @property
+    def header(self) -> HeaderSpec:
+        """What the header block is to be."""
+        return HeaderSpec(
+            layout=KINDS[self.kind].layout,
+            header_bytes=self.header_bytes,
+            first=self.first,
+            received_bytes=self.received_bytes,
+            value_at=self.value_at,
+            value_bytes=self.value_bytes,
+        )
+
+    @property
+    def header_limit_bytes(self) -> int:
+        """The most of the payload that a header block of no given length takes."""
+        half = (self.payload_bytes - _ENVELOPE_BYTES) // 2
+        room = self.payload_bytes - self._around_bytes
+        return max(self.header.min_bytes, min(half, room))
+
+    @property
+    def _around_bytes(self) -> int:
+        return _ENVELOPE_BYTES + KINDS[self.kind].body_min_bytes
 
 
 def raw(seed: int, payload_bytes: int) -> Message:
@@ -124,11 +171,24 @@ def raw(seed: int, payload_bytes: int) -> Message:
 
 
 def generate(seed: int, spec: MessageSpec) -> Message:
-    """A plain-text mail with exactly the lengths of ``spec``."""
+    """A mail exactly as ``spec`` says."""
     draw = Random(seed)
-    headers = _headers(draw, spec)
-    body = b"".join(_body(draw, spec.payload_bytes - len(headers) - _ENVELOPE_BYTES))
-    return Message(headers, body)
+    kind = KINDS[spec.kind]
+    words = lexicon(kind.lexicon)
+    story = Story.drawn(draw, words, kind.boundary(draw), kind.subjects)
+    headers = spec.header.block(draw, story, spec.header_limit_bytes)
+    size = spec.payload_bytes - len(headers) - _ENVELOPE_BYTES
+    return Message(headers, kind.body(Filling(draw, words, story, size)))
+
+
+def with_received(message: Message, seed: int) -> Message:
+    """The message with a Received field on top, unless one is there (RFC 5321, 4.4)."""
+    if message.headers.lower().startswith(b"received:"):
+        return message
+    draw = Random(seed)
+    story = Story.drawn(draw, lexicon("built-in"))
+    own = received(draw, story, NATURAL_RECEIVED_BYTES)
+    return Message(own + message.headers, message.body)
 
 
 def stuffed(body: bytes) -> bytes:
@@ -139,53 +199,3 @@ def stuffed(body: bytes) -> bytes:
 
 def _on_the_wire(headers: bytes, body: bytes) -> bytes:
     return headers + b"\r\n" + stuffed(body) + b".\r\n"
-
-
-def _headers(draw: Random, spec: MessageSpec) -> bytes:
-    """A block that begins with Received; of a short message it takes half the room at most."""
-    room = spec.payload_bytes - _ENVELOPE_BYTES - _BODY_MIN_BYTES
-    limit = spec.header_bytes or max(spec.header_min_bytes, room // 2)
-    received_bytes = spec.received_bytes
-    if received_bytes is None:
-        fits = limit >= _NATURAL_RECEIVED_BYTES + HEADER_REST_MIN_BYTES
-        received_bytes = _NATURAL_RECEIVED_BYTES if fits else RECEIVED_BYTES[0]
-    people = text.People(draw)
-    block = [text.received(draw, people, received_bytes), *people.required_fields()]
-    optional = people.optional_fields(draw)
-    natural = b"".join([*block, *optional])
-    if spec.header_bytes is None and len(natural) <= limit:
-        return natural
-    left = limit - sum(map(len, block))
-    for candidate in optional:
-        rest = left - len(candidate)
-        if rest == 0 or rest >= text.FILLER_MIN_BYTES:
-            block.append(candidate)
-            left = rest
-    if left:
-        block.append(text.filler(draw, left))
-    return b"".join(block)
-
-
-def _body(draw: Random, body_bytes: int) -> Iterator[bytes]:
-    """Lines of text that are ``body_bytes`` long on the wire, dot-stuffing counted."""
-    left = body_bytes
-    paragraph_lines = 0
-    for line in text.lines(draw):
-        if paragraph_lines == 0:
-            paragraph_lines = 3 + int(draw.random() * 5)
-            if left >= _PARAGRAPH_MIN_BYTES and left != body_bytes:
-                yield b"\r\n"
-                left -= 2
-        paragraph_lines -= 1
-        cost = len(line) + 2 + line.startswith(b".")
-        if cost + _BODY_MIN_BYTES > left:
-            yield _last_line(line.lstrip(b"."), left)
-            return
-        yield line + b"\r\n"
-        left -= cost
-
-
-def _last_line(line: bytes, length: int) -> bytes:
-    """A line of exactly ``length`` bytes with its CRLF, made of ``line``'s text."""
-    filled = (line + b" " + line)[: length - 2].rstrip(b" ")
-    return filled.ljust(length - 2, b".") + b"\r\n"

@@ -1,10 +1,12 @@
 """The parameters of a sender: each has a type, a range and a meaning, and checks what it is given.
 
 A parameter's name carries its unit (``gap_ms``, ``buffer_bytes``). Values are what TOML and JSON
-can say: integers, numbers, booleans, and lists of integers (tuples once they are checked).
+can say: integers, numbers, booleans, words, and lists of sizes or of names (tuples once they are
+checked).
 """
 
 import math
+import re
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ PAYLOAD_MAX_BYTES = 1 << 24
 """The largest payload of a session: 16 MiB, far beyond any mail of the paper."""
 
 _WRITES_MAX = 65_536
+_NAMES_MAX = 50
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,53 @@ class Sizes:
         return tuple(value)
 
 
-Parameter = Integer | Number | Flag | Sizes
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One of some words."""
+
+    default: str
+    choices: tuple[str, ...]
+    summary: str
+
+    @property
+    def expected(self) -> str:
+        """What fits, in words."""
+        return f"one of {', '.join(self.choices)}"
+
+    def check(self, value: object) -> str:
+        """The value, if it fits; raises ValueError."""
+        if not isinstance(value, str) or value not in self.choices:
+            raise ValueError(self.expected)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderNames:
+    """A list of names of header fields (RFC 5322, 2.2), no name twice in any case."""
+
+    default: tuple[str, ...]
+    summary: str
+
+    @property
+    def expected(self) -> str:
+        """What fits, in words."""
+        return (
+            f"a list of 1 to {_NAMES_MAX} different names of header fields, "
+            "such as 'Subject', of letters, digits and hyphens"
+        )
+
+    def check(self, value: object) -> tuple[str, ...]:
+        """The value as a tuple, if it fits; raises ValueError."""
+        if not isinstance(value, list | tuple) or not 1 <= len(value) <= _NAMES_MAX:
+            raise ValueError(self.expected)
+        if not all(isinstance(name, str) and _HEADER_NAME.fullmatch(name) for name in value):
+            raise ValueError(self.expected)
+        if len({name.lower() for name in value}) != len(value):
+            raise ValueError(self.expected)
+        return tuple(value)
+
+
+Parameter = Integer | Number | Flag | Sizes | Word | HeaderNames
 
 
 def resolve(

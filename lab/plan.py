@@ -8,13 +8,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from lab.errors import InputError
-from lab.message import Message, MessageSpec
+from lab.mail.source import MailSource
+from lab.message import Message
 from lab.network import Network
 from lab.parameters import Parameters
 from lab.reader import Reader
 from lab.scenario import Cast, Scenario
 from lab.seeds import derive
-from lab.sender import PathCondition, Protocol, Sender, Style, Terminator
+from lab.sender import Mail, PathCondition, Protocol, Sender, Style, Terminator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class SessionSpec:
         reader: how the server reads.
         repeat: which repetition, from 0.
         seed: 64 bits for all that is drawn in this session, the message excepted.
-        message: the lengths of the mail.
+        message: the mail that is sent: generated, or one of the user's own.
         message_seed: 64 bits for the message. It depends on scenario, sender and repeat alone,
             so that the same bytes cross every network and every variant.
     """
@@ -55,8 +56,13 @@ class SessionSpec:
     reader: Reader
     repeat: int
     seed: int
-    message: MessageSpec
+    message: Mail
     message_seed: int
+
+    @property
+    def message_name(self) -> str:
+        """What the message is called: a kind of mail, a file's name, or ``raw`` for no mail."""
+        return "raw" if self.protocol == "raw" else self.message.name
 
 
 def plan(
@@ -111,6 +117,7 @@ def _spec(scenario: Scenario, part: Cast, path: Network, repeat: int, seed: int)
     sender = part.sender
     names = (scenario.name, sender.name, part.variant, path.name, f"{repeat:04}")
     session_id = ".".join(name for name in names if name)
+    asked = scenario.message
     return SessionSpec(
         session_id=session_id,
         scenario=scenario.name,
@@ -126,6 +133,6 @@ def _spec(scenario: Scenario, part: Cast, path: Network, repeat: int, seed: int)
         reader=scenario.reader,
         repeat=repeat,
         seed=derive(seed, "session", session_id),
-        message=scenario.message,
+        message=asked.mail(repeat) if isinstance(asked, MailSource) else asked,
         message_seed=derive(seed, "message", scenario.name, sender.name, repeat),
     )

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Final
 
 from lab import paper
 from lab.errors import InputError
+from lab.mail.source import MailSource, look_through
 from lab.message import MessageSpec
 from lab.network import Network
 from lab.network import parse as parse_network
@@ -69,7 +71,7 @@ class Scenario:
         reader: how the server reads.
         sessions: how many sessions for each sender on each network, by default.
         published: the paper's numbers for it, as a key of ``lab.paper.published``.
-        message: the lengths of the mails; of no effect for raw senders.
+        message: the mails: generated ones, or the user's own; of no effect for raw senders.
         sweep: more variants, of one parameter.
     """
 
@@ -81,7 +83,7 @@ class Scenario:
     reader: Reader
     sessions: int
     published: str | None = None
-    message: MessageSpec = field(default_factory=MessageSpec)
+    message: MessageSpec | MailSource = field(default_factory=MessageSpec)
     sweep: Sweep | None = None
 
     @property
@@ -269,19 +271,42 @@ def _published(table: Table) -> str | None:
     return key
 
 
-def _message(table: Table, parts: Sequence[Cast]) -> MessageSpec:
+def _message(table: Table, parts: Sequence[Cast]) -> MessageSpec | MailSource:
     own = table.table("message")
     if "message" in table and all(part.sender.payload_bytes_of for part in parts):
         raise InputError(
             f"{own.where}: of no effect, the senders' parameters settle the payload; leave it out"
         )
+    if "source" in own:
+        return _source(table, own)
     names = [f.name for f in fields(MessageSpec)]
-    own.only(names)
-    values = {name: own.integer(name, 1) for name in names if name in own}
+    own.only([*names, "source"])
     try:
-        return MessageSpec(**values)
+        spec = MessageSpec(**{name: _message_value(own, name) for name in names if name in own})
+        for part in parts:
+            part.sender.mail_for(spec)
     except ValueError as error:
-        raise InputError(f"{own.where}.{error}") from error
+        raise InputError(f"{own.where}.{one_line(str(error))}") from error
+    return spec
+
+
+def _message_value(own: Table, name: str) -> Any:
+    if name in ("kind", "first"):
+        return own.text(name)
+    if name in ("value_at", "value_bytes"):
+        return dict(own.table(name).items())
+    return own.integer(name, 1)
+
+
+def _source(table: Table, own: Table) -> MailSource:
+    """The user's own mail; a relative path counts from the scenario's file."""
+    path = Path(table.where).parent / own.text("source")
+    skip_bad = own.boolean("skip_bad", default=False)
+    own.finish()
+    try:
+        return look_through(path.resolve(), skip_bad=skip_bad)
+    except InputError as error:
+        raise InputError(f"{own.where}.source: {error}") from error
 
 
 def _sweep(table: Table, parts: Sequence[Cast]) -> Sweep | None:

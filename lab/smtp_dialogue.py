@@ -23,6 +23,10 @@ def session(
 ) -> Iterator[Step]:
     """All steps of one session, from the first thing that happens on a connection that stands.
 
+    A message with bytes above 127 is announced by ``BODY=8BITMIME`` (RFC 6152). With pipelining,
+    MAIL, RCPT and DATA share one write (RFC 2920, 3.1, has DATA last in its group), and their
+    replies are awaited in order: the payload begins after the 354 all the same.
+
     Args:
         sender: raw ones say nothing but their payload; SMTP ones get the dialogue around it.
         message: what ``sender.message_for`` made.
@@ -34,11 +38,20 @@ def session(
         yield from payload
         return
     envelope = envelope or Envelope()
+    body = " BODY=8BITMIME" if message.eight_bit else ""
     yield Expect(220)
     yield from _exchange(f"EHLO {envelope.client}", 250)
-    yield from _exchange(f"MAIL FROM:<{envelope.sender}>", 250)
-    yield from _exchange(f"RCPT TO:<{envelope.recipient}>", 250)
-    yield from _exchange("DATA", 354)
+    opening = (
+        (f"MAIL FROM:<{envelope.sender}>{body}", 250),
+        (f"RCPT TO:<{envelope.recipient}>", 250),
+        ("DATA", 354),
+    )
+    if sender.pipelining_for(parameters):
+        yield command(*(line for line, _ in opening))
+        yield from (Expect(reply) for _, reply in opening)
+    else:
+        for line, reply in opening:
+            yield from _exchange(line, reply)
     yield from payload
     yield Expect(250)
     yield from _exchange("QUIT", 221)

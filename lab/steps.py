@@ -47,12 +47,13 @@ class Expect:
 Step = Write | Wait | Expect
 
 
-def command(line: str) -> Write:
-    """One SMTP command in one write: ``line`` and its CRLF.
+def command(*lines: str) -> Write:
+    """SMTP commands in one write: each line and its CRLF; several are a group of RFC 2920.
 
     Raises:
-        ValueError: the line holds more than one line, or is not ASCII.
+        ValueError: a line holds more than one line, or is not ASCII.
     """
-    if not line.isascii() or "\r" in line or "\n" in line:
-        raise ValueError(f"an SMTP command is one line of ASCII, not {line!r}")
-    return Write(line.encode("ascii") + b"\r\n", payload=False)
+    for line in lines:
+        if not line.isascii() or "\r" in line or "\n" in line:
+            raise ValueError(f"an SMTP command is one line of ASCII, not {line!r}")
+    return Write("".join(f"{line}\r\n" for line in lines).encode("ascii"), payload=False)

@@ -1,21 +1,16 @@
 """The 2048 writer: output through a buffer of fixed size, emptied whenever it is full."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from lab.message import Message
 from lab.parameters import Integer, Parameters
-from lab.sender import Sender, smtp_parameters
-from lab.steps import Step, Write
+from lab.sender import Sender, in_writes, smtp_parameters
 
 
-def steps(message: Message, parameters: Parameters) -> Iterator[Step]:
-    """Full buffers, and what is left in the last one."""
+def cuts(message: Message, parameters: Parameters) -> Iterable[int]:
+    """Whenever the buffer is full."""
     size = parameters["buffer_bytes"]
-    text, end_of_data = message.split(parameters["terminator_bytes"])
-    for start in range(0, len(text), size):
-        yield Write(text[start : start + size])
-    if end_of_data:
-        yield Write(end_of_data)
+    return range(size, len(message.wire), size)
 
 
 SENDER = Sender(
@@ -27,5 +22,5 @@ SENDER = Sender(
         "buffer_bytes": Integer(2048, 1, 1 << 20, "the size of the buffer"),
         **smtp_parameters(nodelay=True),
     },
-    steps=steps,
+    steps=in_writes(cuts),
 )

@@ -1,21 +1,17 @@
-"""A template bot: the header block in one write, the body in another."""
+"""A template bot: the header block in one write, the body in another, or in several."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from lab.message import Message
-from lab.parameters import Parameters
-from lab.sender import Sender, smtp_parameters
-from lab.steps import Step, Write
+from lab.parameters import Flag, Integer, Parameters
+from lab.sender import Sender, in_writes, smtp_parameters
 
 
-def steps(message: Message, parameters: Parameters) -> Iterator[Step]:
-    """The header fields; the empty line and the body; by default the end of data alone."""
-    text, end_of_data = message.split(parameters["terminator_bytes"])
-    yield Write(message.headers)
-    if body := text[message.header_end :]:
-        yield Write(body)
-    if end_of_data:
-        yield Write(end_of_data)
+def cuts(message: Message, parameters: Parameters) -> Iterable[int]:
+    """After the header block; then, where the body has a buffer, each time that is full."""
+    start = message.header_end + 2 * parameters["with_empty_line"]
+    size = parameters["body_buffer_bytes"]
+    return range(start, len(message.wire), size) if size else (start,)
 
 
 SENDER = Sender(
@@ -23,6 +19,12 @@ SENDER = Sender(
     summary="a template bot that writes the headers, then the body, then the end of data",
     source="VB2014, Listing 6 (headers first, then entire body), and Listing 7",
     style="headers_then_body",
-    parameters=smtp_parameters(terminator_bytes=5),
-    steps=steps,
+    parameters={
+        "with_empty_line": Flag(False, "whether the headers' write has the empty line after them"),
+        "body_buffer_bytes": Integer(
+            0, 0, 1 << 20, "writes of this size for the body (PHP's mail(): 1024); 0 for one write"
+        ),
+        **smtp_parameters(terminator_bytes=5),
+    },
+    steps=in_writes(cuts),
 )

@@ -1,19 +1,15 @@
 """An MTA that hands the network the whole message at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from lab.message import Message
 from lab.parameters import Parameters
-from lab.sender import Sender, smtp_parameters
-from lab.steps import Step, Write
+from lab.sender import Sender, in_writes, smtp_parameters
 
 
-def steps(message: Message, parameters: Parameters) -> Iterator[Step]:
-    """The message in one write."""
-    text, end_of_data = message.split(parameters["terminator_bytes"])
-    yield Write(text)
-    if end_of_data:
-        yield Write(end_of_data)
+def cuts(_message: Message, _parameters: Parameters) -> Iterable[int]:
+    """None: the message is one write."""
+    return ()
 
 
 SENDER = Sender(
@@ -22,5 +18,5 @@ SENDER = Sender(
     source="VB2014, Listings 3 and 4 (official MTAs)",
     style="single_write",
     parameters=smtp_parameters(),
-    steps=steps,
+    steps=in_writes(cuts),
 )

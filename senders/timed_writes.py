@@ -1,25 +1,17 @@
 """A program that works while it sends: parts of the message, with pauses between them."""
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterable
 
 from lab.message import Message
 from lab.parameters import Integer, Number, Parameters
-from lab.sender import Sender, smtp_parameters
-from lab.steps import Step, Wait, Write
+from lab.sender import GAP_MAX_MS, Sender, in_writes, smtp_parameters
 
 
-def steps(message: Message, parameters: Parameters) -> Iterator[Step]:
-    """Parts that differ in length by one byte at most; fewer where the message is shorter."""
-    text, end_of_data = message.split(parameters["terminator_bytes"])
-    pieces = min(parameters["pieces"], len(text))
-    ends = [len(text) * number // pieces for number in range(pieces + 1)]
-    for number, (start, end) in enumerate(pairwise(ends)):
-        if number:
-            yield Wait(parameters["gap_ms"] / 1000)
-        yield Write(text[start:end])
-    if end_of_data:
-        yield Write(end_of_data)
+def cuts(message: Message, parameters: Parameters) -> Iterable[int]:
+    """After each part; they differ in length by one byte at most."""
+    size = len(message.wire) - parameters["terminator_bytes"]
+    pieces = parameters["pieces"]
+    return (size * number // pieces for number in range(1, pieces))
 
 
 SENDER = Sender(
@@ -29,8 +21,8 @@ SENDER = Sender(
     style="timed_writes",
     parameters={
         "pieces": Integer(3, 2, 1000, "how many parts the message has"),
-        "gap_ms": Number(100, 0.001, 60_000, "the pause between one part and the next"),
         **smtp_parameters(),
+        "gap_ms": Number(100, 0.001, GAP_MAX_MS, "the pause between one write and the next"),
     },
-    steps=steps,
+    steps=in_writes(cuts),
 )

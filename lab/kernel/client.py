@@ -32,7 +32,7 @@ from lab import steps
 from lab.channel import Channel, Message
 from lab.errors import InputError
 from lab.kernel.addresses import BY_VERSION
-from lab.message import MessageSpec
+from lab.mail.stored import spec_of
 from lab.sender_registry import sender as sender_named
 from lab.smtp_dialogue import session
 
@@ -313,8 +313,8 @@ def steps_of(job: Message) -> list[steps.Step]:
         try:
             sender = sender_named(job["sender"])
             parameters = sender.resolve(job["parameters"])
-            spec = MessageSpec(**job["message"])
-            message = sender.message_for(parameters, spec, job["message_seed"])
+            mail = spec_of(job["message"])
+            message = sender.message_for(parameters, mail, job["message_seed"])
             script = list(islice(session(sender, message, parameters), _STEPS_MAX + 1))
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)

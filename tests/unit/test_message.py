@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab import text
+from lab.mail import fields, words
+from lab.mail.fields import Story
 from lab.message import (
     END_OF_DATA,
     HEADER_MAX_BYTES,
@@ -27,8 +28,8 @@ SEEDS = st.integers(0, 2**64 - 1)
 @st.composite
 def specs(draw: st.DrawFn) -> MessageSpec:
     """Any lengths that fit each other."""
-    received = draw(st.none() | st.sampled_from([*text.RECEIVED_BYTES]))
-    shortest = MessageSpec(payload_bytes=10_000, received_bytes=received).header_min_bytes
+    received = draw(st.none() | st.sampled_from([*fields.RECEIVED_BYTES]))
+    shortest = MessageSpec(payload_bytes=10_000, received_bytes=received).header.min_bytes
     header = draw(st.none() | st.integers(shortest, 3000))
     payload = draw(st.integers((header or shortest) + 7, 12_000))
     return MessageSpec(payload_bytes=payload, header_bytes=header, received_bytes=received)
@@ -108,27 +109,29 @@ def test_draws_only_what_python_keeps() -> None:
             raise AssertionError("drew by another method")
 
     draw = OnlyRandom(1)
-    people = text.People(draw)
-    assert text.received(draw, people, 120)
-    assert people.optional_fields(draw)
-    assert next(text.lines(draw))
+    lexicon = words.lexicon("built-in")
+    story = Story.drawn(draw, lexicon)
+    assert fields.received(draw, story, 120)
+    assert fields.adjustable(draw, story, "Message-ID", None)
+    assert next(words.lines(draw, lexicon.words))
 
 
-@pytest.mark.parametrize("length", text.RECEIVED_BYTES)
+@pytest.mark.parametrize("length", fields.RECEIVED_BYTES)
 def test_received_at_each_length(length: int) -> None:
     """Every length is met, in lines that may be folded but never too long."""
     draw = Random(length)
-    field = text.received(draw, text.People(draw), length)
+    story = Story.drawn(draw, words.lexicon("built-in"))
+    field = fields.received(draw, story, length)
     assert len(field) == length
     assert field.endswith(b"\r\n")
     assert max(map(len, field.split(b"\r\n"))) <= LINE_MAX
     assert all(line.startswith(b"\t") for line in field.split(b"\r\n")[1:-1])
 
 
-@given(st.integers(text.FILLER_MIN_BYTES, 1000))
+@given(st.integers(fields.FILLER_MIN_BYTES, 1000))
 def test_filler_at_any_length(length: int) -> None:
     """A filler is one field of exactly that many bytes, with no empty folded line."""
-    field = text.filler(Random(0), length)
+    field = fields.filler(Random(0), length)
     assert len(field) == length
     first, *folded, last = field.split(b"\r\n")
     assert first.startswith(b"X-ID: ")

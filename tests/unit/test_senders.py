@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from lab import registry
 from lab.errors import InputError
 from lab.message import Message, MessageSpec, generate
-from lab.parameters import Flag, Integer, Number, Parameters, Sizes
+from lab.parameters import Flag, HeaderNames, Integer, Number, Parameters, Sizes, Word
 from lab.sender import STYLES, Sender
 from lab.steps import Expect, Step, Wait, Write
 
+HEADERS = ("Subject", "from", "To", "Date", "Message-ID", "Received", "X-None")
 SENDERS = [*registry.senders().values()]
 SMTP_SENDERS = [sender for sender in SENDERS if sender.protocol == "smtp"]
 
@@ -40,6 +41,11 @@ def some_values(sender: Sender) -> st.SearchStrategy[dict[str, Any]]:
                 strategies[name] = st.integers(low, min(high, 10_000))
             case Number(minimum=low, maximum=high):
                 strategies[name] = st.floats(low, high)
+            case Word(choices=choices):
+                strategies[name] = st.sampled_from(choices)
+            case HeaderNames():
+                names = st.sampled_from(HEADERS)
+                strategies[name] = st.lists(names, min_size=1, max_size=4, unique=True)
             case Sizes():
                 strategies[name] = st.lists(st.integers(1, 3000), min_size=1, max_size=8)
     return st.fixed_dictionaries({}, optional=strategies)
