@@ -24,6 +24,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
@@ -197,7 +198,7 @@ class Client:
             if self.waiting[0] in ready:
                 for message in self.channel.drain():
                     if "ping" in message:
-                        self.channel.send({"pong": message["ping"]})
+                        self.tell({"pong": message["ping"]})
                     else:
                         self.start(message["job"])
             if self.waiting[1] in ready:
@@ -214,7 +215,7 @@ class Client:
             session = Session(job, script, time.monotonic_ns())
         except (SessionError, OSError) as error:
             reason = f"socket: {error.strerror}" if isinstance(error, OSError) else str(error)
-            self.channel.send({"result": not_begun(job["flow"], began_ns, reason)})
+            self.tell({"result": not_begun(job["flow"], began_ns, reason)})
             return
         fd = session.sock.fileno()
         self.sessions[fd] = session
@@ -281,7 +282,12 @@ class Client:
         if error is not None:
             session.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         session.sock.close()
-        self.channel.send({"result": session.result(error)})
+        self.tell({"result": session.result(error)})
+
+    def tell(self, message: Message) -> None:
+        """Tell the parent; one that is gone is noticed by the channel's end, and ends the loop."""
+        with suppress(OSError):
+            self.channel.send(message)
 
     def _timeout_s(self) -> float | None:
         if not self.timers:
