@@ -1,0 +1,164 @@
+"""The command line's ends: each error one line, each with its exit code."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from lab import cli
+from lab.errors import EnvironmentLacksError, InputError, PartDiedError
+
+ROOT = Path(__file__).parents[2]
+
+
+def ended(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], action: Callable[[], object] | None
+) -> int:
+    """The exit code of the command line; ``action`` is what ``seglab list`` then does."""
+    if action is not None:
+        command = click.Command("list", callback=action)
+        monkeypatch.setattr(cli.Commands, "get_command", lambda *_: command)
+    monkeypatch.setattr(sys, "argv", ["seglab", *arguments])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return int(caught.value.code or 0)
+
+
+def raiser(error: BaseException) -> Callable[[], object]:
+    """A command that fails."""
+
+    def fail() -> object:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("x.toml: mtu: expected"), 2, "seglab: x.toml: mtu: expected"),
+        (EnvironmentLacksError("no mnexec"), 3, "seglab: no mnexec"),
+        (PartDiedError("gave up"), 1, "seglab: gave up"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (click.Abort(), 130, "interrupted"),
+    ],
+)
+def test_an_error_is_one_line(
+    error: BaseException,
+    code: int,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """On standard error, with the exit code that its kind has."""
+    assert ended(monkeypatch, ["list"], raiser(error)) == code
+    assert capsys.readouterr() == ("", line + "\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["rnu"], "seglab: No such command 'rnu'."),
+        (["run", "--jobs", "0", "x"], "seglab run: Invalid value for '--jobs': 0 is not"),
+        (["run", "--sessions", "many", "x"], "seglab run: Invalid value for '--sessions': 'many'"),
+        (["list"], "seglab list: Missing argument"),
+        (["run"], "seglab run: which scenario?"),
+        (["run", "--resume", "/nowhere"], "seglab run: Invalid value for '--resume': Directory"),
+        (["--frobnicate"], "seglab: No such option"),
+    ],
+)
+def test_a_usage_error_is_one_line(
+    arguments: list[str],
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It says which command, what is wrong, and where help is."""
+    assert ended(monkeypatch, arguments, None) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(line)
+    assert err.count("\n") == 1
+    assert "--help)" in err
+
+
+@pytest.mark.parametrize(("result", "code"), [(None, 0), (0, 0), (1, 1), (3, 3)])
+def test_a_commands_result_is_the_exit_code(
+    result: int | None, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that returns nothing went well."""
+    assert ended(monkeypatch, ["list"], lambda: result) == code
+
+
+def test_help_and_version(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both go to standard output, with exit code 0; the examples keep their lines."""
+    assert ended(monkeypatch, ["--version"], None) == 0
+    assert capsys.readouterr().out.startswith("seglab, version ")
+    assert ended(monkeypatch, ["--help"], None) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  Start here:" in lines
+    assert {"doctor", "list", "reproduce", "report", "run", "serve"} <= {
+        line.split()[0] for line in lines if line.startswith("  ") and line.strip()
+    }
+
+
+def test_no_command_shows_what_there_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``seglab`` alone is a question, not a mistake to complain of in one line."""
+    assert ended(monkeypatch, [], None) == 2
+    assert "Usage: seglab" in capsys.readouterr().err
+
+
+def test_an_error_of_our_own_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no user's fault must be seen whole: also an OSError that is not about output."""
+    with pytest.raises(OSError, match="odd"):
+        ended(monkeypatch, ["list"], raiser(OSError(errno.EIO, "odd")))
+
+
+def test_sigterm_is_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever command runs, and whatever it is doing."""
+    assert ended(monkeypatch, ["list"], lambda: os.kill(os.getpid(), signal.SIGTERM)) == 130
+
+
+def seglab(*arguments: str, out: int) -> tuple[int, str]:
+    """A real ``seglab``: its exit code, and what it says on standard error."""
+    command = [sys.executable, "-c", "from lab.cli import main; main()", *arguments]
+    done = subprocess.run(
+        command,
+        stdout=out,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["list", "senders"], ["list", "networks", "--json"]])
+def test_nobody_reads_the_output(arguments: list[str]) -> None:
+    """As ``| head`` does when it has enough: silence, and the exit code of SIGPIPE."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    assert seglab(*arguments, out=write_end) == (141, "")
+    os.close(write_end)
+
+
+def test_the_output_is_full() -> None:
+    """Standard output on a full disk is one clear line."""
+    with Path("/dev/full").open("wb") as full:
+        code, said = seglab("list", "senders", out=full.fileno())
+    assert (code, said) == (3, "seglab: cannot write the output: No space left on device\n")
