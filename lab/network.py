@@ -42,6 +42,7 @@ _HEADERS_BYTES = {4: 40, 6: 60}
 _TIMESTAMPS_BYTES = 12
 _DIALOGUE_ROUND_TRIPS = 8  # SYN, greeting, EHLO, MAIL, RCPT, DATA, the end of data, QUIT
 _ETHERNET_HEADER_BYTES = 14
+_BLACK_HOLE_S = 4.0  # until tcp_mtu_probing 1 takes effect: tcp_retries1 (3) retransmissions
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,8 @@ class Network:
         client: the client's own TCP.
         router: the router between the links.
         ip_version: 4 or 6.
-        time_limit_s: after how long a session over it is given up; ``None`` leaves that to the
-            run, which adds what the network needs.
+        time_limit_s: a session over it is given up so long after the time that it needs, where
+            the run's own limit is not shorter.
     """
 
     name: str
@@ -178,6 +179,11 @@ class Network:
         return sum(link.up.delay_ms + link.down.delay_ms for link in links) / 1000
 
     @property
+    def black_hole(self) -> bool:
+        """Whether the router loses the client's full segments without a word."""
+        return not (self.router.icmp or self.router.mss_clamp) and self.path_mtu < self.mtu
+
+    @property
     def typical_condition(self) -> PathCondition:
         """The path condition that its numbers make, unless its file says otherwise.
 
@@ -206,7 +212,8 @@ class Network:
         frames_bits = 8 * (payload_bytes + segments * headers)
         rates = [link.up.bw_mbit for link in (self.access, self.core) if link.up.bw_mbit]
         sending_s = frames_bits / (min(rates) * 1e6) if rates else 0.0
-        return self.round_trip_s * (_DIALOGUE_ROUND_TRIPS + windows) + sending_s
+        detours_s = _BLACK_HOLE_S if self.black_hole else 0.0
+        return self.round_trip_s * (_DIALOGUE_ROUND_TRIPS + windows) + sending_s + detours_s
 
 
 def parse(name: str, table: Table, base: Network | None = None) -> Network:

@@ -8,7 +8,7 @@
     mtu = 1500                                 # of the client's own interface, 68 to 65535
     path_condition = "steady"                  # or small_mss, fluctuating, pmtu_fall; by default
                                                # what Network.typical_condition makes of the rest
-    time_limit_s = 10                          # when sessions are given up; by default the run's
+    time_limit_s = 10                          # beyond what a session needs; by default the run's
 
     [client]                                   # the client's own TCP
     timestamps = true                          # 12 bytes of each segment
