@@ -54,17 +54,14 @@ class Channel:
 
     def receive(self) -> Message | None:
         """Wait for one message; ``None`` once the other side is gone."""
-        while (message := self._pop()) is None and not self.ended:
+        while not (messages := self._take(1)) and not self.ended:
             self._fill(0)
-        return message
+        return messages[0] if messages else None
 
     def drain(self) -> list[Message]:
         """All messages that have arrived, without waiting; see ``ended`` for end-of-file."""
         self._fill(socket.MSG_DONTWAIT)
-        messages = []
-        while (message := self._pop()) is not None:
-            messages.append(message)
-        return messages
+        return self._take()
 
     def close(self) -> None:
         """Close this end; the other side reads end-of-file."""
@@ -81,18 +78,17 @@ class Channel:
             self.ended = True
         self._pending += chunk
 
-    def _pop(self) -> Message | None:
-        if len(self._pending) < _LENGTH.size:
-            return None
-        (length,) = _LENGTH.unpack_from(self._pending)
-        end = _LENGTH.size + length
-        if len(self._pending) < end:
-            return None
-        try:
-            message: Message = self._decoder.decode(bytes(self._pending[_LENGTH.size : end]))
-        except msgspec.DecodeError:
-            self.ended = True
-            self._pending.clear()
-            return None
-        del self._pending[:end]
-        return message
+    def _take(self, limit: int | None = None) -> list[Message]:
+        """The messages that are here as a whole, ``limit`` at most."""
+        messages: list[Message] = []
+        pending, taken = self._pending, 0
+        with memoryview(pending) as view:
+            while len(pending) - taken >= _LENGTH.size and len(messages) != limit:
+                begin = taken + _LENGTH.size
+                end = begin + _LENGTH.unpack_from(pending, taken)[0]
+                if len(pending) < end:
+                    break
+                messages.append(self._decoder.decode(view[begin:end]))
+                taken = end
+        del pending[:taken]
+        return messages

@@ -5,7 +5,6 @@ an exception.
 """
 
 import struct
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from lab.link import ETHERNET_HEADER_BYTES
@@ -25,6 +24,10 @@ _IPV6_HEADER = struct.Struct("!4xHBx16s16s")
 _IPV6_HEADER_BYTES = 40
 _TCP_HEADER = struct.Struct("!HHIIBBH4x")
 _TCP_HEADER_BYTES = 20
+_PLAIN_IPV4 = b"\x08\x00\x45"  # IPv4 without options: all has its place, as follows
+_PROTOCOL_AT, _TCP_PORTS, _TCP_FLAGS_AT, _PLAIN_HEADERS_BYTES = 23, slice(34, 38), 47, 54
+_TIMESTAMPS_ALONE = b"\x01\x01\x08\x0a"  # as Linux lays out segments after the SYN
+_TIMESTAMPS_ALONE_BYTES = 12
 _OPTION_END, _OPTION_NOP, _OPTION_MSS, _OPTION_TIMESTAMPS = 0, 1, 2, 8
 _ICMP_ERRORS = frozenset((3, 4, 5, 11, 12))  # RFC 792: those that quote the packet
 _ICMPV6_ERRORS = 128  # RFC 4443: types below are errors
@@ -52,8 +55,7 @@ class IpPacket(NamedTuple):
     is_fragment: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TcpPacket:
+class TcpPacket(NamedTuple):
     """A TCP segment's header, and what of its options the lab asks for.
 
     Attributes:
@@ -121,7 +123,8 @@ def parse_tcp(frame: bytes) -> TcpPacket | None:
     payload_start = ip.start + header
     if header < _TCP_HEADER_BYTES or payload_start > ip.end:
         return None
-    mss, timestamps = _options(frame[ip.start + _TCP_HEADER_BYTES : payload_start])
+    options = frame[ip.start + _TCP_HEADER_BYTES : payload_start]
+    mss, timestamps = _options(options) if options else (None, False)
     return TcpPacket(
         source=ip.source,
         destination=ip.destination,
@@ -135,6 +138,18 @@ def parse_tcp(frame: bytes) -> TcpPacket | None:
         payload_bytes=ip.end - payload_start,
         mss=mss,
         timestamps=timestamps,
+    )
+
+
+def is_plain_tcp(frame: bytes) -> bool:
+    """Whether the frame holds a whole TCP header behind an IPv4 header without options.
+
+    It says nothing of lengths and fragments.
+    """
+    return (
+        len(frame) >= _PLAIN_HEADERS_BYTES
+        and frame[12:15] == _PLAIN_IPV4
+        and frame[_PROTOCOL_AT] == _TCP
     )
 
 
@@ -168,9 +183,17 @@ class Teardown:
     def __init__(self) -> None:
         self._fin_ends: dict[tuple[int, int], list[int | None]] = {}
         self._acknowledged: dict[tuple[int, int], list[bool]] = {}
+        self._under_way: set[bytes] = set()  # the ports of connections without a FIN, either way
 
     def see(self, direction: int, frame: bytes) -> None:
         """Take note of a frame that has reached its host; ``direction`` 0 is client to server."""
+        plain = is_plain_tcp(frame)
+        if (
+            plain
+            and frame[_TCP_PORTS] in self._under_way
+            and not frame[_TCP_FLAGS_AT] & (FIN | SYN | RST)
+        ):
+            return  # nearly every frame: it changes nothing
         tcp = parse_tcp(frame)
         if tcp is None:
             return
@@ -178,6 +201,12 @@ class Teardown:
         connection = ports if direction == 0 else ports[::-1]
         ends = self._fin_ends.setdefault(connection, [None, None])
         done = self._acknowledged.setdefault(connection, [False, False])
+        if plain:
+            both_ways = {frame[_TCP_PORTS], frame[36:38] + frame[34:36]}
+            if tcp.flags & (FIN | RST) or ends != [None, None]:
+                self._under_way -= both_ways
+            else:
+                self._under_way |= both_ways
         if tcp.flags & RST:
             done[:] = True, True
         if tcp.flags & FIN:
@@ -194,6 +223,8 @@ class Teardown:
 
 def _options(options: bytes) -> tuple[int | None, bool]:
     """The MSS and whether there are timestamps; stops at the first option that is cut short."""
+    if len(options) == _TIMESTAMPS_ALONE_BYTES and options.startswith(_TIMESTAMPS_ALONE):
+        return None, True
     mss = None
     timestamps = False
     at = 0

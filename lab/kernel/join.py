@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import msgspec
 
@@ -16,8 +15,6 @@ from lab.record import Captures, MtuChange, SessionRecord
 from lab.trace import Read, Write
 
 ENGINE = "kernel"
-
-VANTAGES: Final[tuple[pcapng.Vantage, ...]] = ("client", "server")
 
 Span = Sequence[int]
 
@@ -144,10 +141,10 @@ def joined(spec: SessionSpec, network: Network, outcome: Outcome, wall_offset_ns
     return Joined(
         record,
         {
-            f"wire/{spec.session_id}.{vantage}.pcapng": pcapng.capture(
-                way, vantage, wall_offset_ns, f"{spec.session_id}: {error or 'complete'}"
-            )
-            for vantage in VANTAGES
+            f"wire/{spec.session_id}.{vantage}.pcapng": data
+            for vantage, data in pcapng.captures(
+                way, wall_offset_ns, f"{spec.session_id}: {error or 'complete'}"
+            ).items()
         },
     )
 

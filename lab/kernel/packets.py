@@ -8,10 +8,10 @@ The wire records a frame on each link. Here the records of one packet are joined
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
-from lab.kernel.headers import ACK, PSH, SYN, TcpPacket, parse_ip, parse_tcp
+from lab.kernel.headers import ACK, PSH, SYN, TcpPacket, is_plain_tcp, parse_ip, parse_tcp
 from lab.trace import Segment
 
 LINKS = ("access", "core")
@@ -21,6 +21,7 @@ _DEFAULT_MSS = 536  # RFC 9293, 3.7.1: where a SYN has no MSS option
 _TIMESTAMPS_BYTES = 12  # RFC 7323: the option's 10 bytes and its padding, in each segment
 _SEQ_MODULUS = 1 << 32
 _WHEN = itemgetter(0)
+_WHEN_IN = attrgetter("t_in_ns")
 
 
 class Frame(NamedTuple):
@@ -218,32 +219,37 @@ def largest(way: Iterable[Journey], direction: int = 0) -> Stretch | None:
 def _follow(direction: int, hops: list[list[Frame]]) -> list[Journey]:
     """The journeys in one direction; ``hops`` has the frames of each link on the way."""
     found: list[Journey] = []
-    left: dict[Hashable, list[tuple[int, Journey]]] = {}
+    left: dict[Hashable, list[tuple[int, Journey]]] = defaultdict(list)
     for hop, frames in enumerate(hops):
-        departed = {key: sorted(departures, key=_WHEN) for key, departures in left.items()}
+        departed = left
+        for departures in departed.values():
+            departures.sort(key=_WHEN)
         underway: dict[Hashable, list[Journey]] = defaultdict(list)
         left = defaultdict(list)
-        for frame in sorted(frames, key=lambda frame: frame.t_in_ns):
-            tcp = parse_tcp(frame.raw)
-            key = _identity(frame.raw, tcp)
+        for frame in sorted(frames, key=_WHEN_IN):
+            key = _identity(frame.raw)
             departures = departed.get(key, [])
             while departures and departures[0][0] <= frame.t_in_ns:
                 underway[key].append(departures.pop(0)[1])
-            if underway[key]:
-                journey = underway[key].pop()
+            if candidates := underway.get(key):
+                journey = candidates.pop()
             else:
-                journey = Journey(direction, tcp, from_router=hop > 0)
+                journey = Journey(direction, parse_tcp(frame.raw), from_router=hop > 0)
                 found.append(journey)
             journey.frames.append(frame)
-            left[key] += [(t_ns, journey) for t_ns in frame.t_out_ns]
+            for t_ns in frame.t_out_ns:
+                left[key].append((t_ns, journey))
     for arrivals in left.values():
         for t_ns, journey in sorted(arrivals, key=_WHEN):
             journey.arrivals_ns.append(t_ns)
     return found
 
 
-def _identity(raw: bytes, tcp: TcpPacket | None) -> Hashable:
+def _identity(raw: bytes) -> Hashable:
     """What stays the same of a packet when a router passes it on, perhaps with a lower MSS."""
+    if is_plain_tcp(raw):  # length to fragment; ports to flags: the same, and not taken apart
+        return raw[16:22] + raw[34:48]
+    tcp = parse_tcp(raw)
     if tcp is not None:
         return (
             tcp.source_port,

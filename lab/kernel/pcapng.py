@@ -6,10 +6,10 @@ that the path is about to lose still appear, and at the server's, where they do 
 
 import platform
 import struct
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from operator import attrgetter
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from lab.kernel.headers import ACK, FIN, RST, SYN
 from lab.kernel.packets import Journey, stretches
@@ -25,6 +25,13 @@ _SHB_HARDWARE, _SHB_OS, _SHB_USERAPPL = 2, 3, 4
 _IF_NAME, _IF_DESCRIPTION, _IF_TSRESOL = 2, 3, 9
 _EPB_FLAGS = 2
 _INBOUND, _OUTBOUND = 1, 2
+_PACKET_HEADER = struct.Struct("=7I")  # type, length, interface, time, captured and real length
+_OPTION = struct.Struct("=HH")
+_LENGTH = struct.Struct("=I")
+_INBOUND_OPTION, _OUTBOUND_OPTION = (
+    struct.pack("=HHIHH", _EPB_FLAGS, 4, direction, 0, 0) for direction in (_INBOUND, _OUTBOUND)
+)
+_PADDING = tuple(map(bytes, range(4)))
 _NANOSECONDS = b"\x09"
 _FLAG_NAMES = (SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (ACK, "ACK")
 
@@ -34,8 +41,7 @@ _INTERFACES: dict[Vantage, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CapturedPacket:
+class CapturedPacket(NamedTuple):
     """A packet as a capture shows it.
 
     Attributes:
@@ -51,27 +57,41 @@ class CapturedPacket:
     comment: str
 
 
-def capture(
-    way: Sequence[Journey], vantage: Vantage, wall_offset_ns: int, description: str = ""
-) -> bytes:
-    """One session's pcapng file, from one of its ends.
+def captures(
+    way: Sequence[Journey], wall_offset_ns: int, description: str = ""
+) -> dict[Vantage, bytes]:
+    """One session's pcapng files, from either of its ends.
 
     Args:
         way: what ``packets.journeys`` returned.
-        vantage: whose interface it is taken from.
         wall_offset_ns: what to add to the wire's clock to get nanoseconds since 1970.
-        description: of the session, for the capture's own comment.
+        description: of the session, for the captures' own comments.
     """
-    name, what = _INTERFACES[vantage]
-    return write(packets_at(way, vantage, wall_offset_ns), name, what, description)
+    labels = _labels(way)
+    return {
+        vantage: write(_packets_at(way, vantage, wall_offset_ns, labels), name, what, description)
+        for vantage, (name, what) in _INTERFACES.items()
+    }
+
+
+def capture(
+    way: Sequence[Journey], vantage: Vantage, wall_offset_ns: int, description: str = ""
+) -> bytes:
+    """One of the two files of ``captures``."""
+    return captures(way, wall_offset_ns, description)[vantage]
 
 
 def packets_at(
     way: Sequence[Journey], vantage: Vantage, wall_offset_ns: int
 ) -> list[CapturedPacket]:
     """What passes the interface of ``vantage``, in chronological order."""
+    return _packets_at(way, vantage, wall_offset_ns, _labels(way))
+
+
+def _packets_at(
+    way: Sequence[Journey], vantage: Vantage, wall_offset_ns: int, labels: Mapping[int, str]
+) -> list[CapturedPacket]:
     outgoing = 0 if vantage == "client" else 1
-    labels = _labels(way)
     found = []
     for journey in way:
         label = labels[id(journey)]
@@ -119,19 +139,7 @@ def write(
             ],
         ),
     ]
-    for packet in packets:
-        size = len(packet.raw)
-        blocks.append(
-            _block(
-                _ENHANCED_PACKET,
-                struct.pack("=IIIII", 0, packet.t_ns >> 32, packet.t_ns & 0xFFFFFFFF, size, size)
-                + _padded(packet.raw),
-                [
-                    (_COMMENT, packet.comment.encode()),
-                    (_EPB_FLAGS, struct.pack("=I", _OUTBOUND if packet.outbound else _INBOUND)),
-                ],
-            )
-        )
+    blocks += map(_packet_block, packets)
     return b"".join(blocks)
 
 
@@ -148,15 +156,21 @@ def _labels(way: Sequence[Journey]) -> dict[int, str]:
 def _kind(journey: Journey) -> str:
     if journey.tcp is None:
         return "not TCP, from a router" if journey.from_router else "not TCP"
-    flags = journey.tcp.flags
+    return _flag_names(journey.tcp.flags)
+
+
+@cache
+def _flag_names(flags: int) -> str:
     return ", ".join(name for bit, name in _FLAG_NAMES if flags & bit) or "no flags"
 
 
 def _outcome(journey: Journey) -> str:
+    sent_ns = journey.t_sent_ns
+    if len(journey.arrivals_ns) == 1:
+        return f"arrived after {_ms(journey.arrivals_ns[0] - sent_ns)} ms"
     if journey.arrivals_ns:
-        after = " and ".join(_ms(t_ns - journey.t_sent_ns) for t_ns in journey.arrivals_ns)
-        times = "" if len(journey.arrivals_ns) == 1 else f" {len(journey.arrivals_ns)} times,"
-        return f"arrived{times} after {after} ms"
+        after = " and ".join(_ms(t_ns - sent_ns) for t_ns in journey.arrivals_ns)
+        return f"arrived {len(journey.arrivals_ns)} times, after {after} ms"
     if journey.fate is not None:
         return f"lost: {journey.fate}"
     return f"still queued on {journey.waiting_on} at the end"
@@ -166,13 +180,34 @@ def _ms(duration_ns: int) -> str:
     return f"{duration_ns / 1e6:.3f}"
 
 
+def _packet_block(packet: CapturedPacket) -> bytes:
+    """An enhanced packet block. Nearly all of a capture is these, so they have a way of their own.
+
+    It is what ``_block`` would make of the packet, its comment and its direction.
+    """
+    t_ns, outbound, raw, text = packet
+    comment = text.encode()
+    options = _OUTBOUND_OPTION if outbound else _INBOUND_OPTION
+    if comment:
+        options = b"".join(
+            (_OPTION.pack(_COMMENT, len(comment)), comment, _PADDING[-len(comment) % 4], options)
+        )
+    captured = len(raw)
+    padding = _PADDING[-captured % 4]
+    size = _PACKET_HEADER.size + captured + len(padding) + len(options) + _LENGTH.size
+    header = _PACKET_HEADER.pack(
+        _ENHANCED_PACKET, size, 0, t_ns >> 32, t_ns & 0xFFFFFFFF, captured, captured
+    )
+    return b"".join((header, raw, padding, options, _LENGTH.pack(size)))
+
+
 def _block(kind: int, body: bytes, options: Iterable[tuple[int, bytes]]) -> bytes:
     """A block: type, length, body, options, and the length again."""
     options = [(code, value) for code, value in options if value]
     encoded = b"".join(
-        struct.pack("=HH", code, len(value)) + _padded(value) for code, value in [*options, _END]
+        _OPTION.pack(code, len(value)) + _padded(value) for code, value in [*options, _END]
     )
-    size = struct.pack("=I", len(body) + len(encoded) + 12)
+    size = _LENGTH.pack(len(body) + len(encoded) + 12)
     return struct.pack("=I", kind) + size + body + encoded + size
 
 

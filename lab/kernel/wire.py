@@ -86,7 +86,7 @@ class Outbox(Channel):
 class Port:
     """One direction of one link: frames come from one socket and go to another."""
 
-    __slots__ = ("direction", "index", "link", "name", "params", "receive", "send")
+    __slots__ = ("direction", "index", "link", "name", "params", "receive", "send", "transparent")
 
     def __init__(
         self,
@@ -100,6 +100,7 @@ class Port:
         self.index = index
         self.link, self.direction = divmod(index, len(DIRECTIONS))
         self.params = params
+        self.transparent = params.transparent
         self.receive = source.recv
         self.send = destination.send
 
@@ -138,6 +139,7 @@ class Wire:
                 name = f"{link['name']}:{DIRECTIONS[direction]}"
                 number = len(DIRECTIONS) * index + direction
                 self._ports[source.fileno()] = Port(name, number, params[direction], source, to)
+        self._in_order = sorted(self._ports.values(), key=lambda port: port.index)
 
     def interfaces(self) -> list[dict[str, Any]]:
         """What the kernel granted for each interface."""
@@ -187,11 +189,11 @@ class Wire:
 
     def _timeout(self) -> float | None:
         """Seconds until this process should wake; ``None`` for when a frame comes."""
+        if not (self._closing or self._due):
+            return None
         due_ns = [flow.deadline_ns for flow in self._closing]
         if self._due:
             due_ns.append(self._due[0][0] - self._head_start_ns)
-        if not due_ns:
-            return None
         now_ns = time.monotonic_ns()
         # select(2) may oversleep by a thousandth (select_estimate_accuracy): wake a little
         # early from a long wait, and then wait for the rest.
@@ -314,12 +316,15 @@ class Wire:
         exact = order.get("drop_data") or {}
         if unknown := exact.keys() - {port.name for port in self._ports.values()}:
             raise WireError(f"drop_data for unknown links {', '.join(sorted(unknown))}")
-        for port in sorted(self._ports.values(), key=lambda port: port.index):
+        for port in self._in_order:
             params = port.params
             if port.name in exact:
                 params = dataclasses.replace(params, drop_data=tuple(exact[port.name]))
+            elif port.transparent:
+                flow.states.append(None)
+                continue
             seed = derive(order["seed"], *port.name.split(":"))
-            flow.states.append(None if params.transparent else LinkState(params, seed))
+            flow.states.append(LinkState(params, seed))
             flow.grace_ns += round(2 * params.delay_ms * 1e6)
         self._by_number[number] = flow
         self._flows.update(dict.fromkeys(flow.keys, flow))
