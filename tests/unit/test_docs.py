@@ -1,0 +1,206 @@
+"""The documents say what is so: links, commands, examples, columns and paths."""
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from lab import network, registry, scenario
+from lab.cli import COMMANDS, seglab
+from lab.manifest import Manifest
+from lab.message import MessageSpec, generate
+from lab.sender_registry import senders_in
+from lab.specfile import Table, decode
+from lab.steps import Wait, Write
+from lab.store import SCHEMA
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [
+    path.relative_to(ROOT).as_posix()
+    for folder in (ROOT, ROOT / "docs", ROOT / "benchmarks", ROOT / "results")
+    for path in sorted(folder.glob("*.md"))
+]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+COMMAND_LINE = re.compile(r"`((?:seglab|\./bootstrap\.sh) [^`]+)`")
+PLANNED = "\n## What it does not do yet\n"
+
+every_document = pytest.mark.parametrize("document", DOCUMENTS)
+
+
+def text(document: str) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+def blocks(document: str, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return [body for found, body in FENCE.findall(text(document)) if found == language]
+
+
+def example(path: str) -> str:
+    """The block of the README whose first line is a comment with that path."""
+    found = [
+        body
+        for language in ("python", "toml")
+        for body in blocks("README.md", language)
+        if body.startswith(f"# {path}\n")
+    ]
+    assert len(found) == 1, path
+    return found[0]
+
+
+def anchors(document: str) -> set[str]:
+    """The headings of a document, as a code host makes anchors of them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", text(document)), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def commands() -> Iterator[str]:
+    """Each command line that the README shows: in blocks, and within its text."""
+    for block in blocks("README.md", "sh"):
+        yield from (line for line in block.splitlines() if line)
+    now, _ = text("README.md").split(PLANNED)
+    yield from re.findall(COMMAND_LINE, now)
+
+
+def parsed(path: str) -> Table:
+    """The example of a TOML file."""
+    return Table(path, decode(example(path).encode(), path))
+
+
+def table(document: str, heading: str) -> list[str]:
+    """The first column of the table under a heading: all names in backquotes, in order."""
+    _, _, section = text(document).partition(f"\n{heading}\n")
+    rows = [line for line in re.split(r"\n#+ ", section)[0].splitlines() if line.startswith("| `")]
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+
+
+@every_document
+def test_links_resolve(document: str) -> None:
+    """A link to a file of ours finds it, and the heading that it names."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", text(document)):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / document).parent / path if path else ROOT / document
+        assert file.exists(), f"{document}: {target}"
+        if anchor:
+            assert anchor in anchors(file.relative_to(ROOT).as_posix()), f"{document}: {target}"
+
+
+@every_document
+def test_paths_exist(document: str) -> None:
+    """A path of the sources that a document names is there; NAME stands for any."""
+    examples = {"senders/slow_body.py", "lab/networks/gre.toml"}
+    pattern = r"`((?:lab|senders|scenarios|tests|docs|benchmarks)/[\w./-]*)`"
+    for path in set(re.findall(pattern, text(document))) - examples:
+        assert "NAME" in path or (ROOT / path).exists(), f"{document}: {path}"
+
+
+@pytest.mark.parametrize("line", [*dict.fromkeys(commands())])
+def test_commands_parse(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command line of the README is taken by the command, options and all."""
+    program, name, *arguments = shlex.split(line, comments=True)
+    if program == "./bootstrap.sh":
+        assert re.search(rf"^  {name}\)$", text("bootstrap.sh"), re.MULTILINE)
+        return
+    assert program == "seglab"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    command = seglab.get_command(click.Context(seglab), name)
+    assert command is not None, name
+    command.make_context(name, arguments)
+
+
+def test_all_commands_are_listed() -> None:
+    """The README's table of commands has every command, and no other."""
+    assert {name.split()[1] for name in table("README.md", "## Commands")} == set(COMMANDS)
+
+
+def test_planned_commands_are_not_there() -> None:
+    """What the README calls planned has not come yet; else it belongs into the table."""
+    _, later = text("README.md").split(PLANNED)
+    planned = {line.split()[1] for line in COMMAND_LINE.findall(later)}
+    assert planned
+    assert not planned & set(COMMANDS)
+
+
+def test_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's sender, network and scenario are good ones, and fit together."""
+    (tmp_path / "slow_body.py").write_text(example("senders/slow_body.py"), encoding="utf-8")
+    package = ModuleType("examples_of_the_readme")
+    package.__path__ = [str(tmp_path)]
+    monkeypatch.setitem(sys.modules, package.__name__, package)
+    sender = senders_in(package)["slow_body"]
+    message = generate(1, MessageSpec())
+    headers, pause, rest = sender.steps(message, sender.resolve({"gap_ms": 50}))
+    assert headers == Write(message.headers)
+    assert pause == Wait(0.05)
+    assert headers.data + rest.data == message.wire
+    assert sender.name not in registry.senders(), "the example has the name of a shipped sender"
+
+    gre = network.parse("gre", parsed("lab/networks/gre.toml"))
+    assert gre.mss == 1476 - 40
+    assert gre.round_trip_s == pytest.approx(0.070)
+    assert gre.name not in registry.networks(), "the example has the name of a shipped network"
+
+    mine = scenario.parse(
+        "slow",
+        parsed("slow.toml"),
+        {**registry.senders(), sender.name: sender},
+        {**registry.networks(), gre.name: gre},
+    )
+    assert [part.sender.name for part in mine.senders] == ["single_write", "slow_body"]
+    assert [path.name for path in mine.networks] == ["gre", "unimpaired"]
+
+
+def test_columns() -> None:
+    """The documented columns are the stored ones, in their order; likewise the layers' fields."""
+    assert table("docs/run-folder.md", "## sessions.parquet") == SCHEMA.names
+    stored = {
+        field.name
+        for layer in ("writes", "segments", "reads")
+        for field in SCHEMA.field(layer).type.value_type
+    }
+    assert set(table("docs/run-folder.md", "### The layers")) == stored
+
+
+def test_manifest() -> None:
+    """The documented fields of run.json are those that are written."""
+    written = json.loads(Manifest(command="run").to_json())
+    assert set(table("docs/run-folder.md", "## run.json")) == set(written)
+
+
+def test_calibrated_values() -> None:
+    """The values that the calibration quotes are those of the file."""
+    (quoted,) = blocks("docs/calibration.md", "toml")
+    file = decode(text("lab/networks/vb2014.toml").encode(), "vb2014.toml")
+
+    def check(part: dict[str, object], whole: dict[str, object]) -> None:
+        for key, value in part.items():
+            if isinstance(value, dict):
+                check(value, whole[key])
+            else:
+                assert whole[key] == value, key
+
+    check(decode(quoted.encode(), "calibration.md"), file)
+
+
+def test_calibration_program() -> None:
+    """The program that the calibration shows runs, and merges in each scenario, but not all."""
+    (program,) = blocks("docs/calibration.md", "python")
+    output = StringIO()
+    with redirect_stdout(output):
+        exec(compile(program, "docs/calibration.md", "exec"), {})
+    one, two, three = (float(line.split()[1]) for line in output.getvalue().splitlines())
+    assert 1 < one < 4
+    assert one < two < 2 * one
+    assert 2 * one - 0.1 < three < 8
