@@ -21,6 +21,9 @@ from lab.specfile import Table, near, one_line
 SESSIONS_MAX: Final = 1_000_000
 """The most sessions of a scenario, all its senders, networks and sweep values together."""
 
+ALL: Final = "all"
+"""What a scenario says instead of a list of all senders, or of all networks."""
+
 LISTED_MAX: Final = 1000
 """The most senders, networks, or values of a sweep."""
 
@@ -201,7 +204,11 @@ def _networks(
 ) -> tuple[Network, ...]:
     """The networks named, by default those that the file itself defines."""
     known = {**others, **own}
-    names = _listed(table, "networks", "a list of networks' names", required=not own) or [*own]
+    expected = "a list of networks' names, or 'all'"
+    if table.says("networks", ALL):
+        names = [*known]
+    else:
+        names = _listed(table, "networks", expected, required=not own) or [*own]
     for index, name in enumerate(names):
         where = f"networks[{index}]"
         if not isinstance(name, str):
@@ -217,7 +224,9 @@ def _networks(
 
 def _senders(table: Table, known: Mapping[str, Sender]) -> tuple[Cast, ...]:
     parts: list[Cast] = []
-    values = _listed(table, "senders", "a list of senders' names, or [[senders]] tables")
+    if table.says("senders", ALL):
+        return tuple(Cast(sender, sender.resolve({})) for sender in known.values())
+    values = _listed(table, "senders", "a list of senders' names, [[senders]] tables, or 'all'")
     for index, value in enumerate(values):
         where = f"senders[{index}]"
         given: dict[str, Any] = {}

@@ -151,6 +151,13 @@ class Table:
             raise self.problem(key, "a list of whole numbers", value)
         return value
 
+    def says(self, key: str, word: str) -> bool:
+        """Whether the value is just this word, where it may be something else."""
+        if self._values.get(key) != word:
+            return False
+        self._known.add(key)
+        return True
+
     def array(self, key: str, expected: str, *, required: bool = True) -> list[Any]:
         """A list of anything, not empty where it is required."""
         value = self._take(key, None if required else [], expected)

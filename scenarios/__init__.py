@@ -5,10 +5,11 @@
     title = "what it shows, in one line"       # required
     source = "where it is described"
     published = "scenarios.1"                  # the paper's numbers for it, in lab/paper.json
-    networks = ["vb2014", "gprs"]              # by name; by default the file's own
+    networks = ["vb2014", "gprs"]              # by name, or "all"; by default the file's own
     sessions = 100                             # for each sender on each network
 
-    # senders by name, or as tables with parameters; `seglab list senders --json` has them all
+    # senders by name, or as tables with parameters; `seglab list senders --json` has them all;
+    # "all" instead of a list is every sender with its default parameters
     senders = ["relay", { name = "fixed_buffer", parameters = { buffer_bytes = 4096 } }]
 
     [reader]                                   # how the server reads: see lab.reader.Reader
