@@ -1,6 +1,7 @@
 """Progress of a run: a bar with an estimate on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -9,12 +10,15 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.text import Text
 
 PLAIN_EVERY_S = 5.0
+BAR_EVERY_S = 0.5
 
 
 class RunProgress:
@@ -23,9 +27,15 @@ class RunProgress:
     Args:
         quiet: show nothing.
         verbose: a line for every failed session.
+
+    Attributes:
+        left_s: tells how many seconds the run still takes; by default the sessions still to come
+            take as long on average as those that have ended.
     """
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self.left_s: Callable[[], float] = self._by_average
+        self._until = _Until()
         self._console = Console(stderr=True, highlight=False)
         self._bar = (
             Progress(
@@ -34,8 +44,7 @@ class RunProgress:
                 MofNCompleteColumn(),
                 TextColumn("[red]{task.fields[failures]}[/]"),
                 TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(elapsed_when_finished=False),
+                self._until,
                 console=self._console,
             )
             if self._console.is_terminal and not quiet
@@ -80,15 +89,41 @@ class RunProgress:
         if self._bar and self._task is not None:
             failures = f"{self._failed} failed" if self._failed else ""
             self._bar.update(self._task, completed=self._done, failures=failures)
+            if time.monotonic() - self._said >= BAR_EVERY_S:
+                self._said = time.monotonic()
+                self._until.end_s = self._said + self.left_s()
         elif self._plain and time.monotonic() - self._said >= PLAIN_EVERY_S:
             self._say()
 
+    def _by_average(self) -> float:
+        elapsed_s = time.monotonic() - self._began
+        return elapsed_s / self._ran * (self._total - self._done) if self._ran else 0.0
+
     def _say(self) -> None:
         self._said = time.monotonic()
-        elapsed = self._said - self._began
-        left = elapsed / self._ran * (self._total - self._done)
         failed = f", {self._failed} failed" if self._failed else ""
         self._console.print(
-            f"{self._done} of {self._total} sessions{failed}, {elapsed:.0f} s,"
-            f" about {left:.0f} s left"
+            f"{self._done} of {self._total} sessions{failed},"
+            f" {self._said - self._began:.0f} s, about {self.left_s():.0f} s left"
         )
+
+
+class _Until(ProgressColumn):
+    """The seconds until a time that is set from time to time.
+
+    Attributes:
+        end_s: that time on the monotonic clock; ``None`` while nobody knows.
+    """
+
+    max_refresh = 0.5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.end_s: float | None = None
+
+    def render(self, task: Task) -> Text:
+        """What is left, in words."""
+        if self.end_s is None or task.finished:
+            return Text()
+        left_s = max(0.0, self.end_s - time.monotonic())
+        return Text(f"about {left_s:.0f} s left", style="progress.remaining")

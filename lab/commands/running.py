@@ -65,7 +65,7 @@ def session_options(command: Command) -> Command:
                 default=DEFAULT_JOBS,
                 show_default=True,
                 metavar="N",
-                help="Sessions side by side.",
+                help="Sessions side by side; those that mostly wait for a slow link count less.",
             ),
             click.option(
                 "--time-limit",
@@ -128,6 +128,7 @@ def carry_out(
         RunProgress(quiet=voice.quiet, verbose=voice.verbose) as progress,
     ):
         engine = KernelEngine(EngineOptions(jobs, time_limit_s, folder.path, log.fileno()))
+        progress.left_s = engine.forecast.left_s
 
         def on_record(record: SessionRecord) -> None:
             folder.append(record)

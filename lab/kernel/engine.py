@@ -114,6 +114,7 @@ class KernelEngine:
             except _NetworkRefusedError as refusal:
                 reason = refusal.__cause__
                 assert isinstance(reason, SeglabError)
+                self.forecast.call_off([group.session_s] * len(pending))
                 return reason
             barren = 0 if completed else barren + 1
             if lab.dead and pending and (barren >= BARREN_LABS or waiting == len(pending)):

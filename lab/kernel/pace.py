@@ -74,6 +74,10 @@ class Forecast:
         """Count sessions of these lengths as still to come."""
         self._pending.update(lengths_s)
 
+    def call_off(self, lengths_s: Iterable[float]) -> None:
+        """Count sessions of these lengths as never to come."""
+        self._pending.subtract(lengths_s)
+
     def began(self, session_id: str, length_s: float) -> None:
         """Count one of them as running."""
         self._pending[length_s] -= 1
