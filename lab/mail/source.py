@@ -1,7 +1,7 @@
 """The user's own mail: a file, a folder of ``.eml`` files, or an mbox (RFC 4155), looked through.
 
 A file that begins with ``From`` and a space is an mbox, whatever it is called; in it, such a line
-after an empty one begins the next mail.
+after an empty one begins the next mail, if it has a time and a year.
 """
 
 import hashlib
@@ -26,7 +26,15 @@ FILE_MAX_BYTES: Final = 1 << 30
 
 _ENDING = ".eml"
 _MBOX_START = b"From "
-_SEPARATOR = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\r\n\r\n))From [^\r\n]*(?:\r?\n|\Z)")
+_SEPARATOR = re.compile(
+    rb"""
+      (?: \A From[ ]
+      | (?: (?<=\n\n) | (?<=\r\n\r\n) )
+        From[ ] (?= [^\r\n]{0,200} \d:\d\d [^\r\n]{0,20} [ ]\d{4} )
+      ) [^\r\n]* (?: \r?\n | \Z )
+    """,
+    re.VERBOSE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +119,14 @@ def _mails(file: Path, name: str) -> Iterator[StoredMail | str]:
     for number, ((_, start), end) in enumerate(zip(separators, [*ends, len(data)], strict=True), 1):
         text = data[start:end]
         at = f"{where}: mail {number}"
-        if end == len(data) and (problem := _cut_short(text)):
+        if text.strip() and end == len(data) and (problem := _cut_short(text)):
             yield f"{at}: {problem}"
             continue
         size = len(text) - (text.endswith(b"\n\n") + 2 * text.endswith(b"\r\n\r\n"))
         yield _one(data[start : start + size], file, f"{name}:{number}", at, start, quoted=True)
 
 
-def _one(  # where a mail lies takes that many words
+def _one(
     data: bytes, file: Path, name: str, where: str, start: int = 0, *, quoted: bool = False
 ) -> StoredMail | str:
     if len(data) > PAYLOAD_MAX_BYTES:

@@ -13,6 +13,7 @@ What RFC 5321 and RFC 5322 ask for is done, or the mail is refused:
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +28,6 @@ LINE_MAX_BYTES: Final = 998
 _LINE_END = re.compile(rb"\r\n?")
 _FIELD_START = re.compile(rb"[!-9;-~]+[ \t]*:")
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
-_TOO_LONG = re.compile(rb"[^\n]{%d}" % (LINE_MAX_BYTES + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,36 +123,37 @@ def _check(headers: bytes) -> None:
             )
 
 
-def _crlf(text: bytes, shortened: Any) -> bytes:
-    if _TOO_LONG.search(text):
-        text = b"".join(shortened(line) + b"\n" for line in text[:-1].split(b"\n"))
-    return text.replace(b"\n", b"\r\n")
+def _crlf(text: bytes, shortened: Callable[[bytes], bytes]) -> bytes:
+    lines = text.split(b"\n")
+    if max(map(len, lines)) > LINE_MAX_BYTES:
+        lines = [line if len(line) <= LINE_MAX_BYTES else shortened(line) for line in lines]
+    return b"\r\n".join(lines)
 
 
 def _folded(line: bytes) -> bytes:
-    """A header's line, folded before the last space that lets it fit, or cut."""
+    """A header's long line, folded before the last space that lets it fit, or cut."""
     parts = []
-    while len(line) > LINE_MAX_BYTES:
-        at = max(line.rfind(b" ", 1, LINE_MAX_BYTES + 1), line.rfind(b"\t", 1, LINE_MAX_BYTES + 1))
-        if at <= 0 or not line[:at].strip():
-            parts.append(line[:LINE_MAX_BYTES])
-            line = b" " + line[LINE_MAX_BYTES:]
-        else:
-            parts.append(line[:at])
-            line = line[at:]
-    return b"\n".join((*parts, line))
+    start, mark = 0, b""
+    while len(line) - start > LINE_MAX_BYTES - len(mark):
+        at = start + LINE_MAX_BYTES - len(mark)
+        fold = max(line.rfind(white, start + 1, at + 1) for white in (b" ", b"\t"))
+        fits = fold > 0 and line[start:fold].strip()
+        parts.append(mark + line[start : fold if fits else at])
+        start, mark = (fold, b"") if fits else (at, b" ")
+    return b"\r\n".join((*parts, mark + line[start:]))
 
 
 def _cut(line: bytes) -> bytes:
-    """A body's line in parts; no part begins within a character of UTF-8."""
+    """A body's long line in parts; none begins within a character of UTF-8."""
     parts = []
-    while len(line) > LINE_MAX_BYTES:
-        at = LINE_MAX_BYTES
-        while at > LINE_MAX_BYTES - 3 and 0x80 <= line[at] < 0xC0:
+    start, room = 0, LINE_MAX_BYTES
+    while len(line) - start > room:
+        at = start + room
+        while at > start + room - 3 and 0x80 <= line[at] < 0xC0:
             at -= 1
-        parts.append(line[:at])
-        line = b" " + line[at:]
-    return b"\n".join((*parts, line))
+        parts.append(line[start:at])
+        start, room = at, LINE_MAX_BYTES - 1
+    return b"\r\n ".join((*parts, line[start:]))
 
 
 def _line(text: bytes, at: int) -> str:

@@ -1,6 +1,7 @@
 """The contract of every sender that is registered, and each one's own way of writing."""
 
 from collections.abc import Callable, Mapping
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from lab import registry
 from lab.errors import InputError
+from lab.mail.kinds import KINDS
 from lab.message import Message, MessageSpec, generate
 from lab.parameters import Flag, HeaderNames, Integer, Number, Parameters, Sizes, Word
 from lab.sender import STYLES, Sender
@@ -51,11 +53,17 @@ def some_values(sender: Sender) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional=strategies)
 
 
+def some_spec(data: st.DataObject) -> MessageSpec:
+    """A message of any kind, not much longer than the shortest or as long as usual."""
+    kind = data.draw(st.sampled_from([*KINDS]))
+    least = 400 + KINDS[kind].body_min_bytes
+    return MessageSpec(kind=kind, payload_bytes=data.draw(st.integers(least, least + 8000)))
+
+
 def session(data: st.DataObject, sender: Sender) -> tuple[dict[str, Any], Message, list[Step]]:
     """A sender's steps with some parameters and a message of some length."""
     parameters = sender.resolve(data.draw(some_values(sender)))
-    spec = MessageSpec(payload_bytes=data.draw(st.integers(207, 9000)))
-    message = sender.message_for(parameters, spec, data.draw(st.integers(0, 2**64 - 1)))
+    message = sender.message_for(parameters, some_spec(data), data.draw(st.integers(0, 2**64 - 1)))
     return parameters, message, [*sender.steps(message, parameters)]
 
 
@@ -104,6 +112,30 @@ def test_terminator_declared_is_terminator_written(sender: Sender, data: st.Data
 
 
 @every_smtp_sender
+@given(st.data())
+def test_pauses_stand_between_all_writes(sender: Sender, data: st.DataObject) -> None:
+    """With a gap, each two writes have it between them, the terminator's included; else none."""
+    parameters, _, steps = session(data, sender)
+    pauses = [step for step in steps if isinstance(step, Wait)]
+    gap_ms = parameters["gap_ms"]
+    assert len(pauses) == (len(writes(steps)) - 1 if gap_ms else 0)
+    assert {pause.seconds for pause in pauses} <= {gap_ms / 1000}
+
+
+@every_smtp_sender
+@pytest.mark.parametrize("terminator_bytes", [0, 3, 5])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_sender_sends_every_kind(sender: Sender, terminator_bytes: int, kind: str) -> None:
+    """No sender fails on any kind of mail of usual length, and none but line by line floods."""
+    parameters = sender.resolve({"terminator_bytes": terminator_bytes})
+    message = sender.message_for(parameters, MessageSpec(kind=kind, payload_bytes=8000), 1)
+    written = writes([*sender.steps(message, parameters)])
+    assert b"".join(written) == message.wire
+    assert len(message.wire) == 8000
+    assert len(written) <= (400 if sender.style == "line_by_line" else 10)
+
+
+@every_smtp_sender
 def test_default_terminator(sender: Sender) -> None:
     """With a message of usual length, the default ground truth is what is written."""
     steps = [*sender.steps(generate(1, MessageSpec()), sender.defaults)]
@@ -137,17 +169,50 @@ def _is_relay(message: Message, parameters: Parameters, steps: list[Step]) -> No
     own, rest = _text_writes(parameters, steps)
     assert own.startswith(b"Received: ")
     assert message.headers.startswith(own)
-    assert rest.startswith(b"Date: ")
+    assert rest[:1] not in (b" ", b"\t")
 
 
 def _is_headers_then_body(message: Message, parameters: Parameters, steps: list[Step]) -> None:
-    headers, body = _text_writes(parameters, steps)
-    assert headers == message.headers
-    assert body.startswith(b"\r\n")
+    headers, *body = _text_writes(parameters, steps)
+    assert headers == message.headers + b"\r\n" * parameters["with_empty_line"]
+    *whole, last = map(len, body)
+    assert set(whole) <= {parameters["body_buffer_bytes"]}
+    assert last > 0
+    assert last <= (parameters["body_buffer_bytes"] or last)
+
+
+def _is_distinct_from(message: Message, parameters: Parameters, steps: list[Step]) -> None:
+    (own,) = (text for text in _text_writes(parameters, steps) if text.startswith(b"From: "))
+    assert own in message.fields
+    assert len(_text_writes(parameters, steps)) == (2 if message.headers.startswith(own) else 3)
+
+
+def _is_custom_headers(message: Message, parameters: Parameters, steps: list[Step]) -> None:
+    written = _text_writes(parameters, steps)
+    wanted = {name.lower() for name in parameters["headers"]}
+    alone = [f for f in message.fields if f.split(b":")[0].decode().lower() in wanted]
+    if parameters["part"] == "value":
+        assert {f.partition(b":")[2].removesuffix(b"\r\n") for f in alone} <= {*written}
+    elif parameters["together"]:
+        assert all(any(f in text for text in written) for f in alone)
+        others = {*message.fields} - {*alone}
+        assert not any(a in text and o in text for text in written for a in alone for o in others)
+    else:
+        assert {*alone} <= {*written}
+    if parameters["body_apart"]:
+        assert any(text.endswith(b"\r\n\r\n") or text == b"\r\n" for text in written)
+        assert message.header_end + 2 in accumulate(map(len, written))
+
+
+def _is_line_by_line(_message: Message, parameters: Parameters, steps: list[Step]) -> None:
+    written = _text_writes(parameters, steps)
+    *whole, last = written
+    assert all(text.endswith(b"\r\n") for text in whole)
+    assert all(text.count(b"\r\n") == parameters["lines"] for text in whole)
+    assert last.count(b"\r\n") <= parameters["lines"]
 
 
 def _is_fixed_buffer(_message: Message, parameters: Parameters, steps: list[Step]) -> None:
-    assert not any(isinstance(step, Wait) for step in steps)
     *whole, last = map(len, _text_writes(parameters, steps))
     size = parameters.get("buffer_bytes") or parameters["writes"][0]
     assert set(whole) <= {size}
@@ -156,7 +221,7 @@ def _is_fixed_buffer(_message: Message, parameters: Parameters, steps: list[Step
 
 def _is_timed_writes(_message: Message, parameters: Parameters, steps: list[Step]) -> None:
     pauses = [step.seconds for step in steps if isinstance(step, Wait)]
-    assert len(pauses) in (0, len(_text_writes(parameters, steps)) - 1)
+    assert len(pauses) in (0, len(writes(steps)) - 1)
     assert set(pauses) <= {parameters["gap_ms"] / 1000}
 
 
@@ -164,6 +229,9 @@ PROPERTIES: Mapping[str, Callable[[Message, Parameters, list[Step]], None]] = {
     "single_write": _is_single_write,
     "relay": _is_relay,
     "headers_then_body": _is_headers_then_body,
+    "distinct_from": _is_distinct_from,
+    "custom_headers": _is_custom_headers,
+    "line_by_line": _is_line_by_line,
     "fixed_buffer": _is_fixed_buffer,
     "timed_writes": _is_timed_writes,
 }
@@ -213,6 +281,85 @@ def test_listing_6_writes() -> None:
     sender = registry.sender("headers_then_body")
     message = generate(1, MessageSpec(payload_bytes=4750, header_bytes=520))
     assert [*map(len, writes([*sender.steps(message, sender.defaults)]))] == [520, 4225, 5]
+
+
+def test_listing_6_with_the_empty_line_and_a_buffer_for_the_body() -> None:
+    """PHP's mail() on Windows: headers, 1024 bytes at a time, and the end of data alone."""
+    sender = registry.sender("headers_then_body")
+    parameters = sender.resolve({"with_empty_line": True, "body_buffer_bytes": 1024})
+    message = generate(1, MessageSpec(payload_bytes=4000, header_bytes=520))
+    sizes = [*map(len, writes([*sender.steps(message, parameters)]))]
+    assert sizes == [522, 1024, 1024, 1024, 401, 5]
+
+
+def test_listing_8_writes() -> None:
+    """The simple bot's message begins with its From header, which has a write of its own."""
+    sender = registry.sender("distinct_from")
+    spec = MessageSpec(kind="newsletter", payload_bytes=4000, value_bytes={"From": 40})
+    own, rest = writes(
+        [*sender.steps(sender.message_for(sender.defaults, spec, 1), sender.defaults)]
+    )
+    assert own.startswith(b"From: ")
+    assert (len(own), len(rest)) == (5 + 40 + 2, 3953)
+
+
+def test_listing_9_writes() -> None:
+    """The tailored headers' default: up to 'Subject:', the value, the headers' rest, the body."""
+    sender = registry.sender("custom_headers")
+    spec = MessageSpec(
+        kind="stock_tip",
+        payload_bytes=8677,
+        header_bytes=610,
+        value_at={"Subject": 399},
+        value_bytes={"Subject": 29},
+    )
+    message = sender.message_for(sender.defaults, spec, 1)
+    start, value, rest, body = writes([*sender.steps(message, sender.defaults)])
+    assert [*map(len, (start, value, rest, body))] == [399, 29, 184, 848 + 4 * 1460 + 1377]
+    assert start.startswith(b"MIME-Version: 1.0\r\nX-Received: by ")
+    assert start.endswith(b"\r\nSubject:")
+    assert rest.startswith(b"\r\nFrom: ")
+    assert rest.endswith(b"\r\n\r\n")
+    boundary = rest.removesuffix(b"\r\n\r\n")[-28:]
+    assert body.startswith(b"--" + boundary + b"\r\n")
+    assert body.endswith(boundary + b"--\r\n.\r\n")
+
+
+@pytest.mark.parametrize(
+    ("given_", "sizes"),
+    [
+        ({"headers": ["B"], "part": "value"}, [8, 2, 20, 9]),
+        ({"headers": ["b"], "part": "field", "body_apart": False}, [6, 6, 27]),
+        ({"headers": ["B", "C"], "part": "field", "body_apart": False}, [6, 6, 10, 17]),
+        (
+            {"headers": ["C", "B"], "part": "field", "together": True, "body_apart": False},
+            [6, 16, 17],
+        ),
+        ({"headers": ["A", "D"], "part": "field", "together": True}, [6, 16, 6, 2, 9]),
+        ({"headers": ["X"], "body_apart": False}, [39]),
+    ],
+)
+def test_custom_headers_groups(given_: dict[str, Any], sizes: list[int]) -> None:
+    """Any header, its value alone, or a group of neighbours, has a write of its own."""
+    sender = registry.sender("custom_headers")
+    message = Message(b"A: a\r\nB: b\r\nC: c\r\n d\r\nD: d\r\n", b"body\r\n")
+    parameters = sender.resolve(given_)
+    assert len(message.wire) == 39
+    assert [*map(len, writes([*sender.steps(message, parameters)]))] == sizes
+
+
+def test_line_by_line_writes() -> None:
+    """Each line is a write; the dot's line is the last one, as msmtp writes it."""
+    sender = registry.sender("line_by_line")
+    message = Message(b"A: b\r\n\tc\r\n", b"one\r\n.two\r\n")
+    assert writes([*sender.steps(message, sender.defaults)]) == [
+        b"A: b\r\n",
+        b"\tc\r\n",
+        b"\r\n",
+        b"one\r\n",
+        b"..two\r\n",
+        b".\r\n",
+    ]
 
 
 def test_2048_writer() -> None:
@@ -272,6 +419,17 @@ def test_relay_refuses_a_message_that_no_relay_touched() -> None:
             "fixed_buffer",
             {"buffer_bytes": True},
             "fixed_buffer.buffer_bytes: expected a whole number from 1 to 1048576, found true",
+        ),
+        (
+            "custom_headers",
+            {"part": "name"},
+            "custom_headers.part: expected one of value, field, found 'name'",
+        ),
+        (
+            "custom_headers",
+            {"headers": ["Subject", "SUBJECT"]},
+            "custom_headers.headers: expected a list of 1 to 50 different names of header fields, "
+            "such as 'Subject', of letters, digits and hyphens, found ['Subject', 'SUBJECT']",
         ),
         (
             "relay",
