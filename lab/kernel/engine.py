@@ -76,7 +76,7 @@ class KernelEngine:
             EnvironmentLacksError: this machine cannot run a lab, or none of those asked for.
             PartDiedError: every lab dies again and again.
         """
-        sandbox.check()
+        await asyncio.to_thread(sandbox.check)
         labs: dict[tuple[Network, Reader], deque[SessionSpec]] = {}
         for spec, network in specs:
             labs.setdefault((network, spec.reader), deque()).append(spec)

@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import threading
+from contextlib import suppress
 from typing import Any
 
 from lab.channel import Channel, Message
@@ -32,7 +33,8 @@ def main() -> None:
     try:
         _run(channel, parts)
     except Exception as error:  # whatever Mininet raises must reach the user
-        channel.send({"failed": f"{type(error).__name__}: {error}"})
+        with suppress(OSError):  # the parent may be gone
+            channel.send({"failed": f"{type(error).__name__}: {error}"})
     os._exit(0)
 
 

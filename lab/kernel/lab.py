@@ -171,7 +171,8 @@ class KernelLab:
         """The server's record; where the client failed, perhaps none."""
         grace_s = GRACE_S if client["error"] is None else 2 * self.network.round_trip_s + 0.5
         try:
-            return await asyncio.wait_for(answer, grace_s)
+            async with asyncio.timeout(grace_s):
+                return await answer
         except TimeoutError:
             self._answers.pop(("connection", flow), None)
             return None
@@ -261,7 +262,8 @@ class KernelLab:
         with suppress(OSError):  # a part that is gone: its end is about to be learned, and why
             self._channels[part].send(message)
         try:
-            return await asyncio.wait_for(answer, limit_s)
+            async with asyncio.timeout(limit_s):
+                return await answer
         except TimeoutError as error:
             self._fail(f"the {part} did not answer within {limit_s:g} s")
             raise PartDiedError(self.dead or str(error)) from error
