@@ -70,6 +70,7 @@ def main() -> None:
         click.echo(f"{command}: {reason} (see {command} --help)", err=True)
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once more while we leave changes nothing
         click.echo("interrupted", err=True)
         status = 130
     except SeglabError as error:

@@ -118,6 +118,8 @@ def resumed(path: Path) -> tuple[RunFolder, Order]:
     folder = RunFolder.open(path)
     manifest = folder.manifest
     order = order_of(manifest, path)
+    if manifest.status == "complete" and not manifest.counts.failed:
+        return folder, order
     began_with = manifest.arguments.get("plan", {})
     for name, now in order.fingerprints(manifest.seed).items():
         if began_with.get(name, now) != now:
@@ -125,5 +127,4 @@ def resumed(path: Path) -> tuple[RunFolder, Order]:
                 f"{path}: {name} has changed since this run began (its file, a network or a "
                 "sender); put it back as it was, or start a new run"
             )
-    finished = manifest.status == "complete" and not manifest.counts.failed
-    return (folder if finished else RunFolder.resume(path)), order
+    return RunFolder.resume(path), order

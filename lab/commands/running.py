@@ -6,12 +6,13 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn, Self, TypeVar
 
 import click
 
@@ -124,6 +125,7 @@ def carry_out(
     """
     began = time.monotonic()
     with (
+        Interruption() as interruption,
         _log_file(folder) as log,
         RunProgress(quiet=voice.quiet, verbose=voice.verbose) as progress,
     ):
@@ -143,7 +145,8 @@ def carry_out(
                 folder.update(counts=replace(folder.manifest.counts, planned=len(specs)))
                 progress.plan(len(specs), len(specs) - len(todo))
                 if todo:
-                    asyncio.run(_interruptible(engine, todo, on_record))
+                    asyncio.run(interruption.carry(partial(engine.run, todo, on_record)))
+                interruption.check()
         except (KeyboardInterrupt, asyncio.CancelledError):
             _end(folder, engine, began, "interrupted")
             raise KeyboardInterrupt from None
@@ -156,25 +159,59 @@ def carry_out(
             with suppress(SeglabError, OSError):
                 _end(folder, engine, began, "failed", f"{type(error).__name__}: {error}")
             raise
-    _end(folder, engine, began, "complete")
+        _end(folder, engine, began, "complete")
 
 
-async def _interruptible(
-    engine: KernelEngine, specs: Sequence[Planned], on_record: Callable[[SessionRecord], None]
-) -> None:
-    """Let SIGTERM end a run as Ctrl-C does; unwrap the one error that matters."""
-    task = asyncio.current_task()
-    before = signal.getsignal(signal.SIGTERM)
-    loop = asyncio.get_running_loop()
-    if task is not None:
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+class Interruption:
+    """Makes Ctrl-C and SIGTERM call off the work under way, and lets nothing else be torn.
+
+    However often they come: the first one is enough, and what follows it (the lab's end, the
+    sessions' file, the manifest) takes its course.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._cancel: Callable[[], object] | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and shells set it
+                self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if a signal came."""
+        if self._asked:
+            raise KeyboardInterrupt
+
+    async def carry(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do the work, unless and until a signal comes: then it is cancelled."""
+        loop, task = asyncio.get_running_loop(), asyncio.create_task(_alone(work))
+        self._cancel = partial(loop.call_soon_threadsafe, task.cancel)
+        if self._asked:
+            task.cancel()
+        try:
+            await task
+        finally:
+            self._cancel = None
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        if not self._asked and self._cancel is not None:
+            self._cancel()
+        self._asked = True
+
+
+async def _alone(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Unwrap the one error that matters from the groups of those that it caused."""
     try:
-        await engine.run(specs, on_record)
+        await work()
     except BaseExceptionGroup as group:
         raise _first(group) from None
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -223,6 +260,8 @@ def _in_force(engine: KernelEngine, what: str) -> dict[str, Any]:
 
 def interrupted(folder: RunFolder) -> NoReturn:
     """Tell a user who pressed Ctrl-C what is kept and how to go on, and exit."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     if folder.writable:
         with suppress(SeglabError):
             folder.update(status="interrupted")  # also where only the report was still to come
