@@ -104,31 +104,31 @@ class Postfix:
         )
 
 
-def lab_rate(size: int, sessions: int, jobs: int) -> float:
-    """Sessions a second of the lab; all of them must be complete."""
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "benchmark.toml"
-        file.write_text(SCENARIO.format(network=NETWORK, sessions=sessions, size=size))
-        scenario = registry.scenario(file)
-        network = scenario.network(NETWORK)
-        specs = [(spec, network) for spec in plan.plan(scenario, seed=1)]
-        records: list[SessionRecord] = []
-        ended_ns = 0
-        with RunFolder.create(Path(scratch) / "run", Manifest(command="bench")) as folder:
+def lab_rate(out: Path, size: int, sessions: int, jobs: int) -> float:
+    """Sessions a second of the lab, into a new folder; all of them must be complete."""
+    out.mkdir()
+    file = out / "benchmark.toml"
+    file.write_text(SCENARIO.format(network=NETWORK, sessions=sessions, size=size))
+    scenario = registry.scenario(file)
+    network = scenario.network(NETWORK)
+    specs = [(spec, network) for spec in plan.plan(scenario, seed=1)]
+    records: list[SessionRecord] = []
+    ended_ns = 0
+    with RunFolder.create(out / "run", Manifest(command="bench")) as folder:
 
-            def on_record(record: SessionRecord) -> None:
-                nonlocal ended_ns
-                folder.append(record)
-                records.append(record)
-                ended_ns = time.monotonic_ns()
+        def on_record(record: SessionRecord) -> None:
+            nonlocal ended_ns
+            folder.append(record)
+            records.append(record)
+            ended_ns = time.monotonic_ns()
 
-            engine = KernelEngine(EngineOptions(jobs=jobs, folder=folder.path))
-            asyncio.run(engine.run(specs, on_record))
-            captures = sum(1 for _ in folder.wire.iterdir())
-        complete = [record for record in records if record.complete]
-        if len(complete) != sessions or captures != 2 * sessions:
-            sys.exit(f"{len(complete)} of {sessions} sessions are complete, {captures} captures")
-        return sessions / ((ended_ns - min(record.t0_ns for record in records)) / 1e9)
+        engine = KernelEngine(EngineOptions(jobs=jobs, folder=folder.path))
+        asyncio.run(engine.run(specs, on_record))
+        captures = sum(1 for _ in folder.wire.iterdir())
+    complete = [record for record in records if record.complete]
+    if len(complete) != sessions or captures != 2 * sessions:
+        sys.exit(f"{len(complete)} of {sessions} sessions are complete, {captures} captures")
+    return sessions / ((ended_ns - min(record.t0_ns for record in records)) / 1e9)
 
 
 async def wire_rate(postfix: Postfix, size: int, sessions: int, jobs: int) -> float:
@@ -162,14 +162,17 @@ def veth_rate(postfix: Postfix, size: int, sessions: int, jobs: int) -> float:
     return sessions / (int(result.stdout) / 1e9)
 
 
-def measure(postfix: Postfix, rounds: int, sessions: int, jobs: int) -> dict[str, Any]:
-    """All rows."""
+def measure(
+    postfix: Postfix, scratch: Path, rounds: int, sessions: int, jobs: int
+) -> dict[str, Any]:
+    """All rows. What is recorded stays in ``scratch``: ext4 is slow to reuse deleted files."""
     where = machine()
     rows = []
     for size in SIZES:
         rates: dict[str, list[float]] = {"lab": [], "wire": [], "veth": []}
-        for _ in range(rounds):
-            rates["lab"].append(lab_rate(size, sessions, jobs))
+        for turn in range(rounds):
+            out = scratch / f"{size}-{turn}"
+            rates["lab"].append(lab_rate(out, size, sessions, jobs))
             rates["wire"].append(asyncio.run(wire_rate(postfix, size, sessions, jobs)))
             rates["veth"].append(veth_rate(postfix, size, sessions, jobs))
         rows.append(
@@ -199,7 +202,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
     postfix = Postfix(arguments.postfix)
-    result = measure(postfix, arguments.rounds, arguments.sessions, arguments.jobs)
+    with tempfile.TemporaryDirectory() as scratch:
+        result = measure(
+            postfix, Path(scratch), arguments.rounds, arguments.sessions, arguments.jobs
+        )
     if arguments.json:
         print(json.dumps(result))
         return
