@@ -158,8 +158,9 @@ class HeaderSpec:
 
     def _least(self, names: Sequence[str]) -> int:
         """The shortest section of these fields that always can be made."""
-        required = [self._most(name) for name in names if name in self.required]
-        return sum(required) + FILLER_MIN_BYTES if required else 0
+        required = self.required
+        most = [self._most(name) for name in names if name in required]
+        return sum(most) + FILLER_MIN_BYTES if most else 0
 
     def _most(self, name: str) -> int:
         """The longest that a field comes out as it comes; of Received, the shortest."""
