@@ -43,13 +43,16 @@ def checks() -> Iterator[Check]:
     yield Check("operating system", *_system())
     yield Check("Python", "ok", platform.python_version())
     yield from _modules()
-    for tool, package in sandbox.TOOLS.items():
+    for tool, package in (sandbox.TOOLS | sandbox.FILTER_TOOLS).items():
         path = shutil.which(tool, path=sandbox.environment()["PATH"])
+        remedy = f"sudo apt-get install --no-install-recommends {package}"
         if path:
             yield Check(tool, "ok", path)
-        else:
-            remedy = f"sudo apt-get install --no-install-recommends {package}"
+        elif tool in sandbox.TOOLS:
             yield Check(tool, "lacks", "not found", remedy)
+        else:
+            found = "not found; only routers that clamp the MSS and black holes need it"
+            yield Check(tool, "note", found, remedy)
     if sys.platform == "linux":
         yield from _kernel()
     free = shutil.disk_usage(Path.cwd()).free

@@ -143,20 +143,21 @@ class KernelEngine:
         """Carry out a group's sessions; how many became complete before the lab died."""
         weight = pace.weight(group.session_s)
         workers = min(self.options.jobs * pace.SLOT // weight, len(group.pending))
+        spread_s = pace.spread_s(group.network, workers)
         async with asyncio.TaskGroup() as tasks:  # where one fails, the others are called off
             working = [
-                tasks.create_task(self._work(lab, group, on_record, n / workers))
+                tasks.create_task(self._work(lab, group, on_record, n / workers * spread_s))
                 for n in range(workers)
             ]
         return sum(task.result() for task in working)
 
-    async def _work(self, lab: KernelLab, group: "_Group", on_record: Hand, phase: float) -> int:
+    async def _work(self, lab: KernelLab, group: "_Group", on_record: Hand, delay_s: float) -> int:
         """Take sessions one after the other until none is left, or the lab is dead.
 
-        The workers begin at even phases of a session's rough length, so that sessions do not
-        march in step and all want the processor at once.
+        The workers begin one after the other, so that sessions do not march in step and all want
+        the processor at once.
         """
-        await asyncio.sleep(phase * 3 * lab.network.round_trip_s)
+        await asyncio.sleep(delay_s)
         completed = 0
         weight = pace.weight(group.session_s)
         while group.pending and lab.dead is None:

@@ -133,6 +133,8 @@ def joined(spec: SessionSpec, network: Network, outcome: Outcome, wall_offset_ns
         mtu_changes=tuple(MtuChange(t - t0_ns, mtu) for t, mtu in outcome.mtu_changes),
     )
     error = _error(client, connection, record, outcome.wire)
+    if error and network.black_hole and any(s.drop_reason == "router" for s in record.segments):
+        error += f"; the router, a black hole, lost each packet above {network.path_mtu} bytes"
     names = Captures(
         client=f"wire/{spec.session_id}.client.pcapng",
         server=f"wire/{spec.session_id}.server.pcapng",

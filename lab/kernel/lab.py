@@ -66,6 +66,7 @@ class KernelLab:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
+        sandbox.check_network(self.network)
         try:
             self._spawn()
             await self._handshake()
@@ -307,6 +308,8 @@ class KernelLab:
                 self._fail(f"the {'lab' if name == 'init' else name} could not start: {reason}")
             case {"unfit": {"host": host, "errors": errors}}:
                 self._refused = f"{host}: {pins.explain(self._plans[host], errors)}"
+                if "congestion" in self._refused:
+                    self._refused += f"; this kernel has {sandbox.congestion_controls()}"
                 self._fail(self._refused)
             case {"died": part, "status": status}:
                 self._fail(f"the {part} {_how_ended(status)}")

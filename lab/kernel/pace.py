@@ -27,6 +27,7 @@ LAB_BYTES: Final = 64 << 20
 and have about 40 MB together; sessions side by side add their frames."""
 
 _START_S = 0.5  # a lab's start: no session can have ended before
+_WORK_EACH_S = 0.03  # a session's, of processor time, generously
 _ENDED_MIN = 20  # sessions, from which on their pace says more than the options do
 
 
@@ -47,6 +48,14 @@ def _payload_bytes(spec: SessionSpec) -> int:
 def weight(session_s: float) -> int:
     """How much a session of that length counts among those side by side; ``SLOT`` is in full."""
     return SLOT if session_s <= WORK_S else math.ceil(SLOT * WORK_S / session_s)
+
+
+def spread_s(network: Network, sessions: int) -> float:
+    """Over how long the first sessions side by side begin.
+
+    Three round trips, a good part of a session's length, or less where they have less to do.
+    """
+    return min(3 * network.round_trip_s, _WORK_EACH_S * sessions)
 
 
 def labs_at_once() -> int:

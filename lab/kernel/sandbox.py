@@ -5,10 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lab.errors import EnvironmentLacksError
+from lab.network import Network
 
 TOOLS = {
     "unshare": "util-linux",
@@ -18,6 +19,9 @@ TOOLS = {
     "ethtool": "ethtool",
 }
 """Programs that a lab runs, and the Debian package that each comes in."""
+
+FILTER_TOOLS = {"nft": "nftables"}
+"""Likewise, what only a network needs whose router clamps the MSS or is a black hole."""
 
 WAY_OUT = (
     "run it with sudo; or allow user namespaces "
@@ -57,10 +61,10 @@ def _package_folders() -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def missing_tools() -> list[str]:
+def missing_tools(tools: Iterable[str] = TOOLS) -> list[str]:
     """The names of programs that a lab needs and this machine lacks."""
     path = environment()["PATH"]
-    return [tool for tool in TOOLS if shutil.which(tool, path=path) is None]
+    return [tool for tool in tools if shutil.which(tool, path=path) is None]
 
 
 def unshare_command(program: Sequence[str]) -> list[str]:
@@ -93,16 +97,36 @@ def check() -> None:
         raise EnvironmentLacksError(
             f"the kernel engine needs Linux, this is {sys.platform}; use the Vagrant box"
         )
-    if missing := missing_tools():
-        packages = " ".join(sorted({TOOLS[tool] for tool in missing}))
-        raise EnvironmentLacksError(
-            f"{', '.join(missing)} not found; install with: "
-            f"sudo apt-get install --no-install-recommends {packages}"
-        )
+    _refuse_without(TOOLS)
     if problem := namespace_problem():
         raise EnvironmentLacksError(
             f"network namespaces are not allowed here ({problem}); {WAY_OUT}"
         )
+
+
+def check_network(network: Network) -> None:
+    """Make sure that this machine has what one network needs beyond ``check``.
+
+    Raises:
+        EnvironmentLacksError: a program is missing.
+    """
+    if network.router.filters:
+        _refuse_without(FILTER_TOOLS, f"network {network.name}: ")
+
+
+def _refuse_without(tools: Mapping[str, str], who: str = "") -> None:
+    if missing := missing_tools(tools):
+        packages = " ".join(sorted({tools[tool] for tool in missing}))
+        raise EnvironmentLacksError(
+            f"{who}{', '.join(missing)} not found; install with: "
+            f"sudo apt-get install --no-install-recommends {packages}"
+        )
+
+
+def congestion_controls() -> str:
+    """The congestion control algorithms that the kernel has at hand."""
+    path = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
+    return ", ".join(path.read_text().split())
 
 
 def namespace_problem() -> str | None:
