@@ -22,7 +22,9 @@ _IPV4_HEADER_BYTES = 20
 _FRAGMENT = 0x3FFF  # more fragments, or an offset
 _IPV6_HEADER = struct.Struct("!4xHBx16s16s")
 _IPV6_HEADER_BYTES = 40
-_TCP_HEADER = struct.Struct("!HHIIBBH4x")
+_TCP_HEADER = struct.Struct("!HHIIBB6x")
+_PLAIN_HEADERS = struct.Struct("!2xHHH4x4s4sHHIIBB6x")  # IPv4 without options, and TCP
+_PLAIN_TCP_AT = 34
 _TCP_HEADER_BYTES = 20
 _PLAIN_IPV4 = b"\x08\x00\x45"  # IPv4 without options: all has its place, as follows
 _PROTOCOL_AT, _TCP_PORTS, _TCP_FLAGS_AT, _PLAIN_HEADERS_BYTES = 23, slice(34, 38), 47, 54
@@ -109,35 +111,35 @@ def parse_ip(frame: bytes, start: int = ETHERNET_HEADER_BYTES) -> IpPacket | Non
 
 def parse_tcp(frame: bytes) -> TcpPacket | None:
     """The TCP segment of an Ethernet frame; ``None`` where there is none, or not all of it."""
-    if frame[12:14] not in (IPV4, IPV6):
+    if is_plain_tcp(frame):  # nearly all: one go for both headers
+        total, ip_id, fragment, source, destination, *tcp = _PLAIN_HEADERS.unpack_from(frame, 14)
+        start, end, is_fragment = _PLAIN_TCP_AT, ETHERNET_HEADER_BYTES + total, fragment & _FRAGMENT
+    else:
+        ip = parse_ip(frame) if frame[12:14] in (IPV4, IPV6) else None
+        if ip is None or ip.protocol != _TCP or len(frame) - ip.start < _TCP_HEADER_BYTES:
+            return None
+        source, destination, _, ip_id, start, end, is_fragment = ip
+        tcp = list(_TCP_HEADER.unpack_from(frame, start))
+    source_port, destination_port, seq, ack, offset, flags = tcp
+    header_bytes = (offset >> 4) * 4
+    payload_start = start + header_bytes
+    if is_fragment or header_bytes < _TCP_HEADER_BYTES or not payload_start <= end <= len(frame):
         return None
-    ip = parse_ip(frame)
-    if ip is None or ip.protocol != _TCP or ip.end > len(frame) or ip.is_fragment:
-        return None
-    if ip.end - ip.start < _TCP_HEADER_BYTES:
-        return None
-    source_port, destination_port, seq, ack, offset, flags, _ = _TCP_HEADER.unpack_from(
-        frame, ip.start
-    )
-    header = (offset >> 4) * 4
-    payload_start = ip.start + header
-    if header < _TCP_HEADER_BYTES or payload_start > ip.end:
-        return None
-    options = frame[ip.start + _TCP_HEADER_BYTES : payload_start]
+    options = frame[start + _TCP_HEADER_BYTES : payload_start]
     mss, timestamps = _options(options) if options else (None, False)
     return TcpPacket(
-        source=ip.source,
-        destination=ip.destination,
-        source_port=source_port,
-        destination_port=destination_port,
-        ip_id=ip.ip_id,
-        seq=seq,
-        ack=ack,
-        flags=flags,
-        payload_start=payload_start,
-        payload_bytes=ip.end - payload_start,
-        mss=mss,
-        timestamps=timestamps,
+        source,
+        destination,
+        source_port,
+        destination_port,
+        ip_id,
+        seq,
+        ack,
+        flags,
+        payload_start,
+        end - payload_start,
+        mss,
+        timestamps,
     )
 
 

@@ -73,8 +73,7 @@ class Journey:
         return self.frames[0].t_in_ns
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(NamedTuple):
     """The bytes ``start:end`` of one direction's stream, from the first after the SYN, on the way.
 
     Attributes:
