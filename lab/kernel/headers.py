@@ -155,6 +155,11 @@ def is_plain_tcp(frame: bytes) -> bool:
     )
 
 
+def may_open(frame: bytes) -> bool:
+    """Whether the frame may be the first of a connection; beyond plain IPv4, any may."""
+    return not is_plain_tcp(frame) or bool(frame[_TCP_FLAGS_AT] & SYN)
+
+
 def carries_data(frame: bytes) -> bool:
     """Whether the frame is a TCP segment with payload."""
     tcp = parse_tcp(frame)

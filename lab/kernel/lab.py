@@ -106,7 +106,8 @@ class KernelLab:
         flow = self.flows
         pair = {"client": self._at.client(flow), "server": self._at.server(flow)}
         connection_answer = self._answer("connection", flow)
-        await self._ask("wire", {"open": {"flow": flow, **pair, **wire}}, "opened", flow, GRACE_S)
+        # not waited for: the wire hears it before it lets the client's first frame pass
+        self._tell("wire", {"open": {"flow": flow, "acknowledge": False, **pair, **wire}})
         order = {**job, **pair, **self._pace, "flow": flow, "port": PORTS[job["protocol"]]}
         async with self._schedule(flow) as changes:
             client = await self._ask("client", {"job": order}, "result", flow, None)
@@ -260,14 +261,17 @@ class KernelLab:
         self, part: str, message: Message, kind: str, flow: int, limit_s: float | None
     ) -> Message:
         answer = self._answer(kind, flow)
-        with suppress(OSError):  # a part that is gone: its end is about to be learned, and why
-            self._channels[part].send(message)
+        self._tell(part, message)
         try:
             async with asyncio.timeout(limit_s):
                 return await answer
         except TimeoutError as error:
             self._fail(f"the {part} did not answer within {limit_s:g} s")
             raise PartDiedError(self.dead or str(error)) from error
+
+    def _tell(self, part: str, message: Message) -> None:
+        with suppress(OSError):  # a part that is gone: its end is about to be learned, and why
+            self._channels[part].send(message)
 
     async def _watch_client(self) -> None:
         """Notice when the client hangs, whatever the time limits of its sessions are."""
@@ -313,7 +317,7 @@ class KernelLab:
                 self._fail(self._refused)
             case {"died": part, "status": status}:
                 self._fail(f"the {part} {_how_ended(status)}")
-            case {"opened": number} | {"executed": number} | {"pong": number}:
+            case {"executed": number} | {"pong": number}:
                 self._resolve(next(iter(message)), number, message)
             case {"result": result}:
                 self._resolve("result", result["flow"], result)

@@ -30,7 +30,7 @@ from typing import Any
 from lab.channel import Channel, Message
 from lab.kernel import packet_socket
 from lab.kernel.flow import DIRECTIONS, DROP_REASON, FRAME, T_OUT, Flow, Record
-from lab.kernel.headers import IPV4, IPV6, carries_data, quoted_addresses
+from lab.kernel.headers import IPV4, IPV6, carries_data, may_open, quoted_addresses
 from lab.link import LinkParams, LinkState
 from lab.seeds import derive
 
@@ -132,6 +132,7 @@ class Wire:
         self._kernel_drops = 0
         self._wake_ns = 0
         self._head_start_ns = 0
+        self._stopping = False
         for index, link in enumerate(links):
             params = [_params(link, way) for way in DIRECTIONS]
             a, b = self._open_socket(link["a"]), self._open_socket(link["b"])
@@ -156,7 +157,7 @@ class Wire:
         """Carry frames until the parent says stop, or is gone."""
         channel = self._outbox.fileno()
         readable_fds = [channel, *self._ports]
-        while not self._outbox.ended:
+        while not (self._outbox.ended or self._stopping):
             readable, _, _ = select.select(
                 readable_fds, [channel] if self._outbox.kept else [], [], self._timeout()
             )
@@ -165,17 +166,15 @@ class Wire:
             self._send_due(time.monotonic_ns())
             for fd in readable:
                 if fd == channel:
-                    for message in self._outbox.drain():
-                        if "stop" in message:
-                            self._stop()
-                            return
-                        self._obey(message)
+                    self._hear()
                 else:
                     self._receive(self._ports[fd])
             if self._outbox.kept:
                 self._outbox.push()
             if self._closing:
                 self._finish(time.monotonic_ns())
+        if self._stopping:
+            self._stop()
 
     def _open_socket(self, interface: str) -> socket.socket:
         if interface in self._sockets:
@@ -236,6 +235,9 @@ class Wire:
             flow = flows.get(frame[26:34]) if frame[12:14] == IPV4 else None
             if flow is None:
                 flow = self._find_flow(frame)
+            if flow is None and may_open(frame):
+                self._hear()  # the parent sent the order first, but we may not have heard it yet
+                flow = self._find_flow(frame)
             if flow is None:
                 self._strays += 1
                 self._send_stray(port, frame)
@@ -255,8 +257,9 @@ class Wire:
                     self._queue(departure_ns, port, flow, record)
 
     def _find_flow(self, frame: bytes) -> Flow | None:
-        """The flow of a frame that is not plain IPv4 between two of our hosts."""
-        if frame[12:14] == IPV6 and (flow := self._flows.get(frame[22:54])):
+        """The flow of any frame, where it has one."""
+        addresses = frame[22:54] if frame[12:14] == IPV6 else frame[26:34]
+        if flow := self._flows.get(addresses):
             return flow
         quoted = quoted_addresses(frame)
         return None if quoted is None else self._flows.get(quoted[0] + quoted[1])
@@ -293,6 +296,14 @@ class Wire:
         except OSError:
             self._strays_lost += 1
 
+    def _hear(self) -> None:
+        """Do all that the parent has said so far."""
+        for message in self._outbox.drain():
+            if "stop" in message:
+                self._stopping = True
+            else:
+                self._obey(message)
+
     def _obey(self, message: Message) -> None:
         """Do what the parent says.
 
@@ -328,7 +339,8 @@ class Wire:
             flow.grace_ns += round(2 * params.delay_ms * 1e6)
         self._by_number[number] = flow
         self._flows.update(dict.fromkeys(flow.keys, flow))
-        self._outbox.post({"opened": number})
+        if order.get("acknowledge", True):
+            self._outbox.post({"opened": number})
 
     def _close(self, flow: Flow) -> None:
         if flow not in self._closing:
