@@ -28,7 +28,8 @@ WRITES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
 """The bytes of the first write, of the second...; the colours come round again."""
 
 FORMATS = ("svg", "png")
-_PNG_DPI = 160
+_PNG_DPI = 144
+_OPTIONS: Any = {"svg": {}, "png": {"pil_kwargs": {"compress_level": 3}}}
 _METADATA = {"svg": {"Date": None, "Creator": "seglab"}, "png": {"Software": None}}
 
 Drawer = Callable[[], Figure]
@@ -78,7 +79,13 @@ def render(draw: Drawer, suffixes: Sequence[str] = FORMATS) -> dict[str, bytes]:
         figure = draw()
         for suffix in suffixes:
             buffer = BytesIO()
-            figure.savefig(buffer, format=suffix, dpi=_PNG_DPI, metadata=_METADATA[suffix])
+            figure.savefig(
+                buffer,
+                format=suffix,
+                dpi=_PNG_DPI,
+                metadata=_METADATA[suffix],
+                **_OPTIONS[suffix],
+            )
             rendered[suffix] = buffer.getvalue()
     return rendered
 

@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from lab.plots.clock import Clock, clock
+from lab.plots.seen import carried
 from lab.plots.style import (
+    GREEN,
     INK,
     MUTED,
     PAPER,
@@ -24,11 +26,12 @@ from lab.plots.style import (
     heading,
     readable_on,
 )
-from lab.record import SessionRecord
+from lab.record import MtuChange, SessionRecord
 from lab.trace import Segment, Span, Write
 
 _LABELS_AT_MOST = 24
 _BOXES_AT_MOST = 14
+_LABEL_WIDTH = 0.085
 _BOX_WIDTH = 0.066
 _BOX_HEIGHT = 0.2
 _CLIENT_Y, _SERVER_Y = 1.0, 0.0
@@ -62,19 +65,21 @@ def _subtitle(record: SessionRecord) -> str:
 
 
 def _draw_time(axes: Axes, record: SessionRecord) -> None:
-    time = clock(
-        [
-            *(write.t_ns for write in record.writes),
-            *(segment.t_sent_ns for segment in record.segments),
-            *(s.t_arrived_ns for s in record.segments if s.t_arrived_ns is not None),
-            *(read.t_ns for read in record.reads),
-        ]
-    )
+    events = [
+        *(write.t_ns for write in record.writes),
+        *(segment.t_sent_ns for segment in record.segments),
+        *(s.t_arrived_ns for s in record.segments if s.t_arrived_ns is not None),
+        *(read.t_ns for read in record.reads),
+    ]
+    changes = visible_changes(record.mtu_changes, events)
+    time = clock([*events, *(change.t_ns for change in changes)])
     axes.set(xlim=(0, 1), ylim=(_READS_Y - _BOX_HEIGHT, _TOP_Y))
     bare(axes)
     _draw_breaks(axes, time)
     for y in (_CLIENT_Y, _SERVER_Y):
         axes.axhline(y, color=INK, linewidth=1.1, zorder=2)
+    if changes:
+        _draw_changes(axes, time, changes)
     _draw_segments(axes, time, record)
     _draw_calls(axes, time, record, record.writes, above=True)
     _draw_calls(axes, time, record, record.reads, above=False)
@@ -87,7 +92,46 @@ def _draw_time(axes: Axes, record: SessionRecord) -> None:
     instants = _ticks([(t0 - zero_ns, t1 - zero_ns) for t0, t1 in time.active_spans_ns])
     axes.set_xticks([time(t + zero_ns) for t in instants], [f"{t / 1e6:g}" for t in instants])
     axes.tick_params(axis="x", length=3, color=MUTED)
-    axes.set_xlabel("time since the first write (ms); idle spans are shortened", labelpad=4)
+    axes.set_xlabel(_reading(record, time), labelpad=4)
+
+
+def visible_changes(changes: Sequence[MtuChange], events_ns: Sequence[int]) -> list[MtuChange]:
+    """The MTU changes between the first event and the last, and the one in force at the first.
+
+    That one is moved to the first event: what counts is that it was in force from there on.
+    """
+    if not events_ns:
+        return []
+    first, last = min(events_ns), max(events_ns)
+    before = [change for change in changes if change.t_ns <= first]
+    within = [change for change in changes if first < change.t_ns <= last]
+    return [*(MtuChange(first, change.mtu) for change in before[-1:]), *within]
+
+
+def _reading(record: SessionRecord, time: Clock) -> str:
+    words = ["time since the first write (ms)"]
+    if time.breaks:
+        words.append("idle spans are shortened")
+    if any(segment.retransmission for segment in record.segments):
+        words.append("dashed: sent again")
+    if any(segment.t_arrived_ns is None for segment in record.segments):
+        words.append("X: lost")
+    return "; ".join(words)
+
+
+def _draw_changes(axes: Axes, time: Clock, changes: Sequence[MtuChange]) -> None:
+    """A vertical mark where the path's MTU changed, with the new one where there is room."""
+    label_y = _READS_Y - _BOX_HEIGHT * 1.15
+    axes.set_ylim(bottom=label_y - _BOX_HEIGHT * 0.35)
+    free = -1.0
+    for change in changes:
+        at = time(change.t_ns)
+        axes.vlines(at, label_y, _TOP_Y - 0.14, color=GREEN, lw=1.3, ls=(0, (1, 1.2)), zorder=1)
+        if at >= free:
+            text = f" MTU {change.mtu} "
+            side = "left" if at < 0.9 else "right"
+            axes.text(at, label_y, text, ha=side, va="center", size=8, color=GREEN, weight="bold")
+            free = at + _LABEL_WIDTH
 
 
 def _draw_breaks(axes: Axes, time: Clock) -> None:
@@ -113,7 +157,7 @@ def _draw_segments(axes: Axes, time: Clock, record: SessionRecord) -> None:
         if segment.t_arrived_ns is None:
             end = sent[0] + 0.06, _LOST_Y
             label_y = _LOST_Y - 0.13
-            axes.plot(*end, "X", color=VERMILLION, markersize=9, zorder=5)
+            axes.plot(*end, "X", color=VERMILLION, markersize=9, markeredgecolor=PAPER, zorder=5)
         else:
             end = time(segment.t_arrived_ns), _SERVER_Y
         style = (0, (4, 2)) if segment.retransmission else "-"
@@ -203,7 +247,7 @@ def _draw_stream(axes: Axes, record: SessionRecord) -> None:
     total = max(record.payload_bytes, 1)
     rows = (
         ("written", record.writes),
-        ("carried", _once(record.segments)),
+        ("carried", carried(record.segments)),
         ("read", record.reads),
     )
     axes.set(xlim=(-total * 0.002, total * 1.002), ylim=(-0.12, len(rows)))
@@ -232,18 +276,6 @@ def _draw_strip(axes: Axes, row: int, span: Span, writes: Sequence[Write], size:
         axes.add_patch(
             Rectangle((start, box[1]), end - start, box[3], fc=colour, ec=PAPER, lw=0.6, zorder=4)
         )
-
-
-def _once(segments: Sequence[Segment]) -> list[Segment]:
-    """Those that arrived and carried new bytes, in the order of the stream."""
-    arrived = sorted(
-        (s for s in segments if s.t_arrived_ns is not None), key=lambda s: (s.start, s.t_sent_ns)
-    )
-    found: list[Segment] = []
-    for segment in arrived:
-        if not found or segment.end > found[-1].end:
-            found.append(segment)
-    return found
 
 
 def _shares(span: Span, writes: Sequence[Write]) -> list[tuple[int, int, str]]:

@@ -1,0 +1,153 @@
+"""Sizes as strips, like the paper's listings: one row a session, one box a size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from lab.plots.seen import TERMINATORS, Sizes, parts, starts
+from lab.plots.style import BLUE, INK, MUTED, ORANGE, PAPER, PURPLE, bare, heading, readable_on
+
+KINDS = {"multiple": BLUE, "remainder": ORANGE, "terminator": PURPLE}
+"""What the colours say."""
+
+_NAMES = {
+    "multiple": "multiple of the MSS",
+    "remainder": "remainder",
+    "terminator": "end of data, alone",
+}
+_WIDTH_INCHES = 9.4
+_ROW_INCHES = 0.3
+_GROUP_INCHES = 0.3
+_LEFT_INCHES, _RIGHT_INCHES = 1.85, 0.25
+_TOP_INCHES, _BOTTOM_INCHES = 1.12, 0.2
+_LEAST_SHARE = 0.0075
+_CHARACTER_INCHES = 0.077
+_BOXES_AT_MOST = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """One row.
+
+    Attributes:
+        label: at its left.
+        sizes: its boxes.
+        mss: that the sizes are measured by.
+        own_terminator: whether the last size, if it is that of an end of data, is one.
+        group: rows of one group stand below its heading, together.
+        published: whether the paper printed the row.
+    """
+
+    label: str
+    sizes: Sizes
+    mss: int
+    own_terminator: bool = False
+    group: str = ""
+    published: bool = False
+
+
+def strips(title: str, subtitle: str, rows: Sequence[Strip]) -> Figure:
+    """The figure; boxes are to scale within a group, but never thinner than legible."""
+    groups: dict[str, list[Strip]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row)
+    inches = _TOP_INCHES + _BOTTOM_INCHES + _ROW_INCHES * max(len(rows), 1)
+    inches += _GROUP_INCHES * sum(1 for name in groups if name)
+    figure = Figure(figsize=(_WIDTH_INCHES, inches))
+    heading(figure, title, subtitle)
+    width = _WIDTH_INCHES - _LEFT_INCHES - _RIGHT_INCHES
+    drawn = inches - _TOP_INCHES - _BOTTOM_INCHES
+    axes = figure.add_axes(
+        (_LEFT_INCHES / _WIDTH_INCHES, _BOTTOM_INCHES / inches,
+         width / _WIDTH_INCHES, drawn / inches)
+    )  # fmt: skip
+    axes.set(xlim=(0, width), ylim=(drawn, 0))
+    bare(axes)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    y = 0.0
+    for name, members in groups.items():
+        if name:
+            axes.text(
+                -_LEFT_INCHES + 0.18, y + _GROUP_INCHES * 0.62, name,
+                size=9, weight="bold", color=INK, va="center",
+            )  # fmt: skip
+            y += _GROUP_INCHES
+        total = max((sum(row.sizes) for row in members), default=1) or 1
+        for row in members:
+            _draw_row(axes, y, row, total, width)
+            y += _ROW_INCHES
+    _legend(figure, inches, {kind for row in rows for kind, _ in _parts(row)})
+    return figure
+
+
+def _parts(row: Strip) -> list[tuple[str, int]]:
+    return [part for i in range(len(row.sizes)) for part in _parts_of(row, i)]
+
+
+def _parts_of(row: Strip, index: int) -> tuple[tuple[str, int], ...]:
+    last = index == len(row.sizes) - 1
+    size = row.sizes[index]
+    alone = last and index > 0 and row.own_terminator and size in TERMINATORS
+    return parts(size, row.mss, terminator=alone)
+
+
+def _draw_row(axes: Axes, y: float, row: Strip, total: int, width: float) -> None:
+    axes.text(
+        -0.1, y + _ROW_INCHES / 2, _cut(row.label, 25), ha="right", va="center", size=8.5,
+        color=INK if row.published else MUTED, style="italic" if row.published else "normal",
+    )  # fmt: skip
+    shown = row.sizes[:_BOXES_AT_MOST]
+    least = width * min(_LEAST_SHARE, 0.6 / max(len(shown), 1))
+    lengths = [max(size / total * width, least) for size in shown]
+    scale = min(1.0, width / sum(lengths)) if lengths else 1.0
+    lengths = [length * scale for length in lengths]
+    for index, (left, length) in enumerate(zip(starts(lengths), lengths, strict=True)):
+        _draw_box(axes, (left, y + 0.035, length, _ROW_INCHES - 0.07), row, index)
+
+
+def _draw_box(axes: Axes, box: tuple[float, float, float, float], row: Strip, index: int) -> None:
+    left, bottom, length, height = box
+    size = row.sizes[index]
+    found = _parts_of(row, index)
+    places = starts([share for _, share in found])
+    for (kind, share), start in zip(found, places, strict=True):
+        axes.add_patch(
+            Rectangle(
+                (left + start / size * length, bottom), share / size * length, height,
+                facecolor=KINDS[kind], linewidth=0, zorder=3,
+            )
+        )  # fmt: skip
+    for multiple in range(row.mss, size, row.mss) if row.mss > 0 else ():
+        at = left + multiple / size * length
+        if row.mss / size * length > 0.02:
+            axes.plot([at, at], [bottom, bottom + height], color=PAPER, lw=0.6, ls=":", zorder=4)
+    edge = min(1.1, length * 14)
+    axes.add_patch(
+        Rectangle((left, bottom), length, height, fill=False, ec=PAPER, lw=edge, zorder=5)
+    )
+    text = str(size)
+    if len(text) * _CHARACTER_INCHES < length - 0.02:
+        one = found[0][0] if len(found) == 1 else None
+        axes.text(
+            left + length / 2, bottom + height / 2, text, ha="center", va="center", size=8,
+            weight="bold", color=readable_on(KINDS[one]) if one else INK, zorder=6,
+            bbox=None if one else {"boxstyle": "round,pad=0.12", "fc": PAPER, "ec": "none"},
+        )  # fmt: skip
+
+
+def _legend(figure: Figure, inches: float, kinds: set[str]) -> None:
+    x = _LEFT_INCHES / _WIDTH_INCHES
+    y = 1 - 0.86 / inches
+    for kind, colour in KINDS.items():
+        if kind in kinds:
+            figure.text(x, y, "■", color=colour, size=12, va="center")
+            figure.text(x + 0.02, y, _NAMES[kind], color=INK, size=9, va="center")
+            x += 0.05 + 0.0085 * len(_NAMES[kind])
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

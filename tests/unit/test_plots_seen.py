@@ -1,0 +1,227 @@
+"""What figures say is seen of a session, and the figures of sizes."""
+
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic import MS, cut_evenly, record, simulated
+
+from lab.paper import paper
+from lab.plots.distribution import ROWS_AT_MOST, distribution
+from lab.plots.heatmap import heatmap
+from lab.plots.seen import (
+    Spread,
+    agreement,
+    carried,
+    cells,
+    layer_sizes,
+    parts,
+    patterns,
+    reason_class,
+    spreads,
+    starts,
+)
+from lab.plots.strips import KINDS, Strip, strips
+from lab.plots.style import render
+from lab.plots.timeline import timeline, visible_changes
+from lab.record import MtuChange
+from lab.trace import Read, Segment, Write
+
+
+def texts(figure):
+    """All text of a figure."""
+    drawn = [text for axes in figure.axes for text in axes.texts] + figure.texts
+    return " ".join(text.get_text() for text in drawn)
+
+
+def on_wire(writes, segments, mss=1000):
+    """A record of these sizes, each segment 1 ms after the one before, one read."""
+    ends = [sum(writes[: i + 1]) for i in range(len(writes))]
+    total, at, sent = sum(writes), 0, []
+    for i, size in enumerate(segments):
+        sent.append(Segment(i * MS, (i + 50) * MS, at, at + size))
+        at += size
+    return record(
+        mss=mss,
+        payload_bytes=total,
+        writes=tuple(Write(0, end - size, end) for size, end in zip(writes, ends, strict=True)),
+        segments=tuple(sent),
+        reads=(Read(200 * MS, 0, total),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("writes", "segments", "expected"),
+    [
+        ([2500], [1000, 1000, 500], 1.0),  # one write, nothing to see, nothing seen
+        ([500, 2500], [500, 1000, 1000, 500], 1.0),  # the relay's own header is seen
+        ([500, 2500], [1000, 1000, 1000], 0.0),  # and here it has vanished
+        ([2500], [900, 1000, 600], 0.0),  # a short segment that no write explains
+        ([500, 500, 2000], [500, 1000, 1000, 500], 0.5),  # one of two is seen
+        ([1000, 1500], [1000, 1000, 500], 0.0),  # ends on a full segment: not to be told
+        ([], [], 1.0),
+    ],
+)
+def test_agreement_compares_short_segments_with_writes(writes, segments, expected):
+    """Ends of writes and of short segments, both over either, without the end of the stream."""
+    assert agreement(on_wire(writes, segments)) == expected
+
+
+def test_what_was_sent_twice_is_carried_once():
+    """A retransmission, a duplicate and a loss leave each byte in one carried segment."""
+    segments = (
+        Segment(0, None, 0, 1000, dropped=True),
+        Segment(1, 60, 1000, 2000),
+        Segment(2, 61, 1000, 2000, retransmission=True),
+        Segment(90, 150, 0, 1000, retransmission=True),
+    )
+    assert [(s.start, s.end, s.t_arrived_ns) for s in carried(segments)] == [
+        (0, 1000, 150),
+        (1000, 2000, 60),
+    ]
+
+
+@given(st.integers(1, 100_000), st.integers(1, 20_000))
+def test_parts_hold_all_bytes(size, mss):
+    """A multiple of the MSS and less than one MSS, together the size."""
+    found = dict(parts(size, mss))
+    assert sum(found.values()) == size
+    assert found.get("multiple", 0) % mss == 0
+    assert found.get("remainder", 0) < mss
+
+
+def test_cells_count_failures_and_order_networks():
+    """Networks stand by falling MSS; a cell says how many failed and why most did."""
+    failed = record("c", network="slow", mss=536, status="failed", writes=(), reads=())
+    matrix = cells(
+        [
+            record("a", network="slow", mss=536),
+            replace(failed, error="hit the time limit of 20 s"),
+            record("b", network="fast"),
+            record("d", network="fast", sender="other", status="failed", error="peer reset it"),
+        ]
+    )
+    assert matrix.networks == ("fast", "slow")
+    assert matrix.senders == ("raw_writes", "other")
+    slow = matrix.rows[0][1]
+    assert (slow.sessions, slow.complete, slow.reason, slow.reads) == (2, 1, "timed out", 1)
+    lost = matrix.rows[1][0]
+    assert (lost.agreement, lost.reason) == (None, "reset")
+    assert matrix.rows[1][1] is None
+
+
+def test_an_unknown_reason_is_a_failure():
+    """Whatever stands in the error column, there is a word for the cell."""
+    assert reason_class(None) == reason_class("quite unheard of") == "failed"
+
+
+def test_patterns_count_sequences_of_a_layer():
+    """The most frequent sequence first, out of the complete sessions."""
+    records = [record(str(i)) for i in range(3)]
+    records += [record("x", reads=(Read(0, 0, 4320), Read(1, 4320, 5120)))]
+    records += [record("y", status="failed")]
+    assert [(p.sizes, p.sessions, p.of) for p in patterns(records, "reads", 5)] == [
+        ((5120,), 3, 4),
+        ((4320, 800), 1, 4),
+    ]
+    assert layer_sizes(records[0], "segments") == (1440, 1440, 1440, 800)
+    assert len(patterns(records, "reads", 1)) == 1
+
+
+def test_spreads_group_by_network_and_mss():
+    """A group a network; its sizes are counted at both layers."""
+    found = spreads([record("a"), record("b"), record("c", network="n2")], "network")
+    assert [(g.label, g.mss) for g in found] == [("paper", 1440), ("n2", 1440)]
+    assert found[0].segments == {1440: 6, 800: 2}
+    assert found[0].reads == {5120: 2}
+
+
+def test_starts_lie_end_to_end():
+    """Each length begins where the one before ends."""
+    assert starts([2, 3, 4]) == [0, 2, 5]
+    assert starts([]) == []
+
+
+def test_every_listing_can_be_drawn_as_strips():
+    """Each printed size stands in its box where there is room, all of them are boxes."""
+    rows = [
+        Strip("the paper", listing.sizes, max(listing.sizes), listing.sizes[-1] == 5, str(n), True)
+        for n, listing in paper().listings.items()
+        if listing.sizes
+    ]
+    figure = strips("title", "subtitle", rows)
+    shown = texts(figure)
+    for size in ("7000", "9366", "1377", "2896"):
+        assert size in shown
+    assert "end of data, alone" in shown
+    colours = {patch.get_facecolor()[:3] for patch in figure.axes[0].patches}
+    assert len(colours) >= len(KINDS)
+    ElementTree.fromstring(render(lambda: figure, ("svg",))["svg"])
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [Strip("$x^2$ <b>", (), 1440)],
+        [Strip("one", (1,) * 3000, 1440)],
+        [Strip("no MSS", (10, 5), 0, own_terminator=True)],
+    ],
+)
+def test_strips_of_anything(rows):
+    """No row, an empty row, thousands of sizes and an unknown MSS are drawn."""
+    ElementTree.fromstring(render(lambda: strips("t", "s", rows), ("svg",))["svg"])
+
+
+@pytest.mark.parametrize("senders", [0, 1, 12])
+def test_heat_maps_of_any_size(senders):
+    """From nothing to 12 x 20, with failed cells, cells that did not run, and their reasons."""
+    records = [
+        simulated(1, sender=f"s{s}", network=f"n{n}", status="failed" if n == 3 else "complete",
+                  error="the time limit passed" if n == 3 else None)
+        for s in range(senders) for n in range(20) if (s, n) != (0, 5)
+    ]  # fmt: skip
+    figure = heatmap("title", cells(records))
+    assert ("timed out" in texts(figure)) is (senders > 0)
+    ElementTree.fromstring(render(lambda: figure, ("svg",))["svg"])
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        [],
+        [Spread("empty", 1440, {}, {})],
+        [Spread("merged", 100, {100: 3, 7: 1}, {5000: 2, 300: 1})],
+        [Spread(f"n{i}", 500 + i, {500: 1}, {500: 1}) for i in range(ROWS_AT_MOST + 5)],
+    ],
+    ids=["none", "empty", "beyond", "many"],
+)
+def test_distributions_of_anything(groups):
+    """Nothing, sizes beyond the axis and too many groups are drawn, and the rest is counted."""
+    figure = distribution("title", groups)
+    if len(groups) > ROWS_AT_MOST:
+        assert "5 more are not drawn" in texts(figure)
+    if groups and groups[0].label == "merged":
+        assert "67 % larger" in texts(figure)
+    ElementTree.fromstring(render(lambda: figure, ("svg",))["svg"])
+
+
+def test_mtu_changes_are_marked_where_they_count():
+    """One before the session began is in force at its begin; one after its end is left out."""
+    changes = [MtuChange(-9 * MS, 1400), MtuChange(-MS, 1480), MtuChange(5 * MS, 576)]
+    changes.append(MtuChange(90 * MS, 1500))
+    assert visible_changes(changes, [0, 72 * MS]) == [MtuChange(0, 1480), MtuChange(5 * MS, 576)]
+    assert visible_changes(changes, []) == []
+    shown = texts(timeline(record(mtu_changes=tuple(changes))))
+    assert "MTU 576" in shown
+    assert "MTU 1500" not in shown
+
+
+def test_a_long_session_stays_fast_and_readable():
+    """Three hundred segments are drawn without labels on each."""
+    session = simulated(1, writes=(300 * 536,), mss=536)
+    assert len(session.segments) == len(cut_evenly(0, 300 * 536, 536)) == 300
+    figure = timeline(replace(session, mss=536))
+    assert sum(text.get_text() == "536" for text in figure.axes[0].texts) == 0
