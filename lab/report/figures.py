@@ -1,16 +1,26 @@
 """Which figures a run gets, and what each of them says to someone who cannot see it."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
+from lab.plots.distribution import distribution
+from lab.plots.heatmap import heatmap
+from lab.plots.seen import Cells, Pattern, Spread, cells, ends_alone, patterns, spreads
 from lab.plots.separation import curve
 from lab.plots.sequences import frequencies
+from lab.plots.strips import Strip, strips
 from lab.plots.style import Drawer
 from lab.plots.timeline import timeline
 from lab.record import SessionRecord
-from lab.report.summary import Grouped, Summary, telling
+from lab.report.summary import Finding, Grouped, Summary, plain, telling
 from lab.trace import sizes
 from lab.verdicts import count, spaced
+
+_ROWS_AT_MOST = 40
+_ROWS_A_SCENARIO = 10
+_WORDS_AT_MOST = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,65 +29,248 @@ class Drawing:
 
     Attributes:
         name: of its files, without the suffix.
-        scenario: that it belongs to.
+        scenario: that it belongs to; ``None`` for one of the whole run.
         caption: how to read it.
         text: what it shows, in words.
         draw: makes it.
         captures: where the packets behind it are, relative to the run folder.
+        matrix: the numbers of a heat map, for a table beside it.
     """
 
     name: str
-    scenario: str
+    scenario: str | None
     caption: str
     text: str
     draw: Drawer
     captures: tuple[str, ...] = ()
+    matrix: Cells | None = None
 
 
 def drawings(summary: Summary, grouped: Grouped) -> list[Drawing]:
-    """The figures of a run, scenario by scenario."""
-    found = []
-    for finding in summary.findings:
-        name = finding.experiment.name
-        session = telling(grouped.get(name, []))
-        if session is not None:
-            found.append(_timeline(session))
-            found.append(
-                Drawing(
-                    f"sequences-{file_name(name)}",
-                    name,
-                    "How often each sequence of read sizes occurs. Below the dashed line: sequences"
-                    " that only the lab saw.",
-                    f"{finding.row.published} published; {finding.row.lab} in the lab.",
-                    partial(frequencies, name, finding.sequences),
-                )
+    """The figures of a run: what concerns all of it first, then scenario by scenario."""
+    return [
+        *_of_the_run(summary, grouped),
+        *chain.from_iterable(
+            _of_a_scenario(finding, grouped.get(finding.experiment.name, []))
+            for finding in summary.findings
+        ),
+    ]
+
+
+def _of_the_run(summary: Summary, grouped: Grouped) -> Iterator[Drawing]:
+    """Only where there is more than one scenario to set side by side."""
+    shown = [f for f in summary.findings if f.experiment.name in grouped]
+    if len(shown) < 2:
+        return
+    rows = [row for f in shown for row in _side_by_side(f, grouped[f.experiment.name])]
+    if rows:
+        yield Drawing(
+            "sizes",
+            None,
+            "What the paper prints and what the lab saw most often, at the same layer. A box a"
+            " size, to scale; dotted: where the next multiple of the MSS falls.",
+            f"{count(len(rows), 'sequence')} of sizes of {count(len(shown), 'experiment')}.",
+            partial(strips, "The published sizes and the lab's", _layers_in_words(shown), rows),
+        )
+    groups = spreads(chain.from_iterable(plain(r) for r in grouped.values()), "scenario")
+    if groups:
+        yield _distribution("distribution", None, groups)
+
+
+def _layers_in_words(findings: Sequence[Finding]) -> str:
+    return f"{count(len(findings), 'experiment')}; the lab's most frequent sequence of each"
+
+
+def _of_a_scenario(finding: Finding, records: Sequence[SessionRecord]) -> Iterator[Drawing]:
+    name = finding.experiment.name
+    subject = plain(records)
+    matrix = cells(subject)
+    if is_matrix(matrix):
+        yield _heatmap(name, matrix)
+    session = telling(records)
+    if session is not None:
+        yield _timeline(session)
+        if len(finding.sequences.printed) > 1:
+            yield _sequences(finding)
+        else:
+            yield _strips(finding, subject, matrix)
+        if len(matrix.networks) > 1:
+            yield _distribution(
+                f"distribution-{file_name(name)}", name, spreads(subject, "network")
             )
-        if finding.separation_words:
-            found.append(
-                Drawing(
-                    f"separation-{file_name(name)}",
-                    name,
-                    "The share of the sessions in which no segment (on the wire), or no read, holds"
-                    " bytes of two writes.",
-                    finding.separation_words,
-                    partial(curve, name, finding.separation, finding.published_separation),
-                )
-            )
-    return found
+    if finding.separation_words:
+        yield Drawing(
+            f"separation-{file_name(name)}",
+            name,
+            "The share of the sessions in which no segment (on the wire), or no read, holds"
+            " bytes of two writes.",
+            finding.separation_words,
+            partial(curve, name, finding.separation, finding.published_separation),
+        )
+
+
+def is_matrix(matrix: Cells) -> bool:
+    """Whether senders are crossed with networks, so that a heat map says something."""
+    return len(matrix.senders) > 1 and len(matrix.networks) > 1
+
+
+def _heatmap(name: str, matrix: Cells) -> Drawing:
+    known = [
+        (cell.agreement, sender, network)
+        for sender, row in zip(matrix.senders, matrix.rows, strict=True)
+        for network, cell in zip(matrix.networks, row, strict=True)
+        if cell is not None and cell.agreement is not None
+    ]
+    words = f"{len(matrix.senders)} senders on {len(matrix.networks)} networks."
+    if known:
+        least, sender, network = min(known)
+        full = sum(1 for agreement, _, _ in known if agreement == 1)
+        words += (
+            f" In {full} of {len(known)} cells every write can be told from the sizes;"
+            f" the least in that of {sender} on {network}, {100 * least:.0f} %."
+        )
+    return Drawing(
+        f"heatmap-{file_name(name)}",
+        name,
+        "Did the network change what is seen? A segment shorter than the MSS says that a write"
+        " ended there. In each cell, the share of such ends and of the true ends of writes that"
+        " are both (mean over its sessions; the end of the stream left out): 100 means that the"
+        " sizes show the writes as they were; less, that the path, or the congestion window, hid"
+        " some or made up others.",
+        words,
+        partial(heatmap, f"{name}: where the sizes show the writes as they were", matrix),
+        matrix=matrix,
+    )
+
+
+def _sequences(finding: Finding) -> Drawing:
+    name = finding.experiment.name
+    return Drawing(
+        f"sequences-{file_name(name)}",
+        name,
+        "How often each sequence of read sizes occurs. Below the dashed line: sequences"
+        " that only the lab saw.",
+        f"{finding.row.published} published; {finding.row.lab} in the lab.",
+        partial(frequencies, name, finding.sequences),
+    )
+
+
+def _strips(finding: Finding, records: Sequence[SessionRecord], matrix: Cells) -> Drawing:
+    name, layer = finding.experiment.name, layer_of(finding)
+    rows, crossed = _published(finding, records), len(matrix.senders) + len(matrix.networks) > 2
+    if crossed:
+        rows += _row_a_cell(records, layer)
+    else:
+        rows += [_row(p, "") for p in patterns(records, layer, _ROWS_A_SCENARIO)]
+    first = next((row for row in rows if not row.published), None)
+    shown = spaced(first.sizes[:_WORDS_AT_MOST]) if first else "nothing"
+    left_out = len(rows) - _ROWS_AT_MOST
+    more = f"; {left_out} more are not drawn" if left_out > 0 else ""
+    what = "each sender and network" if crossed else "each sequence, the most frequent first"
+    return Drawing(
+        f"sizes-{file_name(name)}",
+        name,
+        f"The sizes of one session of {what}. Dotted: where the next multiple of the MSS falls.",
+        f"Sizes of {layer}, {count(len(rows), 'row')}; the lab's first: {shown}.",
+        partial(
+            strips, f"{name}: sizes of the {layer}", f"{what}{more}", rows[:_ROWS_AT_MOST]
+        ),
+    )  # fmt: skip
+
+
+def layer_of(finding: Finding) -> str:
+    """The layer that a scenario is about: ``segments`` unless the paper printed its reads."""
+    return "reads" if finding.sequences.printed else "segments"
+
+
+def _side_by_side(finding: Finding, records: Sequence[SessionRecord]) -> list[Strip]:
+    """The first published row of a scenario and the lab's most frequent, in one group."""
+    subject = plain(records)
+    found = patterns(subject, layer_of(finding), 1)
+    printed = _published(finding, subject)[:1]
+    return [*printed, *(_row(pattern, _title(finding)) for pattern in found)]
+
+
+def _published(finding: Finding, records: Sequence[SessionRecord]) -> list[Strip]:
+    complete = next((record for record in records if record.complete), None)
+    if complete is None:
+        return []
+    return [
+        Strip("published", o.sizes, complete.mss, ends_alone(complete), _title(finding), True)
+        for o in finding.sequences.printed
+    ]
+
+
+def _row_a_cell(records: Sequence[SessionRecord], layer: str) -> list[Strip]:
+    by_cell: dict[tuple[str, str], list[SessionRecord]] = {}
+    for record in records:
+        by_cell.setdefault((record.sender, record.network), []).append(record)
+    return [
+        _row(pattern, sender, network)
+        for (sender, network), members in by_cell.items()
+        for pattern in patterns(members, layer, 1)
+    ]
+
+
+def _row(pattern: Pattern, group: str, label: str = "") -> Strip:
+    share = f"{pattern.sessions} of {pattern.of}"
+    return Strip(
+        f"{label}, {share}" if label else f"{share} sessions",
+        pattern.sizes,
+        pattern.mss,
+        pattern.own_terminator,
+        group,
+    )
+
+
+def _title(finding: Finding) -> str:
+    experiment = finding.experiment
+    return f"{experiment.name}: {experiment.title}" if experiment.title else experiment.name
+
+
+def _distribution(name: str, scenario: str | None, groups: Sequence[Spread]) -> Drawing:
+    full = [
+        sum(n for size, n in group.segments.items() if size == group.mss)
+        / max(sum(group.segments.values()), 1)
+        for group in groups
+    ]
+    ends = f"{100 * min(full):.0f} to {100 * max(full):.0f} %" if full else "no"
+    return Drawing(
+        name,
+        scenario,
+        "How often each size occurs, in multiples of the MSS of its row. Segments end at the"
+        " first dashed line; reads that merged full segments stand on the others.",
+        f"{count(len(groups), 'group')}; {ends} of the segments are full.",
+        partial(
+            distribution,
+            "What the network decides stands on the lines, what the sender decides beside them",
+            groups,
+        ),
+    )
 
 
 def _timeline(session: SessionRecord) -> Drawing:
-    captures = (session.captures.client, session.captures.server)
     return Drawing(
         f"timeline-{file_name(session.scenario)}",
         session.scenario,
         "One session. Above, each segment runs from the client, when it was sent, to the server,"
         " when it arrived. Below, the layers over the bytes of the stream, each write in a colour.",
-        f"{count(len(session.writes), 'write')} of {spaced(sizes(session.writes))} bytes became"
-        f" segments of {spaced(sizes(session.segments))}, read as {spaced(sizes(session.reads))}.",
+        f"{count(len(session.writes), 'write')} of {_some(sizes(session.writes))} bytes became"
+        f" segments of {_some(sizes(session.segments))}, read as {_some(sizes(session.reads))}.",
         partial(timeline, session),
-        tuple(path for path in dict.fromkeys(captures) if path and _is_inside(path)),
+        captures_of(session),
     )
+
+
+def _some(numbers: Sequence[int]) -> str:
+    more = f" and {len(numbers) - _WORDS_AT_MOST} more" if len(numbers) > _WORDS_AT_MOST else ""
+    return f"{spaced(numbers[:_WORDS_AT_MOST])}{more}"
+
+
+def captures_of(session: SessionRecord) -> tuple[str, ...]:
+    """The session's captures that can be linked: plain paths below ``wire/``."""
+    captures = (session.captures.client, session.captures.server)
+    return tuple(path for path in dict.fromkeys(captures) if path and _is_inside(path))
 
 
 def file_name(name: str) -> str:

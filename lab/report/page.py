@@ -1,9 +1,10 @@
 """``report.html``: one file that opens from disk, alone, without a network."""
 
 import base64
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from lab.plots.seen import Cells
+from lab.report.embedding import Embedded
 from lab.report.figures import Drawing
 from lab.report.summary import Summary
 from lab.verdicts import spaced
@@ -23,11 +26,12 @@ class Picture:
     """A figure as the page holds it."""
 
     name: str
-    scenario: str
+    scenario: str | None
     caption: str
     text: str
     source: str
     captures: tuple[str, ...]
+    matrix: Cells | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,22 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
 
 
-def page(summary: Summary, pictures: list[Picture]) -> str:
-    """The report of a run as HTML. Every stored string is escaped."""
+def page(summary: Summary, pictures: Sequence[Picture], sessions: Embedded) -> str:
+    """The report of a run as HTML.
+
+    Every stored string is escaped, and only our own script may run: the page's policy names it by
+    its hash.
+    """
     manifest = summary.manifest
+    script = _resource("report.js")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(_resource("report.html"))
     return template.render(
         css=Markup(_resource("report.css")),  # noqa: S704, it is our own file
+        script=Markup(script),  # noqa: S704, it is our own file
+        script_hash=_hash(script),
+        sessions=sessions,
+        session_data=Markup(sessions.text),  # noqa: S704, it holds no markup
         summary=summary,
         manifest=manifest,
         counts=summary.counts,
@@ -68,7 +81,13 @@ def picture(drawing: Drawing, svg: bytes) -> Picture:
     """
     source = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode('ascii')}"
     return Picture(
-        drawing.name, drawing.scenario, drawing.caption, drawing.text, source, drawing.captures
+        drawing.name,
+        drawing.scenario,
+        drawing.caption,
+        drawing.text,
+        source,
+        drawing.captures,
+        drawing.matrix,
     )
 
 
@@ -99,6 +118,11 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _hash(script: str) -> str:
+    """The source expression of Content Security Policy 3 for exactly this inline script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode('ascii')}"
 
 
 def _resource(name: str) -> str:
