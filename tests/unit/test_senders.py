@@ -188,20 +188,24 @@ def _is_distinct_from(message: Message, parameters: Parameters, steps: list[Step
 
 
 def _is_custom_headers(message: Message, parameters: Parameters, steps: list[Step]) -> None:
-    written = _text_writes(parameters, steps)
+    ends = {0, *accumulate(map(len, _text_writes(parameters, steps)))}
     wanted = {name.lower() for name in parameters["headers"]}
-    alone = [f for f in message.fields if f.split(b":")[0].decode().lower() in wanted]
-    if parameters["part"] == "value":
-        assert {f.partition(b":")[2].removesuffix(b"\r\n") for f in alone} <= {*written}
-    elif parameters["together"]:
-        assert all(any(f in text for text in written) for f in alone)
-        others = {*message.fields} - {*alone}
-        assert not any(a in text and o in text for text in written for a in alone for o in others)
-    else:
-        assert {*alone} <= {*written}
+    start, alone = 0, False
+    for field in message.fields:
+        name, _, value = field.partition(b":")
+        end, before = start + len(field), alone
+        alone = name.decode().lower() in wanted
+        if alone and parameters["part"] == "value":
+            assert {end - len(value), end - 2} <= ends
+        elif alone and not parameters["together"]:
+            assert {start, end} <= ends
+        elif parameters["part"] == "field" and alone != before:
+            assert start in ends
+        start = end
     if parameters["body_apart"]:
-        assert any(text.endswith(b"\r\n\r\n") or text == b"\r\n" for text in written)
-        assert message.header_end + 2 in accumulate(map(len, written))
+        assert message.header_end + 2 in ends
+    if size := parameters["buffer_bytes"]:
+        assert {*range(size, max(ends), size)} <= ends
 
 
 def _is_line_by_line(_message: Message, parameters: Parameters, steps: list[Step]) -> None:
@@ -323,6 +327,21 @@ def test_listing_9_writes() -> None:
     boundary = rest.removesuffix(b"\r\n\r\n")[-28:]
     assert body.startswith(b"--" + boundary + b"\r\n")
     assert body.endswith(boundary + b"--\r\n.\r\n")
+
+
+def test_listing_9_with_a_buffer_of_1460() -> None:
+    """Filled on after each flush, a buffer of 1460 ends writes where the listing's rows end."""
+    sender = registry.sender("custom_headers")
+    spec = MessageSpec(
+        kind="stock_tip",
+        payload_bytes=8677,
+        header_bytes=610,
+        value_at={"Subject": 399},
+        value_bytes={"Subject": 29},
+    )
+    parameters = sender.resolve({"buffer_bytes": 1460})
+    written = writes([*sender.steps(sender.message_for(parameters, spec, 1), parameters)])
+    assert [*map(len, written)] == [399, 29, 184, 848, 1460, 1460, 1460, 1460, 1377]
 
 
 @pytest.mark.parametrize(
