@@ -34,7 +34,11 @@ export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 # A program that the lab starts, and the package that brings it.
 readonly run_tools=(mnexec:mininet ifconfig:net-tools ethtool:ethtool ip:iproute2
   unshare:util-linux mount:mount)
-readonly test_tools=(tshark:tshark)
+test_tools=(tshark:tshark)
+# Ubuntu's Chromium is a snap and not for scripts: there the tests of the report's page skip.
+! grep -qx 'ID=debian' /etc/os-release 2>/dev/null ||
+  test_tools+=(chromium:chromium chromedriver:chromium-driver)
+readonly test_tools
 
 # --- Python -------------------------------------------------------------------------------
 
