@@ -13,8 +13,9 @@ from random import Random
 from typing import Self
 
 from lab.mail.fields import LINE_MAX, NATURAL_RECEIVED_BYTES, Story, received
+from lab.mail.filling import Filling
 from lab.mail.header import HEADER_MAX_BYTES, HeaderSpec
-from lab.mail.kinds import KINDS, Filling
+from lab.mail.kinds import KINDS
 from lab.mail.words import lexicon
 from lab.parameters import PAYLOAD_MAX_BYTES
 

@@ -4,73 +4,17 @@ Skeletons stand here as templates, the filling is running text. A template's nam
 characters, so that the shortest body of each kind is known beforehand.
 """
 
-import base64
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from random import Random
-from string import Template
 from typing import Final
 
-from lab.mail.fields import Story
+from lab.mail.filling import NAME_MAX, TEXT_MIN_BYTES, Filling, base64_lines
 from lab.mail.header import BOUNDARY_MAX_BYTES, Layout
-from lab.mail.words import Lexicon, Source, hexadecimal, lines, number, pick, token
+from lab.mail.words import Source, hexadecimal, number, token
 
-BASE64_LINE: Final = 76
-"""The longest line of base64 (RFC 2045, 6.8)."""
-
-_NAME_MAX = 32
-_TEXT_MIN_BYTES = 2
 _BASE64_MIN_BYTES = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Filling:
-    """What a body is made of.
-
-    Attributes:
-        draw: what draws.
-        lexicon: where the words are from.
-        story: who writes to whom.
-        size: how long the body is to be on the wire, its stuffed dots counted.
-    """
-
-    draw: Random
-    lexicon: Lexicon
-    story: Story
-    size: int
-
-    def template(self, text: str) -> bytes:
-        """A skeleton with its names filled in."""
-        return (
-            Template(text)
-            .substitute(
-                boundary=self.story.boundary,
-                author=self.story.author.name[:_NAME_MAX],
-                reader=self.story.reader.name[:_NAME_MAX],
-                subject=self.story.subject[:_NAME_MAX],
-                company=pick(self.draw, self.lexicon.companies)[:_NAME_MAX],
-                city=pick(self.draw, self.lexicon.cities)[:_NAME_MAX],
-                street=pick(self.draw, self.lexicon.streets)[:_NAME_MAX],
-                ticker=token(self.draw, 4, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
-            )
-            .encode()
-        )
-
-    def text(self, size: int, paragraph: bytes = b"\r\n", *, encoded: bool = False) -> bytes:
-        """Running text of exactly ``size`` bytes, 2 or more.
-
-        Args:
-            size: counted on the wire, with stuffed dots.
-            paragraph: what stands between two paragraphs.
-            encoded: the text will be in base64, where no dot is stuffed.
-        """
-        return b"".join(_text(self.draw, self.lexicon.words, size, paragraph, int(not encoded)))
-
-    def encoded_text(self, size: int) -> bytes:
-        """Running text that base64 will hold."""
-        return self.text(size, encoded=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,53 +40,6 @@ class Kind:
     subjects: tuple[str, ...] = ()
 
 
-def base64_lines(data: Callable[[int], bytes], size: int) -> bytes:
-    """Base64 in lines of at most 76 characters, exactly ``size`` bytes with their line ends.
-
-    The lines' number is chosen so that the characters come out as a multiple of four; an odd
-    size takes a space at the end, which decoders ignore (RFC 2045, 6.8).
-
-    Args:
-        data: makes that many bytes.
-        size: 10 or more.
-    """
-    odd = size % 2
-    count = -(-(size - odd) // (BASE64_LINE + 2))
-    if (size - odd - 2 * count) % 4:
-        count += 1
-    characters = size - odd - 2 * count
-    text = base64.b64encode(data(characters // 4 * 3))
-    ends = [min(BASE64_LINE * n, characters - 4 * (count - n)) for n in range(count + 1)]
-    parts = [text[start:end] for start, end in pairwise(ends)]
-    return b"\r\n".join(parts) + b" " * odd + b"\r\n"
-
-
-def _text(
-    draw: Random, words: tuple[str, ...], size: int, paragraph: bytes, dot_bytes: int
-) -> Iterator[bytes]:
-    left = size
-    paragraph_lines = 0
-    for line in lines(draw, words):
-        if paragraph_lines == 0:
-            paragraph_lines = 3 + int(draw.random() * 5)
-            if left >= len(paragraph) + _TEXT_MIN_BYTES and left != size:
-                yield paragraph
-                left -= len(paragraph)
-        paragraph_lines -= 1
-        cost = len(line) + 2 + dot_bytes * line.startswith(b".")
-        if cost + _TEXT_MIN_BYTES > left:
-            yield _last_line(line.lstrip(b"."), left)
-            return
-        yield line + b"\r\n"
-        left -= cost
-
-
-def _last_line(line: bytes, length: int) -> bytes:
-    """A line of exactly ``length`` bytes with its CRLF, made of ``line``'s text."""
-    filled = (line + b" " + line)[: length - 2].rstrip(b" ")
-    return filled.ljust(length - 2, b".") + b"\r\n"
-
-
 def _crlf(text: str) -> str:
     return text.removeprefix("\n").replace("\n", "\r\n")
 
@@ -152,7 +49,7 @@ def _least(*templates: str) -> int:
     text = "".join(templates)
     boundaries = text.count("$boundary")
     names = text.count("$") - boundaries
-    return len(text) + boundaries * BOUNDARY_MAX_BYTES + names * _NAME_MAX
+    return len(text) + boundaries * BOUNDARY_MAX_BYTES + names * NAME_MAX
 
 
 # Plain text --------------------------------------------------------------------------------
@@ -178,7 +75,7 @@ _TEXT = Kind(
     lexicon="built-in",
     boundary=lambda _draw: "",
     body=_plain_text,
-    body_min_bytes=_TEXT_MIN_BYTES,
+    body_min_bytes=TEXT_MIN_BYTES,
 )  # fmt: skip
 
 # Newsletter: HTML, as in Listing 6 -----------------------------------------------------------
@@ -232,7 +129,7 @@ _NEWSLETTER = Kind(
     lexicon="faker",
     boundary=lambda _draw: "",
     body=_newsletter,
-    body_min_bytes=_least(_NEWSLETTER_TOP, _NEWSLETTER_END) + _TEXT_MIN_BYTES,
+    body_min_bytes=_least(_NEWSLETTER_TOP, _NEWSLETTER_END) + TEXT_MIN_BYTES,
 )  # fmt: skip
 
 # Notification: HTML in base64, as in Listing 5 -------------------------------------------------
@@ -326,10 +223,10 @@ def _picture(filling: Filling) -> bytes:
     text, html, image, end = map(
         filling.template, (_PICTURE_TEXT, _PICTURE_HTML, _PICTURE_IMAGE, _PICTURE_END)
     )
-    room = filling.size - len(text + html + image + end) - _TEXT_MIN_BYTES
+    room = filling.size - len(text + html + image + end) - TEXT_MIN_BYTES
     quarter = max(_BASE64_MIN_BYTES, room // 4) & ~1
     picture = max(_BASE64_MIN_BYTES, room // 2) & ~1
-    written = room - quarter - picture + _TEXT_MIN_BYTES
+    written = room - quarter - picture + TEXT_MIN_BYTES
     return b"".join(
         (
             text,
@@ -428,7 +325,7 @@ _STOCK_TIP = Kind(
     lexicon="faker",
     boundary=lambda draw: hexadecimal(draw, 28),
     body=_stock_tip,
-    body_min_bytes=_least(_TIP_TEXT, _TIP_HTML, _TIP_END) + 2 * _TEXT_MIN_BYTES,
+    body_min_bytes=_least(_TIP_TEXT, _TIP_HTML, _TIP_END) + 2 * TEXT_MIN_BYTES,
     subjects=(
         "Alert: Best Stock to Buy Now",
         "This Stock is About to Move",

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from lab.mail import fields, words
 from lab.mail.fields import Story
+from lab.mail.filling import base64_lines
 from lab.mail.header import FIRST, HeaderSpec
-from lab.mail.kinds import KINDS, base64_lines
+from lab.mail.kinds import KINDS
 from lab.message import (
     END_OF_DATA,
     HEADER_MAX_BYTES,
