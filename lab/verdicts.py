@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from lab.record import SessionRecord
 from lab.trace import boundaries, sizes
@@ -264,6 +263,8 @@ def permutation_p(
     """
     if min(len(published), len(lab)) < 2:
         return None
+    from scipy import stats  # noqa: PLC0415, a second to import, and not all commands judge
+
     result = stats.permutation_test(
         (np.asarray(published, float), np.asarray(lab, float)),
         _difference_of_means,
@@ -285,6 +286,8 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
     """
     if not trials:
         return 0.0, 1.0
+    from scipy import stats  # noqa: PLC0415, a second to import, and not all commands judge
+
     interval = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
