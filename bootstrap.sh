@@ -33,7 +33,7 @@ export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 # A program that the lab starts, and the package that brings it.
 readonly run_tools=(mnexec:mininet ifconfig:net-tools ethtool:ethtool ip:iproute2
-  unshare:util-linux mount:mount)
+  unshare:util-linux mount:mount nft:nftables)
 test_tools=(tshark:tshark)
 # Ubuntu's Chromium is a snap and not for scripts: there the tests of the report's page skip.
 ! grep -qx 'ID=debian' /etc/os-release 2>/dev/null ||
