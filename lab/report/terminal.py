@@ -1,11 +1,14 @@
 """A summary on the terminal: the table ``published | the lab | verdict``, and the words."""
 
+from itertools import islice
+
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
 from lab.report.summary import Finding, Summary
+from lab.verdicts import count
 
 _FAILURES_SHOWN = 5
 
@@ -48,8 +51,13 @@ def _show_criteria(finding: Finding, console: Console) -> None:
 
 
 def _show_failures(summary: Summary, console: Console) -> None:
-    shown = summary.failures[:_FAILURES_SHOWN]
-    for failure in shown:
-        console.print(f"failed: {escape(failure.session_id)}: {escape(failure.error)}")
-    if len(summary.failures) > len(shown):
-        console.print(f"... and {len(summary.failures) - len(shown)} more failed sessions")
+    """One line for each reason, since a cell of a matrix fails as a whole."""
+    reasons: dict[str, list[str]] = {}
+    for failure in summary.failures:
+        reasons.setdefault(failure.error, []).append(failure.session_id)
+    for error, sessions in islice(reasons.items(), _FAILURES_SHOWN):
+        many = f"{len(sessions)} sessions, such as " if len(sessions) > 1 else ""
+        console.print(f"failed: {many}{escape(sessions[0])}: {escape(error)}")
+    if len(reasons) > _FAILURES_SHOWN:
+        more = sum(len(sessions) for sessions in islice(reasons.values(), _FAILURES_SHOWN, None))
+        console.print(f"... and {count(more, 'more failed session')}")
