@@ -10,11 +10,12 @@ from lab.plots.seen import Spread
 from lab.plots.style import BLUE, INK, MUTED, ORANGE, PAPER, RULE, bare, heading
 
 _WIDTH_INCHES = 9.4
-_ROW_INCHES = 0.86
+_ROW_INCHES = 0.74
 _TOP_INCHES, _BOTTOM_INCHES = 1.15, 0.6
 _LEFT_INCHES, _RIGHT_INCHES = 2.0, 0.3
 _MULTIPLES_AT_MOST = 8
-ROWS_AT_MOST = 16
+ROWS_AT_MOST = 26
+_MARKED_SHARE = 0.02
 _SIZES_NAMED = 3
 
 
@@ -77,7 +78,11 @@ def _draw_stems(
     places = [size / mss for size in inside]
     tops = [y + way * 0.34 * sqrt(n / total) for n in inside.values()]
     axes.vlines(places, y, tops, color=colour, linewidth=1.8, zorder=3)
-    axes.plot(places, tops, marker, color=colour, markersize=3.4, zorder=4, clip_on=False)
+    marked = [i for i, n in enumerate(inside.values()) if n >= _MARKED_SHARE * total]
+    axes.plot(
+        [places[i] for i in marked], [tops[i] for i in marked], marker,
+        color=colour, markersize=3.4, zorder=4, clip_on=False,
+    )  # fmt: skip
     for size in _named(inside, mss, limit):
         top = y + way * 0.34 * sqrt(inside[size] / total)
         axes.annotate(
@@ -87,7 +92,7 @@ def _draw_stems(
         )  # fmt: skip
     beyond = total - sum(inside.values())
     if beyond:
-        text = f"{100 * beyond / total:.0f} % larger →"
+        text = f"{max(100 * beyond / total, 1):.0f} % larger →"
         axes.text(
             limit + 0.15, y + way * 0.12, text, ha="right", va="center", size=7.5, color=colour
         )

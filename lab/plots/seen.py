@@ -6,7 +6,7 @@ the path cut it. The *agreement* of a session compares these ends with the ends 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import mean, median
@@ -32,14 +32,34 @@ def carried(segments: Iterable[Segment]) -> list[Segment]:
     return found
 
 
-def parts(size: int, mss: int, *, terminator: bool = False) -> tuple[tuple[str, int], ...]:
-    """A size as ``multiple`` of the MSS and ``remainder``, or as the ``terminator`` that it is.
+def other_full_sizes(record: SessionRecord) -> frozenset[int]:
+    """What fills a packet of the other MTUs that the session's path had or came to have.
+
+    An MTU less the IPv4 or the IPv6 header, the TCP header, and the timestamps where they are on.
+    """
+    headers = (52, 72) if record.timestamps else (40, 60)
+    mtus = {record.mtu, *(change.mtu for change in record.mtu_changes)}
+    return frozenset(mtu - header for mtu in mtus for header in headers) - {record.mss}
+
+
+def parts(
+    size: int, mss: int, others: Collection[int] = (), *, terminator: bool = False
+) -> tuple[tuple[str, int], ...]:
+    """A size as ``multiple`` of the MSS and ``remainder``, or as what else it is.
+
+    Args:
+        size: of a segment or read.
+        mss: of the session.
+        others: sizes that are full too, at another MTU (``another``).
+        terminator: whether it is an end of data by itself (``terminator``).
 
     Returns:
         Kinds and bytes, in the order of the bytes, without empty parts.
     """
     if terminator:
         return (("terminator", size),)
+    if size in others:
+        return (("another", size),)
     whole = size - size % mss if mss > 0 else 0
     return tuple(part for part in (("multiple", whole), ("remainder", size - whole)) if part[1])
 
@@ -120,7 +140,8 @@ _REASONS = (
     ("reset", ("reset", "refused", "abort", "broken pipe")),
     ("sender", ("sender", "raised")),
     ("killed", ("died", "killed", "exited", "gone")),
-    ("incomplete", ("no segment", "segments reach", "expected", "exceeds", "reads end")),
+    ("above MSS", ("exceeds the mss",)),
+    ("incomplete", ("no segment", "segments reach", "expected", "reads end")),
 )
 
 
@@ -137,6 +158,7 @@ class Pattern:
     Attributes:
         sizes: of the layer that was asked for.
         mss: of these sessions.
+        others: sizes that are full at another MTU of their path.
         own_terminator: whether their last write was the end of data alone.
         sessions: that have this sequence.
         of: all complete sessions of the group.
@@ -144,6 +166,7 @@ class Pattern:
 
     sizes: Sizes
     mss: int
+    others: frozenset[int]
     own_terminator: bool
     sessions: int
     of: int
@@ -158,9 +181,10 @@ def patterns(records: Iterable[SessionRecord], layer: str, most: int) -> list[Pa
     """The most frequent sequences of complete sessions, the most frequent first."""
     complete = [record for record in records if record.complete]
     counted = Counter(
-        (layer_sizes(record, layer), record.mss, ends_alone(record)) for record in complete
+        (layer_sizes(record, layer), record.mss, other_full_sizes(record), ends_alone(record))
+        for record in complete
     )
-    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0][:2]))
     return [Pattern(*key, number, len(complete)) for key, number in ordered[:most]]
 
 

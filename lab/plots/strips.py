@@ -8,13 +8,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from lab.plots.seen import TERMINATORS, Sizes, parts, starts
-from lab.plots.style import BLUE, INK, MUTED, ORANGE, PAPER, PURPLE, bare, heading, readable_on
+from lab.plots.style import BLUE, INK, MUTED, ORANGE, PAPER, PURPLE, SKY, bare, heading, readable_on
 
-KINDS = {"multiple": BLUE, "remainder": ORANGE, "terminator": PURPLE}
+KINDS = {"multiple": BLUE, "another": SKY, "remainder": ORANGE, "terminator": PURPLE}
 """What the colours say."""
 
 _NAMES = {
     "multiple": "multiple of the MSS",
+    "another": "full at another MTU of the path",
     "remainder": "remainder",
     "terminator": "end of data, alone",
 }
@@ -36,6 +37,7 @@ class Strip:
         label: at its left.
         sizes: its boxes.
         mss: that the sizes are measured by.
+        others: sizes that are full at another MTU of the path.
         own_terminator: whether the last size, if it is that of an end of data, is one.
         group: rows of one group stand below its heading, together.
         published: whether the paper printed the row.
@@ -44,6 +46,7 @@ class Strip:
     label: str
     sizes: Sizes
     mss: int
+    others: frozenset[int] = frozenset()
     own_terminator: bool = False
     group: str = ""
     published: bool = False
@@ -92,12 +95,13 @@ def _parts_of(row: Strip, index: int) -> tuple[tuple[str, int], ...]:
     last = index == len(row.sizes) - 1
     size = row.sizes[index]
     alone = last and index > 0 and row.own_terminator and size in TERMINATORS
-    return parts(size, row.mss, terminator=alone)
+    return parts(size, row.mss, row.others, terminator=alone)
 
 
 def _draw_row(axes: Axes, y: float, row: Strip, total: int, width: float) -> None:
     axes.text(
-        -0.1, y + _ROW_INCHES / 2, _cut(row.label, 25), ha="right", va="center", size=8.5,
+        -0.1, y + _ROW_INCHES / 2, _cut(row.label, 40), ha="right", va="center",
+        size=min(8.5, 8.5 * 26 / max(len(row.label[:40]), 1)),
         color=INK if row.published else MUTED, style="italic" if row.published else "normal",
     )  # fmt: skip
     shown = row.sizes[:_BOXES_AT_MOST]

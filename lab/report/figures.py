@@ -4,10 +4,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from statistics import mean
 
 from lab.plots.distribution import distribution
 from lab.plots.heatmap import heatmap
-from lab.plots.seen import Cells, Pattern, Spread, cells, ends_alone, patterns, spreads
+from lab.plots.seen import (
+    Cells,
+    Pattern,
+    Spread,
+    cells,
+    ends_alone,
+    other_full_sizes,
+    patterns,
+    spreads,
+)
 from lab.plots.separation import curve
 from lab.plots.sequences import frequencies
 from lab.plots.strips import Strip, strips
@@ -159,13 +169,15 @@ def _strips(finding: Finding, records: Sequence[SessionRecord], matrix: Cells) -
     name, layer = finding.experiment.name, layer_of(finding)
     rows, crossed = _published(finding, records), len(matrix.senders) + len(matrix.networks) > 2
     if crossed:
-        rows += _row_a_cell(records, layer)
+        rows += _row_a_cell(records, layer, _telling_networks(matrix))
     else:
         rows += [_row(p, "") for p in patterns(records, layer, _ROWS_A_SCENARIO)]
     first = next((row for row in rows if not row.published), None)
     shown = spaced(first.sizes[:_WORDS_AT_MOST]) if first else "nothing"
-    left_out = len(rows) - _ROWS_AT_MOST
-    more = f"; {left_out} more are not drawn" if left_out > 0 else ""
+    fewer = len({row.label.split(",")[0] for row in rows if not row.published})
+    more = ""
+    if crossed and fewer < len(matrix.networks):
+        more = f": {fewer} of {len(matrix.networks)} networks, the most agreeable first"
     what = "each sender and network" if crossed else "each sequence, the most frequent first"
     return Drawing(
         f"sizes-{file_name(name)}",
@@ -196,28 +208,57 @@ def _published(finding: Finding, records: Sequence[SessionRecord]) -> list[Strip
     if complete is None:
         return []
     return [
-        Strip("published", o.sizes, complete.mss, ends_alone(complete), _title(finding), True)
-        for o in finding.sequences.printed
+        Strip(
+            "published",
+            item.sizes,
+            complete.mss,
+            other_full_sizes(complete),
+            ends_alone(complete),
+            _title(finding),
+            published=True,
+        )
+        for item in finding.sequences.printed
     ]
 
 
-def _row_a_cell(records: Sequence[SessionRecord], layer: str) -> list[Strip]:
+def _telling_networks(matrix: Cells) -> tuple[str, ...]:
+    """All networks where all rows fit; else some, from the most agreeable to the least."""
+    known: dict[str, list[float]] = {}
+    for row in matrix.rows:
+        for network, cell in zip(matrix.networks, row, strict=True):
+            if cell is not None and cell.agreement is not None:
+                known.setdefault(network, []).append(cell.agreement)
+    room = max(_ROWS_AT_MOST // max(len(matrix.senders), 1), 2)
+    if len(known) <= room:
+        return matrix.networks
+    ranked = sorted(known, key=lambda network: -mean(known[network]))
+    step = (len(ranked) - 1) / (room - 1)
+    return tuple(ranked[round(i * step)] for i in range(room))
+
+
+def _row_a_cell(
+    records: Sequence[SessionRecord], layer: str, networks: Sequence[str]
+) -> list[Strip]:
     by_cell: dict[tuple[str, str], list[SessionRecord]] = {}
-    for record in records:
+    for record in sorted(
+        (r for r in records if r.network in networks), key=lambda r: networks.index(r.network)
+    ):
         by_cell.setdefault((record.sender, record.network), []).append(record)
     return [
         _row(pattern, sender, network)
-        for (sender, network), members in by_cell.items()
+        for (sender, network), members in sorted(by_cell.items(), key=lambda item: item[0][0])
         for pattern in patterns(members, layer, 1)
     ]
 
 
 def _row(pattern: Pattern, group: str, label: str = "") -> Strip:
     share = f"{pattern.sessions} of {pattern.of}"
+    always = pattern.sessions == pattern.of
     return Strip(
-        f"{label}, {share}" if label else f"{share} sessions",
+        (label if always else f"{label}, {share}") if label else f"{share} sessions",
         pattern.sizes,
         pattern.mss,
+        pattern.others,
         pattern.own_terminator,
         group,
     )

@@ -17,6 +17,7 @@ from lab.plots.seen import (
     carried,
     cells,
     layer_sizes,
+    other_full_sizes,
     parts,
     patterns,
     reason_class,
@@ -138,6 +139,15 @@ def test_spreads_group_by_network_and_mss():
     assert found[0].reads == {5120: 2}
 
 
+def test_sizes_that_fill_another_mtu_are_told_apart():
+    """Listing 13: after the fall from 1500 to 1428, 1388 is full, and 72 what was left over."""
+    session = record(mtu=1500, mss=1460, mtu_changes=(MtuChange(9, 1428),))
+    assert 1388 in other_full_sizes(session)
+    assert parts(1388, 1460, other_full_sizes(session)) == (("another", 1388),)
+    assert parts(72, 1460, other_full_sizes(session)) == (("remainder", 72),)
+    assert 1376 in other_full_sizes(replace(session, timestamps=True, mss=1448))
+
+
 def test_starts_lie_end_to_end():
     """Each length begins where the one before ends."""
     assert starts([2, 3, 4]) == [0, 2, 5]
@@ -147,10 +157,11 @@ def test_starts_lie_end_to_end():
 def test_every_listing_can_be_drawn_as_strips():
     """Each printed size stands in its box where there is room, all of them are boxes."""
     rows = [
-        Strip("the paper", listing.sizes, max(listing.sizes), listing.sizes[-1] == 5, str(n), True)
+        Strip("the paper", listing.sizes, max(listing.sizes), frozenset({72}),
+              listing.sizes[-1] == 5, str(n), published=True)
         for n, listing in paper().listings.items()
         if listing.sizes
-    ]
+    ]  # fmt: skip
     figure = strips("title", "subtitle", rows)
     shown = texts(figure)
     for size in ("7000", "9366", "1377", "2896"):
