@@ -12,6 +12,7 @@ import msgspec
 
 import lab
 from lab.errors import InputError
+from lab.paper import Layer
 from lab.record import SCHEMA_VERSION
 
 RunStatus = Literal["running", "complete", "interrupted", "failed"]
@@ -59,11 +60,13 @@ class Experiment:
         name: as in the rows' ``scenario`` column.
         title: one line for people.
         published: the key of the paper's numbers for it (``scenarios.2``); ``None`` without.
+        layer: where a listing's sizes are looked for: ``reads`` or ``segments``.
     """
 
     name: str
     title: str = ""
     published: str | None = None
+    layer: Layer = "reads"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from functools import cache
 from importlib import resources
+from typing import Final, Literal
 
 import msgspec
 
@@ -9,6 +10,15 @@ from lab.errors import InputError, nearest
 
 Sizes = tuple[int, ...]
 """Bytes per server read of one session, in order."""
+
+
+Layer = Literal["reads", "segments"]
+"""Where a listing's sizes are looked for: what the server read, or what the wire carried."""
+
+LAYERS: Final[tuple[Layer, ...]] = ("reads", "segments")
+
+MTU_TABLE: Final = "mtu_table"
+"""The key of Table 1."""
 
 
 class PublishedScenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +63,19 @@ class PublishedListing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
 
+class PublishedTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The paper's Table 1.
+
+    Attributes:
+        mtus: the MTU of each medium, in bytes.
+    """
+
+    mtus: dict[str, int]
+
+
+Published = PublishedScenario | PublishedListing | PublishedTable
+
+
 class Paper(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All numbers of the paper.
 
@@ -79,15 +102,16 @@ def paper() -> Paper:
 
 
 def keys() -> tuple[str, ...]:
-    """All that ``published`` finds: ``scenarios.1``, ``listings.3``..."""
+    """All that ``published`` finds: ``scenarios.1``, ``listings.3``... and ``mtu_table``."""
     numbers = paper()
     return (
         *(f"scenarios.{number}" for number in numbers.scenarios),
         *(f"listings.{number}" for number in numbers.listings),
+        MTU_TABLE,
     )
 
 
-def published(key: str) -> PublishedScenario | PublishedListing:
+def published(key: str) -> Published:
     """What the paper printed under a scenario's ``published`` key.
 
     Raises:
@@ -95,6 +119,8 @@ def published(key: str) -> PublishedScenario | PublishedListing:
     """
     if key not in keys():
         raise InputError(f"the paper has no {key!r}; {nearest(key, keys())}")
+    if key == MTU_TABLE:
+        return PublishedTable(paper().mtu_table)
     kind, _, number = key.partition(".")
     if kind == "scenarios":
         return paper().scenarios[int(number)]

@@ -74,6 +74,7 @@ class Scenario:
         reader: how the server reads.
         sessions: how many sessions for each sender on each network, by default.
         published: the paper's numbers for it, as a key of ``lab.paper.published``.
+        layer: where a listing's sizes are to be found.
         message: the mails: generated ones, or the user's own; of no effect for raw senders.
         sweep: more variants, of one parameter.
     """
@@ -86,11 +87,12 @@ class Scenario:
     reader: Reader
     sessions: int
     published: str | None = None
+    layer: paper.Layer = "reads"
     message: MessageSpec | MailSource = field(default_factory=MessageSpec)
     sweep: Sweep | None = None
 
     @property
-    def expectation(self) -> paper.PublishedScenario | paper.PublishedListing | None:
+    def expectation(self) -> paper.Published | None:
         """What the paper printed for it, if anything."""
         return None if self.published is None else paper.published(self.published)
 
@@ -169,6 +171,7 @@ def parse(
         reader=_reader(table),
         sessions=table.integer("sessions", 1, SESSIONS_MAX, default=100),
         published=published,
+        layer=table.choice("layer", paper.LAYERS, default="reads"),
         message=_message(table, parts),
         sweep=_sweep(table, parts),
     )

@@ -127,6 +127,10 @@ class Sender:
         """Whether the client is to set TCP_NODELAY (which switches Nagle's algorithm off)."""
         return bool(parameters["nodelay"])
 
+    def wait_s_for(self, parameters: Parameters) -> float:
+        """The seconds between the 354 reply and the first write of the payload."""
+        return float(parameters.get("wait_ms", 0)) / 1000
+
     def pipelining_for(self, parameters: Parameters) -> bool:
         """Whether MAIL, RCPT and DATA go out in one write (RFC 2920)."""
         return bool(parameters.get("pipelining", False))
@@ -209,10 +213,12 @@ def smtp_parameters(
         gap_ms: the pause between two writes of the payload.
     """
     own = "bytes of the end of data in a write of their own: 5 CRLF.CRLF, 3 .CRLF, 0 none"
+    wait = "the pause between the 354 reply and the first write of the payload"
     pause = "the pause between one write of the payload and the next"
     group = "whether MAIL, RCPT and DATA go out in one write (RFC 2920)"
     return {
         "terminator_bytes": Integer(terminator_bytes, 0, 5, own, choices=(0, 3, 5)),
+        "wait_ms": Number(0, 0, GAP_MAX_MS, wait),
         "gap_ms": Number(gap_ms, 0, GAP_MAX_MS, pause),
         "pipelining": Flag(False, group),
         **nodelay_parameter(nodelay),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lab.message import Message
 from lab.parameters import Parameters
 from lab.sender import Sender
-from lab.steps import Expect, Step, command
+from lab.steps import Expect, Step, Wait, command
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,9 @@ def session(
 
     A message with bytes above 127 is announced by ``BODY=8BITMIME`` (RFC 6152). With pipelining,
     MAIL, RCPT and DATA share one write (RFC 2920, 3.1, has DATA last in its group), and their
-    replies are awaited in order: the payload begins after the 354 all the same.
+    replies are awaited in order: the payload begins after the 354 all the same. A sender that
+    takes its time then (``wait_ms``) is idle: after a retransmission timeout its congestion
+    window is the initial one again (RFC 5681, 4.1).
 
     Args:
         sender: raw ones say nothing but their payload; SMTP ones get the dialogue around it.
@@ -52,6 +54,8 @@ def session(
     else:
         for line, reply in opening:
             yield from _exchange(line, reply)
+    if wait_s := sender.wait_s_for(parameters):
+        yield Wait(wait_s)
     yield from payload
     yield Expect(250)
     yield from _exchange("QUIT", 221)

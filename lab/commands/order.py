@@ -58,7 +58,7 @@ class Order:
                 "time_limit_s": time_limit_s,
                 "plan": self.fingerprints(seed),
             },
-            scenarios=tuple(Experiment(s.name, s.title, s.published) for s in self.load()),
+            scenarios=tuple(Experiment(s.name, s.title, s.published, s.layer) for s in self.load()),
             seed=seed,
         )
 

@@ -3,7 +3,14 @@
 import pytest
 
 from lab.errors import InputError
-from lab.paper import PublishedListing, PublishedScenario, keys, paper, published
+from lab.paper import (
+    PublishedListing,
+    PublishedScenario,
+    PublishedTable,
+    keys,
+    paper,
+    published,
+)
 
 
 @pytest.mark.parametrize(("number", "distinct"), [(1, 6), (2, 11), (3, 10)])
@@ -39,13 +46,16 @@ def test_published() -> None:
     assert scenario.gap_ms == 100
     assert isinstance(listing, PublishedListing)
     assert listing.sizes == (9366, 5)
-    assert len(keys()) == 3 + 11
+    table = published("mtu_table")
+    assert isinstance(table, PublishedTable)
+    assert table.mtus["FDDI"] == 4352
+    assert len(keys()) == 3 + 11 + 1
     lost = published("listings.8")
     assert isinstance(lost, PublishedListing)
     assert lost.sizes is None
 
 
-@pytest.mark.parametrize("key", ["scenarios.4", "scenario.1", "", "listings", "mtu_table"])
+@pytest.mark.parametrize("key", ["scenarios.4", "scenario.1", "", "listings", "table"])
 def test_unknown_key(key: str) -> None:
     """What the paper does not have is refused, with the nearest that it has."""
     with pytest.raises(InputError, match="the paper has no"):
