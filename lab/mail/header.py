@@ -7,6 +7,7 @@ field of random text before the section's last field takes up what is left.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from random import Random
 from typing import Final
 
@@ -122,8 +123,7 @@ class HeaderSpec:
     @property
     def order(self) -> tuple[str, ...]:
         """The fields in the block's order: the one that is to be first, then the others."""
-        first = self.first or self.layout.order[0]
-        return (first, *(name for name in self.layout.order if name != first))
+        return _led_by(self.first, self.layout.order)
 
     @property
     def required(self) -> frozenset[str]:
@@ -245,3 +245,9 @@ def _fit(made: Mapping[str, bytes], required: frozenset[str], room: int) -> list
             left = rest
         kept.append(text)
     return kept
+
+
+@cache
+def _led_by(first: str | None, order: tuple[str, ...]) -> tuple[str, ...]:
+    first = first or order[0]
+    return (first, *(name for name in order if name != first))
