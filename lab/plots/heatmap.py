@@ -65,7 +65,7 @@ def _draw_cell(axes: Axes, x: int, y: int, cell: Cell | None, inches: float) -> 
         axes.text(x + 0.5, y + 0.5, "·", ha="center", va="center", color=MUTED, zorder=3)
         return
     if cell.agreement is None:
-        axes.add_patch(Rectangle(corner, *size, fc=PAPER, ec=RULE, hatch="////", lw=0.8, zorder=2))
+        axes.add_artist(Rectangle(corner, *size, fc=PAPER, ec=RULE, hatch="////", lw=0.8, zorder=2))
         points = min(8.0, inches * 72 / (0.66 * max(len(cell.reason or ""), 1)))
         axes.text(
             x + 0.5, y + 0.5, cell.reason or "failed", ha="center", va="center", size=points,
@@ -74,14 +74,14 @@ def _draw_cell(axes: Axes, x: int, y: int, cell: Cell | None, inches: float) -> 
         )  # fmt: skip
         return
     colour = to_hex(_SCALE(cell.agreement))
-    axes.add_patch(Rectangle(corner, *size, facecolor=colour, linewidth=0, zorder=2))
+    axes.add_artist(Rectangle(corner, *size, facecolor=colour, linewidth=0, zorder=2))
     ink = readable_on(colour)
     text = f"{100 * cell.agreement:.0f}"
     axes.text(x + 0.5, y + 0.4, text, ha="center", va="center", size=10, weight="bold", color=ink)
     axes.text(x + 0.5, y + 0.76, f"{cell.reads:g}", ha="center", va="center", size=7, color=ink)
     if cell.complete < cell.sessions:
         tip = [(x + 0.98, y + 0.03), (x + 0.98, y + 0.4), (x + 0.72, y + 0.03)]
-        axes.add_patch(Polygon(tip, facecolor=VERMILLION, edgecolor=PAPER, lw=0.8, zorder=5))
+        axes.add_artist(Polygon(tip, facecolor=VERMILLION, edgecolor=PAPER, lw=0.8, zorder=5))
 
 
 def _legend(figure: Figure, width: float, height: float) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from lab.plots.seen import TERMINATORS, Sizes, parts, starts
 from lab.plots.style import BLUE, INK, MUTED, ORANGE, PAPER, PURPLE, SKY, bare, heading, readable_on
@@ -21,6 +21,8 @@ _NAMES = {
 }
 _WIDTH_INCHES = 9.4
 _ROW_INCHES = 0.3
+_BOX_INCHES = 0.23
+_MARK_INCHES = 0.02
 _GROUP_INCHES = 0.3
 _LEFT_INCHES, _RIGHT_INCHES = 1.85, 0.25
 _TOP_INCHES, _BOTTOM_INCHES = 1.12, 0.2
@@ -72,6 +74,7 @@ def strips(title: str, subtitle: str, rows: Sequence[Strip]) -> Figure:
     axes.set_xticks([])
     axes.set_yticks([])
     y = 0.0
+    boxes: list[_Box] = []
     for name, members in groups.items():
         if name:
             axes.text(
@@ -81,8 +84,10 @@ def strips(title: str, subtitle: str, rows: Sequence[Strip]) -> Figure:
             y += _GROUP_INCHES
         total = max((sum(row.sizes) for row in members), default=1) or 1
         for row in members:
-            _draw_row(axes, y, row, total, width)
+            _draw_label(axes, row, y)
+            boxes += _boxes(row, y, total, width)
             y += _ROW_INCHES
+    _draw_boxes(axes, boxes)
     _legend(figure, inches, {kind for row in rows for kind, _ in _parts(row)})
     return figure
 
@@ -98,49 +103,83 @@ def _parts_of(row: Strip, index: int) -> tuple[tuple[str, int], ...]:
     return parts(size, row.mss, row.others, terminator=alone)
 
 
-def _draw_row(axes: Axes, y: float, row: Strip, total: int, width: float) -> None:
-    axes.text(
-        -0.1, y + _ROW_INCHES / 2, _cut(row.label, 40), ha="right", va="center",
-        size=min(8.5, 8.5 * 26 / max(len(row.label[:40]), 1)),
-        color=INK if row.published else MUTED, style="italic" if row.published else "normal",
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """A box of the figure, in inches of the axes."""
+
+    left: float
+    bottom: float
+    length: float
+    size: int
+    parts: tuple[tuple[str, int], ...]
+    mss: int
+
+    def at(self, offset: int) -> float:
+        """Where a byte of it stands."""
+        return self.left + offset / self.size * self.length
+
+
+def _boxes(row: Strip, y: float, total: int, width: float) -> list[_Box]:
     shown = row.sizes[:_BOXES_AT_MOST]
     least = width * min(_LEAST_SHARE, 0.6 / max(len(shown), 1))
     lengths = [max(size / total * width, least) for size in shown]
     scale = min(1.0, width / sum(lengths)) if lengths else 1.0
     lengths = [length * scale for length in lengths]
-    for index, (left, length) in enumerate(zip(starts(lengths), lengths, strict=True)):
-        _draw_box(axes, (left, y + 0.035, length, _ROW_INCHES - 0.07), row, index)
+    return [
+        _Box(left, y + 0.035, length, row.sizes[index], _parts_of(row, index), row.mss)
+        for index, (left, length) in enumerate(zip(starts(lengths), lengths, strict=True))
+    ]
 
 
-def _draw_box(axes: Axes, box: tuple[float, float, float, float], row: Strip, index: int) -> None:
-    left, bottom, length, height = box
-    size = row.sizes[index]
-    found = _parts_of(row, index)
-    places = starts([share for _, share in found])
-    for (kind, share), start in zip(found, places, strict=True):
-        axes.add_patch(
-            Rectangle(
-                (left + start / size * length, bottom), share / size * length, height,
-                facecolor=KINDS[kind], linewidth=0, zorder=3,
-            )
-        )  # fmt: skip
-    for multiple in range(row.mss, size, row.mss) if row.mss > 0 else ():
-        at = left + multiple / size * length
-        if row.mss / size * length > 0.02:
-            axes.plot([at, at], [bottom, bottom + height], color=PAPER, lw=0.6, ls=":", zorder=4)
-    edge = min(1.1, length * 14)
-    axes.add_patch(
-        Rectangle((left, bottom), length, height, fill=False, ec=PAPER, lw=edge, zorder=5)
+def _draw_label(axes: Axes, row: Strip, y: float) -> None:
+    axes.text(
+        -0.1, y + _ROW_INCHES / 2, _cut(row.label, 40), ha="right", va="center",
+        size=min(8.5, 8.5 * 26 / max(len(row.label[:40]), 1)),
+        color=INK if row.published else MUTED, style="italic" if row.published else "normal",
+    )  # fmt: skip
+
+
+def _draw_boxes(axes: Axes, boxes: Sequence[_Box]) -> None:
+    """All boxes at once, as three collections, and then their numbers where there is room."""
+    faces, colours, edges, marks = [], [], [], []
+    for box in boxes:
+        for (kind, share), start in zip(
+            box.parts, starts([share for _, share in box.parts]), strict=True
+        ):
+            faces.append(_corners(box.at(int(start)), box.at(int(start) + share), box.bottom))
+            colours.append(KINDS[kind])
+        edges.append(_corners(box.left, box.left + box.length, box.bottom))
+        if box.mss > 0 and box.mss / box.size * box.length > _MARK_INCHES:
+            for multiple in range(box.mss, box.size, box.mss):
+                at = box.at(multiple)
+                marks.append(((at, box.bottom), (at, box.bottom + _BOX_INCHES)))
+    axes.add_collection(PolyCollection(faces, facecolors=colours, lw=0, zorder=3), autolim=False)
+    axes.add_collection(
+        LineCollection(marks, colors=PAPER, lw=0.6, ls=":", zorder=4), autolim=False
     )
-    text = str(size)
-    if len(text) * _CHARACTER_INCHES < length - 0.02:
-        one = found[0][0] if len(found) == 1 else None
-        axes.text(
-            left + length / 2, bottom + height / 2, text, ha="center", va="center", size=8,
-            weight="bold", color=readable_on(KINDS[one]) if one else INK, zorder=6,
-            bbox=None if one else {"boxstyle": "round,pad=0.12", "fc": PAPER, "ec": "none"},
-        )  # fmt: skip
+    widths = [min(1.1, box.length * 14) for box in boxes]
+    axes.add_collection(
+        PolyCollection(edges, facecolors="none", edgecolors=PAPER, linewidths=widths, zorder=5),
+        autolim=False,
+    )
+    for box in boxes:
+        if len(str(box.size)) * _CHARACTER_INCHES < box.length - 0.02:
+            _draw_number(axes, box)
+
+
+def _corners(left: float, right: float, bottom: float) -> list[tuple[float, float]]:
+    top = bottom + _BOX_INCHES
+    return [(left, bottom), (right, bottom), (right, top), (left, top)]
+
+
+def _draw_number(axes: Axes, box: _Box) -> None:
+    one = box.parts[0][0] if len(box.parts) == 1 else None
+    axes.text(
+        box.left + box.length / 2, box.bottom + _BOX_INCHES / 2, str(box.size),
+        ha="center", va="center", size=8, weight="bold", zorder=6,
+        color=readable_on(KINDS[one]) if one else INK,
+        bbox=None if one else {"boxstyle": "round,pad=0.12", "fc": PAPER, "ec": "none"},
+    )  # fmt: skip
 
 
 def _legend(figure: Figure, inches: float, kinds: set[str]) -> None:

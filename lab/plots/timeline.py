@@ -214,7 +214,7 @@ def _draw_box(
     left, bottom, width, height = box
     for start, end, colour in _shares(span, writes):
         scale = width / (span.end - span.start)
-        axes.add_patch(
+        axes.add_artist(
             Rectangle(
                 (left + (start - span.start) * scale, bottom),
                 (end - start) * scale,
@@ -224,7 +224,7 @@ def _draw_box(
                 zorder=4,
             )
         )
-    axes.add_patch(
+    axes.add_artist(
         Rectangle((left, bottom), width, height, fill=False, ec=PAPER, linewidth=1.4, zorder=5)
     )
     shares = _shares(span, writes)
@@ -273,7 +273,7 @@ def _draw_strip(axes: Axes, row: int, span: Span, writes: Sequence[Write], size:
         _draw_box(axes, box, span, writes, size=size)
         return
     for start, end, colour in _shares(span, writes):
-        axes.add_patch(
+        axes.add_artist(
             Rectangle((start, box[1]), end - start, box[3], fc=colour, ec=PAPER, lw=0.6, zorder=4)
         )
 

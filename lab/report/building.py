@@ -4,13 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.plots.style import FORMATS, render
-from lab.record import SessionRecord
-from lab.report.embedding import VerdictOf, embed
+from lab.report.embedding import embed
 from lab.report.figures import drawings
 from lab.report.page import page, picture
-from lab.report.summary import Finding, Summary, summarise
+from lab.report.printed import verdict_of
+from lab.report.summary import Summary, summarise
 from lab.runfolder import RunFolder, replace_file, writing
-from lab.trace import sizes
 
 
 def build(folder: RunFolder, out: Path | None = None) -> Summary:
@@ -25,26 +24,12 @@ def build(folder: RunFolder, out: Path | None = None) -> Summary:
             _write(path, data)
             figures.append(str(path.relative_to(folder.path)))
     summary = replace(summary, figures=tuple(figures))
-    verdicts = {finding.experiment.name: _verdict_of(finding) for finding in summary.findings}
+    verdicts = {finding.experiment.name: verdict_of(finding) for finding in summary.findings}
     sessions = embed(grouped, verdicts)
     _write(out or folder.report, page(summary, pictures, sessions).encode())
     if folder.writable and out is None:
         folder.update(verdicts=summary.verdict_dicts())
     return summary
-
-
-def _verdict_of(finding: Finding) -> VerdictOf:
-    """What to call a session of a scenario, given what the paper prints of it."""
-    printed = {item.sizes for item in finding.sequences.printed}
-
-    def verdict(record: SessionRecord) -> str:
-        if not record.complete:
-            return "failed"
-        if not printed:
-            return "complete"
-        return "as published" if tuple(sizes(record.reads)) in printed else "other sizes"
-
-    return verdict
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -24,12 +24,14 @@ from lab.plots.strips import Strip, strips
 from lab.plots.style import Drawer
 from lab.plots.timeline import timeline
 from lab.record import SessionRecord
+from lab.report.printed import layer_of, printed_rows
 from lab.report.summary import Finding, Grouped, Summary, plain, telling
 from lab.trace import sizes
 from lab.verdicts import count, spaced
 
 _ROWS_AT_MOST = 40
 _ROWS_A_SCENARIO = 10
+_ROWS_BESIDE = 2
 _WORDS_AT_MOST = 24
 
 
@@ -58,10 +60,11 @@ class Drawing:
 
 def drawings(summary: Summary, grouped: Grouped) -> list[Drawing]:
     """The figures of a run: what concerns all of it first, then scenario by scenario."""
+    together = list(_of_the_run(summary, grouped))
     return [
-        *_of_the_run(summary, grouped),
+        *together,
         *chain.from_iterable(
-            _of_a_scenario(finding, grouped.get(finding.experiment.name, []))
+            _of_a_scenario(finding, grouped.get(finding.experiment.name, []), alone=not together)
             for finding in summary.findings
         ),
     ]
@@ -80,18 +83,21 @@ def _of_the_run(summary: Summary, grouped: Grouped) -> Iterator[Drawing]:
             "What the paper prints and what the lab saw most often, at the same layer. A box a"
             " size, to scale; dotted: where the next multiple of the MSS falls.",
             f"{count(len(rows), 'sequence')} of sizes of {count(len(shown), 'experiment')}.",
-            partial(strips, "The published sizes and the lab's", _layers_in_words(shown), rows),
+            partial(strips, "The published sizes and the lab's", _in_words(shown), rows),
         )
     groups = spreads(chain.from_iterable(plain(r) for r in grouped.values()), "scenario")
     if groups:
         yield _distribution("distribution", None, groups)
 
 
-def _layers_in_words(findings: Sequence[Finding]) -> str:
-    return f"{count(len(findings), 'experiment')}; the lab's most frequent sequence of each"
+def _in_words(findings: Sequence[Finding]) -> str:
+    return f"{count(len(findings), 'experiment')}; the lab's most frequent sequences of each"
 
 
-def _of_a_scenario(finding: Finding, records: Sequence[SessionRecord]) -> Iterator[Drawing]:
+def _of_a_scenario(
+    finding: Finding, records: Sequence[SessionRecord], *, alone: bool
+) -> Iterator[Drawing]:
+    """Its sizes only where it stands alone: else its rows are in the figure of the whole run."""
     name = finding.experiment.name
     subject = plain(records)
     matrix = cells(subject)
@@ -102,7 +108,7 @@ def _of_a_scenario(finding: Finding, records: Sequence[SessionRecord]) -> Iterat
         yield _timeline(session)
         if len(finding.sequences.printed) > 1:
             yield _sequences(finding)
-        else:
+        elif alone or len(matrix.networks) > 1:
             yield _strips(finding, subject, matrix)
         if len(matrix.networks) > 1:
             yield _distribution(
@@ -190,16 +196,11 @@ def _strips(finding: Finding, records: Sequence[SessionRecord], matrix: Cells) -
     )  # fmt: skip
 
 
-def layer_of(finding: Finding) -> str:
-    """The layer that a scenario is about: ``segments`` unless the paper printed its reads."""
-    return "reads" if finding.sequences.printed else "segments"
-
-
 def _side_by_side(finding: Finding, records: Sequence[SessionRecord]) -> list[Strip]:
     """The first published row of a scenario and the lab's most frequent, in one group."""
     subject = plain(records)
-    found = patterns(subject, layer_of(finding), 1)
     printed = _published(finding, subject)[:1]
+    found = patterns(subject, layer_of(finding), _ROWS_BESIDE if printed else 1)
     return [*printed, *(_row(pattern, _title(finding)) for pattern in found)]
 
 
@@ -210,14 +211,14 @@ def _published(finding: Finding, records: Sequence[SessionRecord]) -> list[Strip
     return [
         Strip(
             "published",
-            item.sizes,
+            row,
             complete.mss,
             other_full_sizes(complete),
             ends_alone(complete),
             _title(finding),
             published=True,
         )
-        for item in finding.sequences.printed
+        for row in printed_rows(finding)
     ]
 
 

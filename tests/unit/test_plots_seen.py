@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_hex
 from synthetic import MS, cut_evenly, record, simulated
 
 from lab.paper import paper
@@ -167,8 +168,8 @@ def test_every_listing_can_be_drawn_as_strips():
     for size in ("7000", "9366", "1377", "2896"):
         assert size in shown
     assert "end of data, alone" in shown
-    colours = {patch.get_facecolor()[:3] for patch in figure.axes[0].patches}
-    assert len(colours) >= len(KINDS)
+    faces = figure.axes[0].collections[0].get_facecolors()
+    assert {to_hex(colour) for colour in faces} == set(KINDS.values())
     ElementTree.fromstring(render(lambda: figure, ("svg",))["svg"])
 
 
