@@ -109,6 +109,8 @@ class KernelLab:
         # not waited for: the wire hears it before it lets the client's first frame pass
         self._tell("wire", {"open": {"flow": flow, "acknowledge": False, **pair, **wire}})
         order = {**job, **pair, **self._pace, "flow": flow, "port": PORTS[job["protocol"]]}
+        if self.network.router.schedule:
+            order["announced"] = True
         async with self._schedule(flow) as changes:
             client = await self._ask("client", {"job": order}, "result", flow, None)
             connection = await self._connection(connection_answer, flow, client)
@@ -140,6 +142,8 @@ class KernelLab:
     async def _schedule(self, flow: int) -> AsyncIterator[list[tuple[int, int]]]:
         """Let the path's MTU change as the network's schedule says, while a session runs.
 
+        It counts from when the client began: before that, it may have had other messages to make.
+
         Yields:
             The changes made so far: when on the lab's clock, and to what.
         """
@@ -147,16 +151,20 @@ class KernelLab:
         if not self.network.router.schedule:
             yield made
             return
-        task = asyncio.create_task(self._vary(flow, made))
+        begun = self._answer("begun", flow)
+        task = asyncio.create_task(self._vary(flow, begun, made))
         try:
             yield made
         finally:
             task.cancel()
+            self._answers.pop(("begun", flow), None)
             with suppress(asyncio.CancelledError, PartDiedError):
                 await task
 
-    async def _vary(self, flow: int, made: list[tuple[int, int]]) -> None:
-        began_ns = time.monotonic_ns()
+    async def _vary(
+        self, flow: int, begun: asyncio.Future[Message], made: list[tuple[int, int]]
+    ) -> None:
+        began_ns = (await begun)["t0_ns"]
         for change in self.network.router.changes():
             due_ns = began_ns + round(change.at_ms * 1e6)
             await asyncio.sleep((due_ns - time.monotonic_ns()) / 1e9)
@@ -317,7 +325,7 @@ class KernelLab:
                 self._fail(self._refused)
             case {"died": part, "status": status}:
                 self._fail(f"the {part} {_how_ended(status)}")
-            case {"executed": number} | {"pong": number}:
+            case {"begun": number} | {"executed": number} | {"pong": number}:
                 self._resolve(next(iter(message)), number, message)
             case {"result": result}:
                 self._resolve("result", result["flow"], result)

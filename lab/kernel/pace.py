@@ -28,6 +28,7 @@ and have about 40 MB together; sessions side by side add their frames."""
 
 _START_S = 0.5  # a lab's start: no session can have ended before
 _WORK_EACH_S = 0.03  # a session's, of processor time, generously
+_CHANGE_EACH_S = 0.06  # a change of the MTU, by a shell on the router, generously
 _ENDED_MIN = 20  # sessions, from which on their pace says more than the options do
 
 
@@ -53,8 +54,11 @@ def weight(session_s: float) -> int:
 def spread_s(network: Network, sessions: int) -> float:
     """Over how long the first sessions side by side begin.
 
-    Three round trips, a good part of a session's length, or less where they have less to do.
+    Three round trips, a good part of a session's length, or less where they have less to do. A
+    schedule of MTU changes keeps its times only where the sessions' changes do not coincide.
     """
+    if network.router.schedule:
+        return _CHANGE_EACH_S * sessions
     return min(3 * network.round_trip_s, _WORK_EACH_S * sessions)
 
 
