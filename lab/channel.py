@@ -88,7 +88,12 @@ class Channel:
                 end = begin + _LENGTH.unpack_from(pending, taken)[0]
                 if len(pending) < end:
                     break
-                messages.append(self._decoder.decode(view[begin:end]))
+                try:
+                    messages.append(self._decoder.decode(view[begin:end]))
+                except msgspec.DecodeError:
+                    self.ended = True
+                    taken = len(pending)
+                    break
                 taken = end
         del pending[:taken]
         return messages
