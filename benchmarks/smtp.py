@@ -27,9 +27,18 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from common import ROOT, environment, machine, machine_line, paired_ratio, spread, unshared
+from common import (
+    ROOT,
+    environment,
+    machine,
+    machine_line,
+    paired_ratio,
+    processor_s,
+    spread,
+    unshared,
+)
 
 sys.path.insert(0, str(ROOT))
 
@@ -74,6 +83,13 @@ echo $(( $(date +%s%N) - began ))
 """
 
 
+class Rate(NamedTuple):
+    """Sessions a second, and the milliseconds of processor time that one takes."""
+
+    per_s: float
+    processor_ms: float
+
+
 class Postfix:
     """Postfix's two test programs, installed or merely unpacked."""
 
@@ -105,8 +121,8 @@ class Postfix:
         )
 
 
-def lab_rate(out: Path, size: int, sessions: int, jobs: int) -> float:
-    """Sessions a second of the lab, into a new folder; all of them must be complete."""
+def lab_rate(out: Path, size: int, sessions: int, jobs: int) -> Rate:
+    """The lab, into a new folder; all sessions must be complete."""
     out.mkdir()
     file = out / "benchmark.toml"
     file.write_text(SCENARIO.format(network=NETWORK, sessions=sessions, size=size))
@@ -115,12 +131,15 @@ def lab_rate(out: Path, size: int, sessions: int, jobs: int) -> float:
     specs = [(spec, network) for spec in plan.plan(scenario, seed=1)]
     records: list[SessionRecord] = []
     ended_ns = 0
+    processor = [0.0, 0.0]
     with RunFolder.create(out / "run", Manifest(command="bench")) as folder:
 
         def on_record(record: SessionRecord) -> None:
             nonlocal ended_ns
             folder.append(record)
             records.append(record)
+            if len(records) in (1, sessions):
+                processor[len(records) > 1] = processor_s()
             ended_ns = time.monotonic_ns()
 
         engine = KernelEngine(EngineOptions(jobs=jobs, folder=folder.path))
@@ -129,11 +148,12 @@ def lab_rate(out: Path, size: int, sessions: int, jobs: int) -> float:
     complete = [record for record in records if record.complete]
     if len(complete) != sessions or captures != 2 * sessions:
         sys.exit(f"{len(complete)} of {sessions} sessions are complete, {captures} captures")
-    return sessions / ((ended_ns - min(record.t0_ns for record in records)) / 1e9)
+    seconds = (ended_ns - min(record.t0_ns for record in records)) / 1e9
+    return Rate(sessions / seconds, (processor[1] - processor[0]) * 1e3 / (sessions - 1))
 
 
-async def wire_rate(postfix: Postfix, size: int, sessions: int, jobs: int) -> float:
-    """Sessions a second of Postfix's programs through a lab, recorded as one flow."""
+async def wire_rate(postfix: Postfix, size: int, sessions: int, jobs: int) -> Rate:
+    """Postfix's programs through a lab, recorded as one flow."""
     async with KernelLab(registry.network(NETWORK), Reader()) as lab:
         pair = {"client": IPV4.client(1), "server": IPV4.server(1)}
         await lab.execute("server", postfix.sink)
@@ -143,11 +163,13 @@ async def wire_rate(postfix: Postfix, size: int, sessions: int, jobs: int) -> fl
         order = {"open": {"flow": 1, "seed": 1, "acknowledge": False, **pair}}
         lab._tell("wire", order)
         source = postfix.source(pair["server"], size, sessions, jobs)
+        before_s = processor_s()
         printed = await lab.execute("client", source)
+        taken_s = processor_s() - before_s
         ended = await lab._ask("wire", {"close": 1}, "flow", 1, 20)
     if len(ended["frames"]) < sessions or ended["kernel_drops"]:
         sys.exit(f"the wire saw {len(ended['frames'])} frames of {sessions} sessions")
-    return sessions / (int(printed) / 1e9)
+    return Rate(sessions / (int(printed) / 1e9), taken_s * 1e3 / sessions)
 
 
 def veth_rate(postfix: Postfix, size: int, sessions: int, jobs: int) -> float:
@@ -176,18 +198,22 @@ def measure(
     where = machine()
     rows = []
     for size in SIZES:
-        rates: dict[str, list[float]] = {"lab": [], "wire": [], "veth": []}
+        lab, wire, veth_per_s = [], [], []
         for turn in range(rounds):
-            out = scratch / f"{size}-{turn}"
-            rates["lab"].append(lab_rate(out, size, sessions, jobs))
-            rates["wire"].append(asyncio.run(wire_rate(postfix, size, sessions, jobs)))
-            rates["veth"].append(veth_rate(postfix, size, sessions, jobs))
+            lab.append(lab_rate(scratch / f"{size}-{turn}", size, sessions, jobs))
+            wire.append(asyncio.run(wire_rate(postfix, size, sessions, jobs)))
+            veth_per_s.append(veth_rate(postfix, size, sessions, jobs))
+        lab_per_s, wire_per_s = ([rate.per_s for rate in rates] for rates in (lab, wire))
         rows.append(
             {
                 "payload_bytes": size,
-                **{f"{name}_per_s": spread(values) for name, values in rates.items()},
-                "lab_to_wire": paired_ratio(rates["lab"], rates["wire"]),
-                "lab_to_veth": paired_ratio(rates["lab"], rates["veth"]),
+                "lab_per_s": spread(lab_per_s),
+                "wire_per_s": spread(wire_per_s),
+                "veth_per_s": spread(veth_per_s),
+                "lab_processor_ms": spread([rate.processor_ms for rate in lab]),
+                "wire_processor_ms": spread([rate.processor_ms for rate in wire]),
+                "lab_to_wire": paired_ratio(lab_per_s, wire_per_s),
+                "lab_to_veth": paired_ratio(lab_per_s, veth_per_s),
             }
         )
     return {
@@ -221,7 +247,7 @@ def main() -> None:
         f"{result['rounds']} rounds of {result['sessions']} sessions, "
         f"{result['side_by_side']} side by side; median (min to max)\n"
     )
-    print("payload     lab /s             wire /s            veth /s          lab/wire  lab/veth")
+    print("payload    lab /s             wire /s            veth /s          lab/wire  lab/veth")
     for row in result["rows"]:
         cells = [
             f"{row[key]['median']:6.0f} ({row[key]['min']:.0f} to {row[key]['max']:.0f})".ljust(19)
@@ -231,6 +257,10 @@ def main() -> None:
             f"{row['payload_bytes']:5} B {''.join(cells)}"
             f"{row['lab_to_wire']['median']:8.2f}{row['lab_to_veth']['median']:10.2f}"
         )
+    print("\nprocessor time a session:")
+    for row in result["rows"]:
+        lab, wire = row["lab_processor_ms"]["median"], row["wire_processor_ms"]["median"]
+        print(f"{row['payload_bytes']:5} B   lab {lab:5.2f} ms   wire {wire:5.2f} ms")
 
 
 if __name__ == "__main__":
