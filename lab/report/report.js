@@ -460,11 +460,11 @@
     });
   };
 
-  const drawSegments = (session, labelled) => {
+  const drawSegments = (session, labelled, right) => {
     const steps = clamp(session.segments.length, 2, 9);
     session.segments.forEach((s, i) => {
       s.x = view.at(s.t);
-      s.toX = s.arrived === null ? s.x + 26 : view.at(s.arrived);
+      s.toX = s.arrived === null ? Math.min(s.x + 26, right) : view.at(s.arrived);
       const toY = s.arrived === null ? Y.lost : Y.server;
       const parts = shares(s, session.writes);
       const style = `line stroke-${colour(parts[0].write)}${s.again ? " again" : ""}`;
@@ -586,7 +586,7 @@
       }
       if (session[lane].length) root.append(group);
     }
-    drawSegments(session, session.segments.length <= LABELS_AT_MOST && width >= 460);
+    drawSegments(session, session.segments.length <= LABELS_AT_MOST && width >= 460, left + width);
     drawCalls(session, session.writes, Y.client, Y.write, width, left);
     drawCalls(session, session.reads, Y.server, Y.read, width, left);
     drawStrips(session);
