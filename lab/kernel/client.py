@@ -54,8 +54,12 @@ class SessionError(Exception):
     """Why a session cannot go on."""
 
 
-class SlowSenderError(BaseException):
-    """A sender computes for too long; not an ``Exception``, lest the sender's code catches it."""
+class SlowSenderError(SessionError):
+    """The sender computes for too long, or has no end."""
+
+
+class _Alarm(BaseException):  # no Exception, lest a sender catches it
+    """The time for making steps is over."""
 
 
 class Session:
@@ -78,6 +82,7 @@ class Session:
         self.expected: int | None = None
         self.replies = bytearray()
         self.finishing = False
+        self.delayed_ns = 0
         self.mss = 0
         self.timestamps = False
         family = socket.AF_INET6 if ":" in self.peer[0] else socket.AF_INET
@@ -182,12 +187,22 @@ class Session:
 
 
 class Client:
-    """All sessions of the lab, in one loop."""
+    """All sessions of the lab, in one loop.
+
+    Attributes:
+        channel: to the parent.
+        sessions: those under way, by their sockets' descriptors.
+        timers: when to look at which of them again, and for what.
+        slow: senders that took too long to make their steps.
+        delayed_ns: how long those held up all sessions; not held against any other's time limit.
+    """
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.sessions: dict[int, Session] = {}
         self.timers: list[tuple[int, int, int, str]] = []
+        self.slow: dict[tuple[str, str], SlowSenderError] = {}
+        self.delayed_ns = 0
         self.epoll = select.epoll()
         self.waiting = [channel.fileno(), self.epoll.fileno()]
 
@@ -210,10 +225,16 @@ class Client:
     def start(self, job: Message) -> None:
         """Begin a session; what cannot begin is reported as failed."""
         began_ns = time.monotonic_ns()
+        who = job["sender"], str(job["parameters"])
         try:
+            if who in self.slow:  # waiting for it once was enough for all who waited with it
+                raise self.slow[who]
             script = steps_of(job)
             session = Session(job, script, time.monotonic_ns())
         except (SessionError, OSError) as error:
+            if isinstance(error, SlowSenderError):
+                self.slow[who] = error
+                self.delayed_ns += time.monotonic_ns() - began_ns
             reason = f"socket: {error.strerror}" if isinstance(error, OSError) else str(error)
             self.tell({"result": not_begun(job["flow"], began_ns, reason)})
             return
@@ -222,6 +243,7 @@ class Client:
         fd = session.sock.fileno()
         self.sessions[fd] = session
         self.epoll.register(fd, select.EPOLLOUT)
+        session.delayed_ns = self.delayed_ns
         heapq.heappush(self.timers, (session.deadline_ns, session.flow, fd, "deadline"))
         self.guarded(session, Session.connect)
 
@@ -299,12 +321,15 @@ class Client:
     def _run_timers(self) -> None:
         now_ns = time.monotonic_ns()
         while self.timers and self.timers[0][0] <= now_ns:
-            _, flow, fd, kind = heapq.heappop(self.timers)
+            due_ns, flow, fd, kind = heapq.heappop(self.timers)
             session = self.sessions.get(fd)
             if session is None or session.flow != flow:
                 continue  # its session is over, and the descriptor may be another one's
             if kind == "wait":
                 self.guarded(session, self.advance)
+            elif late_ns := self.delayed_ns - session.delayed_ns:
+                session.delayed_ns = self.delayed_ns
+                heapq.heappush(self.timers, (due_ns + late_ns, flow, fd, kind))
             else:
                 self.end(session, "time limit reached")
 
@@ -315,28 +340,28 @@ def steps_of(job: Message) -> list[steps.Step]:
     Raises:
         SessionError: the sender raised, took too long, or yielded what is no step.
     """
-    signal.signal(signal.SIGALRM, _too_slow)
+    signal.signal(signal.SIGALRM, _ring)
     try:
+        sender = sender_named(job["sender"])
+        parameters = sender.resolve(job["parameters"])
+        mail = spec_of(job["message"])
+        message = sender.message_for(parameters, mail, job["message_seed"])
         signal.setitimer(signal.ITIMER_REAL, _MAKING_LIMIT_S)
         try:
-            sender = sender_named(job["sender"])
-            parameters = sender.resolve(job["parameters"])
-            mail = spec_of(job["message"])
-            message = sender.message_for(parameters, mail, job["message_seed"])
             script = list(islice(session(sender, message, parameters), _STEPS_MAX + 1))
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     except InputError as error:
         raise SessionError(str(error)) from error
-    except SlowSenderError as error:
-        raise SessionError(
+    except _Alarm as error:
+        raise SlowSenderError(
             f"the sender took more than {_MAKING_LIMIT_S:g} s to make its steps"
         ) from error
     except Exception as error:  # a sender is somebody's code
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:_REASON_MAX]
         raise SessionError(f"the sender raised {reason}") from error
     if len(script) > _STEPS_MAX:
-        raise SessionError(f"the sender yielded more than {_STEPS_MAX} steps")
+        raise SlowSenderError(f"the sender yielded more than {_STEPS_MAX} steps")
     for step in script:
         if not isinstance(step, steps.Step) or (
             isinstance(step, steps.Write) and not isinstance(step.data, bytes)
@@ -371,8 +396,8 @@ def not_begun(flow: int, t0_ns: int, error: str | None) -> Message:
     }
 
 
-def _too_slow(_number: int, _frame: object) -> None:
-    raise SlowSenderError
+def _ring(_number: int, _frame: object) -> None:
+    raise _Alarm
 
 
 def refusal(host_netns: int) -> str | None:

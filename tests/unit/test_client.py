@@ -46,7 +46,14 @@ class Lone:
         """Ask for a session with these steps."""
         self.flow = next(FLOWS)
         host, port = self.listener.getsockname()
-        usual = {"nodelay": True, "time_limit_s": PATIENCE_S, "round_trip_s": 0.0, "bw_mbit": None}
+        usual = {
+            "sender": "scripted",
+            "parameters": {},
+            "nodelay": True,
+            "time_limit_s": PATIENCE_S,
+            "round_trip_s": 0.0,
+            "bw_mbit": None,
+        }
         addresses = {"client": "127.0.0.1", "server": host, "port": port}
         self.channel.send({"job": usual | addresses | job | {"flow": self.flow, "script": script}})
 
