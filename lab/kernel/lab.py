@@ -63,6 +63,8 @@ class KernelLab:
         self._answers: dict[tuple[str, int], asyncio.Future[Message]] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline = -1
+        self._started = False
+        self._last_words: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -70,6 +72,7 @@ class KernelLab:
         try:
             self._spawn()
             await self._handshake()
+            self._started = True
             self._background(self._watch_client())
         except BaseException:
             await self.__aexit__()
@@ -316,6 +319,8 @@ class KernelLab:
             case {"ready": content}:
                 index = ("init", *PARTS).index(name)
                 self._resolve("ready", index, content if isinstance(content, dict) else message)
+            case {"failed": reason} if self._started:
+                self._last_words[name] = reason  # a cause only where the lab itself lives on
             case {"failed": reason} | {"refused": reason}:
                 self._fail(f"the {'lab' if name == 'init' else name} could not start: {reason}")
             case {"unfit": {"host": host, "errors": errors}}:
@@ -324,7 +329,10 @@ class KernelLab:
                     self._refused += f"; this kernel has {sandbox.congestion_controls()}"
                 self._fail(self._refused)
             case {"died": part, "status": status}:
-                self._fail(f"the {part} {_how_ended(status)}")
+                words = self._last_words.get(part)
+                self._fail(
+                    f"the {part} failed: {words}" if words else f"the {part} {_how_ended(status)}"
+                )
             case {"begun": number} | {"executed": number} | {"pong": number}:
                 self._resolve(next(iter(message)), number, message)
             case {"result": result}:
