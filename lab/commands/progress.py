@@ -85,7 +85,7 @@ class RunProgress:
         if error is not None:
             self._failed += 1
             if self._verbose:
-                self._console.print(f"failed: {session_id}: {error}", markup=False)
+                self._line(f"failed: {session_id}: {error}")
         if self._bar and self._task is not None:
             failures = f"{self._failed} failed" if self._failed else ""
             self._bar.update(self._task, completed=self._done, failures=failures)
@@ -95,6 +95,10 @@ class RunProgress:
         elif self._plain and time.monotonic() - self._said >= PLAIN_EVERY_S:
             self._say()
 
+    def _line(self, text: str) -> None:
+        """A line of its own, whole however narrow the terminal is taken to be."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
     def _by_average(self) -> float:
         elapsed_s = time.monotonic() - self._began
         return elapsed_s / self._ran * (self._total - self._done) if self._ran else 0.0
@@ -102,7 +106,7 @@ class RunProgress:
     def _say(self) -> None:
         self._said = time.monotonic()
         failed = f", {self._failed} failed" if self._failed else ""
-        self._console.print(
+        self._line(
             f"{self._done} of {self._total} sessions{failed},"
             f" {self._said - self._began:.0f} s, about {self.left_s():.0f} s left"
         )

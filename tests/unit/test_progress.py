@@ -56,9 +56,10 @@ def test_verbose_says_why_sessions_failed(capsys: pytest.CaptureFixture[str]) ->
     with RunProgress(verbose=True) as shown:
         shown.plan(2, 0)
         shown.ended("s/0", None)
-        shown.ended("s/1", "the sender raised KeyError: [bold]'x'")
+        reason = "the sender raised KeyError: [bold]'x'" + " and so on" * 20
+        shown.ended("s/1", reason)
         line = capsys.readouterr().err
-    assert line == "failed: s/1: the sender raised KeyError: [bold]'x'\n"
+    assert line == f"failed: s/1: {reason}\n"
 
 
 @pytest.mark.parametrize("verbose", [False, True])
