@@ -1,0 +1,325 @@
+"""What goes wrong in a lab, each on the real thing: the rest goes on, and nothing stays behind."""
+
+import asyncio
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from commanding import (
+    DEADLINE_S,
+    Seglab,
+    in_use,
+    inside,
+    interfaces,
+    recorded,
+    seglab,
+    shell,
+    wait_until,
+)
+
+import senders
+from lab import plan as plan_
+from lab import registry
+from lab.errors import PartDiedError
+from lab.kernel import engine as engine_
+from lab.kernel import lab as lab_
+from lab.kernel.engine import EngineOptions, KernelEngine
+from lab.kernel.lab import KernelLab
+from lab.network import Network
+from lab.plan import SessionSpec
+from lab.record import SessionRecord
+from lab.runfolder import RunFolder
+
+JOBS = 4
+LAB_ENDED = ("the lab was killed (SIGKILL)", "the lab ended with status 1")
+"""What ``unshare --fork`` makes of its child's end; version 2.38.1 cannot say more."""
+
+
+def planned(sessions: int, scenario: str = "scenario-1") -> list[tuple[SessionSpec, Network]]:
+    """Sessions to run."""
+    what = registry.scenario(scenario)
+    specs = plan_.plan(what, seed=5, sessions=sessions)
+    return [(spec, what.network(spec.network)) for spec in specs if not spec.variant]
+
+
+def child_of(pid: int) -> int:
+    """The one child of a process."""
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
+
+
+def stop(lab: KernelLab, part: str) -> None:
+    """Halt a part, as a machine does that has no more memory."""
+    assert lab._process is not None
+    init = child_of(lab._process.pid)
+    order = {"wire": 0, "server": 1, "client": 2}[part]
+    children = Path(f"/proc/{init}/task/{init}/children").read_text().split()
+    os.kill(int(children[order]), signal.SIGSTOP)
+
+
+def kill(lab: KernelLab, part: str) -> None:
+    """End a part, or the lab's first process, with SIGKILL."""
+    if part == "init":
+        assert lab._process is not None
+        os.kill(child_of(lab._process.pid), signal.SIGKILL)
+    else:
+        lab.kill(part)
+
+
+def run_and_strike(
+    monkeypatch: pytest.MonkeyPatch, strike: object, sessions: int = 14
+) -> list[SessionRecord]:
+    """Run sessions; ``strike`` the first lab as soon as one is recorded, others under way."""
+    labs: list[KernelLab] = []
+
+    class Seen(KernelLab):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)  # type: ignore[arg-type]
+            labs.append(self)
+
+    records: list[SessionRecord] = []
+
+    def on_record(record: SessionRecord) -> None:
+        records.append(record)
+        if len(records) == 1:
+            assert callable(strike)
+            strike(labs[0])
+
+    monkeypatch.setattr(engine_, "KernelLab", Seen)
+    specs = planned(sessions)
+    asyncio.run(KernelEngine(EngineOptions(jobs=JOBS)).run(specs, on_record))
+    assert len(labs) == 2
+    assert sorted(r.session_id for r in records) == sorted(s.session_id for s, _ in specs)
+    return records
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ("wire", "the wire was killed (SIGKILL)"),
+        ("server", "the server was killed (SIGKILL)"),
+        ("client", "the client was killed (SIGKILL)"),
+        ("init", LAB_ENDED[0]),
+    ],
+)
+def test_a_part_is_killed_in_mid_session(
+    part: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was under way is failed with the reason; a new lab completes all others."""
+    records = run_and_strike(monkeypatch, lambda lab: kill(lab, part))
+    failed = [record for record in records if record.error is not None]
+    assert 1 <= len(failed) <= JOBS
+    (found,) = {record.error for record in failed}
+    assert found == reason or (part == "init" and found in LAB_ENDED)
+    assert {r.status for r in records if r.error is None} == {"complete"}
+
+
+def test_a_part_that_cannot_go_on_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wire's own words are the reason, not merely the status that it ends with."""
+
+    def confuse(lab: KernelLab) -> None:
+        lab._channels["wire"].send({"close": 4711})
+
+    records = run_and_strike(monkeypatch, confuse)
+    (reason,) = {record.error for record in records if record.error is not None}
+    assert reason.startswith("the wire failed: wire: {'close': 4711} makes no sense")
+
+
+def test_a_part_that_hangs_is_as_good_as_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wire that answers no more is noticed, and another lab takes over."""
+    monkeypatch.setattr(lab_, "GRACE_S", 1.0)
+    records = run_and_strike(monkeypatch, lambda lab: stop(lab, "wire"))
+    reasons = {record.error for record in records if record.error is not None}
+    assert reasons
+    assert all("the wire did not answer within 1 s" in reason for reason in reasons), reasons
+    assert sum(record.error is None for record in records) >= len(records) - JOBS
+
+
+def test_labs_that_die_again_and_again_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where every lab dies at once, the run is given up and says why."""
+
+    class Doomed(KernelLab):
+        async def session(self, *arguments: object) -> None:  # type: ignore[override]
+            self.kill("client")
+            return await super().session(*arguments)  # type: ignore[arg-type, return-value]
+
+    monkeypatch.setattr(engine_, "KernelLab", Doomed)
+    records: list[SessionRecord] = []
+    with pytest.raises(PartDiedError, match=r"gave up after 3 .* client was killed"):
+        asyncio.run(KernelEngine(EngineOptions(jobs=2)).run(planned(50), records.append))
+    assert {record.error for record in records} == {"the client was killed (SIGKILL)"}
+
+
+def test_an_engine_runs_again_and_with_fewer_slots_than_labs() -> None:
+    """Two networks share one slot, in two rounds, as ``reproduce`` has them."""
+    engine = KernelEngine(EngineOptions(jobs=1))
+    records: list[SessionRecord] = []
+    other = registry.network("ethernet")
+    for _ in range(2):
+        specs = planned(2) + [(replace(s, network=other.name), other) for s, _ in planned(2)]
+        asyncio.run(engine.run(specs, records.append))
+    assert [record.error for record in records] == [None] * 8
+
+
+def test_a_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server cannot listen: the lab says which port, and is gone."""
+    monkeypatch.setattr(lab_, "PORTS", {"raw": 2007, "smtp": 2007})
+
+    async def start() -> None:
+        (spec, network), *_ = planned(1)
+        async with KernelLab(network, spec.reader):
+            pass
+
+    with pytest.raises(PartDiedError, match=r"^the server could not start: .*2007"):
+        asyncio.run(start())
+
+
+def test_the_parent_is_killed(tmp_path: Path) -> None:
+    """SIGKILL in mid-run: no process, namespace or interface is left; resume completes the run."""
+    out, before = tmp_path / "run", interfaces()
+    with Seglab("run", "scenario-1", "--sessions", "40", "--jobs", "8", "--out", out) as run:
+        wait_until(lambda: recorded(out) >= 3, "no session was recorded")
+        namespaces = run.network_namespaces()
+        assert len(namespaces) >= 4  # the lab's own, client, router, server
+        run.process.send_signal(signal.SIGKILL)
+        assert run.ended() == -signal.SIGKILL
+        wait_until(run.is_gone, "processes are left")
+    assert not in_use(namespaces)
+    assert interfaces() == before
+
+    stored = RunFolder.open(out)
+    kept = {record.session_id for record in stored.sessions() if record.complete}
+    assert stored.manifest.status == "interrupted"
+    assert 3 <= len(kept) < 40
+    report = seglab("report", out, "--json")
+    assert report.process.returncode == 0, report.err
+    assert json.loads(report.out)["counts"]["complete"] == len(kept)
+
+    resumed = seglab("run", "--resume", out, "-q")
+    assert resumed.process.returncode == 0, resumed.err
+    sessions = [record.session_id for record in RunFolder.open(out).sessions()]
+    assert sorted(sessions) == sorted(spec.session_id for spec, _ in planned(40))
+    assert RunFolder.open(out).manifest.status == "complete"
+    for capture in ("client", "server"):
+        assert len([*(out / "wire").glob(f"*.{capture}.pcapng")]) == 40
+
+
+@pytest.mark.parametrize("size", ["64k", "400k"])
+def test_the_disk_is_full(size: str, tmp_path: Path) -> None:
+    """One clear line and exit code 3; what was recorded stays readable, and nothing runs on.
+
+    On the smaller disk there is no room for a few captures, on the larger one for no more of them.
+    """
+    mount = shell(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", tmp_path])
+    keep = tmp_path.with_name(f"{tmp_path.name}-kept")
+    script = f'{mount}; "$@"; code=$?; cp -r {tmp_path} {keep}; exit $code'
+    before = inside(script, "--mount")
+    run = seglab(
+        "run", "scenario-1", "--sessions", "40", "-q", "--out", tmp_path / "run", before=before
+    )
+    assert run.process.returncode == 3, run.err
+    assert run.out == ""
+    assert run.err.count("\n") == 1
+    assert run.err.startswith(f"seglab: {tmp_path / 'run'}/")
+    assert "the disk is full; what is recorded stays readable" in run.err
+    stored = RunFolder.open(keep / "run")
+    records = [*stored.sessions()]
+    assert len(records) < 40
+    assert all(record.complete for record in records)
+    assert stored.manifest.status in ("failed", "interrupted")
+    wanted = {name for r in records for name in (r.captures.client, r.captures.server)}
+    assert wanted <= {f"wire/{path.name}" for path in (keep / "run" / "wire").iterdir()}
+
+
+def odd_senders(folder: Path, **sources: str) -> Path:
+    """A copy of the packages with more senders in it: what a user's own senders may do."""
+    real = Path(senders.__file__).parent
+    (folder / "senders").mkdir(parents=True)
+    for file in real.glob("*.py"):
+        (folder / "senders" / file.name).symlink_to(file)
+    (folder / "lab").symlink_to(real.parent / "lab")
+    (folder / "scenarios").symlink_to(real.parent / "scenarios")
+    for name, source in sources.items():
+        (folder / "senders" / f"{name}.py").write_text(
+            "from lab.sender import Sender, nodelay_parameter\n"
+            "from lab.steps import Expect, Wait, Write\n\n"
+            "def steps(message, parameters):\n"
+            f"    {source}\n"
+            f"SENDER = Sender(name={name!r}, summary='odd', source='a test', protocol='raw',\n"
+            "    style='single_write', payload_bytes_of=lambda p: 3000, steps=steps,\n"
+            "    parameters=nodelay_parameter(True))\n"
+        )
+    return folder
+
+
+REASONS = {
+    "raises": "the sender raised RuntimeError: out of order",
+    "raises_late": "the sender raised RuntimeError: out of order",
+    "computes": "the sender took more than 2 s to make its steps",
+    "rubbish": "the sender yielded 'EHLO', which is no step",
+    "endless": "the sender yielded more than 1000000 steps",
+    "waits_for_ever": "time limit reached",
+}
+
+
+def test_senders_that_go_wrong(tmp_path: Path) -> None:
+    """Each fails its own sessions, with the reason; those of the good senders are complete.
+
+    All without privileges, through the command line, its JSON and its words checked too.
+    """
+    packages = odd_senders(
+        tmp_path / "packages",
+        raises="raise RuntimeError('out of order'); yield",
+        raises_late="yield Write(message.wire); raise RuntimeError('out of order')",
+        computes="while True: pass\n    yield",
+        rubbish="yield 'EHLO'",
+        endless="while True: yield Wait(0)",
+        waits_for_ever="yield Write(message.wire); yield Expect(250)",
+        pauses="yield Write(message.wire[:9]); yield Wait(2); yield Write(message.wire[9:])",
+    )
+    parts = "".join(
+        f'[[senders]]\nname = "{name}"\n' for name in (*REASONS, "pauses", "single_write")
+    )
+    file = tmp_path / "odd.toml"
+    file.write_text(f'title = "odd senders"\nnetworks = ["unimpaired"]\nsessions = 2\n{parts}')
+    out = tmp_path / "run"
+    run = seglab(
+        *("run", file, "--out", out, "--time-limit", "1.5", "--json", "-v"),
+        before=inside('exec "$@"'),
+        packages=[packages],
+    )
+    assert run.process.returncode == 1, run.err
+    records = [*RunFolder.open(out).sessions()]
+    found = {name: {r.error for r in records if r.sender == name} for name in REASONS}
+    assert found == {name: {reason} for name, reason in REASONS.items()}
+    good = [record for record in records if record.sender in ("pauses", "single_write")]
+    assert [record.error for record in good] == [None] * 4
+    assert len(records) == 2 * len(REASONS) + 4
+
+    summary = json.loads(run.out)
+    assert summary["counts"] == {"planned": 16, "complete": 4, "failed": 12}
+    lines = run.err.splitlines()
+    said = {line for line in lines if line.startswith("failed: ")}
+    assert said == {f"failed: {r.session_id}: {r.error}" for r in records if r.error}
+    assert lines[-1].startswith("16 of 16 sessions, 12 failed, ")
+    assert all(line.isprintable() for line in lines)
+    assert "Traceback" not in (out / "log.txt").read_text()
+
+
+def test_two_labs_at_once_and_two_runs_in_one_folder(tmp_path: Path) -> None:
+    """Labs do not know of each other; a run folder has one writer, and the second one is told."""
+    outs = [tmp_path / name for name in ("one", "two")]
+    arguments = ("run", "scenario-1", "--sessions", "24", "--jobs", "3", "-q", "--out")
+    with Seglab(*arguments, outs[0]) as first, Seglab(*arguments, outs[1]) as second:
+        wait_until(lambda: all(recorded(out) for out in outs), "no session was recorded")
+        with Seglab(*arguments, outs[0]) as third, Seglab("run", "--resume", outs[0]) as fourth:
+            assert (third.ended(), fourth.ended()) == (2, 2)
+        assert third.err.startswith(f"seglab: {outs[0]}: already holds a run; go on with it")
+        assert fourth.err == f"seglab: {outs[0]}: another seglab is writing this run\n"
+        assert (first.ended(), second.ended()) == (0, 0), first.err + second.err
+        wait_until(lambda: first.is_gone() and second.is_gone(), "processes are left", DEADLINE_S)
+    for out in outs:
+        assert RunFolder.open(out).manifest.counts.complete == 24
