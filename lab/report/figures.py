@@ -91,7 +91,8 @@ def _of_the_run(summary: Summary, grouped: Grouped) -> Iterator[Drawing]:
 
 
 def _in_words(findings: Sequence[Finding]) -> str:
-    return f"{count(len(findings), 'experiment')}; the lab's most frequent sequences of each"
+    experiments = count(len(findings), "experiment")
+    return f"{experiments}; of the lab, the sequence like the paper's and the most frequent other"
 
 
 def _of_a_scenario(
@@ -197,10 +198,14 @@ def _strips(finding: Finding, records: Sequence[SessionRecord], matrix: Cells) -
 
 
 def _side_by_side(finding: Finding, records: Sequence[SessionRecord]) -> list[Strip]:
-    """The first published row of a scenario and the lab's most frequent, in one group."""
+    """The first published row of a scenario, the lab's like it, and its most frequent others."""
     subject = plain(records)
     printed = _published(finding, subject)[:1]
-    found = patterns(subject, layer_of(finding), _ROWS_BESIDE if printed else 1)
+    found = patterns(subject, layer_of(finding), len(subject))
+    if printed:
+        row = printed[0].sizes
+        found.sort(key=lambda pattern: pattern.sizes[: len(row)] != row)
+    found = found[: _ROWS_BESIDE if printed else 1]
     return [*printed, *(_row(pattern, _title(finding)) for pattern in found)]
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
@@ -18,6 +19,7 @@ from lab.manifest import Counts, Experiment, Manifest
 from lab.paper import paper
 from lab.record import Captures
 from lab.report import build, building
+from lab.report.figures import drawings
 from lab.report.page import grids
 from lab.report.summary import summarise, telling
 from lab.report.terminal import show
@@ -277,3 +279,23 @@ def test_nested_settings_become_tables():
     assert grid.columns == ("sysctl", "client", "server")
     assert grid.rows == (("a", "1", "3"), ("b", "2", ""))
     assert grids({"x": 5}, "c")[0].rows == (("", "5"),)
+
+
+def test_the_figure_of_all_shows_what_is_like_the_paper(tmp_path):
+    """However rare in the lab, the sequence most often printed stands right below it."""
+    rare = (1440, 1440, 1440, 800)
+    assert Counter(PAPER[1].sessions).most_common(1)[0][0] == rare
+    often = [
+        session
+        for session in published_sessions(3)
+        if tuple(read.end - read.start for read in session.reads) != rare
+    ]
+    once = simulated(
+        0, writes=(5120,), reads=reads_of(rare), scenario="scenario-1", session_id="once"
+    )
+    summary, grouped = summarise(RunFolder.open(run_folder(tmp_path / "run", [*often, once])))
+    (figure,) = [drawing for drawing in drawings(summary, grouped) if drawing.name == "sizes"]
+    published, like_it, other = figure.draw.args[2][:3]
+    assert (published.sizes, published.published) == (rare, True)
+    assert (like_it.sizes, like_it.label) == (rare, "1 of 25 sessions")
+    assert other.sizes != rare
