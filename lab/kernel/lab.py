@@ -161,8 +161,10 @@ class KernelLab:
         finally:
             task.cancel()
             self._answers.pop(("begun", flow), None)
-            with suppress(asyncio.CancelledError, PartDiedError):
-                await task
+            await asyncio.wait({task})  # which, unlike ``await task``, is cancelled by ours alone
+            error = None if task.cancelled() else task.exception()
+            if error is not None and not isinstance(error, PartDiedError):
+                raise error
 
     async def _vary(
         self, flow: int, begun: asyncio.Future[Message], made: list[tuple[int, int]]
