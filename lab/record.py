@@ -73,6 +73,7 @@ class SessionRecord:
         initcwnd: the initial congestion window in segments; ``None`` is the kernel's own.
         nodelay: whether the client had TCP_NODELAY set.
         congestion_control: the client's congestion control algorithm.
+        message: what was sent: a kind of generated mail, or the name of the user's own.
         captures: where its packets are.
         mtu_changes: how the path's MTU changed while it ran.
         schema_version: of this row.
@@ -107,6 +108,7 @@ class SessionRecord:
     initcwnd: int | None = None
     nodelay: bool = False
     congestion_control: str = ""
+    message: str = ""
     captures: Captures = Captures()
     mtu_changes: tuple[MtuChange, ...] = ()
     schema_version: int = SCHEMA_VERSION

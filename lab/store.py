@@ -74,6 +74,7 @@ SCHEMA = pa.schema(
         pa.field("initcwnd", pa.int64()),
         _required("nodelay", pa.bool_()),
         _required("congestion_control", pa.string()),
+        _required("message", pa.string()),
         _required("captures", _CAPTURES),
         _required(
             "mtu_changes", _layer(_required("t_ns", pa.int64()), _required("mtu", pa.int64()))

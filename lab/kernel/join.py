@@ -88,6 +88,7 @@ def blank(spec: SessionSpec, network: Network) -> SessionRecord:
         buffer_bytes=spec.reader.buffer_bytes,
         initcwnd=network.client.initcwnd,
         nodelay=spec.nodelay,
+        message=spec.message_name,
         congestion_control=network.client.congestion_control,
     )
 
