@@ -64,9 +64,11 @@ def anchors(document: str) -> set[str]:
 
 
 def commands() -> Iterator[str]:
-    """Each command line that the README shows: in blocks, and within its text."""
+    """Each command line that the README shows, in blocks and within its text, or the tutorial."""
     for block in blocks("README.md", "sh"):
         yield from (line for line in block.splitlines() if line)
+    for block in blocks("docs/tutorial.md", "sh"):
+        yield from (line for line in block.splitlines() if line.startswith(("seglab", "./boot")))
     now, _ = text("README.md").split(PLANNED)
     yield from re.findall(COMMAND_LINE, now)
 
@@ -107,7 +109,7 @@ def test_paths_exist(document: str) -> None:
 
 @pytest.mark.parametrize("line", [*dict.fromkeys(commands())])
 def test_commands_parse(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command line of the README is taken by the command, options and all."""
+    """A command line that we show is taken by the command, options and all."""
     program, name, *arguments = shlex.split(line, comments=True)
     if program == "./bootstrap.sh":
         assert re.search(rf"^  {name}\)$", text("bootstrap.sh"), re.MULTILINE)
