@@ -24,8 +24,9 @@ from lab.plots.strips import Strip, strips
 from lab.plots.style import Drawer
 from lab.plots.timeline import timeline
 from lab.record import SessionRecord
+from lab.report.finding import Finding, plain
 from lab.report.printed import layer_of, printed_rows
-from lab.report.summary import Finding, Grouped, Summary, plain, telling
+from lab.report.summary import Grouped, Summary, telling
 from lab.trace import sizes
 from lab.verdicts import count, spaced
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from lab.paper import Layer, PublishedListing, keys, published
 from lab.plots.seen import Sizes, layer_sizes
 from lab.record import SessionRecord
-from lab.report.summary import Finding
+from lab.report.finding import Finding
 
 
 def printed_rows(finding: Finding) -> tuple[Sizes, ...]:

@@ -11,56 +11,12 @@ from typing import Any
 
 import msgspec
 
-from lab.boundary import (
-    Block,
-    PublishedSeparation,
-    SeparationPoint,
-    published_separation,
-    separation,
-    separation_words,
-    single_block,
-)
 from lab.manifest import Counts, Experiment, Manifest
-from lab.paper import PublishedScenario, keys, paper, published
 from lab.record import SessionRecord
+from lab.report.finding import AnyVerdict, Finding, Row, find, plain
 from lab.runfolder import RunFolder
 from lab.trace import sizes
-from lab.verdicts import (
-    Sequences,
-    Sizes,
-    Verdict,
-    count,
-    count_sequences,
-    judge,
-    p_words,
-    spaced,
-)
-
-JUDGED_COMMAND = "reproduce"
-"""The command whose runs get verdicts; others are described only."""
-
-_BLOCK_KEY = "scenarios.2"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table ``published | the lab | verdict``.
-
-    Attributes:
-        name: of the experiment.
-        title: of it, for people.
-        published: what the paper prints, in words.
-        lab: what the lab saw, in words.
-        verdict: ``reproduced``, ``not reproduced: ...``, or what a run without verdicts has.
-        reproduced: ``None`` where nothing was judged.
-    """
-
-    name: str
-    title: str
-    published: str
-    lab: str
-    verdict: str
-    reproduced: bool | None
+from lab.verdicts import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,83 +25,6 @@ class Failure:
 
     session_id: str
     error: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one scenario of the run gave.
-
-    Attributes:
-        experiment: its name and title.
-        counts: of its sessions, those of a sweep included.
-        sequences: of the read sizes of its plain sessions, those outside a sweep.
-        verdict: where it was judged.
-        separation: a point a gap, where it has sessions of two writes.
-        published_separation: the paper's own points on that curve.
-        block: what joined the writes, where the paper remarks on it.
-    """
-
-    experiment: Experiment
-    counts: Counts
-    sequences: Sequences
-    verdict: Verdict | None = None
-    separation: tuple[SeparationPoint, ...] = ()
-    published_separation: tuple[PublishedSeparation, ...] = ()
-    block: Block | None = None
-
-    @property
-    def row(self) -> Row:
-        """Its line of the table."""
-        reproduced = self.verdict.reproduced if self.verdict else None
-        return Row(
-            name=self.experiment.name,
-            title=self.experiment.title,
-            published=self._published(),
-            lab=self._lab(),
-            verdict=self._verdict(),
-            reproduced=reproduced,
-        )
-
-    @property
-    def separation_words(self) -> str | None:
-        """Its separation curve in words; ``None`` without at least two gaps."""
-        return separation_words(self.separation) if len(self.separation) > 1 else None
-
-    def _published(self) -> str:
-        seen = self.sequences
-        if not seen.printed:
-            return "nothing"
-        text = (
-            f"{count(seen.published_sessions, 'session')},"
-            f" {count(len(seen.printed), 'read sequence')}"
-        )
-        if self.verdict and self.verdict.read_counts.published_mean is not None:
-            text += f", {self.verdict.read_counts.published_mean:.2f} reads each"
-        return text
-
-    def _lab(self) -> str:
-        seen = self.sequences
-        text = count(seen.lab_sessions, "session")
-        if seen.printed:
-            text += f", {len(seen.printed) - len(seen.missing)} of these sequences"
-            if seen.rarest and seen.rarest.lab:
-                text += f" (the rarest in {seen.rarest.lab})"
-        elif seen.others:
-            first = seen.others[0]
-            text += f", most often {spaced(first.sizes)} ({first.lab})"
-        if self.verdict and self.verdict.read_counts.lab_mean is not None:
-            text += f", {self.verdict.read_counts.lab_mean:.2f} reads each"
-            if self.verdict.read_counts.p is not None:
-                text += f" ({p_words(self.verdict.read_counts.p)})"
-        return text
-
-    def _verdict(self) -> str:
-        if self.verdict is None:
-            return "not judged"
-        if self.verdict.reproduced:
-            return "reproduced"
-        failed = [item.name for item in self.verdict.criteria if not item.passed]
-        return f"not reproduced: {', '.join(failed)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +133,7 @@ def summarise(folder: RunFolder) -> tuple[Summary, Grouped]:
         run=str(folder.path),
         manifest=folder.manifest,
         findings=tuple(
-            _find(experiment, grouped.get(name, []), folder.manifest)
+            find(experiment, grouped.get(name, []), folder.manifest)
             for name, experiment in named.items()
         ),
         failures=tuple(
@@ -267,12 +146,7 @@ def summarise(folder: RunFolder) -> tuple[Summary, Grouped]:
     return summary, grouped
 
 
-def plain(records: Sequence[SessionRecord]) -> list[SessionRecord]:
-    """The sessions outside a sweep; all of them where there are no others."""
-    return [record for record in records if not record.variant] or list(records)
-
-
-def verdict_dict(verdict: Verdict) -> dict[str, Any]:
+def verdict_dict(verdict: AnyVerdict) -> dict[str, Any]:
     """A verdict as JSON data, with its outcome and words beside its numbers."""
     return {
         "scenario": verdict.scenario,
@@ -282,51 +156,6 @@ def verdict_dict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _find(experiment: Experiment, records: list[SessionRecord], manifest: Manifest) -> Finding:
-    source = _published(experiment)
-    printed: tuple[Sizes, ...] = source.sessions if source else ()
-    subject = plain(records)
-    complete = [record for record in subject if record.complete]
-    judged = source is not None and manifest.command == JUDGED_COMMAND
-    verdict = judge(experiment.name, printed, subject, seed=manifest.seed) if judged else None
-    statuses = Counter(record.status for record in records)
-    return Finding(
-        experiment=experiment,
-        counts=Counts(len(records), statuses["complete"], statuses["failed"]),
-        sequences=verdict.sequences if verdict else count_sequences(printed, complete),
-        verdict=verdict,
-        separation=separation(records),
-        published_separation=_published_points(source),
-        block=_block(experiment, source, subject),
-    )
-
-
-def _published(experiment: Experiment) -> PublishedScenario | None:
-    if experiment.published is None or experiment.published not in keys():
-        return None
-    found = published(experiment.published)
-    return found if isinstance(found, PublishedScenario) else None
-
-
-def _published_points(source: PublishedScenario | None) -> tuple[PublishedSeparation, ...]:
-    """The paper's points on the curve of a scenario: all its experiments with the same writes."""
-    if source is None:
-        return ()
-    return tuple(
-        published_separation(other.gap_ms, other.writes, other.sessions)
-        for other in paper().scenarios.values()
-        if other.gap_ms is not None and other.writes == source.writes
-    )
-
-
-def _block(
-    experiment: Experiment, source: PublishedScenario | None, records: list[SessionRecord]
-) -> Block | None:
-    if source is None or experiment.published != _BLOCK_KEY or not records:
-        return None
-    return single_block(source.writes, records[0].mss, source.sessions, records)
-
-
 def _finding_dict(finding: Finding) -> dict[str, Any]:
     return {
         "name": finding.experiment.name,
@@ -334,6 +163,7 @@ def _finding_dict(finding: Finding) -> dict[str, Any]:
         **{k: v for k, v in msgspec.to_builtins(finding.row).items() if k not in {"name", "title"}},
         "counts": msgspec.to_builtins(finding.counts),
         "verdict": finding.verdict and verdict_dict(finding.verdict),
+        "seen": finding.seen and msgspec.to_builtins(finding.seen),
         "sequences": msgspec.to_builtins(finding.sequences),
         "separation": [
             msgspec.to_builtins(point)

@@ -7,7 +7,8 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from lab.report.summary import Finding, Summary
+from lab.report.finding import Finding
+from lab.report.summary import Summary
 from lab.verdicts import count
 
 _FAILURES_SHOWN = 5
@@ -40,7 +41,7 @@ def table(summary: Summary) -> Table:
 
 
 def _show_criteria(finding: Finding, console: Console) -> None:
-    if finding.verdict is None:
+    if finding.verdict is None or (finding.seen is not None and finding.verdict.reproduced):
         return
     console.print(f"\n[bold]{escape(finding.experiment.name)}[/]")
     for criterion in finding.verdict.criteria:

@@ -13,8 +13,8 @@ from lab.manifest import Counts, Experiment
 from lab.paper import paper
 from lab.record import MtuChange
 from lab.report.embedding import embed
+from lab.report.finding import Finding
 from lab.report.printed import layer_of, printed_rows, verdict_of
-from lab.report.summary import Finding
 from lab.trace import Read, Segment
 from lab.verdicts import Sequences
 
