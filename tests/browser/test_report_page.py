@@ -1,9 +1,10 @@
 """The report's page in a real browser: what it shows of a session is what was recorded."""
 
 import json
+import random
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from lab.plots.clock import clock
 from lab.record import Captures, MtuChange, SessionRecord
 from lab.report import build, building
 from lab.runfolder import RunFolder
-from lab.trace import Segment, sizes
+from lab.trace import Read, Segment, Write, sizes
 
 SESSIONS = 1000
 LOAD_LIMIT_MS = 10_000
@@ -359,27 +360,41 @@ def test_no_match_is_said_and_all_come_back(page, report):
     assert page.text("#count") == f"{SESSIONS} of {SESSIONS} sessions"
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
-def test_the_pages_clock_is_the_figures_clock(page, report, records, number):
-    """Reads stand where the time axis of the figures puts them, and idle spans are as long."""
-    name = f"scenario-{number}.raw_writes.vb2014.0007"
-    session = records[name]
-    page.open(report)
-    choose(page, text=name)
-    zero = session.writes[0].t_ns
-    instants = [w.t_ns for w in session.writes] + [r.t_ns for r in session.reads]
-    instants += [t for s in session.segments for t in (s.t_sent_ns, s.t_arrived_ns)]
-    time = clock(round((t - zero) / 1000) * 1000 for t in instants)
-    left, width, places, pauses = page.js(
-        "const host = document.querySelector('.host'), x = (n, a) => Number(n.getAttribute(a));"
-        "const left = x(host, 'x1');"
-        "return [left, x(host, 'x2') - left,"
-        " [...document.querySelectorAll('.item[data-kind=read] .dot')].map(d => x(d, 'cx')),"
-        " [...document.querySelectorAll('.pause + text')].map(t => t.textContent)];"
+def uneven(number: int) -> SessionRecord:
+    """A session of many reads within a millisecond, and a few after pauses of up to 1 s."""
+    rng = random.Random(number)
+    pauses_ns = [rng.randrange(200, 1000) * 1000 for _ in range(rng.randrange(2, 12))]
+    pauses_ns += [round(10 ** rng.uniform(3, 4 + number % 3)) * 1000 for _ in range(number % 7)]
+    rng.shuffle(pauses_ns)
+    instants = [70 * MS + t for t in accumulate(pauses_ns)]
+    return record(
+        session_id=f"uneven.{number:02}",
+        payload_bytes=100 * len(instants),
+        writes=(Write(0, 0, 100 * len(instants)),),
+        segments=(),
+        reads=tuple(Read(t, 100 * i, 100 * i + 100) for i, t in enumerate(instants)),
     )
-    expected = [left + width * time(r.t_ns - zero) for r in session.reads]
-    assert places == pytest.approx(expected, abs=0.6)
-    assert pauses == [f"{b.lasts_ns / 1e6:.1f} ms" for b in time.breaks]
+
+
+def test_the_pages_clock_is_the_figures_clock(page, tmp_path):
+    """Reads stand where the time axis of the figures puts them, and idle spans are as long."""
+    sessions = [uneven(number) for number in range(40)]
+    page.open(built(tmp_path / "run", sessions, command="run", scenarios=()))
+    for session in sessions:
+        choose(page, text=session.session_id)
+        time = clock([0, *(read.t_ns for read in session.reads)])
+        left, width, places, pauses = page.js(
+            "const host = document.querySelector('.host'), x = (n, a) => Number(n.getAttribute(a));"
+            "const left = x(host, 'x1');"
+            "return [left, x(host, 'x2') - left,"
+            " [...document.querySelectorAll('.item[data-kind=read]')]"
+            "   .map(item => x(item.querySelector('line'), 'x1')),"
+            " [...document.querySelectorAll('.pause + text')].map(t => t.textContent)];"
+        )
+        expected = [left + width * time(read.t_ns) for read in session.reads]
+        assert places == pytest.approx(expected, abs=0.6), session.session_id
+        lasting = [float(pause.removesuffix(" ms")) for pause in pauses]
+        assert lasting == pytest.approx([b.lasts_ns / 1e6 for b in time.breaks], abs=0.051)
 
 
 def test_text_has_contrast_in_both_schemes(page, report):
