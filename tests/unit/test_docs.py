@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from textwrap import dedent
 from types import ModuleType
 
 import click
 import pytest
 
-from lab import network, registry, scenario
+import scenarios
+from lab import network, networks, registry, scenario
 from lab.cli import COMMANDS, seglab
 from lab.manifest import Manifest
 from lab.message import MessageSpec, generate
@@ -162,6 +164,35 @@ def test_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert [part.sender.name for part in mine.senders] == ["single_write", "slow_body"]
     assert [path.name for path in mine.networks] == ["gre", "unimpaired"]
+
+
+def explained(module: ModuleType) -> str:
+    """The TOML file that a package's docstring explains."""
+    _, _, block = (module.__doc__ or "").partition("::\n")
+    indented = [line for line in block.splitlines() if not line or line.startswith("    ")]
+    return dedent("\n".join(indented))
+
+
+def test_all_keys_of_a_network() -> None:
+    """The file that explains networks is one, with each key at a value that it can have."""
+    table = Table("mine.toml", decode(explained(networks).encode(), "mine.toml"))
+    mine = network.parse("mine", table)
+    assert (mine.mtu, mine.router.mtu) == (1500, 1400)
+
+
+@pytest.mark.parametrize("mail", ["generated", "own"])
+def test_all_keys_of_a_scenario(mail: str, tmp_path: Path) -> None:
+    """The file that explains scenarios is one, with generated mail, and with the user's own."""
+    before, generated, own = re.split(r"^\[message\].*\n", explained(scenarios), flags=re.MULTILINE)
+    own, sweep, after = own.partition("[sweep]")
+    (tmp_path / "mails").mkdir()
+    (tmp_path / "mails" / "one.eml").write_bytes(b"Subject: one\r\n\r\ntext\r\n")
+    file = tmp_path / "mine.toml"
+    message = generated if mail == "generated" else own
+    file.write_text(f"{before}[message]\n{message}\n{sweep}{after}", encoding="utf-8")
+    mine = registry.scenario(file)
+    assert isinstance(mine.message, MessageSpec) == (mail == "generated")
+    assert [part.parameters["terminator_bytes"] for part, _ in mine.variants()][-3:] == [0, 3, 5]
 
 
 def test_columns() -> None:
