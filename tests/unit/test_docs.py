@@ -129,6 +129,14 @@ def test_all_commands_are_listed() -> None:
     assert {name.split()[1] for name in table("README.md", "## Commands")} == set(COMMANDS)
 
 
+def test_numbers_of_senders_and_networks() -> None:
+    """The README counts the senders and networks that there are."""
+    counted = re.search(r"(\d+) senders with any of its (\d+) networks", text("README.md"))
+    assert counted is not None
+    assert int(counted[1]) == len(registry.senders())
+    assert int(counted[2]) == len(registry.networks())
+
+
 def test_planned_commands_are_not_there() -> None:
     """What the README calls planned has not come yet; else it belongs into the table."""
     _, later = text("README.md").split(PLANNED)
