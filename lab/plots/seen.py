@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import mean, median
 
+from lab.listings import layer_sizes
+from lab.paper import Layer, Sizes
 from lab.record import SessionRecord
-from lab.trace import Segment, sizes
-
-Sizes = tuple[int, ...]
+from lab.trace import Segment
 
 TERMINATORS = (3, 5)
 """Lengths of an end of data in a write of its own: ``. CRLF`` and ``CRLF . CRLF``."""
@@ -172,12 +172,7 @@ class Pattern:
     of: int
 
 
-def layer_sizes(record: SessionRecord, layer: str) -> Sizes:
-    """The sizes of a session at ``segments`` (as carried) or ``reads``."""
-    return tuple(sizes(carried(record.segments) if layer == "segments" else record.reads))
-
-
-def patterns(records: Iterable[SessionRecord], layer: str, most: int) -> list[Pattern]:
+def patterns(records: Iterable[SessionRecord], layer: Layer, most: int) -> list[Pattern]:
     """The most frequent sequences of complete sessions, the most frequent first."""
     complete = [record for record in records if record.complete]
     counted = Counter(

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
-from lab.plots.seen import TERMINATORS, Sizes, parts, starts
+from lab.paper import Sizes
+from lab.plots.seen import TERMINATORS, parts, starts
 from lab.plots.style import BLUE, INK, MUTED, ORANGE, PAPER, PURPLE, SKY, bare, heading, readable_on
 
 KINDS = {"multiple": BLUE, "another": SKY, "remainder": ORANGE, "terminator": PURPLE}

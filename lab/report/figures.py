@@ -6,6 +6,7 @@ from functools import partial
 from itertools import chain
 from statistics import mean
 
+from lab.paper import Layer
 from lab.plots.distribution import distribution
 from lab.plots.heatmap import heatmap
 from lab.plots.seen import (
@@ -244,7 +245,7 @@ def _telling_networks(matrix: Cells) -> tuple[str, ...]:
 
 
 def _row_a_cell(
-    records: Sequence[SessionRecord], layer: str, networks: Sequence[str]
+    records: Sequence[SessionRecord], layer: Layer, networks: Sequence[str]
 ) -> list[Strip]:
     by_cell: dict[tuple[str, str], list[SessionRecord]] = {}
     for record in sorted(

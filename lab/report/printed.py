@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from lab.paper import Layer, PublishedListing, keys, published
-from lab.plots.seen import Sizes, layer_sizes
+from lab.listings import as_published, layer_sizes
+from lab.paper import Layer, PublishedListing, Sizes, keys, published
 from lab.record import SessionRecord
 from lab.report.finding import Finding
 
@@ -24,21 +24,23 @@ def layer_of(finding: Finding) -> Layer:
 def verdict_of(finding: Finding) -> Callable[[SessionRecord], str]:
     """What to call a session of an experiment, in a word or two.
 
-    A session is as published when its sizes, at the experiment's layer, are a printed row; of a
-    listing that was cut, when they begin with it.
+    A session is as published when its sizes, at the experiment's layer, are a printed row, or
+    what the verdict on its listing takes for one.
     """
-    rows, layer = printed_rows(finding), layer_of(finding)
+    rows, experiment = printed_rows(finding), finding.experiment
     listing = _listing(finding)
-    cut = listing is not None and not listing.complete
+
+    def alike(record: SessionRecord) -> bool:
+        if listing is not None and experiment.published is not None:
+            return as_published(experiment.published, listing, experiment.layer, record)
+        return layer_sizes(record, experiment.layer) in rows
 
     def verdict(record: SessionRecord) -> str:
         if not record.complete:
             return "failed"
-        if not rows:
+        if not rows and listing is None:
             return "complete"
-        seen = layer_sizes(record, layer)
-        alike = any(seen == row or (cut and seen[: len(row)] == row) for row in rows)
-        return "as published" if alike else "other sizes"
+        return "as published" if alike(record) else "other sizes"
 
     return verdict
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from synthetic import MS, cut_evenly, record, simulated
 
+from lab.listings import layer_sizes
 from lab.paper import paper
 from lab.plots.distribution import ROWS_AT_MOST, distribution
 from lab.plots.heatmap import heatmap
@@ -17,7 +18,6 @@ from lab.plots.seen import (
     agreement,
     carried,
     cells,
-    layer_sizes,
     other_full_sizes,
     parts,
     patterns,
