@@ -1,12 +1,12 @@
 """``seglab reproduce``: the paper's experiments again, and how they compare."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from lab.commands.compare import against, compare_option, load, printed
 from lab.commands.order import Order, resumed
 from lab.commands.running import (
     Planned,
@@ -20,7 +20,7 @@ from lab.errors import InputError, nearest
 from lab.listings import as_published
 from lab.paper import PublishedListing, PublishedScenario, paper
 from lab.report import build
-from lab.report.terminal import show
+from lab.report.terminal import show, show_comparison
 from lab.runfolder import RunFolder
 from lab.scenario import Scenario
 from lab.trace import sizes
@@ -52,10 +52,12 @@ ROUNDS = 6
     metavar="NAME",
     help="Only this experiment, such as listing-10; repeatable.",
 )
+@compare_option
 @session_options
 def reproduce(
     resume: Path | None,
     only: tuple[str, ...],
+    reference: Path | None,
     sessions: int | None,
     seed: int,
     jobs: int,
@@ -79,9 +81,11 @@ def reproduce(
       seglab reproduce
       seglab reproduce --only listing-10 --only listing-13
       seglab reproduce --sessions 200 --out runs/quick
+      seglab reproduce --compare results/reference
 
     Exit code 0: all reproduced; 1: something is not, and the table says what.
     """  # noqa: D301 -- click looks for the backspace character itself
+    earlier = None if reference is None else load(reference)
     if resume is not None:
         if out or sessions or only:
             raise click.UsageError("--resume takes everything from the run folder; give it alone")
@@ -106,10 +110,13 @@ def reproduce(
             summary = build(folder)
         except KeyboardInterrupt:
             interrupted(folder)
+    comparison = against(earlier, summary)
     if as_json:
-        click.echo(json.dumps(summary.to_dict(), indent=2))
+        click.echo(printed(summary, comparison))
     else:
         show(summary)
+        if comparison is not None:
+            show_comparison(comparison)
         click.echo(f"run folder: {folder.path}")
         click.echo(f"report:     {folder.report}")
     return 0 if summary.reproduced else 1

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from lab.comparison import Comparison
 from lab.report.finding import Finding
 from lab.report.summary import Summary
 from lab.verdicts import count
@@ -26,6 +27,22 @@ def show(summary: Summary, console: Console | None = None) -> None:
     console.print()
     style = {True: "bold green", False: "bold red", None: "bold"}[summary.reproduced]
     console.print(f"[{style}]{escape(summary.headline())}[/]")
+
+
+def show_comparison(comparison: Comparison, console: Console | None = None) -> None:
+    """Print what a run does differently from a reference."""
+    console = console or Console(highlight=False)
+    console.print(f"\n[bold]{escape(comparison.headline())}[/]")
+    for setting in comparison.settings:
+        console.print(Padding(escape(setting.words()), (0, 2)))
+    for experiment in comparison.experiments:
+        style = "yellow" if experiment.differs else "dim"
+        console.print(
+            Padding(f"[{style}]{escape(experiment.name)}: {escape(experiment.words())}[/]", (0, 2))
+        )
+    for names, where in ((comparison.only_there, "there"), (comparison.only_here, "here")):
+        if names:
+            console.print(Padding(f"only {where}: {escape(', '.join(names))}", (0, 2)))
 
 
 def table(summary: Summary) -> Table:

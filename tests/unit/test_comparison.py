@@ -1,0 +1,207 @@
+"""Comparing a run with an earlier one: what is told, what is left to chance, and bad references."""
+
+import json
+from io import StringIO
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+from synthetic import reads_of, record
+
+from lab.commands import compare as compare_
+from lab.commands.report import report
+from lab.comparison import StoredSummary, compare
+from lab.errors import InputError
+from lab.manifest import Experiment, Manifest
+from lab.report import building
+from lab.report.summary import summarise
+from lab.report.terminal import show_comparison
+from lab.runfolder import RunFolder
+from lab.trace import Segment
+
+LISTING = Experiment("listing-03", "MTA", "listings.3")
+GOOD, MERGED = [1400] * 7 + [36], [1400] * 6 + [1436]
+SEGMENTS = tuple(Segment(0, 1, read.start, read.end) for read in reads_of(GOOD))
+
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch):
+    """What is compared does not depend on the figures, which take seconds to draw."""
+    monkeypatch.setattr(building, "drawings", lambda *_: [])
+
+
+def stored(path, good, merged, **manifest):
+    """A run of Listing 3: so many sessions as published, and so many with a merged last read."""
+    fields = {
+        "command": "reproduce",
+        "scenarios": (LISTING,),
+        "kernel": "6.1.0",
+        "versions": {"seglab": "1", "scipy": "1.15"},
+        "sysctls": {n: {"client": {"net.ipv4.tcp_sack": "1"}} for n in ("a", "b")},
+        "started": "2026-01-02T03:04:05+00:00",
+    } | manifest
+    with RunFolder.create(path, Manifest(**fields)) as folder:
+        for number, sizes in enumerate([GOOD] * good + [MERGED] * merged):
+            folder.append(
+                record(
+                    f"listing-03.{number}",
+                    scenario="listing-03",
+                    payload_bytes=9836,
+                    mss=1400,
+                    reads=reads_of(sizes),
+                    segments=SEGMENTS,
+                )
+            )
+        folder.finalise("complete")
+    return path
+
+
+def held(there, here):
+    """One run held against another."""
+    summary, _ = summarise(RunFolder.open(here))
+    return compare_.against(compare_.load(there), summary)
+
+
+def test_the_same_run_does_nothing_differently(tmp_path):
+    """A run held against itself: the same results, the same environment."""
+    path = stored(tmp_path / "a", 20, 10)
+    found = held(path, path)
+    assert not found.settings
+    assert not any(experiment.differs for experiment in found.experiments)
+    assert "the same results of all 1 experiments" in found.headline()
+    assert "6.1.0" in found.headline()
+
+
+def test_chance_is_not_told(tmp_path):
+    """20 of 30 and 24 of 30 may well be the same share; both are said, neither is called other."""
+    (found,) = held(stored(tmp_path / "a", 20, 10), stored(tmp_path / "b", 24, 6)).experiments
+    assert not found.differs
+    assert found.shares == (pytest.approx(2 / 3), pytest.approx(0.8))
+    assert "67 % there, 80 % here" in found.words()
+
+
+def test_another_share_is_told_with_its_sequences(tmp_path):
+    """29 of 30 and 5 of 30 are not the same share, and the sequence that took over is named."""
+    (found,) = held(stored(tmp_path / "a", 29, 1), stored(tmp_path / "b", 5, 25)).experiments
+    assert found.differs
+    assert "another share" in found.words()
+    assert "1400 1400 1400 1400 1400 1400 1436 in 3 % there, 83 % here" in found.words()
+
+
+def test_another_verdict_is_told(tmp_path):
+    """What was reproduced there and is not here stands first, however few the sessions are."""
+    found = held(stored(tmp_path / "a", 1, 0), stored(tmp_path / "b", 0, 1))
+    assert "other results of listing-03" in found.headline()
+    assert found.experiments[0].words().startswith("reproduced there, not reproduced here; ")
+
+
+def test_the_environment_is_compared(tmp_path):
+    """Kernel, versions and sysctls that differ are each told once, however many networks."""
+    there = stored(tmp_path / "a", 3, 0)
+    here = stored(
+        tmp_path / "b", 3, 0, kernel="6.18.4", versions={"seglab": "1", "numpy": "2"},
+        sysctls={n: {"client": {"net.ipv4.tcp_sack": "0"}} for n in ("a", "b", "c")},
+    )  # fmt: skip
+    words = [setting.words() for setting in held(there, here).settings]
+    assert words == [
+        "kernel: 6.1.0 there, 6.18.4 here",
+        "version numpy: absent there, 2 here",
+        "version scipy: 1.15 there, absent here",
+        "sysctl client net.ipv4.tcp_sack: 1 there, 0 here (over 2 networks)",
+    ]
+
+
+def test_experiments_of_one_run_alone_are_listed():
+    """What only one of the runs has is named, and not compared."""
+
+    def one(name):
+        return {"name": name, "sequences": {"lab_sessions": 0}}
+
+    there, here = (
+        StoredSummary.of({"scenarios": [one(name) for name in names]})
+        for names in (("x", "y"), ("y", "z"))
+    )
+    manifest = Manifest(command="reproduce")
+    found = compare(there, manifest, here, manifest)
+    assert (found.only_there, found.only_here) == (("x",), ("z",))
+    assert [experiment.name for experiment in found.experiments] == ["y"]
+
+
+def test_table_1_is_compared_by_its_segments():
+    """A medium whose largest segment is another one is named."""
+
+    def table(largest):
+        medium = {"name": "FDDI", "timestamps": True, "largest": [largest]}
+        seen = {"sessions": 2, "media": [medium]}
+        one = {"name": "table-1", "sequences": {"lab_sessions": 2}, "seen": seen}
+        return StoredSummary.of({"scenarios": [one]})
+
+    manifest = Manifest(command="reproduce")
+    (found,) = compare(table(4300), manifest, table(4312), manifest).experiments
+    assert found.differences == ("FDDI with timestamps: segments of 4300 there, 4312 here",)
+    (same,) = compare(table(4300), manifest, table(4300), manifest).experiments
+    assert not same.differs
+
+
+def test_what_is_kept_is_as_good_as_the_run(tmp_path):
+    """A run and what was kept of it compare alike; what is kept holds no path of the machine."""
+    there, here = stored(tmp_path / "a", 29, 1), stored(tmp_path / "b", 5, 25)
+    kept = tmp_path / "kept"
+    result = CliRunner().invoke(report, [str(there), "--keep", str(kept)], standalone_mode=False)
+    assert result.exception is None
+    assert held(kept, here) == held(there, here)
+    assert all(str(tmp_path) not in file.read_text() for file in kept.iterdir())
+
+
+def test_the_command_compares(tmp_path):
+    """The comparison is printed, and stands in --json beside the summary."""
+    there, here = stored(tmp_path / "a", 29, 1), stored(tmp_path / "b", 5, 25)
+    arguments = [str(here), "--compare", str(there)]
+    found = CliRunner().invoke(report, [*arguments, "--json"], standalone_mode=False)
+    comparison = json.loads(found.output)["comparison"]
+    assert comparison["experiments"][0]["differs"] is True
+    assert comparison["headline"].startswith("Against the run of 2026-01-02 on kernel 6.1.0: other")
+    text = StringIO()
+    show_comparison(held(there, here), Console(file=text, width=200))
+    assert comparison["headline"] in text.getvalue()
+    assert "another share of sessions" in text.getvalue()
+
+
+def break_summary(path):
+    """The summary is no JSON."""
+    (path / "summary.json").write_text("{")
+
+
+def strip_summary(path):
+    """The summary lacks what is compared."""
+    (path / "summary.json").write_text('{"scenarios": [{"name": "x"}]}')
+
+
+def drop_manifest(path):
+    """The environment is missing."""
+    (path / "summary.json").write_text('{"scenarios": []}')
+    (path / "run.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "expected"),
+    [
+        (break_summary, "summary.json: not the summary of a run"),
+        (strip_summary, "summary.json: not the summary of a run"),
+        (drop_manifest, "run.json: No such file"),
+    ],
+)
+def test_a_damaged_reference_is_named(tmp_path, harm, expected):
+    """Each file that cannot be used is named, in one line."""
+    (tmp_path / "run.json").write_bytes(Manifest(command="reproduce").to_json())
+    harm(tmp_path)
+    with pytest.raises(InputError, match=expected) as caught:
+        compare_.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_place_without_a_reference_is_refused(tmp_path):
+    """A folder of something else, and one that is not there."""
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(InputError, match="no reference is here; expected summary"):
+            compare_.load(path)
