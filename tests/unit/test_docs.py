@@ -70,7 +70,8 @@ def commands() -> Iterator[str]:
     for block in blocks("README.md", "sh"):
         yield from (line for line in block.splitlines() if line)
     for block in blocks("docs/tutorial.md", "sh"):
-        yield from (line for line in block.splitlines() if line.startswith(("seglab", "./boot")))
+        lines = block.replace("\\\n", "").splitlines()
+        yield from (line for line in lines if line.startswith(("seglab", "./boot")))
     now, _ = text("README.md").split(PLANNED)
     yield from re.findall(COMMAND_LINE, now)
 
