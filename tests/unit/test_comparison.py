@@ -2,6 +2,7 @@
 
 import json
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -10,6 +11,7 @@ from synthetic import reads_of, record
 
 from lab.commands import compare as compare_
 from lab.commands.report import report
+from lab.commands.reproduce import EXPERIMENTS
 from lab.comparison import StoredSummary, compare
 from lab.errors import InputError
 from lab.manifest import Experiment, Manifest
@@ -205,3 +207,16 @@ def test_a_place_without_a_reference_is_refused(tmp_path):
     for path in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(InputError, match="no reference is here; expected summary"):
             compare_.load(path)
+
+
+def test_the_reference_that_is_shipped():
+    """It is small, can be compared with, and has every experiment, all reproduced."""
+    folder = Path(__file__).parents[2] / "results" / "reference"
+    summary, manifest = compare_.load(folder)
+    assert [experiment.name for experiment in summary.scenarios] == list(EXPERIMENTS)
+    assert all(experiment.reproduced for experiment in summary.scenarios)
+    assert manifest.status == "complete"
+    assert set(manifest.sysctls) >= {"vb2014", "listing-10", "fddi"}
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 2_000_000
+    manifested = compare(summary, manifest, summary, manifest)
+    assert manifested.headline().endswith("in common; the same environment")

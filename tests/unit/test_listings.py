@@ -7,6 +7,7 @@ import pytest
 from synthetic import MS, reads_of, record
 
 from lab import registry
+from lab.errors import InputError
 from lab.listings import (
     PATHS,
     RULES,
@@ -259,3 +260,14 @@ def test_a_sender_may_wait_before_its_message():
         begin = steps.index(Expect(354)) + 1
         end = next(i for i, s in enumerate(steps) if isinstance(s, WriteStep) and s.payload)
         assert steps[begin:end] == expected
+
+
+def test_an_unknown_layer_is_refused(tmp_path):
+    """A scenario can look for a listing among the reads or the segments, and nowhere else."""
+    file = tmp_path / "own.toml"
+    text = 'title = "t"\nnetworks = ["ethernet"]\nsenders = ["relay"]\npublished = "listings.5"\n'
+    file.write_text(text + 'layer = "wire"\n')
+    with pytest.raises(InputError, match=r"own\.toml: layer: expected .*reads"):
+        registry.scenario(file)
+    file.write_text(text + 'layer = "segments"\n')
+    assert registry.scenario(file).layer == "segments"
