@@ -138,6 +138,15 @@ def test_numbers_of_senders_and_networks() -> None:
     assert int(counted[2]) == len(registry.networks())
 
 
+def test_reference_run() -> None:
+    """The README's table of experiments is the reference run's; write it anew with that."""
+    summary = json.loads(text("results/reference/summary.json"))
+    verdicts = {True: "reproduced", False: "not reproduced"}
+    for found in summary["scenarios"]:
+        row = (found["name"], found["published"], found["lab"], verdicts[found["reproduced"]])
+        assert f"| {' | '.join(row)} |\n" in text("README.md"), found["name"]
+
+
 def test_planned_commands_are_not_there() -> None:
     """What the README calls planned has not come yet; else it belongs into the table."""
     _, later = text("README.md").split(PLANNED)
