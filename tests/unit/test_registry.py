@@ -3,9 +3,7 @@
 import sys
 from collections.abc import Iterator
 from importlib import import_module, resources
-from itertools import takewhile
 from pathlib import Path
-from textwrap import dedent
 from types import ModuleType
 
 import pytest
@@ -13,10 +11,8 @@ import pytest
 from lab import registry
 from lab.errors import InputError
 from lab.link import LinkParams
-from lab.network import parse as parse_network
 from lab.sender import PATH_CONDITIONS
 from lab.sender_registry import senders_in
-from lab.specfile import Table, decode
 
 SENDER = """
 from lab.sender import Sender, smtp_parameters
@@ -92,22 +88,6 @@ def test_every_file_is_found() -> None:
     assert {*registry.senders()} == stems("senders", ".py")
     assert {*registry.networks()} == stems("lab.networks", ".toml")
     assert {*registry.scenarios()} == stems("scenarios", ".toml")
-
-
-def example_in(package: str) -> Table:
-    """The file that a package's docstring shows, as a table."""
-    _, _, example = (import_module(package).__doc__ or "").partition("::\n\n")
-    lines = example.splitlines()
-    block = list(takewhile(lambda line: not line or line.startswith("    "), lines))
-    return Table(package, decode(dedent("\n".join(block)).encode(), package))
-
-
-def test_documented_formats() -> None:
-    """The files that the packages' docstrings show are good ones."""
-    assert parse_network("x", example_in("lab.networks")).core.up.delay_ms == 60
-    scenario = registry.parse_scenario("x", example_in("scenarios"))
-    assert scenario.message.received_bytes == 77
-    assert scenario.sweep is not None
 
 
 def test_names_are_the_keys() -> None:
