@@ -71,6 +71,9 @@ class Personality:
             always (RFC 4821).
         pmtu_expires_s: how long it remembers that a path is narrower than its own link
             (``route.mtu_expires``).
+        send_window_bytes: how much it keeps in flight at most, counted in bytes as other stacks
+            than Linux count their congestion window (``lab.kernel.window``); ``None`` leaves
+            all to Linux.
     """
 
     timestamps: bool = True
@@ -79,6 +82,7 @@ class Personality:
     congestion_control: str = "reno"
     mtu_probing: int = 0
     pmtu_expires_s: int = 600
+    send_window_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +282,9 @@ def _personality(table: Table, default: Personality) -> Personality:
         congestion_control=algorithm,
         mtu_probing=table.integer("mtu_probing", 0, 2, default=default.mtu_probing),
         pmtu_expires_s=table.integer("pmtu_expires_s", 1, 86_400, default=default.pmtu_expires_s),
+        send_window_bytes=table.integer("send_window_bytes", 1, 1 << 30)
+        if "send_window_bytes" in table
+        else None,
     )
     table.finish()
     return personality

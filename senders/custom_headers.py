@@ -3,16 +3,13 @@
 from collections.abc import Iterable, Iterator
 
 from lab.message import Message
-from lab.parameters import Flag, HeaderNames, Integer, Parameters, Word
+from lab.parameters import Flag, HeaderNames, Parameters, Word
 from lab.sender import Sender, in_writes, smtp_parameters
 
 
 def cuts(message: Message, parameters: Parameters) -> Iterable[int]:
-    """Around each header, or its value; by default, after the empty line; at full buffers."""
-    ends = {*_asked(message, parameters)}
-    if size := parameters["buffer_bytes"]:
-        ends.update(range(size, len(message.wire), size))
-    return sorted(ends)
+    """Around each header, or its value; by default, after the empty line."""
+    return sorted({*_asked(message, parameters)})
 
 
 def _asked(message: Message, parameters: Parameters) -> Iterator[int]:
@@ -57,9 +54,6 @@ SENDER = Sender(
         "part": Word("value", ("value", "field"), "what of them has it: value, or whole field"),
         "together": Flag(False, "whether fields that are neighbours share one write"),
         "body_apart": Flag(True, "whether a write ends with the empty line after the headers"),
-        "buffer_bytes": Integer(
-            0, 0, 1 << 20, "a buffer that a flush does not begin anew: writes end at its ends too"
-        ),
         **smtp_parameters(nodelay=True),
     },
     steps=in_writes(cuts),

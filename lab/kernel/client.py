@@ -12,6 +12,7 @@ The client refuses to speak anywhere but inside its lab: see ``refusal``.
 
 import argparse
 import errno
+import fcntl
 import hashlib
 import heapq
 import os
@@ -22,6 +23,7 @@ import signal
 import socket
 import struct
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -33,6 +35,7 @@ from lab import steps
 from lab.channel import Channel, Message
 from lab.errors import InputError
 from lab.kernel.addresses import BY_VERSION
+from lab.kernel.window import usable
 from lab.mail.stored import spec_of
 from lab.sender_registry import sender as sender_named
 from lab.smtp_dialogue import session
@@ -48,6 +51,9 @@ _MAKING_LIMIT_S = 2.0
 _STEPS_MAX = 1_000_000
 _ROUND_TRIPS = 20
 """What a session needs at most without loss: handshake, SMTP dialogue, slow start, and the end."""
+
+
+_WINDOW_LOOK_NS = 1_000_000
 
 
 class SessionError(Exception):
@@ -79,6 +85,7 @@ class Session:
         self.digest = hashlib.sha256()
         self.written = 0
         self.unsent = memoryview(b"")
+        self.window_bytes: int | None = job.get("send_window_bytes")
         self.expected: int | None = None
         self.replies = bytearray()
         self.finishing = False
@@ -142,10 +149,16 @@ class Session:
         self.push()
 
     def push(self) -> None:
-        """Hand the socket what it can take of the write under way."""
+        """Hand the socket what it, and a window that counts bytes, can take of the write."""
         while self.unsent:
+            allowed = len(self.unsent)
+            if self.window_bytes is not None:
+                in_flight = unacknowledged_bytes(self.sock)
+                allowed = usable(allowed, in_flight, self.window_bytes, self.mss)
+                if not allowed:
+                    return
             try:
-                sent = self.sock.send(self.unsent)
+                sent = self.sock.send(self.unsent[:allowed])
             except BlockingIOError:
                 return
             self.unsent = self.unsent[sent:]
@@ -284,7 +297,7 @@ class Client:
             if isinstance(step, steps.Write):
                 session.write(step)
                 if session.unsent:
-                    self.epoll.modify(fd, select.EPOLLIN | select.EPOLLOUT)
+                    self.wait_for_room(session)
                     return
             elif isinstance(step, steps.Wait):
                 due_ns = time.monotonic_ns() + int(step.seconds * 1e9)
@@ -296,6 +309,23 @@ class Client:
                     return
         session.finishing = True
         session.sock.shutdown(socket.SHUT_WR)
+
+    def wait_for_room(self, session: Session) -> None:
+        """Look at a write again when the socket's buffer, or the window, may have room."""
+        fd = session.sock.fileno()
+        if session.window_bytes is None:
+            self.epoll.modify(fd, select.EPOLLIN | select.EPOLLOUT)
+        else:  # no event tells of an acknowledgement
+            due_ns = time.monotonic_ns() + _WINDOW_LOOK_NS
+            heapq.heappush(self.timers, (due_ns, session.flow, fd, "window"))
+
+    def on_window(self, session: Session) -> None:
+        """Go on with a write that the window held up."""
+        session.push()
+        if session.unsent:
+            self.wait_for_room(session)
+        else:
+            self.advance(session)
 
     def end(self, session: Session, error: str | None) -> None:
         """Close the session's socket and tell the parent how it ended."""
@@ -327,11 +357,19 @@ class Client:
                 continue  # its session is over, and the descriptor may be another one's
             if kind == "wait":
                 self.guarded(session, self.advance)
+            elif kind == "window":
+                self.guarded(session, self.on_window)
             elif late_ns := self.delayed_ns - session.delayed_ns:
                 session.delayed_ns = self.delayed_ns
                 heapq.heappush(self.timers, (due_ns + late_ns, flow, fd, kind))
             else:
                 self.end(session, "time limit reached")
+
+
+def unacknowledged_bytes(sock: socket.socket) -> int:
+    """What was handed to the socket and not acknowledged yet (``SIOCOUTQ``, tcp(7))."""
+    answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+    return int.from_bytes(answer, sys.byteorder)
 
 
 def steps_of(job: Message) -> list[steps.Step]:

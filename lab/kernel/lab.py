@@ -54,7 +54,11 @@ class KernelLab:
         self._executions = 0
         self._at = BY_VERSION[network.ip_version]
         self._plans = pins.host_plans(network)
-        self._pace = {"round_trip_s": network.round_trip_s, "bw_mbit": _slowest_mbit(network)}
+        self._pace = {
+            "round_trip_s": network.round_trip_s,
+            "bw_mbit": _slowest_mbit(network),
+            "send_window_bytes": network.client.send_window_bytes,
+        }
         self._close_limit_s = GRACE_S + 2 * network.round_trip_s
         self._refused: str | None = None
         self.dead: str | None = None

@@ -17,6 +17,7 @@
     congestion_control = "reno"
     mtu_probing = 0                            # tcp_mtu_probing: 0, 1 or 2
     pmtu_expires_s = 600                       # how long a narrow path is remembered
+    # send_window_bytes = 1460                 # a window that counts bytes, as other stacks have
 
     [router]                                   # between the links
     mtu = 1400                                 # of its way on; without it, all passes
