@@ -230,7 +230,10 @@ BAD: list[tuple[str | bytes, str]] = [
     (GOOD + 'reader = { buffer_bytes = "a\\n\\u001b[2J" }', "reader buffer_bytes: expected 1"),
     (GOOD + 'published = "scenarios.9"', "published: the paper has no 'scenarios.9'"),
     (GOOD + "message = { payload_bytes = 10 }", "message.payload_bytes: expected 207 to"),
-    (GOOD + "message = { bytes = 10 }", "message: unknown key 'bytes'; did you mean 'value_bytes'?"),
+    (
+        GOOD + "message = { bytes = 10 }",
+        "message: unknown key 'bytes'; did you mean 'value_bytes'?",
+    ),
     (
         GOOD.replace("relay", "raw_writes") + "message = { payload_bytes = 1000 }",
         "message: of no effect, the senders' parameters settle the payload; leave it out",
