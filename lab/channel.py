@@ -5,6 +5,7 @@ end-of-file tells either side that the other is gone, however it ended. A side t
 this language counts as gone, too.
 """
 
+import select
 import socket
 import struct
 from typing import Any, Self
@@ -97,3 +98,42 @@ class Channel:
                 taken = end
         del pending[:taken]
         return messages
+
+
+class Outbox(Channel):
+    """A channel whose ``post`` never blocks, for a side that has other things to do meanwhile.
+
+    Two sides that both ``send`` could wait for each other for good, each with a full buffer.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self._unsent = bytearray()
+
+    def post(self, message: Message) -> None:
+        """Send a message, or as much of it as the other side takes, and keep the rest."""
+        data = self._encoder.encode(message)
+        self._unsent += _LENGTH.pack(len(data)) + data
+        self.push()
+
+    def push(self) -> None:
+        """Send on what was kept; what is for a side that is gone is dropped."""
+        try:
+            while self._unsent:
+                sent = self._sock.send(self._unsent, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+                del self._unsent[:sent]
+        except BlockingIOError:
+            return
+        except OSError:  # reading tells that it is gone
+            self._unsent.clear()
+
+    def flush(self) -> None:
+        """Send all that was kept, however long the other side takes."""
+        while self._unsent:
+            select.select([], [self], [])
+            self.push()
+
+    @property
+    def kept(self) -> bool:
+        """Whether something waits for the other side."""
+        return bool(self._unsent)

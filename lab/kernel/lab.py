@@ -16,7 +16,7 @@ from typing import IO, Any, Self
 
 import msgspec
 
-from lab.channel import Channel, Message
+from lab.channel import Message, Outbox
 from lab.errors import EnvironmentLacksError, PartDiedError
 from lab.kernel import pins, sandbox
 from lab.kernel.addresses import BY_VERSION, RAW_PORT, SMTP_PORT
@@ -63,7 +63,7 @@ class KernelLab:
         self._refused: str | None = None
         self.dead: str | None = None
         self._log = subprocess.DEVNULL if log is None else log
-        self._channels: dict[str, Channel] = {}
+        self._channels: dict[str, Outbox] = {}
         self._answers: dict[tuple[str, int], asyncio.Future[Message]] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline = -1
@@ -91,6 +91,7 @@ class KernelLab:
         loop = asyncio.get_running_loop()
         for channel in self._channels.values():
             loop.remove_reader(channel.fileno())
+            loop.remove_writer(channel.fileno())
             channel.close()
         self._channels.clear()
         if self._lifeline >= 0:
@@ -177,12 +178,20 @@ class KernelLab:
         for change in self.network.router.changes():
             due_ns = began_ns + round(change.at_ms * 1e6)
             await asyncio.sleep((due_ns - time.monotonic_ns()) / 1e9)
-            output = await self.execute("router", pins.session_route(self._at, flow, change.mtu))
-            if f"mtu {change.mtu}" not in output:
+            self._executions += 1
+            order = {
+                "id": self._executions,
+                "version": self._at.version,
+                "lines": pins.session_route(self._at, flow, change.mtu),
+            }
+            done = await self._ask(
+                "init", {"route": order}, "executed", self._executions, START_LIMIT_S
+            )
+            if f"mtu {change.mtu}" not in done["output"]:
                 raise EnvironmentLacksError(
-                    f"router: a route takes no MTU of {change.mtu}: {output}"
+                    f"router: a route takes no MTU of {change.mtu}: {done['output']}{done['errors']}"
                 )
-            made.append((time.monotonic_ns(), change.mtu))
+            made.append((done["t_ns"], change.mtu))
 
     async def _connection(
         self, answer: asyncio.Future[Message], flow: int, client: Message
@@ -199,7 +208,7 @@ class KernelLab:
     def _spawn(self) -> None:
         inherited = {}
         for name in ("init", *PARTS):
-            self._channels[name], inherited[name] = Channel.pair()
+            self._channels[name], inherited[name] = Outbox.pair()
         read_end, self._lifeline = os.pipe()
         program = [*sandbox.python_command("lab.kernel.init"), "--lifeline", str(read_end)]
         for name, end in inherited.items():
@@ -287,8 +296,16 @@ class KernelLab:
             raise PartDiedError(self.dead or str(error)) from error
 
     def _tell(self, part: str, message: Message) -> None:
-        with suppress(OSError):  # a part that is gone: its end is about to be learned, and why
-            self._channels[part].send(message)
+        """Send to a part without waiting for it: it may be waiting for this process to read."""
+        channel = self._channels[part]
+        channel.post(message)
+        if channel.kept:
+            asyncio.get_running_loop().add_writer(channel.fileno(), self._on_writable, channel)
+
+    def _on_writable(self, channel: Outbox) -> None:
+        channel.push()
+        if not channel.kept:
+            asyncio.get_running_loop().remove_writer(channel.fileno())
 
     async def _watch_client(self) -> None:
         """Notice when the client hangs, whatever the time limits of its sessions are."""

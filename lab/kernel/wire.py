@@ -27,7 +27,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from lab.channel import Channel, Message
+from lab.channel import Message, Outbox
 from lab.kernel import packet_socket
 from lab.kernel.flow import DIRECTIONS, DROP_REASON, FRAME, T_OUT, Flow, Record
 from lab.kernel.headers import IPV4, IPV6, carries_data, may_open, quoted_addresses
@@ -45,42 +45,6 @@ _NS_PER_S = 1_000_000_000
 
 class WireError(Exception):
     """The wire cannot do what it is told; its parent hears why."""
-
-
-class Outbox(Channel):
-    """A channel to a parent that may be slow: sending never blocks, since frames are due."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        super().__init__(sock)
-        self._unsent = bytearray()
-
-    def post(self, message: Message) -> None:
-        """Send a message, or as much of it as the other side takes, and keep the rest."""
-        data = self._encoder.encode(message)
-        self._unsent += len(data).to_bytes(4, "big") + data
-        self.push()
-
-    def push(self) -> None:
-        """Send on what was kept."""
-        try:
-            while self._unsent:
-                sent = self._sock.send(self._unsent, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-                del self._unsent[:sent]
-        except BlockingIOError:
-            return
-        except OSError:
-            self.ended = True
-
-    def flush(self) -> None:
-        """Send all that was kept, however long the other side takes."""
-        while self._unsent and not self.ended:
-            select.select([], [self], [])
-            self.push()
-
-    @property
-    def kept(self) -> bool:
-        """Whether something waits for the other side."""
-        return bool(self._unsent)
 
 
 class Port:

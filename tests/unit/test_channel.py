@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.channel import Channel, Message
+from lab.channel import Channel, Message, Outbox
 
 MESSAGES: list[Message] = [{"ready": True}, {"frame": bytes(5000)}, {}, {"flow": 1, "x": [1, None]}]
 
@@ -102,3 +102,36 @@ def test_both_ways(pair: tuple[Channel, socket.socket]) -> None:
     other.send(MESSAGES[3])
     assert channel.receive() == MESSAGES[3]
     other.close()
+
+
+def test_two_sides_that_post_do_not_wait_for_each_other() -> None:
+    """Far more than the sockets hold, posted by both before either reads: all of it arrives."""
+    ours, theirs = Outbox.pair()
+    other = Outbox.from_fd(theirs.detach())
+    expected = [{"number": number, "frame": bytes(500)} for number in range(2000)]
+    for message in expected:
+        ours.post(message)
+        other.post(message)
+    for sender, reader in ((ours, other), (other, ours)):
+        assert sender.kept
+        received: list[Message] = []
+        while len(received) < len(expected):
+            sender.push()
+            received += reader.drain()
+        assert received == expected
+        assert not sender.kept
+    ours.close()
+    other.close()
+
+
+def test_posting_to_a_side_that_is_gone() -> None:
+    """Nothing is kept for it, and flushing does not wait for it."""
+    ours, theirs = Outbox.pair()
+    ours.post({"frame": bytes(1 << 20)})
+    assert ours.kept
+    theirs.close()
+    ours.flush()
+    ours.post({"anybody": "there"})
+    assert not ours.kept
+    assert ours.receive() is None
+    ours.close()
