@@ -284,7 +284,7 @@ def _personality(table: Table, default: Personality) -> Personality:
         pmtu_expires_s=table.integer("pmtu_expires_s", 1, 86_400, default=default.pmtu_expires_s),
         send_window_bytes=table.integer("send_window_bytes", 1, 1 << 30)
         if "send_window_bytes" in table
-        else None,
+        else default.send_window_bytes,
     )
     table.finish()
     return personality

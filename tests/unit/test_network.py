@@ -138,13 +138,14 @@ def test_what_cannot_be_is_refused_in_one_line(text: str, says: str) -> None:
 def test_like_takes_over_what_is_not_said() -> None:
     """Down to a link's one direction; the path condition follows the new numbers."""
     base = network(
-        'source = "s"\nmtu = 1480\nclient.initcwnd = 4\n'
+        'source = "s"\nmtu = 1480\nclient.initcwnd = 4\nclient.send_window_bytes = 1460\n'
         "links.core = { delay_ms = 30, bw_mbit = 8 }\n"
         "router = { mtu = 1400, mss_clamp = true }\ntime_limit_s = 5"
     )
     found = network("mtu = 576\nclient.timestamps = false\nlinks.core.up.bw_mbit = 2", base)
     assert (found.title, found.source, found.mtu, found.time_limit_s) == ("t", "s", 576, 5)
     assert (found.client.initcwnd, found.client.timestamps) == (4, False)
+    assert found.client.send_window_bytes == 1460
     assert (found.core.up.bw_mbit, found.core.down.bw_mbit) == (2, 8)
     assert found.core.up.delay_ms == found.core.down.delay_ms == 30
     assert (found.router.mtu, found.router.mss_clamp) == (1400, True)
