@@ -88,6 +88,7 @@ class Manifest:
         offloads: those in force, by interface, as read back.
         mtus: of every interface, as read back.
         routes: of every host, as read back.
+        rules: of every router that filters, as read back.
         started: date and time, in UTC.
         finished: likewise; ``None`` while it runs.
         timings: seconds spent in each phase.
@@ -109,6 +110,7 @@ class Manifest:
     offloads: dict[str, Any] = field(default_factory=dict)
     mtus: dict[str, Any] = field(default_factory=dict)
     routes: dict[str, Any] = field(default_factory=dict)
+    rules: dict[str, Any] = field(default_factory=dict)
     started: str = field(default_factory=now)
     finished: str | None = None
     timings: dict[str, float] = field(default_factory=dict)

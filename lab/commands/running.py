@@ -248,6 +248,7 @@ def _end(
         offloads=folder.manifest.offloads | _in_force(engine, "offloads"),
         mtus=folder.manifest.mtus | _in_force(engine, "mtu"),
         routes=folder.manifest.routes | _in_force(engine, "routes"),
+        rules=folder.manifest.rules | _in_force(engine, "rules"),
     )
     folder.finalise(status, error)
 
