@@ -11,11 +11,15 @@ import select
 import signal
 import subprocess
 import threading
+import time
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from lab.channel import Channel, Message
 from lab.kernel.parts import PARTS, Process
+
+_ROUTING_LIMIT_MS = 2000
 
 
 def main() -> None:
@@ -96,6 +100,38 @@ def _obey(channel: Channel, message: Message, network: Any, parts: dict[str, Pro
             output, errors = process.communicate(script)
             answer = {"status": process.returncode, "output": output, "errors": errors}
             channel.send({"executed": number, **answer})
+        case {"route": {"id": number, "version": version, "lines": lines}}:
+            channel.send({"executed": number, **_routing(network, version).carry_out(lines)})
+
+
+class Routing:
+    """A standing ``ip -batch`` of the router: a change of a route takes no new process."""
+
+    def __init__(self, router: Any, version: int) -> None:
+        self._process = router.popen(
+            ["ip", f"-{version}", "-force", "-batch", "-"], stdin=subprocess.PIPE, stderr=None
+        )
+        self._printed = select.poll()
+        self._printed.register(self._process.stdout, select.POLLIN)
+
+    def carry_out(self, lines: str) -> dict[str, Any]:
+        """Run the lines, the last of which prints one line.
+
+        Returns:
+            ``t_ns``, a moment before which nothing changed; ``status``; and what was printed.
+        """
+        t_ns = time.monotonic_ns()
+        self._process.stdin.write(lines.encode())
+        self._process.stdin.flush()
+        if not self._printed.poll(_ROUTING_LIMIT_MS):
+            return {"t_ns": t_ns, "status": 1, "output": "", "errors": "ip printed nothing"}
+        output = self._process.stdout.readline().decode()
+        return {"t_ns": t_ns, "status": 0, "output": output, "errors": ""}
+
+
+@cache
+def _routing(network: Any, version: int) -> Routing:
+    return Routing(network.get("router"), version)
 
 
 def _shell(node: Any) -> Any:

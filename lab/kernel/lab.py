@@ -189,7 +189,8 @@ class KernelLab:
             )
             if f"mtu {change.mtu}" not in done["output"]:
                 raise EnvironmentLacksError(
-                    f"router: a route takes no MTU of {change.mtu}: {done['output']}{done['errors']}"
+                    f"router: a route takes no MTU of {change.mtu}: "
+                    f"{done['output'] or done['errors']}"
                 )
             made.append((done["t_ns"], change.mtu))
 

@@ -164,14 +164,14 @@ def host_plans(network: Network) -> dict[str, HostPlan]:
 
 
 def session_route(at: Addresses, flow: int, mtu: int) -> str:
-    """The router's script that narrows or widens one session's path, and shows its route.
+    """Lines for the router's ``ip -batch``: narrow or widen one session's path, and show it.
 
     A forwarding router honours the MTU of a route (``ip_dst_mtu_maybe_forward``,
     ``ip6_dst_mtu_maybe_forward``), so that each session can have a schedule of its own.
     """
     server = at.server(flow)
     route = f"{server} via {at.server_link} dev r-eth1 onlink mtu {mtu}"
-    return f"ip route replace {route} && ip -{at.version} route show {server}\n"
+    return f"route replace {route}\nroute show {server}\n"
 
 
 def _personality(at: Addresses, client: Personality) -> tuple[dict[str, str], str]:
