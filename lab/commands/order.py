@@ -25,8 +25,21 @@ class Order:
     sessions: int | None = None
 
     def load(self) -> list[Scenario]:
-        """The scenarios, by name or path."""
-        return [registry.scenario(name) for name in self.scenarios]
+        """The scenarios, by name or path.
+
+        Raises:
+            InputError: one is not known, or two have one name, which their sessions would share.
+        """
+        found: dict[str, Scenario] = {}
+        for given in self.scenarios:
+            scenario = registry.scenario(given)
+            if scenario.name in found:
+                raise InputError(
+                    f"{given}: a scenario called {scenario.name!r} is given already; "
+                    "give each once, or rename a file"
+                )
+            found[scenario.name] = scenario
+        return list(found.values())
 
     def specs(self, seed: int) -> list[Planned]:
         """Every session to run.

@@ -14,6 +14,7 @@ from lab.commands.running import (
     carry_out,
     default_out,
     interrupted,
+    refuse_settled,
     session_options,
 )
 from lab.errors import InputError, nearest
@@ -87,8 +88,7 @@ def reproduce(
     """  # noqa: D301 -- click looks for the backspace character itself
     earlier = None if reference is None else load(reference)
     if resume is not None:
-        if out or sessions or only:
-            raise click.UsageError("--resume takes everything from the run folder; give it alone")
+        refuse_settled()
         if RunFolder.open(resume).manifest.command != "reproduce":
             raise InputError(f"{resume}: go on with it by seglab run --resume {resume}")
         folder, order = resumed(resume)

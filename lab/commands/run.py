@@ -7,7 +7,14 @@ import click
 
 from lab.commands.order import Order, resumed
 from lab.commands.reproduce import reproduce
-from lab.commands.running import Voice, carry_out, default_out, interrupted, session_options
+from lab.commands.running import (
+    Voice,
+    carry_out,
+    default_out,
+    interrupted,
+    refuse_settled,
+    session_options,
+)
 from lab.report import build
 from lab.report.terminal import show
 from lab.runfolder import RunFolder
@@ -53,8 +60,7 @@ def run(
     Exit code 0: every session is complete; 1: some failed, and the run folder says why.
     """  # noqa: D301 -- click looks for the backspace character itself
     if resume is not None:
-        if scenarios or senders or networks or out or sessions:
-            raise click.UsageError("--resume takes everything from the run folder; give it alone")
+        refuse_settled()
         if RunFolder.open(resume).manifest.command == "reproduce":
             options = {"jobs": jobs, "time_limit_s": time_limit_s, "as_json": as_json}
             context = click.get_current_context()

@@ -1,6 +1,7 @@
 """What ``run`` and ``reproduce`` share: options, carrying sessions out, and ending well."""
 
 import asyncio
+import math
 import secrets
 import shlex
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, Self, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from lab.commands.progress import RunProgress
 from lab.errors import SeglabError
@@ -24,6 +26,8 @@ from lab.network import Network
 from lab.plan import SessionSpec
 from lab.record import SessionRecord
 from lab.runfolder import RunFolder, writing
+
+_SETTLED = {"scenarios", "senders", "networks", "only", "sessions", "seed", "out"}
 
 DEFAULT_JOBS = 40
 DEFAULT_SEED = 2014
@@ -41,6 +45,32 @@ class Voice:
 
     quiet: bool = False
     verbose: bool = False
+
+
+def _finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    """Refuse ``nan``, which is in every range."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is not a number of seconds")
+    return value
+
+
+def refuse_settled() -> None:
+    """Refuse what a run that is gone on with has settled: what runs, its seed, and its folder.
+
+    Raises:
+        click.UsageError: something of it stands on the command line.
+    """
+    context = click.get_current_context()
+    given = [
+        parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+        for parameter in context.command.params
+        if parameter.name in _SETTLED
+        and context.get_parameter_source(parameter.name) == ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(
+            f"--resume takes everything from the run folder; leave out {', '.join(given)}"
+        )
 
 
 def session_options(command: Command) -> Command:
@@ -72,6 +102,7 @@ def session_options(command: Command) -> Command:
                 "--time-limit",
                 "time_limit_s",
                 type=click.FloatRange(0.1, 86_400),
+                callback=_finite,
                 default=DEFAULT_TIME_LIMIT_S,
                 show_default=True,
                 metavar="SECONDS",

@@ -55,7 +55,7 @@ def test_resume_takes_nothing_else(tmp_path):
     arguments = ["--resume", str(tmp_path), "--only", "listing-03"]
     result = CliRunner().invoke(reproduce, arguments)
     assert result.exit_code == 2
-    assert "give it alone" in result.output
+    assert "leave out" in result.output
 
 
 def test_the_reference_is_read_before_anything_runs(tmp_path):
