@@ -1,7 +1,8 @@
 """What a run does differently from an earlier one: another machine, another kernel, other code.
 
 Pure functions of two summaries and two manifests. Counts differ by chance, too: a difference of
-shares is told only where Fisher's exact test gives it a chance below ``ALPHA``.
+shares is told only where Fisher's exact test gives it a chance below ``ALPHA``, and one of means
+where Welch's test does.
 """
 
 from collections import defaultdict
@@ -135,6 +136,7 @@ class Experiment:
         shares: of the sessions as published, there and here; empty without.
         p_values: of the number of reads against the paper's, there and here; empty without.
         reads: reads a session, there and here; empty without.
+        reads_p: of Welch's test of these means; ``None`` where they cannot be tested.
         differences: what differs beyond chance, in words.
     """
 
@@ -144,12 +146,18 @@ class Experiment:
     shares: tuple[float, ...] = ()
     p_values: tuple[float, ...] = ()
     reads: tuple[float, ...] = ()
+    reads_p: float | None = None
     differences: tuple[str, ...] = ()
 
     @property
     def differs(self) -> bool:
         """Whether its verdict, or anything beyond chance, is another one."""
         return self.reference is not self.here or bool(self.differences)
+
+    @property
+    def untested(self) -> bool:
+        """Whether it has means that could not be tested."""
+        return bool(self.reads) and self.reads_p is None
 
     def words(self) -> str:
         """The comparison in one line."""
@@ -163,7 +171,14 @@ class Experiment:
             parts.append("{:.2f} reads a session there, {:.2f} here".format(*self.reads))
         if self.p_values:
             parts.append("{} there, {} here".format(*map(p_words, self.p_values)))
-        parts += self.differences or ["no difference beyond chance"]
+        if self.untested:
+            parts.append("means are not tested")
+        if self.differences:
+            parts.append(f"beyond chance: {', '.join(self.differences)}")
+            if self.reference is self.here:
+                parts.append("the same verdict")
+        else:
+            parts.append(f"no {'other ' * self.untested}difference beyond chance")
         return "; ".join(parts)
 
 
@@ -187,16 +202,25 @@ class Comparison:
 
     def headline(self) -> str:
         """The comparison in one line."""
-        differing = [experiment.name for experiment in self.experiments if experiment.differs]
-        text = f"Against {self.reference}: "
-        text += (
-            f"other results of {', '.join(differing)}"
-            if differing
-            else f"the same results of all {len(self.experiments)} experiments in common"
+        verdicts = [e.name for e in self.experiments if e.reference is not e.here]
+        differing = [e.name for e in self.experiments if e.differences]
+        parts = [
+            f"another verdict on {', '.join(verdicts)}"
+            if verdicts
+            else f"the same verdicts on all {len(self.experiments)} experiments in common"
+        ]
+        if differing:
+            parts.append(f"differences beyond chance in {', '.join(differing)}")
+        elif any(experiment.untested for experiment in self.experiments):
+            parts.append("no difference beyond chance in what is tested")
+        else:
+            parts.append("no difference beyond chance")
+        parts.append(
+            f"{len(self.settings)} differences of the environment"
+            if self.settings
+            else "the same environment"
         )
-        if not self.settings:
-            return f"{text}; the same environment"
-        return f"{text}; {len(self.settings)} differences of the environment"
+        return f"Against {self.reference}: {'; '.join(parts)}"
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as JSON data."""
@@ -268,6 +292,7 @@ def _experiment(there: StoredExperiment, here: StoredExperiment) -> Experiment:
     reads = tuple(one.verdict.read_counts for one in (there, here) if one.verdict)
     means = tuple(r.lab_mean for r in reads if r and r.lab_mean is not None)
     p_values = tuple(r.p for r in reads if r and r.p is not None)
+    reads_p = _means_p(there.sequences, here.sequences) if len(means) == 2 else None
     return Experiment(
         name=there.name,
         reference=there.reproduced,
@@ -275,7 +300,13 @@ def _experiment(there: StoredExperiment, here: StoredExperiment) -> Experiment:
         shares=tuple(s for s in shares if s is not None) if None not in shares else (),
         p_values=p_values if len(p_values) == 2 else (),
         reads=means if len(means) == 2 else (),
-        differences=(*_media(there, here), *_other_shares(there, here), *_sequences(there, here)),
+        reads_p=reads_p,
+        differences=(
+            *_media(there, here),
+            *_other_means(reads_p),
+            *_other_shares(there, here),
+            *_sequences(there, here),
+        ),
     )
 
 
@@ -284,6 +315,32 @@ def _share(experiment: StoredExperiment) -> float | None:
     if seen is None or seen.matching is None or not seen.sessions:
         return None
     return seen.matching / seen.sessions
+
+
+def _other_means(p: float | None) -> Iterator[str]:
+    """Whether the mean number of reads is another one."""
+    if p is not None and p < ALPHA:
+        yield f"another mean of reads a session ({p_words(p)}; it drifts with the machine's load)"
+
+
+def _means_p(there: StoredSequences, here: StoredSequences) -> float | None:
+    """Welch's test, two-sided, of the mean number of reads a session.
+
+    Returns:
+        ``None`` where not every session's sequence is stored, or there are fewer than two.
+    """
+    before, now = _read_counts(there), _read_counts(here)
+    if before is None or now is None or min(len(before), len(now)) < 2:
+        return None
+    if len({*before}) == len({*now}) == 1:  # no spread to measure the difference by
+        return 1.0 if before[0] == now[0] else _chance((len(before),) * 2, (0, len(now)))
+    return float(stats.ttest_ind(before, now, equal_var=False).pvalue)
+
+
+def _read_counts(sequences: StoredSequences) -> list[int] | None:
+    """The number of reads of every session; ``None`` where some sequences are not stored."""
+    found = [len(sizes) for sizes, times in _counts(sequences).items() for _ in range(times)]
+    return found if len(found) == sequences.lab_sessions else None
 
 
 def _other_shares(there: StoredExperiment, here: StoredExperiment) -> Iterator[str]:

@@ -183,7 +183,7 @@ class ListingVerdict:
         return Criterion("wire", title, not self.unexplained, words)
 
     def _path(self, event: PathEvent) -> Criterion:
-        title = f"the path's MTU {event} while the message is under way"
+        title = f"the path's MTU {event} during the session, before the message's last segment"
         if not self.matching:
             return Criterion("path", title, False, "no such session to check")
         words = (
@@ -261,9 +261,12 @@ def layer_sizes(record: SessionRecord, layer: Layer) -> Sizes:
 
 
 def path_did(record: SessionRecord, event: PathEvent) -> bool:
-    """Whether the path's MTU fell during the session and cost a packet; and perhaps recovered."""
+    """Whether the path's MTU fell during the session and cost a packet; and perhaps recovered.
+
+    From the session's begin, which may be long before the message's, to its last segment.
+    """
     last_sent_ns = max((s.t_sent_ns for s in record.segments), default=0)
-    mtus = [c.mtu for c in record.mtu_changes if c.t_ns <= last_sent_ns]
+    mtus = [c.mtu for c in record.mtu_changes if 0 <= c.t_ns <= last_sent_ns]
     fell = bool(mtus) and min(mtus) < record.mtu
     dropped = any(s.drop_reason == "router" for s in record.segments)
     recovered = bool(mtus) and mtus[-1] > min(mtus)

@@ -70,7 +70,7 @@ def test_the_same_run_does_nothing_differently(tmp_path):
     found = held(path, path)
     assert not found.settings
     assert not any(experiment.differs for experiment in found.experiments)
-    assert "the same results of all 1 experiments" in found.headline()
+    assert "the same verdicts on all 1 experiments in common; no difference" in found.headline()
     assert "6.1.0" in found.headline()
 
 
@@ -93,7 +93,7 @@ def test_another_share_is_told_with_its_sequences(tmp_path):
 def test_another_verdict_is_told(tmp_path):
     """What was reproduced there and is not here stands first, however few the sessions are."""
     found = held(stored(tmp_path / "a", 1, 0), stored(tmp_path / "b", 0, 1))
-    assert "other results of listing-03" in found.headline()
+    assert "another verdict on listing-03" in found.headline()
     assert found.experiments[0].words().startswith("reproduced there, not reproduced here; ")
 
 
@@ -145,6 +145,55 @@ def test_table_1_is_compared_by_its_segments():
     assert not same.differs
 
 
+def held_counts(there, here, **sequences):
+    """Two runs of a scenario with so many sessions of so many reads each, held together."""
+    stored_runs = []
+    for counts in (there, here):
+        total = sum(counts.values())
+        one = {
+            "name": "scenario-2",
+            "reproduced": True,
+            "verdict": {"read_counts": {"p": 0.1, "lab_mean": sum(
+                reads * times for reads, times in counts.items()) / total}},
+            "sequences": {"lab_sessions": total, "others": [
+                {"sizes": [1440] * reads, "lab": times} for reads, times in counts.items()]},
+        }  # fmt: skip
+        one["sequences"] |= sequences
+        stored_runs.append(StoredSummary.of({"scenarios": [one]}))
+    manifest = Manifest(command="reproduce")
+    return compare(stored_runs[0], manifest, stored_runs[1], manifest)
+
+
+def test_another_mean_is_told_where_no_share_is():
+    """Each sequence alone may differ by chance; that all shift to more reads does not."""
+    there = dict.fromkeys(range(2, 8), 200)
+    here = {reads: 200 + 8 * (2 * reads - 9) for reads in range(2, 8)}
+    found = held_counts(there, here)
+    (one,) = found.experiments
+    assert one.reads_p < 0.001
+    assert one.differences == (
+        "another mean of reads a session (p < 0.001; it drifts with the machine's load)",
+    )
+    assert one.words().endswith("; the same verdict")
+    assert "experiments in common; differences beyond chance in scenario-2" in found.headline()
+
+
+def test_means_of_constant_counts():
+    """Without spread: the same number is no difference, another one is, with enough sessions."""
+    assert held_counts({3: 20}, {3: 10}).experiments[0].reads_p == 1
+    assert held_counts({3: 20}, {4: 10}).experiments[0].reads_p < 1e-6
+    assert not held_counts({3: 2}, {4: 2}).experiments[0].differs
+
+
+def test_means_that_cannot_be_tested_are_not_called_the_same():
+    """Where not all sequences are stored, or one session alone is, nothing is claimed of means."""
+    for found in (held_counts({3: 20}, {3: 20}, lab_sessions=30), held_counts({3: 1}, {4: 9})):
+        (one,) = found.experiments
+        assert one.reads_p is None
+        assert one.words().endswith("means are not tested; no other difference beyond chance")
+        assert "no difference beyond chance in what is tested" in found.headline()
+
+
 def test_what_is_kept_is_as_good_as_the_run(tmp_path):
     """A run and what was kept of it compare alike; what is kept holds no path of the machine."""
     there, here = stored(tmp_path / "a", 29, 1), stored(tmp_path / "b", 5, 25)
@@ -162,7 +211,8 @@ def test_the_command_compares(tmp_path):
     found = CliRunner().invoke(report, [*arguments, "--json"], standalone_mode=False)
     comparison = json.loads(found.output)["comparison"]
     assert comparison["experiments"][0]["differs"] is True
-    assert comparison["headline"].startswith("Against the run of 2026-01-02 on kernel 6.1.0: other")
+    assert comparison["headline"].startswith("Against the run of 2026-01-02 on kernel 6.1.0: the")
+    assert "; differences beyond chance in listing-03; " in comparison["headline"]
     text = StringIO()
     show_comparison(held(there, here), Console(file=text, width=200))
     assert comparison["headline"] in text.getvalue()
@@ -219,4 +269,6 @@ def test_the_reference_that_is_shipped():
     assert set(manifest.sysctls) >= {"vb2014", "listing-10", "fddi"}
     assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 2_000_000
     manifested = compare(summary, manifest, summary, manifest)
-    assert manifested.headline().endswith("in common; the same environment")
+    assert manifested.headline().endswith(
+        "in common; no difference beyond chance; the same environment"
+    )

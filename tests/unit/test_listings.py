@@ -193,6 +193,15 @@ def test_a_change_after_the_message_does_not_count():
     assert not path_did(late, "falls")
 
 
+def test_a_change_before_the_session_does_not_count():
+    """The path has to move under a connection that has begun; before the message is enough."""
+    found = moved([1460, 900], 1428)
+    assert not path_did(replace(found, mtu_changes=(MtuChange(-1, 1428),)), "falls")
+    assert path_did(replace(found, mtu_changes=(MtuChange(0, 1428),)), "falls")
+    title = verdict(13, alike(13)).criteria[2].title
+    assert title == "the path's MTU falls during the session, before the message's last segment"
+
+
 def test_segments_count_by_what_they_bring():
     """Out of order, dropped and repeated segments leave the new bytes in stream order."""
     found = carried(
