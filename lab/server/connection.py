@@ -210,7 +210,7 @@ class Connection:
     def finished(self, ended: str, t_end_ns: int) -> ConnectionLog:
         """The log of the connection, now that its socket is closed."""
         unfinished = None
-        if ended == "eof" or self.protocol == "raw":
+        if ended == "eof":
             self._messages.extend(self.session.end_of_stream())
         begun = self.session.payload_start
         if begun is not None and begun < self.stream_bytes:

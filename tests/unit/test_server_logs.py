@@ -5,6 +5,7 @@ import io
 import json
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,6 +128,20 @@ def test_two_messages_and_an_unfinished_one() -> None:
     ]
     assert log.unfinished == log.payloads[-1]
     assert len(log.messages) == 2
+
+
+@pytest.mark.parametrize("ended", ["reset", "idle", "shutdown", "limit session_s"])
+def test_a_raw_payload_is_complete_only_at_the_end_of_the_stream(ended: str) -> None:
+    """Cut off by anything but the client's own end, it is unfinished; its reads stay, and lines."""
+    found = log_of([b"ab", b"c"], ended=ended)
+    message = found.as_message()
+    assert (message["payloads"], message["sha256"]) == ([], [])
+    assert message["unfinished"] == (0, 3)
+    assert written("sessions", found) == ["[1] (1) 2 (2) 1"]
+    assert len(written("events", found)) == 2
+    assert log_of([], ended=ended).unfinished is None
+    whole = log_of([b"ab", b"c"]).as_message()
+    assert (whole["payloads"], whole["unfinished"]) == ([(0, 3)], None)
 
 
 def test_sessions_are_numbered_across_connections() -> None:
