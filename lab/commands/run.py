@@ -15,6 +15,7 @@ from lab.commands.running import (
     refuse_settled,
     session_options,
 )
+from lab.mail.source import MailSource
 from lab.report import build
 from lab.report.terminal import show
 from lab.runfolder import RunFolder
@@ -80,6 +81,7 @@ def run(
     with folder:
         try:
             if folder.writable:
+                tell_left_out(order, folder, quiet=quiet)
                 carry_out(
                     folder,
                     [order.specs(seed)],
@@ -97,3 +99,13 @@ def run(
         click.echo(f"run folder: {folder.path}")
         click.echo(f"report:     {folder.report}")
     return 1 if summary.counts.failed else 0
+
+
+def tell_left_out(order: Order, folder: RunFolder, *, quiet: bool) -> None:
+    """Say which of the user's own mails are not sent: in ``log.txt`` and, unless quiet, here."""
+    for scenario in order.load():
+        source = scenario.message
+        if isinstance(source, MailSource) and (words := source.skipped_words):
+            folder.log(f"{scenario.name}: {words}")
+            if not quiet:
+                click.echo(f"{scenario.name}: {words}", err=True)

@@ -45,11 +45,21 @@ class MailSource:
         path: the file or folder.
         mails: all that can be sent: a folder's by their path, an mbox's as they lie in it.
         skipped: how many were left out because they cannot be sent.
+        first_skipped: which was the first of these, and why; empty without.
     """
 
     path: str
     mails: tuple[StoredMail, ...]
     skipped: int = 0
+    first_skipped: str = ""
+
+    @property
+    def skipped_words(self) -> str | None:
+        """What was left out, and why; ``None`` where nothing was."""
+        if not self.skipped:
+            return None
+        total = self.skipped + len(self.mails)
+        return f"left out {self.skipped} of {total} mails: {self.first_skipped}"
 
     def mail(self, repeat: int) -> StoredMail:
         """The mail of a repeat: all in turn, then all again."""
@@ -69,19 +79,21 @@ def look_through(path: Path, *, skip_bad: bool = False) -> MailSource:
     """
     mails: list[StoredMail] = []
     skipped = 0
+    first_skipped = ""
     for file, name in _files(path):
         for found in _mails(file, name):
             if isinstance(found, StoredMail):
                 mails.append(found)
             elif skip_bad:
                 skipped += 1
+                first_skipped = first_skipped or found
             else:
                 raise InputError(f"{found}; skip_bad = true leaves such mails out")
             if len(mails) > MAILS_MAX:
                 raise InputError(f"{path}: more than {MAILS_MAX} mails")
     if not mails:
         raise InputError(f"{path}: none of its {skipped} mails can be sent")
-    return MailSource(str(path), tuple(mails), skipped)
+    return MailSource(str(path), tuple(mails), skipped, first_skipped)
 
 
 def _files(path: Path) -> Sequence[tuple[Path, str]]:

@@ -81,6 +81,7 @@ class Finding:
         separation: a point a gap, where it has sessions of two writes.
         published_separation: the paper's own points on that curve.
         block: what joined the writes, where the paper remarks on it.
+        cells: over how many senders, networks and values of a sweep the sequences are pooled.
     """
 
     experiment: Experiment
@@ -91,6 +92,7 @@ class Finding:
     separation: tuple[SeparationPoint, ...] = ()
     published_separation: tuple[PublishedSeparation, ...] = ()
     block: Block | None = None
+    cells: int = 1
 
     @property
     def row(self) -> Row:
@@ -137,13 +139,21 @@ class Finding:
             if seen.rarest and seen.rarest.lab:
                 text += f" (the rarest in {seen.rarest.lab})"
         elif seen.others:
-            first = seen.others[0]
-            text += f", most often {spaced(first.sizes)} ({first.lab})"
+            text += self._most_often(seen)
         if isinstance(self.verdict, Verdict) and self.verdict.read_counts.lab_mean is not None:
             text += f", {self.verdict.read_counts.lab_mean:.2f} reads each"
             if self.verdict.read_counts.p is not None:
                 text += f" ({p_words(self.verdict.read_counts.p)})"
         return text
+
+    def _most_often(self, seen: Sequences) -> str:
+        """Of sequences that nothing is printed for, and that are not pooled over cells."""
+        if self.cells > 1:
+            return f" in {self.cells} cells; see the report"
+        first = seen.others[0]
+        if first.lab == 1 and len(seen.others) > 1:
+            return f", {len(seen.others)} different sequences"
+        return f", most often {spaced(first.sizes)} ({first.lab})"
 
     def _verdict(self) -> str:
         if self.verdict is None:
@@ -175,6 +185,7 @@ def find(experiment: Experiment, records: list[SessionRecord], manifest: Manifes
         separation=separation(records),
         published_separation=_published_points(source),
         block=_block(experiment, source, subject),
+        cells=len({(r.sender, r.network, r.variant) for r in complete}),
     )
 
 

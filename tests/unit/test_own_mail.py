@@ -8,11 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab import registry
+from lab.commands.order import Order
+from lab.commands.run import tell_left_out
 from lab.errors import InputError
 from lab.mail.source import MailSource, look_through
 from lab.mail.stored import mail
 from lab.message import END_OF_DATA, Message, MessageSpec
 from lab.plan import message, plan
+from lab.runfolder import RunFolder
 from lab.smtp_dialogue import session
 from lab.steps import Expect, Write
 
@@ -191,10 +194,33 @@ def test_bad_mails_left_out(tmp_path: Path) -> None:
     source = look_through(tmp_path, skip_bad=True)
     assert [stored.name for stored in source.mails] == ["b.eml"]
     assert source.skipped == 1
+    assert source.skipped_words is not None
+    assert source.skipped_words.startswith(f"left out 1 of 2 mails: {tmp_path / 'a.eml'}: ")
+    assert look_through(tmp_path / "b.eml").skipped_words is None
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.eml").write_bytes(b"no mail")
     with pytest.raises(InputError, match="none of its 1 mails can be sent"):
         look_through(tmp_path / "sub", skip_bad=True)
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_mails_left_out_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], quiet: bool
+) -> None:
+    """On standard error, unless quiet, and always in the run's log."""
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail" / "a.eml").write_bytes(b"no mail")
+    (tmp_path / "mail" / "b.eml").write_bytes(GOOD)
+    (tmp_path / "own.toml").write_text(SCENARIO + "skip_bad = true\n")
+    order = Order((str(tmp_path / "own.toml"),))
+    with RunFolder.create(tmp_path / "run", order.manifest("run", 1, 1, 60)) as folder:
+        tell_left_out(order, folder, quiet=quiet)
+        folder.finalise("complete")
+    words = f"own: left out 1 of 2 mails: {tmp_path / 'mail' / 'a.eml'}: not a mail"
+    assert words in (tmp_path / "run" / "log.txt").read_text()
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert (said.err == "") if quiet else said.err.startswith(words)
 
 
 def test_a_mail_that_changed(tmp_path: Path) -> None:

@@ -281,6 +281,29 @@ def test_nested_settings_become_tables():
     assert grids({"x": 5}, "c")[0].rows == (("", "5"),)
 
 
+@pytest.mark.parametrize(
+    ("reads", "networks", "words"),
+    [
+        ([[5120], [1440, 3680], [5120]], ["a"], "3 sessions, most often 5120 (2)"),
+        ([[5120], [1440, 3680], [2880, 2240]], ["a"], "3 sessions, 3 different sequences"),
+        ([[5120]], ["a"], "1 session, most often 5120 (1)"),
+        ([[5120], [5120], [5120]], ["a", "b"], "3 sessions in 2 cells; see the report"),
+    ],
+)
+def test_what_the_line_of_an_own_scenario_says(tmp_path, reads, networks, words):
+    """The most frequent sequence only where one is, and none pooled over several cells."""
+    records = [
+        simulated(
+            number, writes=(5120,), reads=reads_of(sizes), scenario="own",
+            session_id=f"own.{number}", network=networks[number % len(networks)],
+        )
+        for number, sizes in enumerate(reads)
+    ]  # fmt: skip
+    path = run_folder(tmp_path / "run", records, command="run", scenarios=(Experiment("own"),))
+    (row,) = summarise(RunFolder.open(path))[0].rows
+    assert row.lab == words
+
+
 def test_the_figure_of_all_shows_what_is_like_the_paper(tmp_path):
     """However rare in the lab, the sequence most often printed stands right below it."""
     rare = (1440, 1440, 1440, 800)
