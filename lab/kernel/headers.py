@@ -33,6 +33,10 @@ _TIMESTAMPS_ALONE_BYTES = 12
 _OPTION_END, _OPTION_NOP, _OPTION_MSS, _OPTION_TIMESTAMPS = 0, 1, 2, 8
 _ICMP_ERRORS = frozenset((3, 4, 5, 11, 12))  # RFC 792: those that quote the packet
 _ICMPV6_ERRORS = 128  # RFC 4443: types below are errors
+_FRAGMENTATION_NEEDED = b"\x03\x04"  # RFC 1191: type and code; its last two bytes are the MTU
+_PACKET_TOO_BIG = 2  # RFC 8201: its last four bytes are the MTU
+_ICMP_HEADER_BYTES = 8
+_PORTS_AND_SEQ_BYTES = 8
 
 
 class IpPacket(NamedTuple):
@@ -79,6 +83,20 @@ class TcpPacket(NamedTuple):
     payload_bytes: int
     mss: int | None
     timestamps: bool
+
+
+class TooBig(NamedTuple):
+    """A router's word that a packet does not fit, and what would.
+
+    Attributes:
+        name: what the message is called.
+        mtu: of the next link; 0 where an old router does not say.
+        about: the ``tcp_identity`` of the packet, where it was a TCP segment.
+    """
+
+    name: str
+    mtu: int
+    about: tuple[bytes, bytes, bytes, int] | None
 
 
 def parse_ip(frame: bytes, start: int = ETHERNET_HEADER_BYTES) -> IpPacket | None:
@@ -182,6 +200,37 @@ def quoted_addresses(frame: bytes) -> tuple[bytes, bytes] | None:
         quoted = parse_ip(frame, ip.start + 8)
         return None if quoted is None else (quoted.source, quoted.destination)
     return None
+
+
+def too_big(frame: bytes) -> TooBig | None:
+    """The message of a router that could not pass a packet on for its size; else ``None``."""
+    ip = parse_ip(frame) if frame[12:14] in (IPV4, IPV6) else None
+    if ip is None or ip.is_fragment or min(ip.end, len(frame)) < ip.start + _ICMP_HEADER_BYTES:
+        return None
+    quoted = ip.start + _ICMP_HEADER_BYTES
+    if ip.protocol == _ICMP and frame.startswith(_FRAGMENTATION_NEEDED, ip.start):
+        name, mtu = "ICMP fragmentation needed", frame[quoted - 2 : quoted]
+    elif ip.protocol == _ICMPV6 and frame[ip.start] == _PACKET_TOO_BIG:
+        name, mtu = "ICMPv6 packet too big", frame[quoted - 4 : quoted]
+    else:
+        return None
+    return TooBig(name, int.from_bytes(mtu, "big"), tcp_identity(frame, quoted))
+
+
+def tcp_identity(
+    frame: bytes, start: int = ETHERNET_HEADER_BYTES
+) -> tuple[bytes, bytes, bytes, int] | None:
+    """Addresses, ports with the sequence number, and length of the TCP segment at ``start``.
+
+    The first eight bytes of the segment are enough, which is what every ICMP error quotes.
+    """
+    ip = parse_ip(frame, start)
+    if ip is None or ip.protocol != _TCP or ip.is_fragment:
+        return None
+    ports_and_seq = frame[ip.start : ip.start + _PORTS_AND_SEQ_BYTES]
+    if len(ports_and_seq) < _PORTS_AND_SEQ_BYTES:
+        return None
+    return ip.source, ip.destination, ports_and_seq, ip.end - ip.start
 
 
 class Teardown:

@@ -6,12 +6,12 @@ that the path is about to lose still appear, and at the server's, where they do 
 
 import platform
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
-from lab.kernel.headers import ACK, FIN, RST, SYN
+from lab.kernel.headers import ACK, FIN, RST, SYN, TooBig, tcp_identity, too_big
 from lab.kernel.packets import Journey, stretches
 
 Vantage = Literal["client", "server"]
@@ -146,11 +146,30 @@ def write(
 def _labels(way: Sequence[Journey]) -> dict[int, str]:
     """What each packet is, by its journey's ``id``."""
     labels = {id(journey): _kind(journey) for journey in way}
+    complaints = {
+        id(journey): complaint
+        for journey in way
+        if journey.tcp is None and (complaint := too_big(journey.frames[0].raw)) is not None
+    }
+    ranges: dict[Hashable, str] = {}
     for direction in (0, 1):
         for stretch in stretches(way, direction):
-            again = " sent again" if stretch.retransmission else ""
-            labels[id(stretch.journey)] = f"data {stretch.start}:{stretch.end}{again}"
+            data = f"data {stretch.start}:{stretch.end}"
+            again = ", a retransmission" if stretch.retransmission else ""
+            labels[id(stretch.journey)] = f"{data}{again}"
+            if complaints:
+                ranges[tcp_identity(stretch.journey.frames[0].raw)] = data
+    labels |= {key: _complaint(complaint, ranges) for key, complaint in complaints.items()}
     return labels
+
+
+def _complaint(complaint: TooBig, ranges: Mapping[Hashable, str]) -> str:
+    words = [complaint.name]
+    if complaint.mtu:
+        words.append(f"MTU {complaint.mtu}")
+    if complaint.about in ranges:
+        words.append(f"about {ranges[complaint.about]}")
+    return ", ".join(words)
 
 
 def _kind(journey: Journey) -> str:

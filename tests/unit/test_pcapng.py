@@ -5,9 +5,20 @@ import subprocess
 
 import pytest
 from conftest import need
-from frames import MS, Recorder
-from scapy.all import IP, Ether, RawPcapNgReader
+from frames import CLIENT, CLIENT_ISN, MS, Recorder, tcp_frame
+from scapy.all import (
+    ICMP,
+    IP,
+    TCP,
+    Ether,
+    ICMPv6PacketTooBig,
+    IPv6,
+    Raw,
+    RawPcapNgReader,
+    raw,
+)
 
+from lab.kernel.headers import too_big
 from lab.kernel.packets import journeys
 from lab.kernel.pcapng import CapturedPacket, capture, write
 
@@ -46,7 +57,7 @@ def test_the_clients_vantage():
         (200 * MS, "data 0:1440, arrived after 70.020 ms"),
         (201 * MS, "data 1440:2880, lost: loss on access"),
         (202 * MS, "data 2880:3001, arrived 2 times, after 70.020 and 71.020 ms"),
-        (400 * MS, "data 1440:2880 sent again, arrived after 70.020 ms"),
+        (400 * MS, "data 1440:2880, a retransmission, arrived after 70.020 ms"),
     ]
 
 
@@ -59,7 +70,7 @@ def test_the_servers_vantage():
         (200 * MS + WAY_NS, "data 0:1440, sent 70.020 ms before"),
         (202 * MS + WAY_NS, "data 2880:3001, sent 70.020 ms before"),
         (203 * MS + WAY_NS, "data 2880:3001, sent 71.020 ms before, a duplicate"),
-        (400 * MS + WAY_NS, "data 1440:2880 sent again, sent 70.020 ms before"),
+        (400 * MS + WAY_NS, "data 1440:2880, a retransmission, sent 70.020 ms before"),
     ]
     ttls = {Ether(frame)[IP].ttl for _, frame, comment in found if comment.startswith("data")}
     assert ttls == {63}
@@ -74,6 +85,52 @@ def test_a_packet_that_a_router_lost_says_so():
         "data 0:1440, lost: router"
     )
     assert len(packets(capture(journeys(recorder.records), "server", 0))) == 2
+
+
+def complaint(quoted: int | None = None, mtu: int = 1428, version: int = 4) -> bytes:
+    """What a router says of bytes 98:1558 of the client's stream, quoting so many bytes."""
+    frame = Ether(tcp_frame(seq=CLIENT_ISN + 99, payload=bytes(1460)))
+    if version == 4:
+        about = raw(frame[IP])[:quoted]
+        answer = IP(src="10.1.0.1", dst=CLIENT) / ICMP(type=3, code=4, nexthopmtu=mtu)
+    else:
+        about = raw(IPv6(src="fd00::1", dst="fd00::2") / frame[TCP])[:quoted]
+        answer = IPv6(src="fd00::3", dst="fd00::1") / ICMPv6PacketTooBig(mtu=mtu)
+    return raw(Ether(type={4: 0x0800, 6: 0x86DD}[version]) / answer / Raw(about))
+
+
+@pytest.mark.parametrize(
+    ("frame", "comment"),
+    [
+        (complaint(), "ICMP fragmentation needed, MTU 1428, about data 98:1558"),
+        (complaint(quoted=28), "ICMP fragmentation needed, MTU 1428, about data 98:1558"),
+        (complaint(quoted=27), "ICMP fragmentation needed, MTU 1428"),
+        (complaint(quoted=0), "ICMP fragmentation needed, MTU 1428"),
+        (complaint(mtu=0), "ICMP fragmentation needed, about data 98:1558"),
+        (complaint(version=6, mtu=1280), "ICMPv6 packet too big, MTU 1280"),
+        (complaint()[:41], "not TCP, from a router"),
+        (complaint()[:14], "not TCP, from a router"),
+    ],
+    ids=["whole", "eight bytes", "too few", "nothing", "no mtu", "v6", "cut", "empty"],
+)
+def test_a_routers_complaint_says_what_fits(frame, comment):
+    """The MTU of RFC 1191 or RFC 8201, and which bytes did not pass, however little is quoted."""
+    recorder = Recorder()
+    recorder.handshake()
+    recorder.data(200 * MS, 0, 98)
+    recorder.data(201 * MS, 98, 1558, lost="router")
+    recorder.records.append([0, 1, 211 * MS, [216 * MS], None, frame])
+    found = [text for _, _, text in packets(capture(journeys(recorder.records), "client", 0))]
+    assert found[-1] == f"{comment}, sent 5.000 ms before"
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_complaint_cut_anywhere_is_read_without_an_error(version):
+    """Whatever is missing of it, and whatever its lengths say."""
+    whole = complaint(version=version)
+    for length in range(len(whole)):
+        too_big(whole[:length])
+        too_big(whole[:length] + b"\xff" * (len(whole) - length))
 
 
 def tshark(data: bytes, *arguments: str) -> list[str]:
