@@ -28,6 +28,8 @@ class Reader:
         turn_us: how long the event loop's callback is busy with a connection after it read from
             it: the connection is not read again before that many microseconds have passed.
             Other connections are not held up. Zero for a callback that takes no time.
+        wake_us: how long after a socket became readable the event loop comes to read it: what
+            arrives within that time is one read. Zero for as fast as the machine can.
 
     Raises:
         ValueError: a value cannot be used; the message names the field.
@@ -36,6 +38,7 @@ class Reader:
     kind: str = "event-loop"
     buffer_bytes: int = 65536
     turn_us: float = 0.0
+    wake_us: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -44,16 +47,17 @@ class Reader:
             raise ValueError(
                 f"reader buffer_bytes: expected 1 to {MAX_BUFFER_BYTES}, found {self.buffer_bytes}"
             )
-        if not _is_number(self.turn_us, (int, float)) or not 0 <= self.turn_us <= MAX_TURN_US:
-            raise ValueError(
-                f"reader turn_us: expected 0 to {MAX_TURN_US:.0f} microseconds, "
-                f"found {self.turn_us}"
-            )
-        if self.turn_us and self.kind != "event-loop":
-            raise ValueError(
-                f"reader turn_us: only an event-loop takes turns, found {self.turn_us} "
-                f"for a {self.kind}; leave it out"
-            )
+        for name in ("turn_us", "wake_us"):
+            value = getattr(self, name)
+            if not _is_number(value, (int, float)) or not 0 <= value <= MAX_TURN_US:
+                raise ValueError(
+                    f"reader {name}: expected 0 to {MAX_TURN_US:.0f} microseconds, found {value}"
+                )
+            if value and self.kind != "event-loop":
+                raise ValueError(
+                    f"reader {name}: only an event-loop has one, found {value} "
+                    f"for a {self.kind}; leave it out"
+                )
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> "Reader":

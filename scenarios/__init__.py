@@ -17,6 +17,7 @@
     kind = "event-loop"                        # or recv-loop
     buffer_bytes = 65536
     turn_us = 0                                # how long an event loop's callback takes
+    wake_us = 0                                # how long until the loop comes to a readable socket
 
     [message]                                  # generated mail; raw_writes makes its own payload
     kind = "newsletter"                        # or notification, picture, stock_tip, text

@@ -114,6 +114,9 @@ class Connection:
         buffer_bytes: how much a ``recv`` is to return at most.
         turn_ns: how long the event loop is busy with this connection after it read from it.
         ready_ns: when it has done with it.
+        wake_ns: how long after a socket became readable the event loop comes to it.
+        woken: whether that time has begun.
+        paced: whether either of the two is asked for.
         t_linger_ns: once the session is over and all replies are sent: when the server stops
             waiting for the client to close; ``None`` before.
     """
@@ -127,6 +130,7 @@ class Connection:
         "local",
         "log_bytes",
         "number",
+        "paced",
         "peer",
         "pending",
         "protocol",
@@ -138,6 +142,8 @@ class Connection:
         "t_active_ns",
         "t_linger_ns",
         "turn_ns",
+        "wake_ns",
+        "woken",
     )
 
     def __init__(
@@ -165,6 +171,9 @@ class Connection:
         self.stream_bytes = 0
         self.buffer_bytes = 0
         self.turn_ns = 0
+        self.wake_ns = 0
+        self.woken = False
+        self.paced = False
         self.ready_ns = 0
         self._times = array("q")
         self._ends = array("q")

@@ -117,7 +117,8 @@ class Server:
 
     def run(self) -> None:
         """Serve until ``stop``; then close what is open, log it, and return."""
-        if any(listener.reader.turn_us for _, listener in self._listening.values()):
+        readers = [listener.reader for _, listener in self._listening.values()]
+        if any(reader.turn_us or reader.wake_us for reader in readers):
             sharpen_timers()
         try:
             while not self._stopping:
@@ -137,7 +138,7 @@ class Server:
                 self._serve_other(fd)
             elif event != select.EPOLLIN:
                 self._serve_event(connection, event)
-            elif connection.turn_ns:
+            elif connection.paced:
                 self._readable_in_turn(connection)
             else:
                 self._readable(connection)
@@ -209,12 +210,16 @@ class Server:
         return not connection.pending
 
     def _readable_in_turn(self, connection: Connection) -> None:
-        """Read, unless the callback of the last read is still busy: then hold it back."""
+        """Read, once the callback of the last read has done and the loop has come round."""
         now_ns = monotonic_ns()
+        if connection.wake_ns and not connection.woken and now_ns >= connection.ready_ns:
+            connection.woken = True
+            connection.ready_ns = now_ns + connection.wake_ns
         if now_ns < connection.ready_ns:
             self._epoll.modify(connection.sock.fileno(), 0)
             self._hold_back(connection)
             return
+        connection.woken = False
         self._readable(connection)
         connection.ready_ns = monotonic_ns() + connection.turn_ns
 
@@ -260,6 +265,8 @@ class Server:
         )
         connection.buffer_bytes = listener.reader.buffer_bytes
         connection.turn_ns = int(listener.reader.turn_us * 1000)
+        connection.wake_ns = int(listener.reader.wake_us * 1000)
+        connection.paced = bool(connection.turn_ns or connection.wake_ns)
         if len(self._connections) + len(self._threads) >= self._max_connections:
             self._turn_away(connection)
         elif listener.reader.kind == "recv-loop":

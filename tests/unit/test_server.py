@@ -7,6 +7,7 @@ import re
 import smtplib
 import socket
 import threading
+import time
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -201,6 +202,21 @@ def test_a_turn_merges_what_arrives_meanwhile() -> None:
     first_ns, second_ns, _ = (t_ns for t_ns, _, _ in log.reads)
     assert second_ns - first_ns >= turn_us * 1000
     assert others.reads[0][0] < second_ns
+
+
+def test_a_loop_that_comes_late_reads_what_arrived_meanwhile_at_once() -> None:
+    """With ``wake_us`` each read waits for its time, and holds all that came within it."""
+    wake_us = 200_000
+    with running("raw", Reader(wake_us=wake_us)) as server, server.connect() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        begun_ns = time.monotonic_ns()
+        client.sendall(b"a" * 700)
+        client.sendall(b"b" * 300)
+        client.shutdown(socket.SHUT_WR)
+        read_all(client)
+        log = server.log()
+    assert [end - start for _, start, end in log.reads] == [1000]
+    assert log.reads[0][0] - begun_ns >= wake_us * 1000
 
 
 # Limits and faults -----------------------------------------------------------------------
