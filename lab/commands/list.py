@@ -23,6 +23,9 @@ _LISTS = {
 }
 """What can be listed, and which of its keys the table for people shows."""
 
+_WHOLE = ("name", "style")
+"""The columns of names, which never fold."""
+
 
 @click.command(name="list")
 @click.argument("what", type=click.Choice(list(_LISTS)), metavar="senders|networks|scenarios")
@@ -30,7 +33,8 @@ _LISTS = {
 def list_command(what: str, as_json: bool) -> int:
     """List what there is to run: senders, networks or scenarios.
 
-    A terminal gets a table; a pipe gets one line each, with tabs between the columns.
+    A terminal gets a table; a pipe gets one line each, with tabs between the
+    columns and no line for their names.
     """
     entries = [*_entries(what)]
     if as_json:
@@ -107,7 +111,7 @@ def _part(part: Cast) -> dict[str, Any]:
 def _print_table(entries: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=column in _WHOLE)
     for entry in entries:
         table.add_row(*(escape(_cell(entry[column])) for column in columns))
     Console().print(table)

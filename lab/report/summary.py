@@ -70,7 +70,10 @@ class Summary:
         missed = [row.name for row in self.rows if row.reproduced is False]
         if missed:
             return f"Not reproduced: {', '.join(missed)}"
-        return f"Reproduced: {', '.join(row.name for row in self.rows if row.reproduced)}"
+        found = [row.name for row in self.rows if row.reproduced]
+        if len(found) == 1:
+            return f"Reproduced: {found[0]}"
+        return f"All {len(found)} experiments reproduced"
 
     @property
     def counts(self) -> Counts:

@@ -13,12 +13,17 @@ from lab.report.summary import Summary
 from lab.verdicts import count
 
 _FAILURES_SHOWN = 5
+_COLUMNS = ("experiment", "published", "the lab", "verdict")
 
 
 def show(summary: Summary, console: Console | None = None) -> None:
     """Print a summary; colours follow the terminal and ``NO_COLOR``."""
     console = console or Console(highlight=False)
-    console.print(table(summary))
+    if console.is_terminal:
+        console.print(table(summary))
+    else:
+        for line in lines(summary):
+            print(line, file=console.file)  # as it is: the console would expand the tabs
     for finding in summary.findings:
         _show_criteria(finding, console)
     for text in summary.paragraphs():
@@ -45,9 +50,15 @@ def show_comparison(comparison: Comparison, console: Console | None = None) -> N
             console.print(Padding(f"only {where}: {escape(', '.join(names))}", (0, 2)))
 
 
+def lines(summary: Summary) -> list[str]:
+    """The table for a pipe: a line each, the columns' names first, with tabs between."""
+    rows = [(row.name, row.published, row.lab, row.verdict) for row in summary.rows]
+    return ["\t".join(" ".join(cell.split()) for cell in row) for row in (_COLUMNS, *rows)]
+
+
 def table(summary: Summary) -> Table:
     """The table alone."""
-    found = Table("experiment", "published", "the lab", "verdict", pad_edge=False)
+    found = Table(*_COLUMNS, pad_edge=False)
     for row in summary.rows:
         style = {True: "green", False: "red", None: "dim"}[row.reproduced]
         found.add_row(

@@ -1,6 +1,7 @@
 """``seglab list``."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -64,6 +65,20 @@ def test_a_pipe_gets_one_line_each(what: str) -> None:
     lines = [line.split("\t") for line in listed(what).splitlines()]
     assert [line[0] for line in lines] == [entry["name"] for entry in objects(what)]
     assert len({len(line) for line in lines}) == 1
+
+
+@pytest.mark.parametrize("what", ["senders", "networks", "scenarios"])
+def test_a_terminal_of_80_columns_keeps_names_whole(
+    what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The other columns fold; a name can be copied from the table."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    list_command.callback(what, as_json=False)  # type: ignore[misc]
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    words = {line.split()[0] for line in lines if line.split()}
+    assert words >= {entry["name"] for entry in objects(what)}
+    assert max(map(len, lines)) <= 80
 
 
 def test_unknown_kind() -> None:

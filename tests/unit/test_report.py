@@ -237,12 +237,23 @@ def test_the_command_prints_json_and_its_exit_code(tmp_path, times, code):
 def test_the_terminal_shows_the_table_and_the_words(tmp_path):
     """The text has a row a scenario, each criterion, and both versions of the 10 KB block."""
     path = run_folder(tmp_path / "run", published_sessions(4))
-    console = Console(width=160, record=True, file=StringIO())
+    console = Console(width=160, record=True, file=StringIO(), force_terminal=True)
     show(summarise(RunFolder.open(path))[0], console)
     text = console.export_text()
     for expected in ("published", "the lab", "verdict", "scenario-3", "single 10 KB block"):
         assert expected in text
-    assert text.rstrip().endswith("Reproduced: scenario-1, scenario-2, scenario-3")
+    assert text.rstrip().endswith("All 3 experiments reproduced")
+
+
+def test_a_pipe_gets_a_line_for_each_experiment(tmp_path):
+    """However narrow: nothing is folded or framed, so that grep finds a whole row."""
+    path = run_folder(tmp_path / "run", published_sessions(4))
+    file = StringIO()
+    show(summarise(RunFolder.open(path))[0], Console(width=40, file=file))
+    rows = [line.split("\t") for line in file.getvalue().splitlines() if "\t" in line]
+    assert [row[0] for row in rows] == ["experiment", "scenario-1", "scenario-2", "scenario-3"]
+    assert [row[-1] for row in rows] == ["verdict", *["reproduced"] * 3]
+    assert {len(row) for row in rows} == {4}
 
 
 def test_a_sweep_stays_out_of_the_verdict(tmp_path):
