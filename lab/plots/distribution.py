@@ -10,13 +10,14 @@ from lab.plots.seen import Spread
 from lab.plots.style import BLUE, INK, MUTED, ORANGE, PAPER, RULE, bare, heading
 
 _WIDTH_INCHES = 9.4
-_ROW_INCHES = 0.74
+_ROW_INCHES = 0.9
 _TOP_INCHES, _BOTTOM_INCHES = 1.15, 0.6
 _LEFT_INCHES, _RIGHT_INCHES = 2.0, 0.3
 _MULTIPLES_AT_MOST = 8
 ROWS_AT_MOST = 26
 _MARKED_SHARE = 0.02
 _SIZES_NAMED = 3
+_STEM = 0.29  # of a row: leaves room for the numbers of both neighbours
 
 
 def distribution(title: str, groups: Sequence[Spread]) -> Figure:
@@ -76,7 +77,7 @@ def _draw_stems(
     total = sum(counted.values())
     inside = {size: n for size, n in counted.items() if size / mss <= limit}
     places = [size / mss for size in inside]
-    tops = [y + way * 0.34 * sqrt(n / total) for n in inside.values()]
+    tops = [y + way * _STEM * sqrt(n / total) for n in inside.values()]
     axes.vlines(places, y, tops, color=colour, linewidth=1.8, zorder=3)
     marked = [i for i, n in enumerate(inside.values()) if n >= _MARKED_SHARE * total]
     axes.plot(
@@ -84,7 +85,7 @@ def _draw_stems(
         color=colour, markersize=3.4, zorder=4, clip_on=False,
     )  # fmt: skip
     for size in _named(inside, mss, limit):
-        top = y + way * 0.34 * sqrt(inside[size] / total)
+        top = y + way * _STEM * sqrt(inside[size] / total)
         axes.annotate(
             str(size), (size / mss, top), (0, -way * 3), textcoords="offset points",
             ha="center", va="bottom" if way < 0 else "top", size=7, color=INK, zorder=5,

@@ -207,11 +207,17 @@ class Spread:
 
 
 def spreads(records: Iterable[SessionRecord], key: str) -> list[Spread]:
-    """The distribution of sizes, a group a value of the attribute ``key`` and MSS."""
+    """The distribution of sizes, a group a value of the attribute ``key`` and MSS.
+
+    Networks come by falling MTU, then by falling MSS, which timestamps lower; others as they come.
+    """
     grouped: dict[tuple[str, int], list[SessionRecord]] = defaultdict(list)
     for record in records:
         if record.complete and record.mss > 0:
             grouped[getattr(record, key), record.mss].append(record)
+    ordered = list(grouped.items())
+    if key == "network":
+        ordered.sort(key=lambda group: (-max(record.mtu for record in group[1]), -group[0][1]))
     return [
         Spread(
             label,
@@ -219,7 +225,7 @@ def spreads(records: Iterable[SessionRecord], key: str) -> list[Spread]:
             _counted(layer_sizes(record, "segments") for record in members),
             _counted(layer_sizes(record, "reads") for record in members),
         )
-        for (label, mss), members in grouped.items()
+        for (label, mss), members in ordered
     ]
 
 

@@ -71,15 +71,16 @@ def _draw_time(axes: Axes, record: SessionRecord) -> None:
         *(s.t_arrived_ns for s in record.segments if s.t_arrived_ns is not None),
         *(read.t_ns for read in record.reads),
     ]
+    zero_ns = record.writes[0].t_ns if record.writes else 0
     changes = visible_changes(record.mtu_changes, events)
-    time = clock([*events, *(change.t_ns for change in changes)])
+    time = clock([*events, *(at_ns for at_ns, _ in changes)])
     axes.set(xlim=(0, 1), ylim=(_READS_Y - _BOX_HEIGHT, _TOP_Y))
     bare(axes)
     _draw_breaks(axes, time)
     for y in (_CLIENT_Y, _SERVER_Y):
         axes.axhline(y, color=INK, linewidth=1.1, zorder=2)
     if changes:
-        _draw_changes(axes, time, changes)
+        _draw_changes(axes, time, changes, zero_ns)
     _draw_segments(axes, time, record)
     _draw_calls(axes, time, record, record.writes, above=True)
     _draw_calls(axes, time, record, record.reads, above=False)
@@ -88,24 +89,25 @@ def _draw_time(axes: Axes, record: SessionRecord) -> None:
     axes.tick_params(axis="y", labelsize=10.5, labelcolor=INK, pad=6)
     for y, end in ((_CLIENT_Y, "client"), (_SERVER_Y, "server")):
         axes.text(-0.008, y, end, ha="right", va="center", size=8.5, color=MUTED)
-    zero_ns = record.writes[0].t_ns if record.writes else 0
     instants = _ticks([(t0 - zero_ns, t1 - zero_ns) for t0, t1 in time.active_spans_ns])
     axes.set_xticks([time(t + zero_ns) for t in instants], [f"{t / 1e6:g}" for t in instants])
     axes.tick_params(axis="x", length=3, color=MUTED)
     axes.set_xlabel(_reading(record, time), labelpad=4)
 
 
-def visible_changes(changes: Sequence[MtuChange], events_ns: Sequence[int]) -> list[MtuChange]:
+def visible_changes(
+    changes: Sequence[MtuChange], events_ns: Sequence[int]
+) -> list[tuple[int, MtuChange]]:
     """The MTU changes between the first event and the last, and the one in force at the first.
 
-    That one is moved to the first event: what counts is that it was in force from there on.
+    Each with where it is drawn: that one at the first event, the others when they happened.
     """
     if not events_ns:
         return []
     first, last = min(events_ns), max(events_ns)
     before = [change for change in changes if change.t_ns <= first]
-    within = [change for change in changes if first < change.t_ns <= last]
-    return [*(MtuChange(first, change.mtu) for change in before[-1:]), *within]
+    within = [(change.t_ns, change) for change in changes if first < change.t_ns <= last]
+    return [*((first, change) for change in before[-1:]), *within]
 
 
 def _reading(record: SessionRecord, time: Clock) -> str:
@@ -119,19 +121,23 @@ def _reading(record: SessionRecord, time: Clock) -> str:
     return "; ".join(words)
 
 
-def _draw_changes(axes: Axes, time: Clock, changes: Sequence[MtuChange]) -> None:
+def _draw_changes(
+    axes: Axes, time: Clock, changes: Sequence[tuple[int, MtuChange]], zero_ns: int
+) -> None:
     """A vertical mark where the path's MTU changed, with the new one where there is room."""
     label_y = _READS_Y - _BOX_HEIGHT * 1.15
     axes.set_ylim(bottom=label_y - _BOX_HEIGHT * 0.35)
     free = -1.0
-    for change in changes:
-        at = time(change.t_ns)
+    places = [time(at_ns) for at_ns, _ in changes]
+    for (at_ns, change), at, following in zip(changes, places, [*places[1:], 1.0], strict=True):
         axes.vlines(at, label_y, _TOP_Y - 0.14, color=GREEN, lw=1.3, ls=(0, (1, 1.2)), zorder=1)
         if at >= free:
-            text = f" MTU {change.mtu} "
+            earlier = at_ns != change.t_ns and following - at >= _LABEL_WIDTH * 2.4
+            since = f"since {(change.t_ns - zero_ns) / 1e9:.2g} s " if earlier else ""
+            text = f" MTU {change.mtu} {since}"
             side = "left" if at < 0.9 else "right"
             axes.text(at, label_y, text, ha=side, va="center", size=8, color=GREEN, weight="bold")
-            free = at + _LABEL_WIDTH
+            free = at + _LABEL_WIDTH * (2.4 if earlier else 1)
 
 
 def _draw_breaks(axes: Axes, time: Clock) -> None:
@@ -157,7 +163,7 @@ def _draw_segments(axes: Axes, time: Clock, record: SessionRecord) -> None:
         if segment.t_arrived_ns is None:
             end = sent[0] + 0.06, _LOST_Y
             label_y = _LOST_Y - 0.13
-            axes.plot(*end, "X", color=VERMILLION, markersize=9, markeredgecolor=PAPER, zorder=5)
+            axes.plot(*end, "X", color=VERMILLION, markersize=9, markeredgecolor=PAPER, zorder=9)
         else:
             end = time(segment.t_arrived_ns), _SERVER_Y
         style = (0, (4, 2)) if segment.retransmission else "-"
@@ -172,7 +178,7 @@ def _draw_segments(axes: Axes, time: Clock, record: SessionRecord) -> None:
                 va="center",
                 size=8.5,
                 color=INK,
-                zorder=6,
+                zorder=8 if segment.t_arrived_ns is None else 6,
                 bbox={"boxstyle": "round,pad=0.18", "fc": PAPER, "ec": colour, "lw": 0.9},
             )
 

@@ -529,13 +529,14 @@
 
   const drawChanges = (changes, left, width) => {
     let free = -Infinity;
-    return changes.flatMap(({ t, mtu }) => {
+    return changes.flatMap(({ t, mtu, since }) => {
+      const text = since === undefined ? `MTU ${mtu}` : `MTU ${mtu} since ${Number((since / 1e6).toPrecision(2))} s`;
       const x = view.at(t);
       const nodes = [svg("line", { x1: x, y1: 20, x2: x, y2: Y.change + 4, class: "change" })];
       if (x >= free) {
         const end = x > left + width - 70;
-        nodes.push(svg("text", { x: x + (end ? -4 : 4), y: Y.change + 4, class: `mtu${end ? " end" : ""}` }, `MTU ${mtu}`));
-        free = x + 72;
+        nodes.push(svg("text", { x: x + (end ? -4 : 4), y: Y.change + 4, class: `mtu${end ? " end" : ""}` }, text));
+        free = x + text.length * 8;
       }
       return nodes;
     });
@@ -545,7 +546,7 @@
   const visibleChanges = (changes, events) => {
     if (!events.length) return [];
     const first = Math.min(...events), last = Math.max(...events);
-    const before = changes.filter((c) => c.t <= first).slice(-1).map((c) => ({ t: first, mtu: c.mtu }));
+    const before = changes.filter((c) => c.t <= first).slice(-1).map((c) => ({ t: first, mtu: c.mtu, ...(c.t < first && { since: c.t }) }));
     return [...before, ...changes.filter((c) => c.t > first && c.t <= last)];
   };
 

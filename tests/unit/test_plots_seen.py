@@ -140,6 +140,13 @@ def test_spreads_group_by_network_and_mss():
     assert found[0].reads == {5120: 2}
 
 
+def test_networks_come_by_falling_mtu_and_then_without_timestamps_first():
+    """Whatever the order of the sessions."""
+    values = [("c", 576, 536), ("b", 1500, 1448), ("a", 1500, 1460)]
+    records = [record(n, network=n, mtu=mtu, mss=mss) for n, mtu, mss in values]
+    assert [group.label for group in spreads(records, "network")] == ["a", "b", "c"]
+
+
 def test_sizes_that_fill_another_mtu_are_told_apart():
     """Listing 13: after the fall from 1500 to 1428, 1388 is full, and 72 what was left over."""
     session = record(mtu=1500, mss=1460, mtu_changes=(MtuChange(9, 1428),))
@@ -224,10 +231,12 @@ def test_mtu_changes_are_marked_where_they_count():
     """One before the session began is in force at its begin; one after its end is left out."""
     changes = [MtuChange(-9 * MS, 1400), MtuChange(-MS, 1480), MtuChange(5 * MS, 576)]
     changes.append(MtuChange(90 * MS, 1500))
-    assert visible_changes(changes, [0, 72 * MS]) == [MtuChange(0, 1480), MtuChange(5 * MS, 576)]
+    assert visible_changes(changes, [0, 72 * MS]) == [(0, changes[1]), (5 * MS, changes[2])]
     assert visible_changes(changes, []) == []
     shown = texts(timeline(record(mtu_changes=tuple(changes))))
     assert "MTU 576" in shown
+    assert "MTU 1480 since" not in shown  # no room
+    assert "MTU 1480 since -0.001 s" in texts(timeline(record(mtu_changes=tuple(changes[:2]))))
     assert "MTU 1500" not in shown
 
 
