@@ -77,6 +77,7 @@ class Manifest:
         command: the command that made it: ``run``, ``reproduce``...
         arguments: that command's arguments, enough to do it again or go on with it.
         scenarios: what it carried out, in the order of the report.
+        networks: the paths as they were run over, by name: links, router and the client's TCP.
         seed: the run's seed, from which every session's own is derived.
         status: ``running`` in a folder that nobody writes to means that its writer was killed.
         error: why the run failed, in one line.
@@ -99,6 +100,7 @@ class Manifest:
     command: str
     arguments: dict[str, Any] = field(default_factory=dict)
     scenarios: tuple[Experiment, ...] = ()
+    networks: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     status: RunStatus = "running"
     error: str | None = None

@@ -33,7 +33,7 @@ class Captures:
 
 @dataclass(frozen=True, slots=True)
 class MtuChange:
-    """From ``t_ns`` on the path carried packets of ``mtu`` bytes."""
+    """The router was told at ``t_ns``, and within a millisecond its way on carried ``mtu``."""
 
     t_ns: int
     mtu: int

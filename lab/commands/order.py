@@ -72,6 +72,11 @@ class Order:
                 "plan": self.fingerprints(seed),
             },
             scenarios=tuple(Experiment(s.name, s.title, s.published, s.layer) for s in self.load()),
+            networks={
+                network.name: msgspec.to_builtins(network)
+                for scenario in self.load()
+                for network in scenario.networks
+            },
             seed=seed,
         )
 

@@ -13,7 +13,6 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
-from functools import cache
 from typing import Any
 
 from lab.channel import Channel, Message
@@ -123,15 +122,28 @@ class Routing:
         t_ns = time.monotonic_ns()
         self._process.stdin.write(lines.encode())
         self._process.stdin.flush()
-        if not self._printed.poll(_ROUTING_LIMIT_MS):
-            return {"t_ns": t_ns, "status": 1, "output": "", "errors": "ip printed nothing"}
-        output = self._process.stdout.readline().decode()
-        return {"t_ns": t_ns, "status": 0, "output": output, "errors": ""}
+        output = ""
+        if self._printed.poll(_ROUTING_LIMIT_MS):
+            output = self._process.stdout.readline().decode()
+        else:  # what it prints later would be taken for the next answer
+            self._process.kill()
+        errors = "" if output else "ip printed nothing"
+        return {"t_ns": t_ns, "status": int(not output), "output": output, "errors": errors}
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process.poll() is not None
 
 
-@cache
+_routings: dict[int, Routing] = {}
+
+
 def _routing(network: Any, version: int) -> Routing:
-    return Routing(network.get("router"), version)
+    """The router's standing ``ip``, started anew where it has ended."""
+    if version not in _routings or _routings[version].ended:
+        _routings[version] = Routing(network.get("router"), version)
+    return _routings[version]
 
 
 def _shell(node: Any) -> Any:
