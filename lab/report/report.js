@@ -529,8 +529,9 @@
 
   const drawChanges = (changes, left, width) => {
     let free = -Infinity;
-    return changes.flatMap(({ t, mtu, since }) => {
-      const text = since === undefined ? `MTU ${mtu}` : `MTU ${mtu} since ${Number((since / 1e6).toPrecision(2))} s`;
+    return changes.flatMap(({ t, mtu, since }, i) => {
+      const room = (i + 1 < changes.length ? view.at(changes[i + 1].t) : left + width) - view.at(t);
+      const text = since === undefined || room < 190 ? `MTU ${mtu}` : `MTU ${mtu} since ${Number((since / 1e6).toPrecision(2))} s`;
       const x = view.at(t);
       const nodes = [svg("line", { x1: x, y1: 20, x2: x, y2: Y.change + 4, class: "change" })];
       if (x >= free) {

@@ -274,7 +274,7 @@ def test_a_lost_segment_says_so(page, report):
     page.js("document.querySelector('.item[data-kind=segment][data-index=\"4\"]').focus()")
     assert "retransmission" in panel(page)["flags"]
     marks = page.js("return [...document.querySelectorAll('.mtu')].map(t => t.textContent)")
-    assert marks == ["MTU 1480", "MTU 1500"]
+    assert marks == ["MTU 1480 since -0.001 s", "MTU 1500"]
     links = page.js(
         "return [...document.querySelectorAll('#session-captures a')]"
         "   .map(a => a.getAttribute('href'))"
