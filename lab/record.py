@@ -33,7 +33,7 @@ class Captures:
 
 @dataclass(frozen=True, slots=True)
 class MtuChange:
-    """The router was told at ``t_ns``, and within a millisecond its way on carried ``mtu``."""
+    """The router was told at ``t_ns`` to carry ``mtu`` bytes; no packet met that MTU before."""
 
     t_ns: int
     mtu: int
