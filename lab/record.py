@@ -39,6 +39,15 @@ class MtuChange:
     mtu: int
 
 
+@dataclass(frozen=True, slots=True)
+class HeaderSpan:
+    """A header field of the message: ``start:end`` in the payload, with its last CRLF."""
+
+    name: str
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
     """One session: one connection of one sender, over one network, to the server.
@@ -76,6 +85,8 @@ class SessionRecord:
         message: what was sent: a kind of generated mail, or the name of the user's own.
         captures: where its packets are.
         mtu_changes: how the path's MTU changed while it ran.
+        header_end: where the last header field of the message ends; ``None`` for raw TCP.
+        header_fields: the message's header fields, in order.
         schema_version: of this row.
     """
 
@@ -111,6 +122,8 @@ class SessionRecord:
     message: str = ""
     captures: Captures = Captures()
     mtu_changes: tuple[MtuChange, ...] = ()
+    header_end: int | None = None
+    header_fields: tuple[HeaderSpan, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     @property

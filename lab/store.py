@@ -41,6 +41,9 @@ _SEGMENTS = _layer(
     _required("dropped", pa.bool_()),
     pa.field("drop_reason", pa.string()),
 )
+_FIELDS = _layer(
+    _required("name", pa.string()), _required("start", pa.int64()), _required("end", pa.int64())
+)
 _CAPTURES = pa.struct([pa.field("client", pa.string()), pa.field("server", pa.string())])
 
 SCHEMA = pa.schema(
@@ -79,6 +82,8 @@ SCHEMA = pa.schema(
         _required(
             "mtu_changes", _layer(_required("t_ns", pa.int64()), _required("mtu", pa.int64()))
         ),
+        pa.field("header_end", pa.int64()),
+        _required("header_fields", _FIELDS),
         _required("schema_version", pa.int64()),
     ],
     metadata={_VERSION_KEY: str(SCHEMA_VERSION).encode()},

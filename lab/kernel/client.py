@@ -36,6 +36,7 @@ from lab.channel import Channel, Message
 from lab.errors import InputError
 from lab.kernel.addresses import BY_VERSION
 from lab.kernel.window import usable
+from lab.mail.layout import layout
 from lab.mail.stored import spec_of
 from lab.sender_registry import sender as sender_named
 from lab.smtp_dialogue import session
@@ -85,6 +86,7 @@ class Session:
         self.digest = hashlib.sha256()
         self.written = 0
         self.unsent = memoryview(b"")
+        self.header = _header(script) if job.get("protocol") == "smtp" else {}
         self.window_bytes: int | None = job.get("send_window_bytes")
         self.expected: int | None = None
         self.replies = bytearray()
@@ -133,6 +135,7 @@ class Session:
             "sha256": self.digest.hexdigest(),
             "mss": self.mss,
             "timestamps": self.timestamps,
+            **self.header,
         }
 
     def write(self, step: steps.Write) -> None:
@@ -417,6 +420,13 @@ def needed_s(job: Message, script: Iterable[steps.Step]) -> float:
     written_bytes = sum(len(step.data) for step in script if isinstance(step, steps.Write))
     carrying_s = written_bytes * 8 / (job["bw_mbit"] * 1e6) if job["bw_mbit"] else 0.0
     return float(waits_s + _ROUND_TRIPS * job["round_trip_s"] + carrying_s)
+
+
+def _header(script: Iterable[steps.Step]) -> Message:
+    """Where the message's header fields stand, for the record."""
+    writes = (step for step in script if isinstance(step, steps.Write) and step.payload)
+    found = layout(b"".join(step.data for step in writes))
+    return {"header_end": found.header_end, "header_fields": found.fields}
 
 
 def not_begun(flow: int, t0_ns: int, error: str | None) -> Message:

@@ -11,7 +11,7 @@ from lab.kernel import packets, pcapng
 from lab.kernel.packets import Journey
 from lab.network import Network
 from lab.plan import SessionSpec
-from lab.record import Captures, MtuChange, SessionRecord
+from lab.record import Captures, HeaderSpan, MtuChange, SessionRecord
 from lab.trace import Read, Write
 
 ENGINE = "kernel"
@@ -132,6 +132,8 @@ def joined(spec: SessionSpec, network: Network, outcome: Outcome, wall_offset_ns
         t0_ns=t0_ns,
         duration_ns=client["t_end_ns"] - t0_ns,
         mtu_changes=tuple(MtuChange(t - t0_ns, mtu) for t, mtu in outcome.mtu_changes),
+        header_end=client.get("header_end"),
+        header_fields=tuple(HeaderSpan(*span) for span in client.get("header_fields", ())),
     )
     error = _error(client, connection, record, outcome.wire)
     if error and network.black_hole and any(s.drop_reason == "router" for s in record.segments):

@@ -1,0 +1,109 @@
+"""Finds classifiers: the built-in ones by name, a user's own as ``package.module:name``."""
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lab.classifier import Classifier, Verdict
+from lab.errors import InputError, nearest
+from lab.observation import Observation
+
+
+@cache
+def classifiers() -> Mapping[str, Classifier]:
+    """All built-in classifiers by name.
+
+    Raises:
+        InputError: a file has no classifier, or more than one.
+    """
+    package = importlib.import_module("lab.classifiers")
+    found: dict[str, Classifier] = {}
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        if info.ispkg or info.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"lab.classifiers.{info.name}")
+        values = [name for name, value in vars(module).items() if isinstance(value, Classifier)]
+        if values != ["CLASSIFIER"]:
+            raise InputError(
+                f"{module.__file__}: expected one classifier, called CLASSIFIER, "
+                f"found {', '.join(values) or 'none'}"
+            )
+        one: Classifier = module.CLASSIFIER
+        found[one.name] = one
+    return found
+
+
+def classifier(reference: str) -> Classifier:
+    """The built-in classifier of that name, or a user's own.
+
+    Args:
+        reference: a name, or ``package.module:name`` of a callable that takes an
+            ``Observation`` and returns a ``Verdict``, a mapping with a verdict's keys, a style,
+            several styles, or ``None``. The current folder is searched first.
+
+    Raises:
+        InputError: there is none; says what was looked for.
+    """
+    module_name, colon, attribute = reference.partition(":")
+    if not colon:
+        known = classifiers()
+        if reference not in known:
+            raise InputError(
+                f"unknown classifier {reference!r} (one of your own is package.module:name); "
+                f"{nearest(reference, known)}"
+            )
+        return known[reference]
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        value: Any = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            value = getattr(value, part)
+    except Exception as error:  # whatever somebody's module raises
+        raise InputError(
+            f"classifier {reference!r} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
+    if isinstance(value, Classifier):
+        return value
+    if not callable(value):
+        raise InputError(f"classifier {reference!r} is {type(value).__name__}, not callable")
+    words = (getattr(value, "__doc__", None) or reference).strip().splitlines()[0]
+    return Classifier(reference, words, _wrapped(reference, value))
+
+
+def as_verdict(observation: Observation, answer: object) -> Verdict | None:
+    """A verdict of whatever a user's classifier returned.
+
+    Raises:
+        InputError: the answer is none of the forms that are taken.
+    """
+    match answer:
+        case None | Verdict():
+            return answer
+        case str():
+            return Verdict(id=observation.id, style=answer)
+        case Mapping():
+            return Verdict.from_dict({"id": observation.id, "style": None, **answer})
+        case list() | tuple() | set() | frozenset() if all(isinstance(a, str) for a in answer):
+            return Verdict(id=observation.id, style=tuple(sorted(answer)))
+    raise InputError(
+        f"{observation.id}: the classifier returned {type(answer).__name__}; expected a Verdict, "
+        "a mapping, a style, several styles, or None"
+    )
+
+
+def _wrapped(
+    reference: str, function: Callable[[Observation], object]
+) -> Callable[[Observation], Verdict | None]:
+    def classify(observation: Observation) -> Verdict | None:
+        try:
+            return as_verdict(observation, function(observation))
+        except InputError as error:
+            raise InputError(f"{reference}: {error}") from error
+
+    return classify
