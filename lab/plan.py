@@ -100,7 +100,7 @@ def plan(
     paths = [path for path in scenario.networks if networks is None or path.name in networks]
     most = max((count for _, count in kept), default=0)
     return tuple(
-        _spec(scenario, part, path, repeat, seed)
+        session(scenario, part, path, repeat, seed)
         for repeat in range(most)
         for part, count in kept
         if repeat < count
@@ -113,7 +113,8 @@ def message(spec: SessionSpec, sender: Sender) -> Message:
     return sender.message_for(spec.parameters, spec.message, spec.message_seed)
 
 
-def _spec(scenario: Scenario, part: Cast, path: Network, repeat: int, seed: int) -> SessionSpec:
+def session(scenario: Scenario, part: Cast, path: Network, repeat: int, seed: int) -> SessionSpec:
+    """One session of a scenario, without the others."""
     sender = part.sender
     names = (scenario.name, sender.name, part.variant, path.name, f"{repeat:04}")
     session_id = ".".join(name for name in names if name)

@@ -1,7 +1,7 @@
 """A scenario: senders x networks x repeats with one reader, read from TOML."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -157,17 +157,17 @@ def parse(
     Raises:
         InputError: says where in which file, what was expected and what was found.
     """
-    own = _own_networks(table, networks)
+    own = own_networks(table, networks)
     title = table.text("title")
     source = table.text("source", default="")
     published = _published(table)
-    parts = _senders(table, senders)
+    parts = senders_of(table, senders)
     scenario = Scenario(
-        name=_safe_name(name),
+        name=safe_name(name),
         title=title,
         source=source,
         senders=parts,
-        networks=_networks(table, own, networks),
+        networks=networks_of(table, own, networks),
         reader=_reader(table),
         sessions=table.integer("sessions", 1, SESSIONS_MAX, default=100),
         published=published,
@@ -183,7 +183,8 @@ def parse(
     return scenario
 
 
-def _own_networks(table: Table, taken: Mapping[str, Network]) -> dict[str, Network]:
+def own_networks(table: Table, taken: Mapping[str, Network]) -> dict[str, Network]:
+    """The networks that a file defines itself, in its ``[[network]]`` tables, by name."""
     found: dict[str, Network] = {}
     for index, value in enumerate(_listed(table, "network", "[[network]] tables", required=False)):
         entry = table.inside(f"network[{index}]", value)
@@ -202,7 +203,7 @@ def _own_networks(table: Table, taken: Mapping[str, Network]) -> dict[str, Netwo
     return found
 
 
-def _networks(
+def networks_of(
     table: Table, own: Mapping[str, Network], others: Mapping[str, Network]
 ) -> tuple[Network, ...]:
     """The networks named, by default those that the file itself defines."""
@@ -225,7 +226,8 @@ def _networks(
     return tuple(known[name] for name in names)
 
 
-def _senders(table: Table, known: Mapping[str, Sender]) -> tuple[Cast, ...]:
+def senders_of(table: Table, known: Mapping[str, Sender]) -> tuple[Cast, ...]:
+    """The senders that a file names, each with its parameters, and told apart where they recur."""
     parts: list[Cast] = []
     if table.says("senders", ALL):
         return tuple(Cast(sender, sender.resolve({})) for sender in known.values())
@@ -290,9 +292,14 @@ def _message(table: Table, parts: Sequence[Cast]) -> MessageSpec | MailSource:
             f"{own.where}: of no effect, the senders' parameters settle the payload; leave it out"
         )
     if "source" in own:
-        return _source(table, own)
-    names = [f.name for f in fields(MessageSpec)]
-    own.only([*names, "source"])
+        return own_mail(own)
+    own.only([*_MESSAGE_KEYS, "source"])
+    return generated_mail(own, parts)
+
+
+def generated_mail(own: Table, parts: Iterable[Cast]) -> MessageSpec:
+    """The generated mail that a table describes, one that each of the senders can send."""
+    names = _MESSAGE_KEYS
     try:
         spec = MessageSpec(**{name: _message_value(own, name) for name in names if name in own})
         for part in parts:
@@ -310,9 +317,9 @@ def _message_value(own: Table, name: str) -> Any:
     return own.integer(name, 1)
 
 
-def _source(table: Table, own: Table) -> MailSource:
-    """The user's own mail; a relative path counts from the scenario's file."""
-    path = Path(table.where).parent / own.text("source")
+def own_mail(own: Table) -> MailSource:
+    """The user's own mail that a table names; a relative path counts from the file it is in."""
+    path = Path(own.file).parent / own.text("source")
     skip_bad = own.boolean("skip_bad", default=False)
     own.finish()
     try:
@@ -372,10 +379,11 @@ def label(parameter: str, value: object) -> str:
     return f"{parameter}={text}"
 
 
-def _safe_name(name: str) -> str:
+def safe_name(name: str) -> str:
     """A name that is fit for a file's name, whatever the scenario's file is called."""
     return _UNSAFE.sub("-", name).strip("-.")[:NAME_MAX] or "scenario"
 
 
 _LABEL_MAX = 40
+_MESSAGE_KEYS = tuple(f.name for f in fields(MessageSpec))
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")

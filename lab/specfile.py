@@ -85,6 +85,11 @@ class Table:
         self._known: set[str] = set()
 
     @property
+    def file(self) -> str:
+        """The file in which it stands."""
+        return self._root
+
+    @property
     def where(self) -> str:
         """The file and the table's path in it: how a message begins."""
         return f"{self._root}: {self._prefix}" if self._prefix else self._root
