@@ -56,7 +56,7 @@ class RunFolder:
         """
         with writing(out):
             _make_empty(out)
-            folder = cls(out, manifest, lock=_locked(out))
+            folder = cls(out, manifest, lock=lock_folder(out))
             with folder._closed_on_error():
                 folder._save()
                 folder._prepare()
@@ -71,7 +71,7 @@ class RunFolder:
         """
         manifest = _load(path)
         with writing(path):
-            folder = cls(path, manifest, lock=_locked(path))
+            folder = cls(path, manifest, lock=lock_folder(path))
             with folder._closed_on_error():
                 folder._prepare()
                 folder.update(status="running", error=None, finished=None)
@@ -301,14 +301,18 @@ def _make_empty(out: Path) -> None:
         raise InputError(f"{out}: is not empty and holds no run; give another --out")
 
 
-def _locked(path: Path) -> int:
-    """Lock the folder for writing; the lock goes with the descriptor."""
+def lock_folder(path: Path, what: str = "run") -> int:
+    """Lock a folder for writing; the lock goes with the descriptor that is returned.
+
+    Raises:
+        InputError: another process holds it.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(fd)
-        raise InputError(f"{path}: another seglab is writing this run") from error
+        raise InputError(f"{path}: another seglab is writing this {what}") from error
     except OSError:
         pass  # a file system that has no locks: go on without
     return fd

@@ -89,6 +89,23 @@ SCHEMA = pa.schema(
     metadata={_VERSION_KEY: str(SCHEMA_VERSION).encode()},
 )
 
+LABELS = (
+    _required("number", pa.int64()),
+    _required("template", pa.string()),
+    _required("message_id", pa.string()),
+    _required("split", pa.string()),
+    pa.field("split_network", pa.string()),
+    pa.field("split_template", pa.string()),
+)
+"""What a dataset's rows have beside a session's own columns."""
+
+DATASET_SCHEMA = pa.schema([*SCHEMA, *LABELS], metadata=SCHEMA.metadata)
+
+
+def write_dataset(file: BinaryIO, rows: Iterable[dict[str, Any]]) -> int:
+    """Write a dataset's rows, those of a session with the labels; else as ``write_sessions``."""
+    return _write_rows(file, rows, DATASET_SCHEMA)
+
 
 def write_sessions(file: Path | BinaryIO, records: Iterable[SessionRecord]) -> int:
     """Write records as one Parquet file, in row groups, compressed with zstd.
@@ -106,12 +123,16 @@ def write_sessions(file: Path | BinaryIO, records: Iterable[SessionRecord]) -> i
     if isinstance(file, Path):
         with file.open("wb") as opened:
             return write_sessions(opened, records)
+    return _write_rows(file, (record.to_row() for record in records), SCHEMA)
+
+
+def _write_rows(file: BinaryIO, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> int:
     written = 0
-    remaining = iter(records)
-    with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
-        while rows := [record.to_row() for record in islice(remaining, ROW_GROUP_SESSIONS)]:
-            writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
-            written += len(rows)
+    remaining = iter(rows)
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        while group := list(islice(remaining, ROW_GROUP_SESSIONS)):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+            written += len(group)
     return written
 
 

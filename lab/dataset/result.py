@@ -1,0 +1,99 @@
+"""What became of a shard, as it is stored beside it."""
+
+from pathlib import Path
+from platform import release
+from typing import Any, Self
+
+import msgspec
+
+from lab.errors import InputError
+from lab.manifest import hardware, now, versions
+
+__all__ = ["FailedSession", "File", "ShardResult", "now", "read_result"]
+
+
+class File(msgspec.Struct, frozen=True):
+    """A file of the dataset: its size, and the SHA-256 of its bytes in hexadecimal."""
+
+    bytes: int
+    sha256: str
+
+
+class FailedSession(msgspec.Struct, frozen=True):
+    """A session that was planned and is not among the rows, and why."""
+
+    number: int
+    session_id: str
+    error: str
+
+
+class ShardResult(msgspec.Struct, kw_only=True):
+    """A shard that is complete.
+
+    Attributes:
+        shard: its number.
+        fingerprint: of the dataset's plan.
+        first: the number of its first session.
+        planned: how many sessions it has.
+        complete: how many of them are rows.
+        failed: the others.
+        splits: how many rows each part has.
+        files: its files by their names in the dataset.
+        environment: what was in force on each host, by network, as read back.
+        versions: of seglab, Python and the packages.
+        kernel: the release of the kernel.
+        machine: the machine's architecture, and how many processors it has.
+        seconds: that the last builder of it took.
+        cpu_s: the processor time of that builder's process and its labs.
+        session_s: the sum of its sessions' durations.
+        finished: date and time, in UTC.
+    """
+
+    shard: int
+    fingerprint: str
+    first: int
+    planned: int
+    complete: int = 0
+    failed: tuple[FailedSession, ...] = ()
+    splits: dict[str, int] = {}
+    files: dict[str, File] = {}
+    environment: dict[str, Any] = {}
+    versions: dict[str, str] = msgspec.field(default_factory=versions)
+    kernel: str = msgspec.field(default_factory=release)
+    machine: str = msgspec.field(default_factory=hardware)
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    session_s: float = 0.0
+    finished: str = ""
+
+    def to_json(self) -> bytes:
+        """As JSON for people: indented, a newline at the end."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """The result that ``to_json`` wrote.
+
+        Raises:
+            InputError: the text is none.
+        """
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except msgspec.MsgspecError as error:
+            raise InputError(f"not a shard's description: {error}") from error
+
+
+def read_result(path: Path) -> ShardResult | None:
+    """The stored result; ``None`` where there is none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        return ShardResult.from_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}; remove it to build the shard anew") from error

@@ -1,0 +1,273 @@
+"""Builds one shard of a dataset, on its own, and does nothing where it is built already.
+
+While it is built, its sessions are in ``building/NNNNN``: a journal, and the captures. What is
+finished takes its final names only then, and the shard's own description comes last: a shard that
+has one is complete. So a shard can be broken off at any instant, by Ctrl-C, ``kill -9`` or a full
+disk, and is gone on with from the sessions that had ended.
+"""
+
+import asyncio
+import hashlib
+import os
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from lab import journal
+from lab.dataset.captures import write_archive
+from lab.dataset.layout import Layout
+from lab.dataset.plan import Placed, fingerprint, planned
+from lab.dataset.result import FailedSession, File, ShardResult, now, read_result
+from lab.dataset.spec import DatasetSpec
+from lab.dataset.splits import PARTS
+from lab.errors import InputError
+from lab.kernel.engine import EngineOptions, KernelEngine
+from lab.record import SessionRecord
+from lab.runfolder import lock_folder, replace_file, writing
+from lab.store import write_dataset
+
+DEFAULT_JOBS: Final = 40
+TIME_LIMIT_S: Final = 60.0
+
+TRIES: Final = 2
+"""How often a session is carried out that fails, where others over its network do not."""
+
+_CHUNK_BYTES = 1 << 20
+
+Hand = Callable[[SessionRecord], None]
+
+
+def build_shard(
+    spec: DatasetSpec, seed: int, shard: int, out: Path, *, jobs: int = DEFAULT_JOBS
+) -> ShardResult:
+    """Build a shard of a dataset, or go on with it; one that is built is left as it is.
+
+    Args:
+        spec: of the dataset.
+        seed: of the dataset.
+        shard: which one, from 0.
+        out: the dataset's folder, which every builder sees.
+        jobs: sessions side by side.
+
+    Returns:
+        What is on disk now.
+
+    Raises:
+        InputError: another process builds this shard, or the folder holds another dataset.
+        EnvironmentLacksError: the disk is full, or this machine cannot run a lab.
+        PartDiedError: the labs die again and again.
+    """
+    return asyncio.run(ShardBuild(spec, seed, shard, out, jobs=jobs).run())
+
+
+class ShardBuild:
+    """The building of one shard.
+
+    Args:
+        spec: of the dataset.
+        seed: of the dataset.
+        shard: which one.
+        out: the dataset's folder.
+        jobs: sessions side by side.
+        time_limit_s: for one session, beyond its sender's pauses and its network's own time.
+        on_record: is told of each session that ended; a failed one may be told of again.
+    """
+
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        seed: int,
+        shard: int,
+        out: Path,
+        *,
+        jobs: int = DEFAULT_JOBS,
+        time_limit_s: float = TIME_LIMIT_S,
+        on_record: Hand | None = None,
+    ) -> None:
+        self.spec = spec
+        self.seed = seed
+        self.shard = shard
+        self.layout = Layout(out)
+        self._work = self.layout.work(shard)
+        self._journal = self._work / "sessions.jsonl"
+        self._options = (jobs, time_limit_s)
+        self._on_record = on_record
+        self._fingerprint = fingerprint(spec, seed)
+        self._statuses: dict[str, str] = {}
+        self._environment: dict[str, Any] = {}
+
+    def built(self) -> ShardResult | None:
+        """What is on disk, where the shard is complete.
+
+        Raises:
+            InputError: another dataset's shard is there.
+        """
+        result = read_result(self.layout.result(self.shard))
+        if result is None:
+            return None
+        if result.fingerprint != self._fingerprint:
+            raise InputError(
+                f"{self.layout.result(self.shard)}: a shard of another specification or seed; "
+                "give another --out"
+            )
+        there = all(
+            _size(self.layout.path / name) == file.bytes for name, file in result.files.items()
+        )
+        return result if there else None
+
+    async def run(self) -> ShardResult:
+        """Build it, as ``build_shard`` says; can be called off, and keeps what had ended then."""
+        if (result := self.built()) is not None:
+            self._clear()
+            return result
+        began, cpu_s = time.monotonic(), _cpu_s()
+        places = list(planned(self.spec, self.seed, self.shard))
+        with writing(self.layout.path), ExitStack() as stack:
+            self.layout.make_folders(self.shard)
+            stack.callback(os.close, lock_folder(self._work, f"shard ({self.shard})"))
+            await self._sessions(places)
+            result = self._write(places)
+            result.seconds = round(time.monotonic() - began, 3)
+            result.cpu_s = round(_cpu_s() - cpu_s, 3)
+            replace_file(self.layout.result(self.shard), lambda file: file.write(result.to_json()))
+        self._clear()
+        return result
+
+    async def _sessions(self, places: list[Placed]) -> None:
+        """Carry out the sessions that are not complete, and those that failed once more."""
+        with ExitStack() as stack:
+            writer = journal.JournalWriter(self._journal)
+            stack.callback(writer.close)
+            self._statuses = {e.session_id: e.status for e in journal.entries(self._journal)}
+            log = stack.enter_context((self._work / "log.txt").open("ab"))
+
+            def on_record(record: SessionRecord) -> None:
+                with writing(self._journal):
+                    writer.append(record.to_json())
+                self._statuses[record.session_id] = record.status
+                if self._on_record is not None:
+                    self._on_record(record)
+
+            for attempt in range(TRIES):
+                todo = self._todo(places, again=attempt > 0)
+                if not todo:
+                    break
+                folder = self._work if self.spec.captures else None
+                engine = KernelEngine(EngineOptions(*self._options, folder, log.fileno()))
+                await engine.run([(place.spec, place.network) for place in todo], on_record)
+                self._environment |= engine.environments
+
+    def _todo(self, places: list[Placed], *, again: bool) -> list[Placed]:
+        """The sessions to carry out; ``again`` leaves those out whose network completes none."""
+        statuses = self._statuses
+        fit = {p.network.name for p in places if statuses.get(p.spec.session_id) == "complete"}
+        return [
+            place
+            for place in places
+            if statuses.get(place.spec.session_id) != "complete"
+            and (not again or place.network.name in fit)
+        ]
+
+    def _write(self, places: list[Placed]) -> ShardResult:
+        """Turn journal and captures into the shard's files."""
+        newest = {entry.session_id: entry for entry in journal.entries(self._journal)}
+        entries = [newest[place.spec.session_id] for place in places]
+        result = ShardResult(
+            shard=self.shard,
+            fingerprint=self._fingerprint,
+            first=places[0].number,
+            planned=len(places),
+            environment=self._environment,
+        )
+
+        def rows(part: str) -> Iterator[dict[str, Any]]:
+            with self._journal.open("rb") as file:
+                for place, entry in zip(places, entries, strict=True):
+                    if place.split == part and entry.status == "complete":
+                        file.seek(entry.offset)
+                        record = SessionRecord.from_json(file.read(entry.length))
+                        result.session_s += record.duration_ns / 1e9
+                        yield self._row(record, place)
+
+        for part in PARTS:
+            complete = [
+                e.status == "complete"
+                for p, e in zip(places, entries, strict=True)
+                if p.split == part
+            ]
+            result.complete += (count := sum(complete))
+            result.splits[part] = count
+            if count:
+                path = self.layout.data(part, self.shard)
+                replace_file(path, partial(write_dataset, rows=rows(part)))
+                result.files[self.layout.name(path)] = _described(path)
+            else:
+                self.layout.data(part, self.shard).unlink(missing_ok=True)
+        result.session_s = round(result.session_s, 3)
+        result.failed = self._failed(places, entries)
+        if self.spec.captures and result.complete:
+            names = [e.session_id for e in entries if e.status == "complete"]
+            path = self.layout.wire(self.shard)
+            replace_file(path, lambda file: write_archive(file, self._work / "wire", names))
+            result.files[self.layout.name(path)] = _described(path)
+        result.finished = now()
+        return result
+
+    def _row(self, record: SessionRecord, place: Placed) -> dict[str, Any]:
+        archive = self.layout.name(self.layout.wire(self.shard))
+        row = record.to_row()
+        for vantage, name in row["captures"].items():
+            if name is not None:
+                kept = f"{archive}/{Path(name).name}" if self.spec.captures else None
+                row["captures"][vantage] = kept
+        return row | {
+            "number": place.number,
+            "template": place.template,
+            "message_id": place.message_id,
+            "split": place.split,
+            "split_network": place.split_network,
+            "split_template": place.split_template,
+        }
+
+    def _failed(
+        self, places: list[Placed], entries: list[journal.Entry]
+    ) -> tuple[FailedSession, ...]:
+        found = []
+        with self._journal.open("rb") as file:
+            for place, entry in zip(places, entries, strict=True):
+                if entry.status != "complete":
+                    file.seek(entry.offset)
+                    error = SessionRecord.from_json(file.read(entry.length)).error
+                    found.append(FailedSession(place.number, entry.session_id, error or ""))
+        return tuple(found)
+
+    def _clear(self) -> None:
+        """Remove what was needed for building only."""
+        shutil.rmtree(self._work, ignore_errors=True)
+        self.layout.leave_building()
+
+
+def _described(path: Path) -> File:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return File(path.stat().st_size, digest.hexdigest())
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _cpu_s() -> float:
+    """The processor time of this process and of all that it started and that has ended."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(u.ru_utime + u.ru_stime for u in used)
