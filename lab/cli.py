@@ -14,6 +14,7 @@ COMMANDS = {
     "doctor": "doctor:doctor",
     "list": "list:list_command",
     "reproduce": "reproduce:reproduce",
+    "regress": "regress:regress",
     "report": "report:report",
     "run": "run:run",
     "serve": "serve:serve",

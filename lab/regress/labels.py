@@ -1,0 +1,107 @@
+"""The label does not change with the network alone, where the wire still shows the same."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+
+from lab.classifier import Verdict
+from lab.regress.case import Case, Message
+from lab.regress.judgement import (
+    Answer,
+    Bench,
+    Judgement,
+    Raised,
+    Side,
+    judged,
+    styles,
+)
+
+Label = Callable[[Answer], frozenset[str]]
+_Group = list[tuple[Case, Answer, frozenset[str]]]
+
+
+def label_ignores_mtu(bench: Bench) -> Iterator[Judgement]:
+    """The same bytes of the same sender, the same boundaries visible: no other style.
+
+    Sessions are compared with those of the same message over other networks that show the very
+    same boundaries between writes. They hold the same evidence of the writes, so an answer that
+    differs was decided by the network. Sets agree when they have a style in common; an abstention
+    agrees with everything. Exempt are sessions whose boundaries have left no trace, and those
+    that show what no other network shows.
+    """
+    return _ignores_network(bench, styles, lambda case: case.style)
+
+
+def terminator_ignores_mtu(bench: Bench) -> Iterator[Judgement]:
+    """As ``label_ignores_mtu``, for the terminator, where the classifier names one."""
+    return _ignores_network(bench, _terminator, lambda case: case.terminator)
+
+
+def _terminator(answer: Answer) -> frozenset[str]:
+    if not isinstance(answer, Verdict) or answer.terminator is None:
+        return frozenset()
+    return frozenset({answer.terminator})
+
+
+def _ignores_network(
+    bench: Bench, label: Label, truth: Callable[[Case], str | None]
+) -> Iterator[Judgement]:
+    groups: dict[tuple[Message, str, frozenset[int]], _Group] = defaultdict(list)
+    for case, answer in bench.pairs:
+        if isinstance(answer, Raised):
+            continue
+        if case.message is None or not case.shows:
+            yield judged(case, None)
+        else:
+            key = case.message, case.layer, case.trace
+            groups[key].append((case, answer, label(answer)))
+    for group in groups.values():
+        yield from _judged_group(group, truth)
+
+
+def _judged_group(group: _Group, truth: Callable[[Case], str | None]) -> Iterator[Judgement]:
+    """Of two answers that exclude each other, the one with the truth stands, or the commoner."""
+    if len({case.network for case, _, _ in group}) < 2:
+        yield from (judged(case, None) for case, _, _ in group)
+        return
+    votes = Counter(said for _, _, said in group)
+    true = truth(group[0][0])
+
+    def rank(said: frozenset[str]) -> tuple[bool, int, list[str]]:
+        return true in said, votes[said], sorted(said)
+
+    order = sorted(votes, key=rank, reverse=True)
+    by_answer: dict[frozenset[str], _Group] = defaultdict(list)
+    for entry in sorted(group, key=lambda entry: len(entry[0].observation.sizes)):
+        by_answer[entry[2]].append(entry)
+    for case, answer, said in group:
+        partner = _contradiction(case, said, order, by_answer)
+        if partner is None:
+            yield judged(case, passed=True)
+            continue
+        other, others_answer, others_said = partner
+        here, there = " or ".join(sorted(said)), " or ".join(sorted(others_said))
+        yield judged(
+            case,
+            False,
+            f"{there} over {other.network} (MTU {other.mtu}), {here} over {case.network}"
+            f" (MTU {case.mtu}): same bytes, same writes, same boundaries visible",
+            Side.of(other, others_answer, said=there),
+            Side.of(case, answer, said=here),
+        )
+
+
+def _contradiction(
+    case: Case,
+    said: frozenset[str],
+    order: list[frozenset[str]],
+    by_answer: dict[frozenset[str], _Group],
+) -> tuple[Case, Answer, frozenset[str]] | None:
+    """The plainest session over another network whose answer excludes this one and outranks it."""
+    if not said:
+        return None
+    for better in order[: order.index(said)]:
+        if better and not better & said:
+            for entry in by_answer[better]:
+                if entry[0].network != case.network:
+                    return entry
+    return None

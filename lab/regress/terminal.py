@@ -1,0 +1,162 @@
+"""A result as text: the checks, the matrix of styles and MTUs, and the smallest examples."""
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from lab.regress.judgement import Score, Side
+from lab.regress.result import Cell, Finding, Outcome, Result
+
+EXAMPLES = 3
+"""How many findings of a check are shown in full."""
+
+SIZES_SHOWN = 24
+
+_COLOURS = {"passed": "green", "failed": "bold red", "known": "yellow"}
+_MARKS = {"passed": "ok", "failed": "BROKEN", "known": "known"}
+
+
+def show(result: Result, console: Console | None = None, *, examples: int = EXAMPLES) -> None:
+    """Print a result; colours follow the terminal and ``NO_COLOR``."""
+    console = console or Console(highlight=False)
+    if console.is_terminal:
+        console.print(checks_table(result))
+        console.print()
+        console.print(matrix_table(result))
+    else:
+        for line in plain(result):
+            print(line, file=console.file)
+    for outcome in result.outcomes:
+        if outcome.findings:
+            _show_findings(outcome, console, examples)
+    for failure in result.stale:
+        console.print(
+            f"\n[yellow]known failure that did not occur, remove it:[/] {escape(failure.words)}"
+            f" ({escape(failure.reason)})"
+        )
+    console.print()
+    colour = "bold green" if result.good else "bold red"
+    console.print(f"[{colour}]{escape(result.headline)}[/]", soft_wrap=True)
+    if result.stopped is not None:
+        console.print(f"what is above counts the {result.sessions} sessions that it had answered")
+
+
+def plain(result: Result) -> Iterator[str]:
+    """Both tables for a pipe: a line a row, with tabs between the columns."""
+    yield "\t".join(("check", "result", "judged", "exempt", "broken"))
+    for outcome in result.outcomes:
+        yield "\t".join((outcome.name, *_numbers(outcome)))
+    yield ""
+    mtus = columns(result)
+    yield "\t".join(("style", *(f"MTU {mtu}" for mtu in mtus)))
+    for style, cells in rows(result):
+        yield "\t".join((style, *(cell_text(cell) for cell in cells)))
+
+
+def checks_table(result: Result) -> Table:
+    """Each check, how it ended, and over how many cases."""
+    table = Table("check", "result", "judged", "exempt", "broken", pad_edge=False)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for outcome in result.outcomes:
+        state, *numbers = _numbers(outcome)
+        colour = _COLOURS.get(outcome.state, "dim")
+        table.add_row(escape(outcome.name), f"[{colour}]{state}[/]", *numbers)
+    return table
+
+
+def matrix_table(result: Result) -> Table:
+    """How often the answer held the truth, by style and MTU; red where a check broke."""
+    table = Table("style x MTU", *map(str, columns(result)), pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for style, cells in rows(result):
+        table.add_row(
+            escape(style),
+            *(
+                f"[bold red]{cell_text(cell)}[/]" if cell and cell.checks else cell_text(cell)
+                for cell in cells
+            ),
+        )
+    return table
+
+
+def columns(result: Result) -> list[int]:
+    """The MTUs of the matrix."""
+    return sorted({mtu for _, mtu in result.cells})
+
+
+def rows(result: Result) -> Iterator[tuple[str, list[Cell | None]]]:
+    """The styles of the matrix, each with a cell an MTU."""
+    mtus = columns(result)
+    for style in dict.fromkeys(style for style, _ in result.cells):
+        yield style, [result.cells.get((style, mtu)) for mtu in mtus]
+
+
+def cell_text(cell: Cell | None) -> str:
+    """The share of right answers, with a mark where a check broke."""
+    if cell is None:
+        return ""
+    mark = "!" if cell.checks else ""
+    return f"{100 * cell.right / cell.sessions:.0f} %{mark}" if cell.sessions else mark
+
+
+def example_lines(finding: Finding) -> list[str]:
+    """A finding's smallest example, its sides below each other."""
+    lines = []
+    if finding.writes:
+        lines.append(f"writes    {spaced(finding.writes)}")
+    for side in finding.sides:
+        lines += [f"{side.answer}: {side_words(side)}", f"  {side.layer:<8} {spaced(side.sizes)}"]
+    return lines
+
+
+def side_words(side: Side) -> str:
+    """Where the sizes of a side come from."""
+    mss = "unknown" if side.mss is None else str(side.mss)
+    return f"{side.network}, MTU {side.mtu}, MSS {mss}, session {side.session_id}"
+
+
+def spaced(sizes: tuple[int, ...], most: int = SIZES_SHOWN) -> str:
+    """Sizes as the paper prints them, the first ones of many."""
+    shown = " ".join(map(str, sizes[:most]))
+    return f"{shown} ... ({len(sizes) - most} more)" if len(sizes) > most else shown
+
+
+def score_words(score: Score) -> str:
+    """A score in words."""
+    return (
+        f"{100 * score.accuracy:.1f} % of {score.sessions},"
+        f" {score.abstained} abstentions, {score.alone} with the style alone"
+    )
+
+
+def _numbers(outcome: Outcome) -> tuple[str, str, str, str]:
+    state = _MARKS.get(outcome.state, outcome.state)
+    broken = sum(finding.broken for finding in outcome.findings)
+    return state, str(outcome.judged), str(outcome.exempt), str(broken)
+
+
+def _show_findings(outcome: Outcome, console: Console, examples: int) -> None:
+    console.print(f"\n[bold]{escape(outcome.name)}[/]: {escape(outcome.summary)}")
+    for finding in outcome.findings[:examples]:
+        known = f" [yellow](known: {escape(finding.reason)})[/]" if finding.reason else ""
+        console.print(
+            Padding(
+                f"{escape(finding.where)}{_share(finding)}{known}\n{escape(finding.words)}",
+                (0, 2),
+            )
+        )
+        for line in example_lines(finding):
+            console.print(Padding(escape(line), (0, 4)))
+    hidden = len(outcome.findings) - examples
+    if hidden > 0:
+        console.print(Padding(f"and {hidden} more findings (--json and --html have all)", (0, 2)))
+
+
+def _share(finding: Finding) -> str:
+    """Of how many sessions a finding is, where it is about sessions."""
+    return f": {finding.broken} of {finding.judged}" if finding.style else ""

@@ -1,0 +1,55 @@
+"""Where sessions for ``regress`` come from: a dataset, a run folder, a Parquet file, the sample."""
+
+from collections.abc import Iterator
+from importlib import import_module, resources
+from pathlib import Path
+
+from lab.errors import InputError
+from lab.record import SessionRecord
+from lab.regress.case import Case, Layers, cases
+from lab.runfolder import MANIFEST, RunFolder
+from lab.store import read_sessions
+
+SAMPLE = "sample"
+"""The name of the sessions that come with the package."""
+
+_DATASET_MANIFEST = "manifest.json"
+
+
+def load(source: str | Path, layers: Layers) -> list[Case]:
+    """The cases of all complete sessions of a source.
+
+    Args:
+        source: ``sample``, or the path of a run folder, a dataset, or a Parquet file of sessions.
+        layers: which of the layers are asked about.
+
+    Raises:
+        InputError: there is nothing of the kind, or no complete session; says what to do.
+    """
+    found = list(cases(records(source), layers))
+    if not found:
+        raise InputError(f"{source}: holds no complete session")
+    return found
+
+
+def records(source: str | Path) -> Iterator[SessionRecord]:
+    """The sessions of a source, in its order.
+
+    Raises:
+        InputError: as ``load``.
+    """
+    if source == SAMPLE:
+        with resources.as_file(resources.files("lab.regress") / "sample.parquet") as path:
+            yield from read_sessions(path)
+        return
+    path = Path(source)
+    if path.is_file():
+        yield from read_sessions(path)
+    elif (path / MANIFEST).exists():
+        yield from RunFolder.open(path).sessions()
+    elif (path / _DATASET_MANIFEST).exists():
+        yield from import_module("lab.dataset").records(path)
+    elif path.exists():
+        raise InputError(f"{path}: neither a run folder (run.json) nor a dataset (manifest.json)")
+    else:
+        raise InputError(f"{path}: no such file or folder")

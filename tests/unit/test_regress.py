@@ -1,0 +1,263 @@
+"""The checks of ``lab.regress``: each finds what it is about, and nothing in a good classifier."""
+
+from dataclasses import replace
+
+import pytest
+from synthetic import MS, cut_evenly, record
+
+from lab.asking import LocalAsker
+from lab.classifier import Classifier, Verdict
+from lab.classifier_registry import as_verdict
+from lab.errors import InputError
+from lab.regress.case import Case, visible
+from lab.regress.checks import CHECKS, chosen
+from lab.regress.judgement import Settings
+from lab.regress.result import run
+from lab.trace import Read, Segment, Write
+
+NETWORKS = {"wide": (1500, 1448), "middle": (1280, 1228), "narrow": (576, 524)}
+
+
+def session(network, style, writes, number=0, message=None, mss=None):
+    """A loss-free session of the writes given, each pushed: cut at the MSS, then the rest."""
+    mtu, usual = NETWORKS[network]
+    mss = mss or usual
+    ends = [sum(writes[: i + 1]) for i in range(len(writes))]
+    spans = [
+        span
+        for size, end in zip(writes, ends, strict=True)
+        for span in cut_evenly(end - size, end, mss)
+    ]
+    total = ends[-1]
+    return record(
+        f"{style}.{network}.{number}",
+        sender=style,
+        style=style,
+        network=network,
+        mtu=mtu,
+        mss=mss,
+        timestamps=True,
+        payload_bytes=total,
+        payload_sha256=message or f"{style}{number}",
+        writes=tuple(
+            Write(i, end - size, end)
+            for i, (size, end) in enumerate(zip(writes, ends, strict=True))
+        ),
+        segments=tuple(
+            Segment(i, MS + i, start, end, psh=end in ends) for i, (start, end) in enumerate(spans)
+        ),
+        reads=tuple(Read(2 * MS + i, start, end) for i, (start, end) in enumerate(spans)),
+    )
+
+
+def sessions(repeats=5):
+    """A relay and a single write over every network, the same messages everywhere."""
+    return [
+        session(network, style, writes, number)
+        for number in range(repeats)
+        for network in NETWORKS
+        for style, writes in (
+            ("relay", [150 + number, 5000]),
+            ("single_write", [5000 + number]),
+        )
+    ]
+
+
+def regress(function, records=None, checks=(), **settings):
+    """The result of a classifier given as a function that returns what a user's may return."""
+    one = Classifier("mine", "", lambda o: as_verdict(o, function(o)))
+    cases = [Case.of_record(r, "segments") for r in (records or sessions())]
+    return run("mine", cases, LocalAsker(one), chosen(checks), settings=Settings(**settings))
+
+
+def states(result):
+    return {outcome.name: outcome.state for outcome in result.outcomes}
+
+
+def honest(observation):
+    """Sizes against the MSS: a short first one is a relay; one lone size may be anything."""
+    if len(observation.sizes) < 4 and observation.layer == "reads":
+        return None
+    first, mss = observation.sizes[0], observation.mss
+    short = [s for s in observation.sizes[:-1] if s % mss]
+    again = observation.retransmission and any(observation.retransmission)
+    if again or len(short) > 1 or observation.layer == "reads":
+        return None
+    return "relay" if first < mss else "single_write"
+
+
+def table(observation):
+    """Sizes learned on the wide network, by heart."""
+    return "single_write" if observation.sizes[0] == 1448 else "relay"
+
+
+def test_honest_classifier_passes() -> None:
+    """Rules that look at sizes against the MSS break no check."""
+    result = regress(honest)
+    assert set(states(result).values()) <= {"passed"}, result.findings
+    assert result.good
+    assert result.sessions == 30
+
+
+def test_learned_mtu_is_caught() -> None:
+    """A table of sizes is caught, where the style changes and with both sizes side by side."""
+    result = regress(table)
+    assert states(result)["label_ignores_mtu"] == "failed"
+    found = [f for f in result.findings if f.check == "label_ignores_mtu"]
+    assert {(f.network, f.style) for f in found} == {
+        ("middle", "single_write"), ("narrow", "single_write"),
+    }  # fmt: skip
+    smallest = found[0]
+    assert [side.network for side in smallest.sides] == ["wide", "middle"]
+    assert smallest.sides[0].sizes == (1448, 1448, 1448, 656)
+    assert smallest.sides[1].sizes == (1228, 1228, 1228, 1228, 88)
+    assert smallest.writes == (5000,)
+    assert not result.good
+
+
+def test_lost_boundaries_are_exempt() -> None:
+    """A boundary that falls on a full segment's end is no evidence, and asks for nothing."""
+    records = [
+        session("wide", "relay", [1448, 3000]),
+        session("middle", "relay", [1448, 3000]),
+    ]
+    result = regress(table, records, ["label_ignores_mtu"])
+    (outcome,) = result.outcomes
+    assert (outcome.judged, outcome.exempt) == (0, 2)
+
+
+def test_visible_boundaries() -> None:
+    """A boundary is visible where a size ends that is not full; reads hide those inside them."""
+    one = Case.of_record(session("wide", "fixed_buffer", [2048, 2048, 904]), "segments")
+    assert one.trace == {2048, 4096}
+    reads = replace(one.observation, sizes=(1448, 2648, 904), layer="reads", push=None, t_ns=None,
+                    retransmission=None)  # fmt: skip
+    assert visible((2048, 2048, 904), reads) == {4096}
+
+
+def test_sets_agree_that_intersect() -> None:
+    """An answer of several styles contradicts none of them, and an abstention nothing."""
+
+    def answer(observation):
+        if observation.mss == 524:
+            return ["relay", "single_write"]
+        if observation.mss == 1228:
+            return None
+        return honest(observation)
+
+    assert states(regress(answer))["label_ignores_mtu"] == "passed"
+
+
+def test_terminator_is_checked_by_itself() -> None:
+    """The style may be stable while the terminator follows the MTU."""
+
+    def answer(observation):
+        small = observation.mss < 1000
+        return {"style": honest(observation), "terminator": "own_write" if small else "with_body"}
+
+    found = states(regress(answer))
+    assert found["label_ignores_mtu"] == "passed"
+    assert found["terminator_ignores_mtu"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"style": "relais"}, "unknown style 'relais'; did you mean 'relay'?"),
+        ({"style": "relay", "terminator": "own"}, "unknown terminator 'own'"),
+        ({"style": "relay", "path_condition": "x"}, "unknown path condition 'x'"),
+        ({"style": "relay", "boundaries": (0,)}, "boundary 0 lies outside"),
+        ({"style": "relay", "boundaries": (20, 10)}, "boundary 10 follows boundary 20"),
+        ({"style": "relay", "boundaries": (9_999_999,)}, "boundary 9999999 lies outside"),
+        ({"style": "relay", "confidence": 1.5}, "confidence 1.5"),
+        ({"style": "relay", "confidence": float("nan")}, "confidence nan"),
+        ({"style": "relay", "recut": ((30, 20),)}, "recut 30:20"),
+        ({"style": "relay", "buffer": 0}, "buffer 0"),
+    ],
+)
+def test_invalid_verdicts(answer, words) -> None:
+    """Each way of answering what cannot be is told in one line."""
+    result = regress(lambda _: answer, checks=["valid_verdicts"])
+    assert states(result) == {"valid_verdicts": "failed"}
+    assert words in result.findings[0].words
+
+
+def test_raising_is_a_finding_and_no_end() -> None:
+    """A classifier that raises now and then is told so, and the rest is judged."""
+
+    def answer(observation):
+        if observation.mss == 524:
+            raise KeyError("no such size\x1b[31m")
+        return honest(observation)
+
+    result = regress(answer)
+    assert states(result)["answers"] == "failed"
+    (finding, *_) = result.findings
+    assert "KeyError" in finding.words
+    assert "\x1b" not in finding.words
+    assert states(result)["label_ignores_mtu"] == "passed"
+
+
+def test_nondeterminism_is_found() -> None:
+    """An answer that depends on what was asked before is found."""
+    count = iter(range(10**9))
+    result = regress(lambda _: ("relay", "single_write")[next(count) % 7 == 0])
+    assert states(result)["deterministic"] == "failed"
+
+
+def test_guessing_on_noise_is_found() -> None:
+    """A classifier that always names one style is found to guess; one that is unsure is not."""
+    assert states(regress(lambda _: "relay"))["abstains_on_noise"] == "failed"
+    unsure = {"style": "relay", "confidence": 0.2}
+    assert states(regress(lambda _: unsure))["abstains_on_noise"] == "passed"
+
+
+def test_all_styles_at_once_are_an_abstention() -> None:
+    """An answer that excludes no style is not counted as right."""
+    from lab.sender import STYLES  # noqa: PLC0415
+
+    result = regress(lambda _: STYLES)
+    assert {score.right for score in result.scores.values()} == {0}
+    assert {score.abstained for score in result.scores.values()} == {10}
+
+
+def test_offload_and_retransmission_are_found() -> None:
+    """Counting segments is not stable under offload, nor trusting each end under resending."""
+    counting = regress(lambda o: "single_write" if len(o.sizes) > 3 else "relay")
+    assert states(counting)["stable_under_offload"] == "failed"
+    trusting = regress(
+        lambda o: "relay" if any(s % o.mss for s in o.sizes[:-1]) else "single_write"
+    )
+    assert states(trusting)["stable_under_retransmission"] == "failed"
+
+
+def test_hanging_classifier_keeps_what_was_answered() -> None:
+    """After the time limit nothing more is asked, and what was answered is judged."""
+    asked = []
+
+    def answer(observation):
+        asked.append(observation)
+        while len(asked) == 20:
+            pass
+        return table(observation)
+
+    one = Classifier("mine", "", lambda o: as_verdict(o, answer(o)))
+    cases = [Case.of_record(r, "segments") for r in sessions()]
+    result = run("mine", cases, LocalAsker(one, 0.2), CHECKS)
+    assert result.stopped is not None
+    assert "no answer within 0.2 s to observation 20" in result.stopped
+    assert states(result)["label_ignores_mtu"] == "failed"
+    assert states(result)["stable_under_offload"] == "not run"
+    assert result.sessions == 19
+
+
+def test_unknown_check() -> None:
+    """A check that does not exist is refused, with the nearest name."""
+    with pytest.raises(InputError, match="did you mean 'label_ignores_mtu'"):
+        chosen(["label_ignore_mtu"])
+
+
+def test_verdict_form() -> None:
+    """What the checks get is a verdict, whatever the user's function returned."""
+    assert isinstance(as_verdict(Case.of_record(session("wide", "relay", [9, 9]), "reads")
+                                 .observation, "relay"), Verdict)  # fmt: skip
