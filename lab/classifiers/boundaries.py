@@ -1,0 +1,104 @@
+"""Infers where the writes ended, then names the style: see ``docs/boundaries.md``."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from lab.classifier import Classifier, Verdict
+from lab.inference.path import explanations
+from lab.inference.posterior import Account, accounts
+from lab.observation import Observation
+
+_EQUAL = 0.12
+"""A style with this share of the best one's weight explains the sizes as well as it does."""
+
+_SURE = 0.8
+_LIKELY = 0.5
+
+
+def classify(observation: Observation) -> Verdict | None:
+    """The verdict of the posterior; ``None`` where writes of no known style explain best."""
+    if observation.encrypted or not observation.sizes:
+        return None
+    found = accounts(observation)
+    styles = _styles(found)
+    if not styles:
+        return None
+    best = next(one for one in found if one.writer.style == styles[0])
+    chosen = [one for one in found if one.writer.style in styles]
+    weight = sum(one.weight for one in chosen)
+    likely = _boundaries(observation, chosen, weight)
+    ipv6 = None if observation.client is None else observation.client.startswith("[")
+    return Verdict(
+        id=observation.id,
+        style=styles[0] if len(styles) == 1 else styles,
+        terminator=_terminator(observation, chosen, weight),
+        path_condition=best.path.condition,
+        buffer=best.writer.buffer if best.writer.style != "line_by_line" else None,
+        boundaries=tuple(likely),
+        boundary_confidence=tuple(round(p, 3) for p in likely.values()),
+        confidence=round(min(weight, 1.0), 3),
+        evidence=_evidence(best),
+        explanations=explanations(best.path.base, observation.timestamps, ipv6),
+        recut=best.explained.recut,
+        held_back=best.explained.held,
+        witnesses=_witnesses(found, styles),
+    )
+
+
+def _styles(found: Sequence[Account]) -> tuple[str, ...]:
+    """The styles that explain best; none where no style is better than no style at all."""
+    weights: dict[str | None, float] = defaultdict(float)
+    for one in found:
+        weights[one.writer.style] += one.weight
+    ranked = sorted(weights.items(), key=lambda item: -item[1])
+    if not ranked or ranked[0][0] is None:
+        return ()
+    least = ranked[0][1] * _EQUAL
+    return tuple(style for style, weight in ranked if style is not None and weight >= least)
+
+
+def _boundaries(
+    observation: Observation, chosen: Sequence[Account], weight: float
+) -> dict[int, float]:
+    """Offsets at which a write ended more likely than not, with the probability."""
+    shares: dict[int, float] = defaultdict(float)
+    for one in chosen:
+        for end in {*one.writer.ends, *one.explained.shown}:
+            shares[end] += one.weight / weight
+    total = observation.total_bytes
+    return {
+        end: min(share, 1.0)
+        for end, share in sorted(shares.items())
+        if share >= _LIKELY and 0 < end < total
+    }
+
+
+def _terminator(observation: Observation, chosen: Sequence[Account], weight: float) -> str | None:
+    if observation.complete is False:
+        return None
+    own = sum(one.weight for one in chosen if one.writer.terminator_bytes) / weight
+    if own >= _SURE:
+        return "own_write"
+    return "with_body" if own <= 1 - _SURE else None
+
+
+def _witnesses(found: Sequence[Account], styles: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    if len(styles) < 2:
+        return {}
+    return {
+        style: tuple(sorted({*best.writer.ends, *best.explained.shown}))
+        for style in styles
+        for best in [next(one for one in found if one.writer.style == style)]
+    }
+
+
+def _evidence(best: Account) -> tuple[str, ...]:
+    return (best.writer.words,)
+
+
+CLASSIFIER = Classifier(
+    "boundaries",
+    "infers where the writes ended from the sizes, then names the style; answers with a set, or "
+    "abstains, where the sizes do not tell",
+    classify,
+)

@@ -1,0 +1,340 @@
+"""Who may have written: for each style, where its writes would end.
+
+A hypothesis is one instance of a style's grammar, with what its parameters cost in bits. A style
+pays for what it leaves open: a cut at the end of a field costs the choice of the field, a cut
+anywhere costs the choice of a byte.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations, pairwise
+from typing import Final
+
+from lab.observation import HeaderField, Layer, Observation
+from lab.sender import Style
+
+TERMINATORS_BYTES: Final = (0, 5, 3)
+"""End of data: with the body, or `CRLF . CRLF` or `. CRLF` in a write of its own."""
+
+BUFFERS: Final = (512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
+"""Sizes that programmers choose."""
+
+_TERMINATOR_BITS = {0: 0.7, 5: 2.2, 3: 3.2}
+_WRITES_MAX = 20_000
+_FIELDS_MAX = 64
+_PIECES_MAX = 8
+_FREE_CUTS_MAX = 12
+_LINE_BYTES = 60
+_EMPTY_LINE = 2
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One way in which the message may have been written.
+
+    Attributes:
+        style: the style; ``None`` for writes that no style explains.
+        ends: offsets inside the message where writes end, rising.
+        bits: the code length of the choice.
+        words: what the parameters are, for people.
+        terminator_bytes: how much of the end of data has its own write.
+        buffer: the size of a buffer that was filled again and again.
+        lines: whether writes end at line ends that are not in ``ends`` because they are unknown.
+        paused: whether the sender pauses between its writes.
+        lines_known: where lines are known to end.
+    """
+
+    style: Style | None
+    ends: tuple[int, ...]
+    bits: float
+    words: str
+    terminator_bytes: int = 0
+    buffer: int | None = None
+    lines: bool = False
+    paused: bool = False
+    lines_known: frozenset[int] = field(default=frozenset())
+
+    @cached_property
+    def members(self) -> frozenset[int]:
+        """The ends, for a quick look."""
+        return frozenset(self.ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the hypotheses are made from.
+
+    Attributes:
+        total: length of the message.
+        cuts: offsets at which the sizes suggest that a write ended, rising.
+        header_end: of the observation.
+        fields: of the observation.
+        mss: bytes of a full segment.
+        layer: whether the sizes are segments' or reads'.
+        complete: whether the message's end was seen.
+    """
+
+    total: int
+    cuts: tuple[int, ...]
+    header_end: int | None
+    fields: tuple[HeaderField, ...]
+    mss: int
+    layer: Layer
+    complete: bool
+
+
+def seen(observation: Observation, cuts: Sequence[int], mss: int) -> Seen:
+    """The observation with the cuts that its sizes suggest."""
+    return Seen(
+        observation.total_bytes,
+        tuple(cuts),
+        observation.header_end,
+        (observation.fields or ())[:_FIELDS_MAX],
+        mss,
+        observation.layer,
+        observation.complete is not False,
+    )
+
+
+def hypotheses(known: Seen) -> Iterator[Hypothesis]:
+    """All that are worth a look, each with and without a terminator of its own."""
+    for make in (
+        _single_write, _relay, _headers_then_body, _distinct_from, _custom_headers,
+        _fixed_buffer, _line_by_line, _timed_writes, _anyhow,
+    ):  # fmt: skip
+        yield from make(known)
+
+
+def _with_terminators(
+    known: Seen, style: Style | None, cuts: Sequence[int], bits: float, words: str, **more: object
+) -> Iterator[Hypothesis]:
+    """The hypothesis for each way to end the data that the message has room for."""
+    for size in TERMINATORS_BYTES if known.complete else (0,):
+        text_end = known.total - size
+        ends = tuple(cut for cut in cuts if 0 < cut < text_end)
+        if size:
+            if text_end <= 0:
+                continue
+            ends = (*ends, text_end)
+        yield Hypothesis(
+            style,
+            ends,
+            bits + _TERMINATOR_BITS[size],
+            words,
+            terminator_bytes=size,
+            **more,  # type: ignore[arg-type]
+        )
+
+
+def _single_write(known: Seen) -> Iterator[Hypothesis]:
+    yield from _with_terminators(known, "single_write", (), 1.0, "the whole message at once")
+
+
+def _first_cuts(known: Seen, largest: int) -> Iterator[int]:
+    limit = known.header_end or largest
+    for cut in known.cuts[:3]:
+        if cut <= min(limit, largest):
+            yield cut
+
+
+def _relay(known: Seen) -> Iterator[Hypothesis]:
+    if known.fields:
+        first = known.fields[0]
+        if first.name.lower() == "received" and first.start == 0:
+            words = f"its own Received field (0:{first.end}), then the rest"
+            yield from _with_terminators(known, "relay", (first.end,), 2.0, words)
+        return
+    for cut in _first_cuts(known, 1000):
+        words = f"a first field of its own (0:{cut}), then the rest"
+        bits = 2.0 + _density_bits(cut, 160, 0.6)
+        yield from _with_terminators(known, "relay", (cut,), bits, words)
+
+
+def _headers_then_body(known: Seen) -> Iterator[Hypothesis]:
+    if known.header_end is not None:
+        starts = [(known.header_end + extra, 1.0) for extra in (0, _EMPTY_LINE)]
+    else:
+        starts = [(cut, _density_bits(cut, 600, 0.6)) for cut in known.cuts[:3]]
+    for start, bits in starts:
+        if not 0 < start < known.total:
+            continue
+        words = f"the headers (0:{start}), then the body"
+        yield from _with_terminators(known, "headers_then_body", (start,), 2.0 + bits, words)
+        for size, size_bits in _sizes(known, start):
+            ends = _filled(start, size, known.total)
+            if len(ends) > 1:
+                text = f"{words} in writes of {size}"
+                yield from _with_terminators(
+                    known, "headers_then_body", ends, 4.0 + bits + size_bits, text, buffer=size
+                )
+
+
+def _distinct_from(known: Seen) -> Iterator[Hypothesis]:
+    if known.fields:
+        for one in known.fields:
+            if one.name.lower() == "from":
+                words = f"the From field ({one.start}:{one.end}) by itself"
+                cuts = (one.start, one.end)
+                yield from _with_terminators(known, "distinct_from", cuts, 2.0, words)
+        return
+    for cut in _first_cuts(known, 400):
+        words = f"a short first field (0:{cut}) by itself"
+        bits = 2.0 + _density_bits(cut, 60, 0.4)
+        yield from _with_terminators(known, "distinct_from", (cut,), bits, words)
+
+
+def _custom_headers(known: Seen) -> Iterator[Hypothesis]:
+    if not known.fields:
+        yield from _custom_blind(known)
+        return
+    header_end = known.header_end or known.fields[-1].end
+    edges = _edges(known.fields)
+    inside = [cut for cut in known.cuts if cut <= header_end + _EMPTY_LINE]
+    body_starts = (header_end, header_end + _EMPTY_LINE)
+    at_edges = tuple(cut for cut in inside if cut in edges or cut in body_starts)
+    choice = math.log2(len(known.fields)) + 2.0
+    if any(cut in edges and cut < header_end for cut in at_edges):
+        bits = 2.0 + choice * (1 + len(at_edges)) / 2
+        words = "single headers by themselves: " + _named(known.fields, at_edges)
+        yield from _with_terminators(known, "custom_headers", at_edges, bits, words)
+    if known.layer == "reads":
+        for cuts, name in _single_fields(known.fields):
+            for apart in (False, True):
+                ends = (*cuts, header_end + _EMPTY_LINE) if apart else cuts
+                yield from _with_terminators(
+                    known,
+                    "custom_headers",
+                    tuple(sorted({*ends})),
+                    2.0 + choice + 1.0,
+                    f"the {name} header by itself",
+                )
+
+
+def _custom_blind(known: Seen) -> Iterator[Hypothesis]:
+    """Several short writes first, where the header's layout is not known."""
+    limit = known.header_end + _EMPTY_LINE if known.header_end is not None else known.mss
+    short = [cut for cut in known.cuts if cut <= limit][:_FREE_CUTS_MAX]
+    for count in range(2, len(short) + 1):
+        cuts = tuple(short[:count])
+        bits = 2.0 + 8.5 * count
+        yield from _with_terminators(
+            known, "custom_headers", cuts, bits, f"the headers in {count} writes"
+        )
+
+
+def _single_fields(fields: Sequence[HeaderField]) -> Iterator[tuple[tuple[int, ...], str]]:
+    for one in fields:
+        yield (one.start, one.end), one.name
+        yield _value(one), one.name
+
+
+def _value(one: HeaderField) -> tuple[int, int]:
+    """A field's value: after its colon, to before its last CRLF."""
+    return one.start + len(one.name) + 1, one.end - 2
+
+
+def _edges(fields: Sequence[HeaderField]) -> frozenset[int]:
+    return frozenset(
+        edge for one in fields for edge in (one.start, one.end, *_value(one)) if edge > 0
+    )
+
+
+def _named(fields: Sequence[HeaderField], cuts: Sequence[int]) -> str:
+    touched = [
+        one.name
+        for one in fields
+        if ((one.start in cuts or not one.start) and one.end in cuts) or {*_value(one)} <= {*cuts}
+    ]
+    return ", ".join(touched[:4]) or "at their edges"
+
+
+def _fixed_buffer(known: Seen) -> Iterator[Hypothesis]:
+    for size, bits in _sizes(known, 0):
+        ends = _filled(0, size, known.total)
+        if ends:
+            words = f"a buffer of {size} bytes, emptied when full"
+            yield from _with_terminators(
+                known, "fixed_buffer", ends, 2.0 + bits, words, buffer=size
+            )
+
+
+def _sizes(known: Seen, start: int) -> Iterator[tuple[int, float]]:
+    """Sizes that a buffer may have, filled from ``start`` on, with their bits."""
+    sizes = dict.fromkeys(BUFFERS, 3.0)
+    cuts = [cut for cut in known.cuts if cut > start][:8]
+    distances = {cut - start for cut in cuts[:3]}
+    distances |= {later - earlier for earlier, later in pairwise(cuts)}
+    if known.layer == "reads" and not start:
+        distances |= {known.total // parts for parts in (2, 3, 4) if not known.total % parts}
+    for size in distances:
+        if size >= 64:
+            sizes.setdefault(size, 7.0 if size % 256 == 0 else 12.0)
+    for size, bits in sizes.items():
+        if start + size < known.total and (known.total - start) // size <= _WRITES_MAX:
+            yield size, bits
+
+
+def _filled(start: int, size: int, total: int) -> tuple[int, ...]:
+    first = start if start else size
+    return tuple(range(first, total, size))
+
+
+def _line_by_line(known: Seen) -> Iterator[Hypothesis]:
+    ends = frozenset(one.end for one in known.fields)
+    for lines, bits, words in (
+        (1, 2.0, "a write for each line"),
+        (2, 6.0, "a write for every few lines"),
+    ):
+        for one in _with_terminators(known, "line_by_line", (), bits, words, lines=True):
+            yield Hypothesis(
+                one.style,
+                one.ends,
+                one.bits,
+                one.words,
+                terminator_bytes=one.terminator_bytes,
+                buffer=lines,
+                lines=True,
+                lines_known=ends,
+            )
+
+
+def _timed_writes(known: Seen) -> Iterator[Hypothesis]:
+    for size in TERMINATORS_BYTES if known.complete else (0,):
+        text = known.total - size
+        for pieces in range(2, _PIECES_MAX + 1):
+            if text < pieces:
+                break
+            ends = tuple(text * number // pieces for number in range(1, pieces))
+            if known.cuts and not {*ends} & {*known.cuts} and known.layer == "segments":
+                continue
+            yield Hypothesis(
+                "timed_writes",
+                (*ends, text) if size else ends,
+                4.0 + math.log2(pieces) + _TERMINATOR_BITS[size],
+                f"{pieces} equal parts with pauses between them",
+                terminator_bytes=size,
+                paused=True,
+            )
+    cuts = known.cuts[:_FREE_CUTS_MAX]
+    free = math.log2(max(known.total, 2))
+    for count in range(1, min(len(cuts), 3) + 1):
+        for chosen in combinations(cuts, count) if len(cuts) <= 4 else [cuts]:
+            words = f"{len(chosen) + 1} parts with pauses between them"
+            bits = 3.0 + free * len(chosen)
+            yield from _with_terminators(known, "timed_writes", chosen, bits, words, paused=True)
+
+
+def _anyhow(known: Seen) -> Iterator[Hypothesis]:
+    """Writes of any length: what every style must be better than."""
+    free = math.log2(max(known.mss, 2))
+    bits = 7.0 + free * len(known.cuts)
+    yield Hypothesis(None, known.cuts, bits, "writes of no known style")
+
+
+def _density_bits(size: int, typical: int, spread: float) -> float:
+    """The code length of a size under a log-normal density about a typical one."""
+    z = math.log(size / typical) / spread
+    density = math.exp(-z * z / 2) / (size * spread * math.sqrt(2 * math.pi))
+    return -math.log2(max(density, 1e-9))
