@@ -7,10 +7,9 @@ is taken, and the range that its members span is told.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from lab.classifier import Verdict
@@ -23,7 +22,6 @@ EXAMPLE: Final = "example"
 
 WEIGHT_MAX: Final = 1_000_000
 _BUFFER_MAX = 1 << 30
-_NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +52,10 @@ class Weights:
         buffer: by size of the sender's buffer in bytes.
     """
 
-    style: Mapping[str, float] = _NOTHING
-    terminator: Mapping[str, float] = _NOTHING
-    path_condition: Mapping[str, float] = _NOTHING
-    buffer: Mapping[int, float] = MappingProxyType({})
+    style: Mapping[str, float] = field(default_factory=dict)
+    terminator: Mapping[str, float] = field(default_factory=dict)
+    path_condition: Mapping[str, float] = field(default_factory=dict)
+    buffer: Mapping[int, float] = field(default_factory=dict)
 
     def score(self, verdict: Verdict) -> Score:
         """The sum for a verdict."""
@@ -107,17 +105,15 @@ def _numbers(table: Table, known: tuple[str, ...]) -> dict[str, float]:
 
 
 def _buffers(table: Table) -> dict[int, float]:
-    weights = {}
-    for key, _ in table.items():
-        if not (
-            key.isascii() and key.isdecimal() and len(key) < 11 and 0 < int(key) <= _BUFFER_MAX
-        ):
-            raise InputError(
-                f"{table.where}: expected buffers in bytes as keys, such as 2048, found "
-                f"{ascii(key[:40])}"
-            )
-        weights[int(key)] = _weight(table, key)
-    return weights
+    return {_buffer(table, key): _weight(table, key) for key, _ in table.items()}
+
+
+def _buffer(table: Table, key: str) -> int:
+    if key.isascii() and key.isdecimal() and len(key) < 11 and 0 < int(key) <= _BUFFER_MAX:
+        return int(key)
+    raise InputError(
+        f"{table.where}: expected buffers in bytes as keys, such as 2048, found {key[:40]!a}"
+    )
 
 
 def _weight(table: Table, key: str) -> float:
