@@ -1,0 +1,235 @@
+"""One TCP connection: its two halves, its handshake, and the dialogue over it."""
+
+import socket
+from typing import TYPE_CHECKING, Final
+
+from lab.capture.dialogue import Dialogue, opens, replies
+from lab.capture.message import Facts, Message
+from lab.capture.stream import ACK, Half
+
+if TYPE_CHECKING:
+    from lab.capture.table import Table
+
+MAIL_PORTS: Final = frozenset((25, 465, 587, 2525))
+TLS_PORT: Final = 465
+DEFAULT_MSS: Final = 536, 1220
+"""Without the option: RFC 9293, 3.7.1, for IPv4 and IPv6."""
+
+TIMESTAMPS_BYTES: Final = 12
+
+_TRIES = 8
+_V4_KEY_BYTES = 12
+_NOT_SEEN = "the connection's beginning was not captured"
+
+
+class Connection:
+    """Two halves that belong together.
+
+    Attributes:
+        number: counts the connections of a capture from 0, as Wireshark's ``tcp.stream`` does.
+        settled: whether it is known who is the client, and where both streams begin.
+    """
+
+    __slots__ = (
+        "_client_ended",
+        "_held",
+        "_messages",
+        "_probes",
+        "_t_syn",
+        "_tries",
+        "client",
+        "dialogue",
+        "first",
+        "notes",
+        "number",
+        "rtt_ns",
+        "settled",
+        "shaking",
+        "stamped",
+        "table",
+    )
+
+    def __init__(self, number: int, key: bytes, twin_key: bytes, table: "Table") -> None:
+        self.number = number
+        self.table = table
+        self.first = Half(key, self)
+        self.first.twin = Half(twin_key, self)
+        self.first.twin.twin = self.first
+        self.client: Half | None = None
+        self.dialogue: Dialogue | None = None
+        self.settled = False
+        self.shaking = False
+        self.rtt_ns: int | None = None
+        self.stamped: bool | None = None
+        self.notes: list[str] = []
+        self._t_syn: int | None = None
+        self._tries = 0
+        self._held = 0
+        self._messages = 0
+        self._probes = 0
+        self._client_ended = False
+
+    # --- beginning ------------------------------------------------------------------------
+
+    def syn(self, half: Half, t_ns: int, seq: int, flags: int, mss: int, stamps: bool) -> None:
+        """Take a SYN or SYN-ACK; ``mss`` is 0 where it has no such option."""
+        if half.isn >= 0:  # it came again: which of them was answered is not known
+            self._t_syn = None
+            return
+        half.isn, half.mss, half.stamps = seq, mss, stamps
+        if not half.synchronised:
+            half.synchronise(seq + 1)
+        if not flags & ACK:
+            self._t_syn = t_ns
+        elif half.twin is not None and half.twin.isn >= 0:
+            self.shaking = True
+        if self.client is None:
+            twin = half.twin
+            assert twin is not None
+            self._settle(twin if flags & ACK else half, greeted=False)
+
+    def shake(self, half: Half, t_ns: int, ack: int) -> None:
+        """Take the client's first segment after the SYN-ACK: the handshake's last."""
+        if half is not self.client or half.twin is None:
+            return
+        self.shaking = False
+        if self._t_syn is not None and ack == (half.twin.isn + 1) % (1 << 32):
+            rtt_ns = t_ns - self._t_syn
+            self.rtt_ns = rtt_ns if rtt_ns >= 0 else None
+
+    def meet(self, half: Half, seq: int, ack: int, flags: int, size: int, data: bytes) -> bool:
+        """See whether a connection without a seen SYN is one to follow; whether to go on."""
+        if not size:
+            return False
+        twin = half.twin
+        assert twin is not None
+        if self.table.protocol == "raw":
+            half.synchronise(seq)
+            self.notes.append(_NOT_SEEN)
+            self._settle(twin if _port(half.key) < _port(twin.key) else half, greeted=True)
+            return True
+        by_client, by_server = opens(data), replies(data)
+        if not by_client and not by_server:
+            self._tries += 1
+            if self._tries >= _TRIES and not MAIL_PORTS & {_port(half.key), _port(twin.key)}:
+                self.drop()
+            return False
+        half.synchronise(seq)
+        if flags & ACK:
+            twin.synchronise(ack)
+        self.notes.append(_NOT_SEEN)
+        self._settle(half if by_client else twin, greeted=not data.startswith(b"220"))
+        return True
+
+    def _settle(self, client: Half, *, greeted: bool) -> None:
+        server = client.twin
+        assert server is not None
+        self.client = client
+        self.settled = True
+        port = _port(server.key)
+        self.dialogue = dialogue = Dialogue(
+            self._finish,
+            self.hold,
+            self.drop,
+            lenient=port in MAIL_PORTS,
+            tls=port == TLS_PORT,
+            greeted=greeted,
+        )
+        client.sink, server.sink = dialogue.client, dialogue.server
+        if self.table.protocol == "raw":
+            dialogue.follow_raw()
+
+    def probed(self, half: Half) -> None:
+        """A byte came while the other host's window was closed (RFC 9293, 3.8.6.1)."""
+        if half is self.client:
+            self._probes += 1
+
+    # --- the end --------------------------------------------------------------------------
+
+    def half_closed(self, half: Half, t_ns: int) -> None:
+        """One host has said all."""
+        twin = half.twin
+        assert twin is not None
+        if half is self.client:
+            self._client_ended = True
+            self._close("the connection ended before the message did")
+        if twin.finished:
+            self.over(t_ns, "the connection ended before the message did")
+
+    def over(self, t_ns: int, reason: str) -> None:
+        """Nothing more comes: hand out what there is, and forget it."""
+        twin = self.first.twin
+        assert twin is not None
+        for half in (self.client or self.first, twin):
+            half.flush(t_ns)
+        if self.first.twin is not None:
+            self._close(reason)
+            self.drop()
+
+    def _close(self, reason: str) -> None:
+        if self.dialogue is not None:
+            self.dialogue.close(reason, ended=self._client_ended)
+
+    def drop(self) -> None:
+        """Look at nothing more of it."""
+        twin = self.first.twin
+        if twin is None:
+            return
+        self.table.ignore(self.first.key, twin.key)
+        self.hold(-self._held)
+        self.first.forget()
+        twin.forget()
+
+    def hold(self, size: int) -> None:
+        """Count memory that is in use for this connection."""
+        self._held += size
+        self.table.held += size
+
+    # --- what comes out -------------------------------------------------------------------
+
+    def _finish(self, message: Message, complete: bool | None, encrypted: bool) -> None:
+        self._messages += 1
+        self.table.found.append(
+            message.observation(self._facts(), complete=complete, encrypted=encrypted)
+        )
+
+    def _facts(self) -> Facts:
+        client = self.client
+        assert client is not None
+        server = client.twin
+        assert server is not None
+        facts = Facts()
+        facts.id = f"{self.table.name}#{self.number}.{self._messages}"
+        facts.source = self.table.name
+        facts.client, facts.server = _text(client.key), _text(server.key)
+        facts.timestamps = self._timestamps(client, server)
+        facts.mss = self._full_segment(client, server)
+        facts.rtt_ns = self.rtt_ns
+        facts.notes = list(self.notes)
+        if self._probes:
+            facts.notes.append(f"{self._probes} bytes came alone, as probes of a closed window")
+        return facts
+
+    def _timestamps(self, client: Half, server: Half) -> bool | None:
+        if client.isn >= 0 and server.isn >= 0:
+            return client.stamps and server.stamps
+        return self.stamped
+
+    def _full_segment(self, client: Half, server: Half) -> int | None:
+        if client.isn < 0 or server.isn < 0:
+            return None
+        default = DEFAULT_MSS[len(client.key) > _V4_KEY_BYTES]
+        announced = min(client.mss or default, server.mss or default)
+        full = announced - TIMESTAMPS_BYTES * bool(self._timestamps(client, server))
+        return full if full > 0 else None
+
+
+def _port(key: bytes) -> int:
+    return int.from_bytes(key[-4:-2], "big")
+
+
+def _text(key: bytes) -> str:
+    """Address and port of the host that a half's key begins with."""
+    if len(key) == _V4_KEY_BYTES:
+        return f"{socket.inet_ntop(socket.AF_INET, key[:4])}:{_port(key)}"
+    return f"[{socket.inet_ntop(socket.AF_INET6, key[:16])}]:{_port(key)}"

@@ -1,0 +1,443 @@
+"""What the two directions of an SMTP connection say: where messages begin and end."""
+
+import re
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Final
+
+from lab.capture.message import Message
+
+Piece = tuple[int, int, bool, int, bytes]
+"""Consecutive bytes of one segment: time, PSH or ``GAP``, came again, size, what was captured."""
+
+LINE_BYTES: Final = 1 << 14
+HELD_PIECES: Final = 64
+HELD_BYTES: Final = 1 << 18
+
+_VERBS = (
+    *(b"EHLO", b"HELO", b"LHLO", b"MAIL", b"RCPT", b"DATA", b"BDAT", b"RSET", b"NOOP", b"QUIT"),
+    *(b"VRFY", b"EXPN", b"HELP", b"AUTH", b"STARTTLS", b"ETRN", b"XCLIENT", b"XFORWARD"),
+    *(b"CONNECT", b"PROXY"),
+)
+_OPENING = re.compile(
+    rb"(?:EHLO|HELO|LHLO)[ \t]|MAIL[ \t]+FROM[ \t]*:|RCPT[ \t]+TO[ \t]*:"
+    rb"|(?:DATA|RSET|QUIT|NOOP|STARTTLS)[ \t]*\r?\n|BDAT[ \t]+\d|AUTH[ \t]+[A-Z]"
+    rb"|CONNECT[ \t]+[^ ]+[ \t]+HTTP/",
+    re.IGNORECASE,
+)
+_REPLY = re.compile(rb"(?:220|250|354)[ -]")
+_TLS_HANDSHAKE = b"\x16\x03"
+
+
+class Mode(IntEnum):
+    """What the client's next bytes are."""
+
+    LINE = 0
+    BODY = 1
+    CHUNK = 2
+    OPAQUE = 3
+    WAIT_DATA = 4
+    WAIT_TLS = 5
+    TUNNEL = 6
+    DEAD = 7
+
+
+_LINE, _BODY, _CHUNK, _OPAQUE, _WAIT_DATA, _WAIT_TLS, _TUNNEL, _DEAD = map(int, Mode)
+
+
+def opens(data: bytes) -> bool:
+    """Whether bytes begin like an SMTP command, in the middle of a connection."""
+    return _OPENING.match(data) is not None
+
+
+def replies(data: bytes) -> bool:
+    """Whether bytes begin like a reply that leads to a message."""
+    return _REPLY.match(data) is not None
+
+
+class Dialogue:
+    """Follows the commands and the replies, and cuts the messages out.
+
+    Args:
+        finish: what is to be done with a message: it, whether it is complete (``None``:
+            unknown), and whether it is encrypted.
+        dead: called when what is said turns out not to be SMTP.
+        hold: told by how much the memory in use changes.
+        lenient: whether any text may be a command: on a port for mail.
+        tls: whether TLS from the first byte means encrypted mail.
+        greeted: whether the greeting has passed, or may have.
+    """
+
+    __slots__ = (
+        "_blind",
+        "_challenge",
+        "_dead",
+        "_encrypted",
+        "_finish",
+        "_held",
+        "_held_bytes",
+        "_hold",
+        "_judged",
+        "_last",
+        "_lenient",
+        "_line",
+        "_outstanding",
+        "_remaining",
+        "_reply",
+        "_server_seen",
+        "_tls",
+        "greeted",
+        "message",
+        "mode",
+    )
+
+    def __init__(
+        self,
+        finish: Callable[[Message, bool | None, bool], None],
+        hold: Callable[[int], None],
+        dead: Callable[[], None],
+        *,
+        lenient: bool,
+        tls: bool,
+        greeted: bool,
+    ) -> None:
+        self._finish = finish
+        self._hold = hold
+        self._dead = dead
+        self._lenient = lenient
+        self._tls = tls
+        self.greeted = greeted
+        self.mode: int = _LINE
+        self.message: Message | None = None
+        self._judged = False
+        self._line = b""
+        self._reply = b""
+        self._outstanding = 0
+        self._challenge = False
+        self._server_seen = False
+        self._blind = False
+        self._held: list[Piece] = []
+        self._held_bytes = 0
+        self._remaining = 0
+        self._last = False
+        self._encrypted = False
+
+    def follow_raw(self) -> None:
+        """Take all that the client says as one message, whatever the protocol."""
+        self.message = Message(opaque=True)
+        self.mode = _OPAQUE
+
+    # --- the client -----------------------------------------------------------------------
+
+    def client(self, t_ns: int, push: int, again: bool, size: int, data: bytes) -> None:
+        """Take the client's next bytes, or their absence: ``message.GAP`` in place of ``push``."""
+        at = 0
+        while at < size:
+            mode = self.mode
+            if mode == _BODY:
+                at = self._body(t_ns, push, again, size, data, at)
+            elif mode == _LINE:
+                at = self._lines(data, at, size)
+            elif mode == _CHUNK:
+                at = self._chunk(t_ns, push, again, size, data, at)
+            elif mode == _OPAQUE:
+                assert self.message is not None
+                self._hold(self.message.add(t_ns, push, again, size - at, data[at:]))
+                return
+            elif mode == _TUNNEL:
+                at = self._tunnel(data, at, size)
+            elif mode == _DEAD:
+                return
+            elif self._server_seen and not self._blind:
+                self._keep((t_ns, push, again, size - at, data[at:]))
+                return
+            else:
+                self._guess(data[at:])
+
+    def _lines(self, data: bytes, at: int, size: int) -> int:
+        if not self._judged and data[at : at + 1] == _TLS_HANDSHAKE[:1]:
+            if self._tls:
+                self._open(encrypted=True)
+                return at
+            self._die()
+            return size
+        end = data.find(b"\n", at)
+        if end < 0:
+            line = self._line + data[at:]
+            if not self._judged and not self._judge(line):
+                return size
+            if len(data) < size:  # the rest was not captured: most often a segment ends a line
+                self._line = b""
+                if line:
+                    self._command(line, whole=False)
+                return size
+            self._hold(len(data) - at)
+            self._line = line
+            if len(line) > LINE_BYTES:
+                self._die()
+            return size
+        line = self._line + data[at : end + 1]
+        if self._line:
+            self._hold(-len(self._line))
+            self._line = b""
+        if self._judged or self._judge(line):
+            self._command(line, whole=True)
+        return end + 1
+
+    def _judge(self, line: bytes) -> bool:
+        """Whether the client's first bytes are SMTP's; ends the dialogue where they are not."""
+        word = line[:8].upper()
+        known = any(word.startswith(verb) or verb.startswith(word) for verb in _VERBS)
+        if not known and not (self._lenient and line[:1].isalnum()):
+            self._die()
+            return False
+        if len(word) >= 4:
+            self._judged = True
+        return True
+
+    def _command(self, line: bytes, *, whole: bool) -> None:
+        self._outstanding += 1
+        if self._challenge:  # an answer within AUTH (RFC 4954), whatever it looks like
+            self._challenge = False
+            return
+        verb = line[:4].upper()
+        if verb == b"DATA":
+            if len(line.rstrip()) == 4 or not whole:
+                self.mode = _WAIT_DATA
+        elif verb == b"BDAT":
+            self._begin_chunk(line)
+        elif verb == b"STAR" and line[:8].upper() == b"STARTTLS":
+            self.mode = _WAIT_TLS
+        elif verb == b"CONN" and b"HTTP/" in line.upper():
+            self._outstanding -= 1
+            self.mode = _TUNNEL
+        elif verb == b"PROX" and line[:6].upper() == b"PROXY ":
+            self._outstanding -= 1
+
+    def _tunnel(self, data: bytes, at: int, size: int) -> int:
+        """Pass over the header of an HTTP CONNECT, up to its empty line."""
+        end = data.find(b"\n", at)
+        if end < 0:
+            self._line += data[at:]
+            if len(self._line) > LINE_BYTES or len(data) < size:
+                self._die()
+            return size
+        line = self._line + data[at : end + 1]
+        self._line = b""
+        if not line.strip():
+            self.mode = _LINE
+            self._judged = False
+        return end + 1
+
+    def _begin_chunk(self, line: bytes) -> None:
+        words = line.split()
+        if len(words) < 2 or not words[1].isdigit() or len(words[1]) > 18:
+            return
+        self._remaining = int(words[1])
+        self._last = len(words) > 2 and words[2].upper() == b"LAST"
+        if self.message is None:
+            self._open().notes.append(
+                "sent by BDAT: sizes count the chunks, no CRLF . CRLF ends it"
+            )
+        self.mode = _CHUNK
+        if not self._remaining:
+            self._end_chunk()
+
+    def _chunk(self, t_ns: int, push: int, again: bool, size: int, data: bytes, at: int) -> int:
+        assert self.message is not None
+        end = min(size, at + self._remaining)
+        self._remaining -= end - at
+        self._hold(self.message.add(t_ns, push, again, end - at, data[at:end]))
+        if not self._remaining:
+            self._end_chunk()
+        return end
+
+    def _end_chunk(self) -> None:
+        self.mode = _LINE
+        if self._last:
+            self._close_message(complete=True)
+
+    def _body(self, t_ns: int, push: int, again: bool, size: int, data: bytes, at: int) -> int:
+        message = self.message
+        assert message is not None
+        if message.blind and not self._server_seen and opens(data[at:]):
+            message.notes.append("its end was not captured; it is where the next command begins")
+            self._close_message(complete=not message.gapped)
+            self.mode = _LINE
+            return at
+        end = message.end_in(data, at)
+        if end < 0:
+            self._hold(message.add(t_ns, push, again, size - at, data[at:] if at else data))
+            return size
+        self._hold(message.add(t_ns, push, again, end - at, data[at:end]))
+        self._outstanding += 1
+        self._close_message(complete=True)
+        self.mode = _LINE
+        return end
+
+    # --- the server -----------------------------------------------------------------------
+
+    def server(self, _t_ns: int, _push: int, _again: bool, size: int, data: bytes) -> None:
+        """Take the server's next bytes, or their absence."""
+        self._server_seen = True
+        if self.mode in (_OPAQUE, _DEAD):
+            return
+        if not data:
+            self._blind = True
+            self._reply = b""
+            if self._held:
+                self._settle()
+            return
+        text = self._reply + data
+        *lines, self._reply = text.split(b"\n")
+        if len(data) < size and self._reply:
+            lines.append(self._reply)
+            self._reply = b""
+        if len(self._reply) > LINE_BYTES:
+            self._die()
+        for line in lines:
+            self._hear(line)
+            if self.mode == _DEAD:
+                return
+
+    def _hear(self, line: bytes) -> None:
+        code = line[:3]
+        if not code.isdigit():
+            if line.startswith(b"HTTP/"):
+                if line[8:].split()[:1] != [b"200"]:
+                    self._die()
+            elif not self.greeted and not self._judged:
+                self._die()
+        elif line[3:4] != b"-":
+            self._answer(int(code))
+
+    def _answer(self, code: int) -> None:  # noqa: PLR0912 - a table of states, read downwards
+        if not self.greeted:
+            self.greeted = True
+            if code != 220 and code < 400:
+                self._die()
+            return
+        mode = self.mode
+        if self._outstanding:
+            self._outstanding -= 1
+        if code == 334:
+            self._challenge = True
+        elif mode == _WAIT_DATA:
+            if code == 354:
+                self._accept()
+            elif not self._outstanding:
+                self._refuse()
+        elif mode == _WAIT_TLS:
+            if not self._outstanding:
+                if code == 220:
+                    self._accept()
+                else:
+                    self._refuse()
+        elif code == 354:
+            if mode == _LINE and self._judged:
+                self._line = b""
+                self._open()
+        elif mode == _BODY:
+            self._answer_in_body()
+
+    def _answer_in_body(self) -> None:
+        """See whether the reply is to a message whose end was not seen."""
+        message = self.message
+        assert message is not None
+        if message.blind:
+            message.notes.append("its end was not captured; it is where the server replied")
+            self._close_message(complete=not message.gapped)
+            self.mode = _LINE
+        elif message.ends_bare:
+            message.notes.append("ended by LF . LF, which the server took for the end")
+            self._close_message(complete=True)
+            self.mode = _LINE
+
+    # --- decisions ------------------------------------------------------------------------
+
+    def _keep(self, piece: Piece) -> None:
+        """Keep what came before the reply that says what it is."""
+        self._held.append(piece)
+        self._held_bytes += len(piece[4])
+        self._hold(len(piece[4]) + 128)
+        if len(self._held) >= HELD_PIECES or self._held_bytes > HELD_BYTES:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Decide by what the kept bytes look like, since no reply says it."""
+        self._guess(self._held[0][4])
+        self._replay()
+
+    def _guess(self, data: bytes) -> None:
+        if self.mode == _WAIT_DATA:
+            if opens(data):
+                self.mode = _LINE
+            else:
+                self._open()
+        elif data.startswith(_TLS_HANDSHAKE):
+            self._open(encrypted=True)
+        else:
+            self.mode = _LINE
+
+    def _accept(self) -> None:
+        self._open(encrypted=self.mode == _WAIT_TLS)
+        self._replay()
+
+    def _refuse(self) -> None:
+        self.mode = _LINE
+        self._replay()
+
+    def _replay(self) -> None:
+        pieces, self._held = self._held, []
+        self._hold(-self._held_bytes - 128 * len(pieces))
+        self._held_bytes = 0
+        for piece in pieces:
+            self.client(*piece)
+
+    def _open(self, *, encrypted: bool = False) -> Message:
+        self.message = message = Message(opaque=encrypted)
+        self.mode = _OPAQUE if encrypted else _BODY
+        self._encrypted = encrypted
+        if encrypted:
+            message.notes.append(
+                "encrypted: sizes are of TLS records from the handshake on, "
+                "and messages cannot be told apart"
+            )
+        return message
+
+    def _close_message(self, *, complete: bool | None) -> None:
+        message = self.message
+        assert message is not None
+        self.message = None
+        self._hold(-message.cost)
+        if message.offset:
+            self._finish(message, complete, False)
+
+    def _die(self) -> None:
+        """Follow no further: this is not SMTP, or not any longer."""
+        self.mode = _DEAD
+        self._line = self._reply = b""
+        self._held = []
+        self._dead()
+
+    def close(self, reason: str, *, ended: bool) -> None:
+        """The connection is over, or followed no further.
+
+        Args:
+            reason: why, for a message that is cut off by it.
+            ended: whether the client has said all that it wanted to say.
+        """
+        if self._held:
+            self._settle()
+        message = self.message
+        if message is None:
+            return
+        self.message = None
+        self._hold(-message.cost)
+        if not message.offset:
+            return
+        if message.opaque:
+            self._finish(message, ended and not message.gapped, self._encrypted)
+        else:
+            message.notes.append(reason)
+            self._finish(message, False, False)

@@ -1,0 +1,115 @@
+"""IP datagrams that came in fragments, made whole in bounded memory."""
+
+from typing import Final
+
+DATAGRAMS: Final = 256
+PIECES: Final = 64
+BYTES: Final = 8 << 20
+_IPV6_HEADER_BYTES = 40
+
+Piece = tuple[int, int, bytes]
+"""A fragment: the first byte of the datagram's payload in it, the byte after its last, and as
+many bytes as were captured."""
+
+
+class _Datagram:
+    __slots__ = ("bytes", "header", "pieces", "size")
+
+    def __init__(self) -> None:
+        self.header = b""
+        self.pieces: list[Piece] = []
+        self.size = -1
+        self.bytes = 0
+
+
+class Fragments:
+    """Fragments that wait for others.
+
+    Attributes:
+        lost: how many datagrams were given up, for want of a fragment or of room.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[bytes, _Datagram] = {}
+        self._bytes = 0
+        self.lost = 0
+
+    def ipv4(self, packet: bytes, header: int, total: int) -> tuple[bytes, int] | None:
+        """Take a fragment of IPv4; the whole datagram and its size if it was the last to come.
+
+        Args:
+            packet: from the IP header on, as far as it was captured.
+            header: length of the header.
+            total: length of the packet on the wire.
+        """
+        if len(packet) < header:
+            return None
+        key = packet[4:6] + packet[9:10] + packet[12:20]
+        field = (packet[6] & 0x3F) << 8 | packet[7]
+        start, more = (field & 0x1FFF) * 8, bool(field & 0x2000)
+        found = self._add(key, start, start + total - header, more, packet[header:total])
+        if found is None:
+            return None
+        first = packet[:header] if start == 0 else found.header
+        if start == 0 or first:
+            size = len(first) + found.size
+            whole = first[:2] + min(size, 0xFFFF).to_bytes(2, "big") + first[4:6] + bytes(2)
+            return whole + first[8:] + _joined(found), size
+        return None
+
+    def ipv6(self, packet: bytes, header: int, size: int) -> tuple[bytes, int] | None:
+        """The same for IPv6, whose fragment header is at ``header``."""
+        key = packet[8:40] + packet[header + 4 : header + 8]
+        field = packet[header + 2] << 8 | packet[header + 3]
+        start, more = field & 0xFFF8, bool(field & 1)
+        body = header + 8
+        found = self._add(key, start, start + size - body, more, packet[body:])
+        if found is None:
+            return None
+        length = found.size if found.size <= 0xFFFF else 0
+        whole = packet[:4] + length.to_bytes(2, "big") + packet[header : header + 1] + packet[7:40]
+        return whole + _joined(found), _IPV6_HEADER_BYTES + found.size
+
+    def _add(self, key: bytes, start: int, end: int, more: bool, data: bytes) -> _Datagram | None:
+        if end <= start or end > 0xFFFF or (more and (end - start) % 8):
+            return None
+        datagram = self._waiting.get(key)
+        if datagram is None:
+            datagram = self._waiting[key] = _Datagram()
+            self._bound()
+        if any(start < high and low < end for low, high, _ in datagram.pieces):
+            if (start, end) not in [piece[:2] for piece in datagram.pieces]:
+                self._drop(key)  # fragments that overlap are an attack (RFC 5722)
+            return None
+        datagram.pieces.append((start, end, data))
+        datagram.bytes += len(data)
+        self._bytes += len(data)
+        if not more:
+            datagram.size = end
+        if len(datagram.pieces) > PIECES:
+            self._drop(key)
+            return None
+        if sum(high - low for low, high, _ in datagram.pieces) != datagram.size:
+            return None
+        del self._waiting[key]
+        self._bytes -= datagram.bytes
+        datagram.pieces.sort()
+        return datagram
+
+    def _drop(self, key: bytes) -> None:
+        self._bytes -= self._waiting.pop(key).bytes
+        self.lost += 1
+
+    def _bound(self) -> None:
+        while len(self._waiting) > DATAGRAMS or self._bytes > BYTES:
+            self._drop(next(iter(self._waiting)))
+
+
+def _joined(datagram: _Datagram) -> bytes:
+    """The payload, up to the first byte that was not captured."""
+    whole = b""
+    for start, end, data in datagram.pieces:
+        if len(whole) != start:
+            break
+        whole += data[: end - start]
+    return whole

@@ -1,0 +1,342 @@
+"""Walks the records of a capture and takes their packets apart, down to TCP.
+
+Nothing here believes a length: each is held against what there is before it is used.
+"""
+
+from typing import Final
+
+from lab.capture.blocks import BrokenError, Interface, interface_of
+from lab.capture.fragments import Fragments
+from lab.capture.message import NO_TIME
+from lab.capture.table import HELD_BYTES, Table
+
+RECORD_BYTES: Final = 1 << 20
+BLOCK_BYTES: Final = 1 << 22
+SYN: Final = 2
+
+_SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET = 0x0A0D0D0A, 1, 2, 3, 6
+_ETHERNET, _SLL, _SLL2 = 1, 113, 276
+
+
+class Walker:
+    """Takes the packets out of the records.
+
+    Args:
+        table: the connections that they belong to.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.fragments = Fragments()
+        self.young = table.young
+        self.data = b""
+        self.view = b""
+        self.big = False
+        self.need = 0
+        self.skip = 0
+        self.packets = 0
+        self.unknown_links = 0
+        self.malformed = 0
+        self.interfaces: list[Interface] = []
+        self.known_link = False
+        self.kind = 0
+
+    # --- records --------------------------------------------------------------------------
+
+    def _u16(self, at: int) -> int:
+        view = self.view
+        return view[at] << 8 | view[at + 1] if self.big else view[at] | view[at + 1] << 8
+
+    def _u32(self, at: int) -> int:
+        view = self.view
+        if self.big:
+            return view[at] << 24 | view[at + 1] << 16 | view[at + 2] << 8 | view[at + 3]
+        return view[at] | view[at + 1] << 8 | view[at + 2] << 16 | view[at + 3] << 24
+
+    def pcap(self, data: bytes, at: int, interface: Interface) -> int:
+        """Take all whole records from ``at`` on; where the first begins that is not whole."""
+        self.data = self.view = data
+        self.young = self.table.young
+        end = len(data)
+        unit = interface.multiplier
+        self.need = 16
+        while at + 16 <= end:
+            captured = self._u32(at + 8)
+            if captured > RECORD_BYTES:
+                raise BrokenError(f"a record claims to hold {captured} bytes")
+            stop = at + 16 + captured
+            if stop > end:
+                self.need = 16 + captured
+                break
+            t_ns = self._u32(at) * 1_000_000_000 + self._u32(at + 4) * unit
+            self._packet(at + 16, stop, self._u32(at + 12), interface.link, t_ns)
+            at = stop
+        return at
+
+    def pcapng(self, data: bytes, at: int) -> int:
+        """The same for the blocks of a pcapng file."""
+        self.data = self.view = data
+        self.young = self.table.young
+        end = len(data)
+        self.need = 12
+        while at + 12 <= end:
+            kind = self._u32(at)
+            if kind == _SECTION:
+                self.big = data[at + 8 : at + 12] == b"\x1a\x2b\x3c\x4d"
+                if not self.big and data[at + 8 : at + 12] != b"\x4d\x3c\x2b\x1a":
+                    raise BrokenError("a section header has no byte-order magic")
+            total = self._u32(at + 4)
+            if total < 12 or total & 3:
+                raise BrokenError(f"a block claims to have {total} bytes")
+            if total > BLOCK_BYTES:
+                if kind in (_SECTION, _INTERFACE):
+                    raise BrokenError(f"a header block claims to have {total} bytes")
+                self.malformed += kind in (_ENHANCED_PACKET, _SIMPLE_PACKET, _OLD_PACKET)
+                self.skip = max(0, at + total - end)
+                at = min(end, at + total)
+                continue
+            stop = at + total
+            if stop > end:
+                self.need = total
+                break
+            if kind == _ENHANCED_PACKET:
+                self._enhanced(at, stop, self._u32(at + 8) if total >= 32 else -1)
+            elif kind == _INTERFACE:
+                self.interfaces.append(interface_of(data[at + 8 : stop - 4], self.big))
+            elif kind == _SECTION:
+                self.interfaces = []
+            elif kind == _SIMPLE_PACKET:
+                self._simple(at, stop)
+            elif kind == _OLD_PACKET:
+                self._enhanced(at, stop, self._u16(at + 8) if total >= 32 else -1)
+            at = stop
+        return at
+
+    def _enhanced(self, at: int, stop: int, number: int) -> None:
+        if not 0 <= number < len(self.interfaces):
+            self.malformed += 1
+            return
+        captured = self._u32(at + 20)
+        if captured > stop - at - 32:
+            self.malformed += 1
+            return
+        interface = self.interfaces[number]
+        high, low = self._u32(at + 12), self._u32(at + 16)
+        if interface.multiplier and high < interface.high_limit:
+            t_ns = (high << 32 | low) * interface.multiplier + interface.offset_ns
+        else:
+            t_ns = interface.time_ns(high, low)
+        wire = self._u32(at + 24)
+        self._packet(at + 28, at + 28 + captured, wire, interface.link, t_ns)
+
+    def _simple(self, at: int, stop: int) -> None:
+        if stop - at < 16 or not self.interfaces:
+            self.malformed += 1
+            return
+        interface = self.interfaces[0]
+        wire = self._u32(at + 8)
+        captured = min(wire, stop - at - 16)
+        if interface.snaplen:
+            captured = min(captured, interface.snaplen)
+        self._packet(at + 12, at + 12 + captured, wire, interface.link, NO_TIME)
+
+    # --- links ----------------------------------------------------------------------------
+
+    def _packet(self, at: int, end: int, wire: int, link: int, t_ns: int) -> None:
+        """Take the packet ``at:end``, of which ``wire`` bytes were on the wire."""
+        self.packets += 1
+        view = self.view
+        wire = max(wire, end - at)
+        wire_end = at + wire
+        if link == _ETHERNET:
+            if end - at < 14:
+                return
+            kind = view[at + 12] << 8 | view[at + 13]
+            at += 14
+        else:
+            at = self._other_link(at, end, link)
+            if at < 0:
+                return
+            kind = self.kind
+        if kind not in (0x0800, 0x86DD):
+            at = self._inner(kind, at, end)
+            if at < 0:
+                return
+            kind = self.kind
+        self._ip(at, end, wire_end, t_ns)
+
+    def _other_link(self, at: int, end: int, link: int) -> int:  # noqa: PLR0911 - a case each
+        """Where the network layer's header begins, its type in ``kind``; -1 for none to read."""
+        view = self.view
+        size = end - at
+        if link == _SLL:
+            if size < 16:
+                return -1
+            self.kind = view[at + 14] << 8 | view[at + 15]
+            return at + 16
+        if link == _SLL2:
+            if size < 20:
+                return -1
+            self.kind = view[at] << 8 | view[at + 1]
+            return at + 20
+        if link in (12, 14, 101, 228, 229):  # raw IP: the version is in the packet
+            self.kind = 0x0800
+            return at
+        if link in (0, 108):  # BSD loopback: the address family, in either byte order
+            if size < 4:
+                return -1
+            self.kind = 0x0800
+            family = view[at] | view[at + 3]
+            return at + 4 if family in (2, 10, 24, 28, 30) else -1
+        if link in (9, 50):  # PPP, with or without its HDLC address and control bytes
+            if size >= 2 and view[at] == 0xFF and view[at + 1] == 0x03:
+                at += 2
+            return self._ppp(at, end)
+        if link == 51:
+            self.kind = 0x8864
+            return at
+        self.unknown_links += 1
+        return -1
+
+    def _inner(self, kind: int, at: int, end: int) -> int:
+        """The same for what VLAN tags, PPPoE or LLC stand before."""
+        view = self.view
+        while kind in (0x8100, 0x88A8, 0x9100, 0x9200):
+            if end - at < 4:
+                return -1
+            kind = view[at + 2] << 8 | view[at + 3]
+            at += 4
+        if kind == 0x8864:
+            return self._ppp(at + 6, end)
+        if kind <= 1500 and end - at >= 8 and view[at] == 0xAA and view[at + 1] == 0xAA:
+            kind = view[at + 6] << 8 | view[at + 7]  # LLC and SNAP (RFC 1042)
+            at += 8
+        self.kind = kind
+        return at if kind in (0x0800, 0x86DD) else -1
+
+    def _ppp(self, at: int, end: int) -> int:
+        view = self.view
+        if end - at < 2:
+            return -1
+        protocol = view[at]
+        at += 1
+        if not protocol & 1:  # else it is compressed to one byte (RFC 1661, 6.5)
+            protocol = protocol << 8 | view[at]
+            at += 1
+        self.kind = 0x0800
+        return at if protocol in (0x21, 0x57) else -1
+
+    # --- IP -------------------------------------------------------------------------------
+
+    def _ip(self, at: int, end: int, wire_end: int, t_ns: int) -> None:
+        if end - at < 20:
+            return
+        view = self.view
+        version = view[at] >> 4
+        if version == 4:
+            header = (view[at] & 15) * 4
+            total = view[at + 2] << 8 | view[at + 3]
+            if not total:  # a segment that offload has yet to cut
+                total = wire_end - at
+            fragment = (view[at + 6] & 0x3F) << 8 | view[at + 7]
+            protocol = view[at + 9]
+            if header < 20 or total < header:
+                self.malformed += 1
+            elif protocol == 6 and not fragment:
+                self._tcp(at + 12, 8, at + header, min(end, at + total), at + total, t_ns)
+            elif fragment and protocol == 6:
+                self._join(self.fragments.ipv4(self.data[at:end], header, total), t_ns)
+        elif version == 6 and end - at >= 40:
+            length = view[at + 4] << 8 | view[at + 5]
+            ip_end = at + 40 + length if length else wire_end
+            if view[at + 6] == 6:
+                self._tcp(at + 8, 32, at + 40, min(end, ip_end), ip_end, t_ns)
+            else:
+                self._extended(at, view[at + 6], min(end, ip_end), ip_end, t_ns)
+
+    def _extended(self, at: int, header: int, end: int, ip_end: int, t_ns: int) -> None:
+        """Pass over the extension headers of IPv6 (RFC 8200, 4)."""
+        view = self.view
+        here = at + 40
+        for _ in range(16):
+            if header == 6:
+                self._tcp(at + 8, 32, here, end, ip_end, t_ns)
+                return
+            if header not in (0, 43, 44, 51, 60, 135, 139, 140) or end - here < 8:
+                return
+            if header == 44:
+                joined = self.fragments.ipv6(self.data[at:end], here - at, ip_end - at)
+                self._join(joined, t_ns)
+                return
+            following = view[here]
+            here += (view[here + 1] + 2) * 4 if header == 51 else (view[here + 1] + 1) * 8
+            header = following
+        self.malformed += 1
+
+    def _join(self, joined: tuple[bytes, int] | None, t_ns: int) -> None:
+        """Take a datagram that its last fragment has made whole."""
+        if joined is None:
+            return
+        data = self.data
+        datagram, size = joined
+        self.data = self.view = datagram
+        self._ip(0, len(datagram), size, t_ns)
+        self.data = self.view = data
+
+    # --- TCP ------------------------------------------------------------------------------
+
+    def _tcp(self, addresses: int, size: int, at: int, end: int, ip_end: int, t_ns: int) -> None:
+        """Take a TCP segment: the header is at ``at``, captured until ``end``."""
+        if end - at < 20:
+            return
+        view = self.view
+        if addresses + size == at:
+            key = self.data[addresses : at + 4]
+        else:
+            key = self.data[addresses : addresses + size] + self.data[at : at + 4]
+        half = self.young.get(key)
+        flags = view[at + 13]
+        if half is None:
+            half = self.table.find(key)
+            self.young = self.table.young
+        if half.ignored and not flags & SYN:
+            return
+        header = (view[at + 12] >> 4) * 4
+        length = ip_end - at - header
+        if header < 20 or length < 0:
+            self.malformed += 1
+            return
+        seq = view[at + 4] << 24 | view[at + 5] << 16 | view[at + 6] << 8 | view[at + 7]
+        self.table.t_ns = t_ns
+        if flags & SYN:
+            mss, stamps = self._options(at + 20, min(end, at + header))
+            self.table.syn(half, key, t_ns, seq, flags, mss, stamps)
+            self.young = self.table.young
+            return
+        ack = view[at + 8] << 24 | view[at + 9] << 16 | view[at + 10] << 8 | view[at + 11]
+        connection = half.connection
+        if length and connection is not None and connection.stamped is None and half.isn < 0:
+            _, connection.stamped = self._options(at + 20, min(end, at + header))
+        window = view[at + 14] << 8 | view[at + 15]
+        payload = self.data[at + header : end] if length and at + header < end else b""
+        half.receive(t_ns, seq, ack, flags, window, length, payload)
+        if self.table.held > HELD_BYTES:
+            self.table.limit()
+        self.young = self.table.young
+
+    def _options(self, at: int, end: int) -> tuple[int, bool]:
+        """The MSS of a TCP header's options, 0 for none, and whether there is a timestamp."""
+        view = self.view
+        mss, stamps = 0, False
+        while at < end and view[at]:
+            if view[at] == 1:
+                at += 1
+                continue
+            if at + 1 >= end or view[at + 1] < 2 or at + view[at + 1] > end:
+                break
+            if view[at] == 2 and view[at + 1] == 4:
+                mss = view[at + 2] << 8 | view[at + 3]
+            elif view[at] == 8 and view[at + 1] == 10:
+                stamps = True
+            at += view[at + 1]
+        return mss, stamps
