@@ -1,0 +1,241 @@
+"""Classifiers of other languages: asked in order, held to the time, ended with their children."""
+
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lab.classifier import Verdict
+from lab.errors import InputError
+from lab.foreign import AHEAD, ForeignAsker
+from lab.observation import Observation
+from lab.regress.judgement import ClassifierFailedError
+
+PRELUDE = "import json, os, sys, time\nread = sys.stdin.readline\n"
+ECHO = """
+for line in sys.stdin:
+    told = json.loads(line)
+    print(json.dumps({"id": told["id"], "style": "relay", "buffer": told["sizes"][0]}), flush=True)
+"""
+
+
+def observations(count, sizes=(150, 1448, 900)):
+    return [Observation(id=f"o{n}", sizes=(n + 1, *sizes), mss=1448) for n in range(count)]
+
+
+def program(text):
+    """The command of a Python program."""
+    return shlex.join([sys.executable, "-c", PRELUDE + text])
+
+
+def failure(text, count=3, limit_s=10.0):
+    """How a program fails, and what it answered before."""
+    asker = ForeignAsker(program(text), limit_s)
+    with asker, pytest.raises(ClassifierFailedError) as caught:
+        asker.ask(observations(count))
+    assert "\n" not in caught.value.reason
+    return caught.value
+
+
+def gone(pid):
+    """Whether a process has ended; it may still be a zombie of somebody else's."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state in "ZX"
+
+
+def test_answers_in_order() -> None:
+    """Each observation gets its own answer, and several calls go to the same program."""
+    with ForeignAsker(program(ECHO)) as asker:
+        first = asker.ask(observations(1000))
+        again = asker.ask(observations(3))
+    assert [v.buffer for v in first if isinstance(v, Verdict)] == list(range(1, 1001))
+    assert again == first[:3]
+
+
+def test_all_forms_of_an_answer() -> None:
+    """A verdict with or without an id, a style, several styles, null, and an empty line."""
+    lines = ['{"style": "relay"}', '"relay"', '["single_write", "relay"]', "null", ""]
+    text = f"for line in {lines!r}:\n    read()\n    print(line, flush=True)"
+    with ForeignAsker(program(text)) as asker:
+        one, two, several, none, empty = asker.ask(observations(5))
+    assert isinstance(one, Verdict)
+    assert isinstance(two, Verdict)
+    assert isinstance(several, Verdict)
+    assert (one.id, one.style, two.style) == ("o0", "relay", "relay")
+    assert several.styles == ("relay", "single_write")
+    assert none is None
+    assert empty is None
+
+
+def test_large_answers_before_reading_on() -> None:
+    """A program whose answers fill its pipe while we fill ours is no deadlock."""
+    text = """
+for line in sys.stdin:
+    evidence = ["x" * 100_000]
+    print(json.dumps({"style": "relay", "evidence": evidence}), flush=True)
+"""
+    big = tuple([1448] * 3000)
+    with ForeignAsker(program(text)) as asker:
+        assert len(asker.ask(observations(AHEAD + 50, big))) == AHEAD + 50
+
+
+def test_reader_of_many_lines_before_it_answers() -> None:
+    """A program may read ahead: as many questions as are let go ahead of the answers."""
+    text = """
+while True:
+    held = [read() for _ in range(100)]
+    print("null\\n" * len(held), end="", flush=True)
+"""
+    with ForeignAsker(program(text)) as asker:
+        assert asker.ask(observations(300)) == [None] * 300
+
+
+def test_flood_on_standard_error(tmp_path: Path) -> None:
+    """What it says on standard error does not stop it, and is kept."""
+    text = """
+for line in sys.stdin:
+    sys.stderr.write("y" * 50_000 + "\\n")
+    print("null", flush=True)
+"""
+    kept = tmp_path / "stderr.txt"
+    with ForeignAsker(program(text), stderr=kept) as asker:
+        assert asker.ask(observations(20)) == [None] * 20
+    assert kept.stat().st_size == 20 * 50_001
+
+
+def test_not_started() -> None:
+    """A program that is not there, is none, or is not named, is bad input."""
+    with pytest.raises(InputError, match=r"cmd:no-such-program x: .* no such program"):
+        ForeignAsker("no-such-program x")
+    with pytest.raises(InputError, match="names no program"):
+        ForeignAsker("  ")
+    with pytest.raises(InputError, match="No closing quotation"):
+        ForeignAsker("awk 'x")
+
+
+def test_broken_program(tmp_path: Path) -> None:
+    """A file that is executable but no program is told in one line."""
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"\x00\x01")
+    broken.chmod(0o755)
+    with pytest.raises(InputError, match="cannot be started: Exec format error"):
+        ForeignAsker(str(broken))
+
+
+def test_exit_in_the_middle() -> None:
+    """An exit is told with its status, its last words, and what had been answered is kept."""
+    error = failure(
+        "read()\nprint('null', flush=True)\nread()\nprint('\\x1b[31mno table', file=sys.stderr)\n"
+        "sys.exit(4)"
+    )
+    assert error.reason.startswith("exited with status 4 after 1 answers; its last words: ")
+    assert error.reason.endswith("no table")
+    assert "\x1b" not in error.reason
+    assert error.answered == [None]
+
+
+def test_killed_by_a_signal() -> None:
+    """A crash is told by its signal."""
+    assert "killed by SIGKILL" in failure("os.kill(os.getpid(), 9)").reason
+
+
+def test_closes_its_output_and_stays() -> None:
+    """A program that lives on without its output is not waited for."""
+    assert "closed its standard output" in failure("os.close(1)\ntime.sleep(60)").reason
+
+
+def test_exit_without_reading() -> None:
+    """A program that never reads, and ends while we still write, is told likewise."""
+    asker = ForeignAsker("true")
+    with asker, pytest.raises(ClassifierFailedError, match="exited with status 0"):
+        asker.ask(observations(50, (1448,) * 20_000))
+
+
+def test_hang() -> None:
+    """No answer within the time limit: told with the likeliest reason, and the program is ended."""
+    error = failure("read()\nprint('null', flush=True)\ntime.sleep(60)", limit_s=0.5)
+    assert error.reason.startswith("no answer 2 within 0.5 s")
+    assert "flush" in error.reason
+    assert error.answered == [None]
+
+
+@pytest.mark.parametrize(
+    ("printed", "words"),
+    [
+        ("hello \\x07", "answer 1 is no JSON: hello \\x07"),
+        ("[" * 100_000, "answer 1 is no JSON"),
+        ("\\xff", "answer 1 is no JSON"),
+        ("7", "the classifier returned int"),
+        ('{"style": 7}', "not a verdict"),
+        ('{"id": "o1", "style": "relay"}', "answer 1 is for id o1, expected 'o0'"),
+        ('{"id": 1}', "answer 1 is for id 1"),
+    ],
+)
+def test_rubbish(printed, words) -> None:
+    """Each kind of rubbish is one line, without control characters."""
+    text = f"read()\nsys.stdout.buffer.write(b'''{printed}\\n''')\nsys.stdout.flush()\nread()"
+    reason = failure(text).reason
+    assert words in reason
+    assert reason.isprintable()
+
+
+def test_endless_line() -> None:
+    """Output without an end of line is not collected for ever."""
+    text = "read()\nwhile True:\n    sys.stdout.write('x' * 65536)"
+    assert "without a line's end" in failure(text).reason
+
+
+def test_more_answers_than_questions() -> None:
+    """Two lines for one question are told at once, not taken for the next answer."""
+    text = "for line in sys.stdin:\n    print('null\\nnull', flush=True)"
+    with ForeignAsker(program(text)) as asker, pytest.raises(ClassifierFailedError, match="more"):
+        asker.ask(observations(1))
+
+
+def test_asked_after_a_failure() -> None:
+    """A program that has failed is not asked again."""
+    with ForeignAsker("true") as asker:
+        for _ in range(2):
+            with pytest.raises(ClassifierFailedError, match="exited"):
+                asker.ask(observations(1))
+
+
+def test_children_end_as_well() -> None:
+    """The program's own children end with it, whatever it does about its end."""
+    text = """
+import signal, subprocess
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen(["sleep", "600"])
+read()
+print(json.dumps({"style": None, "buffer": child.pid}), flush=True)
+while True:
+    time.sleep(600)
+"""
+    with ForeignAsker(program(text)) as asker:
+        (verdict,) = asker.ask(observations(1))
+        assert isinstance(verdict, Verdict)
+        child = verdict.buffer
+        assert child is not None
+        assert not gone(child)
+    until = time.monotonic() + 10
+    while not gone(child) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert gone(child)
+
+
+def test_fresh_is_another_process() -> None:
+    """Asked to start anew, the program knows nothing of what it was asked before."""
+    text = """
+for number, line in enumerate(sys.stdin, 1):
+    print(json.dumps({"style": "relay", "buffer": number}), flush=True)
+"""
+    with ForeignAsker(program(text)) as asker:
+        asker.ask(observations(5))
+        (verdict,) = asker.fresh().ask(observations(1))
+    assert isinstance(verdict, Verdict)
+    assert verdict.buffer == 1
