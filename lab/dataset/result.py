@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import msgspec
 
+from lab.dataset.columns import LABELS, SPLITS
 from lab.errors import InputError
 from lab.manifest import hardware, now, versions
 
@@ -24,6 +25,7 @@ class FailedSession(msgspec.Struct, frozen=True):
 
     number: int
     session_id: str
+    network: str
     error: str
 
 
@@ -37,7 +39,8 @@ class ShardResult(msgspec.Struct, kw_only=True):
         planned: how many sessions it has.
         complete: how many of them are rows.
         failed: the others.
-        splits: how many rows each part has.
+        splits: rows by part, for each of the three columns.
+        labels: rows by value and part of ``split``, for each column that is a label.
         files: its files by their names in the dataset.
         environment: what was in force on each host, by network, as read back.
         versions: of seglab, Python and the packages.
@@ -55,7 +58,8 @@ class ShardResult(msgspec.Struct, kw_only=True):
     planned: int
     complete: int = 0
     failed: tuple[FailedSession, ...] = ()
-    splits: dict[str, int] = {}
+    splits: dict[str, dict[str, int]] = {}
+    labels: dict[str, dict[str, dict[str, int]]] = {}
     files: dict[str, File] = {}
     environment: dict[str, Any] = {}
     versions: dict[str, str] = msgspec.field(default_factory=versions)
@@ -65,6 +69,18 @@ class ShardResult(msgspec.Struct, kw_only=True):
     cpu_s: float = 0.0
     session_s: float = 0.0
     finished: str = ""
+
+    def count(self, row: dict[str, Any]) -> None:
+        """Count a row that is written."""
+        self.complete += 1
+        self.session_s = round(self.session_s + row["duration_ns"] / 1e9, 6)
+        for column in SPLITS:
+            if row[column] is not None:
+                parts = self.splits.setdefault(column, {})
+                parts[row[column]] = parts.get(row[column], 0) + 1
+        for column in LABELS:
+            counts = self.labels.setdefault(column, {}).setdefault(row[column] or "null", {})
+            counts[row["split"]] = counts.get(row["split"], 0) + 1
 
     def to_json(self) -> bytes:
         """As JSON for people: indented, a newline at the end."""

@@ -29,6 +29,7 @@ from lab.errors import InputError
 from lab.kernel.engine import EngineOptions, KernelEngine
 from lab.record import SessionRecord
 from lab.runfolder import lock_folder, replace_file, writing
+from lab.specfile import one_line
 from lab.store import write_dataset
 
 DEFAULT_JOBS: Final = 40
@@ -115,10 +116,17 @@ class ShardBuild:
                 f"{self.layout.result(self.shard)}: a shard of another specification or seed; "
                 "give another --out"
             )
-        there = all(
-            _size(self.layout.path / name) == file.bytes for name, file in result.files.items()
-        )
-        return result if there else None
+        return result if is_there(self.layout, result) else None
+
+    def recorded(self) -> int:
+        """How many of its sessions had ended when an earlier builder was broken off."""
+        if not self._journal.exists():
+            return 0
+        return len({entry.session_id for entry in journal.entries(self._journal)})
+
+    async def build(self) -> None:
+        """As ``run``, for whoever does not need the result."""
+        await self.run()
 
     async def run(self) -> ShardResult:
         """Build it, as ``build_shard`` says; can be called off, and keeps what had ended then."""
@@ -191,8 +199,9 @@ class ShardBuild:
                     if place.split == part and entry.status == "complete":
                         file.seek(entry.offset)
                         record = SessionRecord.from_json(file.read(entry.length))
-                        result.session_s += record.duration_ns / 1e9
-                        yield self._row(record, place)
+                        row = self._row(record, place)
+                        result.count(row)
+                        yield row
 
         for part in PARTS:
             complete = [
@@ -200,21 +209,18 @@ class ShardBuild:
                 for p, e in zip(places, entries, strict=True)
                 if p.split == part
             ]
-            result.complete += (count := sum(complete))
-            result.splits[part] = count
-            if count:
+            if any(complete):
                 path = self.layout.data(part, self.shard)
                 replace_file(path, partial(write_dataset, rows=rows(part)))
-                result.files[self.layout.name(path)] = _described(path)
+                result.files[self.layout.name(path)] = described(path)
             else:
                 self.layout.data(part, self.shard).unlink(missing_ok=True)
-        result.session_s = round(result.session_s, 3)
         result.failed = self._failed(places, entries)
         if self.spec.captures and result.complete:
             names = [e.session_id for e in entries if e.status == "complete"]
             path = self.layout.wire(self.shard)
             replace_file(path, lambda file: write_archive(file, self._work / "wire", names))
-            result.files[self.layout.name(path)] = _described(path)
+            result.files[self.layout.name(path)] = described(path)
         result.finished = now()
         return result
 
@@ -243,7 +249,7 @@ class ShardBuild:
                 if entry.status != "complete":
                     file.seek(entry.offset)
                     error = SessionRecord.from_json(file.read(entry.length)).error
-                    found.append(FailedSession(place.number, entry.session_id, error or ""))
+                    found.append(failure(place, error))
         return tuple(found)
 
     def _clear(self) -> None:
@@ -252,12 +258,25 @@ class ShardBuild:
         self.layout.leave_building()
 
 
-def _described(path: Path) -> File:
+def is_there(layout: Layout, result: ShardResult) -> bool:
+    """Whether all files of a shard are there, as far as their sizes tell."""
+    return all(_size(layout.path / name) == file.bytes for name, file in result.files.items())
+
+
+def described(path: Path) -> File:
+    """A file's size, and its SHA-256."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return File(path.stat().st_size, digest.hexdigest())
+
+
+def failure(place: Placed, error: str | None) -> FailedSession:
+    """What is told of a session that has no row."""
+    return FailedSession(
+        place.number, place.spec.session_id, place.network.name, one_line(error or "")
+    )
 
 
 def _size(path: Path) -> int | None:

@@ -1,0 +1,221 @@
+"""``seglab dataset``: build labelled data, and check it."""
+
+import asyncio
+import json
+import shlex
+import shutil
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from click.core import ParameterSource
+
+from lab.commands.progress import RunProgress
+from lab.commands.running import DEFAULT_JOBS, DEFAULT_SEED, DEFAULT_TIME_LIMIT_S, Interruption
+from lab.dataset.estimate import Estimate, estimate, room_bytes, size
+from lab.dataset.folder import begin, finish, missing
+from lab.dataset.layout import Layout
+from lab.dataset.manifest import Manifest, read_manifest
+from lab.dataset.plan import fingerprint, shard_range
+from lab.dataset.shard import ShardBuild
+from lab.dataset.spec import DatasetSpec, read_spec
+from lab.errors import EnvironmentLacksError, InputError
+from lab.record import SessionRecord
+
+
+@click.group()
+def dataset() -> None:
+    """Build labelled datasets, and check them.
+
+    \b
+    Examples:
+      seglab dataset build examples/dataset.toml --out data/mine
+      seglab dataset check data/mine
+    """  # noqa: D301 -- click looks for the backspace character itself
+
+
+@dataset.command()
+@click.argument("spec", type=click.Path(path_type=Path, dir_okay=False), metavar="SPEC.toml")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    required=True,
+    help="The dataset's folder: new, empty, or one to go on with.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=DEFAULT_SEED,
+    show_default=True,
+    help="All randomness of the dataset flows from it.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 2000),
+    default=DEFAULT_JOBS,
+    show_default=True,
+    metavar="N",
+    help="Sessions side by side; those that mostly wait for a slow link count less.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask, however large it will be.")
+@click.option("--resume", is_flag=True, help="Only go on with a build that has begun.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing while working.")
+@click.option("-v", "--verbose", is_flag=True, help="Say why each failed session failed.")
+def build(
+    spec: Path,
+    out: Path,
+    seed: int,
+    jobs: int,
+    yes: bool,
+    resume: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Build the dataset that SPEC.toml describes.
+
+    The same command again goes on with what was interrupted, and changes nothing where all is
+    built.
+
+    \b
+    Examples:
+      seglab dataset build examples/dataset.toml --out data/mine
+      seglab dataset build mine.toml --out data/mine --seed 7 --yes
+
+    Exit code 0: every session is a row; 1: some failed, and manifest.json says why.
+    """  # noqa: D301 -- click looks for the backspace character itself
+    what = read_spec(spec)
+    stored = read_manifest(Layout(out).manifest)
+    if stored is not None and _is_default("seed"):
+        seed = stored.seed
+    if resume and stored is None:
+        raise InputError(f"{out}: no dataset has been begun here; leave out --resume")
+    if stored is not None:
+        begin(what, seed, out)  # refuses another dataset before anything is asked
+    gaps = missing(what, out, fingerprint(what, seed))
+    _tell(what, out, gaps, stored, quiet=quiet)
+    if gaps:
+        left = sum(len(shard_range(what, shard)) for shard in gaps)
+        _ask(what, estimate(what, jobs, left), out, yes=yes, quiet=quiet)
+    begin(what, seed, out)
+    try:
+        if gaps:
+            _build(what, seed, out, gaps, jobs, RunProgress(quiet=quiet, verbose=verbose))
+        manifest = finish(what, seed, out)
+    except KeyboardInterrupt:
+        _interrupted(spec, seed, out, what)
+    if as_json:
+        click.echo(json.dumps(manifest.summary(), indent=2))
+    else:
+        _show(manifest, out)
+    return 1 if manifest.failed else 0
+
+
+def _build(
+    spec: DatasetSpec, seed: int, out: Path, gaps: list[int], jobs: int, progress: RunProgress
+) -> None:
+    """Build the shards that are missing, one after the other."""
+    with Interruption() as interruption, progress:
+        left = sum(len(shard_range(spec, shard)) for shard in gaps)
+        done = spec.sessions - left
+        for shard in gaps:
+            work = ShardBuild(
+                spec,
+                seed,
+                shard,
+                out,
+                jobs=jobs,
+                time_limit_s=DEFAULT_TIME_LIMIT_S,
+                on_record=partial(_count, progress),
+            )
+            done += work.recorded()
+            progress.plan(spec.sessions, done)
+            asyncio.run(interruption.carry(work.build))
+            done = spec.sessions - left + len(shard_range(spec, shard))
+            left -= len(shard_range(spec, shard))
+            interruption.check()
+
+
+def _count(progress: RunProgress, record: SessionRecord) -> None:
+    progress.ended(record.session_id, record.error)
+
+
+def _is_default(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source != ParameterSource.COMMANDLINE
+
+
+def _tell(
+    spec: DatasetSpec, out: Path, gaps: list[int], stored: Manifest | None, *, quiet: bool
+) -> None:
+    """Say what there is already."""
+    if stored is None or quiet:
+        return
+    built = spec.shards - len(gaps)
+    if not gaps:
+        click.echo(f"{out}: all {spec.shards} shards are built", err=True)
+    else:
+        click.echo(
+            f"{out}: going on with a build: {built} of {spec.shards} shards are there", err=True
+        )
+
+
+def _ask(spec: DatasetSpec, whole: Estimate, out: Path, *, yes: bool, quiet: bool) -> None:
+    """Say what it will cost; ask first where that is much.
+
+    Raises:
+        InputError: it is much, and nobody is there to ask.
+        EnvironmentLacksError: the disk has no room for it.
+    """
+    if not quiet or (whole.large and not yes):
+        click.echo(whole.words, err=True)
+    if yes:
+        return
+    _refuse_too_large(spec, whole, out)
+    if not whole.large:
+        return
+    if not sys.stdin.isatty():
+        raise InputError(f"{spec.name}: {whole.words}; say --yes to build that much")
+    click.confirm("Build it?", abort=True, err=True)
+
+
+def _refuse_too_large(spec: DatasetSpec, whole: Estimate, out: Path) -> None:
+    folder = next(path for path in (out.resolve(), *out.resolve().parents) if path.exists())
+    free = shutil.disk_usage(folder).free
+    needed = room_bytes(spec, whole)
+    if needed > free:
+        raise EnvironmentLacksError(
+            f"{out}: {whole.words}, and the disk has {size(free)} left; free some space, give "
+            "another --out, build less, or say --yes to try"
+        )
+
+
+def _show(manifest: Manifest, out: Path) -> None:
+    parts = ", ".join(f"{part} {count}" for part, count in manifest.splits.get("split", {}).items())
+    click.echo(f"{manifest.complete} sessions in {manifest.shards} shards: {parts}")
+    for network, entry in manifest.failures.items():
+        click.echo(f"failed on {network}: {entry['failed']} sessions; the first: {entry['error']}")
+    click.echo(f"dataset:   {out}")
+    click.echo(f"datasheet: {Layout(out).datasheet}")
+
+
+def _interrupted(spec: Path, seed: int, out: Path, what: DatasetSpec) -> NoReturn:
+    """Tell a user who pressed Ctrl-C what is kept and how to go on, and exit."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    gaps = missing(what, out, fingerprint(what, seed))
+    kept = sum(ShardBuild(what, seed, shard, out).recorded() for shard in gaps[:1])
+    kept += what.sessions - sum(len(shard_range(what, shard)) for shard in gaps)
+    again = shlex.join(
+        ["seglab", "dataset", "build", str(spec), "--out", str(out), "--seed", str(seed)]
+    )
+    click.echo(
+        f"interrupted: {kept} of {what.sessions} sessions are kept in {out}; go on with: {again}",
+        err=True,
+    )
+    sys.exit(130)

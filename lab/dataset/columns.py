@@ -1,0 +1,118 @@
+"""What each column of a dataset means, and whether it is the same from build to build.
+
+Two builds with the same specification, seed and version of seglab have the same rows in the
+same order. Of these, what follows from the seed is equal: who wrote what, where the writes end,
+every label. What the kernel and the machine decide is not: when things happened, and what depends
+on that, such as which segments were lost or sent again, and how reads merged.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+Origin = Literal["seed", "kernel"]
+"""Whether a column follows from the seed, or from the kernel's own timing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column, or a field of a nested one (``writes.start``).
+
+    Attributes:
+        origin: ``seed`` where it is equal from build to build.
+        kind: ``text``, ``integer``, ``boolean``, or ``list`` and ``struct`` for what has fields.
+        meaning: one line for people.
+    """
+
+    origin: Origin
+    kind: Literal["text", "integer", "boolean", "list", "struct"]
+    meaning: str
+
+
+def _table(*rows: tuple[str, Origin, str, str]) -> Mapping[str, Column]:
+    columns = {name: Column(origin, kind, meaning) for name, origin, kind, meaning in rows}  # type: ignore[arg-type]
+    return MappingProxyType(columns)
+
+
+COLUMNS: Final = _table(
+    ("session_id", "seed", "text", "unique in the dataset"),
+    ("scenario", "seed", "text", "the dataset's name and the message template's"),
+    ("sender", "seed", "text", "the sending program"),
+    ("style", "seed", "text", "label: how the sender cuts a message into writes"),
+    ("terminator", "seed", "text", "label: whether the end of data has a write of its own"),
+    ("network", "seed", "text", "the path"),
+    ("path_condition", "seed", "text", "label: what lay between sender and server"),
+    ("engine", "seed", "text", "what carried the session out"),
+    ("seed", "seed", "integer", "of the session's link: its loss and jitter are drawn from it"),
+    ("repeat", "seed", "integer", "which repetition of the same sender, message and network"),
+    ("mtu", "seed", "integer", "of the path when the session began, in bytes"),
+    ("mss", "seed", "integer", "payload bytes of a full segment"),
+    ("timestamps", "seed", "boolean", "whether TCP timestamps were on"),
+    ("status", "seed", "text", "complete, in every row"),
+    ("error", "seed", "text", "null, in every row"),
+    ("payload_bytes", "seed", "integer", "length of the stream that the ranges count"),
+    ("payload_sha256", "seed", "text", "of that stream"),
+    ("writes", "seed", "list", "the sender's write calls"),
+    ("writes.t_ns", "kernel", "integer", "when it was called, from the session's zero"),
+    ("writes.start", "seed", "integer", "its first byte"),
+    ("writes.end", "seed", "integer", "the byte after its last"),
+    ("segments", "kernel", "list", "the TCP segments with payload, in the order of sending"),
+    ("segments.t_sent_ns", "kernel", "integer", "when it entered the first link"),
+    ("segments.t_arrived_ns", "kernel", "integer", "when it left the last; null if it never did"),
+    ("segments.start", "kernel", "integer", "its first byte"),
+    ("segments.end", "kernel", "integer", "the byte after its last"),
+    ("segments.psh", "kernel", "boolean", "whether its PSH flag was set"),
+    ("segments.retransmission", "kernel", "boolean", "whether all its bytes had been sent before"),
+    ("segments.dropped", "kernel", "boolean", "whether the path lost it"),
+    ("segments.drop_reason", "kernel", "text", "who lost it, and why; null where it arrived"),
+    ("reads", "kernel", "list", "what each recv of the server returned"),
+    ("reads.t_ns", "kernel", "integer", "when it returned, from the session's zero"),
+    ("reads.start", "kernel", "integer", "its first byte"),
+    ("reads.end", "kernel", "integer", "the byte after its last"),
+    ("variant", "seed", "text", "which of a sender's parameter sets, and which reader"),
+    ("parameters", "seed", "text", "all of the sender's parameters, as JSON"),
+    ("t0_ns", "kernel", "integer", "the session's zero on the machine's monotonic clock"),
+    ("duration_ns", "kernel", "integer", "from then until the client's socket was closed"),
+    ("reader", "seed", "text", "the server's way of reading"),
+    ("buffer_bytes", "seed", "integer", "of each recv"),
+    ("initcwnd", "seed", "integer", "the client's initial congestion window, in segments"),
+    ("nodelay", "seed", "boolean", "whether the client had TCP_NODELAY set"),
+    ("congestion_control", "seed", "text", "the client's algorithm"),
+    ("message", "seed", "text", "a kind of generated mail, the name of an own one, or raw"),
+    ("captures", "seed", "struct", "where the packets are: an archive, and the file in it"),
+    ("captures.client", "seed", "text", "the capture on the client's own link"),
+    ("captures.server", "seed", "text", "the capture on the server's own link"),
+    ("mtu_changes", "kernel", "list", "how the path's MTU changed while the session ran"),
+    ("mtu_changes.t_ns", "kernel", "integer", "when the router was told"),
+    ("mtu_changes.mtu", "kernel", "integer", "what it carried from then on, in bytes"),
+    ("header_end", "seed", "integer", "the offset where the last header field ends; null if raw"),
+    ("header_fields", "seed", "list", "the message's header fields"),
+    ("header_fields.name", "seed", "text", "its name"),
+    ("header_fields.start", "seed", "integer", "its first byte"),
+    ("header_fields.end", "seed", "integer", "the byte after its last CRLF"),
+    ("schema_version", "seed", "integer", "of the row"),
+    ("number", "seed", "integer", "the session's number in the plan, from 0"),
+    ("template", "seed", "text", "which of the specification's messages, or raw"),
+    ("message_id", "seed", "text", "the same for all sessions that carry one message"),
+    ("split", "seed", "text", "train, validation or test, drawn for the message"),
+    ("split_network", "seed", "text", "the part by held-out networks; null if in none"),
+    ("split_template", "seed", "text", "the part by held-out messages; null without any"),
+)
+"""All columns and their fields, by name, in the order of the schema."""
+
+SPLITS: Final = ("split", "split_network", "split_template")
+"""The columns that part a dataset."""
+
+LABELS: Final = ("style", "terminator", "path_condition", "network", "sender", "template")
+"""What a dataset's balance is judged by."""
+
+
+def fields_of(column: str) -> dict[str, Column]:
+    """The fields of a nested column, by their own names."""
+    prefix = f"{column}."
+    return {
+        name.removeprefix(prefix): value
+        for name, value in COLUMNS.items()
+        if name.startswith(prefix)
+    }
