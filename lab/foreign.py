@@ -151,6 +151,9 @@ class ForeignAsker:
         answers: list[Answer],
     ) -> None:
         asked, outgoing = 0, memoryview(b"")
+        if observations:
+            with suppress(BlockingIOError):  # nothing is there, as it should be
+                self._listen(observations, answers, asked)
         last = time.monotonic()
         selector.register(self._stdout, selectors.EVENT_READ)
         selector.register(self._errors, selectors.EVENT_READ)
@@ -181,6 +184,8 @@ class ForeignAsker:
                 asked == len(observations) or asked - len(answers) > AHEAD // 2
             )
             _watch(selector, self._stdin, wanted=not waiting and not deaf)
+        if self._lines:
+            raise _surplus(bytes(self._lines))
 
     def _listen(
         self, observations: Sequence[Observation], answers: list[Answer], asked: int
@@ -193,9 +198,7 @@ class ForeignAsker:
             del self._lines[: end + 1]
             self._searched = 0
             if len(answers) >= asked:
-                raise ClassifierFailedError(
-                    f"printed a line more than it was asked for: {_shown(line)}"
-                )
+                raise _surplus(line)
             answers.append(self._answer(line, observations[len(answers)]))
             self._answered += 1
         self._searched = len(self._lines)
@@ -303,6 +306,10 @@ def _argv(command: str) -> list[str]:
             f"{PREFIX}{command}: {argv[0]} cannot be started: no such program, or not executable"
         )
     return argv
+
+
+def _surplus(line: bytes) -> ClassifierFailedError:
+    return ClassifierFailedError(f"printed a line more than it was asked for: {_shown(line)}")
 
 
 def _signal_name(number: int) -> str:

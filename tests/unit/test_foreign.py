@@ -193,8 +193,10 @@ def test_endless_line() -> None:
 def test_more_answers_than_questions() -> None:
     """Two lines for one question are told at once, not taken for the next answer."""
     text = "for line in sys.stdin:\n    print('null\\nnull', flush=True)"
-    with ForeignAsker(program(text)) as asker, pytest.raises(ClassifierFailedError, match="more"):
-        asker.ask(observations(1))
+    with ForeignAsker(program(text)) as asker:
+        asking = (asker.ask([one]) for one in observations(100))
+        with pytest.raises(ClassifierFailedError, match="printed a line more"):
+            list(asking)
 
 
 def test_asked_after_a_failure() -> None:
