@@ -1,0 +1,107 @@
+"""From files to verdicts: what ``seglab classify`` does, for programs.
+
+from lab import classify
+
+for verdict in classify("mail.pcapng"):
+    print(verdict.id, verdict.style)
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final, overload
+
+from lab.classifier import Classifier, Verdict
+from lab.classifier_registry import classifier as named
+from lab.errors import InputError
+from lab.observation import Layer, Observation
+from lab.opening import Warn, read, read_stream, safe, sources
+
+DEFAULT: Final = "boundaries"
+"""The classifier that is used where none is named."""
+
+
+@overload
+def classify(
+    source: Observation | Mapping[str, Any],
+    *,
+    classifier: str | Classifier = ...,
+    layer: Layer = ...,
+    warn: Warn | None = ...,
+) -> Verdict | None: ...
+
+
+@overload
+def classify(
+    source: str | os.PathLike[str] | BinaryIO,
+    *,
+    classifier: str | Classifier = ...,
+    layer: Layer = ...,
+    warn: Warn | None = ...,
+) -> Iterator[Verdict]: ...
+
+
+def classify(
+    source: Observation | Mapping[str, Any] | str | os.PathLike[str] | BinaryIO,
+    *,
+    classifier: str | Classifier = DEFAULT,
+    layer: Layer = "segments",
+    warn: Warn | None = None,
+) -> Verdict | Iterator[Verdict] | None:
+    """Say how a message was written, or all messages of a file or folder.
+
+    Args:
+        source: an observation, or a mapping with its keys (``id`` and ``sizes`` at least); or a
+            path, or an open binary file.
+        classifier: a built-in one by name, one's own as ``package.module:name``, or a
+            ``Classifier``.
+        layer: which layer of stored sessions is classified.
+        warn: takes what is to be said of the source, such as lines that are not understood, a
+            line of text each; by default it goes to the logger ``seglab``.
+
+    Returns:
+        For one observation, its verdict, or ``None`` where the classifier abstains. For a file or
+        folder, an iterator that reads as it is asked; an abstention has the style ``None``.
+
+    Raises:
+        InputError: there is no such classifier; or, from the iterator too, the source is
+            none that can be read.
+    """
+    one = named(classifier) if isinstance(classifier, str) else classifier
+    if isinstance(source, Mapping):
+        source = Observation.from_dict(source)
+    if isinstance(source, Observation):
+        return one(source)
+    return (verdict(one, observation) for observation in _observations(source, layer, warn))
+
+
+def verdict(classifier: Classifier, observation: Observation) -> Verdict:
+    """The verdict; one without a style where the classifier abstains.
+
+    Raises:
+        InputError: the classifier failed; says at which message.
+    """
+    try:
+        found = classifier(observation)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"classifier {classifier.name}: failed at message {safe(observation.id)}: "
+            f"{type(error).__name__}: {safe(str(error))[:200]}"
+        ) from error
+    return Verdict(id=observation.id, style=None).about(observation) if found is None else found
+
+
+def _observations(
+    source: str | os.PathLike[str] | BinaryIO, layer: Layer, warn: Warn | None
+) -> Iterator[Observation]:
+    say = logging.getLogger("seglab").warning if warn is None else warn
+    if not isinstance(source, str | os.PathLike):
+        name = getattr(source, "name", None)
+        label = safe(name) if isinstance(name, str) else "stream"
+        yield from read_stream(source, label, protocol="smtp", warn=say)
+        return
+    for found in sources(Path(source), say):
+        yield from read(found, layer=layer, protocol="smtp", warn=say)
