@@ -13,8 +13,7 @@ from lab.capture.blocks import (
     Interface,
     pcap_interface,
 )
-from lab.capture.table import Table
-from lab.capture.walk import Walker
+from lab.capture.chosen import Core, best
 from lab.errors import InputError
 from lab.observation import Observation
 
@@ -45,15 +44,17 @@ class Capture:
         name: of its source, for the observations.
         protocol: ``smtp`` for the messages of SMTP; ``raw`` for all that the client of each TCP
             connection says, as one observation.
+        core: the inner loop to use, if not the best there is.
 
     ``feed`` and ``close`` return what was found so far. How the bytes are cut into calls makes no
     difference.
     """
 
-    def __init__(self, name: str, *, protocol: Protocol = "smtp") -> None:
+    def __init__(self, name: str, *, protocol: Protocol = "smtp", core: Core | None = None) -> None:
+        core = core or best()
         self._name = name
-        self._table = Table(name, protocol)
-        self._walker = Walker(self._table)
+        self._table = core.table(name, protocol)
+        self._walker = core.walker(self._table)
         self._gzip: zlib._Decompress | None = None
         self._begun = False
         self._parts: list[bytes] = []

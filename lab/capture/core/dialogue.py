@@ -5,7 +5,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
-from lab.capture.message import Message
+from .message import Message
 
 Piece = tuple[int, int, bool, int, bytes]
 """Consecutive bytes of one segment: time, PSH or ``GAP``, came again, size, what was captured."""

@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from lab.capture.connection import Connection
-from lab.capture.stream import ACK, IGNORED, Half
 from lab.observation import Observation
+
+from .connection import Connection
+from .stream import ACK, IGNORED, Half
 
 HALVES: Final = 1 << 17
 """How many halves are known in each of the two generations."""

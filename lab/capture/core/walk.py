@@ -7,8 +7,9 @@ from typing import Final
 
 from lab.capture.blocks import BrokenError, Interface, interface_of
 from lab.capture.fragments import Fragments
-from lab.capture.message import NO_TIME
-from lab.capture.table import HELD_BYTES, Table
+
+from .message import NO_TIME
+from .table import HELD_BYTES, Table
 
 RECORD_BYTES: Final = 1 << 20
 BLOCK_BYTES: Final = 1 << 22

@@ -3,12 +3,12 @@
 import socket
 from typing import TYPE_CHECKING, Final
 
-from lab.capture.dialogue import Dialogue, opens, replies
-from lab.capture.message import Facts, Message
-from lab.capture.stream import ACK, Half
+from .dialogue import Dialogue, opens, replies
+from .message import Facts, Message
+from .stream import ACK, Half
 
 if TYPE_CHECKING:
-    from lab.capture.table import Table
+    from .table import Table
 
 MAIL_PORTS: Final = frozenset((25, 465, 587, 2525))
 TLS_PORT: Final = 465

@@ -6,12 +6,12 @@ Offsets count the stream's bytes from the first after the SYN, or from the first
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
-from lab.capture.message import GAP
+from .message import GAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lab.capture.connection import Connection
+    from .connection import Connection
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 

@@ -1,0 +1,30 @@
+"""Writes the observations of captures as JSON lines: ``python -m lab.capture FILE...``."""
+
+import sys
+from pathlib import Path
+
+from lab.capture.reader import observations
+from lab.errors import SeglabError
+
+
+def main(names: list[str]) -> int:
+    """Read the named captures, or standard input for ``-``; the exit code."""
+    write = sys.stdout.buffer.write
+    for name in names:
+        file = sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115 - with
+        with file:
+            for observation in observations(file, name, warn=_warn):
+                write(observation.to_json() + b"\n")
+    return 0
+
+
+def _warn(note: str) -> None:
+    sys.stderr.write(f"{note}\n")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except SeglabError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)

@@ -1,0 +1,66 @@
+"""The inner loop as it runs here: compiled where that was possible and is up to date.
+
+An extension module that was made from other sources than those that lie beside it (after a change,
+or a ``git pull`` in an editable installation) is not used. ``SEGLAB_PURE_PYTHON=1`` does without.
+"""
+
+import os
+from functools import cache
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from lab.capture.core.table import Table
+    from lab.capture.core.walk import Walker
+
+MODULES = ("message", "dialogue", "stream", "connection", "table", "walk")
+"""Those of ``lab.capture.core``; ``setup.py`` compiles them."""
+
+
+class Core(NamedTuple):
+    """The parts of the inner loop that others use."""
+
+    compiled: bool
+    table: "type[Table]"
+    walker: "type[Walker]"
+
+
+def digest(folder: Path) -> str:
+    """What tells the sources of the inner loop from any others."""
+    hashed = sha256()
+    for path in sorted([*folder.glob("*.py"), *folder.glob("*.pxd")]):
+        hashed.update(path.read_bytes())
+    return hashed.hexdigest()
+
+
+@cache
+def pure() -> Core:
+    """The inner loop in plain Python."""
+    return _core("core", compiled=False)
+
+
+@cache
+def compiled() -> Core | None:
+    """The inner loop as extension modules; ``None`` where there are none for these sources."""
+    try:
+        built = import_module("lab.capture.compiled.walk")
+        if digest(Path(__file__).parent / "core") != built.SOURCES:
+            return None
+        return _core("compiled", compiled=True)
+    except (ImportError, OSError):
+        return None
+
+
+def best() -> Core:
+    """The inner loop to use."""
+    if os.environ.get("SEGLAB_PURE_PYTHON") == "1":
+        return pure()
+    return compiled() or pure()
+
+
+def _core(package: str, *, compiled: bool) -> Core:
+    table = import_module(f"lab.capture.{package}.table")
+    walk = import_module(f"lab.capture.{package}.walk")
+    return Core(compiled, table.Table, walk.Walker)
