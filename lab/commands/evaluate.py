@@ -1,0 +1,84 @@
+"""``seglab classify --evaluate RUN``: a classifier's answers held against a run's ground truth."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TextIO
+
+from lab.classifier import Classifier
+from lab.evaluation import evaluate
+from lab.evaluation.lines import line_ends, payload_of
+from lab.evaluation.table import lines
+from lab.observation import Layer
+from lab.record import SessionRecord
+from lab.runfolder import RunFolder
+
+_CAPTURE_MAX_BYTES = 1 << 28
+
+
+def evaluate_run(
+    run: Path | Iterable[Path],
+    classifier: Classifier,
+    *,
+    as_json: bool,
+    layers: Sequence[Layer] = ("segments", "reads"),
+    networks: Sequence[str] | None = None,
+    mistakes: int = 10,
+    file: TextIO | None = None,
+) -> int:
+    """Print how good a classifier is on one run, or on several together.
+
+    Args:
+        run: the folder of a run, or several of them.
+        classifier: who is asked.
+        as_json: print JSON with all of it, instead of tables.
+        layers: what it sees of each session.
+        networks: only these; ``None`` is all.
+        mistakes: how many of the wrong answers the tables name.
+        file: where it goes, by default standard output.
+
+    Returns:
+        The exit code: 0, since an evaluation that could be made is no finding.
+
+    Raises:
+        InputError: no run is there.
+    """
+    folders = [RunFolder.open(path) for path in ([run] if isinstance(run, Path) else run)]
+    sources = {folder.path: _Lines(folder.path) for folder in folders}
+
+    def lines_of(record: SessionRecord) -> Sequence[int] | None:
+        found = (source(record) for source in sources.values())
+        return next((ends for ends in found if ends is not None), None)
+
+    records: Iterator[SessionRecord] = chain.from_iterable(f.sessions() for f in folders)
+    kept = (r for r in records if networks is None or r.network in networks)
+    found = evaluate(classifier, kept, layers=layers, line_ends=lines_of)
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=2), file=file)
+        return 0
+    for line in lines(found, mistakes):
+        print(line, file=file)
+    return 0
+
+
+class _Lines:
+    """The line ends of a run's messages, from its captures."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run.resolve()
+
+    def __call__(self, record: SessionRecord) -> Sequence[int] | None:
+        if record.captures.server is None:
+            return None
+        path = (self.run / record.captures.server).resolve()
+        if not path.is_relative_to(self.run):
+            return None
+        try:
+            if path.stat().st_size > _CAPTURE_MAX_BYTES:
+                return None
+            capture = path.read_bytes()
+        except OSError:
+            return None
+        payload = payload_of(capture, record)
+        return None if payload is None else line_ends(payload)

@@ -1,0 +1,211 @@
+"""Which segments some writes could have become, whatever the timing.
+
+A sender may pause between two writes for as long as it likes, and acknowledgements take as long
+as they like. Under that freedom, Linux's rules (``net/ipv4/tcp.c`` and ``tcp_output.c``) leave
+this grammar:
+
+1. A segment is full, or it ends where a write ends, or where a buffer ends that was filled while
+   another MSS was in force (``tcp_fragment`` cuts a buffer, and never joins two).
+2. A write that ends inside a segment was joined there with the next one, in the last buffer of
+   the queue, which had not been sent (``tcp_sendmsg_locked`` fills it up). It needs a reason not
+   to have been sent at once:
+
+   - the window: as many segments are before it as the initial window holds (``tcp_cwnd_test``),
+     or, where more than one segment waits, more than two thirds of them
+     (``tcp_tso_should_defer``); or the sender had retransmitted before, after which its window
+     can be as small as one segment;
+   - Nagle's algorithm, where it is on: the part that waits is shorter than a segment, and an
+     earlier short segment can be unacknowledged (``tcp_nagle_check``, Minshall's variant).
+
+3. Reads are unions of consecutive segments.
+
+What the grammar cannot express, it refuses: what else holds data back (``tcp_autocorking``, a
+full send buffer, the peer's window) is rare, and ``docs/quality.md`` counts it.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, islice
+from typing import Final
+
+INITIAL_WINDOW: Final = 10
+"""Linux's own (RFC 6928), in segments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Personality:
+    """What decides how writes are cut, beside the writes.
+
+    Attributes:
+        mss: payload bytes of a full segment when the message began.
+        others: of a full segment after the path's MTU had changed, beside ``mss``.
+        initcwnd: the initial window in segments; ``None`` is the kernel's own.
+        nodelay: whether Nagle's algorithm was off; ``None`` leaves it open.
+        disturbed_from: what begins here or later was first sent after the sender had sent
+            something again; ``None`` for nothing. Until then ``others`` do not count.
+    """
+
+    mss: int
+    others: frozenset[int] = field(default_factory=frozenset)
+    initcwnd: int | None = None
+    nodelay: bool | None = None
+    disturbed_from: int | None = None
+
+    def disturbed(self, start: int) -> bool:
+        """Whether something had been sent again when ``start`` was sent for the first time."""
+        return self.disturbed_from is not None and start >= self.disturbed_from
+
+    def full_sizes(self, start: int) -> frozenset[int]:
+        """All sizes that a full segment can have which begins there."""
+        return frozenset({self.mss, *self.others} if self.disturbed(start) else {self.mss})
+
+    def window_hides(self, segments_before: int, start: int) -> bool:
+        """Whether a full window can have held back what begins at ``start``."""
+        if self.disturbed(start):
+            return True
+        window = self.initcwnd or INITIAL_WINDOW
+        deferred = 2 * window // 3 + 2  # over two thirds in flight, and one that is sent later
+        return segments_before >= min(window, deferred)
+
+
+def could_give(
+    ends: Iterable[int],
+    sizes: Sequence[int],
+    personality: Personality,
+    *,
+    merged: bool = False,
+    unexplained: Iterable[int] = (),
+) -> bool:
+    """Whether writes with these ends, at some times, give exactly these sizes.
+
+    Args:
+        ends: where writes end, inside the message; its own end need not be among them.
+        sizes: of segments in stream order, as they were first sent; or of reads.
+        personality: of the connection.
+        merged: whether the sizes are reads', each of one or more segments.
+        unexplained: ends of reads to pass over, where the path cut anew what was sent before.
+    """
+    if not sizes:
+        return False
+    total = sum(sizes)
+    writes = sorted({end for end in ends if 0 < end < total} | {total})
+    grammar = _Grammar(writes, personality)
+    if merged:
+        wanted = sorted({*accumulate(sizes)} - {*unexplained} | {total})
+        return grammar.reaches(wanted)
+    return grammar.gives(sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Between two segments: the number before, whether one was short, and where it ended."""
+
+    before: int = 0
+    short: bool = False
+    buffer: int = 0
+
+
+class _Grammar:
+    def __init__(self, writes: Sequence[int], personality: Personality) -> None:
+        self.writes = writes
+        self.total = writes[-1]
+        self.personality = personality
+        self.ends = frozenset(writes)
+
+    def gives(self, sizes: Sequence[int]) -> bool:
+        """Whether each size is a segment by the rules, one after the other."""
+        state: _State | None = _State()
+        start = 0
+        for size in sizes:
+            state = self.after(state, start, start + size)
+            if state is None:
+                return False
+            start += size
+        return True
+
+    def reaches(self, wanted: Sequence[int]) -> bool:
+        """Whether some segments by the rules have all these ends among theirs.
+
+        States at one offset differ in what may hide: more segments before and an earlier short
+        one only add to that, so few of them must be kept.
+        """
+        at: dict[int, set[_State]] = {0: {_State()}}
+        offsets = [0]
+        index = 0
+        while index < len(offsets):
+            start = offsets[index]
+            index += 1
+            if start == self.total:
+                return True
+            beyond = bisect_right(wanted, start)
+            limit = wanted[beyond]
+            for end in self._next(start, limit):
+                for state in at[start]:
+                    after = self.after(state, start, end)
+                    if after is None:
+                        continue
+                    known = at.get(end)
+                    if known is None:
+                        at[end] = {after}
+                        offsets.insert(bisect_left(offsets, end, lo=index), end)
+                    else:
+                        _keep(known, after)
+            del at[start]
+        return False
+
+    def _next(self, start: int, limit: int) -> Iterator[int]:
+        """Where a segment can end that begins at ``start``, at ``limit`` at most."""
+        full = self.personality.full_sizes(start)
+        largest = min(limit, start + max(full))
+        yield from (start + size for size in full if start + size <= largest)
+        for end in islice(self.writes, bisect_right(self.writes, start), None):
+            if end > largest:
+                break
+            if end - start not in full:
+                yield end
+        # what a buffer leaves that was filled at another MSS ends where somebody saw it end
+        if limit <= largest and limit not in self.ends and limit - start not in full:
+            yield limit
+
+    def after(self, state: _State | None, start: int, end: int) -> _State | None:
+        """The state after such a segment; ``None`` where the rules do not allow it."""
+        if state is None:
+            return None
+        size = end - start
+        full = self.personality.full_sizes(start)
+        if size > max(full):
+            return None
+        whole = size in full
+        if not whole and end not in self.ends and not self._buffer_ends(state.buffer, start, end):
+            return None
+        first = bisect_right(self.writes, start)
+        if first < len(self.writes) and self.writes[first] < end:
+            hidden = self.personality.window_hides(state.before, start) or (
+                self.personality.nodelay is not True and state.short
+            )
+            if not hidden:
+                return None
+        return _State(state.before + 1, state.short or not whole, state.buffer if whole else end)
+
+    def _buffer_ends(self, buffer: int, start: int, end: int) -> bool:
+        """Whether a buffer could end here that was filled while another MSS was in force."""
+        sizes = self.personality.full_sizes(start)
+        return len(sizes) > 1 and any(
+            (end - begin) % size == 0 for begin in (buffer, start) for size in sizes
+        )
+
+
+def _keep(known: set[_State], new: _State) -> None:
+    """Add a state, unless one is there that allows as much."""
+    for one in known:
+        if one.buffer == new.buffer and one.before >= new.before and one.short >= new.short:
+            return
+    known.difference_update(
+        {
+            one
+            for one in known
+            if one.buffer == new.buffer and one.before <= new.before and one.short <= new.short
+        }
+    )
+    known.add(new)
