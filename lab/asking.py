@@ -1,14 +1,40 @@
-"""Asks classifiers of this process: in order, within a time limit, whatever they raise."""
+"""Asks classifiers: functions of this process, or programs by ``lab.foreign``."""
 
 import contextlib
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 
 from lab.classifier import Classifier
+from lab.classifier_registry import classifier
+from lab.foreign import PREFIX, ForeignAsker
 from lab.observation import Observation
-from lab.regress.judgement import Answer, ClassifierFailedError, Raised
+from lab.regress.judgement import Answer, Asker, ClassifierFailedError, Raised
+
+
+@contextlib.contextmanager
+def open_classifier(
+    reference: str, time_limit_s: float = 10.0, stderr: Path | None = None
+) -> Iterator[tuple[str, Asker]]:
+    """A classifier's name, and the classifier ready to be asked while the block lasts.
+
+    Args:
+        reference: a built-in's name, ``package.module:name``, or ``cmd:PROGRAM ARGS``.
+        time_limit_s: for one answer.
+        stderr: a file that gets what a program says on standard error.
+
+    Raises:
+        InputError: there is no such classifier, or it cannot be started.
+    """
+    if reference.startswith(PREFIX):
+        command = reference.removeprefix(PREFIX)
+        with ForeignAsker(command, time_limit_s, stderr) as asker:
+            yield reference, asker
+    else:
+        found = classifier(reference)
+        yield found.name, LocalAsker(found, time_limit_s)
 
 
 class _TooLateError(BaseException):

@@ -1,19 +1,32 @@
 """``seglab regress``: has a classifier learned the sender, or the network?"""
 
 import json
+import tomllib
+from pathlib import Path
 
 import click
 
-from lab.asking import LocalAsker
-from lab.classifier_registry import classifier as find_classifier
-from lab.commands.running import DEFAULT_SEED
+from lab.asking import open_classifier
+from lab.commands.order import Order
+from lab.commands.running import DEFAULT_JOBS, DEFAULT_SEED, Voice, carry_out, default_out
+from lab.errors import EnvironmentLacksError, InputError
 from lab.regress import checks as checks_
-from lab.regress.case import Layers
+from lab.regress import known as known_
+from lab.regress.baseline import Baseline, fingerprint
+from lab.regress.case import Case, Layers
 from lab.regress.judgement import Settings
+from lab.regress.junit import to_junit
+from lab.regress.page import page
 from lab.regress.record import to_dict
-from lab.regress.result import run
+from lab.regress.result import Result, run
 from lab.regress.terminal import show
+from lab.runfolder import RunFolder, replace_file, writing
 from lab.session_source import load
+
+_SESSION_TIME_LIMIT_S = 60.0
+_FILE_MAX_BYTES = 16 << 20
+
+_file = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
@@ -23,10 +36,27 @@ from lab.session_source import load
     "sources",
     multiple=True,
     metavar="PATH",
-    help="A dataset, a run folder, a Parquet file of sessions, or `sample`; repeatable.",
+    help="Stored sessions: a dataset, a run folder, a Parquet file, or `sample`, which comes with"
+    " seglab; repeatable.  [default: a fresh run]",
 )
 @click.option(
-    "--check", "names", multiple=True, metavar="NAME", help="Only this check; repeatable."
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    metavar="NAME",
+    help="What a fresh run carries out, by name or path; repeatable.  [default: regress]",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(1, 100_000),
+    metavar="N",
+    help="Sessions of each sender on each network in a fresh run.  [default: the scenario's]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The fresh run's folder.  [default: runs/regress-DATE-TIME]",
 )
 @click.option(
     "--layer",
@@ -35,24 +65,198 @@ from lab.session_source import load
     show_default=True,
     help="What the classifier is shown.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=DEFAULT_SEED, show_default=True)
+@click.option(
+    "--check",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Only this check; repeatable.",
+)
+@click.option(
+    "--baseline",
+    type=_file,
+    metavar="FILE",
+    help="Accuracies of an earlier run, below which no network may fall.",
+)
+@click.option("--update-baseline", is_flag=True, help="Write this run's accuracies to --baseline.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="By how much a network's accuracy may fall: 0.02 below a baseline, 0.25 below the mean of"
+    " the others without one.",
+)
+@click.option(
+    "--known-failures",
+    type=_file,
+    metavar="FILE",
+    help="TOML tables [[known]] with check, reason, and where needed network, style and layer.",
+)
+@click.option("--junit", type=_file, metavar="FILE", help="Write JUnit XML.")
+@click.option("--html", type=_file, metavar="FILE", help="Write a page that opens from disk.")
+@click.option(
+    "--time-limit",
+    "time_limit_s",
+    type=click.FloatRange(0.01, 3600),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="For one answer of the classifier.",
+)
+@click.option(
+    "--stderr",
+    type=_file,
+    metavar="FILE",
+    help="Add what a cmd: classifier says on standard error to this file.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=DEFAULT_SEED,
+    show_default=True,
+    help="All randomness of the run and of the checks flows from it.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 2000),
+    default=DEFAULT_JOBS,
+    show_default=True,
+    metavar="N",
+    help="Sessions side by side in a fresh run.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing while working.")
 def regress(
     classifier: str,
     sources: tuple[str, ...],
-    names: tuple[str, ...],
+    scenarios: tuple[str, ...],
+    repeats: int | None,
+    out: Path | None,
     layer: Layers,
+    names: tuple[str, ...],
+    baseline: Path | None,
+    update_baseline: bool,
+    tolerance: float | None,
+    known_failures: Path | None,
+    junit: Path | None,
+    html: Path | None,
+    time_limit_s: float,
+    stderr: Path | None,
     seed: int,
+    jobs: int,
     as_json: bool,
+    quiet: bool,
 ) -> int:
-    """Let a classifier face the same senders under every MTU."""
-    found = find_classifier(classifier)
-    cases = [case for source in sources or ("sample",) for case in load(source, layer)]
-    result = run(
-        found.name, cases, LocalAsker(found), checks_.chosen(names), settings=Settings(seed=seed)
-    )
+    """Let a classifier face the same senders under every MTU.
+
+    CLASSIFIER is a built-in's name, package.module:name of your own, or cmd:PROGRAM ARGS, which
+    reads observations and prints verdicts as lines of JSON.
+
+    \b
+    Examples:
+      seglab regress paper --sessions sample
+      seglab regress my_package.rules:classify --baseline accuracy.json --junit junit.xml
+      seglab regress "cmd:./classify.pl --strict" --sessions runs/mine --layer reads
+
+    Exit code 0: every check passed, or what failed is known; 1: a check found something, or the
+    classifier failed; 2: bad input; 3: no lab can be built here for a fresh run.
+    """  # noqa: D301 -- click looks for the backspace character itself
+    if sources and (scenarios or repeats or out):
+        raise click.UsageError("--scenario, --repeats and --out are of a fresh run, not --sessions")
+    if update_baseline and baseline is None:
+        raise click.UsageError("--update-baseline needs --baseline FILE")
+    checks = checks_.chosen(names)
+    known = known_.parse(*_toml(known_failures)) if known_failures else ()
+    before = Baseline.from_json(*_read(baseline)) if baseline and not update_baseline else None
+    settings = Settings(seed=seed)
+    if tolerance is not None:
+        settings = Settings(seed=seed, tolerance=tolerance, own_tolerance=tolerance)
+    with open_classifier(classifier, time_limit_s, stderr) as (name, asker):
+        if not sources:
+            sources = (str(_fresh_run(scenarios, repeats, out, seed, jobs, quiet=quiet)),)
+        cases = [case for source in sources for case in load(source, layer)]
+        result = run(
+            name,
+            cases,
+            asker,
+            checks,
+            settings=settings,
+            baseline=None if before is None else before.by_place,
+            same_sessions=before is not None and before.sessions == fingerprint(cases),
+            known=known,
+        )
+    for path, text in ((junit, to_junit), (html, page)):
+        if path is not None:
+            _write(path, text(result))
     if as_json:
         click.echo(json.dumps(to_dict(result), indent=2))
     else:
         show(result)
+    if update_baseline and baseline is not None:
+        _update(baseline, result, cases)
     return 0 if result.good else 1
+
+
+def _fresh_run(
+    scenarios: tuple[str, ...],
+    repeats: int | None,
+    out: Path | None,
+    seed: int,
+    jobs: int,
+    *,
+    quiet: bool,
+) -> Path:
+    """Carry out scenarios on the kernel engine; the run's folder."""
+    order = Order(scenarios or ("regress",), sessions=repeats)
+    specs = order.specs(seed)
+    manifest = order.manifest("run", seed, jobs, _SESSION_TIME_LIMIT_S)
+    try:
+        with RunFolder.create(out or default_out("regress"), manifest) as folder:
+            carry_out(
+                folder, [specs], jobs=jobs, time_limit_s=_SESSION_TIME_LIMIT_S, voice=Voice(quiet)
+            )
+    except EnvironmentLacksError as error:
+        raise EnvironmentLacksError(
+            f"{error} (or take stored sessions: --sessions sample)"
+        ) from error
+    if not quiet:
+        counts = folder.manifest.counts
+        failed = f"; {counts.failed} failed and are left out" if counts.failed else ""
+        click.echo(f"run folder: {folder.path}, {counts.complete} sessions{failed}", err=True)
+    return folder.path
+
+
+def _update(path: Path, result: Result, cases: list[Case]) -> None:
+    if result.stopped is not None:
+        click.echo(f"{path}: left as it was, since not every session was answered", err=True)
+        return
+    _write(path, Baseline.of(result, cases).to_json())
+    click.echo(f"baseline written: {path}", err=True)
+
+
+def _read(path: Path) -> tuple[bytes, str]:
+    """A file's bytes, and its name for messages."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_FILE_MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; --update-baseline makes a baseline") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(text) > _FILE_MAX_BYTES:
+        raise InputError(f"{path}: has more than {_FILE_MAX_BYTES >> 20} MB")
+    return text, str(path)
+
+
+def _toml(path: Path) -> tuple[dict[str, object], str]:
+    """What a TOML file holds, and its name for messages."""
+    text, where = _read(path)
+    try:
+        return tomllib.loads(text.decode()), where
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _write(path: Path, text: bytes) -> None:
+    with writing(path):
+        replace_file(path, lambda file: file.write(text))

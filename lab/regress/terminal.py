@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from lab.regress.judgement import Score, Side
+from lab.regress.judgement import Side
 from lab.regress.result import Cell, Finding, Outcome, Result
 
 EXAMPLES = 3
@@ -38,6 +38,7 @@ def show(result: Result, console: Console | None = None, *, examples: int = EXAM
             f" ({escape(failure.reason)})"
         )
     console.print()
+    console.print(overall(result))
     colour = "bold green" if result.good else "bold red"
     console.print(f"[{colour}]{escape(result.headline)}[/]", soft_wrap=True)
     if result.stopped is not None:
@@ -114,6 +115,11 @@ def example_lines(finding: Finding) -> list[str]:
     return lines
 
 
+def finding_text(finding: Finding) -> str:
+    """A finding in words, with its example, for a place that has no colours."""
+    return "\n".join((f"{finding.where}{_share(finding)}", finding.words, *example_lines(finding)))
+
+
 def side_words(side: Side) -> str:
     """Where the sizes of a side come from."""
     mss = "unknown" if side.mss is None else str(side.mss)
@@ -126,11 +132,14 @@ def spaced(sizes: tuple[int, ...], most: int = SIZES_SHOWN) -> str:
     return f"{shown} ... ({len(sizes) - most} more)" if len(sizes) > most else shown
 
 
-def score_words(score: Score) -> str:
-    """A score in words."""
+def overall(result: Result) -> str:
+    """How good the answers were over all networks, in words."""
+    scores = result.scores.values()
+    asked = sum(score.sessions for score in scores)
+    right, alone = sum(s.right for s in scores), sum(s.alone for s in scores)
     return (
-        f"{100 * score.accuracy:.1f} % of {score.sessions},"
-        f" {score.abstained} abstentions, {score.alone} with the style alone"
+        f"{asked} answers: {right} hold the true style, {alone} of these name no other;"
+        f" {sum(score.abstained for score in scores)} abstain"
     )
 
 
