@@ -6,6 +6,7 @@ so that a reader can refuse a file before it looks at any row.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -150,6 +151,34 @@ def read_sessions(path: Path) -> Iterator[SessionRecord]:
             raise InputError(f"{path}: {error}") from error
 
 
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file of sessions, all columns as they are, a row group at a time.
+
+    Raises:
+        InputError: as ``read_sessions``.
+    """
+    return _rows(path, columns=None)
+
+
+def schema_differences(path: Path) -> list[str]:
+    """How a file's columns differ from a dataset's, in words; empty where they do not.
+
+    Raises:
+        InputError: as ``read_sessions``.
+    """
+    with _opened(path) as file:
+        found: pa.Schema = file.schema_arrow
+    differences = []
+    for field in DATASET_SCHEMA:
+        index = found.get_field_index(field.name)
+        if index < 0:
+            differences.append(f"no column {field.name}")
+        elif found.field(index).type != field.type:
+            kind = _first_line(TypeError(str(found.field(index).type)))[:80]
+            differences.append(f"column {field.name} is {kind}, expected {field.type}"[:200])
+    return differences
+
+
 def read_statuses(path: Path) -> dict[str, str]:
     """How each session ended, by its id: all that ``resume`` needs, at the cost of two columns.
 
@@ -160,11 +189,18 @@ def read_statuses(path: Path) -> dict[str, str]:
 
 
 def _rows(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
+    with _opened(path) as file:
+        for batch in file.iter_batches(batch_size=ROW_GROUP_SESSIONS, columns=columns):
+            yield from batch.to_pylist()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """A Parquet file of sessions; what goes wrong with it, at any time, is one line."""
     try:
         with pq.ParquetFile(path) as file:
             _refuse_foreign(path, file.schema_arrow)
-            for batch in file.iter_batches(batch_size=ROW_GROUP_SESSIONS, columns=columns):
-                yield from batch.to_pylist()
+            yield file
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:

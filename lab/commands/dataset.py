@@ -6,15 +6,17 @@ import shlex
 import shutil
 import signal
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import click
 from click.core import ParameterSource
 
-from lab.commands.progress import RunProgress
+from lab.commands.progress import CheckProgress, RunProgress
 from lab.commands.running import DEFAULT_JOBS, DEFAULT_SEED, DEFAULT_TIME_LIMIT_S, Interruption
+from lab.dataset.check import Checked, Finding, check
 from lab.dataset.estimate import Estimate, estimate, room_bytes, size
 from lab.dataset.folder import begin, finish, missing
 from lab.dataset.layout import Layout
@@ -24,6 +26,7 @@ from lab.dataset.shard import ShardBuild
 from lab.dataset.spec import DatasetSpec, read_spec
 from lab.errors import EnvironmentLacksError, InputError
 from lab.record import SessionRecord
+from lab.runfolder import replace_file, writing
 
 
 @click.group()
@@ -114,6 +117,82 @@ def build(
     else:
         _show(manifest, out)
     return 1 if manifest.failed else 0
+
+
+@dataset.command("check")
+@click.argument("path", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where the summary figure goes.  [default: the dataset's own folder]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing while working.")
+def check_command(path: Path, out: Path | None, as_json: bool, quiet: bool) -> int:
+    """Check a dataset: its files, its rows, its splits; draw what it has of everything.
+
+    \b
+    Examples:
+      seglab dataset check data/mine
+      seglab dataset check data/mine --json --out figures
+
+    Exit code 0: all is as it must be; 1: something is not, and the lines say what.
+    """  # noqa: D301 -- click looks for the backspace character itself
+    with CheckProgress(quiet=quiet) as progress:
+        checked = check(path, progress.report)
+    figure = _draw(checked, out or path)
+    findings = [*checked.findings, *checked.unlisted()]
+    if as_json:
+        click.echo(json.dumps(_result(checked, findings, path, figure), indent=2))
+        return 1 if findings else 0
+    for note in checked.notes:
+        click.echo(f"note: {note}")
+    for finding in findings:
+        click.echo(str(finding))
+    tally = checked.tally
+    words = f"{len(findings)} findings" if findings else "no findings"
+    parts = ", ".join(f"{part} {n}" for part, n in tally.splits.get("split", {}).items())
+    click.echo(f"{path}: {tally.sessions} sessions ({parts}), {words}")
+    if figure is not None:
+        click.echo(f"figure: {figure}")
+    return 1 if findings else 0
+
+
+def _draw(checked: Checked, out: Path) -> Path | None:
+    """Write the summary figure; ``None`` where there is nothing to draw."""
+    from lab.dataset.picture import picture  # noqa: PLC0415 -- Matplotlib only where it is used
+
+    if not checked.tally.sessions:
+        return None
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        for suffix, data in picture(checked).items():
+            replace_file(out / f"summary.{suffix}", partial(_put, data))
+    return out / "summary.svg"
+
+
+def _put(data: bytes, file: BinaryIO) -> None:
+    file.write(data)
+
+
+def _result(
+    checked: Checked, findings: list[Finding], path: Path, figure: Path | None
+) -> dict[str, Any]:
+    tally = checked.tally
+    return {
+        "dataset": str(path),
+        "name": checked.manifest.name,
+        "seed": checked.manifest.seed,
+        "planned": checked.manifest.planned,
+        "sessions": tally.sessions,
+        "failed": checked.manifest.failed,
+        "splits": tally.splits,
+        "labels": tally.labels,
+        "notes": checked.notes,
+        "findings": [asdict(finding) for finding in findings],
+        "figure": None if figure is None else str(figure),
+    }
 
 
 def _build(

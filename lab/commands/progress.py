@@ -112,6 +112,33 @@ class RunProgress:
         )
 
 
+class CheckProgress:
+    """Says from time to time how far the look through a dataset is, on standard error.
+
+    Args:
+        quiet: show nothing.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._console = Console(stderr=True, highlight=False)
+        self._said = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing behind: what was said are lines of their own."""
+
+    def report(self, what: str, sessions: int) -> None:
+        """Take down what is looked at now, and how many sessions have been."""
+        now = time.monotonic()
+        if not self._quiet and now - self._said >= PLAIN_EVERY_S:
+            self._said = now
+            words = f"{sessions:,} sessions checked" if sessions else f"reading {what}"
+            self._console.print(words, markup=False, soft_wrap=True)
+
+
 class _Until(ProgressColumn):
     """The seconds until a time that is set from time to time.
 

@@ -1,0 +1,124 @@
+"""A dataset at a glance: how many of everything there are, and how long the sessions are."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lab.plots.style import BLUE, GREEN, INK, MUTED, ORANGE, RULE, WRITES, heading
+
+PARTS = {"train": BLUE, "validation": ORANGE, "test": GREEN, None: RULE}
+"""Part -> colour; ``None`` is for sessions that are in no part."""
+
+Counts = Mapping[str, Mapping[str, int]]
+"""By value, how many sessions in each part."""
+
+_WIDTH_INCHES = 11.0
+_BAR_INCHES = 0.24
+_TOP_INCHES, _BETWEEN_INCHES, _BOTTOM_INCHES = 1.25, 0.85, 0.75
+_CURVES_INCHES = 2.5
+_NAME_MAX = 26
+
+
+def summary(
+    title: str,
+    subtitle: str,
+    labels: Mapping[str, Counts],
+    networks: Mapping[str, Mapping[str | None, int]],
+    segments: Mapping[str, Mapping[int, int]],
+    reads: Mapping[str, Mapping[int, int]],
+) -> Figure:
+    """The figure: bars of labels by part, and how many segments and reads sessions have.
+
+    Args:
+        title: what it says.
+        subtitle: of what.
+        labels: by column (``style``, ``template``, ``terminator``, ``path_condition``).
+        networks: by network, the parts of the split by networks.
+        segments: by style, how many sessions have so many segments.
+        reads: likewise for reads.
+    """
+    left = [("style", labels.get("style", {})), ("message", labels.get("template", {}))]
+    left += [("terminator", labels.get("terminator", {}))]
+    left += [("path condition", labels.get("path_condition", {}))]
+    rows = max(sum(len(v) for _, v in left) + 3 * (len(left) - 1), len(networks), 4)
+    bars = rows * _BAR_INCHES
+    height = _TOP_INCHES + bars + _BETWEEN_INCHES + _CURVES_INCHES + _BOTTOM_INCHES
+    figure = Figure(figsize=(_WIDTH_INCHES, height))
+    heading(figure, title, subtitle)
+    _legend(figure, height)
+    top = 1 - _TOP_INCHES / height
+    at = top
+    for name, counts in left:
+        tall = len(counts) * _BAR_INCHES / height
+        axes = figure.add_axes((0.17, at - tall, 0.3, tall))
+        _bars(axes, name, counts)
+        at -= tall + 3 * _BAR_INCHES / height
+    tall = len(networks) * _BAR_INCHES / height
+    axes = figure.add_axes((0.66, top - tall, 0.3, tall))
+    _bars(axes, "network, by the split by networks", networks)
+    bottom, curves = _BOTTOM_INCHES / height, _CURVES_INCHES / height
+    for x, name, counted in ((0.08, "segments", segments), (0.57, "reads", reads)):
+        _curves(figure.add_axes((x, bottom, 0.39, curves)), name, counted)
+    return figure
+
+
+def _bars(axes: Axes, name: str, counts: Mapping[str, Mapping[Any, int]]) -> None:
+    """Stacked bars, one a value, the parts side by side in it."""
+    values = list(counts)
+    start = np.zeros(len(values))
+    for part, colour in PARTS.items():
+        width = np.array([counts[value].get(part, 0) for value in values], dtype=float)
+        if width.any():
+            axes.barh(range(len(values)), width, 0.72, left=start, color=colour)
+            start += width
+    axes.set_yticks(range(len(values)), [_short(value) for value in values])
+    axes.set(ylim=(len(values) - 0.4, -0.6), xlim=(0, max(start.max(initial=0) * 1.16, 1)))
+    axes.set_title(name, size=10, pad=5, color=INK)
+    axes.set_xticks([])
+    axes.spines[["bottom"]].set_visible(False)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    for y, total in enumerate(start):
+        axes.text(total, y, f" {total:,.0f}", va="center", size=8, color=MUTED)
+
+
+def _curves(axes: Axes, name: str, counted: Mapping[str, Mapping[int, int]]) -> None:
+    """By style, the share of sessions with at most so many."""
+    styles = list(counted)
+    dashes: Sequence[str] = ("-", "--", ":")
+    most = 1
+    for number, style in enumerate(styles):
+        counts = Counter(counted[style])
+        sizes = sorted(counts)
+        share = np.cumsum([counts[size] for size in sizes]) / counts.total()
+        colour, dash = WRITES[number % len(WRITES)], dashes[number // len(WRITES) % len(dashes)]
+        xs, ys = [sizes[0], *sizes, sizes[-1]], [0.0, *share, 1.0]
+        axes.step(xs, ys, where="post", color=colour, ls=dash, lw=1.4, label=style)
+        most = max(most, sizes[-1])
+    axes.set_xscale("log")
+    axes.set(xlim=(0.9, most * 1.15), ylim=(0, 1.02), xlabel=f"{name} of a session, at most")
+    ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000) if tick <= most]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.set_yticks([0, 0.5, 1], ["0", "50 %", "100 %"])
+    axes.grid(axis="both", lw=0.5)
+    axes.set_title(f"{name}: share of each style's sessions", size=10, pad=5, color=INK)
+    if name == "segments":
+        axes.legend(loc="lower right", fontsize=7.5, handlelength=1.8, labelspacing=0.25)
+
+
+def _legend(figure: Figure, height: float) -> None:
+    y = 1 - 0.82 / height
+    x = 0.17
+    for part, colour in PARTS.items():
+        words = part or "in no part"
+        figure.text(x, y, "■", size=11, color=colour, va="center")
+        figure.text(x + 0.018, y, words, size=9, color=MUTED, va="center")
+        x += 0.032 + 0.0082 * len(words)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _NAME_MAX else text[: _NAME_MAX - 1] + "…"
