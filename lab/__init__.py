@@ -1,8 +1,17 @@
 """seglab: how a mail sender's writes become TCP segments and then server reads."""
 
+from typing import TYPE_CHECKING, Any
 
-def __getattr__(name: str) -> str:
-    """Look up ``__version__`` when it is asked for: a lab's processes start without it."""
+if TYPE_CHECKING:
+    from lab.classifying import classify as classify
+
+
+def __getattr__(name: str) -> Any:
+    """Look up ``__version__`` and ``classify`` when asked for: a lab starts without them."""
+    if name == "classify":
+        from lab.classifying import classify  # noqa: PLC0415
+
+        return classify
     if name != "__version__":
         raise AttributeError(name)
     from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415

@@ -9,14 +9,18 @@ for verdict in classify("mail.pcapng"):
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, overload
+
+import msgspec
 
 from lab.classifier import Classifier, Verdict
 from lab.classifier_registry import classifier as named
 from lab.errors import InputError
 from lab.observation import Layer, Observation
 from lab.opening import Warn, read, read_stream, safe, sources
+from lab.weights import Score, Weights
 
 DEFAULT: Final = "boundaries"
 """The classifier that is used where none is named."""
@@ -74,6 +78,50 @@ def classify(
     if isinstance(source, Observation):
         return one(source)
     return (verdict(one, observation) for observation in _observations(source, layer, warn))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A message, and what is said of it.
+
+    Attributes:
+        observation: the message.
+        verdict: with a style of ``None`` where the classifier abstains.
+        score: by the user's weights, where there are any.
+    """
+
+    observation: Observation
+    verdict: Verdict
+    score: Score | None = None
+
+    def to_json(self) -> bytes:
+        """A line of JSON: the verdict's keys, where it came from, and the score."""
+        observation = self.observation
+        values = self.verdict.to_dict() | {
+            "layer": observation.layer,
+            "source": observation.source,
+            "client": observation.client,
+            "server": observation.server,
+            "complete": observation.complete,
+            "notes": observation.notes,
+        }
+        if self.score is not None:
+            values["score"] = self.score.total
+            values["score_range"] = (self.score.low, self.score.high)
+            values["score_parts"] = self.score.parts
+        return msgspec.json.encode(values)
+
+
+def judged(
+    classifier: Classifier, observation: Observation, weights: Weights | None = None
+) -> Judged:
+    """An observation with its verdict, and its score if there are weights.
+
+    Raises:
+        InputError: the classifier failed; says at which message.
+    """
+    found = verdict(classifier, observation)
+    return Judged(observation, found, None if weights is None else weights.score(found))
 
 
 def verdict(classifier: Classifier, observation: Observation) -> Verdict:

@@ -1,6 +1,7 @@
 """Reads files as they grow, like ``tail -f``; it looks again, as not every file system tells."""
 
 import os
+import select
 import stat
 from io import FileIO
 from pathlib import Path
@@ -53,6 +54,11 @@ class Tail:
         self._file = successor
         return True, self._file.read(CHUNK_BYTES)
 
+    @property
+    def ended(self) -> bool:
+        """A file may always grow."""
+        return False
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -63,6 +69,31 @@ class Tail:
         except OSError:
             return False
         return not os.path.samestat(now, os.fstat(self._file.fileno()))
+
+
+class Pipe:
+    """An open pipe, polled like a growing file.
+
+    Attributes:
+        ended: whether all writers have closed it.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        """Args: descriptor to read from."""
+        self.ended = False
+        self._descriptor = descriptor
+
+    def poll(self) -> tuple[bool, bytes]:
+        """What is new, as ``Tail.poll``; a pipe is never another one."""
+        ready, _, _ = select.select([self._descriptor], [], [], 0)
+        if not ready:
+            return False, b""
+        data = os.read(self._descriptor, CHUNK_BYTES)
+        self.ended = not data
+        return False, data
+
+    def close(self) -> None:
+        """The pipe is somebody else's to close."""
 
 
 def _opened(path: Path) -> FileIO:

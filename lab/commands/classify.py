@@ -1,0 +1,306 @@
+"""``seglab classify``: how messages were written, from captures, logs and runs."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, cast
+
+import click
+from rich.console import Console
+
+from lab.classifier import Classifier
+from lab.classifier_registry import classifier as named
+from lab.classifying import DEFAULT, Judged, judged
+from lab.commands.classify_input import Input
+from lab.errors import InputError
+from lab.observation import Layer, Observation
+from lab.opening import safe
+from lab.report.strip_message import page
+from lab.report.strip_table import Sheet, Summary, line
+from lab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
+from lab.specfile import near
+from lab.weights import Weights, load
+
+_WIDTH_OF_A_PIPE = 80
+_IDS_KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which messages are shown: those that meet every kind of condition that is given.
+
+    Attributes:
+        styles: one of these is among the verdict's; for an abstention see ``abstained``.
+        abstained: messages of which the classifier names no style, too.
+        terminators: one of these.
+        paths: one of these path conditions.
+        clients: one of these is part of the client's address and port.
+        min_confidence: of the style.
+    """
+
+    styles: tuple[str, ...] = ()
+    abstained: bool = False
+    terminators: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
+    min_confidence: float = 0.0
+
+    def has(self, one: Judged) -> bool:
+        """Whether this message is wanted."""
+        verdict = one.verdict
+        if self.styles or self.abstained:
+            named = bool({*self.styles} & {*verdict.styles})
+            if not named and not (self.abstained and not verdict.styles):
+                return False
+        client = one.observation.client or ""
+        return (
+            verdict.confidence >= self.min_confidence
+            and (not self.terminators or verdict.terminator in self.terminators)
+            and (not self.paths or verdict.path_condition in self.paths)
+            and (not self.clients or any(part in client for part in self.clients))
+        )
+
+
+@click.command(
+    epilog="Exit status: 0 read and classified; 2 an option, or an input that cannot be read "
+    "(what could be read is printed nevertheless). With --evaluate also 1: a target was missed."
+)
+@click.argument(
+    "paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[PATH]..."
+)
+@click.option(
+    "--classifier",
+    "reference",
+    default=DEFAULT,
+    show_default=True,
+    metavar="NAME",
+    help="A built-in classifier (boundaries, paper), or your own: package.module:name.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a verdict a line, as JSON.")
+@click.option(
+    "--explain",
+    "ids",
+    multiple=True,
+    metavar="ID",
+    help="Draw this message's boundaries, and say why. ID, or SOURCE:ID.",
+)
+@click.option("--follow", is_flag=True, help="Go on as the files grow, until Ctrl-C.")
+@click.option(
+    "--style", "styles", multiple=True, metavar="STYLE", help="Only messages of this style."
+)
+@click.option("--abstained", is_flag=True, help="Only messages without a style.")
+@click.option(
+    "--terminator", "terminators", multiple=True, type=click.Choice(TERMINATORS),
+    help="Only messages whose end of data was written so.",
+)  # fmt: skip
+@click.option(
+    "--path-condition", "conditions", multiple=True, type=click.Choice(PATH_CONDITIONS),
+    help="Only messages that came over such a path.",
+)  # fmt: skip
+@click.option(
+    "--client",
+    "clients",
+    multiple=True,
+    metavar="TEXT",
+    help="Only clients with this in ADDR:PORT.",
+)
+@click.option(
+    "--min-confidence", type=click.FloatRange(0, 1), default=0.0, metavar="P",
+    help="Only styles at least this probable.",
+)  # fmt: skip
+@click.option(
+    "--weights",
+    "weights_file",
+    metavar="FILE",
+    help="Add up a score by these weights (TOML); 'example' is a file to begin from.",
+)
+@click.option(
+    "--layer", type=click.Choice(("segments", "reads")), default="segments", show_default=True,
+    help="Of stored runs: what the wire carried, or what the server read.",
+)  # fmt: skip
+@click.option(
+    "--protocol", type=click.Choice(("smtp", "raw")), default="smtp", show_default=True,
+    help="Of captures: mail, or each TCP connection as one message.",
+)  # fmt: skip
+@click.option(
+    "--evaluate",
+    "run",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="RUN",
+    help="Hold the classifier to the ground truth of a stored run, instead of reading PATHs.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",
+    help="Processes that classify.",
+)  # fmt: skip
+def classify(
+    paths: tuple[Path, ...],
+    reference: str,
+    ids: tuple[str, ...],
+    weights_file: str | None,
+    run: Path | None,
+    layer: str,
+    protocol: str,
+    jobs: int,
+    *,
+    as_json: bool,
+    follow: bool,
+    **filters: Any,
+) -> int:
+    """Say how each message was written: style, end of data, path, and where the writes ended.
+
+    PATH is a capture (pcap, pcapng), a log of seglab serve (any of its formats), observations as
+    lines of JSON, each also gzipped; Parquet with sessions; - for standard input. Contents
+    decide, not names. A folder is searched for these, sorted; a run folder (one with run.json)
+    counts as its stored sessions, not as its captures, which hold the same messages.
+
+    A terminal gets a table. A pipe gets a line a message with tabs between source, id, client,
+    style, terminator, path condition, buffer, confidence, score and sizes. Filters may be
+    repeated: one of the values given has to fit, and each kind of filter has to.
+
+    \b
+    Examples:
+        seglab classify mail.pcapng
+        tcpdump -U -w - port 25 | seglab classify - --json
+        seglab classify --follow /var/log/reads.log --style headers_then_body
+        seglab classify mail.pcapng --explain 3
+    """  # noqa: D301 -- click looks for the backspace character itself
+    one = named(reference)
+    if run is not None:
+        return _evaluate(run, one, paths, as_json=as_json)
+    if not paths:
+        raise click.UsageError("which file? Give captures, logs or folders, or - for a pipe.")
+    if follow and (ids or jobs > 1):
+        raise click.UsageError("--follow goes neither with --explain nor with --jobs.")
+    if ":" not in reference:
+        _check_styles(filters["styles"])
+    weights = None if weights_file is None else load(weights_file)
+    source = Input(paths, cast(Layer, layer), protocol, follow=follow)
+    if ids:
+        return _explain(source, one, weights, ids, as_json=as_json)
+    wanted = Wanted(
+        styles=filters["styles"],
+        abstained=filters["abstained"],
+        terminators=filters["terminators"],
+        paths=filters["conditions"],
+        clients=filters["clients"],
+        min_confidence=filters["min_confidence"],
+    )
+    found = source.judged(reference, one, weights, jobs)
+    _show(found, source, wanted, scored=weights is not None, as_json=as_json)
+    return source.status
+
+
+def _evaluate(run: Path, one: Classifier, paths: tuple[Path, ...], *, as_json: bool) -> int:
+    if paths:
+        raise click.UsageError("--evaluate RUN takes the run alone, without PATHs.")
+    from lab.commands.evaluate import evaluate_run  # noqa: PLC0415, loads what only it needs
+
+    return evaluate_run(run, one, as_json=as_json)
+
+
+def _check_styles(styles: tuple[str, ...]) -> None:
+    """A built-in classifier has the known styles; one's own may have its own."""
+    for style in styles:
+        if style not in STYLES:
+            raise click.BadParameter(
+                f"unknown {safe(style)!r}; {near(style, STYLES)}", param_hint="'--style'"
+            )
+
+
+def _show(
+    found: Iterator[Judged], source: Input, wanted: Wanted, *, scored: bool, as_json: bool
+) -> None:
+    """Print what is found as it comes, and then the summary."""
+    terminal = sys.stdout.isatty() and not as_json
+    summary = Summary()
+    sheet = None
+    if terminal:
+        sheet = Sheet(Console(highlight=False), scored=scored, sources=source.several)
+        source.quiet.append(sheet.flush)
+    emit: Callable[[Judged], object] = sheet.add if sheet else _emit_json if as_json else _emit
+    with _until_stopped(source):
+        for one in found:
+            shown = wanted.has(one)
+            summary.add(one, shown=shown)
+            if shown:
+                emit(one)
+            source.progress(summary.messages)
+    if sheet:
+        sheet.flush()
+    source.progress(None)
+    click.echo(("\n" if sheet else "") + summary.words(), err=not terminal)
+
+
+@contextmanager
+def _until_stopped(source: Input) -> Iterator[None]:
+    """While files are followed, the first Ctrl-C or SIGTERM is their end; a second interrupts."""
+    if not source.follow:
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        source.stop()
+        for number in before:
+            signal.signal(number, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _emit_json(one: Judged) -> None:
+    sys.stdout.write(one.to_json().decode() + "\n")
+    sys.stdout.flush()
+
+
+def _emit(one: Judged) -> None:
+    sys.stdout.write(line(one) + "\n")
+    sys.stdout.flush()
+
+
+def _explain(
+    source: Input, one: Classifier, weights: Weights | None, ids: tuple[str, ...], *, as_json: bool
+) -> int:
+    """Draw the messages with these ids; the others are not even classified."""
+    console = Console(highlight=False)
+    width = console.width if console.is_terminal else _WIDTH_OF_A_PIPE
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    seen: list[str] = []
+    missing = dict.fromkeys(ids)
+    first = True
+    for observation in source.observations():
+        if len(seen) < _IDS_KEPT:
+            seen.append(observation.id)
+        matched = {*_names(observation)} & {*ids}
+        if not matched:
+            continue
+        for name in matched:
+            missing.pop(name, None)
+        found = judged(one, observation, weights)
+        if as_json:
+            _emit_json(found)
+            continue
+        if not first:
+            click.echo()
+        first = False
+        for text in page(found, width, unicode=unicode):
+            click.echo(text)
+    for name in missing:
+        near_ones = ", ".join(map(safe, get_close_matches(name, seen, n=3) or seen[:5]))
+        raise InputError(
+            f"--explain {safe(name)}: no message has this id"
+            + (f"; there are {near_ones}" if near_ones else "")
+        )
+    return source.status
+
+
+def _names(observation: Observation) -> tuple[str, str]:
+    return observation.id, f"{observation.source}:{observation.id}"

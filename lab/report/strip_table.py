@@ -1,0 +1,227 @@
+"""Verdicts as a table for a terminal, as lines for a pipe, and in one sentence.
+
+A terminal of ``WIDE`` columns or more gets a line a message; a narrower one gets two, of which the
+second has the sizes. The columns are as wide as the first messages need.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from lab.classifying import Judged
+from lab.opening import safe
+from lab.report.strip import base_of, in_ascii, run_length, strip
+
+WIDE: Final = 120
+COLUMNS: Final = (
+    "source", "id", "client", "style", "terminator", "path_condition", "buffer", "confidence",
+    "score", "sizes",
+)  # fmt: skip
+"""What a line for a pipe has, with tabs between."""
+
+_BATCH = 200
+_STRIP_SHARE = 0.5
+_LEAST_STRIP = 12
+_INDENT = 2
+_MOST = {"source": 24, "id": 28, "client": 27, "style": 32, "terminator": 10, "path": 11,
+         "buffer": 6, "conf": 4, "score": 9}  # fmt: skip
+_RIGHT = {"buffer", "conf", "score"}
+_COLOURS = {"full": "cyan", "short": "yellow", "push": "magenta", "more": "dim", "gap": ""}
+
+
+def line(judged: Judged) -> str:
+    """A message for a pipe: a column each of ``COLUMNS``, ``-`` for what is not known."""
+    observation, verdict = judged.observation, judged.verdict
+    values = (
+        observation.source,
+        verdict.id,
+        observation.client,
+        "|".join(verdict.styles),
+        verdict.terminator,
+        verdict.path_condition,
+        verdict.buffer,
+        f"{verdict.confidence:.3f}" if verdict.styles else None,
+        None if judged.score is None else f"{judged.score.total:+.3g}",
+        run_length(observation.sizes),
+    )
+    return "\t".join("-" if value in (None, "") else safe(str(value)) for value in values)
+
+
+class Sheet:
+    """A table that is printed as it comes.
+
+    Args:
+        console: where to.
+        scored: whether there is a column for the score.
+        sources: whether there are several, so that each line says which.
+    """
+
+    def __init__(self, console: Console, *, scored: bool, sources: bool) -> None:
+        self._console = console
+        self._shown = {"score": scored, "source": sources}
+        self._ascii = not (console.encoding or "").lower().startswith("utf")
+        self._waiting: list[Judged] = []
+        self._widths: dict[str, int] = {}
+
+    def add(self, judged: Judged) -> None:
+        """Take a message."""
+        if self._widths:
+            self._print(judged)
+            return
+        self._waiting.append(judged)
+        if len(self._waiting) >= _BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Print what has waited for the columns' widths to be known."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        rows = [_cells(judged) for judged in waiting]
+        for name, most in _MOST.items():
+            widest = max(cell_len(row[name]) for row in rows)
+            if self._shown.get(name, widest > 1):
+                self._widths[name] = min(most, max(widest, len(name)))
+        self._head()
+        for judged in waiting:
+            self._print(judged)
+
+    @property
+    def _wide(self) -> bool:
+        return self._console.width >= WIDE and self._room() >= _LEAST_STRIP * 2
+
+    def _room(self) -> int:
+        """What is left for the sizes."""
+        if self._console.width < WIDE:
+            return self._console.width - _INDENT
+        return self._console.width - sum(width + 2 for width in self._widths.values())
+
+    def _head(self) -> None:
+        names = Text("  ".join(self._fit(name, name) for name in self._widths).rstrip(), "bold")
+        if self._wide:
+            names.append("  sizes")
+        self._emit(names)
+
+    def _fit(self, name: str, text: str) -> str:
+        width = self._widths[name]
+        if cell_len(text) > width:
+            text = set_cell_size(text, width - 1).rstrip() + "…"
+        if name in _RIGHT:
+            return " " * (width - cell_len(text)) + text
+        return set_cell_size(text, width)
+
+    def _print(self, judged: Judged) -> None:
+        cells = _cells(judged)
+        text = Text()
+        for name in self._widths:
+            colour = {"style": "bold", "id": "green"}.get(name, "")
+            text.append(self._fit(name, cells[name]), style=colour)
+            text.append("  ")
+        sizes = _sizes(judged, self._room() if self._wide else self._console.width - _INDENT - 1)
+        if self._wide:
+            self._emit(text.append_text(sizes))
+        else:
+            text.rstrip()
+            self._emit(text)
+            self._emit(Text(" " * _INDENT).append_text(sizes))
+
+    def _emit(self, text: Text) -> None:
+        text.rstrip()
+        if self._ascii:
+            text = Text(in_ascii(text.plain))
+        self._console.print(text, soft_wrap=True)
+
+
+def _cells(judged: Judged) -> dict[str, str]:
+    verdict, score = judged.verdict, judged.score
+    return {
+        "source": safe(judged.observation.source or "-"),
+        "id": safe(verdict.id),
+        "client": safe(judged.observation.client or "-"),
+        "style": _styles(verdict.styles),
+        "terminator": verdict.terminator or "-",
+        "path": verdict.path_condition or "-",
+        "buffer": "-" if verdict.buffer is None else str(verdict.buffer),
+        "conf": f"{verdict.confidence:.2f}" if verdict.styles else "-",
+        "score": "-" if score is None else f"{score.total:+.3g}",
+    }
+
+
+def _styles(styles: Sequence[str]) -> str:
+    """All styles of a set, or as many as there is room for and how many more."""
+    if not styles:
+        return "-"
+    most = _MOST["style"]
+    for shown in range(len(styles), 0, -1):
+        more = len(styles) - shown
+        text = safe("|".join(styles[:shown])) + (f" +{more}" if more else "")
+        if len(text) <= most:
+            return text
+    return safe(styles[0])
+
+
+def _sizes(judged: Judged, room: int) -> Text:
+    """The strip and the run-length, in as many columns; the strip gets half of them at most."""
+    observation = judged.observation
+    base = base_of(observation, judged.verdict)
+    whole = run_length(observation.sizes, room)
+    width = max(int(room * _STRIP_SHARE), min(room - len(whole) - 2, room), 1)
+    cells = strip(observation.sizes, base, observation.push, width)
+    text = Text()
+    for cell in cells:
+        text.append(cell.text, style=_COLOURS[cell.kind])
+    return text.append("  ").append(run_length(observation.sizes, room - len(cells) - 2))
+
+
+class Summary:
+    """Counts what was found.
+
+    Attributes:
+        messages: how many were classified.
+        shown: how many of them passed the filters.
+    """
+
+    def __init__(self) -> None:
+        self.messages = 0
+        self.shown = 0
+        self._styles: Counter[str] = Counter()
+        self._terminators: Counter[str] = Counter()
+        self._paths: Counter[str] = Counter()
+        self._abstained = self._noted = 0
+
+    def add(self, judged: Judged, *, shown: bool) -> None:
+        """Count a message."""
+        self.messages += 1
+        self._noted += bool(judged.observation.notes)
+        if not shown:
+            return
+        self.shown += 1
+        verdict = judged.verdict
+        self._abstained += not verdict.styles
+        if verdict.styles:
+            self._styles[" or ".join(map(safe, verdict.styles))] += 1
+        self._terminators[verdict.terminator or ""] += 1
+        self._paths[verdict.path_condition or ""] += 1
+
+    def words(self) -> str:
+        """One line."""
+        counted = f"{self.messages} message" + ("" if self.messages == 1 else "s")
+        if self.shown != self.messages:
+            counted = f"{self.shown} of {counted}"
+        parts = [f"{name} {number}" for name, number in self._styles.most_common()]
+        if self._abstained:
+            parts.append(f"no style {self._abstained}")
+        if own := self._terminators["own_write"]:
+            parts.append(f"end of data by itself {own}")
+        parts += [
+            f"path {name} {number}"
+            for name, number in self._paths.most_common()
+            if name not in ("", "steady")
+        ]
+        if self._noted:
+            parts.append(f"with notes {self._noted}")
+        return f"{counted}: {', '.join(parts)}" if parts else counted
