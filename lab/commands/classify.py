@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import click
 from rich.console import Console
 
 from lab.classifier import Classifier
-from lab.classifier_registry import classifier as named
 from lab.classifying import DEFAULT, Judged, judged
-from lab.commands.classify_input import Input
+from lab.commands.classify_input import Input, opened
 from lab.errors import InputError
+from lab.foreign import PREFIX
 from lab.observation import Layer, Observation
 from lab.opening import safe
 from lab.report.strip_message import page
@@ -53,8 +53,8 @@ class Wanted:
         """Whether this message is wanted."""
         verdict = one.verdict
         if self.styles or self.abstained:
-            named = bool({*self.styles} & {*verdict.styles})
-            if not named and not (self.abstained and not verdict.styles):
+            among = bool({*self.styles} & {*verdict.styles})
+            if not among and not (self.abstained and not verdict.styles):
                 return False
         client = one.observation.client or ""
         return (
@@ -67,7 +67,7 @@ class Wanted:
 
 @click.command(
     epilog="Exit status: 0 read and classified; 2 an option, or an input that cannot be read "
-    "(what could be read is printed nevertheless). With --evaluate also 1: a target was missed."
+    "(what could be read is printed nevertheless)."
 )
 @click.argument(
     "paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[PATH]..."
@@ -78,7 +78,8 @@ class Wanted:
     default=DEFAULT,
     show_default=True,
     metavar="NAME",
-    help="A built-in classifier (boundaries, paper), or your own: package.module:name.",
+    help="A built-in classifier (boundaries, paper), your own as package.module:name, or a program "
+    "that answers lines of JSON: 'cmd:PROGRAM ARGS'.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a verdict a line, as JSON.")
 @click.option(
@@ -119,20 +120,23 @@ class Wanted:
     help="Add up a score by these weights (TOML); 'example' is a file to begin from.",
 )
 @click.option(
-    "--layer", type=click.Choice(("segments", "reads")), default="segments", show_default=True,
-    help="Of stored runs: what the wire carried, or what the server read.",
+    "--layer", type=click.Choice(("segments", "reads")),
+    help="Of stored runs: what the wire carried, or what the server read.  [default: segments; "
+    "with --evaluate both]",
 )  # fmt: skip
 @click.option(
     "--protocol", type=click.Choice(("smtp", "raw")), default="smtp", show_default=True,
     help="Of captures: mail, or each TCP connection as one message.",
 )  # fmt: skip
 @click.option(
-    "--evaluate",
-    "run",
+    "--evaluate", "runs", multiple=True, metavar="RUN",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    metavar="RUN",
     help="Hold the classifier to the ground truth of a stored run, instead of reading PATHs.",
-)
+)  # fmt: skip
+@click.option(
+    "--network", "networks", multiple=True, metavar="NAME",
+    help="With --evaluate: only the sessions over this network.",
+)  # fmt: skip
 @click.option(
     "--jobs", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",
     help="Processes that classify.",
@@ -142,8 +146,9 @@ def classify(
     reference: str,
     ids: tuple[str, ...],
     weights_file: str | None,
-    run: Path | None,
-    layer: str,
+    runs: tuple[Path, ...],
+    networks: tuple[str, ...],
+    layer: str | None,
     protocol: str,
     jobs: int,
     *,
@@ -169,19 +174,19 @@ def classify(
         seglab classify --follow /var/log/reads.log --style headers_then_body
         seglab classify mail.pcapng --explain 3
     """  # noqa: D301 -- click looks for the backspace character itself
-    one = named(reference)
-    if run is not None:
-        return _evaluate(run, one, paths, as_json=as_json)
-    if not paths:
+    if not runs and not paths:
         raise click.UsageError("which file? Give captures, logs or folders, or - for a pipe.")
+    if runs and paths:
+        raise click.UsageError("--evaluate RUN takes the run alone, without PATHs.")
+    if networks and not runs:
+        raise click.UsageError("--network is for --evaluate; else the network is not known.")
     if follow and (ids or jobs > 1):
         raise click.UsageError("--follow goes neither with --explain nor with --jobs.")
+    if jobs > 1 and reference.startswith(PREFIX):
+        raise click.UsageError("--jobs is for classifiers in Python, not for a program.")
     if ":" not in reference:
         _check_styles(filters["styles"])
     weights = None if weights_file is None else load(weights_file)
-    source = Input(paths, cast(Layer, layer), protocol, follow=follow)
-    if ids:
-        return _explain(source, one, weights, ids, as_json=as_json)
     wanted = Wanted(
         styles=filters["styles"],
         abstained=filters["abstained"],
@@ -190,17 +195,29 @@ def classify(
         clients=filters["clients"],
         min_confidence=filters["min_confidence"],
     )
-    found = source.judged(reference, one, weights, jobs)
-    _show(found, source, wanted, scored=weights is not None, as_json=as_json)
-    return source.status
+    with opened(reference) as one:
+        if runs:
+            return _evaluate(runs, one, networks, layer, as_json=as_json)
+        source = Input(paths, cast(Layer, layer or "segments"), protocol, follow=follow)
+        if ids:
+            return _explain(source, one, weights, ids, as_json=as_json)
+        found = source.judged(reference, one, weights, jobs)
+        _show(found, source, wanted, scored=weights is not None, as_json=as_json)
+        return source.status
 
 
-def _evaluate(run: Path, one: Classifier, paths: tuple[Path, ...], *, as_json: bool) -> int:
-    if paths:
-        raise click.UsageError("--evaluate RUN takes the run alone, without PATHs.")
+def _evaluate(
+    runs: tuple[Path, ...],
+    one: Classifier,
+    networks: tuple[str, ...],
+    layer: str | None,
+    *,
+    as_json: bool,
+) -> int:
     from lab.commands.evaluate import evaluate_run  # noqa: PLC0415, loads what only it needs
 
-    return evaluate_run(run, one, as_json=as_json)
+    layers = get_args(Layer) if layer is None else (cast(Layer, layer),)
+    return evaluate_run(runs, one, as_json=as_json, layers=layers, networks=networks or None)
 
 
 def _check_styles(styles: tuple[str, ...]) -> None:

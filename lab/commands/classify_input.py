@@ -7,19 +7,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import click
 
-from lab.classifier import Classifier
+from lab.classifier import Classifier, Verdict
 from lab.classifier_registry import classifier as named
 from lab.classifying import Judged, judged
 from lab.errors import InputError, SeglabError
 from lab.following import Pipe, Tail
+from lab.foreign import PREFIX, ForeignAsker
 from lab.observation import Layer, Observation
 from lab.opening import Stream, read, read_stream, safe, sources
+from lab.regress.judgement import ClassifierFailedError, Raised
 from lab.weights import Weights
 
 POLL_S = 0.2
@@ -217,6 +220,30 @@ class _Followed:
             yield from stream.close()
         except InputError:
             return
+
+
+@contextmanager
+def opened(reference: str) -> Iterator[Classifier]:
+    """The classifier of that name, ready while the block lasts; also ``cmd:PROGRAM ARGS``.
+
+    Raises:
+        InputError: there is none, or the program cannot be started.
+    """
+    if not reference.startswith(PREFIX):
+        yield named(reference)
+        return
+    with ForeignAsker(reference.removeprefix(PREFIX)) as asker:
+        yield Classifier(reference, "a program", partial(_answer, asker))
+
+
+def _answer(asker: ForeignAsker, observation: Observation) -> Verdict | None:
+    try:
+        (answer,) = asker.ask([observation])
+    except ClassifierFailedError as error:
+        raise InputError(f"message {safe(observation.id)}: {safe(error.reason)}") from error
+    if isinstance(answer, Raised):
+        raise InputError(f"message {safe(observation.id)}: {safe(answer.reason)}")
+    return answer
 
 
 def _in_processes(

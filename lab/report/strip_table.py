@@ -24,10 +24,11 @@ COLUMNS: Final = (
 """What a line for a pipe has, with tabs between."""
 
 _BATCH = 200
+_LEAST_STYLE, _MOST_STYLE, _REST = 32, 64, 120
 _STRIP_SHARE = 0.5
 _LEAST_STRIP = 12
 _INDENT = 2
-_MOST = {"source": 24, "id": 28, "client": 27, "style": 32, "terminator": 10, "path": 11,
+_MOST = {"source": 24, "id": 28, "client": 27, "style": 0, "terminator": 10, "path": 11,
          "buffer": 6, "conf": 4, "score": 9}  # fmt: skip
 _RIGHT = {"buffer", "conf", "score"}
 _COLOURS = {"full": "cyan", "short": "yellow", "push": "magenta", "more": "dim", "gap": ""}
@@ -64,6 +65,7 @@ class Sheet:
         self._console = console
         self._shown = {"score": scored, "source": sources}
         self._ascii = not (console.encoding or "").lower().startswith("utf")
+        self._most_style = min(max(console.width - _REST, _LEAST_STYLE), _MOST_STYLE)
         self._waiting: list[Judged] = []
         self._widths: dict[str, int] = {}
 
@@ -81,8 +83,8 @@ class Sheet:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        rows = [_cells(judged) for judged in waiting]
-        for name, most in _MOST.items():
+        rows = [_cells(judged, self._most_style) for judged in waiting]
+        for name, most in {**_MOST, "style": self._most_style}.items():
             widest = max(cell_len(row[name]) for row in rows)
             if self._shown.get(name, widest > 1):
                 self._widths[name] = min(most, max(widest, len(name)))
@@ -115,7 +117,7 @@ class Sheet:
         return set_cell_size(text, width)
 
     def _print(self, judged: Judged) -> None:
-        cells = _cells(judged)
+        cells = _cells(judged, self._most_style)
         text = Text()
         for name in self._widths:
             colour = {"style": "bold", "id": "green"}.get(name, "")
@@ -136,13 +138,13 @@ class Sheet:
         self._console.print(text, soft_wrap=True)
 
 
-def _cells(judged: Judged) -> dict[str, str]:
+def _cells(judged: Judged, most: int) -> dict[str, str]:
     verdict, score = judged.verdict, judged.score
     return {
         "source": safe(judged.observation.source or "-"),
         "id": safe(verdict.id),
         "client": safe(judged.observation.client or "-"),
-        "style": _styles(verdict.styles),
+        "style": _styles(verdict.styles, most),
         "terminator": verdict.terminator or "-",
         "path": verdict.path_condition or "-",
         "buffer": "-" if verdict.buffer is None else str(verdict.buffer),
@@ -151,11 +153,10 @@ def _cells(judged: Judged) -> dict[str, str]:
     }
 
 
-def _styles(styles: Sequence[str]) -> str:
+def _styles(styles: Sequence[str], most: int) -> str:
     """All styles of a set, or as many as there is room for and how many more."""
     if not styles:
         return "-"
-    most = _MOST["style"]
     for shown in range(len(styles), 0, -1):
         more = len(styles) - shown
         text = safe("|".join(styles[:shown])) + (f" +{more}" if more else "")
@@ -189,9 +190,10 @@ class Summary:
         self.messages = 0
         self.shown = 0
         self._styles: Counter[str] = Counter()
+        self._members: Counter[str] = Counter()
         self._terminators: Counter[str] = Counter()
         self._paths: Counter[str] = Counter()
-        self._abstained = self._noted = 0
+        self._several = self._abstained = self._noted = 0
 
     def add(self, judged: Judged, *, shown: bool) -> None:
         """Count a message."""
@@ -202,8 +204,11 @@ class Summary:
         self.shown += 1
         verdict = judged.verdict
         self._abstained += not verdict.styles
-        if verdict.styles:
-            self._styles[" or ".join(map(safe, verdict.styles))] += 1
+        if len(verdict.styles) > 1:
+            self._several += 1
+            self._members.update(map(safe, verdict.styles))
+        else:
+            self._styles.update(map(safe, verdict.styles))
         self._terminators[verdict.terminator or ""] += 1
         self._paths[verdict.path_condition or ""] += 1
 
@@ -212,16 +217,20 @@ class Summary:
         counted = f"{self.messages} message" + ("" if self.messages == 1 else "s")
         if self.shown != self.messages:
             counted = f"{self.shown} of {counted}"
-        parts = [f"{name} {number}" for name, number in self._styles.most_common()]
+        parts = _counted(self._styles)
+        if self._several:
+            parts.append(f"one of several {self._several} ({', '.join(_counted(self._members))})")
         if self._abstained:
             parts.append(f"no style {self._abstained}")
         if own := self._terminators["own_write"]:
             parts.append(f"end of data by itself {own}")
-        parts += [
-            f"path {name} {number}"
-            for name, number in self._paths.most_common()
-            if name not in ("", "steady")
-        ]
+        for name in ("", "steady"):
+            del self._paths[name]
+        parts += [f"path {text}" for text in _counted(self._paths)]
         if self._noted:
             parts.append(f"with notes {self._noted}")
         return f"{counted}: {', '.join(parts)}" if parts else counted
+
+
+def _counted(names: Counter[str]) -> list[str]:
+    return [f"{name} {number}" for name, number in names.most_common()]
