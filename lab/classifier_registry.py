@@ -68,12 +68,18 @@ def classifier(reference: str) -> Classifier:
         raise InputError(
             f"classifier {reference!r} cannot be loaded: {type(error).__name__}: {error}"
         ) from error
-    if isinstance(value, Classifier):
-        return value
     if not callable(value):
         raise InputError(f"classifier {reference!r} is {type(value).__name__}, not callable")
-    words = (getattr(value, "__doc__", None) or reference).strip().splitlines()[0]
-    return Classifier(reference, words, _wrapped(reference, value))
+    return of_callable(value, reference)
+
+
+def of_callable(function: Callable[[Observation], object], name: str | None = None) -> Classifier:
+    """A user's function as a classifier; one that is a classifier already stays as it is."""
+    if isinstance(function, Classifier):
+        return function
+    called = name or str(getattr(function, "__name__", type(function).__name__))
+    words = str(getattr(function, "__doc__", None) or called).strip().splitlines()[0]
+    return Classifier(called, words, _wrapped(called, function))
 
 
 def as_verdict(observation: Observation, answer: object) -> Verdict | None:

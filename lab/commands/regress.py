@@ -1,7 +1,6 @@
 """``seglab regress``: has a classifier learned the sender, or the network?"""
 
 import json
-import tomllib
 from pathlib import Path
 
 import click
@@ -9,9 +8,8 @@ import click
 from lab.asking import open_classifier
 from lab.commands.order import Order
 from lab.commands.running import DEFAULT_JOBS, DEFAULT_SEED, Voice, carry_out, default_out
-from lab.errors import EnvironmentLacksError, InputError
+from lab.errors import EnvironmentLacksError
 from lab.regress import checks as checks_
-from lab.regress import known as known_
 from lab.regress.baseline import Baseline, fingerprint
 from lab.regress.case import Case, Layers
 from lab.regress.judgement import Settings
@@ -22,9 +20,9 @@ from lab.regress.result import Result, run
 from lab.regress.terminal import show
 from lab.runfolder import RunFolder, replace_file, writing
 from lab.session_source import load
+from lab.suite import read_baseline, read_known
 
 _SESSION_TIME_LIMIT_S = 60.0
-_FILE_MAX_BYTES = 16 << 20
 
 _file = click.Path(path_type=Path, dir_okay=False)
 
@@ -166,8 +164,8 @@ def regress(
     if update_baseline and baseline is None:
         raise click.UsageError("--update-baseline needs --baseline FILE")
     checks = checks_.chosen(names)
-    known = known_.parse(*_toml(known_failures)) if known_failures else ()
-    before = Baseline.from_json(*_read(baseline)) if baseline and not update_baseline else None
+    known = read_known(known_failures) if known_failures else ()
+    before = read_baseline(baseline) if baseline and not update_baseline else None
     settings = Settings(seed=seed)
     if tolerance is not None:
         settings = Settings(seed=seed, tolerance=tolerance, own_tolerance=tolerance)
@@ -232,29 +230,6 @@ def _update(path: Path, result: Result, cases: list[Case]) -> None:
         return
     _write(path, Baseline.of(result, cases).to_json())
     click.echo(f"baseline written: {path}", err=True)
-
-
-def _read(path: Path) -> tuple[bytes, str]:
-    """A file's bytes, and its name for messages."""
-    try:
-        with path.open("rb") as file:
-            text = file.read(_FILE_MAX_BYTES + 1)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; --update-baseline makes a baseline") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(text) > _FILE_MAX_BYTES:
-        raise InputError(f"{path}: has more than {_FILE_MAX_BYTES >> 20} MB")
-    return text, str(path)
-
-
-def _toml(path: Path) -> tuple[dict[str, object], str]:
-    """What a TOML file holds, and its name for messages."""
-    text, where = _read(path)
-    try:
-        return tomllib.loads(text.decode()), where
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{where}: {error}") from error
 
 
 def _write(path: Path, text: bytes) -> None:
