@@ -4,8 +4,8 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from .dialogue import Dialogue, opens, replies
-from .message import Facts, Message
-from .stream import ACK, Half
+from .message import Account, Facts, Message
+from .stream import Half
 
 if TYPE_CHECKING:
     from .table import Table
@@ -17,6 +17,7 @@ DEFAULT_MSS: Final = 536, 1220
 
 TIMESTAMPS_BYTES: Final = 12
 
+_ACK = 16
 _TRIES = 8
 _V4_KEY_BYTES = 12
 _NOT_SEEN = "the connection's beginning was not captured"
@@ -27,24 +28,21 @@ class Connection:
 
     Attributes:
         number: counts the connections of a capture from 0, as Wireshark's ``tcp.stream`` does.
-        settled: whether it is known who is the client, and where both streams begin.
     """
 
     __slots__ = (
         "_client_ended",
-        "_held",
         "_messages",
         "_probes",
         "_t_syn",
         "_tries",
+        "account",
         "client",
         "dialogue",
         "first",
         "notes",
         "number",
         "rtt_ns",
-        "settled",
-        "shaking",
         "stamped",
         "table",
     )
@@ -52,19 +50,17 @@ class Connection:
     def __init__(self, number: int, key: bytes, twin_key: bytes, table: "Table") -> None:
         self.number = number
         self.table = table
-        self.first = Half(key, self)
-        self.first.twin = Half(twin_key, self)
-        self.first.twin.twin = self.first
+        self.account = account = Account(table.ledger)
+        self.first = first = Half(key, self, account)
+        first.twin = Half(twin_key, self, account)
+        first.twin.twin = first
         self.client: Half | None = None
         self.dialogue: Dialogue | None = None
-        self.settled = False
-        self.shaking = False
         self.rtt_ns: int | None = None
         self.stamped: bool | None = None
         self.notes: list[str] = []
         self._t_syn: int | None = None
         self._tries = 0
-        self._held = 0
         self._messages = 0
         self._probes = 0
         self._client_ended = False
@@ -79,21 +75,23 @@ class Connection:
         half.isn, half.mss, half.stamps = seq, mss, stamps
         if not half.synchronised:
             half.synchronise(seq + 1)
-        if not flags & ACK:
+        if not flags & _ACK:
             self._t_syn = t_ns
         elif half.twin is not None and half.twin.isn >= 0:
-            self.shaking = True
+            half.twin.shaking = True
         if self.client is None:
             twin = half.twin
             assert twin is not None
-            self._settle(twin if flags & ACK else half, greeted=False)
+            self._settle(twin if flags & _ACK else half, False)
 
     def shake(self, half: Half, t_ns: int, ack: int) -> None:
         """Take the client's first segment after the SYN-ACK: the handshake's last."""
-        if half is not self.client or half.twin is None:
-            return
-        self.shaking = False
-        if self._t_syn is not None and ack == (half.twin.isn + 1) % (1 << 32):
+        half.shaking = False
+        if (
+            half.twin is not None
+            and self._t_syn is not None
+            and ack == (half.twin.isn + 1) % (1 << 32)
+        ):
             rtt_ns = t_ns - self._t_syn
             self.rtt_ns = rtt_ns if rtt_ns >= 0 else None
 
@@ -106,7 +104,7 @@ class Connection:
         if self.table.protocol == "raw":
             half.synchronise(seq)
             self.notes.append(_NOT_SEEN)
-            self._settle(twin if _port(half.key) < _port(twin.key) else half, greeted=True)
+            self._settle(twin if _port(half.key) < _port(twin.key) else half, True)
             return True
         by_client, by_server = opens(data), replies(data)
         if not by_client and not by_server:
@@ -115,27 +113,22 @@ class Connection:
                 self.drop()
             return False
         half.synchronise(seq)
-        if flags & ACK:
+        if flags & _ACK:
             twin.synchronise(ack)
         self.notes.append(_NOT_SEEN)
-        self._settle(half if by_client else twin, greeted=not data.startswith(b"220"))
+        self._settle(half if by_client else twin, not data.startswith(b"220"))
         return True
 
-    def _settle(self, client: Half, *, greeted: bool) -> None:
+    def _settle(self, client: Half, greeted: bool) -> None:
         server = client.twin
         assert server is not None
         self.client = client
-        self.settled = True
         port = _port(server.key)
         self.dialogue = dialogue = Dialogue(
-            self._finish,
-            self.hold,
-            self.drop,
-            lenient=port in MAIL_PORTS,
-            tls=port == TLS_PORT,
-            greeted=greeted,
+            self, self.account, port in MAIL_PORTS, port == TLS_PORT, greeted
         )
-        client.sink, server.sink = dialogue.client, dialogue.server
+        client.dialogue = server.dialogue = dialogue
+        client.settled = server.settled = client.of_client = True
         if self.table.protocol == "raw":
             dialogue.follow_raw()
 
@@ -168,7 +161,7 @@ class Connection:
 
     def _close(self, reason: str) -> None:
         if self.dialogue is not None:
-            self.dialogue.close(reason, ended=self._client_ended)
+            self.dialogue.close(reason, self._client_ended)
 
     def drop(self) -> None:
         """Look at nothing more of it."""
@@ -176,18 +169,14 @@ class Connection:
         if twin is None:
             return
         self.table.ignore(self.first.key, twin.key)
-        self.hold(-self._held)
+        self.account.take(-self.account.held)
         self.first.forget()
         twin.forget()
 
-    def hold(self, size: int) -> None:
-        """Count memory that is in use for this connection."""
-        self._held += size
-        self.table.held += size
-
     # --- what comes out -------------------------------------------------------------------
 
-    def _finish(self, message: Message, complete: bool | None, encrypted: bool) -> None:
+    def finish(self, message: Message, complete: bool | None, encrypted: bool) -> None:
+        """Hand out a message."""
         self._messages += 1
         self.table.found.append(
             message.observation(self._facts(), complete=complete, encrypted=encrypted)

@@ -1,11 +1,9 @@
 """What the two directions of an SMTP connection say: where messages begin and end."""
 
 import re
-from collections.abc import Callable
-from enum import IntEnum
-from typing import Final
+from typing import Final, Protocol
 
-from .message import Message
+from .message import Account, Message
 
 Piece = tuple[int, int, bool, int, bytes]
 """Consecutive bytes of one segment: time, PSH or ``GAP``, came again, size, what was captured."""
@@ -29,20 +27,20 @@ _REPLY = re.compile(rb"(?:220|250|354)[ -]")
 _TLS_HANDSHAKE = b"\x16\x03"
 
 
-class Mode(IntEnum):
-    """What the client's next bytes are."""
-
-    LINE = 0
-    BODY = 1
-    CHUNK = 2
-    OPAQUE = 3
-    WAIT_DATA = 4
-    WAIT_TLS = 5
-    TUNNEL = 6
-    DEAD = 7
+# What the client's next bytes are: command lines; the body after DATA; a chunk after BDAT; TLS
+# records or another protocol; what the reply to DATA or to STARTTLS will say; the header of HTTP
+# CONNECT; of no interest.
+_LINE, _BODY, _CHUNK, _OPAQUE, _WAIT_DATA, _WAIT_TLS, _TUNNEL, _DEAD = range(8)
 
 
-_LINE, _BODY, _CHUNK, _OPAQUE, _WAIT_DATA, _WAIT_TLS, _TUNNEL, _DEAD = map(int, Mode)
+class Owner(Protocol):
+    """Whose dialogue it is: a connection."""
+
+    def finish(self, message: Message, complete: bool | None, encrypted: bool) -> None:
+        """Hand out a message."""
+
+    def drop(self) -> None:
+        """Follow no further: this is not SMTP."""
 
 
 def opens(data: bytes) -> bool:
@@ -59,29 +57,26 @@ class Dialogue:
     """Follows the commands and the replies, and cuts the messages out.
 
     Args:
-        finish: what is to be done with a message: it, whether it is complete (``None``:
-            unknown), and whether it is encrypted.
-        dead: called when what is said turns out not to be SMTP.
-        hold: told by how much the memory in use changes.
+        owner: the connection.
+        account: of the memory in use.
         lenient: whether any text may be a command: on a port for mail.
         tls: whether TLS from the first byte means encrypted mail.
         greeted: whether the greeting has passed, or may have.
     """
 
     __slots__ = (
+        "_account",
         "_blind",
         "_challenge",
-        "_dead",
         "_encrypted",
-        "_finish",
         "_held",
         "_held_bytes",
-        "_hold",
         "_judged",
         "_last",
         "_lenient",
         "_line",
         "_outstanding",
+        "_owner",
         "_remaining",
         "_reply",
         "_server_seen",
@@ -93,21 +88,18 @@ class Dialogue:
 
     def __init__(
         self,
-        finish: Callable[[Message, bool | None, bool], None],
-        hold: Callable[[int], None],
-        dead: Callable[[], None],
-        *,
+        owner: Owner,
+        account: Account,
         lenient: bool,
         tls: bool,
         greeted: bool,
     ) -> None:
-        self._finish = finish
-        self._hold = hold
-        self._dead = dead
+        self._owner = owner
+        self._account = account
         self._lenient = lenient
         self._tls = tls
         self.greeted = greeted
-        self.mode: int = _LINE
+        self.mode = _LINE
         self.message: Message | None = None
         self._judged = False
         self._line = b""
@@ -142,7 +134,7 @@ class Dialogue:
                 at = self._chunk(t_ns, push, again, size, data, at)
             elif mode == _OPAQUE:
                 assert self.message is not None
-                self._hold(self.message.add(t_ns, push, again, size - at, data[at:]))
+                self._account.take(self.message.add(t_ns, push, again, size - at, data[at:]))
                 return
             elif mode == _TUNNEL:
                 at = self._tunnel(data, at, size)
@@ -157,7 +149,7 @@ class Dialogue:
     def _lines(self, data: bytes, at: int, size: int) -> int:
         if not self._judged and data[at : at + 1] == _TLS_HANDSHAKE[:1]:
             if self._tls:
-                self._open(encrypted=True)
+                self._open(True)
                 return at
             self._die()
             return size
@@ -169,19 +161,19 @@ class Dialogue:
             if len(data) < size:  # the rest was not captured: most often a segment ends a line
                 self._line = b""
                 if line:
-                    self._command(line, whole=False)
+                    self._command(line, False)
                 return size
-            self._hold(len(data) - at)
+            self._account.take(len(data) - at)
             self._line = line
             if len(line) > LINE_BYTES:
                 self._die()
             return size
         line = self._line + data[at : end + 1]
         if self._line:
-            self._hold(-len(self._line))
+            self._account.take(-len(self._line))
             self._line = b""
         if self._judged or self._judge(line):
-            self._command(line, whole=True)
+            self._command(line, True)
         return end + 1
 
     def _judge(self, line: bytes) -> bool:
@@ -195,7 +187,7 @@ class Dialogue:
             self._judged = True
         return True
 
-    def _command(self, line: bytes, *, whole: bool) -> None:
+    def _command(self, line: bytes, whole: bool) -> None:
         self._outstanding += 1
         if self._challenge:  # an answer within AUTH (RFC 4954), whatever it looks like
             self._challenge = False
@@ -247,7 +239,7 @@ class Dialogue:
         assert self.message is not None
         end = min(size, at + self._remaining)
         self._remaining -= end - at
-        self._hold(self.message.add(t_ns, push, again, end - at, data[at:end]))
+        self._account.take(self.message.add(t_ns, push, again, end - at, data[at:end]))
         if not self._remaining:
             self._end_chunk()
         return end
@@ -255,29 +247,29 @@ class Dialogue:
     def _end_chunk(self) -> None:
         self.mode = _LINE
         if self._last:
-            self._close_message(complete=True)
+            self._close_message(True)
 
     def _body(self, t_ns: int, push: int, again: bool, size: int, data: bytes, at: int) -> int:
         message = self.message
         assert message is not None
         if message.blind and not self._server_seen and opens(data[at:]):
             message.notes.append("its end was not captured; it is where the next command begins")
-            self._close_message(complete=not message.gapped)
+            self._close_message(not message.gapped)
             self.mode = _LINE
             return at
         end = message.end_in(data, at)
         if end < 0:
-            self._hold(message.add(t_ns, push, again, size - at, data[at:] if at else data))
+            self._account.take(message.add(t_ns, push, again, size - at, data[at:] if at else data))
             return size
-        self._hold(message.add(t_ns, push, again, end - at, data[at:end]))
+        self._account.take(message.add(t_ns, push, again, end - at, data[at:end]))
         self._outstanding += 1
-        self._close_message(complete=True)
+        self._close_message(True)
         self.mode = _LINE
         return end
 
     # --- the server -----------------------------------------------------------------------
 
-    def server(self, _t_ns: int, _push: int, _again: bool, size: int, data: bytes) -> None:
+    def server(self, size: int, data: bytes) -> None:
         """Take the server's next bytes, or their absence."""
         self._server_seen = True
         if self.mode in (_OPAQUE, _DEAD):
@@ -346,11 +338,11 @@ class Dialogue:
         assert message is not None
         if message.blind:
             message.notes.append("its end was not captured; it is where the server replied")
-            self._close_message(complete=not message.gapped)
+            self._close_message(not message.gapped)
             self.mode = _LINE
         elif message.ends_bare:
             message.notes.append("ended by LF . LF, which the server took for the end")
-            self._close_message(complete=True)
+            self._close_message(True)
             self.mode = _LINE
 
     # --- decisions ------------------------------------------------------------------------
@@ -359,7 +351,7 @@ class Dialogue:
         """Keep what came before the reply that says what it is."""
         self._held.append(piece)
         self._held_bytes += len(piece[4])
-        self._hold(len(piece[4]) + 128)
+        self._account.take(len(piece[4]) + 128)
         if len(self._held) >= HELD_PIECES or self._held_bytes > HELD_BYTES:
             self._settle()
 
@@ -375,12 +367,12 @@ class Dialogue:
             else:
                 self._open()
         elif data.startswith(_TLS_HANDSHAKE):
-            self._open(encrypted=True)
+            self._open(True)
         else:
             self.mode = _LINE
 
     def _accept(self) -> None:
-        self._open(encrypted=self.mode == _WAIT_TLS)
+        self._open(self.mode == _WAIT_TLS)
         self._replay()
 
     def _refuse(self) -> None:
@@ -389,12 +381,12 @@ class Dialogue:
 
     def _replay(self) -> None:
         pieces, self._held = self._held, []
-        self._hold(-self._held_bytes - 128 * len(pieces))
+        self._account.take(-self._held_bytes - 128 * len(pieces))
         self._held_bytes = 0
         for piece in pieces:
             self.client(*piece)
 
-    def _open(self, *, encrypted: bool = False) -> Message:
+    def _open(self, encrypted: bool = False) -> Message:
         self.message = message = Message(opaque=encrypted)
         self.mode = _OPAQUE if encrypted else _BODY
         self._encrypted = encrypted
@@ -405,22 +397,22 @@ class Dialogue:
             )
         return message
 
-    def _close_message(self, *, complete: bool | None) -> None:
+    def _close_message(self, complete: bool | None) -> None:
         message = self.message
         assert message is not None
         self.message = None
-        self._hold(-message.cost)
+        self._account.take(-message.cost)
         if message.offset:
-            self._finish(message, complete, False)
+            self._owner.finish(message, complete, False)
 
     def _die(self) -> None:
         """Follow no further: this is not SMTP, or not any longer."""
         self.mode = _DEAD
         self._line = self._reply = b""
         self._held = []
-        self._dead()
+        self._owner.drop()
 
-    def close(self, reason: str, *, ended: bool) -> None:
+    def close(self, reason: str, ended: bool) -> None:
         """The connection is over, or followed no further.
 
         Args:
@@ -433,11 +425,11 @@ class Dialogue:
         if message is None:
             return
         self.message = None
-        self._hold(-message.cost)
+        self._account.take(-message.cost)
         if not message.offset:
             return
         if message.opaque:
-            self._finish(message, ended and not message.gapped, self._encrypted)
+            self._owner.finish(message, ended and not message.gapped, self._encrypted)
         else:
             message.notes.append(reason)
-            self._finish(message, False, False)
+            self._owner.finish(message, False, False)

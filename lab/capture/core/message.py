@@ -17,9 +17,37 @@ GAP: Final = 2
 NO_TIME: Final = -(1 << 63)
 """The time of a packet whose record has none."""
 
+_GAP = GAP
+_ENTRY_BYTES = ENTRY_BYTES
+_HEAD_BYTES = HEAD_BYTES
+_SIZES_MAX = SIZES_MAX
 _TERMINATOR = b"\r\n.\r\n"
 _LISTED = 8
 _PUSH = (False, True, None)
+
+
+class Ledger:
+    """The memory that all connections use together, about."""
+
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held = 0
+
+
+class Account:
+    """The memory that one connection uses, about."""
+
+    __slots__ = ("_ledger", "held")
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.held = 0
+        self._ledger = ledger
+
+    def take(self, size: int) -> None:
+        """Count memory that is used from now on, or where ``size`` is negative, no longer."""
+        self.held += size
+        self._ledger.held += size
 
 
 class Facts:
@@ -103,7 +131,7 @@ class Message:
         """
         start = self.offset
         self.offset = start + size
-        if len(self._sizes) == SIZES_MAX:
+        if len(self._sizes) >= _SIZES_MAX:
             self.full = True
             return 0
         self._sizes.append(size)
@@ -111,9 +139,9 @@ class Message:
         self._push.append(push)
         self._again.append(again)
         captured = len(data)
-        grown = ENTRY_BYTES
+        grown = _ENTRY_BYTES
         if self.opaque:
-            if push == GAP:
+            if push == _GAP:
                 self._lost(start)
             self.blind = captured < size
             return grown
@@ -124,7 +152,7 @@ class Message:
             self.blind = True
             self.seeking = False
             self.tail = b""
-            if push == GAP:
+            if push == _GAP:
                 self._lost(start)
             else:
                 self._hidden += size - captured
@@ -184,7 +212,7 @@ class Message:
             self.head.find(b"\n\n", seen) >= 0
             or self.head.find(b"\n\r\n", seen) >= 0
             or self.head.startswith((b"\n", b"\r\n"))
-            or len(self.head) > HEAD_BYTES
+            or len(self.head) > _HEAD_BYTES
         ):
             self.seeking = False
 

@@ -6,14 +6,12 @@ Offsets count the stream's bytes from the first after the SYN, or from the first
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
-from .message import GAP
+from .dialogue import Dialogue
+from .message import GAP, Account
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .connection import Connection
 
-FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
 PENDING_SPANS: Final = 1024
 PENDING_BYTES: Final = 1 << 22
@@ -23,6 +21,9 @@ SPAN_BYTES: Final = 160
 FAR: Final = 1 << 30
 """The largest window that TCP can have (RFC 7323): nothing beyond it belongs to the stream."""
 
+_FIN, _RST, _PSH, _ACK = 1, 4, 8, 16
+_GAP = GAP
+_FAR = FAR
 _MODULUS = 1 << 32
 _HALF = 1 << 31
 
@@ -38,7 +39,8 @@ class Half:
         ignored: whether nothing of it is looked at, until a new SYN.
         isn: the sequence number of its SYN; -1 where that was not seen.
         mss: the MSS that its host announced in the SYN; 0 for none.
-        sink: takes the stream's bytes in order: time, PSH or ``GAP``, came again, size, data.
+        settled: whether it is known who is the client, and so what to do with the bytes.
+        shaking: whether the last segment of the handshake has yet to come.
         stamps: whether its host's SYN asked for timestamps.
         synchronised: whether it is known where the stream's next byte is.
         window: the latest that its host announced, not scaled.
@@ -51,24 +53,34 @@ class Half:
         "_pending",
         "_pending_bytes",
         "_pending_starts",
+        "account",
         "connection",
+        "dialogue",
         "fin_at",
         "ignored",
         "isn",
         "key",
         "mss",
-        "sink",
+        "of_client",
+        "settled",
+        "shaking",
         "stamps",
         "synchronised",
         "twin",
         "window",
     )
 
-    def __init__(self, key: bytes, connection: "Connection | None") -> None:
+    def __init__(
+        self, key: bytes, connection: "Connection | None", account: Account | None
+    ) -> None:
         self.key = key
         self.connection = connection
+        self.account = account
         self.twin: Half | None = None
-        self.sink: Callable[[int, int, bool, int, bytes], None] | None = None
+        self.dialogue: Dialogue | None = None
+        self.of_client = False
+        self.settled = False
+        self.shaking = False
         self.ignored = connection is None
         self.synchronised = False
         self.window = -1
@@ -91,7 +103,8 @@ class Half:
     def forget(self) -> None:
         """Follow no further."""
         self.ignored = True
-        self.connection = self.twin = self.sink = None
+        self.settled = False
+        self.connection = self.twin = self.dialogue = None
         self._pending = []
         self._pending_starts = []
 
@@ -109,44 +122,59 @@ class Half:
             size: bytes of payload on the wire.
             data: as many of them as were captured.
         """
-        connection = self.connection
-        if connection is None or (
-            not connection.settled and not connection.meet(self, seq, ack, flags, size, data)
-        ):
-            return
-        if connection.shaking:
-            connection.shake(self, t_ns, ack)
+        if not self.settled:
+            connection = self.connection
+            if connection is None or not connection.meet(self, seq, ack, flags, size, data):
+                return
+        if self.shaking:
+            self._shake(t_ns, ack)
         twin = self.twin
         assert twin is not None
         if window == 0 or self.window == 0 or self.window < 0:
             self.window = window
         if size:
-            if flags & ACK and twin.synchronised:
+            if flags & _ACK and twin.synchronised:
                 twin.catch_up(ack, t_ns)
                 if self.ignored:
                     return
             if not self.synchronised:
                 self.synchronise(seq)
             start = self._next + (seq - self._next_seq + _HALF) % _MODULUS - _HALF
-            push = 1 if flags & PSH else 0
+            push = 1 if flags & _PSH else 0
             if start == self._next and not self._pending:
                 if size == 1 and twin.window == 0:
-                    connection.probed(self)
+                    self._probe()
                 again = start < self._highest
                 self._advance(size)
-                if self.sink is not None:
-                    self.sink(t_ns, push, again, size, data)
-            elif start - self._next < FAR:
+                self._hand_on(t_ns, push, again, size, data)
+            elif start - self._next < _FAR:
                 self._place(start, start + size, t_ns, push, data)
-        elif twin._pending and flags & ACK and twin.synchronised:
+        elif twin._pending and flags & _ACK and twin.synchronised:
             twin.hear_ack(ack, t_ns)
-        if flags & (FIN | RST) and not self.ignored:
+        if flags & (_FIN | _RST) and not self.ignored:
             self._end(t_ns, seq, size, flags)
+
+    def _hand_on(self, t_ns: int, push: int, again: bool, size: int, data: bytes) -> None:
+        dialogue = self.dialogue
+        if dialogue is None:
+            return
+        if self.of_client:
+            dialogue.client(t_ns, push, again, size, data)
+        else:
+            dialogue.server(size, data)
+
+    def _shake(self, t_ns: int, ack: int) -> None:
+        if self.connection is not None:
+            self.connection.shake(self, t_ns, ack)
+
+    def _probe(self) -> None:
+        if self.connection is not None:
+            self.connection.probed(self)
 
     def _end(self, t_ns: int, seq: int, size: int, flags: int) -> None:
         connection = self.connection
         assert connection is not None
-        if flags & RST:
+        if flags & _RST:
             connection.over(t_ns, "the connection was reset before the message's end")
             return
         if not self.synchronised:
@@ -207,8 +235,8 @@ class Half:
 
     def _hold(self, size: int) -> None:
         self._pending_bytes += size
-        if self.connection is not None:
-            self.connection.hold(size)
+        if self.account is not None:
+            self.account.take(size)
 
     def _deliver_pending(self) -> None:
         """Hand on what waited for bytes that have come."""
@@ -218,8 +246,7 @@ class Half:
                 break
             count += 1
             self._advance(end - start)
-            if self.sink is not None:
-                self.sink(t_ns, push, again, end - start, data)
+            self._hand_on(t_ns, push, again, end - start, data)
             if self.ignored:
                 return
         if count:
@@ -231,8 +258,7 @@ class Half:
         """Give up on the bytes before ``offset``: they were not captured."""
         size = offset - self._next
         self._advance(size)
-        if self.sink is not None:
-            self.sink(t_ns, GAP, False, size, b"")
+        self._hand_on(t_ns, _GAP, False, size, b"")
         if not self.ignored:
             self._deliver_pending()
 
@@ -247,7 +273,7 @@ class Half:
     def catch_up(self, ack: int, t_ns: int) -> None:
         """Hand on all that the other host had received when it said ``ack``."""
         behind = (ack - self._next_seq + _HALF) % _MODULUS - _HALF
-        if behind <= 0 or behind >= FAR:
+        if behind <= 0 or behind >= _FAR:
             return
         target = self._next + behind
         if 0 <= self.fin_at < target:
@@ -263,5 +289,5 @@ class Half:
             self._skip_to(self._pending_starts[0], t_ns)
 
 
-IGNORED: Final = Half(b"", None)
+IGNORED: Final = Half(b"", None, None)
 """Stands for every half that is not looked at."""

@@ -5,7 +5,8 @@ from typing import Final
 from lab.observation import Observation
 
 from .connection import Connection
-from .stream import ACK, IGNORED, Half
+from .message import Ledger
+from .stream import IGNORED, Half
 
 HALVES: Final = 1 << 17
 """How many halves are known in each of the two generations."""
@@ -14,6 +15,8 @@ HELD_BYTES: Final = 128 << 20
 """How much memory the connections may use before those that were silent longest are given up."""
 
 CONNECTION_BYTES: Final = 1600
+
+_ACK = 16
 
 
 class Table:
@@ -26,7 +29,7 @@ class Table:
     Attributes:
         young: the halves that were used of late, by addresses and ports.
         found: observations not yet fetched.
-        held: memory that the connections use, about.
+        ledger: the memory that the connections use.
         evicted: how many connections were given up to bound the memory.
     """
 
@@ -35,7 +38,7 @@ class Table:
         self.protocol = protocol
         self.young: dict[bytes, Half] = {}
         self.found: list[Observation] = []
-        self.held = 0
+        self.ledger = Ledger()
         self.evicted = 0
         self.t_ns = 0
         self._old: dict[bytes, Half] = {}
@@ -61,10 +64,10 @@ class Table:
     ) -> None:
         """Take a SYN: of a connection that is known, or of a new one between the same ports."""
         connection = half.connection
-        if connection is None or (half.isn >= 0 and half.isn != seq and not flags & ACK):
+        if connection is None or (half.isn >= 0 and half.isn != seq and not flags & _ACK):
             if connection is not None:
                 connection.over(t_ns, "a new connection took its place before the message's end")
-            elif flags & ACK:
+            elif flags & _ACK:
                 return
             half = self._new(key)
             connection = half.connection
@@ -80,7 +83,7 @@ class Table:
     def limit(self) -> None:
         """Give up connections until the memory in use is within its bounds."""
         for _ in range(2):
-            if self.held > HELD_BYTES:
+            if self.ledger.held > HELD_BYTES:
                 self._age()
 
     def close(self) -> None:
@@ -97,7 +100,7 @@ class Table:
             twin_key = key[16:32] + key[:16] + key[34:] + key[32:34]
         connection = Connection(self._count, key, twin_key, self)
         self._count += 1
-        connection.hold(CONNECTION_BYTES)
+        connection.account.take(CONNECTION_BYTES)
         half = connection.first
         self._old.pop(twin_key, None)
         self.young[key] = half

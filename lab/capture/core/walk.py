@@ -9,14 +9,16 @@ from lab.capture.blocks import BrokenError, Interface, interface_of
 from lab.capture.fragments import Fragments
 
 from .message import NO_TIME
+from .stream import IGNORED, Half
 from .table import HELD_BYTES, Table
 
 RECORD_BYTES: Final = 1 << 20
 BLOCK_BYTES: Final = 1 << 22
-SYN: Final = 2
 
+_SYN = 2
 _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 _ETHERNET, _SLL, _SLL2 = 1, 113, 276
+_IPV4, _IPV6, _TCP = 0x0800, 0x86DD, 6
 
 
 class Walker:
@@ -29,6 +31,8 @@ class Walker:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.fragments = Fragments()
+        self.nobody = IGNORED
+        self.ledger = table.ledger
         self.young = table.young
         self.data = b""
         self.view = b""
@@ -45,14 +49,22 @@ class Walker:
     # --- records --------------------------------------------------------------------------
 
     def _u16(self, at: int) -> int:
-        view = self.view
-        return view[at] << 8 | view[at + 1] if self.big else view[at] | view[at + 1] << 8
+        """A number of the capture's own byte order; bytes are widened before they are shifted."""
+        a, b = self.view[at], self.view[at + 1]
+        return a << 8 | b if self.big else b << 8 | a
 
     def _u32(self, at: int) -> int:
-        view = self.view
-        if self.big:
-            return view[at] << 24 | view[at + 1] << 16 | view[at + 2] << 8 | view[at + 3]
-        return view[at] | view[at + 1] << 8 | view[at + 2] << 16 | view[at + 3] << 24
+        a, b, c, d = self.view[at], self.view[at + 1], self.view[at + 2], self.view[at + 3]
+        return a << 24 | b << 16 | c << 8 | d if self.big else d << 24 | c << 16 | b << 8 | a
+
+    def _net16(self, at: int) -> int:
+        """A number of a packet: big-endian."""
+        a, b = self.view[at], self.view[at + 1]
+        return a << 8 | b
+
+    def _net32(self, at: int) -> int:
+        a, b, c, d = self.view[at], self.view[at + 1], self.view[at + 2], self.view[at + 3]
+        return a << 24 | b << 16 | c << 8 | d
 
     def pcap(self, data: bytes, at: int, interface: Interface) -> int:
         """Take all whole records from ``at`` on; where the first begins that is not whole."""
@@ -146,13 +158,12 @@ class Walker:
     def _packet(self, at: int, end: int, wire: int, link: int, t_ns: int) -> None:
         """Take the packet ``at:end``, of which ``wire`` bytes were on the wire."""
         self.packets += 1
-        view = self.view
         wire = max(wire, end - at)
         wire_end = at + wire
         if link == _ETHERNET:
             if end - at < 14:
                 return
-            kind = view[at + 12] << 8 | view[at + 13]
+            kind = self._net16(at + 12)
             at += 14
         else:
             at = self._other_link(at, end, link)
@@ -168,17 +179,16 @@ class Walker:
 
     def _other_link(self, at: int, end: int, link: int) -> int:  # noqa: PLR0911 - a case each
         """Where the network layer's header begins, its type in ``kind``; -1 for none to read."""
-        view = self.view
         size = end - at
         if link == _SLL:
             if size < 16:
                 return -1
-            self.kind = view[at + 14] << 8 | view[at + 15]
+            self.kind = self._net16(at + 14)
             return at + 16
         if link == _SLL2:
             if size < 20:
                 return -1
-            self.kind = view[at] << 8 | view[at + 1]
+            self.kind = self._net16(at)
             return at + 20
         if link in (12, 14, 101, 228, 229):  # raw IP: the version is in the packet
             self.kind = 0x0800
@@ -187,10 +197,10 @@ class Walker:
             if size < 4:
                 return -1
             self.kind = 0x0800
-            family = view[at] | view[at + 3]
+            family = self.view[at] | self.view[at + 3]
             return at + 4 if family in (2, 10, 24, 28, 30) else -1
         if link in (9, 50):  # PPP, with or without its HDLC address and control bytes
-            if size >= 2 and view[at] == 0xFF and view[at + 1] == 0x03:
+            if size >= 2 and self.view[at] == 0xFF and self.view[at + 1] == 0x03:
                 at += 2
             return self._ppp(at, end)
         if link == 51:
@@ -201,28 +211,26 @@ class Walker:
 
     def _inner(self, kind: int, at: int, end: int) -> int:
         """The same for what VLAN tags, PPPoE or LLC stand before."""
-        view = self.view
         while kind in (0x8100, 0x88A8, 0x9100, 0x9200):
             if end - at < 4:
                 return -1
-            kind = view[at + 2] << 8 | view[at + 3]
+            kind = self._net16(at + 2)
             at += 4
         if kind == 0x8864:
             return self._ppp(at + 6, end)
-        if kind <= 1500 and end - at >= 8 and view[at] == 0xAA and view[at + 1] == 0xAA:
-            kind = view[at + 6] << 8 | view[at + 7]  # LLC and SNAP (RFC 1042)
+        if kind <= 1500 and end - at >= 8 and self.view[at] == 0xAA and self.view[at + 1] == 0xAA:
+            kind = self._net16(at + 6)  # LLC and SNAP (RFC 1042)
             at += 8
         self.kind = kind
         return at if kind in (0x0800, 0x86DD) else -1
 
     def _ppp(self, at: int, end: int) -> int:
-        view = self.view
         if end - at < 2:
             return -1
-        protocol = view[at]
+        protocol = self.view[at]
         at += 1
         if not protocol & 1:  # else it is compressed to one byte (RFC 1661, 6.5)
-            protocol = protocol << 8 | view[at]
+            protocol = protocol << 8 | self.view[at]
             at += 1
         self.kind = 0x0800
         return at if protocol in (0x21, 0x57) else -1
@@ -232,15 +240,14 @@ class Walker:
     def _ip(self, at: int, end: int, wire_end: int, t_ns: int) -> None:
         if end - at < 20:
             return
-        view = self.view
-        version = view[at] >> 4
+        version = self.view[at] >> 4
         if version == 4:
-            header = (view[at] & 15) * 4
-            total = view[at + 2] << 8 | view[at + 3]
+            header = (self.view[at] & 15) * 4
+            total = self._net16(at + 2)
             if not total:  # a segment that offload has yet to cut
                 total = wire_end - at
-            fragment = (view[at + 6] & 0x3F) << 8 | view[at + 7]
-            protocol = view[at + 9]
+            fragment = (self.view[at + 6] & 0x3F) << 8 | self.view[at + 7]
+            protocol = self.view[at + 9]
             if header < 20 or total < header:
                 self.malformed += 1
             elif protocol == 6 and not fragment:
@@ -248,16 +255,15 @@ class Walker:
             elif fragment and protocol == 6:
                 self._join(self.fragments.ipv4(self.data[at:end], header, total), t_ns)
         elif version == 6 and end - at >= 40:
-            length = view[at + 4] << 8 | view[at + 5]
+            length = self._net16(at + 4)
             ip_end = at + 40 + length if length else wire_end
-            if view[at + 6] == 6:
+            if self.view[at + 6] == 6:
                 self._tcp(at + 8, 32, at + 40, min(end, ip_end), ip_end, t_ns)
             else:
-                self._extended(at, view[at + 6], min(end, ip_end), ip_end, t_ns)
+                self._extended(at, self.view[at + 6], min(end, ip_end), ip_end, t_ns)
 
     def _extended(self, at: int, header: int, end: int, ip_end: int, t_ns: int) -> None:
         """Pass over the extension headers of IPv6 (RFC 8200, 4)."""
-        view = self.view
         here = at + 40
         for _ in range(16):
             if header == 6:
@@ -269,8 +275,8 @@ class Walker:
                 joined = self.fragments.ipv6(self.data[at:end], here - at, ip_end - at)
                 self._join(joined, t_ns)
                 return
-            following = view[here]
-            here += (view[here + 1] + 2) * 4 if header == 51 else (view[here + 1] + 1) * 8
+            following = self.view[here]
+            here += (self.view[here + 1] + 2) * 4 if header == 51 else (self.view[here + 1] + 1) * 8
             header = following
         self.malformed += 1
 
@@ -290,54 +296,57 @@ class Walker:
         """Take a TCP segment: the header is at ``at``, captured until ``end``."""
         if end - at < 20:
             return
-        view = self.view
         if addresses + size == at:
             key = self.data[addresses : at + 4]
         else:
             key = self.data[addresses : addresses + size] + self.data[at : at + 4]
         half = self.young.get(key)
-        flags = view[at + 13]
+        flags = self.view[at + 13]
         if half is None:
             half = self.table.find(key)
             self.young = self.table.young
-        if half.ignored and not flags & SYN:
+        if half is self.nobody and not flags & _SYN:
             return
-        header = (view[at + 12] >> 4) * 4
+        header = (self.view[at + 12] >> 4) * 4
         length = ip_end - at - header
         if header < 20 or length < 0:
             self.malformed += 1
             return
-        seq = view[at + 4] << 24 | view[at + 5] << 16 | view[at + 6] << 8 | view[at + 7]
+        seq = self._net32(at + 4)
         self.table.t_ns = t_ns
-        if flags & SYN:
+        if flags & _SYN:
             mss, stamps = self._options(at + 20, min(end, at + header))
             self.table.syn(half, key, t_ns, seq, flags, mss, stamps)
             self.young = self.table.young
             return
-        ack = view[at + 8] << 24 | view[at + 9] << 16 | view[at + 10] << 8 | view[at + 11]
-        connection = half.connection
-        if length and connection is not None and connection.stamped is None and half.isn < 0:
-            _, connection.stamped = self._options(at + 20, min(end, at + header))
-        window = view[at + 14] << 8 | view[at + 15]
+        ack = self._net32(at + 8)
+        if length and half.isn < 0 and half.connection is not None:
+            self._stamp(half, at + 20, min(end, at + header))
+        window = self._net16(at + 14)
         payload = self.data[at + header : end] if length and at + header < end else b""
         half.receive(t_ns, seq, ack, flags, window, length, payload)
-        if self.table.held > HELD_BYTES:
+        if self.ledger.held > HELD_BYTES:
             self.table.limit()
         self.young = self.table.young
 
+    def _stamp(self, half: Half, at: int, end: int) -> None:
+        """Note whether segments have timestamps, where no handshake said it."""
+        connection = half.connection
+        if connection is not None and connection.stamped is None:
+            _, connection.stamped = self._options(at, end)
+
     def _options(self, at: int, end: int) -> tuple[int, bool]:
         """The MSS of a TCP header's options, 0 for none, and whether there is a timestamp."""
-        view = self.view
         mss, stamps = 0, False
-        while at < end and view[at]:
-            if view[at] == 1:
+        while at < end and self.view[at]:
+            if self.view[at] == 1:
                 at += 1
                 continue
-            if at + 1 >= end or view[at + 1] < 2 or at + view[at + 1] > end:
+            if at + 1 >= end or self.view[at + 1] < 2 or at + self.view[at + 1] > end:
                 break
-            if view[at] == 2 and view[at + 1] == 4:
-                mss = view[at + 2] << 8 | view[at + 3]
-            elif view[at] == 8 and view[at + 1] == 10:
+            if self.view[at] == 2 and self.view[at + 1] == 4:
+                mss = self._net16(at + 2)
+            elif self.view[at] == 8 and self.view[at + 1] == 10:
                 stamps = True
-            at += view[at + 1]
+            at += self.view[at + 1]
         return mss, stamps

@@ -1,0 +1,78 @@
+# The types of C for walk.py, where Cython compiles it. All indexing is checked against bounds.
+
+cimport cython
+from libc.stdint cimport int64_t
+
+cdef int64_t _SYN
+cdef int64_t _SECTION
+cdef int64_t _INTERFACE
+cdef int64_t _OLD_PACKET
+cdef int64_t _SIMPLE_PACKET
+cdef int64_t _ENHANCED_PACKET
+cdef int64_t _ETHERNET
+cdef int64_t _SLL
+cdef int64_t _SLL2
+cdef int64_t _IPV4
+cdef int64_t _IPV6
+cdef int64_t _TCP
+
+
+@cython.final
+cdef class Walker:
+    cdef public object table
+    cdef public object fragments
+    cdef public object nobody
+    cdef public list interfaces
+    cdef public bint big
+    cdef public bint known_link
+    cdef public int64_t need
+    cdef public int64_t skip
+    cdef public int64_t packets
+    cdef public int64_t unknown_links
+    cdef public int64_t malformed
+    cdef int64_t kind
+    cdef dict young
+    cdef bytes data
+    cdef const unsigned char[::1] view
+
+    @cython.locals(a="int64_t", b="int64_t")
+    cdef int64_t _u16(self, int64_t at) except? -1
+    @cython.locals(a="int64_t", b="int64_t", c="int64_t", d="int64_t")
+    cdef int64_t _u32(self, int64_t at) except? -1
+    @cython.locals(a="int64_t", b="int64_t")
+    cdef int64_t _net16(self, int64_t at) except? -1
+    @cython.locals(a="int64_t", b="int64_t", c="int64_t", d="int64_t")
+    cdef int64_t _net32(self, int64_t at) except? -1
+
+    @cython.locals(end="int64_t", unit="int64_t", captured="int64_t", stop="int64_t",
+                   t_ns="int64_t", link="int64_t")
+    cpdef int64_t pcap(self, bytes data, int64_t at, object interface) except? -1
+    @cython.locals(end="int64_t", kind="int64_t", total="int64_t", stop="int64_t")
+    cpdef int64_t pcapng(self, bytes data, int64_t at) except? -1
+    @cython.locals(captured="int64_t", high="int64_t", low="int64_t", t_ns="int64_t",
+                   multiplier="int64_t", offset_ns="int64_t", wire="int64_t")
+    cdef void _enhanced(self, int64_t at, int64_t stop, int64_t number) except *
+    @cython.locals(wire="int64_t", captured="int64_t", snaplen="int64_t")
+    cdef void _simple(self, int64_t at, int64_t stop) except *
+    @cython.locals(wire_end="int64_t", kind="int64_t")
+    cdef void _packet(self, int64_t at, int64_t end, int64_t wire, int64_t link,
+                     int64_t t_ns) except *
+    @cython.locals(size="int64_t", family="int64_t")
+    cdef int64_t _other_link(self, int64_t at, int64_t end, int64_t link) except? -2
+    cdef int64_t _inner(self, int64_t kind, int64_t at, int64_t end) except? -2
+    @cython.locals(protocol="int64_t")
+    cdef int64_t _ppp(self, int64_t at, int64_t end) except? -2
+    @cython.locals(version="int64_t", header="int64_t", total="int64_t",
+                   fragment="int64_t", protocol="int64_t", length="int64_t",
+                   ip_end="int64_t")
+    cdef void _ip(self, int64_t at, int64_t end, int64_t wire_end, int64_t t_ns) except *
+    @cython.locals(here="int64_t", following="int64_t")
+    cdef void _extended(self, int64_t at, int64_t header, int64_t end, int64_t ip_end,
+                       int64_t t_ns) except *
+    cdef void _join(self, object joined, int64_t t_ns) except *
+    @cython.locals(flags="int64_t", header="int64_t", length="int64_t", seq="int64_t",
+                   ack="int64_t", window="int64_t", key=bytes, payload=bytes)
+    cdef void _tcp(self, int64_t addresses, int64_t size, int64_t at, int64_t end,
+                  int64_t ip_end, int64_t t_ns) except *
+    @cython.locals(mss="int64_t")
+    cdef tuple _options(self, int64_t at, int64_t end)
