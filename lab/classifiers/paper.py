@@ -161,7 +161,9 @@ def _fan_club(message: _Message) -> Verdict | None:
         inside = range(size, message.total, size)
         if not ends >= {*inside}:
             continue
-        if len(inside) == 1 and message.observation.t_ns is None and message.total == 2 * size:
+        if message.total == 2 * size:
+            if (apart := _two_transports(message)) is not None:
+                return apart
             why = f"Scenarios 2 and 3: two chunks of {size} bytes, with a pause between them or not"
             return message.named(("fixed_buffer", "timed_writes"), why, boundaries=inside)
         why = f"Listing 12: sequences of {size} bytes, a multiple of 1024"
@@ -265,12 +267,12 @@ def _improved(message: _Message) -> bool:
 _RULES: Final[tuple[Callable[[_Message], Verdict | None], ...]] = (
     _variation_of_the_mss,
     _cellular,
-    _two_transports,
     _fan_club,
     _relay,
     _distinct_from,
     _headers_first,
     _custom_headers,
+    _two_transports,
     _short_first,
     _single_write,
 )
