@@ -6,6 +6,8 @@ from lab.dataset.check import Checked
 from lab.plots.dataset import summary
 from lab.plots.style import render
 
+_TITLE_MAX = 80
+
 
 def picture(checked: Checked) -> dict[str, bytes]:
     """The figure as files, by suffix."""
@@ -15,7 +17,7 @@ def picture(checked: Checked) -> dict[str, bytes]:
     subtitle = f"{tally.sessions:,} sessions: {parts}; seed {manifest.seed}"
     return render(
         lambda: summary(
-            f"Dataset {manifest.name}",
+            _cut(manifest.title),
             subtitle,
             tally.labels,
             tally.networks,
@@ -23,3 +25,7 @@ def picture(checked: Checked) -> dict[str, bytes]:
             tally.reads,
         )
     )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _TITLE_MAX else f"{text[: _TITLE_MAX - 1]}…"

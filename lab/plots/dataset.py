@@ -20,6 +20,7 @@ _WIDTH_INCHES = 11.0
 _BAR_INCHES = 0.24
 _TOP_INCHES, _BETWEEN_INCHES, _BOTTOM_INCHES = 1.25, 0.85, 0.75
 _CURVES_INCHES = 2.5
+_GAP_BARS = 2.4
 _NAME_MAX = 26
 
 
@@ -41,25 +42,25 @@ def summary(
         segments: by style, how many sessions have so many segments.
         reads: likewise for reads.
     """
-    left = [("style", labels.get("style", {})), ("message", labels.get("template", {}))]
-    left += [("terminator", labels.get("terminator", {}))]
-    left += [("path condition", labels.get("path_condition", {}))]
-    rows = max(sum(len(v) for _, v in left) + 3 * (len(left) - 1), len(networks), 4)
-    bars = rows * _BAR_INCHES
-    height = _TOP_INCHES + bars + _BETWEEN_INCHES + _CURVES_INCHES + _BOTTOM_INCHES
+    panels: tuple[list[tuple[str, Mapping[str, Mapping[Any, int]]]], ...] = (
+        [("style", labels.get("style", {})), ("terminator", labels.get("terminator", {}))],
+        [("network, by split_network", networks), ("message", labels.get("template", {})),
+         ("path condition", labels.get("path_condition", {}))],
+    )  # fmt: skip
+    rows = max(
+        sum(len(counts) for _, counts in column) + _GAP_BARS * (len(column) - 1)
+        for column in panels
+    )
+    height = _TOP_INCHES + rows * _BAR_INCHES + _BETWEEN_INCHES + _CURVES_INCHES + _BOTTOM_INCHES
     figure = Figure(figsize=(_WIDTH_INCHES, height))
     heading(figure, title, subtitle)
     _legend(figure, height)
-    top = 1 - _TOP_INCHES / height
-    at = top
-    for name, counts in left:
-        tall = len(counts) * _BAR_INCHES / height
-        axes = figure.add_axes((0.17, at - tall, 0.3, tall))
-        _bars(axes, name, counts)
-        at -= tall + 3 * _BAR_INCHES / height
-    tall = len(networks) * _BAR_INCHES / height
-    axes = figure.add_axes((0.66, top - tall, 0.3, tall))
-    _bars(axes, "network, by the split by networks", networks)
+    for x, column in zip((0.15, 0.65), panels, strict=True):
+        at = 1 - _TOP_INCHES / height
+        for name, counts in column:
+            tall = max(len(counts), 1) * _BAR_INCHES / height
+            _bars(figure.add_axes((x, at - tall, 0.31, tall)), name, counts)
+            at -= tall + _GAP_BARS * _BAR_INCHES / height
     bottom, curves = _BOTTOM_INCHES / height, _CURVES_INCHES / height
     for x, name, counted in ((0.08, "segments", segments), (0.57, "reads", reads)):
         _curves(figure.add_axes((x, bottom, 0.39, curves)), name, counted)
@@ -68,7 +69,7 @@ def summary(
 
 def _bars(axes: Axes, name: str, counts: Mapping[str, Mapping[Any, int]]) -> None:
     """Stacked bars, one a value, the parts side by side in it."""
-    values = list(counts)
+    values = sorted(counts)
     start = np.zeros(len(values))
     for part, colour in PARTS.items():
         width = np.array([counts[value].get(part, 0) for value in values], dtype=float)
@@ -87,7 +88,7 @@ def _bars(axes: Axes, name: str, counts: Mapping[str, Mapping[Any, int]]) -> Non
 
 def _curves(axes: Axes, name: str, counted: Mapping[str, Mapping[int, int]]) -> None:
     """By style, the share of sessions with at most so many."""
-    styles = list(counted)
+    styles = sorted(counted)
     dashes: Sequence[str] = ("-", "--", ":")
     most = 1
     for number, style in enumerate(styles):
@@ -112,12 +113,12 @@ def _curves(axes: Axes, name: str, counted: Mapping[str, Mapping[int, int]]) -> 
 
 def _legend(figure: Figure, height: float) -> None:
     y = 1 - 0.82 / height
-    x = 0.17
+    x = 0.15
     for part, colour in PARTS.items():
         words = part or "in no part"
         figure.text(x, y, "■", size=11, color=colour, va="center")
         figure.text(x + 0.018, y, words, size=9, color=MUTED, va="center")
-        x += 0.032 + 0.0082 * len(words)
+        x += 0.045 + 0.0062 * len(words)
 
 
 def _short(text: str) -> str:

@@ -1,0 +1,137 @@
+"""Datasets without a kernel: an engine that carries sessions out in pure Python."""
+
+import hashlib
+from dataclasses import replace
+from typing import ClassVar
+
+from lab import plan
+from lab.dataset import shard
+from lab.dataset.folder import begin, finish
+from lab.dataset.spec import parse_text
+from lab.kernel import join
+from lab.record import Captures
+from lab.sender_registry import sender
+from lab.steps import Wait
+from lab.trace import Read, Segment, Write
+
+SPEC = """
+title = "Small"
+senders = [
+    "single_write",
+    "relay",
+    { name = "fixed_buffer", parameters = { buffer_bytes = 1024 } },
+    { name = "fixed_buffer", parameters = { buffer_bytes = 4096 } },
+    { name = "raw_writes", parameters = { writes = [3000], nodelay = true } },
+]
+networks = ["unimpaired", "ethernet", "tunnel-1420"]
+repeats = 5
+shard_sessions = 50
+
+[[messages]]
+name = "short"
+payload_bytes = 2000
+
+[[messages]]
+name = "long"
+kind = "newsletter"
+payload_bytes = 6000
+
+[splits]
+train = 60
+validation = 20
+test = 20
+networks = { test = ["tunnel-1420"] }
+messages = { test = ["long"] }
+"""
+SESSIONS = (4 * 2 + 1) * 3 * 5
+
+
+def spec_of(text=SPEC, name="small"):
+    """The specification that a text describes, as if it lay in a file."""
+    return parse_text(text, f"/nowhere/{name}.toml")
+
+
+def carried_out(session, network):
+    """A session over a perfect path: every write is cut by itself, and read when it is there."""
+    who = sender(session.sender)
+    payload = plan.message(session, who)
+    t_ns, at, writes, segments, reads = 1_000, 0, [], [], []
+    for step in who.steps(payload, session.parameters):
+        if isinstance(step, Wait):
+            t_ns += int(step.seconds * 1e9)
+            continue
+        end = at + len(step.data)
+        writes.append(Write(t_ns, at, end))
+        for start in range(at, end, network.mss):
+            t_ns += 10
+            stop = min(start + network.mss, end)
+            segments.append(Segment(t_ns, t_ns + 500, start, stop, psh=stop == end))
+        reads.append(Read(t_ns + 900, at, end))
+        at, t_ns = end, t_ns + 1_000
+    return replace(
+        join.blank(session, network),
+        status="complete",
+        payload_bytes=len(payload.wire),
+        payload_sha256=hashlib.sha256(payload.wire).hexdigest(),
+        writes=tuple(writes),
+        segments=tuple(segments),
+        reads=tuple(reads),
+        duration_ns=t_ns,
+        captures=Captures(*(f"wire/{session.session_id}.{v}.pcapng" for v in ("client", "server"))),
+    )
+
+
+class Breakdown(Exception):  # noqa: N818 -- stands for a crash
+    """What ends a builder in a test."""
+
+
+class PureEngine:
+    """Stands for the kernel engine.
+
+    Attributes:
+        ran: the ids of all sessions carried out, by all engines.
+        fails: ids of sessions that fail, and how often still.
+        dead: networks over which every session fails.
+        breaks_after: how many sessions until it breaks down; ``None`` for never.
+    """
+
+    ran: ClassVar[list[str]] = []
+    fails: ClassVar[dict[str, int]] = {}
+    dead: ClassVar[set[str]] = set()
+    breaks_after: ClassVar[int | None] = None
+
+    def __init__(self, options):
+        self.options = options
+        self.environments = {}
+
+    @classmethod
+    def reset(cls):
+        """Forget what earlier tests wanted."""
+        cls.ran, cls.fails, cls.dead, cls.breaks_after = [], {}, set(), None
+
+    async def run(self, specs, on_record):
+        """Carry sessions out, one after the other."""
+        for session, network in specs:
+            if PureEngine.breaks_after is not None and len(self.ran) >= PureEngine.breaks_after:
+                raise Breakdown
+            self.environments[network.name] = {"client": {"mtu": {"c-eth0": network.mtu}}}
+            self.ran.append(session.session_id)
+            left = self.fails.get(session.session_id, 0)
+            if left or network.name in self.dead:
+                self.fails[session.session_id] = left - 1
+                on_record(join.failed(session, network, "it was to fail"))
+                continue
+            record = carried_out(session, network)
+            if self.options.folder is not None:
+                for name in (record.captures.client, record.captures.server):
+                    (self.options.folder / name).write_bytes(session.session_id.encode())
+            on_record(record)
+
+
+def build(out, spec=None, seed=1, shards=None):
+    """Build a dataset with the pure engine; finish it unless only some shards were asked for."""
+    spec = spec or spec_of()
+    begin(spec, seed, out)
+    for number in range(spec.shards) if shards is None else shards:
+        shard.build_shard(spec, seed, number, out)
+    return finish(spec, seed, out) if shards is None else None
