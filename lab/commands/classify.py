@@ -240,15 +240,17 @@ def _show(
         sheet = Sheet(Console(highlight=False), scored=scored, sources=source.several)
         source.quiet.append(sheet.flush)
     emit: Callable[[Judged], object] = sheet.add if sheet else _emit_json if as_json else _emit
-    with _until_stopped(source):
-        for one in found:
-            shown = wanted.has(one)
-            summary.add(one, shown=shown)
-            if shown:
-                emit(one)
-            source.progress(summary.messages)
-    if sheet:
-        sheet.flush()
+    try:
+        with _until_stopped(source):
+            for one in found:
+                shown = wanted.has(one)
+                summary.add(one, shown=shown)
+                if shown:
+                    emit(one)
+                source.progress(summary.messages)
+    finally:
+        if sheet:
+            sheet.flush()
     source.progress(None)
     click.echo(("\n" if sheet else "") + summary.words(), err=not terminal)
 

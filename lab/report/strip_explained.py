@@ -133,12 +133,23 @@ def _drawn(
         yield f"{'':{_LABEL}}{line}"
         for texts in _placed([(column, mark.text) for column, mark in here], room):
             yield f"{'':{_LABEL}}{texts}"
-    for start, end in ranges:
-        if start < row[-1].end and end > row[0].start:
-            left = _column(row, max(start, row[0].start))
-            right = max(_column(row, min(end, row[-1].end)) - 1, left + 1)
-            text = f"└{'─' * (right - left - 1)}┘ one segment, cut again"
-            yield f"{'':{_LABEL}}{' ' * left}{text}"[: room + _LABEL]
+    brackets = [
+        _bracket(row, start, end)
+        for start, end in ranges
+        if start < row[-1].end and end > row[0].start
+    ]
+    for texts in _placed(brackets, room):
+        yield f"{'':{_LABEL}}{texts}"
+
+
+def _bracket(row: Sequence[_Bar], start: int, end: int) -> tuple[int, str]:
+    """Where a range begins in the row, and what is drawn below it; an open end goes on."""
+    first = next((bar for bar in row if bar.start <= start < bar.end), row[0])
+    left = first.column(max(start, row[0].start))
+    right = max(_column(row, min(end, row[-1].end)) - 1, left + 1)
+    opening = "└" if start >= row[0].start else "─"
+    closing = "┘" if end <= row[-1].end else "─"
+    return left, opening + "─" * (right - left - 1) + closing
 
 
 def _column(row: Sequence[_Bar], offset: int) -> int:
@@ -152,7 +163,7 @@ def _placed(labels: Sequence[tuple[int, str]], room: int) -> list[str]:
     for column, text in labels:
         left = max(0, min(column, room - len(text)))
         for index, line in enumerate(lines):
-            if len(line) + 1 < left or not line:
+            if len(line) < left:
                 lines[index] = line.ljust(left) + text
                 break
         else:

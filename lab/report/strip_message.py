@@ -17,7 +17,7 @@ _LEGEND = {
 
 
 def page(judged: Judged, width: int, *, unicode: bool = True) -> Iterator[str]:
-    """The lines of the explanation, none longer than ``width``."""
+    """The lines of the explanation; none but that of the names is longer than ``width``."""
     for line in _lines(judged, width):
         text = line.rstrip()
         yield text if unicode else in_ascii(text)
@@ -26,7 +26,7 @@ def page(judged: Judged, width: int, *, unicode: bool = True) -> Iterator[str]:
 def _lines(judged: Judged, width: int) -> Iterator[str]:
     observation, verdict = judged.observation, judged.verdict
     where = f" of {safe(observation.source)}" if observation.source else ""
-    yield from _wrapped(f"message {safe(observation.id)}{where}", width)
+    yield f"message {safe(observation.id)}{where}"
     ends = [
         f"{name} {safe(address)}"
         for name, address in (("client", observation.client), ("server", observation.server))
@@ -45,6 +45,10 @@ def _lines(judged: Judged, width: int) -> Iterator[str]:
     for symbol, words in _LEGEND.items():
         if symbol in symbols:
             yield from _wrapped(words, width, indent=4, first="  ")
+    if verdict.recut:
+        yield from _wrapped(
+            "└┘ was one segment, and was cut again when the path's MTU fell", width, 5, "  "
+        )
     if observation.push is not None and any(observation.push):
         yield "  ▏ the segment had PSH"
     yield from _list("why", verdict.evidence, width)

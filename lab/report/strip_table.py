@@ -30,6 +30,7 @@ _LEAST_STRIP = 12
 _INDENT = 2
 _MOST = {"source": 24, "id": 28, "client": 27, "style": 0, "terminator": 10, "path": 11,
          "buffer": 6, "conf": 4, "score": 9}  # fmt: skip
+_ALWAYS = {"id", "style"}
 _RIGHT = {"buffer", "conf", "score"}
 _COLOURS = {"full": "cyan", "short": "yellow", "push": "magenta", "more": "dim", "gap": ""}
 
@@ -85,8 +86,9 @@ class Sheet:
         waiting, self._waiting = self._waiting, []
         rows = [_cells(judged, self._most_style) for judged in waiting]
         for name, most in {**_MOST, "style": self._most_style}.items():
-            widest = max(cell_len(row[name]) for row in rows)
-            if self._shown.get(name, widest > 1):
+            known = name in _ALWAYS or any(row[name] != "-" for row in rows)
+            if self._shown.get(name, known):
+                widest = max(cell_len(row[name]) for row in rows)
                 self._widths[name] = min(most, max(widest, len(name)))
         self._head()
         for judged in waiting:

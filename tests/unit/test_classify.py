@@ -1,0 +1,235 @@
+"""``from lab import classify``, and what it opens."""
+
+import gzip
+import io
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from classifying_inputs import capture, failing, stub
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic import record
+
+from lab import classify
+from lab.classifier import Classifier, Verdict
+from lab.errors import InputError
+from lab.manifest import Manifest
+from lab.observation import Observation
+from lab.opening import Stream, read_stream, safe, sources
+from lab.runfolder import RunFolder
+from lab.server.logs import session_line
+from lab.store import write_sessions
+
+STUB = Classifier("stub", "for tests", stub)
+LOG = "\n".join((session_line(1, (77, 2896, 329)), session_line(2, (5120,)))).encode()
+
+
+def verdicts(source: str | Path | io.BytesIO) -> list[Verdict]:
+    """What the stub says of a source that needs no warning."""
+
+    def warn(text: str) -> None:
+        pytest.fail(text)
+
+    return list(classify(source, classifier=STUB, warn=warn))
+
+
+def styles(found: list[Verdict]) -> list[tuple[str, object]]:
+    """Each message's id and style."""
+    return [(one.id, one.style) for one in found]
+
+
+def test_an_observation_has_one_verdict() -> None:
+    """As a value or as a mapping; the verdict repeats what it is about."""
+    observation = Observation(id="a", sizes=(77, 2896, 329), mss=1448)
+    found = classify(observation, classifier=STUB)
+    assert found is not None
+    assert (found.id, found.style, found.sizes, found.mss) == ("a", "relay", (77, 2896, 329), 1448)
+    same = classify({"id": "a", "sizes": [77, 2896, 329], "mss": 1448}, classifier=STUB)
+    assert same == found
+    assert classify({"id": "a", "sizes": [5]}, classifier=STUB) is None
+    with pytest.raises(InputError, match="not an observation"):
+        classify({"id": "a"}, classifier=STUB)
+
+
+def test_the_default_names_the_papers_own_example() -> None:
+    """Scenario 1 of the paper: 4320 and 800 may be one write."""
+    found = classify({"id": "2", "sizes": [4320, 800]})
+    assert found is not None
+    assert "single_write" in found.styles
+
+
+def test_a_log_gives_an_iterator(tmp_path: Path) -> None:
+    """By path, by name, as an open file, gzipped; an abstention is a verdict without a style."""
+    path = tmp_path / "some.file"
+    path.write_bytes(LOG)
+    zipped = tmp_path / "other.file"
+    zipped.write_bytes(gzip.compress(LOG[:50]) + gzip.compress(LOG[50:]))
+    found = classify(path, classifier=STUB)
+    assert isinstance(found, Iterator)
+    expected = [("1", "relay"), ("2", None)]
+    assert styles(list(found)) == expected
+    with path.open("rb") as file:
+        assert styles(list(classify(file, classifier=STUB))) == expected
+    assert styles(verdicts(str(path))) == styles(verdicts(zipped)) == expected
+    assert styles(verdicts(io.BytesIO(LOG))) == expected
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_capture(pack: type[bytes], tmp_path: Path) -> None:
+    """A capture is known by its contents, gzipped or not."""
+    capture(tmp_path / "c.pcap", (520, 1440, 1440, 1345, 5))
+    path = tmp_path / "mail.log"
+    path.write_bytes(pack((tmp_path / "c.pcap").read_bytes()))
+    (found,) = verdicts(path)
+    assert found.style == "headers_then_body"
+    assert found.terminator == "own_write"
+    assert found.sizes == (520, 1440, 1440, 1345, 5)
+
+
+def run_folder(path: Path) -> None:
+    """A stored run of two sessions, of which one failed."""
+    with RunFolder.create(path, Manifest(command="run")) as folder:
+        folder.append(record("scenario-1/1"))
+        folder.append(record("scenario-1/2", status="failed", error="no route"))
+        folder.finalise("complete")
+
+
+def test_a_run_and_its_layers(tmp_path: Path) -> None:
+    """Of a run, the stored sessions that are complete, at the layer that is asked for."""
+    run_folder(tmp_path / "run")
+    (tmp_path / "run" / "wire" / "x.pcapng").write_bytes(b"not looked at")
+    (segments,) = verdicts(tmp_path / "run")
+    assert segments.sizes == (1440, 1440, 1440, 800)
+    (reads,) = classify(tmp_path / "run", classifier=STUB, layer="reads")
+    assert reads.sizes == (5120,)
+
+
+def test_a_folder_is_searched(tmp_path: Path) -> None:
+    """Sorted, by contents; what is hidden or of another kind is left out, and told."""
+    run_folder(tmp_path / "c" / "run")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "x.txt").write_bytes(LOG)
+    (tmp_path / "b" / ".hidden").write_bytes(LOG)
+    (tmp_path / "b" / "notes.md").write_text("# Notes\n")
+    (tmp_path / "b" / "summary.json").write_text('{"a": 1}')
+    write_sessions(tmp_path / "d.parquet", iter([record("scenario-1/7")]))
+    capture(tmp_path / "a.pcap", (77, 1448))
+    (tmp_path / "loop").symlink_to(tmp_path)
+    warnings: list[str] = []
+    found = list(classify(tmp_path, classifier=STUB, warn=warnings.append))
+    assert [one.style for one in found] == ["relay", "relay", None, "single_write", "single_write"]
+    assert [one.id for one in found[1:]] == ["1", "2", "scenario-1/1", "scenario-1/7"]
+    assert warnings == [f"{tmp_path}: passed over 2 files of other kinds"]
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    """Is one line that names the file."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").write_text("hello\n")
+    (tmp_path / "nothing").write_text("")
+    (tmp_path / "cut.gz").write_bytes(b"\x1f\x8b\x08" + b"\xff" * 70)
+    for name, words in (
+        ("none", "No such file"),
+        ("empty", "no run, capture, log or observations in this folder"),
+        ("text", "no line of a server's log: line 1: expected"),
+        ("nothing", "empty"),
+        ("cut.gz", "gzip: corrupt"),
+    ):
+        with pytest.raises(InputError, match=words) as caught:
+            list(classify(tmp_path / name, classifier=STUB))
+        assert str(caught.value).startswith(str(tmp_path / name))
+        assert str(caught.value).isprintable()
+
+
+def test_parquet_from_a_pipe(tmp_path: Path) -> None:
+    """Its end has to be read first, so its path is asked for."""
+    write_sessions(tmp_path / "d.parquet", iter([record()]))
+    with (tmp_path / "d.parquet").open("rb") as file, pytest.raises(InputError, match="its path"):
+        list(classify(file, classifier=STUB))
+
+
+def test_a_decompression_bomb_of_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ends in one line; what was read before is given."""
+    monkeypatch.setattr("lab.opening._UNZIPPED_FREE", 1 << 20)
+    bomb = gzip.compress(LOG + b"\n" + b" " * (50 << 20))
+    found = classify(io.BytesIO(bomb), classifier=STUB)
+    assert next(found).style == "relay"
+    with pytest.raises(InputError, match="a bomb"):
+        list(found)
+
+
+def test_bad_lines_go_to_the_logger(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """The first five with their numbers, then how many in all."""
+    path = tmp_path / "mail.log"
+    path.write_bytes(LOG + b"\nhello" * 9)
+    with caplog.at_level(logging.WARNING, "seglab"):
+        assert len(list(classify(path, classifier=STUB))) == 2
+    texts = [one.getMessage() for one in caplog.records]
+    assert len(texts) == 6
+    assert texts[0].startswith(f"{path}: line 3: expected")
+    assert texts[-1] == f"{path}: 9 lines in all were passed over"
+
+
+def test_a_classifier_that_fails(tmp_path: Path) -> None:
+    """Is told with the message at which it did, and nothing for the terminal."""
+    (tmp_path / "a").write_bytes(LOG)
+    with pytest.raises(InputError) as caught:
+        list(classify(tmp_path / "a", classifier=Classifier("mine", "", failing)))
+    assert str(caught.value) == (
+        "classifier mine: failed at message 1: ZeroDivisionError: of 3 sizes\\x1b[31m"
+    )
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7, 10_000])
+def test_how_a_pipe_cuts_its_bytes_changes_nothing(step: int, tmp_path: Path) -> None:
+    """A capture, a log, each gzipped: the same messages in whatever pieces they come."""
+    capture(tmp_path / "c.pcap", (77, 1448, 200))
+    packets = (tmp_path / "c.pcap").read_bytes()
+    for data, count in ((packets, 1), (LOG, 2)):
+        for packed in (data, gzip.compress(data)):
+            stream = Stream("x", warn=pytest.fail)
+            pieces = [packed[at : at + step] for at in range(0, len(packed), step)]
+            found = [one for piece in pieces for one in stream.feed(piece)]
+            found += stream.close()
+            assert len(found) == count
+            assert found[0].sizes[0] == 77
+
+
+@given(st.binary(max_size=300), st.booleans())
+def test_any_bytes_end_in_observations_or_an_input_error(data: bytes, zipped: bool) -> None:
+    """Whatever a file is, nothing else is raised."""
+    content = gzip.compress(data) if zipped else data
+    told: list[str] = []
+    try:
+        list(read_stream(io.BytesIO(content), "x", protocol="smtp", warn=told.append))
+    except InputError as error:
+        told.append(str(error))
+    assert all(text.startswith("x: ") and text.isprintable() for text in told)
+
+
+@given(st.text())
+def test_safe_text_is_printable(text: str) -> None:
+    """Nothing that reaches a terminal moves its cursor, and what is printable stays."""
+    assert safe(text).isprintable()
+    if text.isprintable():
+        assert safe(text) == text
+    assert safe("\x1b[2J\u202e\ud800\n") == "\\x1b[2J\\u202e\\ud800\\n"
+
+
+def test_sources_are_named_safely(tmp_path: Path) -> None:
+    """A file's name is somebody else's text, too."""
+    path = tmp_path / "a\x1b[2J.log"
+    path.write_bytes(LOG)
+    (source,) = sources(path, pytest.fail)
+    assert source.name.endswith("a\\x1b[2J.log")
+
+
+def test_a_lab_starts_without_it() -> None:
+    """``import lab`` loads nothing of this: the lab's processes start in milliseconds."""
+    program = "import lab, sys; print([m for m in sys.modules if m.startswith('lab.')])"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert found.stdout == b"[]\n"

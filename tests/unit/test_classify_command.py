@@ -1,0 +1,459 @@
+"""``seglab classify``: what it prints, filters, explains and follows, and how it ends."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from classifying_inputs import capture
+from click.testing import CliRunner, Result
+from synthetic import record
+
+from lab import cli
+from lab.commands import classify_input
+from lab.commands.classify import classify
+from lab.commands.classify_input import Input
+from lab.errors import InputError
+from lab.manifest import Manifest
+from lab.runfolder import RunFolder
+from lab.server.logs import session_line
+
+PAPER = Path(__file__).parent / "data" / "vb2014-events.log"
+STUB = ("--classifier", "classifying_inputs:stub")
+COMMAND = "from lab.cli import main; main()"
+FOLDER = str(Path(__file__).parent)
+
+
+def ran(*arguments: str | Path, stdin: bytes = b"") -> Result:
+    """The command with the stub, as a pipe sees it."""
+    return CliRunner().invoke(
+        classify, [*STUB, *map(str, arguments)], standalone_mode=False, input=stdin
+    )
+
+
+def rows(*arguments: str | Path, stdin: bytes = b"") -> list[list[str]]:
+    """The columns of each line for a pipe."""
+    result = ran(*arguments, stdin=stdin)
+    assert result.exception is None, result.exception
+    return [line.split("\t") for line in result.stdout.splitlines()]
+
+
+def on_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    columns: int,
+    *arguments: str | Path,
+) -> list[str]:
+    """What a terminal of that width shows, without colours."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    with classify.make_context("classify", [*STUB, *map(str, arguments)]) as context:
+        assert classify.invoke(context) == 0
+    return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+
+
+def test_a_pipe_gets_a_line_a_message() -> None:
+    """Ten columns with tabs between; the summary goes to standard error."""
+    result = ran(PAPER)
+    found = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [row[1] for row in found] == ["1", "2", "3", "4", "5"]
+    assert {len(row) for row in found} == {10}
+    source, _, client, style, terminator, path, buffer, confidence, score, sizes = found[2]
+    assert (source, client, buffer, score) == (str(PAPER), "-", "-", "-")
+    assert (style, terminator, path, confidence) == (
+        "single_write|fixed_buffer", "own_write", "steady", "0.500",
+    )  # fmt: skip
+    assert sizes == "9366 5"
+    assert found[4][-1] == "1388 72 1388 x5 991"
+    assert result.stderr.strip() == (
+        "5 messages: single_write 2, relay 1, headers_then_body 1, one of several 1 "
+        "(single_write 1, fixed_buffer 1), end of data by itself 2, path pmtu_fall 1, with notes 2"
+    )
+
+
+def test_json_lines() -> None:
+    """The verdict's keys, those of the observation, and where it came from."""
+    result = ran(PAPER, "--json")
+    first, *_, last = [json.loads(line) for line in result.stdout.splitlines()]
+    assert first | {"style": "relay", "sizes": [77, 2896, 329], "boundaries": [77]} == first
+    assert first["evidence"] == ["begins with 77"]
+    assert first["source"] == str(PAPER)
+    assert last["path_condition"] == "pmtu_fall"
+    assert "score" not in first
+    assert (first["mss"], first["timestamps"], first["layer"]) == (None, None, "reads")
+
+
+def test_an_abstention_is_a_line_too() -> None:
+    """With no style; its sizes are there."""
+    (row,) = rows("-", stdin=b"[1] (1) 5120\n")
+    assert row == ["stdin", "1", "-", "-", "-", "-", "-", "-", "-", "5120"]
+    result = ran("-", "--json", stdin=b"[1] (1) 5120\n")
+    assert json.loads(result.stdout)["style"] is None
+    assert "1 message: no style 1" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        ((), "12345"),
+        (("--style", "relay"), "1"),
+        (("--style", "relay", "--style", "fixed_buffer"), "13"),
+        (("--style", "single_write", "--path-condition", "pmtu_fall"), "5"),
+        (("--terminator", "own_write"), "23"),
+        (("--min-confidence", "0.9"), "1245"),
+        (("--client", "192.0.2.9"), ""),
+        (("--abstained",), ""),
+        (("--abstained", "--style", "relay"), "1"),
+    ],
+)
+def test_filters(options: tuple[str, ...], ids: str) -> None:
+    """Of one kind any has to fit, and each kind has to; the summary says how many of how many."""
+    result = ran(PAPER, *options)
+    assert "".join(line.split("\t")[1] for line in result.stdout.splitlines()) == ids
+    assert result.stderr.startswith("5 messages" if not options else f"{len(ids)} of 5 messages")
+
+
+def test_clients_and_push_of_a_capture(tmp_path: Path) -> None:
+    """A client is found by any part of its address and port."""
+    capture(tmp_path / "c.pcap", (77, 1448))
+    assert [row[2] for row in rows(tmp_path / "c.pcap", "--client", ":40000")] == [
+        "192.0.2.2:40000"
+    ]
+    assert rows(tmp_path / "c.pcap", "--client", "192.0.2.20") == []
+
+
+def test_a_score_by_weights(tmp_path: Path) -> None:
+    """In the table, and in JSON with its parts; a set has a range."""
+    (tmp_path / "w.toml").write_text("[style]\nrelay = -2\nsingle_write = 1\n[terminator]\n"
+                                     "own_write = 0.25\n")  # fmt: skip
+    assert [row[8] for row in rows(PAPER, "--weights", tmp_path / "w.toml")] == [
+        "-2", "+0.25", "+0.75", "+1", "+1",
+    ]  # fmt: skip
+    result = ran(PAPER, "--weights", tmp_path / "w.toml", "--json")
+    third = json.loads(result.stdout.splitlines()[2])
+    assert third["score"] == 0.5 + 0.25
+    assert third["score_range"] == [0.25, 1.25]
+    assert third["score_parts"] == {
+        "style": 0.5, "terminator": 0.25, "buffer": 0, "path_condition": 0,
+    }  # fmt: skip
+
+
+def test_what_cannot_be_read_does_not_hold_up_the_rest(tmp_path: Path) -> None:
+    """Each is told in a line, the others are printed, and the exit code is 2."""
+    (tmp_path / "bad").write_text("hello\n")
+    result = ran(tmp_path / "none", PAPER, tmp_path / "bad")
+    assert result.return_value == 2
+    assert len(result.stdout.splitlines()) == 5
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith(f"seglab: {tmp_path}/none: No such file")
+    assert lines[1].startswith(f"seglab: {tmp_path}/bad: no line of a server's log")
+
+
+def test_several_sources_have_a_column(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And only then; a column with nothing in it is not shown."""
+    log = tmp_path / "a.log"
+    log.write_text(session_line(1, (77, 1448)))
+    monkeypatch.chdir(tmp_path)
+    one = on_terminal(monkeypatch, capsys, 130, "a.log")
+    assert one[0].split() == ["id", "style", "terminator", "path", "conf", "sizes"]
+    two = on_terminal(monkeypatch, capsys, 130, "a.log", ".")
+    assert two[0].split()[0] == "source"
+    assert [line.split()[0] for line in two[1:3]] == ["a.log", "a.log"]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 119, 120, 200])
+def test_no_line_is_wider_than_the_terminal(
+    columns: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """But for the names, at 80 columns and more; sizes are cut, and say so."""
+    log = tmp_path / "a.log"
+    many = tuple(100 + n * 7 % 1300 for n in range(300))
+    log.write_text("\n".join((session_line(1, many), session_line(2, (1440,) * 40 + (5,)))))
+    lines = on_terminal(monkeypatch, capsys, columns, log)
+    table = lines[: lines.index("")]
+    if columns >= 80:
+        assert max(map(len, table)) <= columns
+    assert table[-2 if columns >= 120 else -3].endswith("…")
+    assert "1440 x40 5" in table[-1]
+    assert len(table) == 1 + 2 * (1 if columns >= 120 else 2)
+
+
+def test_no_name_reaches_the_terminal_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Ids, clients, notes, file names: what moves a cursor is shown as an escape."""
+    evil = "\x1b]0;x\x07\u202e\n\t"
+    (tmp_path / "a.jsonl").write_text(
+        json.dumps({"id": evil, "sizes": [77, 5], "client": evil, "source": evil, "notes": [evil]})
+    )
+    for lines in (
+        on_terminal(monkeypatch, capsys, 80, tmp_path / "a.jsonl"),
+        on_terminal(monkeypatch, capsys, 80, tmp_path / "a.jsonl", "--explain", evil),
+    ):
+        assert all(line.isprintable() for line in lines)
+        assert any("\\x1b]0;x\\x07\\u202e\\n\\t" in line for line in lines)
+    (row,) = rows(tmp_path / "a.jsonl")
+    assert all(cell.isprintable() for cell in row)
+
+
+def test_explain() -> None:
+    """The bars with their sizes, the boundary with its probability, the header's end, and why."""
+    result = ran(PAPER, "--explain", "2")
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"message 2 of {PAPER}"
+    assert "  4750 bytes in 5 reads" in lines
+    assert "  style        headers_then_body (confidence 0.94)" in lines
+    numbers = next(line for line in lines if line.split() == ["520", "1440", "1440", "1345", "5"])
+    bars = lines[lines.index(numbers) - 1]
+    widths = [len(bar) for bar in bars.split()[1:]]
+    assert widths[1] == widths[2] == max(widths)
+    assert widths[0] == pytest.approx(widths[1] * 520 / 1440, abs=1)
+    marks = lines[lines.index(numbers) + 1]
+    assert marks.index("◆") == bars.index("█") + widths[0], "the header ends where the bar does"
+    assert any("520 88%" in line for line in lines)
+    assert any("520 header ends" in line for line in lines)
+    assert "  - begins with 520" in lines
+    assert max(map(len, lines)) <= 80
+    assert result.return_value == 0
+
+
+def test_explain_by_source_and_several(tmp_path: Path) -> None:
+    """SOURCE:ID tells equal ids apart; ids that are not there are told with what is."""
+    log = tmp_path / "a.log"
+    log.write_text(session_line(2, (77, 1448)))
+    both = ran(PAPER, log, "--explain", "2").stdout
+    assert both.count("message 2 of") == 2
+    one = ran(PAPER, log, "--explain", f"{log}:2").stdout
+    assert one.count("message 2 of") == 1
+    assert f"message 2 of {log}" in one
+    result = ran(PAPER, log, "--explain", "9")
+    assert result.exception is not None
+    assert str(result.exception) == "--explain 9: no message has this id; there are 1, 2, 3, 4, 5"
+    assert json.loads(ran(PAPER, "--explain", "2", "--json").stdout)["id"] == "2"
+
+
+def test_layers_of_a_run(tmp_path: Path) -> None:
+    """The wire's segments, or the server's reads."""
+    with RunFolder.create(tmp_path / "run", Manifest(command="run")) as folder:
+        folder.append(record("scenario-1/1"))
+        folder.finalise("complete")
+    assert [row[-1] for row in rows(tmp_path / "run")] == ["1440 x3 800"]
+    assert [row[-1] for row in rows(tmp_path / "run", "--layer", "reads")] == ["5120"]
+
+
+def test_several_processes_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the same order."""
+    monkeypatch.chdir(FOLDER)
+    log = tmp_path / "a.log"
+    log.write_text("\n".join(session_line(n, (n, 77, 5)) for n in range(1, 300)))
+    assert rows(log, "--jobs", "2") == rows(log)
+    assert [row[1] for row in rows(log)] == [str(n) for n in range(1, 300)]
+
+
+def test_a_program_as_a_classifier() -> None:
+    """It is asked by lines of JSON; one that fails is told in one line."""
+    program = (
+        "import sys, json\n"
+        "for line in sys.stdin:\n"
+        "    print(json.dumps({'id': json.loads(line)['id'], 'style': 'relay'}), flush=True)\n"
+    )
+    good = rows(PAPER, "--classifier", f'cmd:{sys.executable} -c "{program}"')
+    assert {row[3] for row in good} == {"relay"}
+    bad = ran(PAPER, "--classifier", "cmd:false")
+    assert isinstance(bad.exception, InputError)
+    assert str(bad.exception).startswith("message 1: exited with status 1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "which file?"),
+        (("x", "--style", "single_wirte"), "unknown 'single_wirte'; did you mean 'single_write'?"),
+        (("x", "--follow", "--explain", "1"), "--follow goes neither"),
+        (("x", "--evaluate", "."), "takes the run alone"),
+        (("x", "--network", "gprs"), "is for --evaluate"),
+        (("x", "--min-confidence", "2"), "0<=x<=1"),
+        (("x", "--classifier", "paepr"), "unknown classifier 'paepr'"),
+    ],
+)
+def test_wrong_options_are_told(
+    arguments: tuple[str, ...],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In one line, with the exit code 2."""
+    monkeypatch.setattr(sys, "argv", ["seglab", "classify", *arguments])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    _, error = capsys.readouterr()
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_evaluate_is_given_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the classifier, and what part of it is asked for; its exit code is the command's."""
+    given: list[Any] = []
+
+    def evaluate_run(runs: Any, classifier: Any, **options: Any) -> int:
+        given.extend((list(runs), classifier.name, options))
+        return 1
+
+    monkeypatch.setattr("lab.commands.evaluate.evaluate_run", evaluate_run)
+    result = ran("--evaluate", tmp_path, "--network", "gprs", "--layer", "reads", "--json")
+    assert result.return_value == 1
+    assert given == [
+        [tmp_path],
+        STUB[1],
+        {"as_json": True, "layers": ("reads",), "networks": ("gprs",)},
+    ]
+
+
+def followed(log: Path, steps: list[Callable[[], object]]) -> list[tuple[str, tuple[int, ...]]]:
+    """The messages of a growing file; each step happens when nothing new was found."""
+    remaining = iter(steps)
+
+    def wait() -> None:
+        step = next(remaining, None)
+        if step is None:
+            source.stop()
+        else:
+            step()
+
+    source = Input((log,), follow=True, wait=wait)
+    return [(one.id, one.sizes) for one in source.observations()]
+
+
+def append(log: Path, text: str) -> Callable[[], object]:
+    """A step that adds to a log."""
+
+    def step() -> None:
+        with log.open("a") as file:
+            file.write(text)
+
+    return step
+
+
+def nothing() -> None:
+    """A step in which nothing happens."""
+
+
+def test_follow_a_growing_log(tmp_path: Path) -> None:
+    """Lines that are half there wait for their other half; the end gives what is under way."""
+    log = tmp_path / "a.log"
+    log.write_text("")
+    assert followed(
+        log,
+        [
+            append(log, "[1] (1) 77 (2)"),
+            append(log, " 5\n[2] (1) 8"),
+            append(log, "\n[3] (1) 9"),
+        ],
+    ) == [("1", (77, 5)), ("2", (8,)), ("3", (9,))]
+
+
+def test_follow_events_without_a_successor(tmp_path: Path) -> None:
+    """After a while without news, a message is taken to be over."""
+    log = tmp_path / "a.log"
+    log.write_text("[1][5] 'hello'\n")
+    idle = [nothing] * classify_input.IDLE_POLLS
+    found = followed(log, [*idle, append(log, "[1][6] 'hello!'\n[2][1] '.'\n"), *idle])
+    assert found == [("1", (5,)), ("2", (6, 1))]
+    halves = followed(log, [append(log, "[3][7] 'goes on'\n")])
+    assert halves == [("1", (5,)), ("2", (6, 1, 7))]
+
+
+def test_follow_survives_rotation_and_truncation(tmp_path: Path) -> None:
+    """What the old file still held comes first; the new one is read from its beginning."""
+    log, old = tmp_path / "a.log", tmp_path / "a.log.1"
+    log.write_text("[1] (1) 5\n")
+
+    def rotate() -> None:
+        with log.open("a") as file:
+            log.rename(old)
+            file.write("[2] (1) 6\n")
+
+    def truncate() -> None:
+        log.write_text("[9] (1) 9\n")
+
+    found = followed(
+        log, [rotate, nothing, lambda: log.write_text("[1] (1) 7\n[2] (1) 8\n"), truncate]
+    )
+    assert found == [("1", (5,)), ("2", (6,)), ("1", (7,)), ("2", (8,)), ("9", (9,))]
+
+
+def test_follow_a_growing_capture(tmp_path: Path) -> None:
+    """A message is told as soon as the capture has it whole."""
+    capture(tmp_path / "whole.pcap", (77, 1448, 5))
+    data = (tmp_path / "whole.pcap").read_bytes()
+    grown = tmp_path / "grown.pcap"
+    grown.write_bytes(b"")
+
+    def more(count: int) -> Callable[[], object]:
+        return lambda: grown.write_bytes(data[:count])
+
+    steps = [more(3), more(24), more(1000), more(len(data)), nothing]
+    found = followed(grown, steps)
+    assert [sizes for _, sizes in found] == [(77, 1448, 5)]
+
+
+def test_follow_ends_with_a_summary_at_ctrl_c(tmp_path: Path) -> None:
+    """As a user does it: the messages so far, the summary, exit code 0."""
+    log = tmp_path / "a.log"
+    log.write_text("[1] (1) 77 (2) 5\n[1][5] 'hello'\n")
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "classify", "--follow", *STUB, str(log)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": FOLDER},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().split("\t")[3] == "relay"
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=30)
+    assert out.split("\t")[-1] == "5\n", "the message that was under way"
+    assert error == "2 messages: relay 1, no style 1, end of data by itself 1\n"
+    assert process.returncode == 0
+
+
+def test_a_reader_that_has_enough(tmp_path: Path) -> None:
+    """``| head -1`` ends it quietly, as any filter."""
+    log = tmp_path / "a.log"
+    log.write_text("\n".join(session_line(n, (77, 5)) for n in range(1, 20_000)))
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "classify", *STUB, str(log), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": FOLDER},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["id"] == "1"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_what_came_before_a_failure_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table waits for its columns' widths, but not when the classifier fails."""
+    with pytest.raises(InputError, match="failed at message 4"):
+        on_terminal(
+            monkeypatch, capsys, 80, PAPER, "--classifier", "classifying_inputs:failing_at_nine"
+        )
+    assert "headers_then_body" in capsys.readouterr().out
