@@ -13,6 +13,7 @@ pytest imports this module in every run, so it imports nothing of seglab until i
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,16 +149,21 @@ class CheckItem(pytest.Item):
 
 
 class ChecksCollector(pytest.Collector):
-    """The tests that the ini file asked for."""
+    """A check that the ini file asked for, with a test for each network.
 
-    def __init__(self, *, choice: "Choice", **rest: Any) -> None:
+    The ids are ``seglab::CHECK::NETWORK``, so that xdist's ``--dist loadscope`` keeps each check
+    to one worker.
+    """
+
+    def __init__(self, *, checks: list[CheckOn], choice: "Choice", **rest: Any) -> None:
         super().__init__(**rest)
+        self._checks = checks
         self._choice = choice
 
     def collect(self) -> Iterator[CheckItem]:
-        """A test for each check on each network."""
-        for one in _checks(self._choice):
-            item = CheckItem.from_parent(self, name=one.id, check=one)
+        """The tests."""
+        for one in self._checks:
+            item = CheckItem.from_parent(self, name=one.network, check=one)
             for mark in _marks(one, self._choice):
                 item.add_marker(mark)
             yield item
@@ -179,34 +185,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Add the tests that the ini file asks for, and keep each check's to one worker of xdist."""
+    """Add the tests that the ini file asks for."""
     choice = _from_ini(config)
-    if choice is not None and _everything_was_asked_for(config):
-        from lab.errors import SeglabError  # noqa: PLC0415
+    if choice is None or not _everything_was_asked_for(config):
+        return
+    from lab.errors import SeglabError  # noqa: PLC0415
 
+    try:
+        tests = _checks(choice)
+    except SeglabError as error:
+        raise pytest.UsageError(f"seglab: {error}") from error
+    for name, members in groupby(tests, key=lambda one: one.name):
         parent = ChecksCollector.from_parent(
-            session, name="seglab", nodeid="seglab", path=config.rootpath, choice=choice
-        )
-        try:
-            items += parent.collect()
-        except SeglabError as error:
-            raise pytest.UsageError(f"seglab: {error}") from error
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            check = getattr(item, "check", None) or _parameter(item)
-            if isinstance(check, CheckOn):
-                item.add_marker(pytest.mark.xdist_group(f"seglab-{check.name}"))
+            session, name=name, nodeid=f"seglab::{name}", path=config.rootpath,
+            checks=list(members), choice=choice,
+        )  # fmt: skip
+        items += parent.collect()
 
 
 def pytest_unconfigure() -> None:
     """End the classifiers that are programs."""
     while _SUITES:
         _SUITES.popitem()[1].close()
-
-
-def _parameter(item: pytest.Item) -> object:
-    callspec = getattr(item, "callspec", None)
-    return None if callspec is None else callspec.params.get("check")
 
 
 def _everything_was_asked_for(config: pytest.Config) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from synthetic import MS, cut_evenly, record
+from regressing import session, sessions
 
 from lab.asking import LocalAsker
 from lab.classifier import Classifier, Verdict
@@ -13,54 +13,6 @@ from lab.regress.case import Case, visible
 from lab.regress.checks import CHECKS, chosen
 from lab.regress.judgement import Settings
 from lab.regress.result import run
-from lab.trace import Read, Segment, Write
-
-NETWORKS = {"wide": (1500, 1448), "middle": (1280, 1228), "narrow": (576, 524)}
-
-
-def session(network, style, writes, number=0, message=None, mss=None):
-    """A loss-free session of the writes given, each pushed: cut at the MSS, then the rest."""
-    mtu, usual = NETWORKS[network]
-    mss = mss or usual
-    ends = [sum(writes[: i + 1]) for i in range(len(writes))]
-    spans = [
-        span
-        for size, end in zip(writes, ends, strict=True)
-        for span in cut_evenly(end - size, end, mss)
-    ]
-    total = ends[-1]
-    return record(
-        f"{style}.{network}.{number}",
-        sender=style,
-        style=style,
-        network=network,
-        mtu=mtu,
-        mss=mss,
-        timestamps=True,
-        payload_bytes=total,
-        payload_sha256=message or f"{style}{number}",
-        writes=tuple(
-            Write(i, end - size, end)
-            for i, (size, end) in enumerate(zip(writes, ends, strict=True))
-        ),
-        segments=tuple(
-            Segment(i, MS + i, start, end, psh=end in ends) for i, (start, end) in enumerate(spans)
-        ),
-        reads=tuple(Read(2 * MS + i, start, end) for i, (start, end) in enumerate(spans)),
-    )
-
-
-def sessions(repeats=5):
-    """A relay and a single write over every network, the same messages everywhere."""
-    return [
-        session(network, style, writes, number)
-        for number in range(repeats)
-        for network in NETWORKS
-        for style, writes in (
-            ("relay", [150 + number, 5000]),
-            ("single_write", [5000 + number]),
-        )
-    ]
 
 
 def regress(function, records=None, checks=(), **settings):

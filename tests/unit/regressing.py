@@ -1,0 +1,60 @@
+"""Sessions of two senders over three networks, the same messages everywhere."""
+
+from pathlib import Path
+
+from synthetic import MS, cut_evenly, record
+
+from lab.store import write_sessions
+from lab.trace import Read, Segment, Write
+
+NETWORKS = {"wide": (1500, 1448), "middle": (1280, 1228), "narrow": (576, 524)}
+
+
+def session(network, style, writes, number=0, message=None, mss=None):
+    """A loss-free session of the writes given, each pushed: cut at the MSS, then the rest."""
+    mtu, usual = NETWORKS[network]
+    mss = mss or usual
+    ends = [sum(writes[: i + 1]) for i in range(len(writes))]
+    spans = [
+        span
+        for size, end in zip(writes, ends, strict=True)
+        for span in cut_evenly(end - size, end, mss)
+    ]
+    total = ends[-1]
+    return record(
+        f"{style}.{network}.{number}",
+        sender=style,
+        style=style,
+        network=network,
+        mtu=mtu,
+        mss=mss,
+        timestamps=True,
+        payload_bytes=total,
+        payload_sha256=message or f"{style}{number}",
+        writes=tuple(
+            Write(i, end - size, end)
+            for i, (size, end) in enumerate(zip(writes, ends, strict=True))
+        ),
+        segments=tuple(
+            Segment(i, MS + i, start, end, psh=end in ends) for i, (start, end) in enumerate(spans)
+        ),
+        reads=tuple(Read(2 * MS + i, start, end) for i, (start, end) in enumerate(spans)),
+    )
+
+
+def sessions(repeats=5):
+    """A relay and a single write over every network, the same messages everywhere."""
+    return [
+        session(network, style, writes, number)
+        for number in range(repeats)
+        for network in NETWORKS
+        for style, writes in (
+            ("relay", [150 + number, 5000]),
+            ("single_write", [5000 + number]),
+        )
+    ]
+
+
+def sample_file(path: Path) -> None:
+    """Store the sessions."""
+    write_sessions(path, sessions())
