@@ -3,7 +3,7 @@
 from typing import Final
 
 _RCV_MSS: Final = 536  # tcp_initialize_rcv_mss: TCP_MSS_DEFAULT
-_ATO_NS: Final = 40_000_000  # TCP_ATO_MIN
+_ATO_NS: Final = 42_000_000  # TCP_ATO_MIN, 40 ms, and half a tick of 4 ms until the timer fires
 _QUICK: Final = 16  # TCP_MAX_QUICKACKS
 
 
@@ -11,7 +11,7 @@ class Receiver:
     """The peer, which takes everything in order and reads it at once.
 
     It acknowledges as soon as more than one full segment is due (``__tcp_ack_snd_check``), when
-    its program has read the second short segment (``tcp_cleanup_rbuf``), or after 40 ms.
+    its program has read the second short segment (``tcp_cleanup_rbuf``), or after some 40 ms.
     """
 
     def __init__(self, mss: int, *, pingpong: bool) -> None:

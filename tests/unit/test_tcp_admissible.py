@@ -1,0 +1,125 @@
+"""Which sizes some writes could have become: the grammar admits what happens, and not much more."""
+
+from itertools import accumulate, pairwise
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from lab.tcp.admissible import Personality, could_give
+from lab.tcp.model import Connection, cut
+
+MS = 1_000_000
+ETHERNET = Personality(mss=1448)
+NODELAY = Personality(mss=1448, nodelay=True)
+
+
+@pytest.mark.parametrize(
+    ("ends", "sizes", "personality"),
+    [
+        pytest.param([], [1448, 1448, 104], ETHERNET, id="one write"),
+        pytest.param([77], [77, 1448, 1448, 27], ETHERNET, id="a relay"),
+        pytest.param([1448], [1448, 552], NODELAY, id="a write of one full segment"),
+        pytest.param([2048, 4096], [1448, 600, 1448, 600, 904], NODELAY, id="a buffer"),
+        pytest.param([2048, 4096], [1448, 600, 1448, 1448, 56], ETHERNET, id="Nagle holds one"),
+        pytest.param([15_000], [1448] * 13 + [1176], NODELAY, id="the window is full"),
+        pytest.param(
+            [700],
+            [1348, 100, 1348],
+            Personality(mss=1448, others=frozenset({1348}), disturbed_from=0),
+            id="a buffer cut anew",
+        ),
+    ],
+)
+def test_admitted(ends: list[int], sizes: list[int], personality: Personality) -> None:
+    """Some timing leads to these segments."""
+    assert could_give(ends, sizes, personality)
+
+
+@pytest.mark.parametrize(
+    ("ends", "sizes", "personality"),
+    [
+        pytest.param([], [1448, 600, 1448, 600], ETHERNET, id="a short segment amid a write"),
+        pytest.param([78], [77, 1448, 1448, 27], ETHERNET, id="a boundary beside"),
+        pytest.param([2048], [1448, 1448, 1104], NODELAY, id="nothing hides the first boundary"),
+        pytest.param([2048], [1448, 1448, 1104], ETHERNET, id="Nagle needs a short one before"),
+        pytest.param([700], [1449, 300], ETHERNET, id="more than the MSS"),
+        pytest.param([10_000], [1448] * 7 + [1000], NODELAY, id="the window has room"),
+        pytest.param(
+            [2048, 4096], [1448, 600, 1448, 1448, 56], NODELAY, id="Nagle is off, no window full"
+        ),
+        pytest.param(
+            [700],
+            [1348, 100, 1348],
+            Personality(mss=1448, others=frozenset({1348})),
+            id="cut anew before anything was sent again",
+        ),
+        pytest.param([], [], ETHERNET, id="nothing"),
+    ],
+)
+def test_refused(ends: list[int], sizes: list[int], personality: Personality) -> None:
+    """No timing does."""
+    assert not could_give(ends, sizes, personality)
+
+
+@pytest.mark.parametrize(
+    ("ends", "reads", "expected"),
+    [
+        ([77], [1525, 475], True),  # 77 + 1448, 475
+        ([77], [77, 1923], True),
+        ([77], [1448, 552], False),  # 1448 is no end of 77, 1448, 475
+        ([], [2896, 104], True),
+        ([], [2000, 1000], False),
+        ([2048, 4096], [2048, 2952], True),
+        ([2048, 4096], [3496, 1504], True),  # 1448 600 1448, 600 904
+        ([2048, 4096], [3000, 2000], False),
+    ],
+)
+def test_reads_are_unions_of_segments(ends: list[int], reads: list[int], expected: bool) -> None:
+    """A read ends where some admitted segmentation has an end."""
+    assert could_give(ends, reads, NODELAY, merged=True) is expected
+
+
+LENGTHS = st.lists(st.integers(1, 5000), min_size=1, max_size=25)
+
+
+@given(
+    LENGTHS,
+    st.lists(st.integers(0, 90 * MS), min_size=25, max_size=25),
+    st.sampled_from([536, 1448, 4300]),
+    st.integers(1, 20),
+    st.booleans(),
+    st.integers(0, 1 << 30),
+)
+def test_what_the_model_cuts_is_admitted(
+    lengths: list[int], gaps: list[int], mss: int, initcwnd: int, nodelay: bool, dice: int
+) -> None:
+    """The forward model knows one timing of all that the grammar allows."""
+    ends = list(accumulate(lengths))
+    times = list(accumulate(gaps))
+    writes = [(times[i], a, b) for i, (a, b) in enumerate(pairwise([0, *ends]))]
+    connection = Connection(mss=mss, rtt_ns=40 * MS, initcwnd=initcwnd, nodelay=nodelay)
+    sizes = [one.end - one.start for one in cut(writes, connection)]
+    personality = Personality(mss=mss, initcwnd=initcwnd, nodelay=nodelay)
+    assert could_give(ends, sizes, personality)
+    merged = [
+        b - a
+        for a, b in pairwise(
+            sorted({0, sum(sizes), *(e for i, e in enumerate(accumulate(sizes)) if dice >> i & 1)})
+        )
+    ]
+    assert could_give(ends, merged, personality, merged=True)
+
+
+@given(LENGTHS, st.integers(0, 24), st.integers(1, 400))
+def test_a_moved_boundary_that_shows_is_refused(lengths: list[int], which: int, move: int) -> None:
+    """A short segment ends where a write does, and nowhere beside."""
+    ends = list(accumulate(lengths))
+    assume(len(ends) > 1)
+    moved = ends[which % (len(ends) - 1)]
+    writes = [(200 * MS * i, a, b) for i, (a, b) in enumerate(pairwise([0, *ends]))]
+    sent = cut(writes, Connection(mss=1448, rtt_ns=40 * MS, nodelay=True))
+    assume(any(one.end == moved and one.end - one.start < 1448 for one in sent))
+    assume(moved + move not in ends)
+    others = [end for end in ends if end != moved] + [moved + move]
+    assert not could_give(others, [one.end - one.start for one in sent], NODELAY)
