@@ -20,8 +20,8 @@ PACKAGE = "lab.capture.compiled"
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": True,
-    "wraparound": False,
     "cdivision": True,
+    "nonecheck": True,
     "annotation_typing": False,
     "embedsignature": False,
 }

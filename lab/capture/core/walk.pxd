@@ -3,6 +3,10 @@
 cimport cython
 from libc.stdint cimport int64_t
 
+from .message cimport Ledger as CLedger
+from .stream cimport Half as CHalf
+from .table cimport Table as CTable
+
 cdef int64_t _SYN
 cdef int64_t _SECTION
 cdef int64_t _INTERFACE
@@ -19,9 +23,10 @@ cdef int64_t _TCP
 
 @cython.final
 cdef class Walker:
-    cdef public object table
+    cdef public CTable table
+    cdef CLedger ledger
     cdef public object fragments
-    cdef public object nobody
+    cdef public CHalf nobody
     cdef public list interfaces
     cdef public bint big
     cdef public bint known_link
@@ -35,44 +40,45 @@ cdef class Walker:
     cdef bytes data
     cdef const unsigned char[::1] view
 
-    @cython.locals(a="int64_t", b="int64_t")
+    @cython.locals(a=int64_t, b=int64_t)
     cdef int64_t _u16(self, int64_t at) except? -1
-    @cython.locals(a="int64_t", b="int64_t", c="int64_t", d="int64_t")
+    @cython.locals(a=int64_t, b=int64_t, c=int64_t, d=int64_t)
     cdef int64_t _u32(self, int64_t at) except? -1
-    @cython.locals(a="int64_t", b="int64_t")
+    @cython.locals(a=int64_t, b=int64_t)
     cdef int64_t _net16(self, int64_t at) except? -1
-    @cython.locals(a="int64_t", b="int64_t", c="int64_t", d="int64_t")
+    @cython.locals(a=int64_t, b=int64_t, c=int64_t, d=int64_t)
     cdef int64_t _net32(self, int64_t at) except? -1
 
-    @cython.locals(end="int64_t", unit="int64_t", captured="int64_t", stop="int64_t",
-                   t_ns="int64_t", link="int64_t")
+    @cython.locals(end=int64_t, unit=int64_t, captured=int64_t, stop=int64_t,
+                   t_ns=int64_t, link=int64_t)
     cpdef int64_t pcap(self, bytes data, int64_t at, object interface) except? -1
-    @cython.locals(end="int64_t", kind="int64_t", total="int64_t", stop="int64_t")
+    @cython.locals(end=int64_t, kind=int64_t, total=int64_t, stop=int64_t)
     cpdef int64_t pcapng(self, bytes data, int64_t at) except? -1
-    @cython.locals(captured="int64_t", high="int64_t", low="int64_t", t_ns="int64_t",
-                   multiplier="int64_t", offset_ns="int64_t", wire="int64_t")
+    @cython.locals(captured=int64_t, high=int64_t, low=int64_t, t_ns=int64_t,
+                   multiplier=int64_t, offset_ns=int64_t, wire=int64_t)
     cdef void _enhanced(self, int64_t at, int64_t stop, int64_t number) except *
-    @cython.locals(wire="int64_t", captured="int64_t", snaplen="int64_t")
+    @cython.locals(wire=int64_t, captured=int64_t, snaplen=int64_t)
     cdef void _simple(self, int64_t at, int64_t stop) except *
-    @cython.locals(wire_end="int64_t", kind="int64_t")
+    @cython.locals(wire_end=int64_t, kind=int64_t)
     cdef void _packet(self, int64_t at, int64_t end, int64_t wire, int64_t link,
                      int64_t t_ns) except *
-    @cython.locals(size="int64_t", family="int64_t")
+    @cython.locals(size=int64_t, family=int64_t)
     cdef int64_t _other_link(self, int64_t at, int64_t end, int64_t link) except? -2
     cdef int64_t _inner(self, int64_t kind, int64_t at, int64_t end) except? -2
-    @cython.locals(protocol="int64_t")
+    @cython.locals(protocol=int64_t)
     cdef int64_t _ppp(self, int64_t at, int64_t end) except? -2
-    @cython.locals(version="int64_t", header="int64_t", total="int64_t",
-                   fragment="int64_t", protocol="int64_t", length="int64_t",
-                   ip_end="int64_t")
+    @cython.locals(version=int64_t, header=int64_t, total=int64_t,
+                   fragment=int64_t, protocol=int64_t, length=int64_t,
+                   ip_end=int64_t)
     cdef void _ip(self, int64_t at, int64_t end, int64_t wire_end, int64_t t_ns) except *
-    @cython.locals(here="int64_t", following="int64_t")
+    @cython.locals(here=int64_t, following=int64_t)
     cdef void _extended(self, int64_t at, int64_t header, int64_t end, int64_t ip_end,
                        int64_t t_ns) except *
     cdef void _join(self, object joined, int64_t t_ns) except *
-    @cython.locals(flags="int64_t", header="int64_t", length="int64_t", seq="int64_t",
-                   ack="int64_t", window="int64_t", key=bytes, payload=bytes)
+    @cython.locals(flags=int64_t, header=int64_t, length=int64_t, seq=int64_t,
+                   ack=int64_t, window=int64_t, key=bytes, payload=bytes, half=CHalf)
     cdef void _tcp(self, int64_t addresses, int64_t size, int64_t at, int64_t end,
                   int64_t ip_end, int64_t t_ns) except *
-    @cython.locals(mss="int64_t")
+    cdef void _stamp(self, CHalf half, int64_t at, int64_t end) except *
+    @cython.locals(mss=int64_t)
     cdef tuple _options(self, int64_t at, int64_t end)

@@ -1,0 +1,62 @@
+# The types of C for stream.py, where Cython compiles it.
+
+cimport cython
+from libc.stdint cimport int64_t
+
+from .dialogue cimport Dialogue as CDialogue
+from .message cimport Account as CAccount
+
+cdef int _FIN
+cdef int _RST
+cdef int _PSH
+cdef int _ACK
+cdef int _GAP
+cdef int64_t _FAR
+cdef int64_t _MODULUS
+cdef int64_t _HALF
+
+
+@cython.final
+cdef class Half:
+    cdef public bytes key
+    cdef public object connection
+    cdef public CAccount account
+    cdef public Half twin
+    cdef public CDialogue dialogue
+    cdef public bint of_client
+    cdef public bint settled
+    cdef public bint shaking
+    cdef public bint ignored
+    cdef public bint synchronised
+    cdef public int64_t window
+    cdef public int64_t fin_at
+    cdef public int64_t isn
+    cdef public int64_t mss
+    cdef public bint stamps
+    cdef int64_t _next
+    cdef int64_t _next_seq
+    cdef int64_t _highest
+    cdef list _pending
+    cdef list _pending_starts
+    cdef int64_t _pending_bytes
+
+    cpdef synchronise(self, int64_t seq)
+    cpdef forget(self)
+    @cython.locals(twin=Half, start=int64_t, push=int, again=bint)
+    cpdef receive(self, int64_t t_ns, int64_t seq, int64_t ack, int flags, int64_t window,
+                  int64_t size, bytes data)
+    @cython.locals(dialogue=CDialogue)
+    cdef _hand_on(self, int64_t t_ns, int push, bint again, int64_t size, bytes data)
+    cdef _shake(self, int64_t t_ns, int64_t ack)
+    cdef _probe(self)
+    cdef _end(self, int64_t t_ns, int64_t seq, int64_t size, int flags)
+    cdef _advance(self, int64_t size)
+    cdef _place(self, int64_t start, int64_t end, int64_t t_ns, int push, bytes data)
+    cdef _check_end(self, int64_t t_ns)
+    cdef _hold(self, int64_t size)
+    cdef _deliver_pending(self)
+    cdef _skip_to(self, int64_t offset, int64_t t_ns)
+    cpdef hear_ack(self, int64_t ack, int64_t t_ns)
+    @cython.locals(behind=int64_t, target=int64_t)
+    cpdef catch_up(self, int64_t ack, int64_t t_ns)
+    cpdef flush(self, int64_t t_ns)

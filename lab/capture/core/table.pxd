@@ -1,0 +1,36 @@
+# The types of C for table.py, where Cython compiles it.
+
+cimport cython
+from libc.stdint cimport int64_t
+
+from .connection cimport Connection as CConnection
+from .message cimport Ledger as CLedger
+from .stream cimport Half as CHalf
+
+cdef int _ACK
+
+
+@cython.final
+cdef class Table:
+    cdef public str name
+    cdef public str protocol
+    cdef public dict young
+    cdef public list found
+    cdef public CLedger ledger
+    cdef public int64_t evicted
+    cdef public int64_t t_ns
+    cdef dict _old
+    cdef int64_t _count
+
+    @cython.locals(half=CHalf)
+    cpdef CHalf find(self, bytes key)
+    @cython.locals(connection=CConnection)
+    cpdef syn(self, CHalf half, bytes key, int64_t t_ns, int64_t seq, int flags, int64_t mss,
+              bint stamps)
+    cpdef ignore(self, bytes key, bytes twin_key)
+    cpdef limit(self)
+    cpdef close(self)
+    @cython.locals(connection=CConnection, half=CHalf, twin_key=bytes)
+    cdef CHalf _new(self, bytes key)
+    @cython.locals(half=CHalf, old=dict, connection=CConnection)
+    cdef _age(self)
