@@ -24,9 +24,9 @@ def label_ignores_mtu(bench: Bench) -> Iterator[Judgement]:
 
     Sessions are compared with those of the same message over other networks that show the very
     same boundaries between writes. They hold the same evidence of the writes, so an answer that
-    differs was decided by the network. Sets agree when they have a style in common; an abstention
-    agrees with everything. Exempt are sessions whose boundaries have left no trace, and those
-    that show what no other network shows.
+    differs was decided by the network. Sets agree when they have a style in common. Exempt are
+    abstentions, sessions whose boundaries have left no trace, and those that show what no other
+    network shows.
     """
     return _ignores_network(bench, styles, lambda case: case.style)
 
@@ -49,11 +49,11 @@ def _ignores_network(
     for case, answer in bench.pairs:
         if isinstance(answer, Raised):
             continue
-        if case.message is None or not case.shows:
+        said = label(answer)
+        if case.message is None or not case.shows or not said:
             yield judged(case, None)
         else:
-            key = case.message, case.layer, case.trace
-            groups[key].append((case, answer, label(answer)))
+            groups[case.message, case.layer, case.trace].append((case, answer, said))
     for group in groups.values():
         yield from _judged_group(group, truth)
 
@@ -97,10 +97,8 @@ def _contradiction(
     by_answer: dict[frozenset[str], _Group],
 ) -> tuple[Case, Answer, frozenset[str]] | None:
     """The plainest session over another network whose answer excludes this one and outranks it."""
-    if not said:
-        return None
     for better in order[: order.index(said)]:
-        if better and not better & said:
+        if not better & said:
             for entry in by_answer[better]:
                 if entry[0].network != case.network:
                     return entry

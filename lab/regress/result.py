@@ -160,15 +160,19 @@ class Result:
         return self.stopped is None and not self.unexpected
 
     @property
+    def broken(self) -> tuple[str, ...]:
+        """The names of the checks that found something new."""
+        return tuple(outcome.name for outcome in self.outcomes if outcome.state == "failed")
+
+    @property
     def headline(self) -> str:
         """The result in one line."""
         if self.stopped is not None:
             return f"{self.classifier} failed: {self.stopped}"
-        failed = [outcome.name for outcome in self.outcomes if outcome.state == "failed"]
-        if failed:
-            return f"{self.classifier} breaks {', '.join(failed)}"
+        if self.broken:
+            return f"{self.classifier} breaks {len(self.broken)} of {len(self.outcomes)} checks"
         known = len(self.findings)
-        return f"{self.classifier}: no regression" + (f", {known} known failures" if known else "")
+        return f"{self.classifier}: no regression" + (f", {known} known findings" if known else "")
 
 
 def run(

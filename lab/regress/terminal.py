@@ -40,7 +40,8 @@ def show(result: Result, console: Console | None = None, *, examples: int = EXAM
     console.print()
     console.print(overall(result))
     colour = "bold green" if result.good else "bold red"
-    console.print(f"[{colour}]{escape(result.headline)}[/]", soft_wrap=True)
+    names = f": {', '.join(result.broken)}" if result.broken and result.stopped is None else ""
+    console.print(f"[{colour}]{escape(result.headline)}{names}[/]", soft_wrap=True)
     if result.stopped is not None:
         console.print(f"what is above counts the {result.sessions} sessions that it had answered")
 
