@@ -94,6 +94,11 @@ class Judged:
     verdict: Verdict
     score: Score | None = None
 
+    @property
+    def label(self) -> str:
+        """Its id without the source, where the id begins with that, as a capture's does."""
+        return label(self.observation)
+
     def to_json(self) -> bytes:
         """A line of JSON: the verdict's keys, where it came from, and the score."""
         observation = self.observation
@@ -110,6 +115,12 @@ class Judged:
             values["score_range"] = (self.score.low, self.score.high)
             values["score_parts"] = self.score.parts
         return msgspec.json.encode(values)
+
+
+def label(observation: Observation) -> str:
+    """An observation's id without its source, where it begins with that."""
+    source = observation.source
+    return observation.id if source is None else observation.id.removeprefix(f"{source}#")
 
 
 def judged(

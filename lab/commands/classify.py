@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 
 from lab.classifier import Classifier
-from lab.classifying import DEFAULT, Judged, judged
+from lab.classifying import DEFAULT, Judged, judged, label
 from lab.commands.classify_input import Input, opened
 from lab.errors import InputError
 from lab.foreign import PREFIX
@@ -297,7 +297,7 @@ def _explain(
     first = True
     for observation in source.observations():
         if len(seen) < _IDS_KEPT:
-            seen.append(observation.id)
+            seen.append(label(observation))
         matched = {*_names(observation)} & {*ids}
         if not matched:
             continue
@@ -321,5 +321,6 @@ def _explain(
     return source.status
 
 
-def _names(observation: Observation) -> tuple[str, str]:
-    return observation.id, f"{observation.source}:{observation.id}"
+def _names(observation: Observation) -> tuple[str, ...]:
+    short = label(observation)
+    return observation.id, short, f"{observation.source}:{short}"

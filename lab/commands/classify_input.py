@@ -94,7 +94,8 @@ class Input:
     @property
     def several(self) -> bool:
         """Whether the messages may come from more than one source."""
-        return len(self.paths) > 1 or self.paths[0].is_dir()
+        first = self.paths[0]
+        return len(self.paths) > 1 or (first.is_dir() and not (first / "run.json").exists())
 
     def judged(
         self, reference: str, classifier: Classifier, weights: Weights | None, jobs: int

@@ -26,7 +26,7 @@ def page(judged: Judged, width: int, *, unicode: bool = True) -> Iterator[str]:
 def _lines(judged: Judged, width: int) -> Iterator[str]:
     observation, verdict = judged.observation, judged.verdict
     where = f" of {safe(observation.source)}" if observation.source else ""
-    yield f"message {safe(observation.id)}{where}"
+    yield f"message {safe(judged.label)}{where}"
     ends = [
         f"{name} {safe(address)}"
         for name, address in (("client", observation.client), ("server", observation.server))

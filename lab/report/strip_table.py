@@ -1,7 +1,8 @@
 """Verdicts as a table for a terminal, as lines for a pipe, and in one sentence.
 
 A terminal of ``WIDE`` columns or more gets a line a message; a narrower one gets two, of which the
-second has the sizes. The columns are as wide as the first messages need.
+second has the sizes, and the client where the first has no room. The columns are as wide as the
+first messages need. An id that is longer than its column stands whole in a line above.
 """
 
 from collections import Counter
@@ -28,8 +29,9 @@ _LEAST_STYLE, _MOST_STYLE, _REST = 32, 64, 120
 _STRIP_SHARE = 0.5
 _LEAST_STRIP = 12
 _INDENT = 2
-_MOST = {"source": 24, "id": 28, "client": 27, "style": 0, "terminator": 10, "path": 11,
+_MOST = {"id": 20, "client": 27, "style": 0, "terminator": 10, "path": 11,
          "buffer": 6, "conf": 4, "score": 9}  # fmt: skip
+_LEAST = {"style": 17, "id": 12}
 _ALWAYS = {"id", "style"}
 _RIGHT = {"buffer", "conf", "score"}
 _COLOURS = {"full": "cyan", "short": "yellow", "push": "magenta", "more": "dim", "gap": ""}
@@ -40,7 +42,7 @@ def line(judged: Judged) -> str:
     observation, verdict = judged.observation, judged.verdict
     values = (
         observation.source,
-        verdict.id,
+        judged.label,
         observation.client,
         "|".join(verdict.styles),
         verdict.terminator,
@@ -59,12 +61,15 @@ class Sheet:
     Args:
         console: where to.
         scored: whether there is a column for the score.
-        sources: whether there are several, so that each line says which.
+        sources: whether there are several, so that a line before its messages names each.
     """
 
     def __init__(self, console: Console, *, scored: bool, sources: bool) -> None:
         self._console = console
-        self._shown = {"score": scored, "source": sources}
+        self._shown = {"score": scored}
+        self._sources = sources
+        self._source: str | None = None
+        self._client = 0
         self._ascii = not (console.encoding or "").lower().startswith("utf")
         self._most_style = min(max(console.width - _REST, _LEAST_STYLE), _MOST_STYLE)
         self._waiting: list[Judged] = []
@@ -88,11 +93,26 @@ class Sheet:
         for name, most in {**_MOST, "style": self._most_style}.items():
             known = name in _ALWAYS or any(row[name] != "-" for row in rows)
             if self._shown.get(name, known):
-                widest = max(cell_len(row[name]) for row in rows)
-                self._widths[name] = min(most, max(widest, len(name)))
+                lengths = [cell_len(row[name]) for row in rows]
+                fitting = [length for length in lengths if name != "id" or length <= most]
+                self._widths[name] = min(most, max(*fitting, len(name), 0))
+        self._squeeze()
         self._head()
         for judged in waiting:
             self._print(judged)
+
+    def _squeeze(self) -> None:
+        """Make columns narrower where all of them are wider than the terminal."""
+        over = sum(width + 2 for width in self._widths.values()) - 2 - self._console.width
+        if over > 0 and self._console.width < WIDE and "client" in self._widths:
+            self._client = self._widths.pop("client")
+            over -= self._client + 2
+        for name, least in _LEAST.items():
+            if over > 0 and name in self._widths:
+                taken = min(over, max(self._widths[name] - least, 0))
+                self._widths[name] -= taken
+                over -= taken
+        self._most_style = self._widths["style"]
 
     @property
     def _wide(self) -> bool:
@@ -120,18 +140,25 @@ class Sheet:
 
     def _print(self, judged: Judged) -> None:
         cells = _cells(judged, self._most_style)
+        if self._sources and judged.observation.source != self._source:
+            self._source = judged.observation.source
+            self._emit(Text(f"{safe(self._source or '-')}:", "bold underline"))
         text = Text()
+        if cell_len(cells["id"]) > self._widths["id"]:  # whole, to be copied: above the others
+            self._emit(Text(cells["id"], "green"))
+            cells["id"] = ""
         for name in self._widths:
             colour = {"style": "bold", "id": "green"}.get(name, "")
             text.append(self._fit(name, cells[name]), style=colour)
             text.append("  ")
-        sizes = _sizes(judged, self._room() if self._wide else self._console.width - _INDENT - 1)
         if self._wide:
-            self._emit(text.append_text(sizes))
-        else:
-            text.rstrip()
-            self._emit(text)
-            self._emit(Text(" " * _INDENT).append_text(sizes))
+            self._emit(text.append_text(_sizes(judged, self._room())))
+            return
+        self._emit(text)
+        text = Text(" " * _INDENT)
+        if self._client:
+            text.append(cells["client"].ljust(self._client) + "  ")
+        self._emit(text.append_text(_sizes(judged, self._console.width - len(text.plain))))
 
     def _emit(self, text: Text) -> None:
         text.rstrip()
@@ -143,8 +170,7 @@ class Sheet:
 def _cells(judged: Judged, most: int) -> dict[str, str]:
     verdict, score = judged.verdict, judged.score
     return {
-        "source": safe(judged.observation.source or "-"),
-        "id": safe(verdict.id),
+        "id": safe(judged.label),
         "client": safe(judged.observation.client or "-"),
         "style": _styles(verdict.styles, most),
         "terminator": verdict.terminator or "-",

@@ -128,6 +128,34 @@ def test_clients_and_push_of_a_capture(tmp_path: Path) -> None:
     assert rows(tmp_path / "c.pcap", "--client", "192.0.2.20") == []
 
 
+def test_an_id_of_a_capture_is_short_beside_its_source(tmp_path: Path) -> None:
+    """The table leaves the file's name out of it, and --explain takes it either way."""
+    path = tmp_path / "c.pcap"
+    capture(path, (77, 1448))
+    ((source, short, *_),) = rows(path)
+    assert source == str(path)
+    assert str(path) not in short
+    whole = json.loads(ran(path, "--json").stdout)["id"]
+    for name in (short, whole, f"{path}:{short}"):
+        assert f"message {short} of {path}" in ran(path, "--explain", name).stdout
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_an_id_is_never_cut(
+    columns: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """A long one stands above its line, so that it can be copied."""
+    ids = ["short", "matrix.custom_headers.black-hole-probing.0000"]
+    log = tmp_path / "a.jsonl"
+    log.write_text("\n".join(json.dumps({"id": name, "sizes": [77, 5]}) for name in ids))
+    lines = on_terminal(monkeypatch, capsys, columns, log)
+    assert ids[1] in lines
+    assert any(line.startswith("short  relay") for line in lines)
+
+
 def test_a_score_by_weights(tmp_path: Path) -> None:
     """In the table, and in JSON with its parts; a set has a range."""
     (tmp_path / "w.toml").write_text("[style]\nrelay = -2\nsingle_write = 1\n[terminator]\n"
@@ -155,18 +183,18 @@ def test_what_cannot_be_read_does_not_hold_up_the_rest(tmp_path: Path) -> None:
     assert lines[1].startswith(f"seglab: {tmp_path}/bad: no line of a server's log")
 
 
-def test_several_sources_have_a_column(
+def test_several_sources_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And only then; a column with nothing in it is not shown."""
+    """A line with its name before its messages; a column with nothing in it is not shown."""
     log = tmp_path / "a.log"
     log.write_text(session_line(1, (77, 1448)))
     monkeypatch.chdir(tmp_path)
     one = on_terminal(monkeypatch, capsys, 130, "a.log")
     assert one[0].split() == ["id", "style", "terminator", "path", "conf", "sizes"]
     two = on_terminal(monkeypatch, capsys, 130, "a.log", ".")
-    assert two[0].split()[0] == "source"
-    assert [line.split()[0] for line in two[1:3]] == ["a.log", "a.log"]
+    assert two[1] == "a.log:"
+    assert [line.split()[0] for line in two[2:4]] == ["1", "1"]
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 119, 120, 200])
@@ -187,6 +215,32 @@ def test_no_line_is_wider_than_the_terminal(
     assert table[-2 if columns >= 120 else -3].endswith("…")
     assert "1440 x40 5" in table[-1]
     assert len(table) == 1 + 2 * (1 if columns >= 120 else 2)
+
+
+@pytest.mark.parametrize("columns", [80, 130])
+def test_all_columns_at_once(
+    columns: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """Sources, clients, sets of styles, buffers and scores fit, with names cut short."""
+    lines = [
+        {"id": str(n) * 18, "sizes": [first, 5], "client": "203.0.113.255:65535"}
+        for n, first in enumerate((1460, 9366))
+    ]
+    log = tmp_path / "a.jsonl"
+    log.write_text("\n".join(map(json.dumps, lines)))
+    shown = on_terminal(monkeypatch, capsys, columns, log, PAPER, "--weights", "example")
+    columns_shown = shown[0].split()
+    assert {"id", "style", "terminator", "path", "buffer", "conf", "score"} <= {*columns_shown}
+    assert ("client" in columns_shown) == (columns == 130)
+    assert f"{log}:" in shown
+    assert any("203.0.113.255:65535" in line for line in shown)
+    assert (
+        max(len(line) for line in shown[: shown.index("")] if str(tmp_path) not in line) <= columns
+    )
+    assert any("000000000000000000" in line for line in shown)
 
 
 def test_no_name_reaches_the_terminal_as_it_is(
