@@ -1,5 +1,6 @@
 """Writes the observations of captures as JSON lines: ``python -m lab.capture FILE...``."""
 
+import gc
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from lab.errors import SeglabError
 
 def main(names: list[str]) -> int:
     """Read the named captures, or standard input for ``-``; the exit code."""
+    gc.set_threshold(100_000)  # what is read makes no cycles, and to look for them takes time
     write = sys.stdout.buffer.write
     for name in names:
         file = sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115 - with

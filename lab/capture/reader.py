@@ -150,29 +150,46 @@ class Capture:
                 self._gzip = zlib.decompressobj(_WBITS_GZIP)
 
     def _plainly(self, data: bytes) -> None:
-        walker = self._walker
-        if walker.skip:
-            skipped = min(walker.skip, len(data))
-            walker.skip -= skipped
-            data = data[skipped:]
-        self._parts.append(data)
-        self._waiting += len(data)
-        if self._waiting < self._need:
-            return
-        data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        at = 0
+        """Take bytes that are not compressed.
+
+        A record that lies across two pieces is put together for itself, so that the pieces, which
+        are large, need not be copied.
+        """
+        at = min(self._walker.skip, len(data))
+        self._walker.skip -= at
+        while at < len(data):
+            if not self._waiting:
+                end = self._walk(data, at)
+                self._keep(data[end:])
+                return
+            missing = self._need - self._waiting
+            self._parts.append(data[at : at + missing])
+            self._waiting += len(self._parts[-1])
+            at += missing
+            if self._waiting < self._need:
+                return
+            record = b"".join(self._parts)
+            self._keep(record[self._walk(record, 0) :])
+            skipped = min(self._walker.skip, max(0, len(data) - at))
+            self._walker.skip -= skipped
+            at += skipped
+
+    def _keep(self, rest: bytes) -> None:
+        self._parts, self._waiting = [rest] if rest else [], len(rest)
+
+    def _walk(self, data: bytes, at: int) -> int:
+        """Take all that is whole from ``at`` on; where the rest begins."""
         if not self._begun:
             at = self._begin(data)
             if not self._begun:
-                self._parts = [data]
-                return
+                return 0
+        walker = self._walker
         if self._pcap is not None:
-            at = walker.pcap(data, at, self._pcap)
+            end = walker.pcap(data, at, self._pcap)
         else:
-            at = walker.pcapng(data, at)
+            end = walker.pcapng(data, at)
         self._need = walker.need
-        rest = data[at:]
-        self._parts, self._waiting = [rest] if rest else [], len(rest)
+        return end
 
     def _begin(self, data: bytes) -> int:
         """Read the header of the file; how long it is."""

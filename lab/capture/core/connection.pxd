@@ -33,6 +33,7 @@ cdef class Connection:
     @cython.locals(twin=CHalf)
     cpdef bint meet(self, CHalf half, int64_t seq, int64_t ack, int flags, int64_t size,
                     bytes data) except -1
+    cdef bint _foreign(self, CHalf half, bytes data) except -1
     @cython.locals(server=CHalf)
     cdef _settle(self, CHalf client, bint greeted)
     cpdef probed(self, CHalf half)

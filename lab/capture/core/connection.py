@@ -3,7 +3,7 @@
 import socket
 from typing import TYPE_CHECKING, Final
 
-from .dialogue import Dialogue, opens, replies
+from .dialogue import Dialogue, may_begin, opens, replies
 from .message import Account, Facts, Message
 from .stream import Half
 
@@ -80,9 +80,7 @@ class Connection:
         elif half.twin is not None and half.twin.isn >= 0:
             half.twin.shaking = True
         if self.client is None:
-            twin = half.twin
-            assert twin is not None
-            self._settle(twin if flags & _ACK else half, False)
+            self.client = half.twin if flags & _ACK else half
 
     def shake(self, half: Half, t_ns: int, ack: int) -> None:
         """Take the client's first segment after the SYN-ACK: the handshake's last."""
@@ -96,11 +94,21 @@ class Connection:
             self.rtt_ns = rtt_ns if rtt_ns >= 0 else None
 
     def meet(self, half: Half, seq: int, ack: int, flags: int, size: int, data: bytes) -> bool:
-        """See whether a connection without a seen SYN is one to follow; whether to go on."""
+        """See from its first bytes whether a connection is one to follow; whether to go on."""
         if not size:
             return False
         twin = half.twin
         assert twin is not None
+        if self.client is not None:
+            if (
+                half.synchronised
+                and seq == (half.isn + 1) % (1 << 32)
+                and self._foreign(half, data)
+            ):
+                self.drop()
+                return False
+            self._settle(self.client, False)
+            return True
         if self.table.protocol == "raw":
             half.synchronise(seq)
             self.notes.append(_NOT_SEEN)
@@ -118,6 +126,17 @@ class Connection:
         self.notes.append(_NOT_SEEN)
         self._settle(half if by_client else twin, not data.startswith(b"220"))
         return True
+
+    def _foreign(self, half: Half, data: bytes) -> bool:
+        """Whether the first bytes that one of the two says are certainly not SMTP."""
+        if self.table.protocol == "raw" or not data or half.twin is None:
+            return False
+        if half is not self.client:
+            return data[:1] not in b"2345H"  # H: a proxy's answer, of HTTP
+        port = _port(half.twin.key)
+        if data[:1] == b"\x16":
+            return port != TLS_PORT
+        return not may_begin(data, port in MAIL_PORTS)
 
     def _settle(self, client: Half, greeted: bool) -> None:
         server = client.twin
@@ -169,6 +188,7 @@ class Connection:
         if twin is None:
             return
         self.table.ignore(self.first.key, twin.key)
+        self.dialogue = None
         self.account.take(-self.account.held)
         self.first.forget()
         twin.forget()

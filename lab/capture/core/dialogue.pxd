@@ -15,6 +15,9 @@ cdef int _WAIT_TLS
 cdef int _TUNNEL
 cdef int _DEAD
 
+@cython.locals(verb=bytes)
+cpdef bint may_begin(bytes data, bint lenient) except -1
+
 
 @cython.final
 cdef class Dialogue:
@@ -63,7 +66,7 @@ cdef class Dialogue:
     @cython.locals(code=bytes)
     cdef _hear(self, bytes line)
     @cython.locals(mode=int)
-    cdef _answer(self, int64_t code)
+    cdef _answer(self, bytes code)
     @cython.locals(message=CMessage)
     cdef _answer_in_body(self)
 

@@ -14,9 +14,11 @@ HELD_BYTES: Final = 1 << 18
 
 _VERBS = (
     *(b"EHLO", b"HELO", b"LHLO", b"MAIL", b"RCPT", b"DATA", b"BDAT", b"RSET", b"NOOP", b"QUIT"),
-    *(b"VRFY", b"EXPN", b"HELP", b"AUTH", b"STARTTLS", b"ETRN", b"XCLIENT", b"XFORWARD"),
-    *(b"CONNECT", b"PROXY"),
+    *(b"VRFY", b"EXPN", b"HELP", b"AUTH", b"STAR", b"ETRN", b"XCLI", b"XFOR"),
+    *(b"CONN", b"PROX"),  # HTTP CONNECT and the PROXY protocol, which may stand before SMTP
 )
+_KNOWN = frozenset(_VERBS)
+_BEGINNINGS = frozenset(verb[:size] for verb in _VERBS for size in range(4))
 _OPENING = re.compile(
     rb"(?:EHLO|HELO|LHLO)[ \t]|MAIL[ \t]+FROM[ \t]*:|RCPT[ \t]+TO[ \t]*:"
     rb"|(?:DATA|RSET|QUIT|NOOP|STARTTLS)[ \t]*\r?\n|BDAT[ \t]+\d|AUTH[ \t]+[A-Z]"
@@ -46,6 +48,19 @@ class Owner(Protocol):
 def opens(data: bytes) -> bool:
     """Whether bytes begin like an SMTP command, in the middle of a connection."""
     return _OPENING.match(data) is not None
+
+
+def may_begin(data: bytes, lenient: bool) -> bool:
+    """Whether a client's first bytes may be SMTP.
+
+    Args:
+        data: as many as there are.
+        lenient: whether any word will do.
+    """
+    verb = data[:4].upper()
+    if verb in _KNOWN or (lenient and verb[:1].isalnum()):
+        return True
+    return len(verb) < 4 and verb in _BEGINNINGS
 
 
 def replies(data: bytes) -> bool:
@@ -178,12 +193,10 @@ class Dialogue:
 
     def _judge(self, line: bytes) -> bool:
         """Whether the client's first bytes are SMTP's; ends the dialogue where they are not."""
-        word = line[:8].upper()
-        known = any(word.startswith(verb) or verb.startswith(word) for verb in _VERBS)
-        if not known and not (self._lenient and line[:1].isalnum()):
+        if not may_begin(line, self._lenient):
             self._die()
             return False
-        if len(word) >= 4:
+        if len(line) >= 4:
             self._judged = True
         return True
 
@@ -281,7 +294,8 @@ class Dialogue:
                 self._settle()
             return
         text = self._reply + data
-        *lines, self._reply = text.split(b"\n")
+        lines = text.split(b"\n")
+        self._reply = lines.pop()
         if len(data) < size and self._reply:
             lines.append(self._reply)
             self._reply = b""
@@ -294,38 +308,38 @@ class Dialogue:
 
     def _hear(self, line: bytes) -> None:
         code = line[:3]
-        if not code.isdigit():
+        if not code.isdigit() or len(code) < 3:
             if line.startswith(b"HTTP/"):
                 if line[8:].split()[:1] != [b"200"]:
                     self._die()
             elif not self.greeted and not self._judged:
                 self._die()
         elif line[3:4] != b"-":
-            self._answer(int(code))
+            self._answer(code)
 
-    def _answer(self, code: int) -> None:  # noqa: PLR0912 - a table of states, read downwards
+    def _answer(self, code: bytes) -> None:  # noqa: PLR0912 - a table of states, read downwards
         if not self.greeted:
             self.greeted = True
-            if code != 220 and code < 400:
+            if code != b"220" and code < b"400":
                 self._die()
             return
         mode = self.mode
         if self._outstanding:
             self._outstanding -= 1
-        if code == 334:
+        if code == b"334":
             self._challenge = True
         elif mode == _WAIT_DATA:
-            if code == 354:
+            if code == b"354":
                 self._accept()
             elif not self._outstanding:
                 self._refuse()
         elif mode == _WAIT_TLS:
             if not self._outstanding:
-                if code == 220:
+                if code == b"220":
                     self._accept()
                 else:
                     self._refuse()
-        elif code == 354:
+        elif code == b"354":
             if mode == _LINE and self._judged:
                 self._line = b""
                 self._open()

@@ -122,12 +122,12 @@ class Half:
             size: bytes of payload on the wire.
             data: as many of them as were captured.
         """
+        if self.shaking:
+            self._shake(t_ns, ack)
         if not self.settled:
             connection = self.connection
             if connection is None or not connection.meet(self, seq, ack, flags, size, data):
                 return
-        if self.shaking:
-            self._shake(t_ns, ack)
         twin = self.twin
         assert twin is not None
         if window == 0 or self.window == 0 or self.window < 0:

@@ -49,6 +49,9 @@ cdef class Walker:
     @cython.locals(a=int64_t, b=int64_t, c=int64_t, d=int64_t)
     cdef int64_t _net32(self, int64_t at) except? -1
 
+    @cython.locals(text="const char*")
+    cdef bytes _cut(self, int64_t start, int64_t end)
+
     @cython.locals(end=int64_t, unit=int64_t, captured=int64_t, stop=int64_t,
                    t_ns=int64_t, link=int64_t)
     cpdef int64_t pcap(self, bytes data, int64_t at, object interface) except? -1

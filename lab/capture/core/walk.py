@@ -66,6 +66,13 @@ class Walker:
         a, b, c, d = self.view[at], self.view[at + 1], self.view[at + 2], self.view[at + 3]
         return a << 24 | b << 16 | c << 8 | d
 
+    def _cut(self, start: int, end: int) -> bytes:
+        """A copy of the bytes ``start:end``; compiled, the last line would not check its bounds."""
+        if not 0 <= start <= end <= len(self.data):
+            raise IndexError
+        text = self.data
+        return text[start:end]
+
     def pcap(self, data: bytes, at: int, interface: Interface) -> int:
         """Take all whole records from ``at`` on; where the first begins that is not whole."""
         self.data = self.view = data
@@ -297,9 +304,9 @@ class Walker:
         if end - at < 20:
             return
         if addresses + size == at:
-            key = self.data[addresses : at + 4]
+            key = self._cut(addresses, at + 4)
         else:
-            key = self.data[addresses : addresses + size] + self.data[at : at + 4]
+            key = self._cut(addresses, addresses + size) + self._cut(at, at + 4)
         half = self.young.get(key)
         flags = self.view[at + 13]
         if half is None:
@@ -323,7 +330,7 @@ class Walker:
         if length and half.isn < 0 and half.connection is not None:
             self._stamp(half, at + 20, min(end, at + header))
         window = self._net16(at + 14)
-        payload = self.data[at + header : end] if length and at + header < end else b""
+        payload = self._cut(at + header, end) if length and at + header < end else b""
         half.receive(t_ns, seq, ack, flags, window, length, payload)
         if self.ledger.held > HELD_BYTES:
             self.table.limit()
