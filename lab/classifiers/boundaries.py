@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from lab.classifier import Classifier, Verdict
 from lab.inference.path import explanations
 from lab.inference.posterior import Account, accounts
+from lab.inference.units import units_of
 from lab.observation import Observation
 
-_EQUAL = 0.12
+_EQUAL = 0.02
 """A style with this share of the best one's weight explains the sizes as well as it does."""
 
 _SURE = 0.8
@@ -40,7 +41,7 @@ def classify(observation: Observation) -> Verdict | None:
         evidence=_evidence(best),
         explanations=explanations(best.path.base, observation.timestamps, ipv6),
         recut=best.explained.recut,
-        held_back=best.explained.held,
+        held_back=_held_back(observation, best),
         witnesses=_witnesses(found, styles),
     )
 
@@ -80,6 +81,14 @@ def _terminator(observation: Observation, chosen: Sequence[Account], weight: flo
     if own >= _SURE:
         return "own_write"
     return "with_body" if own <= 1 - _SURE else None
+
+
+def _held_back(observation: Observation, best: Account) -> tuple[int, ...]:
+    """Where the last, short segment waited for an acknowledgement (tcp_nagle_check)."""
+    units = units_of(observation)
+    last = units[-1]
+    waited = last.stall and not last.union and last.size < best.path.base
+    return (last.start,) if waited and best.explained.shown and best.nagle else ()
 
 
 def _witnesses(found: Sequence[Account], styles: Sequence[str]) -> dict[str, tuple[int, ...]]:

@@ -7,8 +7,9 @@ behind a full window it need not; and with Nagle's algorithm, one that follows a
 not yet acknowledged is held back and joins what comes next (tcp_nagle_check, tcp_minshall_check).
 """
 
+import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,25 +23,34 @@ UNEXPLAINED: Final = 15.0
 _SHOWN = 0.1
 _HIDDEN_EARLY = ((1, 10.0), (4, 8.0), (10, 6.0))
 _LATE = 1.0
-_HELD = 0.4
+_LATE_HIDDEN = 0.1
+_HIDDEN_BEHIND_FALL = 2.0
+_HELD = 0.1
 _RELEASED = 3.0
-_MERGED = 1.0
+_MERGED = (0.15, 2.0)
 _RECUT = 0.5
 _RECUT_UNSURE = 2.0
 _BYTE_WINDOW = 5.0
+_ADRIFT = 9.0
+_AMID = 1.0
 _CUT_SOMEHOW = (3.0, 6.0)
 _NO_PUSH = 5.0
 _PUSH_AMID_LINES = 7.0
+_PUSH_AT_LEVEL = 1.0
 _PAUSE_SEEN = 0.3
 _PAUSE_MISSED = 5.0
-_PAUSE_UNKNOWN = 1.0
+_PAUSE_UNKNOWN = 0.5
 _PAUSE_ODD = 6.0
 _STATES_MAX = 12
 _LINE_BYTES = 60.0
 _LINE_MAX = 1000
 _LINE_END_BITS = 5.5
 _LINE_HIDDEN = 9.0
+_LIKE_FIRST = 2.5
+_UNLIKE_FIRST = 6.0
 _LINE_HIDDEN_MAX = 40.0
+_LINES_MERGED_MAX = 12.0
+_LINE_LONG = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +61,13 @@ class Explained:
         bits: for all that was not predicted.
         shown: ends of writes that show.
         recut: ranges of segments that the path cut anew.
-        held: ends behind which Nagle's algorithm held data back.
+        behind_bits: what one more end would cost that the last unit runs across.
     """
 
     bits: float
     shown: tuple[int, ...]
     recut: tuple[tuple[int, int], ...] = ()
-    held: tuple[int, ...] = ()
+    behind_bits: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,73 +110,84 @@ class _Walk:
         self.nagle = nagle
         self.total = units[-1].end
         self.late = False
-        self.small = False  # a small segment may be unacknowledged
-        self.held: list[int] = []
-        self.first_full_unpushed = 0
+        self.merged = _merged_bits(units, path.base)
 
     def run(self, limit: float) -> Explained | None:
+        """Walk all units; ``None`` as soon as even the best way costs more than ``limit``."""
         ways = [_Way(0.0, 0, ())]
         for number, unit in enumerate(self.units):
             if unit.again:
                 self.late = True
             ways = self.union(ways, number, unit) if unit.union else self.single(ways, number, unit)
-            best = ways[0].bits
-            if best > limit:
+            if ways[0].bits > limit:
                 return None
         way = ways[0]
-        return Explained(way.bits, way.shown, way.recut, tuple(self.held))
+        return Explained(way.bits, way.shown, way.recut, self.behind_bits(bool(way.shown)))
+
+    def behind_bits(self, small: bool) -> float:
+        """Bits for one more end, in the last unit, that runs across it."""
+        number = len(self.units) - 1
+        bits = self.hidden_bits(number, self.total - 1, small)
+        if self.units[-1].union:
+            bits = min(bits, self.shown_bits(number, self.total - 1, small) + self.merged)
+        return bits
 
     def ends_within(self, start: int, end: int) -> tuple[int, ...]:
         """Ends of writes in ``start < offset < end``."""
         ends = self.guess.ends
         low = bisect_right(ends, start)
-        high = bisect_right(ends, end - 1, low)
-        return ends[low:high]
+        return ends[low : bisect_right(ends, end - 1, low)]
 
-    def hidden_bits(self, number: int) -> float:
-        """Bits for an end that does not show, at this unit."""
-        if self.nagle and self.small:
+    def early(self, number: int, offset: int) -> float | None:
+        """Bits for an end hidden in the first window; ``None`` when that is over.
+
+        A fall of the path's MTU costs the first window's packets, and what is written meanwhile
+        waits behind them; reads do not say when.
+        """
+        if self.path.fell and self.units[number].union:
+            return _HIDDEN_BEHIND_FALL
+        if not self.late:
+            place = max(number, offset // self.path.base)
+            for until, bits in _HIDDEN_EARLY:
+                if place < until:
+                    return bits
+        return None
+
+    def hidden_bits(self, number: int, offset: int, small: bool) -> float:
+        """Bits for an end that does not show; ``small`` says that a small segment is before it."""
+        if self.nagle and small:
             return _HELD
-        if self.late:
-            return _LATE
-        for until, bits in _HIDDEN_EARLY:
-            if number < until:
-                return bits
-        return _LATE
+        bits = self.early(number, offset)
+        return _LATE_HIDDEN if bits is None else bits
 
-    def shown_bits(self, number: int) -> float:
+    def shown_bits(self, number: int, offset: int, small: bool) -> float:
         """Bits for one that does."""
-        if self.nagle and self.small:
+        if self.nagle and small:
             return _RELEASED
-        return _LATE if self.late or number >= _HIDDEN_EARLY[-1][0] else _SHOWN
+        return _LATE if self.early(number, offset) is None else _SHOWN
 
     def single(self, ways: list[_Way], number: int, unit: Unit) -> list[_Way]:
         """A unit that is one segment: there is one way, and the unit decides it."""
         way = ways[0]
-        bits = way.bits
         shown, recut, anchor = way.shown, way.recut, way.anchor
-        levels = self.path.levels
-        bits += self.lines_within(number, unit) if self.guess.lines else 0.0
-        for _ in self.ends_within(unit.start, unit.end):
-            bits += self.hidden_bits(number)
+        small = bool(shown)
+        bits = way.bits + (self.lines_within(number, unit, small) if self.guess.lines else 0.0)
+        for end in self.ends_within(unit.start, unit.end):
+            bits += self.hidden_bits(number, end, small)
         at_end = unit.end in self.guess.members
-        if unit.size in levels:
+        if unit.size in self.path.levels:
+            bits += self.full_bits(number, unit, at_end)
             if at_end:
                 shown = (*shown, unit.end)
-                bits += self.pause_bits(number) + (_NO_PUSH if unit.push is False else 0.0)
-            if unit.push and self.guess.lines and not self.late and number < 10:
-                bits += _PUSH_AMID_LINES
         elif unit.end == self.total:
-            if self.nagle and unit.stall:
-                self.held.append(unit.start)
+            pass
         elif self.path.recut(unit.end, anchor) and not (at_end and not unit.again):
             bits += _RECUT if unit.again else _RECUT_UNSURE
             recut = (*recut, (max(anchor, unit.end - self.path.base), unit.end))
         elif at_end or self.guess.lines:
-            bits += self.end_bits(number, unit) + self.pause_bits(number)
+            bits += self.short_bits(number, unit, small) + self.pause_bits(number)
             shown = (*shown, unit.end)
             anchor = unit.end
-            self.small = True
         elif unit.end % self.path.base == 0 and shown:
             bits += _BYTE_WINDOW
         elif self.path.fell and unit.again and unit.size < self.path.levels[1]:
@@ -177,28 +198,47 @@ class _Walk:
             anchor = unit.end
         return [_Way(bits, anchor, shown, recut)]
 
-    def end_bits(self, number: int, unit: Unit) -> float:
-        """Bits for a write's end that shows as the end of a short segment."""
-        bits = self.shown_bits(number)
-        if unit.push is False:
-            bits += _NO_PUSH
-        known = unit.end in self.guess.members or unit.end in self.guess.lines_known
-        if self.guess.lines and not known:
-            bits += _LINE_END_BITS
+    def full_bits(self, number: int, unit: Unit, at_end: bool) -> float:
+        """Bits for what a full segment's PSH says, and for the pause where a write ends with it.
+
+        Linux sets PSH at the end of each packet of several segments that it hands to the device
+        (tcp_transmit_skb), so a long write shows it amid its full segments; lines that fill one
+        segment after the other do not.
+        """
+        bits = 0.0
+        if at_end:
+            bits += self.pause_bits(number) + (_NO_PUSH if unit.push is False else 0.0)
+        if not unit.push or self.late:
+            return bits
+        if self.guess.lines and self.early(number, unit.start) is not None:
+            bits += _PUSH_AMID_LINES
+        if unit.size < self.path.base and not at_end:
+            bits += _PUSH_AT_LEVEL
         return bits
 
-    def lines_within(self, number: int, unit: Unit) -> float:
+    def short_bits(self, number: int, unit: Unit, small: bool) -> float:
+        """Bits for a write's end that shows as the end of a short segment."""
+        bits = self.shown_bits(number, unit.end, small)
+        if unit.push is False:
+            bits += _NO_PUSH
+        return bits + self.line_end_bits(unit.end)
+
+    def line_end_bits(self, offset: int) -> float:
+        """Bits for a line to end here, where that is not known."""
+        known = offset in self.guess.members or offset in self.guess.lines_known
+        return 0.0 if known or not self.guess.lines else _LINE_END_BITS
+
+    def lines_within(self, number: int, unit: Unit, small: bool) -> float:
         """Bits for the lines that a segment holds though each had its own write."""
-        few = self.guess.buffer == 1
-        if self.nagle and self.small:
+        if (self.nagle and small) or self.early(number, unit.start) is None:
             return 0.0
-        if self.late or number >= _HIDDEN_EARLY[-1][0]:
-            return _SHOWN
-        if few:
+        if self.guess.buffer == 1:
             inside = sum(unit.start < end < unit.end for end in self.guess.lines_known)
             inside = max(inside, int(unit.size / _LINE_BYTES / 3))
             return min(inside * _LINE_HIDDEN, _LINE_HIDDEN_MAX) + 30.0 * (unit.size > _LINE_MAX)
-        return 4.0
+        first = self.units[0].size
+        alike = first <= _LIKE_FIRST * unit.size and unit.size <= _LIKE_FIRST * first
+        return 1.0 if alike else _UNLIKE_FIRST
 
     def pause_bits(self, number: int) -> float:
         """Bits for the pause, or its absence, after the unit that a write ends with."""
@@ -208,58 +248,94 @@ class _Walk:
             if stall is None:
                 return _PAUSE_UNKNOWN
             return _PAUSE_SEEN if stall else _PAUSE_MISSED
-        if stall and not self.late and following is not None:
-            if self.nagle and following.size < self.path.base:
-                return _SHOWN
-            return _PAUSE_ODD if number < _HIDDEN_EARLY[-1][0] else _LATE
+        if stall and following is not None and self.early(number, following.start) is not None:
+            released = self.nagle and following.size < self.path.base
+            return _SHOWN if released else _PAUSE_ODD
         return 0.0
 
     def union(self, ways: list[_Way], number: int, unit: Unit) -> list[_Way]:
         """A unit that joins whole segments: each end within it shows or is hidden."""
-        for end in self.ends_within(unit.start, unit.end):
-            ways = [
-                *(self.passed(way, number) for way in ways),
-                *(self.cut(way, number, end, _MERGED) for way in ways),
-            ]
-            ways = _best(ways)
-        if self.guess.lines:
-            lines = self.lines_within(number, unit)
-            ways = [_Way(w.bits + lines, w.anchor, w.shown, w.recut) for w in ways]
+        inside = self.ends_within(unit.start, unit.end)
+        if inside:
+            ways = _best([w for way in ways for w in self.within(way, number, unit, inside)])
         if unit.end == self.total:
-            return _best(ways)
-        found = []
-        for way in ways:
-            aligned = self.aligned(unit.end, way.anchor)
-            if unit.end in self.guess.members:
-                found.append(self.cut(way, number, unit.end, 0.0))
-                if aligned is not None:
-                    found.append(_Way(way.bits + aligned, way.anchor, way.shown, way.recut))
-            elif aligned is not None:
-                found.append(_Way(way.bits + aligned, way.anchor, way.shown, way.recut))
-            elif self.guess.lines:
-                found.append(self.cut(way, number, unit.end, _LINE_END_BITS))
-            else:
-                found.append(_Way(way.bits + UNEXPLAINED, unit.end, way.shown, way.recut))
-        if any(unit.end in way.shown for way in found):
-            self.small = True
-        return _best(found)
+            return ways
+        return _best([w for way in ways for w in self.at_end(way, number, unit)])
 
-    def passed(self, way: _Way, number: int) -> _Way:
-        """The way on which an end is hidden."""
-        return _Way(way.bits + self.hidden_bits(number), way.anchor, way.shown, way.recut)
+    def within(self, way: _Way, number: int, unit: Unit, inside: Sequence[int]) -> Iterator[_Way]:
+        """The ways through a union: no end within it shows, or some and one of them last.
 
-    def cut(self, way: _Way, number: int, end: int, more: float) -> _Way:
-        """The way on which it shows, as a segment's end."""
-        bits = way.bits + self.shown_bits(number) + more
-        if not more:
-            bits += self.pause_bits(number)
-        return _Way(bits, end, (*way.shown, end), way.recut)
+        Only an end from which whole segments reach the union's own end can be the last to show,
+        or the first, behind which Nagle's algorithm holds the others back.
+        """
+        small = bool(way.shown)
+        hidden = [self.hidden_bits(number, end, small) for end in inside]
+        yield _Way(way.bits + sum(hidden), way.anchor, way.shown, way.recut)
+        shown = [self.shown_bits(number, end, small) + self.merged for end in inside]
+        before = 0.0
+        for place, end in enumerate(inside):
+            last = place == len(inside) - 1
+            if not place or last or self.aligned(unit.end, end) is not None:
+                after = sum(self.hidden_bits(number, later, True) for later in inside[place + 1 :])
+                bits = way.bits + before + shown[place] + after
+                yield _Way(bits, end, (*way.shown, end), way.recut)
+            before += min(hidden[place], shown[place])
+
+    def at_end(self, way: _Way, number: int, unit: Unit) -> Iterator[_Way]:
+        """The ways to explain why a union ends where it does."""
+        if self.guess.lines:
+            yield from self.line_ends(way, number, unit)
+            return
+        aligned = self.aligned(unit.end, way.anchor)
+        if aligned is not None:
+            yield _Way(way.bits + aligned, way.anchor, way.shown, way.recut)
+        if unit.end in self.guess.members:
+            bits = self.shown_bits(number, unit.end, bool(way.shown)) + self.pause_bits(number)
+            yield _Way(way.bits + bits, unit.end, (*way.shown, unit.end), way.recut)
+        if aligned is None:
+            bits = _ADRIFT if self.path.fell else UNEXPLAINED
+            yield _Way(way.bits + bits, unit.end, way.shown, way.recut)
+
+    def line_ends(self, way: _Way, number: int, unit: Unit) -> Iterator[_Way]:
+        """The same where each line is a write.
+
+        Without Nagle's algorithm each segment of the first window is a write, and a union of them
+        joins many; with it, the first write goes alone and whole segments follow.
+        """
+        early = self.early(number, unit.start) is not None
+        bits = way.bits
+        if early and not self.nagle:
+            writes = unit.size / _LINE_BYTES if self.guess.buffer == 1 else 1.0
+            bits += min(self.merged * max(writes - 1, 0), _LINES_MERGED_MAX)
+        aligned = self.aligned(unit.end, way.anchor)
+        if aligned is not None and (self.nagle or not early) and (way.shown or not early):
+            yield _Way(bits + aligned, way.anchor, way.shown, way.recut)
+            return
+        end = unit.end
+        if self.nagle and not way.shown and unit.size > self.path.base:
+            end = unit.start + unit.size % self.path.base or unit.end
+            bits += self.merged
+        bits += self.shown_bits(number, end, bool(way.shown)) + self.line_end_bits(end)
+        bits += self.pause_bits(number) if end == unit.end else 0.0
+        if self.guess.buffer == 1 and not way.shown and end - unit.start > _LINE_LONG:
+            bits += _UNLIKE_FIRST
+        yield _Way(bits, end, (*way.shown, end), way.recut)
 
     def aligned(self, end: int, anchor: int) -> float | None:
         """Bits for a union to end with a segment counted from ``anchor``; ``None`` if none does."""
         if (end - anchor) % self.path.base == 0:
             return 0.0
-        return _RECUT_UNSURE if self.path.amid(end, anchor, self.path.levels[1:]) else None
+        return _AMID if self.path.amid(end, anchor) else None
+
+
+def _merged_bits(units: Sequence[Unit], base: int) -> float:
+    """Bits for a union to run across an end that shows: few where the reader joins much anyway."""
+    low, high = _MERGED
+    if len(units) == 1:
+        return low
+    segments = units[-1].end / base
+    share = (max(segments - len(units), 0.0) + 1.0) / (max(segments, len(units)) + 2.0)
+    return min(max(-math.log2(share), low), high)
 
 
 def _best(ways: list[_Way]) -> list[_Way]:

@@ -7,6 +7,7 @@ MTU was lower. Each path costs bits, as a code for it would; what it explains, n
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
@@ -31,6 +32,8 @@ _KNOWN_BITS = 3.0
 _ANY_BASE_BITS = 11.0
 _LEVEL_BITS = 5.0
 _CHANGE_BITS = 6.0
+_USUAL_BITS = 2.0
+_UNHEARD_BITS = 6.0  # a fall costs a packet, unless it was before the message
 _SHORT_BITS = 7.0
 _PIECES_MAX = 10
 _MULTIPLES_MAX = 46
@@ -38,9 +41,14 @@ _BASES_MAX = 4
 _LEVELS_MAX = 3
 _LEVEL_CANDIDATES_MAX = 6
 _SINGLE_LEVELS_MAX = 2
+_BACK_READS = 2
+_READ_LEVELS_TRIED = 8
+_READ_LEVELS_MAX = 2
+_PROBED = frozenset({512, 536, 1024})
+_USUAL_FALLS = frozenset({20, 24, 28, 32, 40, 48, 50, 60, 72, 80, 100, 120})  # tunnels' headers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Path:
     """One way to explain which segments were full.
 
@@ -58,30 +66,32 @@ class Path:
     falls: int = 0
     rises: int = 0
 
-    @property
-    def fell(self) -> bool:
-        """Whether full segments were ever smaller than the base."""
-        return len(self.levels) > 1
-
     def recut(self, end: int, anchor: int) -> bool:
         """Whether a segment that was cut anew may end here, which counted from ``anchor`` on.
 
         Linux cuts what it had sent into segments of the new size and a rest, so the rest ends
         where a segment of the old size did (tcp_fragment); the old size may itself be a level.
         """
-        if not self.fell:
-            return False
-        whole = (end - anchor) % self.base == 0
-        return whole or self.amid(end, anchor, self.levels[1:-1])
+        return self.fell and (end - anchor) % self.base in self._rests
 
-    def amid(self, end: int, anchor: int, levels: Sequence[int]) -> bool:
+    def amid(self, end: int, anchor: int) -> bool:
         """Whether whole segments of the base, and then some of a level, reach ``end``."""
-        rest = (end - anchor) % self.base
-        return any(
-            (rest - pieces * level) % self.base == 0
-            for level in levels
-            for pieces in range(1, _PIECES_MAX + 1)
-        )
+        return (end - anchor) % self.base in self._residues
+
+    @cached_property
+    def fell(self) -> bool:
+        """Whether full segments were ever smaller than the base."""
+        return len(self.levels) > 1
+
+    @cached_property
+    def _residues(self) -> frozenset[int]:
+        """Where pieces of a level end within a segment of the base."""
+        return _pieces(self.levels[1:], self.base)
+
+    @cached_property
+    def _rests(self) -> frozenset[int]:
+        """Where a segment that was cut anew may have ended before: the base's, or a level's."""
+        return _pieces(self.levels[1:-1], self.base) | {0}
 
     def is_rest(self, unit: Unit) -> bool:
         """Whether a unit looks like the rest of a segment that was cut anew: sent again, no PSH."""
@@ -95,6 +105,12 @@ class Path:
         if self.fell:
             return "pmtu_fall"
         return "small_mss" if self.base + OVERHEADS[0][0] < SMALL_MTU - 52 else "steady"
+
+
+def _pieces(levels: Sequence[int], base: int) -> frozenset[int]:
+    return frozenset(
+        pieces * level % base for level in levels for pieces in range(1, _PIECES_MAX + 1)
+    )
 
 
 def explanations(
@@ -167,15 +183,28 @@ def _segment_levels(units: Sequence[Unit], base: int) -> Iterator[tuple[int, ...
 
 
 def _read_levels(units: Sequence[Unit], base: int) -> Iterator[tuple[int, ...]]:
-    """Lower levels that reads show: their own size again and again, or a recut segment's parts."""
-    sizes = [unit.size for unit in units[:-1]]
-    counts = Counter(size for size in sizes if size < base)
-    levels = [size for size, count in counts.most_common(4) if count > 1]
-    for one, other in pairwise(sizes):
-        if one + other == base and one > other and one not in levels:
-            levels.append(one)
-    for level in levels[:3]:
-        if level * 4 > base:
+    """Lower levels that would explain the reads' sizes, each by itself.
+
+    A read that ends amid a segment that was cut anew holds whole segments of the base and some of
+    the level; the next one holds what is left. So sizes are multiples of the level, up or down,
+    modulo the base.
+    """
+    odd = [unit.size for unit in units[:-1] if unit.size % base]
+    candidates = Counter(size % base for size in odd if 3 * (size % base) >= base)
+    for size in odd:
+        if size < base and _usual(base, size):
+            candidates[size] += 2
+        if base - size % base in candidates:
+            candidates[base - size % base] += 1
+    found = []
+    for level, votes in candidates.most_common(_READ_LEVELS_TRIED):
+        residues = {
+            sign * pieces * level % base for pieces in range(1, _PIECES_MAX) for sign in (1, -1)
+        }
+        explained = sum(size % base in residues for size in odd)
+        found.append((explained, votes, level))
+    for explained, _, level in sorted(found, reverse=True)[:_READ_LEVELS_MAX]:
+        if explained > 1 or (explained and _usual(base, level)):
             yield (level,)
 
 
@@ -205,23 +234,44 @@ def _cut_again(unit: Unit, level: int) -> bool:
     return unit.again and not unit.push and unit.size < level
 
 
+def _usual(base: int, level: int) -> bool:
+    """Whether a tunnel's headers, or Linux's search for the MTU (tcp_base_mss), give this level."""
+    return base - level in _USUAL_FALLS or level in _PROBED
+
+
 def _along(
     units: Sequence[Unit], base: int, lower: tuple[int, ...], bits: float, *, reads: bool
 ) -> Path:
     """The path with these levels, and how often it changed between them."""
     levels = tuple(sorted({base, *lower}, reverse=True))
-    level = base
+    falls, rises = _read_changes(units, base, lower) if reads else _changes(units, levels)
+    total = bits + _LEVEL_BITS * len(lower) + _CHANGE_BITS * (falls + rises)
+    if not any(unit.again for unit in units):
+        total += _UNHEARD_BITS * (1 + bool(rises))
+    if reads and _usual(base, lower[0]):
+        total -= _USUAL_BITS
+    return Path(base, levels, total, falls, rises)
+
+
+def _changes(units: Sequence[Unit], levels: Sequence[int]) -> tuple[int, int]:
+    """How often full segments became smaller, and larger."""
+    level = levels[0]
     falls = rises = 0
     for unit in units:
         size = unit.size
-        if reads and size % base == 0:
-            size = base
         if size in levels and size != level:
             falls += size < level
             rises += size > level
             level = size
-        elif size > level and not reads:
+        elif size > level:
             rises += 1
-            level = base
-    total = bits + _LEVEL_BITS * len(lower) + _CHANGE_BITS * (falls + rises)
-    return Path(base, levels, total, falls, rises)
+            level = levels[0]
+    return falls, rises
+
+
+def _read_changes(units: Sequence[Unit], base: int, lower: tuple[int, ...]) -> tuple[int, int]:
+    """The same of reads, which tell only whether the base came back after a fall: once or never."""
+    sizes = [unit.size for unit in units]
+    fell = next((place for place, size in enumerate(sizes) if size in lower), len(sizes))
+    back = sum(size == base for size in sizes[fell:])
+    return 1, int(back >= _BACK_READS)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from lab.inference.likelihood import Explained, explain
 from lab.inference.path import Path, paths
 from lab.inference.units import Unit, units_of
-from lab.inference.writers import Hypothesis, hypotheses, seen
+from lab.inference.writers import Hypothesis, hypotheses, seen, with_hidden_terminator
 from lab.observation import Observation
 
-_MARGIN_BITS = 14.0
+_MARGIN_BITS = 10.0
 """An explanation this much longer than the best one has no weight."""
 
 
@@ -49,16 +49,19 @@ def accounts(observation: Observation) -> tuple[Account, ...]:
     for path in paths(units, observation.mss, reads=observation.layer == "reads"):
         known = seen(observation, cuts(units, path), path.base)
         for writer in sorted(hypotheses(known), key=lambda h: h.bits):
-            prior = path.bits + writer.bits
-            for nagle in (False, True):
-                limit = best + _MARGIN_BITS - prior
+            for nagle in (False, True) if writer.lines or len(writer.ends) > 1 else (False,):
+                limit = best + _MARGIN_BITS - path.bits - writer.bits
                 if limit < 0:
                     break
                 explained = explain(units, path, writer, nagle=nagle, limit=limit)
-                if explained is not None:
-                    bits = prior + explained.bits
-                    best = min(best, bits)
-                    found.append(Account(bits, 0.0, path, writer, nagle, explained))
+                if explained is None:
+                    continue
+                bits = path.bits + writer.bits + explained.bits
+                best = min(best, bits)
+                found.append(Account(bits, 0.0, path, writer, nagle, explained))
+                for other in with_hidden_terminator(known, writer):
+                    more = bits + other.bits - writer.bits + explained.behind_bits
+                    found.append(Account(more, 0.0, path, other, nagle, explained))
     return _weighed([one for one in found if one.bits <= best + _MARGIN_BITS])
 
 
@@ -76,7 +79,7 @@ def cuts(units: Sequence[Unit], path: Path) -> tuple[int, ...]:
             continue
         rest = (unit.end - anchor) % path.base
         if unit.union:
-            if not rest or path.amid(unit.end, anchor, path.levels[1:]):
+            if not rest or path.amid(unit.end, anchor):
                 continue
         elif path.recut(unit.end, anchor) or path.is_rest(unit):
             continue

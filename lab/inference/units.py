@@ -11,6 +11,8 @@ STALL_MIN_NS = 3_000_000
 """Less than this between two units never counts as a stall: a busy sender's own time."""
 
 _STALL_FACTOR = 3
+_MANY = 8
+_RATE_MIN_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,13 @@ def _stalls(observation: Observation) -> list[bool | None]:
     rates = [
         max(gap, 0) / size
         for gap, size, inside in zip(gaps, sizes, _insides(observation), strict=False)
-        if inside
+        if inside and size >= _RATE_MIN_BYTES
     ]
     if not rates:  # each size may be a write of its own: nothing tells the path's own pace
         return [None, *(None if gap > STALL_MIN_NS else False for gap in gaps)]
-    per_byte = median(rates)
+    per_byte = median(rates) if observation.layer == "segments" else _quick(rates)
+    if per_byte is None:
+        return [None, *(None if gap > STALL_MIN_NS else False for gap in gaps)]
     return [
         None,
         *(
@@ -84,6 +88,13 @@ def _stalls(observation: Observation) -> list[bool | None]:
             for gap, size in zip(gaps, sizes, strict=True)
         ),
     ]
+
+
+def _quick(rates: Sequence[float]) -> float | None:
+    """Nanoseconds a byte of the quicker reads; ``None`` where all are alike, pauses or not."""
+    if max(rates) < _STALL_FACTOR * min(rates):
+        return None
+    return sorted(rates)[len(rates) // 4] if len(rates) >= _MANY else min(rates)
 
 
 def _insides(observation: Observation) -> list[bool]:

@@ -7,7 +7,7 @@ anywhere costs the choice of a byte.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations, pairwise
 from typing import Final
@@ -74,6 +74,7 @@ class Seen:
         mss: bytes of a full segment.
         layer: whether the sizes are segments' or reads'.
         complete: whether the message's end was seen.
+        last_start: where the last size begins.
     """
 
     total: int
@@ -83,6 +84,7 @@ class Seen:
     mss: int
     layer: Layer
     complete: bool
+    last_start: int
 
 
 def seen(observation: Observation, cuts: Sequence[int], mss: int) -> Seen:
@@ -95,6 +97,7 @@ def seen(observation: Observation, cuts: Sequence[int], mss: int) -> Seen:
         mss,
         observation.layer,
         observation.complete is not False,
+        observation.total_bytes - observation.sizes[-1],
     )
 
 
@@ -107,20 +110,33 @@ def hypotheses(known: Seen) -> Iterator[Hypothesis]:
         yield from make(known)
 
 
+def with_hidden_terminator(known: Seen, one: Hypothesis) -> Iterator[Hypothesis]:
+    """The same writers with an end of data of its own that is within the last size."""
+    if one.style is None or one.terminator_bytes or not known.complete:
+        return
+    for size in TERMINATORS_BYTES[1:]:
+        text_end = known.total - size
+        if text_end > known.last_start:
+            yield replace(
+                one,
+                ends=(*(end for end in one.ends if end < text_end), text_end),
+                bits=one.bits + _TERMINATOR_BITS[size] - _TERMINATOR_BITS[0],
+                terminator_bytes=size,
+            )
+
+
 def _with_terminators(
     known: Seen, style: Style | None, cuts: Sequence[int], bits: float, words: str, **more: object
 ) -> Iterator[Hypothesis]:
-    """The hypothesis for each way to end the data that the message has room for."""
-    for size in TERMINATORS_BYTES if known.complete else (0,):
+    """The hypothesis with the end of data in the last write, and in a write that shows."""
+    for size in TERMINATORS_BYTES:
         text_end = known.total - size
+        if size and (text_end != known.last_start or not known.complete):
+            continue
         ends = tuple(cut for cut in cuts if 0 < cut < text_end)
-        if size:
-            if text_end <= 0:
-                continue
-            ends = (*ends, text_end)
         yield Hypothesis(
             style,
-            ends,
+            (*ends, text_end) if size else ends,
             bits + _TERMINATOR_BITS[size],
             words,
             terminator_bytes=size,
