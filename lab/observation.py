@@ -114,7 +114,7 @@ class Observation:
 
     def to_json(self) -> bytes:
         """One line of JSON, without the newline; what is not known is left out."""
-        known = {key: value for key, value in self.to_dict().items() if value not in (None, [])}
+        known = {key: value for key, value in self.to_dict().items() if value not in (None, [], ())}
         if not self.encrypted:
             del known["encrypted"]
         return msgspec.json.encode(known)
