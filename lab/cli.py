@@ -11,6 +11,7 @@ import click
 from lab.errors import SeglabError
 
 COMMANDS = {
+    "classify": "classify:classify",
     "dataset": "dataset:dataset",
     "doctor": "doctor:doctor",
     "list": "list:list_command",

@@ -64,21 +64,26 @@ def drawing(observation: Observation, verdict: Verdict | None, width: int) -> It
 
 def marks_of(observation: Observation, verdict: Verdict | None) -> list[Mark]:
     """What is to be marked, in the order of the offsets."""
+    header_end = observation.header_end
     marks = []
-    if observation.header_end is not None:
-        marks.append(Mark(observation.header_end, "◆", f"{observation.header_end} header ends"))
     if verdict is not None:
         known = verdict.boundary_confidence
         held = set(verdict.held_back)
         for index, offset in enumerate(verdict.boundaries):
-            text = f"{offset} {known[index]:.0%}" if index < len(known) else f"{offset}"
+            words = [str(offset)]
+            if index < len(known):
+                words.append(f"{known[index]:.0%}")
+            if offset == header_end:
+                words.append("header ends")
             if offset in held:
-                text += " held back"
-            marks.append(Mark(offset, "△" if offset in held else "▲", text))
+                words.append("held back")
+            marks.append(Mark(offset, "△" if offset in held else "▲", " ".join(words)))
         marks += [
             Mark(offset, "△", f"{offset} held back")
             for offset in sorted(held - set(verdict.boundaries))
         ]
+    if header_end is not None and all(mark.offset != header_end for mark in marks):
+        marks.append(Mark(header_end, "◆", f"{header_end} header ends"))
     return sorted(marks, key=lambda mark: mark.offset)
 
 

@@ -1,0 +1,107 @@
+"""``docs/classify.md`` says what is so: programs, commands, columns, limits, and the drawing."""
+
+import re
+import shlex
+import shutil
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import click
+import pytest
+from test_docs import blocks, table, text
+
+from lab import weights
+from lab.cli import seglab
+from lab.logs import LINE_MAX_BYTES, observations, visible
+from lab.observation import SIZES_MAX
+from lab.report.strip import in_ascii
+from lab.report.strip_explained import drawing
+from lab.report.strip_table import COLUMNS, WIDE
+from lab.specfile import Table, decode
+
+DOCUMENT = "docs/classify.md"
+PAPER = Path(__file__).parent / "data" / "vb2014-events.log"
+
+
+@pytest.mark.parametrize("program", blocks(DOCUMENT, "python"))
+def test_programs_run(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the paper's own log, each prints what it promises to."""
+    shutil.copy(PAPER, tmp_path / "paper.log")
+    monkeypatch.chdir(tmp_path)
+    output = StringIO()
+    with redirect_stdout(output):
+        exec(compile(program, DOCUMENT, "exec"), {})
+    lines = output.getvalue().splitlines()
+    assert len(lines) in {6, 1}
+    assert not lines[0].startswith("paper.log:"), "an error"
+
+
+def shown_commands() -> list[str]:
+    """The indented command lines, and those within the text that are whole."""
+    return re.findall(
+        r"^    (?:tcpdump .* \| )?(seglab classify .+)$", text(DOCUMENT), re.MULTILINE
+    )
+
+
+def test_commands_parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command line that is shown is taken by the command."""
+    monkeypatch.chdir(tmp_path)
+    command = seglab.get_command(click.Context(seglab), "classify")
+    assert command is not None
+    lines = shown_commands()
+    assert len(lines) == 5
+    for line in lines:
+        command.make_context("classify", shlex.split(line, comments=True)[2:])
+
+
+def test_options_are_all_there() -> None:
+    """Each option of the command is explained, and each one named is there."""
+    command = seglab.get_command(click.Context(seglab), "classify")
+    assert command is not None
+    options = {name for one in command.params for name in one.opts if name.startswith("--")}
+    named = set(re.findall(r"--[a-z][a-z-]+", text(DOCUMENT)))
+    assert named <= options
+    assert options - named == {"--network", "--protocol"}, "explained in other documents"
+
+
+def test_the_weights_are_some() -> None:
+    """The example is a file of weights, with each of the four tables."""
+    (block,) = blocks(DOCUMENT, "toml")
+    found = weights.parse(Table("w", decode(block.encode(), "w")))
+    assert all((found.style, found.terminator, found.buffer, found.path_condition))
+
+
+def test_columns_are_those_of_the_table() -> None:
+    """The table explains each column of a terminal, and the text those for a pipe, in order."""
+    assert table(DOCUMENT, "## What it prints") == [
+        "id", "client", "style", "terminator", "path", "buffer", "conf", "score", "sizes",
+    ]  # fmt: skip
+    (listed,) = re.findall(r"with tabs between ([^;]+); ", " ".join(text(DOCUMENT).split()))
+    words = re.sub(r" \(.*?\)", "", listed).replace(" and ", ", ").split(", ")
+    assert [word.replace(" ", "_") for word in words] == [*COLUMNS]
+
+
+def test_limits_are_those_of_the_code() -> None:
+    """The numbers in the text."""
+    words = " ".join(text(DOCUMENT).split())
+    assert LINE_MAX_BYTES == 32 << 20
+    assert SIZES_MAX == 1_000_000
+    assert "32 MiB, a message at most a million sizes" in words
+    assert f"more than {visible.HIDDEN_IN_FIELD_MAX} hidden bytes" in words
+    assert f"at most {visible.HIDDEN_MAX} bytes before it" in words
+    assert f"of {WIDE} columns or more" in words
+
+
+def test_the_drawing_is_ours() -> None:
+    """Bars and sizes of Listing 6, as the document has them; the verdict is another matter."""
+    _, listing_6, *_ = observations(PAPER.read_bytes().splitlines(), "paper.log")
+    bars, numbers, *_ = drawing(listing_6, None, 80)
+    block = blocks(DOCUMENT, "text")[1]
+    assert bars in block.splitlines()
+    assert numbers in block.splitlines()
+
+
+def test_the_ascii_marks_are_as_told() -> None:
+    """What a terminal without Unicode gets."""
+    assert in_ascii("█▲◆└──┘▏") == "#^H+--+|"
