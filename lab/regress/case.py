@@ -42,6 +42,8 @@ class Case:
         message: which message of which sender it was; ``None`` where the bytes are not known.
         writes: the sizes of the sender's writes.
         trace: the boundaries between writes that can be seen at this layer; see ``visible``.
+        plain: whether nothing else can be seen: each size that is not full, the last one
+            excepted, ends with a write, and nothing came again.
     """
 
     session_id: str
@@ -53,6 +55,7 @@ class Case:
     message: Message | None
     writes: tuple[int, ...]
     trace: frozenset[int]
+    plain: bool
 
     @property
     def layer(self) -> Layer:
@@ -92,6 +95,7 @@ def case(
     writes: tuple[int, ...],
 ) -> Case:
     """A case whose observation gets an id that says nothing, and whose trace is worked out."""
+    trace = visible(writes, observation)
     return Case(
         session_id=session_id,
         observation=replace(observation, id=anonymous(session_id, observation.layer)),
@@ -101,7 +105,8 @@ def case(
         mtu=mtu,
         message=message,
         writes=writes,
-        trace=visible(writes, observation),
+        trace=trace,
+        plain=plain(trace, observation),
     )
 
 
@@ -143,9 +148,20 @@ def visible(writes: Iterable[int], observation: Observation) -> frozenset[int]:
     ends.discard(at)
     if not ends:
         return frozenset()
+    return _short_ends(observation) & ends
+
+
+def plain(trace: frozenset[int], observation: Observation) -> bool:
+    """Whether an observation shows these boundaries and nothing else."""
+    again = observation.retransmission is not None and any(observation.retransmission)
+    return not again and _short_ends(observation) - {observation.total_bytes} == trace
+
+
+def _short_ends(observation: Observation) -> frozenset[int]:
+    """Where sizes end that are not full: all of them, where the MSS is not known."""
     mss = observation.mss
     return frozenset(
         end
         for size, end in zip(observation.sizes, observation.ends, strict=True)
-        if end in ends and (mss is None or size % mss)
+        if mss is None or size % mss
     )

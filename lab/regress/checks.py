@@ -24,6 +24,12 @@ CHECKS: tuple[Check, ...] = (
         labels.terminator_ignores_mtu,
     ),
     Check(
+        "answers_ignore_mtu",
+        "the same message with the same boundaries and nothing else visible: no silence on one"
+        " network after an answer on another",
+        labels.answers_ignore_mtu,
+    ),
+    Check(
         "accuracy",
         "on each network, where it answers, right at least as often as one constant answer",
         scores.accuracy,

@@ -13,9 +13,11 @@ from lab.regress.judgement import (
     Side,
     judged,
     styles,
+    words,
 )
 
 Label = Callable[[Answer], frozenset[str]]
+_Key = tuple[Message, str, frozenset[int]]
 _Group = list[tuple[Case, Answer, frozenset[str]]]
 
 
@@ -36,6 +38,40 @@ def terminator_ignores_mtu(bench: Bench) -> Iterator[Judgement]:
     return _ignores_network(bench, _terminator, lambda case: case.terminator)
 
 
+def answers_ignore_mtu(bench: Bench) -> Iterator[Judgement]:
+    """Where the same message shows the same and nothing else, it answers everywhere or nowhere.
+
+    A classifier that has learned one network may be silent on all others instead of wrong.
+    Compared are sessions of the same message over different networks that show the same
+    boundaries, and no size besides that is not full; so a classifier may well be silent where the
+    path has cut segments anew.
+    """
+    groups: dict[_Key, _Group] = defaultdict(list)
+    for case, answer in bench.pairs:
+        if case.message is None or not case.shows or not case.plain or isinstance(answer, Raised):
+            yield judged(case, None)
+        else:
+            groups[case.message, case.layer, case.trace].append((case, answer, styles(answer)))
+    for group in groups.values():
+        ordered = sorted(group, key=lambda entry: len(entry[0].observation.sizes))
+        for case, answer, said in group:
+            others = [entry for entry in ordered if entry[0].network != case.network]
+            other = next((entry for entry in others if entry[2]), None)
+            if said or other is None:
+                yield judged(case, passed=True if others else None)
+                continue
+            there = words(other[1])
+            yield judged(
+                case,
+                False,
+                f"{there} over {other[0].network} (MTU {other[0].mtu}), but silent over"
+                f" {case.network} (MTU {case.mtu}): same bytes, same writes, same boundaries"
+                " visible",
+                Side.of(other[0], other[1]),
+                Side.of(case, answer),
+            )
+
+
 def _terminator(answer: Answer) -> frozenset[str]:
     if not isinstance(answer, Verdict) or answer.terminator is None:
         return frozenset()
@@ -45,7 +81,7 @@ def _terminator(answer: Answer) -> frozenset[str]:
 def _ignores_network(
     bench: Bench, label: Label, truth: Callable[[Case], str | None]
 ) -> Iterator[Judgement]:
-    groups: dict[tuple[Message, str, frozenset[int]], _Group] = defaultdict(list)
+    groups: dict[_Key, _Group] = defaultdict(list)
     for case, answer in bench.pairs:
         if isinstance(answer, Raised):
             continue

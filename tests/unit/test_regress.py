@@ -113,6 +113,28 @@ def test_terminator_is_checked_by_itself() -> None:
     assert found["terminator_ignores_mtu"] == "failed"
 
 
+def test_silence_elsewhere_is_found() -> None:
+    """A classifier that knows one network and is silent on the others is caught by itself."""
+    result = regress(lambda o: honest(o) if o.mss == 1448 else None)
+    assert states(result)["label_ignores_mtu"] == "passed"
+    assert states(result)["answers_ignore_mtu"] == "failed"
+    found = [f for f in result.findings if f.check == "answers_ignore_mtu"]
+    assert {f.network for f in found} == {"middle", "narrow"}
+    assert [side.answer for side in found[0].sides] == ["single_write", "abstains"]
+
+
+def test_silence_after_new_cuts_is_right() -> None:
+    """Where the path cut segments anew, silence is no finding: more is to be seen there."""
+    plain = session("wide", "relay", [150, 5000])
+    cut = session("middle", "relay", [150, 5000])
+    first, second, *rest = cut.segments
+    pieces = [replace(second, end=second.start + 400), replace(second, start=second.start + 400)]
+    cut = replace(cut, segments=(first, *pieces, *rest))
+    checks = ["answers_ignore_mtu"]
+    silent = regress(lambda o: "relay" if o.mss == 1448 else None, [plain, cut], checks)
+    assert (silent.outcomes[0].judged, silent.outcomes[0].exempt) == (0, 2)
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
