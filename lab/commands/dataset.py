@@ -8,6 +8,7 @@ import signal
 import sys
 from dataclasses import asdict
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -18,7 +19,7 @@ from lab.commands.progress import CheckProgress, RunProgress
 from lab.commands.running import DEFAULT_JOBS, DEFAULT_SEED, DEFAULT_TIME_LIMIT_S, Interruption
 from lab.dataset.check import Checked, Finding, check
 from lab.dataset.estimate import Estimate, estimate, room_bytes, size
-from lab.dataset.folder import begin, finish, missing
+from lab.dataset.folder import begin, built, finish, gaps
 from lab.dataset.layout import Layout
 from lab.dataset.manifest import Manifest, read_manifest
 from lab.dataset.plan import fingerprint, shard_range
@@ -100,15 +101,18 @@ def build(
         raise InputError(f"{out}: no dataset has been begun here; leave out --resume")
     if stored is not None:
         begin(what, seed, out)  # refuses another dataset before anything is asked
-    gaps = missing(what, out, fingerprint(what, seed))
-    _tell(what, out, gaps, stored, quiet=quiet)
-    if gaps:
-        left = sum(len(shard_range(what, shard)) for shard in gaps)
+    there = built(what, out, fingerprint(what, seed))
+    done = sum(len(shard_range(what, shard)) for shard in there)
+    left = what.sessions - done
+    if stored is not None and not quiet:
+        click.echo(_found(what, seed, out, there), err=True)
+    if left:
         _ask(what, estimate(what, jobs, left), out, yes=yes, quiet=quiet)
     begin(what, seed, out)
     try:
-        if gaps:
-            _build(what, seed, out, gaps, jobs, RunProgress(quiet=quiet, verbose=verbose))
+        if left:
+            progress = RunProgress(quiet=quiet, verbose=verbose)
+            _build(what, seed, out, there, jobs, progress)
         manifest = finish(what, seed, out)
     except KeyboardInterrupt:
         _interrupted(spec, seed, out, what)
@@ -196,13 +200,12 @@ def _result(
 
 
 def _build(
-    spec: DatasetSpec, seed: int, out: Path, gaps: list[int], jobs: int, progress: RunProgress
+    spec: DatasetSpec, seed: int, out: Path, there: set[int], jobs: int, progress: RunProgress
 ) -> None:
     """Build the shards that are missing, one after the other."""
     with Interruption() as interruption, progress:
-        left = sum(len(shard_range(spec, shard)) for shard in gaps)
-        done = spec.sessions - left
-        for shard in gaps:
+        done = sum(len(shard_range(spec, shard)) for shard in there)
+        for shard in gaps(spec, there):
             work = ShardBuild(
                 spec,
                 seed,
@@ -212,11 +215,9 @@ def _build(
                 time_limit_s=DEFAULT_TIME_LIMIT_S,
                 on_record=partial(_count, progress),
             )
-            done += work.recorded()
-            progress.plan(spec.sessions, done)
+            progress.plan(spec.sessions, done + work.recorded())
             asyncio.run(interruption.carry(work.build))
-            done = spec.sessions - left + len(shard_range(spec, shard))
-            left -= len(shard_range(spec, shard))
+            done += len(shard_range(spec, shard))
             interruption.check()
 
 
@@ -229,19 +230,13 @@ def _is_default(name: str) -> bool:
     return source != ParameterSource.COMMANDLINE
 
 
-def _tell(
-    spec: DatasetSpec, out: Path, gaps: list[int], stored: Manifest | None, *, quiet: bool
-) -> None:
-    """Say what there is already."""
-    if stored is None or quiet:
-        return
-    built = spec.shards - len(gaps)
-    if not gaps:
-        click.echo(f"{out}: all {spec.shards} shards are built", err=True)
-    else:
-        click.echo(
-            f"{out}: going on with a build: {built} of {spec.shards} shards are there", err=True
-        )
+def _found(spec: DatasetSpec, seed: int, out: Path, there: set[int]) -> str:
+    """What there is already, in words."""
+    if len(there) == spec.shards:
+        return f"{out}: all {spec.shards} shards are built"
+    words = f"{out}: going on with a build: {len(there)} of {spec.shards} shards are there"
+    more = ShardBuild(spec, seed, next(gaps(spec, there)), out).recorded()
+    return f"{words}, and {more} sessions more" if more else words
 
 
 def _ask(spec: DatasetSpec, whole: Estimate, out: Path, *, yes: bool, quiet: bool) -> None:
@@ -287,9 +282,9 @@ def _interrupted(spec: Path, seed: int, out: Path, what: DatasetSpec) -> NoRetur
     """Tell a user who pressed Ctrl-C what is kept and how to go on, and exit."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    gaps = missing(what, out, fingerprint(what, seed))
-    kept = sum(ShardBuild(what, seed, shard, out).recorded() for shard in gaps[:1])
-    kept += what.sessions - sum(len(shard_range(what, shard)) for shard in gaps)
+    there = built(what, out, fingerprint(what, seed))
+    kept = sum(len(shard_range(what, shard)) for shard in there)
+    kept += sum(ShardBuild(what, seed, n, out).recorded() for n in islice(gaps(what, there), 1))
     again = shlex.join(
         ["seglab", "dataset", "build", str(spec), "--out", str(out), "--seed", str(seed)]
     )

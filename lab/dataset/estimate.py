@@ -63,7 +63,7 @@ class Estimate:
     @property
     def words(self) -> str:
         """In one line."""
-        shards = f" in {self.shards} shards" if self.shards > 1 else ""
+        shards = f" in {self.shards:,} shards" if self.shards > 1 else ""
         return (
             f"{self.sessions:,} sessions{shards}: about {duration(self.seconds)}, "
             f"{size(self.file_bytes)} on disk"

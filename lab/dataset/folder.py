@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +39,27 @@ def begin(spec: DatasetSpec, seed: int, out: Path) -> Manifest:
     return fresh
 
 
-def missing(spec: DatasetSpec, out: Path, fingerprint: str) -> list[int]:
-    """The shards that are not built yet.
+def built(spec: DatasetSpec, out: Path, fingerprint: str) -> set[int]:
+    """The shards that are built, as far as their files' sizes tell.
 
     Raises:
         InputError: a shard's description is damaged.
     """
     layout = Layout(out)
-    return [
+    there = (path.stem for path in (out / "shards").glob("*.json"))
+    return {
         shard
-        for shard in range(spec.shards)
-        if (result := read_result(layout.result(shard))) is None
-        or result.fingerprint != fingerprint
-        or not is_there(layout, result)
-    ]
+        for shard in map(int, filter(str.isdecimal, there))
+        if shard < spec.shards
+        and (result := read_result(layout.result(shard))) is not None
+        and result.fingerprint == fingerprint
+        and is_there(layout, result)
+    }
+
+
+def gaps(spec: DatasetSpec, there: Collection[int]) -> Iterator[int]:
+    """The shards that are not built yet, in order."""
+    return (shard for shard in range(spec.shards) if shard not in there)
 
 
 def finish(spec: DatasetSpec, seed: int, out: Path) -> Manifest:
@@ -64,10 +71,11 @@ def finish(spec: DatasetSpec, seed: int, out: Path) -> Manifest:
     """
     layout = Layout(out)
     manifest = begin(spec, seed, out)
-    if gaps := missing(spec, out, manifest.fingerprint):
+    there = built(spec, out, manifest.fingerprint)
+    if len(there) < spec.shards:
         raise InputError(
-            f"{out}: {len(gaps)} of {spec.shards} shards are not built, the first of them "
-            f"{gaps[0]}; build them, then finish"
+            f"{out}: {spec.shards - len(there)} of {spec.shards} shards are not built, the first "
+            f"of them {next(gaps(spec, there))}; build them, then finish"
         )
     if manifest.status == "complete" and _as_described(layout, manifest, spec):
         return manifest
@@ -182,4 +190,4 @@ def _sums(layout: Layout, manifest: Manifest, own: str) -> bytes:
     return "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())).encode()
 
 
-__all__ = ["File", "begin", "finish", "missing", "results"]
+__all__ = ["File", "begin", "built", "finish", "gaps", "results"]

@@ -1,0 +1,267 @@
+"""``seglab dataset`` as its users meet it: estimates, questions, mistakes, going on."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from dataset_making import SESSIONS, SPEC, Breakdown, PureEngine, spec_of
+
+from lab import cli
+from lab.commands import dataset
+from lab.dataset import shard
+from lab.dataset.estimate import duration, estimate, room_bytes, size
+
+BILLION = SPEC.replace("repeats = 5", "repeats = 37_037_038")
+
+
+@pytest.fixture(autouse=True)
+def _pure_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Carry sessions out in pure Python."""
+    PureEngine.reset()
+    monkeypatch.setattr(shard, "KernelEngine", PureEngine)
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    """A specification's file."""
+    path = tmp_path / "small.toml"
+    path.write_text(SPEC)
+    return path
+
+
+class Run:
+    """What a command printed, and how it ended."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["seglab", "dataset", *map(str, arguments)])
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        self.code = ended.value.code
+        self.out, self.err = capsys.readouterr()
+
+
+def test_build_and_check(spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A build says what it will cost and what it made; a check finds nothing, and draws."""
+    out = tmp_path / "made"
+    built = Run(capsys, "build", spec, "--out", out)
+    assert built.code == 0
+    assert built.err.startswith(f"{SESSIONS} sessions in 3 shards: about ")
+    assert f"{SESSIONS} sessions in 3 shards: train 81, validation 27, test 27" in built.out
+    checked = Run(capsys, "check", out)
+    assert checked.code == 0
+    assert "no findings" in checked.out
+    assert (out / "summary.svg").exists()
+    again = Run(capsys, "check", out, "--json", "--out", tmp_path / "elsewhere")
+    assert json.loads(again.out)["findings"] == []
+    assert json.loads(again.out)["splits"]["split"] == {"train": 81, "validation": 27, "test": 27}
+    assert (tmp_path / "elsewhere" / "summary.png").exists()
+
+
+def test_findings_are_exit_code_1(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dataset with a fault is told in one line, and is exit code 1."""
+    out = tmp_path / "made"
+    Run(capsys, "build", spec, "--out", out, "--quiet")
+    (out / "data" / "train-00001.parquet").unlink()
+    checked = Run(capsys, "check", out)
+    assert checked.code == 1
+    assert checked.out.splitlines()[0] == "checksums: data/train-00001.parquet: missing"
+
+
+def test_the_same_command_again(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command goes on with what broke off, and says so; then there is nothing to do."""
+    out = tmp_path / "made"
+    PureEngine.breaks_after = 70
+    monkeypatch.setattr(sys, "argv", ["seglab", "dataset", "build", str(spec), "--out", str(out)])
+    with pytest.raises(Breakdown):
+        cli.main()
+    PureEngine.breaks_after = None
+    capsys.readouterr()
+    again = Run(capsys, "build", spec, "--out", out)
+    assert again.code == 0
+    assert "going on with a build: 1 of 3 shards are there, and 20 sessions more" in again.err
+    assert len(PureEngine.ran) == SESSIONS
+    third = Run(capsys, "build", spec, "--out", out, "--json", "--resume")
+    assert "all 3 shards are built" in third.err
+    assert json.loads(third.out)["complete"] == SESSIONS
+    assert len(PureEngine.ran) == SESSIONS
+
+
+def test_resume_wants_something_to_resume(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --resume, nothing new is begun."""
+    run = Run(capsys, "build", spec, "--out", tmp_path / "made", "--resume")
+    assert run.code == 2
+    assert "no dataset has been begun here" in run.err
+    assert not (tmp_path / "made").exists()
+
+
+def test_the_seed_is_taken_from_what_is_there(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Going on needs no --seed; another seed is refused."""
+    out = tmp_path / "made"
+    Run(capsys, "build", spec, "--out", out, "--seed", "7", "--quiet")
+    assert Run(capsys, "build", spec, "--out", out).code == 0
+    other = Run(capsys, "build", spec, "--out", out, "--seed", "8")
+    assert other.code == 2
+    assert "its seed is 7, not 8" in other.err
+
+
+def test_a_billion_sessions_without_a_terminal(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long and how large is said at once; nobody can be asked, so it is refused."""
+    monkeypatch.setattr(dataset.shutil, "disk_usage", lambda _path: Free)
+    spec.write_text(BILLION)
+    run = Run(capsys, "build", spec, "--out", tmp_path / "made")
+    assert run.code == 2
+    last = run.err.splitlines()[-1]
+    assert "1,000,000,026 sessions in 20,000,001 shards" in last
+    assert "TB on disk" in last
+    assert "--yes" in last
+    assert not (tmp_path / "made").exists()
+    assert PureEngine.ran == []
+
+
+class Free:
+    """A disk without end."""
+
+    free = 1 << 70
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n\n", 130), ("y\n", 0)])
+def test_a_large_one_is_asked_about(
+    spec: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    code: int,
+) -> None:
+    """On a terminal the user is asked, and nothing is made before the answer."""
+    monkeypatch.setattr("lab.dataset.estimate.ASK_ABOVE_BYTES", 1000)
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    run = Run(capsys, "build", spec, "--out", tmp_path / "made")
+    assert "Build it?" in run.err
+    assert run.code == code
+    assert (tmp_path / "made").exists() == (code == 0)
+
+
+class Terminal:
+    """A standard input that answers."""
+
+    def __init__(self, answer: str) -> None:
+        self._answer = answer
+
+    def isatty(self) -> bool:
+        """It says that it is one."""
+        return True
+
+    def readline(self, *_: int) -> str:
+        """The answer."""
+        return self._answer
+
+
+def test_yes_asks_nobody(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --yes the estimate is told, and that is all."""
+    monkeypatch.setattr("lab.dataset.estimate.ASK_ABOVE_BYTES", 1000)
+    run = Run(capsys, "build", spec, "--out", tmp_path / "made", "--yes")
+    assert run.code == 0
+    assert len(PureEngine.ran) == SESSIONS
+
+
+def test_a_disk_without_room(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the disk cannot hold it, that is said before anything is carried out."""
+    free = type("Disk", (), {"free": 100_000})
+    monkeypatch.setattr(dataset.shutil, "disk_usage", lambda _path: free)
+    run = Run(capsys, "build", spec, "--out", tmp_path / "made")
+    assert run.code == 3
+    assert "the disk has 100 kB left" in run.err
+    assert PureEngine.ran == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (SPEC.replace("repeats", "repaets"), "unknown key 'repaets'; did you mean 'repeats'?"),
+        (SPEC.replace("[splits]", "[splits"), "not TOML"),
+        ("", "title is missing"),
+    ],
+)
+def test_mistakes_in_the_specification(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str
+) -> None:
+    """A mistake is one line on standard error, exit code 2, and nothing is made."""
+    spec.write_text(text)
+    run = Run(capsys, "build", spec, "--out", tmp_path / "made")
+    assert run.code == 2
+    (line,) = run.err.splitlines()
+    assert words in line
+    assert str(spec) in line
+    assert not (tmp_path / "made").exists()
+
+
+def test_no_such_specification(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is not there is told by its path."""
+    run = Run(capsys, "build", tmp_path / "none.toml", "--out", tmp_path / "made")
+    assert run.code == 2
+    assert "none.toml: No such file or directory" in run.err
+
+
+def test_failed_sessions_are_exit_code_1(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where sessions failed for good, the build is whole, says so, and is exit code 1."""
+    PureEngine.dead = {"ethernet"}
+    run = Run(capsys, "build", spec, "--out", tmp_path / "made")
+    assert run.code == 1
+    assert f"failed on ethernet: {SESSIONS // 3} sessions; the first: it was to fail" in run.out
+
+
+def test_estimates_grow_with_the_work() -> None:
+    """Twice the sessions are twice the bytes; slow networks take longer, captures more room."""
+    one = estimate(spec_of(), 40)
+    two = estimate(spec_of(SPEC.replace("repeats = 5", "repeats = 10")), 40)
+    assert two.file_bytes == pytest.approx(2 * one.file_bytes)
+    slow = estimate(spec_of(SPEC.replace('"unimpaired"', '"gprs"')), 40)
+    assert slow.seconds > 5 * one.seconds
+    bare = estimate(spec_of(SPEC.replace("repeats = 5", "repeats = 5\ncaptures = false")), 40)
+    assert bare.file_bytes < one.file_bytes / 2
+    assert room_bytes(spec_of(), one) > one.file_bytes
+    assert estimate(spec_of(), 40, sessions=10).sessions == 10
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.2, "1 s"),
+        (59, "59 s"),
+        (600, "10 min"),
+        (7200, "2 h"),
+        (864_000, "10 days"),
+        (1e9, "32 years"),
+    ],
+)
+def test_durations(value: float, words: str) -> None:
+    """Times are told in the unit that people would use."""
+    assert duration(value) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(900, "0.9 kB"), (2e6, "2.0 MB"), (35e9, "35 GB"), (4e12, "4.0 TB"), (3e16, "30,000 TB")],
+)
+def test_sizes(value: float, words: str) -> None:
+    """Sizes are told in the unit that people would use."""
+    assert size(value) == words
