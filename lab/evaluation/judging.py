@@ -68,10 +68,21 @@ def judge(
         return Judgement(styles, truth)
     session = _Session(record, layer, line_ends)
     impossible = tuple(
-        style for style in others if not session.allows(style, verdict.witnesses.get(style))
+        style for style in others if session.witness(style, verdict.witnesses.get(style)) is None
     )
     unknown = tuple(style for style in impossible if style in session.unknown)
     return Judgement(styles, impossible[0] if impossible else truth, impossible, unknown)
+
+
+def find_witness(
+    record: SessionRecord, layer: Layer, style: str, line_ends: LineEnds | None = None
+) -> frozenset[int] | None:
+    """Where the writes of another style could have ended, with the very same sizes.
+
+    Returns:
+        Offsets inside the message; ``None`` where no way of writing was found.
+    """
+    return _Session(record, layer, line_ends).witness(style, None)
 
 
 class _Session:
@@ -92,22 +103,20 @@ class _Session:
         self.shape = Shape.of(record)
         self.unknown: set[str] = set()
 
-    def allows(self, style: str, witness: Sequence[int] | None) -> bool:
-        """Whether some way of writing by that style gives the session's sizes."""
+    def witness(self, style: str, named: Sequence[int] | None) -> frozenset[int] | None:
+        """A way of writing by that style that gives the session's sizes: the one named first."""
         if style == "line_by_line" and self.shape.line_ends is None:
             found = None if self.line_ends is None else self.line_ends(self.record)
             if found is None:
                 self.unknown.add(style)
-                return False
+                return None
             self.shape = Shape.of(self.record, found)
-        return any(
-            is_instance(style, ends, self.shape) and self._gives(ends)
-            for ends in self._ways(style, witness)
-        )
+        ways = self._ways(style, named)
+        return next((e for e in ways if is_instance(style, e, self.shape) and self._gives(e)), None)
 
-    def _ways(self, style: str, witness: Sequence[int] | None) -> Iterator[frozenset[int]]:
-        if witness is not None:
-            yield frozenset(witness)
+    def _ways(self, style: str, named: Sequence[int] | None) -> Iterator[frozenset[int]]:
+        if named is not None:
+            yield frozenset(named)
         tried = set()
         for ends in candidates(style, self._short_ends(), self.shape):
             if ends not in tried:
