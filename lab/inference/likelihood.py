@@ -32,7 +32,7 @@ _RECUT = 0.5
 _RECUT_UNSURE = 2.0
 _BYTE_WINDOW = 5.0
 _ADRIFT = 9.0
-_AMID = 1.0
+_AMID = 1.5
 _CUT_SOMEHOW = (3.0, 6.0)
 _NO_PUSH = 5.0
 _PUSH_AMID_LINES = 7.0
@@ -244,6 +244,8 @@ class _Walk:
         """Bits for the pause, or its absence, after the unit that a write ends with."""
         following = self.units[number + 1] if number + 1 < len(self.units) else None
         stall = following.stall if following is not None and not following.again else None
+        if self.path.fell and self.units[number].union:
+            stall = None  # a packet that was lost made the reader wait, and reads do not tell
         if self.guess.paused:
             if stall is None:
                 return _PAUSE_UNKNOWN

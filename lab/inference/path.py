@@ -32,7 +32,7 @@ _KNOWN_BITS = 3.0
 _ANY_BASE_BITS = 11.0
 _LEVEL_BITS = 5.0
 _CHANGE_BITS = 6.0
-_USUAL_BITS = 2.0
+_USUAL_BITS = 8.0
 _UNHEARD_BITS = 6.0  # a fall costs a packet, unless it was before the message
 _SHORT_BITS = 7.0
 _PIECES_MAX = 10
@@ -192,8 +192,9 @@ def _read_levels(units: Sequence[Unit], base: int) -> Iterator[tuple[int, ...]]:
     odd = [unit.size for unit in units[:-1] if unit.size % base]
     candidates = Counter(size % base for size in odd if 3 * (size % base) >= base)
     for size in odd:
-        if size < base and _usual(base, size):
-            candidates[size] += 2
+        for level in (size, base - size):
+            if 0 < 3 * level >= base and level < base and _usual(base, level):
+                candidates[level] += 2
         if base - size % base in candidates:
             candidates[base - size % base] += 1
     found = []

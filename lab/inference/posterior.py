@@ -49,14 +49,16 @@ def accounts(observation: Observation) -> tuple[Account, ...]:
     for path in paths(units, observation.mss, reads=observation.layer == "reads"):
         known = seen(observation, cuts(units, path), path.base)
         for writer in sorted(hypotheses(known), key=lambda h: h.bits):
-            for nagle in (False, True) if writer.lines or len(writer.ends) > 1 else (False,):
-                limit = best + _MARGIN_BITS - path.bits - writer.bits
+            both = writer.lines or len(writer.ends) > 1  # else Nagle's algorithm changes nothing
+            prior = path.bits + writer.bits + both
+            for nagle in (False, True) if both else (False,):
+                limit = best + _MARGIN_BITS - prior
                 if limit < 0:
                     break
                 explained = explain(units, path, writer, nagle=nagle, limit=limit)
                 if explained is None:
                     continue
-                bits = path.bits + writer.bits + explained.bits
+                bits = prior + explained.bits
                 best = min(best, bits)
                 found.append(Account(bits, 0.0, path, writer, nagle, explained))
                 for other in with_hidden_terminator(known, writer):

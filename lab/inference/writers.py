@@ -216,16 +216,25 @@ def _custom_headers(known: Seen) -> Iterator[Hypothesis]:
         words = "single headers by themselves: " + _named(known.fields, at_edges)
         yield from _with_terminators(known, "custom_headers", at_edges, bits, words)
     if known.layer == "reads":
-        for cuts, name in _single_fields(known.fields):
-            for apart in (False, True):
-                ends = (*cuts, header_end + _EMPTY_LINE) if apart else cuts
-                yield from _with_terminators(
-                    known,
-                    "custom_headers",
-                    tuple(sorted({*ends})),
-                    2.0 + choice + 1.0,
-                    f"the {name} header by itself",
-                )
+        yield from _custom_joined(known, header_end)
+
+
+def _custom_joined(known: Seen, header_end: int) -> Iterator[Hypothesis]:
+    """A header by itself, which the reader may have joined with its neighbours.
+
+    Which one it was then leaves no trace, so one stands for all, and its choice costs nothing.
+    """
+    one = next((f for f in known.fields if f.name.lower() == "subject"), known.fields[-1])
+    for cuts in ((one.start, one.end), _value(one)):
+        for apart in (False, True):
+            ends = (*cuts, header_end + _EMPTY_LINE) if apart else cuts
+            yield from _with_terminators(
+                known,
+                "custom_headers",
+                tuple(sorted({*ends})),
+                4.0,
+                "single headers by themselves, joined by the reader",
+            )
 
 
 def _custom_blind(known: Seen) -> Iterator[Hypothesis]:
@@ -238,12 +247,6 @@ def _custom_blind(known: Seen) -> Iterator[Hypothesis]:
         yield from _with_terminators(
             known, "custom_headers", cuts, bits, f"the headers in {count} writes"
         )
-
-
-def _single_fields(fields: Sequence[HeaderField]) -> Iterator[tuple[tuple[int, ...], str]]:
-    for one in fields:
-        yield (one.start, one.end), one.name
-        yield _value(one), one.name
 
 
 def _value(one: HeaderField) -> tuple[int, int]:
