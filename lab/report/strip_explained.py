@@ -15,6 +15,7 @@ from lab.observation import Observation
 from lab.report.strip import FULL, MORE, PUSHED, base_of
 
 _LABEL = 10
+_ROOM_LEAST = 20
 _FULL_COLUMNS = (24, 18, 14, 10, 8)
 _SIZES_MAX = 2000
 
@@ -54,12 +55,15 @@ def drawing(observation: Observation, verdict: Verdict | None, width: int) -> It
     """The lines of the drawing, none longer than ``width``, without any control character."""
     marks = marks_of(observation, verdict)
     ranges = () if verdict is None else verdict.recut
-    room = max(width - _LABEL, 20)
+    label = max(_LABEL, len(str(observation.total_bytes)) + 2)
+    room = max(width - label, _ROOM_LEAST)
     for row in _rows(observation, base_of(observation, verdict), room):
-        yield from _drawn(row, marks, ranges, room)
+        start, *others = _drawn(row, marks, ranges, room)
+        yield f"{row[0].start:>{label - 2}}  {start}"
+        yield from (" " * label + text for text in others)
     left_out = len(observation.sizes) - _SIZES_MAX
     if left_out > 0:
-        yield f"{'':{_LABEL}}{MORE} and {left_out} more sizes"
+        yield f"{'':{label}}{MORE} and {left_out} more sizes"
 
 
 def marks_of(observation: Observation, verdict: Verdict | None) -> list[Mark]:
@@ -122,8 +126,8 @@ def _drawn(
     for bar in row:
         blocks = blocks.ljust(bar.left) + FULL * bar.length + (PUSHED if bar.pushed else "")
         numbers = numbers.ljust(bar.left) + str(bar.end - bar.start)
-    yield f"{row[0].start:>{_LABEL - 2}}  {blocks}"
-    yield f"{'':{_LABEL}}{numbers}"
+    yield blocks
+    yield numbers
     first = row[0].start == 0
     here = [
         (_column(row, mark.offset), mark)
@@ -135,16 +139,14 @@ def _drawn(
         for column, mark in here:
             if len(line) <= column:
                 line = line.ljust(column) + mark.symbol
-        yield f"{'':{_LABEL}}{line}"
-        for texts in _placed([(column, mark.text) for column, mark in here], room):
-            yield f"{'':{_LABEL}}{texts}"
+        yield line
+        yield from _placed([(column, mark.text) for column, mark in here], room)
     brackets = [
         _bracket(row, start, end)
         for start, end in ranges
         if start < row[-1].end and end > row[0].start
     ]
-    for texts in _placed(brackets, room):
-        yield f"{'':{_LABEL}}{texts}"
+    yield from _placed(brackets, room)
 
 
 def _bracket(row: Sequence[_Bar], start: int, end: int) -> tuple[int, str]:

@@ -90,8 +90,8 @@ def _verdict(judged: Judged) -> Iterator[tuple[str, str]]:
         yield "style", "none: the classifier abstains"
     if verdict.buffer is not None:
         yield "buffer", f"{verdict.buffer} bytes"
-    yield "terminator", verdict.terminator or "not known"
-    yield "path", verdict.path_condition or "not known"
+    yield "terminator", safe(verdict.terminator or "not known")
+    yield "path", safe(verdict.path_condition or "not known")
     if verdict.explanations:
         yield (
             "MTU",

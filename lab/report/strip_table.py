@@ -173,8 +173,8 @@ def _cells(judged: Judged, most: int) -> dict[str, str]:
         "id": safe(judged.label),
         "client": safe(judged.observation.client or "-"),
         "style": _styles(verdict.styles, most),
-        "terminator": verdict.terminator or "-",
-        "path": verdict.path_condition or "-",
+        "terminator": safe(verdict.terminator or "-"),
+        "path": safe(verdict.path_condition or "-"),
         "buffer": "-" if verdict.buffer is None else str(verdict.buffer),
         "conf": f"{verdict.confidence:.2f}" if verdict.styles else "-",
         "score": "-" if score is None else f"{score.total:+.3g}",
@@ -254,7 +254,7 @@ class Summary:
             parts.append(f"end of data by itself {own}")
         for name in ("", "steady"):
             del self._paths[name]
-        parts += [f"path {text}" for text in _counted(self._paths)]
+        parts += [f"path {safe(text)}" for text in _counted(self._paths)]
         if self._noted:
             parts.append(f"with notes {self._noted}")
         return f"{counted}: {', '.join(parts)}" if parts else counted

@@ -1,0 +1,192 @@
+"""Sizes on a terminal: the strip, the run-length, and the drawing to scale."""
+
+from collections import Counter
+from itertools import accumulate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.classifier import Verdict
+from lab.classifying import Judged
+from lab.observation import SIZE_MAX, Observation
+from lab.report.strip import base_of, in_ascii, run_length, strip
+from lab.report.strip_explained import drawing
+from lab.report.strip_message import page
+from lab.report.strip_table import Summary, line
+from lab.weights import Score
+
+SIZES = st.lists(
+    st.one_of(st.integers(1, 3000), st.sampled_from([5, 1448, 1460, 2896]), st.just(SIZE_MAX)),
+    min_size=1,
+    max_size=250,
+).map(tuple)
+OFFSETS = st.lists(st.integers(-5, 500_000), max_size=20).map(tuple)
+
+
+def drawn(sizes: tuple[int, ...], base: int, width: int = 80, push: bool | None = None) -> str:
+    """The strip as text."""
+    return "".join(cell.text for cell in strip(sizes, base, (push,) * len(sizes), width))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "base", "expected"),
+    [
+        ((1440, 1440, 2240), 1440, "█ █ █▄"),
+        ((4320, 720), 1440, "███ ▄"),
+        ((5120, 4320, 800), 1440, "███▄ ███ ▄"),
+        ((1440, 5), 1440, "█ ▁"),
+        ((1439,), 1440, "▇"),
+        ((1440 * 100 + 720,), 1440, "██████╌██████▄"),
+    ],
+)
+def test_a_strip_of_the_papers_sizes(sizes: tuple[int, ...], base: int, expected: str) -> None:
+    """A full column is a segment, a lower one a rest, and a gap stands between two sizes."""
+    assert drawn(sizes, base) == expected
+
+
+def test_push_ends_a_size() -> None:
+    """Where PSH was set, its mark stands in the gap."""
+    push = (False, False, False, True, None)
+    cells = strip((1440, 1440, 1440, 800, 5), 1440, push, 80)
+    assert "".join(cell.text for cell in cells) == "█ █ █ ▄▏▁"
+
+
+def test_a_strip_that_is_too_long_is_counted() -> None:
+    """What repeats is drawn once with its count; only then it is cut, and says so."""
+    assert drawn((1440,) * 50 + (5,), 1440, 20) == "█x50 ▁"
+    assert drawn(tuple(range(100, 1400, 13)), 1440, 20).endswith("…")
+
+
+@given(SIZES, st.integers(1, 70_000), st.integers(1, 300), st.none() | st.booleans())
+def test_a_strip_fits(sizes: tuple[int, ...], base: int, width: int, push: bool | None) -> None:
+    """It is never wider than asked for, and never empty."""
+    assert 0 < len(drawn(sizes, base, width, push)) <= width
+
+
+@pytest.mark.parametrize(
+    ("sizes", "width", "expected"),
+    [
+        ((1440, 1440, 1440, 800), None, "1440 x3 800"),
+        ((1460, 588, 1460, 588), None, "1460 588 1460 588"),
+        ((5, 5), None, "5 x2"),
+        ((1440, 1440, 1440, 800), 11, "1440 x3 800"),
+        ((1440, 1440, 1440, 800), 10, "1440 x3 …"),
+        ((1440, 1440, 1440, 800), 8, "…"),
+        ((1440,), 3, "…"),
+    ],
+)
+def test_run_length(sizes: tuple[int, ...], width: int | None, expected: str) -> None:
+    """As a listing has them; cut between two sizes, where it must be."""
+    assert run_length(sizes, width) == expected
+
+
+@given(SIZES)
+def test_a_run_length_says_all(sizes: tuple[int, ...]) -> None:
+    """Read back, it is the sizes; and cut to a width, it is that wide at most."""
+    back: list[int] = []
+    for word in run_length(sizes).split():
+        if word.startswith("x"):
+            back += back[-1:] * (int(word[1:]) - 1)
+        else:
+            back.append(int(word))
+    assert tuple(back) == sizes
+    for width in (1, 5, 20, 80):
+        assert len(run_length(sizes, width)) <= width
+
+
+def test_what_is_a_full_segment() -> None:
+    """The MSS where it is known, else the verdict's likeliest MTU, else the sizes themselves."""
+    sizes = (1388, 72, 2776)
+    assert base_of(Observation(id="a", sizes=sizes, mss=1448)) == 1448
+    verdict = Verdict(id="a", style=None, explanations=((1500, True), (1488, False)))
+    assert base_of(Observation(id="a", sizes=sizes), verdict) == 1500 - 40 - 12
+    assert base_of(Observation(id="a", sizes=sizes)) == 1388
+    assert base_of(Observation(id="a", sizes=(9366, 5))) == 1460
+
+
+def test_bars_are_to_scale() -> None:
+    """Equal sizes have equal bars, half a size half of one; a boundary stands at its place."""
+    observation = Observation(id="a", sizes=(1448, 724, 1448, 1448), mss=1448)
+    verdict = Verdict(
+        id="a", style=None, boundaries=(2172, 2896), boundary_confidence=(0.99, 0.5),
+        recut=((0, 2172),),
+    )  # fmt: skip
+    bars, numbers, marks, labels, bracket = drawing(observation, verdict, 80)
+    one, half, *others = (len(bar) for bar in bars.split()[1:])
+    assert others == [one, one]
+    assert half * 2 == one
+    assert numbers.split() == ["1448", "724", "1448", "1448"]
+    third = bars.index("█", bars.index("█") + one + 1 + half + 1)
+    assert marks.index("▲") == third - 1, "in the gap before the third bar"
+    assert marks.rindex("▲") == third + one // 2, "in the middle of the third bar"
+    assert labels.split() == ["2172", "99%", "2896", "50%"]
+    assert (bracket.index("└"), bracket.index("┘")) == (bars.index("█"), third - 2)
+
+
+def test_two_hundred_sizes_wrap() -> None:
+    """In 80 columns, without losing one; each row says at which offset it begins."""
+    sizes = (1448, 600) * 100
+    ends = set(accumulate(sizes))
+    verdict = Verdict(id="a", style=None, boundaries=tuple(range(2048, 204_800, 2048)))
+    lines = list(drawing(Observation(id="a", sizes=sizes, mss=1448), verdict, 80))
+    assert max(map(len, lines)) <= 80
+    words = Counter(word for text in lines for word in text.split())
+    assert words["1448"] == words["600"] == 100
+    starts = [int(text.split()[0]) for text in lines if "█" in text]
+    assert set(starts[1:]) <= ends
+    assert sum(text.count("▲") for text in lines) == 99
+    assert all(words[str(offset)] for offset in verdict.boundaries)
+
+
+@given(SIZES, OFFSETS, OFFSETS, OFFSETS, st.none() | st.integers(1, 70_000), st.integers(40, 220))
+def test_whatever_a_classifier_says_is_drawn(
+    sizes: tuple[int, ...],
+    boundaries: tuple[int, ...],
+    held: tuple[int, ...],
+    recut: tuple[int, ...],
+    mss: int | None,
+    width: int,
+) -> None:
+    """Offsets outside the message, ranges that run backwards: no line is too wide."""
+    observation = Observation(id="a", sizes=sizes, mss=mss, header_end=400)
+    verdict = Verdict(
+        id="a",
+        style="relay",
+        boundaries=boundaries,
+        boundary_confidence=(0.5,) * (len(boundaries) // 2),
+        held_back=held,
+        recut=tuple(zip(recut, reversed(recut), strict=True)),
+    )
+    for text in drawing(observation, verdict, width):
+        assert len(text) <= width
+        assert in_ascii(text).isascii()
+
+
+def test_nothing_of_a_verdict_reaches_the_terminal_as_it_is() -> None:
+    """A classifier may be anybody's program, and what it says anybody's text."""
+    evil = "\x1b[2J\n\u202e"
+    one = Judged(
+        Observation(id=evil, sizes=(5,), source=evil, client=evil, server=evil, notes=(evil,)),
+        Verdict(
+            id=evil, style=evil, terminator=evil, path_condition=evil, evidence=(evil,),
+            witnesses={evil: (3,)},
+        ),
+        Score(1, {"style": 1}, 0, 2),
+    )  # fmt: skip
+    summary = Summary()
+    summary.add(one, shown=True)
+    for text in (*page(one, 80), *line(one).split("\t"), summary.words()):
+        assert text.isprintable()
+
+
+def test_the_page_in_ascii() -> None:
+    """For a terminal without Unicode."""
+    one = Judged(
+        Observation(id="a", sizes=(1448, 5), mss=1448, push=(False, True)),
+        Verdict(id="a", style="relay", boundaries=(1448,)),
+    )
+    text = "\n".join(page(one, 80, unicode=False))
+    assert text.isascii()
+    assert "# " in text
+    assert "^" in text
