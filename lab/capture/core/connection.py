@@ -240,5 +240,5 @@ def _port(key: bytes) -> int:
 def _text(key: bytes) -> str:
     """Address and port of the host that a half's key begins with."""
     if len(key) == _V4_KEY_BYTES:
-        return f"{socket.inet_ntop(socket.AF_INET, key[:4])}:{_port(key)}"
+        return f"{key[0]}.{key[1]}.{key[2]}.{key[3]}:{_port(key)}"
     return f"[{socket.inet_ntop(socket.AF_INET6, key[:16])}]:{_port(key)}"

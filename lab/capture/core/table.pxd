@@ -19,6 +19,7 @@ cdef class Table:
     cdef public CLedger ledger
     cdef public int64_t evicted
     cdef public int64_t t_ns
+    cdef public int64_t epoch
     cdef dict _old
     cdef int64_t _count
 

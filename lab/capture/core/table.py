@@ -30,6 +30,7 @@ class Table:
         young: the halves that were used of late, by addresses and ports.
         found: observations not yet fetched.
         ledger: the memory that the connections use.
+        epoch: grows when what was not looked at may have to be.
         evicted: how many connections were given up to bound the memory.
     """
 
@@ -40,6 +41,7 @@ class Table:
         self.found: list[Observation] = []
         self.ledger = Ledger()
         self.evicted = 0
+        self.epoch = 0
         self.t_ns = 0
         self._old: dict[bytes, Half] = {}
         self._count = 0
@@ -64,6 +66,8 @@ class Table:
     ) -> None:
         """Take a SYN: of a connection that is known, or of a new one between the same ports."""
         connection = half.connection
+        if connection is None:
+            self.epoch += 1
         if connection is None or (half.isn >= 0 and half.isn != seq and not flags & _ACK):
             if connection is not None:
                 connection.over(t_ns, "a new connection took its place before the message's end")
@@ -110,6 +114,7 @@ class Table:
         return half
 
     def _age(self) -> None:
+        self.epoch += 1
         old, self._old = self._old, self.young
         self.young = {}
         for half in old.values():

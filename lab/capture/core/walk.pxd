@@ -1,7 +1,7 @@
 # The types of C for walk.py, where Cython compiles it. All indexing is checked against bounds.
 
 cimport cython
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from .message cimport Ledger as CLedger
 from .stream cimport Half as CHalf
@@ -19,6 +19,8 @@ cdef int64_t _SLL2
 cdef int64_t _IPV4
 cdef int64_t _IPV6
 cdef int64_t _TCP
+cdef int64_t _SLOTS
+cdef bint _COMPILED
 
 
 @cython.final
@@ -36,6 +38,13 @@ cdef class Walker:
     cdef public int64_t unknown_links
     cdef public int64_t malformed
     cdef int64_t kind
+    cdef int64_t epoch
+    cdef uint64_t hosts
+    cdef uint64_t ports
+    cdef uint64_t[::1] no_hosts
+    cdef uint64_t[::1] no_ports
+    cdef uint64_t[::1] seen_hosts
+    cdef uint64_t[::1] seen_ports
     cdef dict young
     cdef bytes data
     cdef const unsigned char[::1] view
@@ -78,10 +87,12 @@ cdef class Walker:
     cdef void _extended(self, int64_t at, int64_t header, int64_t end, int64_t ip_end,
                        int64_t t_ns) except *
     cdef void _join(self, object joined, int64_t t_ns) except *
-    @cython.locals(flags=int64_t, header=int64_t, length=int64_t, seq=int64_t,
+    @cython.locals(flags=int64_t, slot=int64_t, header=int64_t, length=int64_t, seq=int64_t,
                    ack=int64_t, window=int64_t, key=bytes, payload=bytes, half=CHalf)
     cdef void _tcp(self, int64_t addresses, int64_t size, int64_t at, int64_t end,
                   int64_t ip_end, int64_t t_ns) except *
+    @cython.locals(a=uint64_t, b=uint64_t)
+    cdef int64_t _slot(self, int64_t addresses, int64_t at) except? -1
     cdef void _stamp(self, CHalf half, int64_t at, int64_t end) except *
     @cython.locals(mss=int64_t)
     cdef tuple _options(self, int64_t at, int64_t end)

@@ -3,6 +3,7 @@
 Nothing here believes a length: each is held against what there is before it is used.
 """
 
+from array import array
 from typing import Final
 
 from lab.capture.blocks import BrokenError, Interface, interface_of
@@ -18,6 +19,8 @@ BLOCK_BYTES: Final = 1 << 22
 _SYN = 2
 _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 _ETHERNET, _SLL, _SLL2 = 1, 113, 276
+_SLOTS = 1 << 14
+_COMPILED = __name__.startswith("lab.capture.compiled")
 _IPV4, _IPV6, _TCP = 0x0800, 0x86DD, 6
 
 
@@ -45,6 +48,13 @@ class Walker:
         self.interfaces: list[Interface] = []
         self.known_link = False
         self.kind = 0
+        self.epoch = table.epoch
+        self.hosts = 0
+        self.ports = 0
+        self.no_hosts = array("Q", bytes(8 * _SLOTS))
+        self.no_ports = array("Q", b"\xff" * 8 * _SLOTS)  # no two ports are that
+        self.seen_hosts = array("Q", bytes(8 * _SLOTS))
+        self.seen_ports = array("Q", self.no_ports)
 
     # --- records --------------------------------------------------------------------------
 
@@ -303,16 +313,24 @@ class Walker:
         """Take a TCP segment: the header is at ``at``, captured until ``end``."""
         if end - at < 20:
             return
+        flags = self.view[at + 13]
+        slot = -1
+        if _COMPILED and size == 8 and not flags & _SYN:
+            slot = self._slot(addresses, at)
+            if self.seen_hosts[slot] == self.hosts and self.seen_ports[slot] == self.ports:
+                return
         if addresses + size == at:
             key = self._cut(addresses, at + 4)
         else:
             key = self._cut(addresses, addresses + size) + self._cut(at, at + 4)
         half = self.young.get(key)
-        flags = self.view[at + 13]
         if half is None:
             half = self.table.find(key)
             self.young = self.table.young
         if half is self.nobody and not flags & _SYN:
+            if slot >= 0:
+                self.seen_hosts[slot] = self.hosts
+                self.seen_ports[slot] = self.ports
             return
         header = (self.view[at + 12] >> 4) * 4
         length = ip_end - at - header
@@ -335,6 +353,21 @@ class Walker:
         if self.ledger.held > HELD_BYTES:
             self.table.limit()
         self.young = self.table.young
+
+    def _slot(self, addresses: int, at: int) -> int:
+        """Where in the cache it would stand that nothing between these two is of interest.
+
+        To hash 12 bytes and look them up costs more than all else that is done to such a packet.
+        The cache never knows more than the table: it is emptied when the table may forget.
+        """
+        if self.epoch != self.table.epoch:
+            self.epoch = self.table.epoch
+            self.seen_hosts[:] = self.no_hosts
+            self.seen_ports[:] = self.no_ports
+        a, b = self._net32(addresses), self._net32(addresses + 4)
+        self.ports = self._net32(at)
+        self.hosts = a << 32 | b
+        return (a ^ b * 31 ^ self.ports * 17 ^ self.ports >> 11) % _SLOTS
 
     def _stamp(self, half: Half, at: int, end: int) -> None:
         """Note whether segments have timestamps, where no handshake said it."""
