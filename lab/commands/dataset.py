@@ -216,7 +216,10 @@ def _build(
                 on_record=partial(_count, progress),
             )
             progress.plan(spec.sessions, done + work.recorded())
-            asyncio.run(interruption.carry(work.build))
+            try:
+                asyncio.run(interruption.carry(work.build))
+            except asyncio.CancelledError:
+                raise KeyboardInterrupt from None
             done += len(shard_range(spec, shard))
             interruption.check()
 
