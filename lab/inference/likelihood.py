@@ -10,14 +10,14 @@ not yet acknowledged is held back and joins what comes next (tcp_nagle_check, tc
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lab.inference.path import Path
 from lab.inference.units import Unit
 from lab.inference.writers import Hypothesis
 
-UNEXPLAINED: Final = 15.0
+UNEXPLAINED: Final = 20.0
 """Bits for an end of a segment that nothing explains."""
 
 _SHOWN = 0.1
@@ -32,7 +32,7 @@ _RECUT = 0.5
 _RECUT_UNSURE = 2.0
 _BYTE_WINDOW = 5.0
 _ADRIFT = 9.0
-_AMID = 1.5
+_AMID = 2.5
 _CUT_SOMEHOW = (3.0, 6.0)
 _NO_PUSH = 5.0
 _PUSH_AMID_LINES = 7.0
@@ -72,12 +72,29 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """One way to have come as far as this: which ends showed."""
+    """One way to have come as far as this.
+
+    Attributes:
+        bits: its cost.
+        anchor: the last end that showed: whole segments of the base count from it.
+        shown: all ends that showed.
+        recut: of the path's doing.
+        adrift: where segments of a lower level count from, since the path's MTU fell.
+    """
 
     bits: float
     anchor: int
     shown: tuple[int, ...]
     recut: tuple[tuple[int, int], ...] = ()
+    adrift: int | None = None
+
+    def further(self, bits: float) -> "_Way":
+        """The same way, at a cost."""
+        return replace(self, bits=self.bits + bits)
+
+    def cut(self, bits: float, end: int) -> "_Way":
+        """The way on which a write's end shows here: segments count from it."""
+        return _Way(self.bits + bits, end, (*self.shown, end), self.recut)
 
 
 def explain(
@@ -111,6 +128,7 @@ class _Walk:
         self.total = units[-1].end
         self.late = False
         self.merged = _merged_bits(units, path.base)
+        self.reaching = path.reaching
 
     def run(self, limit: float) -> Explained | None:
         """Walk all units; ``None`` as soon as even the best way costs more than ``limit``."""
@@ -272,15 +290,14 @@ class _Walk:
         """
         small = bool(way.shown)
         hidden = [self.hidden_bits(number, end, small) for end in inside]
-        yield _Way(way.bits + sum(hidden), way.anchor, way.shown, way.recut)
+        yield way.further(sum(hidden))
         shown = [self.shown_bits(number, end, small) + self.merged for end in inside]
         before = 0.0
         for place, end in enumerate(inside):
             last = place == len(inside) - 1
-            if not place or last or self.aligned(unit.end, end) is not None:
+            if not place or last or (unit.end - end) % self.path.base in self.reaching:
                 after = sum(self.hidden_bits(number, later, True) for later in inside[place + 1 :])
-                bits = way.bits + before + shown[place] + after
-                yield _Way(bits, end, (*way.shown, end), way.recut)
+                yield way.cut(before + shown[place] + after, end)
             before += min(hidden[place], shown[place])
 
     def at_end(self, way: _Way, number: int, unit: Unit) -> Iterator[_Way]:
@@ -288,12 +305,12 @@ class _Walk:
         if self.guess.lines:
             yield from self.line_ends(way, number, unit)
             return
-        aligned = self.aligned(unit.end, way.anchor)
+        aligned = self.aligned(way, unit)
         if aligned is not None:
-            yield _Way(way.bits + aligned, way.anchor, way.shown, way.recut)
+            yield aligned
         if unit.end in self.guess.members:
             bits = self.shown_bits(number, unit.end, bool(way.shown)) + self.pause_bits(number)
-            yield _Way(way.bits + bits, unit.end, (*way.shown, unit.end), way.recut)
+            yield way.cut(bits, unit.end)
         if aligned is None:
             bits = _ADRIFT if self.path.fell else UNEXPLAINED
             yield _Way(way.bits + bits, unit.end, way.shown, way.recut)
@@ -305,13 +322,13 @@ class _Walk:
         joins many; with it, the first write goes alone and whole segments follow.
         """
         early = self.early(number, unit.start) is not None
-        bits = way.bits
+        bits = 0.0
         if early and not self.nagle:
             writes = unit.size / _LINE_BYTES if self.guess.buffer == 1 else 1.0
             bits += min(self.merged * max(writes - 1, 0), _LINES_MERGED_MAX)
-        aligned = self.aligned(unit.end, way.anchor)
+        aligned = self.aligned(way, unit)
         if aligned is not None and (self.nagle or not early) and (way.shown or not early):
-            yield _Way(bits + aligned, way.anchor, way.shown, way.recut)
+            yield aligned.further(bits)
             return
         end = unit.end
         if self.nagle and not way.shown and unit.size > self.path.base:
@@ -321,13 +338,21 @@ class _Walk:
         bits += self.pause_bits(number) if end == unit.end else 0.0
         if self.guess.buffer == 1 and not way.shown and end - unit.start > _LINE_LONG:
             bits += _UNLIKE_FIRST
-        yield _Way(bits, end, (*way.shown, end), way.recut)
+        yield way.cut(bits, end)
 
-    def aligned(self, end: int, anchor: int) -> float | None:
-        """Bits for a union to end with a segment counted from ``anchor``; ``None`` if none does."""
-        if (end - anchor) % self.path.base == 0:
-            return 0.0
-        return _AMID if self.path.amid(end, anchor) else None
+    def aligned(self, way: _Way, unit: Unit) -> _Way | None:
+        """The way on which a union ends with a whole segment; ``None`` if none can end there."""
+        base = self.path.base
+        if (unit.end - way.anchor) % base == 0:
+            return way if way.adrift is None else replace(way, adrift=None)
+        if way.adrift is not None:
+            if any((unit.end - way.adrift) % level == 0 for level in self.path.levels[1:]):
+                return way
+            if unit.size % base == 0:  # the path takes whole segments again, from here on
+                return replace(way, bits=way.bits + _AMID, anchor=unit.end, adrift=None)
+        if self.path.amid(unit.end, way.anchor):
+            return replace(way, bits=way.bits + _AMID, adrift=unit.end)
+        return None
 
 
 def _merged_bits(units: Sequence[Unit], base: int) -> float:
@@ -342,9 +367,9 @@ def _merged_bits(units: Sequence[Unit], base: int) -> float:
 
 def _best(ways: list[_Way]) -> list[_Way]:
     """The cheapest way to each anchor, the cheapest first."""
-    found: dict[int, _Way] = {}
+    found: dict[tuple[int, int | None], _Way] = {}
     for way in ways:
-        other = found.get(way.anchor)
+        other = found.get((way.anchor, way.adrift))
         if other is None or way.bits < other.bits:
-            found[way.anchor] = way
+            found[way.anchor, way.adrift] = way
     return sorted(found.values(), key=lambda way: way.bits)[:_STATES_MAX]

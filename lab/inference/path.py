@@ -14,7 +14,7 @@ from typing import Final
 from lab.inference.units import Unit
 
 KNOWN_MTUS: Final = (
-    576, 1006, 1280, 1300, 1400, 1420, 1428, 1440, 1450, 1452, 1454, 1460, 1480, 1492, 1500,
+    576, 1006, 1280, 1300, 1400, 1420, 1440, 1450, 1452, 1454, 1460, 1480, 1492, 1500,
     4352, 4464, 9000, 17914,
 )  # fmt: skip
 """Media, tunnels and DSL: Table 1 of VB2014, p0f's labels, RFC 791, 1055 and 8200."""
@@ -82,6 +82,11 @@ class Path:
     def fell(self) -> bool:
         """Whether full segments were ever smaller than the base."""
         return len(self.levels) > 1
+
+    @cached_property
+    def reaching(self) -> frozenset[int]:
+        """What is left, modulo the base, where whole segments of some level end."""
+        return self._residues | {0}
 
     @cached_property
     def _residues(self) -> frozenset[int]:

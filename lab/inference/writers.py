@@ -164,7 +164,7 @@ def _relay(known: Seen) -> Iterator[Hypothesis]:
         return
     for cut in _first_cuts(known, 1000):
         words = f"a first field of its own (0:{cut}), then the rest"
-        bits = 2.0 + _density_bits(cut, 160, 0.6)
+        bits = 2.0 + _density_bits(cut, 150, 0.45)
         yield from _with_terminators(known, "relay", (cut,), bits, words)
 
 
@@ -348,7 +348,7 @@ def _timed_writes(known: Seen) -> Iterator[Hypothesis]:
 def _anyhow(known: Seen) -> Iterator[Hypothesis]:
     """Writes of any length: what every style must be better than."""
     free = math.log2(max(known.mss, 2))
-    bits = 7.0 + free * len(known.cuts)
+    bits = 12.0 + free * len(known.cuts)
     yield Hypothesis(None, known.cuts, bits, "writes of no known style")
 
 
