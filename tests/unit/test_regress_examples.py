@@ -1,0 +1,114 @@
+"""The examples of ``seglab regress`` do what they say, on the sessions that come with it."""
+
+import importlib
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import need
+
+from lab.asking import open_classifier
+from lab.regress.checks import CHECKS
+from lab.regress.judgement import Settings
+from lab.regress.result import Result, run
+from lab.session_source import load
+from lab.suite import read_known
+
+ROOT = Path(__file__).parents[2]
+KNOWN = ROOT / "examples/known.toml"
+
+
+@pytest.fixture(autouse=True)
+def _from_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """References and paths count from the root, as in the commands that the examples show."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(ROOT)
+
+
+def regress(reference: str, known: Path | None = None) -> Result:
+    """All checks over the sample."""
+    with open_classifier(reference) as (name, asker):
+        return run(
+            name, load("sample", "segments"), asker, CHECKS,
+            settings=Settings(sample=20), known=() if known is None else read_known(known),
+        )  # fmt: skip
+
+
+def test_learned_mtu_is_caught() -> None:
+    """Right wherever the sizes are Ethernet's, wrong elsewhere, and told which sizes did it."""
+    result = regress("examples.learned_the_mtu:classify")
+    assert "label_ignores_mtu" in result.broken
+    assert result.scores["ethernet", "segments"].accuracy > 0.9
+    assert result.scores["mtu-576", "segments"].accuracy < 0.6
+    smallest = next(f for f in result.findings if f.check == "label_ignores_mtu")
+    right, wrong = smallest.sides
+    assert smallest.style in right.answer
+    assert smallest.style not in wrong.answer
+    assert right.mtu != wrong.mtu
+    assert sum(right.sizes) == sum(wrong.sizes) == sum(smallest.writes)
+
+
+def test_papers_rules_break_where_the_path_falls() -> None:
+    """The paper's rules take the path's own cuts for writes, and for nothing else on the sample."""
+    result = regress("paper")
+    found = {f.network for f in result.findings if f.check == "label_ignores_mtu"}
+    assert found == {"tunnel-1400"}
+
+
+def test_perl() -> None:
+    """The program in Perl breaks nothing but what is known of it."""
+    need("perl")
+    result = regress("cmd:perl examples/classify.pl", KNOWN)
+    assert result.good, result.headline
+    assert [finding.check for finding in result.findings] == ["no_network_falls"]
+    assert not result.stale
+
+
+def test_scikit_model() -> None:
+    """The model of raw sizes is caught; that of their meaning breaks no check."""
+    model = importlib.import_module("examples.scikit_model")
+    try:
+        assert "label_ignores_mtu" in regress("examples.scikit_model:raw").broken
+        assert regress("examples.scikit_model:meaning").good
+    finally:
+        model.model.cache_clear()
+
+
+def test_scores_on_held_out_networks() -> None:
+    """On networks that it has not seen, the model of raw sizes falls and the other does not."""
+    done = subprocess.run(
+        [sys.executable, "examples/scikit_model.py"], capture_output=True, text=True, check=True
+    )
+    raw, meanings = (
+        [float(word.rstrip("%")) for word in line.split() if word.endswith("%")]
+        for line in done.stdout.splitlines()
+    )
+    assert raw[0] - raw[1] > 10
+    assert meanings[0] - meanings[1] < 5
+    assert meanings[1] > 90
+
+
+def test_shown_commands(capfd: pytest.CaptureFixture[str]) -> None:
+    """Each command line that an example shows is taken by the command."""
+    from click import Context  # noqa: PLC0415
+
+    from lab.cli import seglab  # noqa: PLC0415
+
+    lines = [
+        line.strip().lstrip("# ")
+        for path in sorted((ROOT / "examples").iterdir())
+        if path.suffix in (".py", ".pl", ".toml")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip().lstrip("# ").startswith("seglab regress")
+    ]
+    assert len(lines) >= 4
+    for line in lines:
+        _, name, *arguments = shlex.split(line)
+        command = seglab.get_command(Context(seglab), name)
+        assert command is not None
+        command.make_context(name, arguments)
+    assert capfd.readouterr().err == ""
+    assert shutil.which("perl")
