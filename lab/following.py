@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.errors import InputError
+from lab.opening import safe
 
 CHUNK_BYTES: Final = 1 << 18
 
@@ -29,7 +30,7 @@ class Tail:
         try:
             self._file = _opened(path)
         except OSError as error:
-            raise InputError(f"{path}: {error.strerror or error}") from error
+            raise InputError(f"{safe(str(path))}: {error.strerror or error}") from error
 
     def poll(self) -> tuple[bool, bytes]:
         """What is new.

@@ -92,9 +92,7 @@ class LogReader:
                 raise LineError(f"longer than {LINE_MAX_BYTES} bytes")
             found = [*self._parsed(line)]
         except LineError as error:
-            self._bad(
-                f"{error}, found {excerpt(line)}" if "found" not in str(error) else f"{error}"
-            )
+            self._bad(f"{error}: {excerpt(line)}")
             return
         self.good += 1
         yield from found
@@ -116,7 +114,7 @@ class LogReader:
         yield from self.flush()
         if not self.good:
             raise InputError(
-                f"{self.name}: no line of a server's log: {self._first_problem}"
+                f"{self.name}: neither a capture nor a known log: {self._first_problem}"
                 if self.bad
                 else f"{self.name}: empty; expected a capture, a server's log or observations"
             )

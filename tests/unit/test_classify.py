@@ -135,7 +135,7 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     for name, words in (
         ("none", "No such file"),
         ("empty", "no run, capture, log or observations in this folder"),
-        ("text", "no line of a server's log: line 1: expected"),
+        ("text", "neither a capture nor a known log: line 1: expected"),
         ("nothing", "empty"),
         ("cut.gz", "gzip: corrupt"),
     ):

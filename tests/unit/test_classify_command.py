@@ -180,7 +180,7 @@ def test_what_cannot_be_read_does_not_hold_up_the_rest(tmp_path: Path) -> None:
     assert len(result.stdout.splitlines()) == 5
     lines = result.stderr.splitlines()
     assert lines[0].startswith(f"seglab: {tmp_path}/none: No such file")
-    assert lines[1].startswith(f"seglab: {tmp_path}/bad: no line of a server's log")
+    assert lines[1].startswith(f"seglab: {tmp_path}/bad: neither a capture nor a known log")
 
 
 def test_several_sources_are_named(

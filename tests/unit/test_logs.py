@@ -271,7 +271,7 @@ def test_bad_lines_are_told_and_the_rest_is_read(line: bytes, words: str) -> Non
     assert words in text
     assert text.isprintable()
     assert len(text) < 600
-    with pytest.raises(InputError, match=r"^mail.log: no line of a server's log: line 1: "):
+    with pytest.raises(InputError, match=r"^mail.log: neither a capture nor a known log: line 1: "):
         list(observations([line], "mail.log"))
 
 
