@@ -81,7 +81,7 @@ def model(features: Features) -> RandomForestClassifier:
 def trained(features: Features, sessions: Sessions) -> RandomForestClassifier:
     """A forest, the same for the same sessions."""
     pairs = list(sessions)
-    forest = RandomForestClassifier(n_estimators=20, random_state=2014)
+    forest = RandomForestClassifier(n_estimators=30, random_state=2014)
     return forest.fit([features(o) for o, _ in pairs], [style for _, style in pairs])
 
 

@@ -40,11 +40,13 @@ def merged_reads(observation: Observation, seed: int) -> Observation:
 def retransmitted(observation: Observation, seed: int) -> Observation:
     """One segment is lost and comes again in two pieces, as ``tcp_fragment`` cuts it.
 
-    A segment of one byte comes again whole. Times are of the arrival: the pieces are late.
+    A segment of one byte comes again whole. Times are of the arrival: the pieces are late. It is
+    a lone retransmission: an observation that has one already stays as it is, since pieces beside
+    each other could not be told apart.
     """
     draw = _draw(observation, seed, "retransmitted")
     sizes = observation.sizes
-    if not sizes:
+    if not sizes or any(observation.retransmission or ()):
         return observation
     at = draw.randrange(len(sizes))
     cut = draw.randrange(1, sizes[at]) if sizes[at] > 1 else 0
