@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.errors import InputError
-from lab.opening import safe
+from lab.printable import safe
 
 CHUNK_BYTES: Final = 1 << 18
 

@@ -16,6 +16,7 @@ from lab.capture import Capture, sniff
 from lab.errors import InputError
 from lab.logs import BadLine, LogReader
 from lab.observation import Layer, Observation
+from lab.printable import safe
 from lab.record import SessionRecord
 
 CHUNK_BYTES: Final = 1 << 18
@@ -31,13 +32,6 @@ _BAD_LINES_TOLD = 5
 
 Warn = Callable[[str], object]
 """Is told, in one line, what is to be known of a source."""
-
-
-def safe(text: str) -> str:
-    """Text that anyone may have written, with what is not printable as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ import click
 from rich.console import Console
 
 from lab.classifier import Classifier
-from lab.classifying import DEFAULT, Judged, judged, label
+from lab.classifying import DEFAULT
 from lab.commands.classify_input import Input, opened
 from lab.errors import InputError
 from lab.foreign import PREFIX
+from lab.judged import Judged, judged, label
 from lab.observation import Layer, Observation
-from lab.opening import safe
+from lab.printable import safe
 from lab.report.strip_message import page
 from lab.report.strip_table import Sheet, Summary, line
 from lab.sender import PATH_CONDITIONS, STYLES, TERMINATORS

@@ -16,12 +16,13 @@ import click
 
 from lab.classifier import Classifier, Verdict
 from lab.classifier_registry import classifier as named
-from lab.classifying import Judged, judged
 from lab.errors import InputError, SeglabError
 from lab.following import Pipe, Tail
 from lab.foreign import PREFIX, ForeignAsker
+from lab.judged import Judged, judged
 from lab.observation import Layer, Observation
-from lab.opening import Stream, read, read_stream, safe, sources
+from lab.opening import Stream, read, read_stream, sources
+from lab.printable import safe
 from lab.regress.judgement import ClassifierFailedError, Raised
 from lab.weights import Weights
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from lab.classifying import Judged
+from lab.judged import Judged
 from lab.observation import Observation
-from lab.opening import safe
+from lab.printable import safe
 from lab.report.strip import in_ascii
 from lab.report.strip_explained import drawing, marks_of
 

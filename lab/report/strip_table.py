@@ -13,8 +13,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from lab.classifying import Judged
-from lab.opening import safe
+from lab.judged import Judged
+from lab.printable import safe
 from lab.report.strip import base_of, in_ascii, run_length, strip
 
 WIDE: Final = 120

@@ -19,7 +19,8 @@ from lab.classifier import Classifier, Verdict
 from lab.errors import InputError
 from lab.manifest import Manifest
 from lab.observation import Observation
-from lab.opening import Stream, read_stream, safe, sources
+from lab.opening import Stream, read_stream, sources
+from lab.printable import safe
 from lab.runfolder import RunFolder
 from lab.server.logs import session_line
 from lab.store import write_sessions

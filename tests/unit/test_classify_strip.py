@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.classifier import Verdict
-from lab.classifying import Judged
+from lab.judged import Judged
 from lab.observation import SIZE_MAX, Observation
 from lab.report.strip import base_of, in_ascii, run_length, strip
 from lab.report.strip_explained import drawing
