@@ -28,7 +28,7 @@ Protocol = Literal["smtp", "raw"]
 
 
 def sniff(head: bytes) -> bool:
-    """Whether these first bytes of a file begin a capture, gzipped or not."""
+    """Whether these first bytes of a file begin a capture, gzipped or not; 512 are enough."""
     if head[:2] == _GZIP:
         try:
             head = zlib.decompressobj(_WBITS_GZIP).decompress(head[:4096], 64)

@@ -144,7 +144,7 @@ class Connection:
         self.client = client
         port = _port(server.key)
         self.dialogue = dialogue = Dialogue(
-            self, self.account, port in MAIL_PORTS, port == TLS_PORT, greeted
+            self, self.account, port in MAIL_PORTS, port == TLS_PORT, greeted, server.isn >= 0
         )
         client.dialogue = server.dialogue = dialogue
         client.settled = server.settled = client.of_client = True

@@ -34,6 +34,8 @@ cdef class Dialogue:
     cdef int64_t _outstanding
     cdef bint _challenge
     cdef bint _server_seen
+    cdef int64_t _guessed
+    cdef bint _tunnelled
     cdef bint _blind
     cdef list _held
     cdef int64_t _held_bytes

@@ -77,6 +77,7 @@ class Dialogue:
         lenient: whether any text may be a command: on a port for mail.
         tls: whether TLS from the first byte means encrypted mail.
         greeted: whether the greeting has passed, or may have.
+        answered: whether packets of the server were captured.
     """
 
     __slots__ = (
@@ -84,6 +85,7 @@ class Dialogue:
         "_blind",
         "_challenge",
         "_encrypted",
+        "_guessed",
         "_held",
         "_held_bytes",
         "_judged",
@@ -96,6 +98,7 @@ class Dialogue:
         "_reply",
         "_server_seen",
         "_tls",
+        "_tunnelled",
         "greeted",
         "message",
         "mode",
@@ -108,6 +111,7 @@ class Dialogue:
         lenient: bool,
         tls: bool,
         greeted: bool,
+        answered: bool,
     ) -> None:
         self._owner = owner
         self._account = account
@@ -121,7 +125,9 @@ class Dialogue:
         self._reply = b""
         self._outstanding = 0
         self._challenge = False
-        self._server_seen = False
+        self._server_seen = answered
+        self._guessed = 0
+        self._tunnelled = False
         self._blind = False
         self._held: list[Piece] = []
         self._held_bytes = 0
@@ -215,6 +221,7 @@ class Dialogue:
             self.mode = _WAIT_TLS
         elif verb == b"CONN" and b"HTTP/" in line.upper():
             self._outstanding -= 1
+            self._tunnelled = True
             self.mode = _TUNNEL
         elif verb == b"PROX" and line[:6].upper() == b"PROXY ":
             self._outstanding -= 1
@@ -312,7 +319,7 @@ class Dialogue:
             if line.startswith(b"HTTP/"):
                 if line[8:].split()[:1] != [b"200"]:
                     self._die()
-            elif not self.greeted and not self._judged:
+            elif not self.greeted and not self._tunnelled:
                 self._die()
         elif line[3:4] != b"-":
             self._answer(code)
@@ -340,7 +347,10 @@ class Dialogue:
                 else:
                     self._refuse()
         elif code == b"354":
-            if mode == _LINE and self._judged:
+            if self._guessed:
+                self._guessed -= 1
+            elif mode == _LINE:
+                self._judged = True
                 self._line = b""
                 self._open()
         elif mode == _BODY:
@@ -379,6 +389,7 @@ class Dialogue:
             if opens(data):
                 self.mode = _LINE
             else:
+                self._guessed += 1
                 self._open()
         elif data.startswith(_TLS_HANDSHAKE):
             self._open(True)

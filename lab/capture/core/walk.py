@@ -345,7 +345,7 @@ class Walker:
             self.young = self.table.young
             return
         ack = self._net32(at + 8)
-        if length and half.isn < 0 and half.connection is not None:
+        if length and half.twin is not None and (half.isn < 0 or half.twin.isn < 0):
             self._stamp(half, at + 20, min(end, at + header))
         window = self._net16(at + 14)
         payload = self._cut(at + header, end) if length and at + header < end else b""
