@@ -45,7 +45,7 @@ def evaluate_run(
         InputError: no run is there.
     """
     folders = [RunFolder.open(path) for path in ([run] if isinstance(run, Path) else run)]
-    sources = {folder.path: _Lines(folder.path) for folder in folders}
+    sources = {folder.path: Lines(folder.path) for folder in folders}
 
     def lines_of(record: SessionRecord) -> Sequence[int] | None:
         found = (source(record) for source in sources.values())
@@ -62,13 +62,15 @@ def evaluate_run(
     return 0
 
 
-class _Lines:
+class Lines:
     """The line ends of a run's messages, from its captures."""
 
     def __init__(self, run: Path) -> None:
+        """Look for captures in the folder of that run, and nowhere else."""
         self.run = run.resolve()
 
     def __call__(self, record: SessionRecord) -> Sequence[int] | None:
+        """Where the lines of a session's message end; ``None`` where no capture has it."""
         if record.captures.server is None:
             return None
         path = (self.run / record.captures.server).resolve()

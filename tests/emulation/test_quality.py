@@ -7,7 +7,7 @@ import pytest
 from commanding import seglab
 
 from lab.classifier import Classifier, Verdict
-from lab.commands.evaluate import _Lines, evaluate_run
+from lab.commands.evaluate import Lines, evaluate_run
 from lab.evaluation.grammar import Shape, is_instance
 from lab.evaluation.judging import find_witness
 from lab.evaluation.lines import line_ends, payload_of
@@ -80,7 +80,7 @@ def sizes(record: SessionRecord) -> list[int]:
 
 def test_captures_hold_the_lines_of_each_message(folder: Path) -> None:
     """Found for certain: they have the hash of the payload."""
-    lines = _Lines(folder)
+    lines = Lines(folder)
     for record in RunFolder.open(folder).sessions():
         ends = lines(record)
         assert ends is not None
@@ -121,7 +121,7 @@ def test_a_run_is_evaluated(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_witnesses_give_the_same_sizes_on_this_kernel(folder: Path) -> None:
     """What a set's check claims is tried: other writes, the same path, the very same segments."""
-    lines = _Lines(folder)
+    lines = Lines(folder)
     tried: list[tuple[SessionRecord, str, tuple[int, ...]]] = []
     for record in RunFolder.open(folder).sessions():
         for style in LOOK_ALIKES.get(record.style, ()):
