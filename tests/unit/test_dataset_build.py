@@ -1,6 +1,8 @@
 """Building a dataset: whatever breaks it off, nothing is lost, and nothing is there twice."""
 
+import inspect
 import json
+import re
 import subprocess
 import zipfile
 from collections import Counter
@@ -10,6 +12,7 @@ import pytest
 from dataset_making import SESSIONS, SPEC, Breakdown, PureEngine, build, spec_of
 
 from lab.dataset import records, shard
+from lab.dataset import spec as spec_module
 from lab.dataset.columns import COLUMNS
 from lab.dataset.croissant import croissant
 from lab.dataset.folder import begin, built, finish
@@ -19,6 +22,7 @@ from lab.dataset.plan import fingerprint
 from lab.dataset.reading import rows
 from lab.dataset.result import read_result
 from lab.dataset.shard import ShardBuild, build_shard
+from lab.dataset.spec import read_spec
 from lab.errors import EnvironmentLacksError, InputError
 from lab.runfolder import lock_folder
 from lab.store import DATASET_SCHEMA
@@ -352,3 +356,30 @@ def test_datasheet_says_what_counts(tmp_path: Path) -> None:
     assert f"| `split_network` | {cells} |" in text
     assert all(f"`{name}`" in text for name in COLUMNS)
     assert "`tunnel-1420` for test" in text
+
+
+def test_documented_columns() -> None:
+    """The guide's table says of each column whether it is equal from build to build."""
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
+    rows_ = "".join(f"| `{n}` | {c.origin} | {c.meaning} |\n" for n, c in COLUMNS.items())
+    assert f"| column | from | meaning |\n| --- | --- | --- |\n{rows_}\n" in text
+
+
+def test_documented_specification() -> None:
+    """The guide's table has the keys of a specification; its example of splits is good."""
+    root = Path(__file__).parents[2]
+    text = (root / "docs" / "datasets.md").read_text()
+    _, _, section = text.partition("\n## The specification\n")
+    section = section.partition("\n## ")[0]
+    keys = re.findall(r"^\| `\[*(\w+)\]*` \|", section, re.MULTILINE)
+    asked = re.findall(
+        r'(?:table\.\w+|_prose)\(\s*(?:table, )?"(\w+)"', inspect.getsource(spec_module)
+    )
+    assert set(keys) == {*asked, "senders", "networks"}
+    example = read_spec(root / "examples" / "dataset.toml")
+    assert example.sessions == 864
+    (splits,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    names = '"unimpaired", "pppoe", "gprs", "tunnel-1400"'
+    whole = SPEC.partition("[splits]")[0].replace('name = "long"\n', "")
+    whole = re.sub(r"networks = \[.*\]", f"networks = [{names}]", whole)
+    assert spec_of(whole + splits).splits.networks["gprs"] == "test"
