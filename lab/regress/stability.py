@@ -128,13 +128,17 @@ def _stable(
     bench: Bench, transform: Transform, layers: tuple[str, ...], after: str
 ) -> Iterator[Judgement]:
     chosen = sample([(c, a) for c, a in bench.pairs if c.layer in layers and styles(a)], bench)
-    shown = [transform(case.observation, bench.settings.seed) for case, _ in chosen]
-    answers = bench.asker.ask(shown)
-    for (case, before), observation, now in zip(chosen, shown, answers, strict=True):
-        said = styles(now)
+    changed: list[tuple[Case, Answer, Observation]] = []
+    for case, before in chosen:
+        observation = transform(case.observation, bench.settings.seed)
         if observation.sizes == case.observation.sizes:
             yield judged(case, None)
-        elif not isinstance(now, Raised) and (not said or said & styles(before)):
+        else:
+            changed.append((case, before, observation))
+    answers = bench.asker.ask([observation for _, _, observation in changed])
+    for (case, before, observation), now in zip(changed, answers, strict=True):
+        said = styles(now)
+        if not isinstance(now, Raised) and (not said or said & styles(before)):
             yield judged(case, passed=True)
         else:
             first, second = Side.of(case, before), Side.of(case, now, observation)
