@@ -77,6 +77,7 @@ def finish(spec: DatasetSpec, seed: int, out: Path) -> Manifest:
             f"{out}: {spec.shards - len(there)} of {spec.shards} shards are not built, the first "
             f"of them {next(gaps(spec, there))}; build them, then finish"
         )
+    layout.leave_building()
     if manifest.status == "complete" and _as_described(layout, manifest, spec):
         return manifest
     manifest = _summed(spec, seed, layout, manifest.started)
@@ -123,7 +124,7 @@ def _summed(spec: DatasetSpec, seed: int, layout: Layout, started: str) -> Manif
                 labels.setdefault(column, {}).setdefault(value, Counter()).update(counts)
         _add_failures(manifest, result)
         _add_circumstances(manifest, result)
-        spent = {"shards": result.seconds, "cpu": result.cpu_s, "sessions": result.session_s}
+        spent = {"shards": result.seconds, "sessions": result.session_s}
         timings = {name: timings.get(name, 0.0) + value for name, value in spent.items()}
     manifest.splits = {column: dict(counts) for column, counts in splits.items()}
     manifest.labels = {

@@ -7,7 +7,7 @@ shards/00000.json  ...
 building/00000/  (while a shard is built)
 """
 
-from contextlib import suppress
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +70,5 @@ class Layout:
         (self.work(shard) / "wire").mkdir(parents=True, exist_ok=True)
 
     def leave_building(self) -> None:
-        """Remove the folder of what is being built, where nothing is left in it."""
-        with suppress(OSError):
-            (self.path / "building").rmdir()
+        """Remove what was needed for building only."""
+        shutil.rmtree(self.path / "building", ignore_errors=True)

@@ -46,8 +46,8 @@ class Manifest(msgspec.Struct, kw_only=True):
         machines: the machines' architectures and numbers of processors.
         started: date and time, in UTC.
         finished: likewise.
-        timings: seconds: ``shards`` spent on shards, ``cpu`` of processor time, ``sessions`` the
-            sum of all sessions' durations.
+        timings: seconds: ``shards`` spent on shards, and ``sessions``, the sum of all sessions'
+            durations.
         files: all files but this one and ``SHA256SUMS``, by name: size and SHA-256.
         schema_version: of the rows.
     """

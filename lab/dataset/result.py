@@ -47,7 +47,6 @@ class ShardResult(msgspec.Struct, kw_only=True):
         kernel: the release of the kernel.
         machine: the machine's architecture, and how many processors it has.
         seconds: that the last builder of it took.
-        cpu_s: the processor time of that builder's process and its labs.
         session_s: the sum of its sessions' durations.
         finished: date and time, in UTC.
     """
@@ -66,7 +65,6 @@ class ShardResult(msgspec.Struct, kw_only=True):
     kernel: str = msgspec.field(default_factory=release)
     machine: str = msgspec.field(default_factory=hardware)
     seconds: float = 0.0
-    cpu_s: float = 0.0
     session_s: float = 0.0
     finished: str = ""
 

@@ -9,7 +9,6 @@ disk, and is gone on with from the sessions that had ended.
 import asyncio
 import hashlib
 import os
-import resource
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -133,7 +132,7 @@ class ShardBuild:
         if (result := self.built()) is not None:
             self._clear()
             return result
-        began, cpu_s = time.monotonic(), _cpu_s()
+        began = time.monotonic()
         places = list(planned(self.spec, self.seed, self.shard))
         with writing(self.layout.path), ExitStack() as stack:
             self.layout.make_folders(self.shard)
@@ -141,7 +140,6 @@ class ShardBuild:
             await self._sessions(places)
             result = self._write(places)
             result.seconds = round(time.monotonic() - began, 3)
-            result.cpu_s = round(_cpu_s() - cpu_s, 3)
             replace_file(self.layout.result(self.shard), lambda file: file.write(result.to_json()))
         self._clear()
         return result
@@ -255,7 +253,6 @@ class ShardBuild:
     def _clear(self) -> None:
         """Remove what was needed for building only."""
         shutil.rmtree(self._work, ignore_errors=True)
-        self.layout.leave_building()
 
 
 def is_there(layout: Layout, result: ShardResult) -> bool:
@@ -284,9 +281,3 @@ def _size(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
-
-
-def _cpu_s() -> float:
-    """The processor time of this process and of all that it started and that has ended."""
-    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(u.ru_utime + u.ru_stime for u in used)
