@@ -6,13 +6,12 @@ Everything is computed from the run folder; nothing here runs a session.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.runfolder import RunFolder
-
 if TYPE_CHECKING:
     from lab.report.summary import Summary
+    from lab.runfolder import RunFolder
 
 
-def build(folder: RunFolder, out: Path | None = None) -> "Summary":
+def build(folder: "RunFolder", out: Path | None = None) -> "Summary":
     """Judge a stored run, draw its figures, and write its report.
 
     Args:

@@ -62,7 +62,7 @@ def test_options_are_all_there() -> None:
     options = {name for one in command.params for name in one.opts if name.startswith("--")}
     named = set(re.findall(r"--[a-z][a-z-]+", text(DOCUMENT)))
     assert named <= options
-    assert options - named == {"--network", "--protocol"}, "explained in other documents"
+    assert options - named == {"--network"}, "what has to do with --evaluate is in docs/quality.md"
 
 
 def test_the_weights_are_some() -> None:
