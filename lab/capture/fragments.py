@@ -5,7 +5,6 @@ from typing import Final
 DATAGRAMS: Final = 256
 PIECES: Final = 64
 BYTES: Final = 8 << 20
-_IPV6_HEADER_BYTES = 40
 
 Piece = tuple[int, int, bytes]
 """A fragment: the first byte of the datagram's payload in it, the byte after its last, and as
@@ -47,15 +46,15 @@ class Fragments:
         key = packet[4:6] + packet[9:10] + packet[12:20]
         field = (packet[6] & 0x3F) << 8 | packet[7]
         start, more = (field & 0x1FFF) * 8, bool(field & 0x2000)
-        found = self._add(key, start, start + total - header, more, packet[header:total])
+        end = start + total - header
+        found = self._add(key, start, end, more, packet[header:total], packet[:header])
         if found is None:
             return None
-        first = packet[:header] if start == 0 else found.header
-        if start == 0 or first:
-            size = len(first) + found.size
-            whole = first[:2] + min(size, 0xFFFF).to_bytes(2, "big") + first[4:6] + bytes(2)
-            return whole + first[8:] + _joined(found), size
-        return None
+        first = found.header  # of the first fragment, without what made it one
+        size = len(first) + found.size
+        length = size if size <= 0xFFFF else 0
+        whole = first[:2] + length.to_bytes(2, "big") + first[4:6] + bytes(2) + first[8:]
+        return whole + _joined(found), size
 
     def ipv6(self, packet: bytes, header: int, size: int) -> tuple[bytes, int] | None:
         """The same for IPv6, whose fragment header is at ``header``."""
@@ -63,14 +62,18 @@ class Fragments:
         field = packet[header + 2] << 8 | packet[header + 3]
         start, more = field & 0xFFF8, bool(field & 1)
         body = header + 8
-        found = self._add(key, start, start + size - body, more, packet[body:])
+        first = packet[:4] + bytes(2) + packet[header : header + 1] + packet[7:40]
+        found = self._add(key, start, start + size - body, more, packet[body:], first)
         if found is None:
             return None
+        first = found.header
         length = found.size if found.size <= 0xFFFF else 0
-        whole = packet[:4] + length.to_bytes(2, "big") + packet[header : header + 1] + packet[7:40]
-        return whole + _joined(found), _IPV6_HEADER_BYTES + found.size
+        whole = first[:4] + length.to_bytes(2, "big") + first[6:]
+        return whole + _joined(found), len(first) + found.size
 
-    def _add(self, key: bytes, start: int, end: int, more: bool, data: bytes) -> _Datagram | None:
+    def _add(
+        self, key: bytes, start: int, end: int, more: bool, data: bytes, header: bytes
+    ) -> _Datagram | None:
         if end <= start or end > 0xFFFF or (more and (end - start) % 8):
             return None
         datagram = self._waiting.get(key)
@@ -81,6 +84,8 @@ class Fragments:
             if (start, end) not in [piece[:2] for piece in datagram.pieces]:
                 self._drop(key)  # fragments that overlap are an attack (RFC 5722)
             return None
+        if not start:
+            datagram.header = header
         datagram.pieces.append((start, end, data))
         datagram.bytes += len(data)
         self._bytes += len(data)

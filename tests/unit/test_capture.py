@@ -21,23 +21,14 @@ from capturing import (
     read_one,
 )
 
-from lab.capture import chosen, observations, sniff
+from lab.capture import observations, sniff
 from lab.capture.chosen import Core
 from lab.errors import InputError
 from lab.observation import HeaderField
 
+pytest_plugins = ["capture_core"]
+
 SIZES = (77, 1448, 1448, 329)
-
-
-@pytest.fixture(params=["pure", "compiled"])
-def core(request: pytest.FixtureRequest) -> Core:
-    """The inner loop, as Python and as compiled."""
-    if request.param == "pure":
-        return chosen.pure()
-    compiled = chosen.compiled()
-    if compiled is None:
-        pytest.skip("the inner loop is not compiled here; it takes gcc and Python.h")
-    return compiled
 
 
 def test_a_message(core: Core) -> None:

@@ -4,7 +4,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from .dialogue import Dialogue, may_begin, opens, replies
-from .message import Account, Facts, Message
+from .message import NO_TIME, Account, Facts, Message
 from .stream import Half
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ class Connection:
     def shake(self, half: Half, t_ns: int, ack: int) -> None:
         """Take the client's first segment after the SYN-ACK: the handshake's last."""
         half.shaking = False
+        if self._t_syn is None or NO_TIME in (self._t_syn, t_ns):
+            return
         if (
             half.twin is not None
             and self._t_syn is not None

@@ -235,7 +235,7 @@ class Walker:
             at += 4
         if kind == 0x8864:
             return self._ppp(at + 6, end)
-        if kind <= 1500 and end - at >= 8 and self.view[at] == 0xAA and self.view[at + 1] == 0xAA:
+        if kind < 1536 and end - at >= 8 and self.view[at] == 0xAA and self.view[at + 1] == 0xAA:
             kind = self._net16(at + 6)  # LLC and SNAP (RFC 1042)
             at += 8
         self.kind = kind
