@@ -18,6 +18,7 @@ from lab.observation import Observation
 
 EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
 FULL: Final = EIGHTHS[-1]
+EDGE: Final = "▉"
 PUSHED: Final = "▏"
 MORE: Final = "…"
 
@@ -28,7 +29,8 @@ _TIMESTAMPS_BYTES = 12
 _COLUMNS_OF_A_SIZE_MAX = 12
 _SIZES_MAX = 2000
 _ASCII = str.maketrans(
-    {**dict.fromkeys("▁▂▃", "."), **dict.fromkeys("▄▅▆", "o"), "▇": "0", "█": "#", "▏": "|",
+    {**dict.fromkeys("▁▂▃", "."), **dict.fromkeys("▄▅▆", "o"), "▇": "0", "█": "#", "▉": "#",
+     "▏": "|",
      "…": "~", "▲": "^", "△": "^", "◆": "H", "└": "+", "┘": "+", "─": "-", "·": ".",
      "╌": "~", "┆": ":"}
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """A message drawn at length: its sizes as bars to scale, and under them where the writes ended.
 
-Each row holds as many sizes as fit; a bar's length is its bytes. Under a bar stands its number,
+Each row holds as many sizes as fit; a bar's length is its bytes, and a read that merged segments
+has a hairline where each of them would end. Under a bar stands its number,
 under that ``▲`` where one write ended and the next began, with the offset and its probability,
 ``△`` where Nagle's algorithm held data back behind it, ``◆`` where the header ends, and
 ``└──┘`` below what was one segment until the path's MTU fell.
@@ -12,7 +13,7 @@ from itertools import accumulate
 
 from lab.classifier import Verdict
 from lab.observation import Observation
-from lab.report.strip import FULL, MORE, PUSHED, base_of
+from lab.report.strip import EDGE, FULL, MORE, PUSHED, base_of
 
 _LABEL = 10
 _ROOM_LEAST = 20
@@ -45,6 +46,15 @@ class _Bar:
     end: int
     pushed: bool
 
+    def blocks(self, base: int) -> str:
+        """The bar itself; a read that merges segments has a hairline where each would end."""
+        cells = [FULL] * self.length
+        size = self.end - self.start
+        if self.length * base > 2 * size:
+            for edge in range(base, size, base):
+                cells[self.column(self.start + edge) - self.left - 1] = EDGE
+        return "".join(cells) + (PUSHED if self.pushed else "")
+
     def column(self, offset: int) -> int:
         """Where an offset of the message stands; its end is the column behind it."""
         share = (offset - self.start) / (self.end - self.start)
@@ -57,8 +67,9 @@ def drawing(observation: Observation, verdict: Verdict | None, width: int) -> It
     ranges = () if verdict is None else verdict.recut
     label = max(_LABEL, len(str(observation.total_bytes)) + 2)
     room = max(width - label, _ROOM_LEAST)
-    for row in _rows(observation, base_of(observation, verdict), room):
-        start, *others = _drawn(row, marks, ranges, room)
+    base = base_of(observation, verdict)
+    for row in _rows(observation, base, room):
+        start, *others = _drawn(row, base, marks, ranges, room)
         yield f"{row[0].start:>{label - 2}}  {start}"
         yield from (" " * label + text for text in others)
     left_out = len(observation.sizes) - _SIZES_MAX
@@ -120,11 +131,11 @@ def _scale(sizes: Sequence[int], base: int, room: int) -> float:
 
 
 def _drawn(
-    row: list[_Bar], marks: Sequence[Mark], ranges: Sequence[tuple[int, int]], room: int
+    row: list[_Bar], base: int, marks: Sequence[Mark], ranges: Sequence[tuple[int, int]], room: int
 ) -> Iterator[str]:
     blocks, numbers = "", ""
     for bar in row:
-        blocks = blocks.ljust(bar.left) + FULL * bar.length + (PUSHED if bar.pushed else "")
+        blocks = blocks.ljust(bar.left) + bar.blocks(base)
         numbers = numbers.ljust(bar.left) + str(bar.end - bar.start)
     yield blocks
     yield numbers

@@ -124,6 +124,18 @@ def test_bars_are_to_scale() -> None:
     assert (bracket.index("└"), bracket.index("┘")) == (bars.index("█"), third - 2)
 
 
+def test_a_merged_read_shows_its_segments() -> None:
+    """A hairline stands where each segment would end, at the scale of the bar."""
+    bars, numbers, *_ = drawing(Observation(id="a", sizes=(1440, 3600), mss=1440), None, 80)
+    assert numbers.split() == ["1440", "3600"]
+    one, merged = bars.split()[1:]
+    assert set(one) == {"█"}
+    assert [index for index, cell in enumerate(merged) if cell == "▉"] == [
+        len(one) - 1, 2 * len(one) - 1,
+    ]  # fmt: skip
+    assert len(merged) == pytest.approx(len(one) * 2.5, abs=1)
+
+
 def test_two_hundred_sizes_wrap() -> None:
     """In 80 columns, without losing one; each row says at which offset it begins."""
     sizes = (1448, 600) * 100
