@@ -11,12 +11,16 @@ from lab.classifier import Classifier
 from lab.classifier_registry import classifier
 from lab.foreign import PREFIX, ForeignAsker
 from lab.observation import Observation
-from lab.regress.judgement import Answer, Asker, ClassifierFailedError, Raised
+from lab.parallel import ParallelAsker
+from lab.regress.judgement import Answer, Asker, ClassifierFailedError, raised
 
 
 @contextlib.contextmanager
 def open_classifier(
-    reference: str, time_limit_s: float = 10.0, stderr: Path | None = None
+    reference: str,
+    time_limit_s: float = 10.0,
+    stderr: Path | None = None,
+    processes: int = 1,
 ) -> Iterator[tuple[str, Asker]]:
     """A classifier's name, and the classifier ready to be asked while the block lasts.
 
@@ -24,6 +28,7 @@ def open_classifier(
         reference: a built-in's name, ``package.module:name``, or ``cmd:PROGRAM ARGS``.
         time_limit_s: for one answer.
         stderr: a file that gets what a program says on standard error.
+        processes: how many may share the work of a slow classifier of Python.
 
     Raises:
         InputError: there is no such classifier, or it cannot be started.
@@ -34,7 +39,12 @@ def open_classifier(
             yield reference, asker
     else:
         found = classifier(reference)
-        yield found.name, LocalAsker(found, time_limit_s)
+        local = LocalAsker(found, time_limit_s)
+        if processes < 2:
+            yield found.name, local
+        else:
+            with ParallelAsker(local, reference, processes, time_limit_s) as shared:
+                yield found.name, shared
 
 
 class _TooLateError(BaseException):
@@ -78,15 +88,7 @@ class LocalAsker:
         try:
             return self._classifier(observation)
         except Exception as error:
-            return Raised(reason(error))
-
-
-def reason(error: BaseException) -> str:
-    """An exception in one printable line."""
-    text = " ".join(str(error).split())[:300]
-    name = type(error).__name__
-    line = f"{name}: {text}" if text else name
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+            return raised(error)
 
 
 @contextlib.contextmanager

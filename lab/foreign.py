@@ -22,7 +22,7 @@ import msgspec
 from lab.classifier_registry import as_verdict
 from lab.errors import InputError
 from lab.observation import Observation
-from lab.regress.judgement import Answer, ClassifierFailedError
+from lab.regress.judgement import Answer, ClassifierFailedError, Raised
 
 PREFIX: Final = "cmd:"
 
@@ -44,12 +44,15 @@ class ForeignAsker:
     """A program that is asked, and ended by ``close``, with all that it has started."""
 
     def __init__(
-        self, command: str, time_limit_s: float = 10.0, stderr: Path | None = None
+        self,
+        command: str | Sequence[str],
+        time_limit_s: float = 10.0,
+        stderr: Path | None = None,
     ) -> None:
         """Start the program.
 
         Args:
-            command: program and arguments, as a shell would split them; no shell runs.
+            command: program and arguments, as text that is split as a shell would; no shell runs.
             time_limit_s: for one answer; the first one includes the program's start.
             stderr: a file that gets what it says on standard error.
 
@@ -67,7 +70,7 @@ class ForeignAsker:
         self._answered = 0
         self._broken: str | None = None
         self._others: list[ForeignAsker] = []
-        argv = _argv(command)
+        argv = _argv(command) if isinstance(command, str) else list(command)
         if stderr is not None:
             try:
                 self._stderr = stderr.open("ab")
@@ -85,7 +88,7 @@ class ForeignAsker:
         except OSError as error:
             self._close_stderr()
             raise InputError(
-                f"{PREFIX}{command}: cannot be started: {error.strerror or error}"
+                f"{PREFIX}{shlex.join(argv)}: cannot be started: {error.strerror or error}"
             ) from error
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -222,6 +225,8 @@ class ForeignAsker:
                 f"{where} is for id {_shown(str(value['id']).encode())}, expected"
                 f" {observation.id!r}: answers come in the order of the questions"
             )
+        if isinstance(value, dict) and isinstance(value.get("raised"), str):
+            return Raised(_printable(value["raised"][:300]))
         try:
             verdict = as_verdict(observation, value)
         except InputError as error:

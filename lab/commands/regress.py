@@ -1,6 +1,7 @@
 """``seglab regress``: has a classifier learned the sender, or the network?"""
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -122,6 +123,13 @@ _file = click.Path(path_type=Path, dir_okay=False)
     metavar="N",
     help="Sessions side by side in a fresh run.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    help="How many processes share the work of a slow classifier of Python."
+    "  [default: one a processor]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing while working.")
 def regress(
@@ -142,6 +150,7 @@ def regress(
     stderr: Path | None,
     seed: int,
     jobs: int,
+    processes: int | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -169,7 +178,8 @@ def regress(
     settings = Settings(seed=seed)
     if tolerance is not None:
         settings = Settings(seed=seed, tolerance=tolerance, own_tolerance=tolerance)
-    with open_classifier(classifier, time_limit_s, stderr) as (name, asker):
+    processes = processes or len(os.sched_getaffinity(0))
+    with open_classifier(classifier, time_limit_s, stderr, processes) as (name, asker):
         if not sources:
             sources = (str(_fresh_run(scenarios, repeats, out, seed, jobs, quiet=quiet)),)
         cases = [case for source in sources for case in load(source, layer)]

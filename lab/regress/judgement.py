@@ -20,6 +20,14 @@ class Raised:
     reason: str
 
 
+def raised(error: BaseException) -> Raised:
+    """What a classifier raised, in one printable line."""
+    text = " ".join(str(error).split())[:300]
+    name = type(error).__name__
+    line = f"{name}: {text}" if text else name
+    return Raised("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
+
+
 Answer = Verdict | Raised | None
 """A verdict, ``None`` for an abstention, or the reason why there is neither."""
 
@@ -198,7 +206,7 @@ class Settings:
     tolerance: float = 0.02
     own_tolerance: float = 0.25
     noise_share: float = 0.05
-    sample: int = 100
+    sample: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

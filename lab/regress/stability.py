@@ -4,6 +4,8 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from lab.classifier import Verdict
 from lab.observation import Observation
 from lab.regress.case import Case
@@ -50,7 +52,7 @@ def deterministic(bench: Bench) -> Iterator[Judgement]:
     again = dict(zip(order, asker.ask([chosen[i][0].observation for i in order]), strict=True))
     for number, (case, before) in enumerate(chosen):
         now = again[number]
-        if now == before:
+        if _bytes(now) == _bytes(before):
             yield judged(case, passed=True)
         else:
             first, second = _difference(before, now)
@@ -157,6 +159,11 @@ def _confident(answer: Answer) -> bool:
         and len(styles(answer)) == 1
         and (answer.confidence >= _CONFIDENT or answer.confidence == 0)
     )
+
+
+def _bytes(answer: Answer) -> bytes:
+    """An answer as JSON: a list is a tuple there."""
+    return msgspec.json.encode(answer)
 
 
 def _difference(before: Answer, now: Answer) -> tuple[str, str]:

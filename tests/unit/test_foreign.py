@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from lab import parallel
+from lab.asking import open_classifier
 from lab.classifier import Verdict
 from lab.errors import InputError
 from lab.foreign import AHEAD, ForeignAsker
 from lab.observation import Observation
-from lab.regress.judgement import ClassifierFailedError
+from lab.regress.judgement import ClassifierFailedError, Raised
 
 PRELUDE = "import json, os, sys, time\nread = sys.stdin.readline\n"
 ECHO = """
@@ -241,3 +243,59 @@ for number, line in enumerate(sys.stdin, 1):
         (verdict,) = asker.fresh().ask(observations(1))
     assert isinstance(verdict, Verdict)
     assert verdict.buffer == 1
+
+
+def test_raised() -> None:
+    """A program may say that it failed at one message, and go on."""
+    text = "read()\nprint('{\"raised\": \"no \\\\u001btable\"}', flush=True)\nread()\nprint('null')"
+    with ForeignAsker(program(text)) as asker:
+        assert asker.ask(observations(2)) == [Raised("no \\x1btable"), None]
+
+
+SLOW = '''
+import os
+import time
+
+
+def classify(observation):
+    """Slow, talkative, and now and then wrong."""
+    time.sleep(0.02)
+    print("working")
+    if observation.sizes[0] % 50 == 0:
+        raise ValueError("no fifties")
+    return {"style": "relay", "buffer": observation.sizes[0], "evidence": [str(os.getpid())]}
+'''
+
+
+def test_slow_classifier_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several processes answer, in order; what one raises is the answer to that message."""
+    (tmp_path / "slow_of_test.py").write_text(SLOW)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(parallel, "WORTH_S", 0.5)
+    asked = observations(400)
+    with open_classifier("slow_of_test:classify", processes=2) as (name, asker):
+        answers = asker.ask(asked)
+    assert name == "slow_of_test:classify"
+    verdicts = {n: a for n, a in enumerate(answers) if isinstance(a, Verdict)}
+    assert [verdict.buffer for verdict in verdicts.values()] == [n + 1 for n in verdicts]
+    assert {n for n, a in enumerate(answers) if a == Raised("ValueError: no fifties")} == {
+        *range(49, 400, 50)
+    }
+    assert len({verdict.evidence for verdict in verdicts.values()}) == 3
+    assert sum(isinstance(a, Verdict) for a in answers[:64]) == 63
+
+
+def test_shared_classifier_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that ends is told, with what was answered before, in order."""
+    (tmp_path / "dying_of_test.py").write_text(
+        "import os\n\n\ndef classify(observation):\n"
+        "    if observation.sizes[0] == 300:\n        os._exit(3)\n    return 'relay'\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(parallel, "WORTH_S", 0.0)
+    asking = open_classifier("dying_of_test:classify", processes=2)
+    with asking as (_, asker), pytest.raises(ClassifierFailedError, match="status 3") as caught:
+        asker.ask(observations(400))
+    assert 64 + 128 <= len(caught.value.answered) < 300

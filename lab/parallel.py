@@ -1,0 +1,102 @@
+"""Asks a slow classifier in several processes; a fast one is left where it is."""
+
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from queue import SimpleQueue
+from typing import Final, Self
+
+from lab.foreign import ForeignAsker
+from lab.observation import Observation
+from lab.regress.judgement import Answer, Asker, ClassifierFailedError
+
+TRIAL: Final = 64
+"""How many observations are asked about before it is known how slow a classifier is."""
+
+WORTH_S: Final = 3.0
+"""From how many seconds of work on it is shared: starting Python and seglab takes about one."""
+
+BLOCK: Final = 128
+
+
+class ParallelAsker:
+    """A classifier of this process, with others to help it where that pays."""
+
+    def __init__(
+        self, local: Asker, reference: str, processes: int, time_limit_s: float = 10.0
+    ) -> None:
+        """Take the classifier, how others find it, and how many there may be."""
+        self._local = local
+        self._command = [sys.executable, "-m", "lab.answering", reference]
+        self._processes = processes
+        self._time_limit_s = time_limit_s
+        self._helpers: list[ForeignAsker] = []
+        self._stack = ExitStack()
+
+    def ask(self, observations: Sequence[Observation]) -> list[Answer]:
+        """An answer to each observation, in order.
+
+        Raises:
+            ClassifierFailedError: it took too long, or a process ended.
+        """
+        began = time.monotonic()
+        answers = self._local.ask(observations[:TRIAL])
+        rest = observations[TRIAL:]
+        work_s = (time.monotonic() - began) / TRIAL * len(rest)
+        try:
+            if work_s < WORTH_S:
+                return answers + self._local.ask(rest)
+            return answers + self._shared(rest)
+        except ClassifierFailedError as error:
+            error.answered = answers + error.answered
+            raise
+
+    def fresh(self) -> Asker:
+        """The same: a function cannot be started anew."""
+        return self
+
+    def close(self) -> None:
+        """End the other processes."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _shared(self, observations: Sequence[Observation]) -> list[Answer]:
+        while len(self._helpers) < self._processes:
+            helper = ForeignAsker(self._command, self._time_limit_s)
+            self._helpers.append(self._stack.enter_context(helper))
+        free: SimpleQueue[ForeignAsker] = SimpleQueue()
+        for helper in self._helpers:
+            free.put(helper)
+
+        def work(block: Sequence[Observation]) -> list[Answer]:
+            helper = free.get()
+            try:
+                return helper.ask(block)
+            finally:
+                free.put(helper)
+
+        blocks = [observations[at : at + BLOCK] for at in range(0, len(observations), BLOCK)]
+        with ThreadPoolExecutor(self._processes) as pool:
+            futures = [pool.submit(work, block) for block in blocks]
+            return _in_order(futures)
+
+
+def _in_order(futures: Sequence[Future[list[Answer]]]) -> list[Answer]:
+    """All answers, or the error of the first block that has one, with what comes before it."""
+    answers: list[Answer] = []
+    for number, future in enumerate(futures):
+        try:
+            answers += future.result()
+        except ClassifierFailedError as error:
+            for later in futures[number:]:
+                later.cancel()
+            error.answered = answers + error.answered
+            raise
+    return answers
