@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from lab.classifier import Classifier, Verdict
-from lab.inference.path import explanations
+from lab.inference.evidence import evidence, explained_mtus
 from lab.inference.posterior import Account, accounts
 from lab.inference.units import units_of
 from lab.observation import Observation
@@ -16,34 +16,44 @@ _SURE = 0.8
 _LIKELY = 0.5
 
 
-def classify(observation: Observation) -> Verdict | None:
-    """The verdict of the posterior; ``None`` where writes of no known style explain best."""
-    if observation.encrypted or not observation.sizes:
-        return None
+def classify(observation: Observation) -> Verdict:
+    """The verdict of the posterior; without a style where writes of no known one explain best."""
+    if observation.encrypted:
+        return _abstained(observation, "encrypted: TLS records hide where the message's writes end")
+    if not observation.sizes:
+        return _abstained(observation, "no sizes: nothing was seen of the message")
     found = accounts(observation)
     styles = _styles(found)
     if not styles:
-        return None
+        cuts = len(found[0].writer.ends)
+        return _abstained(
+            observation, f"no style explains the sizes: {cuts} ends of writes that follow no rule"
+        )
     best = next(one for one in found if one.writer.style == styles[0])
     chosen = [one for one in found if one.writer.style in styles]
     weight = sum(one.weight for one in chosen)
     likely = _boundaries(observation, chosen, weight)
-    ipv6 = None if observation.client is None else observation.client.startswith("[")
+    terminator = _terminator(observation, chosen, weight)
+    held = _held_back(observation, best)
     return Verdict(
         id=observation.id,
         style=styles[0] if len(styles) == 1 else styles,
-        terminator=_terminator(observation, chosen, weight),
+        terminator=terminator,
         path_condition=best.path.condition,
         buffer=best.writer.buffer if best.writer.style != "line_by_line" else None,
         boundaries=tuple(likely),
         boundary_confidence=tuple(round(p, 3) for p in likely.values()),
         confidence=round(min(weight, 1.0), 3),
-        evidence=_evidence(best),
-        explanations=explanations(best.path.base, observation.timestamps, ipv6),
+        evidence=evidence(observation, found, styles, likely, terminator, held),
+        explanations=explained_mtus(observation, best),
         recut=best.explained.recut,
-        held_back=_held_back(observation, best),
+        held_back=held,
         witnesses=_witnesses(found, styles),
     )
+
+
+def _abstained(observation: Observation, why: str) -> Verdict:
+    return Verdict(id=observation.id, style=None, evidence=(why,))
 
 
 def _styles(found: Sequence[Account]) -> tuple[str, ...]:
@@ -99,10 +109,6 @@ def _witnesses(found: Sequence[Account], styles: Sequence[str]) -> dict[str, tup
         for style in styles
         for best in [next(one for one in found if one.writer.style == style)]
     }
-
-
-def _evidence(best: Account) -> tuple[str, ...]:
-    return (best.writer.words,)
 
 
 CLASSIFIER = Classifier(

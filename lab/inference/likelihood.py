@@ -9,15 +9,18 @@ not yet acknowledged is held back and joins what comes next (tcp_nagle_check, tc
 
 import math
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import median
 from typing import Final
 
 from lab.inference.path import Path
 from lab.inference.units import Unit
 from lab.inference.writers import Hypothesis
 
-UNEXPLAINED: Final = 20.0
+UNEXPLAINED: Final = 18.0
 """Bits for an end of a segment that nothing explains."""
 
 _SHOWN = 0.1
@@ -31,12 +34,12 @@ _MERGED = (0.15, 2.0)
 _RECUT = 0.5
 _RECUT_UNSURE = 2.0
 _BYTE_WINDOW = 5.0
-_ADRIFT = 9.0
+_ADRIFT = 14.0
 _AMID = 2.5
 _CUT_SOMEHOW = (3.0, 6.0)
 _NO_PUSH = 5.0
 _PUSH_AMID_LINES = 7.0
-_PUSH_AT_LEVEL = 1.0
+_PUSH_AT_LEVEL = 1.5
 _PAUSE_SEEN = 0.3
 _PAUSE_MISSED = 5.0
 _PAUSE_UNKNOWN = 0.5
@@ -46,8 +49,13 @@ _LINE_BYTES = 60.0
 _LINE_MAX = 1000
 _LINE_END_BITS = 5.5
 _LINE_HIDDEN = 9.0
-_LIKE_FIRST = 2.5
-_UNLIKE_FIRST = 6.0
+_LINES_SPREAD = 0.5
+_LINES_SPREAD_MIN = 0.1
+_LINES_ALIKE = 2.0
+_TYPICAL_UNITS = 64
+_LINES_ODD_MAX = 20.0
+_LINES_LEFT = 11.0
+_LONG_FIRST = 6.0
 _LINE_HIDDEN_MAX = 40.0
 _LINES_MERGED_MAX = 12.0
 _LINE_LONG = 200
@@ -203,7 +211,7 @@ class _Walk:
             bits += _RECUT if unit.again else _RECUT_UNSURE
             recut = (*recut, (max(anchor, unit.end - self.path.base), unit.end))
         elif at_end or self.guess.lines:
-            bits += self.short_bits(number, unit, small) + self.pause_bits(number)
+            bits += self.short_bits(number, way, unit) + self.pause_bits(number)
             shown = (*shown, unit.end)
             anchor = unit.end
         elif unit.end % self.path.base == 0 and shown:
@@ -234,29 +242,65 @@ class _Walk:
             bits += _PUSH_AT_LEVEL
         return bits
 
-    def short_bits(self, number: int, unit: Unit, small: bool) -> float:
+    def short_bits(self, number: int, way: _Way, unit: Unit) -> float:
         """Bits for a write's end that shows as the end of a short segment."""
-        bits = self.shown_bits(number, unit.end, small)
+        bits = self.shown_bits(number, unit.end, bool(way.shown))
         if unit.push is False:
             bits += _NO_PUSH
-        return bits + self.line_end_bits(unit.end)
+        return bits + self.line_end_bits(number, way, unit.end)
 
-    def line_end_bits(self, offset: int) -> float:
-        """Bits for a line to end here, where that is not known."""
-        known = offset in self.guess.members or offset in self.guess.lines_known
-        return 0.0 if known or not self.guess.lines else _LINE_END_BITS
+    def line_end_bits(self, number: int, way: _Way, end: int) -> float:
+        """Bits for a write of lines to end here.
+
+        Each write of the first window shows, and one of so many lines has about the size of the
+        first; later, and behind Nagle's algorithm, what was written meanwhile goes along, and its
+        size follows no rule.
+        """
+        if not self.guess.lines or end in self.guess.members:
+            return 0.0
+        if not way.shown:
+            bits = _LINE_END_BITS
+        elif (self.nagle and way.shown) or self.early(number, end) is None:
+            bits = _LINES_LEFT
+        elif self.guess.buffer == 1:
+            bits = _LINE_END_BITS
+        else:
+            bits = self.lines_size_bits(end - way.anchor, self.units[number].union)
+        known = _LINE_END_BITS if end in self.guess.lines_known else 0.0
+        return max(min(bits, _LINES_ODD_MAX) - known, 0.0)
+
+    def lines_size_bits(self, size: int, union: bool) -> float:
+        """Bits for the size of a write of several lines, given those of the others.
+
+        Lines of a paragraph vary, so do their sums, by the square root of their number; lines of
+        encoded text are all alike.
+        """
+        typical, usual = self.typical
+        if size == usual:
+            return _LINES_ALIKE
+        joined = max(round(size / typical), 1) if union else 1
+        lines = joined * typical / _LINE_BYTES
+        spread = joined * typical * max(_LINES_SPREAD / math.sqrt(lines), _LINES_SPREAD_MIN)
+        z = (size - joined * typical) / spread
+        return math.log2(spread * math.sqrt(2 * math.pi)) + z * z / 2 / math.log(2)
+
+    @cached_property
+    def typical(self) -> tuple[float, int | None]:
+        """The median size of what is no full segment, and the size that comes again and again."""
+        sizes = [unit.size for unit in self.units[:-1] if unit.size not in self.path.levels]
+        sizes = sizes[:_TYPICAL_UNITS] or [self.units[0].size]
+        ((size, count),) = Counter(sizes).most_common(1)
+        return median(sizes), size if count >= 3 else None
 
     def lines_within(self, number: int, unit: Unit, small: bool) -> float:
         """Bits for the lines that a segment holds though each had its own write."""
-        if (self.nagle and small) or self.early(number, unit.start) is None:
+        if self.guess.buffer != 1 or (self.nagle and small):
             return 0.0
-        if self.guess.buffer == 1:
-            inside = sum(unit.start < end < unit.end for end in self.guess.lines_known)
-            inside = max(inside, int(unit.size / _LINE_BYTES / 3))
-            return min(inside * _LINE_HIDDEN, _LINE_HIDDEN_MAX) + 30.0 * (unit.size > _LINE_MAX)
-        first = self.units[0].size
-        alike = first <= _LIKE_FIRST * unit.size and unit.size <= _LIKE_FIRST * first
-        return 1.0 if alike else _UNLIKE_FIRST
+        if self.early(number, unit.start) is None:
+            return 0.0
+        inside = sum(unit.start < end < unit.end for end in self.guess.lines_known)
+        inside = max(inside, int(unit.size / _LINE_BYTES / 3))
+        return min(inside * _LINE_HIDDEN, _LINE_HIDDEN_MAX) + 30.0 * (unit.size > _LINE_MAX)
 
     def pause_bits(self, number: int) -> float:
         """Bits for the pause, or its absence, after the unit that a write ends with."""
@@ -334,10 +378,11 @@ class _Walk:
         if self.nagle and not way.shown and unit.size > self.path.base:
             end = unit.start + unit.size % self.path.base or unit.end
             bits += self.merged
-        bits += self.shown_bits(number, end, bool(way.shown)) + self.line_end_bits(end)
+        bits += self.shown_bits(number, end, bool(way.shown))
+        bits += self.line_end_bits(number, way, end)
         bits += self.pause_bits(number) if end == unit.end else 0.0
         if self.guess.buffer == 1 and not way.shown and end - unit.start > _LINE_LONG:
-            bits += _UNLIKE_FIRST
+            bits += _LONG_FIRST
         yield way.cut(bits, end)
 
     def aligned(self, way: _Way, unit: Unit) -> _Way | None:

@@ -253,7 +253,7 @@ def _along(
     falls, rises = _read_changes(units, base, lower) if reads else _changes(units, levels)
     total = bits + _LEVEL_BITS * len(lower) + _CHANGE_BITS * (falls + rises)
     if not any(unit.again for unit in units):
-        total += _UNHEARD_BITS * (1 + bool(rises))
+        total += _UNHEARD_BITS * (1 + (1 if reads else 2) * bool(rises))
     if reads and _usual(base, lower[0]):
         total -= _USUAL_BITS
     return Path(base, levels, total, falls, rises)
@@ -269,9 +269,6 @@ def _changes(units: Sequence[Unit], levels: Sequence[int]) -> tuple[int, int]:
             falls += size < level
             rises += size > level
             level = size
-        elif size > level:
-            rises += 1
-            level = levels[0]
     return falls, rises
 
 

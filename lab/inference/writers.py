@@ -348,7 +348,7 @@ def _timed_writes(known: Seen) -> Iterator[Hypothesis]:
 def _anyhow(known: Seen) -> Iterator[Hypothesis]:
     """Writes of any length: what every style must be better than."""
     free = math.log2(max(known.mss, 2))
-    bits = 12.0 + free * len(known.cuts)
+    bits = 10.0 + free * len(known.cuts)
     yield Hypothesis(None, known.cuts, bits, "writes of no known style")
 
 
