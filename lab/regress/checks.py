@@ -47,7 +47,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "stable_under_retransmission",
-        "a segment that comes again in two pieces gives no other style",
+        "a segment that comes again, a full one in two pieces, gives no other style",
         stability.stable_under_retransmission,
         asks=True,
     ),

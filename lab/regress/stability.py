@@ -34,8 +34,8 @@ def stable_under_merged_reads(bench: Bench) -> Iterator[Judgement]:
 
 
 def stable_under_retransmission(bench: Bench) -> Iterator[Judgement]:
-    """A segment that comes again in two pieces gives no other style."""
-    return _stable(bench, retransmitted, ("segments",), "after one segment came again in two")
+    """A segment that comes again, a full one in two pieces, gives no other style."""
+    return _stable(bench, retransmitted, ("segments",), "after one segment came again")
 
 
 def stable_under_offload(bench: Bench) -> Iterator[Judgement]:
@@ -133,7 +133,7 @@ def _stable(
     changed: list[tuple[Case, Answer, Observation]] = []
     for case, before in chosen:
         observation = transform(case.observation, bench.settings.seed)
-        if observation.sizes == case.observation.sizes:
+        if _unchanged(observation, case.observation):
             yield judged(case, None)
         else:
             changed.append((case, before, observation))
@@ -151,6 +151,12 @@ def _stable(
                 first,
                 second,
             )
+
+
+def _unchanged(one: Observation, other: Observation) -> bool:
+    return (one.sizes, one.retransmission) == (other.sizes, other.retransmission) or (
+        one.layer != other.layer and one.sizes == other.sizes
+    )
 
 
 def _confident(answer: Answer) -> bool:

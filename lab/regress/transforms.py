@@ -38,19 +38,21 @@ def merged_reads(observation: Observation, seed: int) -> Observation:
 
 
 def retransmitted(observation: Observation, seed: int) -> Observation:
-    """One segment is lost and comes again in two pieces, as ``tcp_fragment`` cuts it.
+    """One segment is lost and comes again; a full one in two pieces, as ``tcp_fragment`` cuts it.
 
-    A segment of one byte comes again whole. Times are of the arrival: the pieces are late. It is
-    a lone retransmission: an observation that has one already stays as it is, since pieces beside
-    each other could not be told apart.
+    Linux cuts what it sends again only where the MSS has fallen meanwhile, so what is not full
+    comes again whole. Times are of the arrival: the pieces are late. It is a lone retransmission:
+    an observation that has one already stays as it is, since pieces beside each other could not be
+    told apart.
     """
     draw = _draw(observation, seed, "retransmitted")
     sizes = observation.sizes
     if not sizes or any(observation.retransmission or ()):
         return observation
     at = draw.randrange(len(sizes))
-    cut = draw.randrange(1, sizes[at]) if sizes[at] > 1 else 0
-    pieces = (cut, sizes[at] - cut) if cut else (sizes[at],)
+    cut = draw.randint((sizes[at] + 1) // 2, sizes[at])
+    full = sizes[at] == (observation.mss or max(sizes))
+    pieces = (cut, sizes[at] - cut) if full and cut < sizes[at] else (sizes[at],)
     again = observation.retransmission or (False,) * len(sizes)
     t_ns, push = observation.t_ns, observation.push
     if push is not None:

@@ -45,7 +45,7 @@ def test_merged_reads(before, seed) -> None:
 
 @given(observations(), SEEDS)
 def test_retransmitted(before, seed) -> None:
-    """One segment is in two marked pieces (one of a single byte is whole), the rest as it was."""
+    """One segment is marked, a full one in two pieces; the rest is as it was."""
     before = replace(before, retransmission=None)
     after = retransmitted(before, seed)
     assert after.total_bytes == before.total_bytes
@@ -55,6 +55,9 @@ def test_retransmitted(before, seed) -> None:
     assert after.retransmission is not None
     assert sum(after.retransmission) == 1 + len(new)
     if new:
+        end = new.copy().pop()
+        assert any(e - s < end < e and s == (before.mss or max(before.sizes))
+                   for s, e in zip(before.sizes, before.ends, strict=True))  # fmt: skip
         at = after.ends.index(new.pop())
         assert after.retransmission[at : at + 2] == (True, True)
 
