@@ -6,9 +6,9 @@ import shlex
 import shutil
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -26,8 +26,13 @@ from lab.dataset.plan import fingerprint, shard_range
 from lab.dataset.shard import ShardBuild
 from lab.dataset.spec import DatasetSpec, read_spec
 from lab.errors import EnvironmentLacksError, InputError
+from lab.kernel import pace
+from lab.kernel.slots import Slots
 from lab.record import SessionRecord
 from lab.runfolder import replace_file, writing
+
+SHARDS_AT_ONCE = 2
+"""How many shards are under way; the second takes what the first leaves free."""
 
 
 @click.group()
@@ -202,11 +207,33 @@ def _result(
 def _build(
     spec: DatasetSpec, seed: int, out: Path, there: set[int], jobs: int, progress: RunProgress
 ) -> None:
-    """Build the shards that are missing, one after the other."""
+    """Build the shards that are missing."""
     with Interruption() as interruption, progress:
         done = sum(len(shard_range(spec, shard)) for shard in there)
-        for shard in gaps(spec, there):
-            work = ShardBuild(
+        done += _under_way(spec, seed, out, there)
+        progress.plan(spec.sessions, done)
+        try:
+            asyncio.run(
+                interruption.carry(
+                    partial(_build_all, spec, seed, out, gaps(spec, there), jobs, progress)
+                )
+            )
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+
+
+async def _build_all(
+    spec: DatasetSpec, seed: int, out: Path, todo: Iterator[int], jobs: int, progress: RunProgress
+) -> None:
+    """Build shards one after the other; a shard's last sessions go along with the next one's.
+
+    So nobody waits for a shard's slowest session, nor while its files are written.
+    """
+    slots = Slots(jobs * pace.SLOT)
+
+    async def work() -> None:
+        for shard in todo:
+            await ShardBuild(
                 spec,
                 seed,
                 shard,
@@ -214,14 +241,12 @@ def _build(
                 jobs=jobs,
                 time_limit_s=DEFAULT_TIME_LIMIT_S,
                 on_record=partial(_count, progress),
-            )
-            progress.plan(spec.sessions, done + work.recorded())
-            try:
-                asyncio.run(interruption.carry(work.build))
-            except asyncio.CancelledError:
-                raise KeyboardInterrupt from None
-            done += len(shard_range(spec, shard))
-            interruption.check()
+                slots=slots,
+            ).run()
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(SHARDS_AT_ONCE):
+            tasks.create_task(work())
 
 
 def _count(progress: RunProgress, record: SessionRecord) -> None:
@@ -238,8 +263,15 @@ def _found(spec: DatasetSpec, seed: int, out: Path, there: set[int]) -> str:
     if len(there) == spec.shards:
         return f"{out}: all {spec.shards} shards are built"
     words = f"{out}: going on with a build: {len(there)} of {spec.shards} shards are there"
-    more = ShardBuild(spec, seed, next(gaps(spec, there)), out).recorded()
+    more = _under_way(spec, seed, out, there)
     return f"{words}, and {more} sessions more" if more else words
+
+
+def _under_way(spec: DatasetSpec, seed: int, out: Path, there: set[int]) -> int:
+    """How many sessions are complete in shards that are not."""
+    begun = (path.name for path in (out / "building").glob("*"))
+    shards = {int(name) for name in begun if name.isdecimal()} - there
+    return sum(ShardBuild(spec, seed, shard, out).recorded() for shard in shards)
 
 
 def _ask(spec: DatasetSpec, whole: Estimate, out: Path, *, yes: bool, quiet: bool) -> None:
@@ -287,7 +319,7 @@ def _interrupted(spec: Path, seed: int, out: Path, what: DatasetSpec) -> NoRetur
         signal.signal(number, signal.SIG_IGN)
     there = built(what, out, fingerprint(what, seed))
     kept = sum(len(shard_range(what, shard)) for shard in there)
-    kept += sum(ShardBuild(what, seed, n, out).recorded() for n in islice(gaps(what, there), 1))
+    kept += _under_way(what, seed, out, there)
     again = shlex.join(
         ["seglab", "dataset", "build", str(spec), "--out", str(out), "--seed", str(seed)]
     )

@@ -26,6 +26,7 @@ from lab.dataset.spec import DatasetSpec
 from lab.dataset.splits import PARTS
 from lab.errors import InputError
 from lab.kernel.engine import EngineOptions, KernelEngine
+from lab.kernel.slots import Slots
 from lab.record import SessionRecord
 from lab.runfolder import lock_folder, replace_file, writing
 from lab.specfile import one_line
@@ -38,6 +39,7 @@ TRIES: Final = 2
 """How often a session is carried out that fails, where others over its network do not."""
 
 _CHUNK_BYTES = 1 << 20
+_FIRST = 1e6  # more than any session lasts: the lower shard's sessions come first
 
 Hand = Callable[[SessionRecord], None]
 
@@ -75,7 +77,9 @@ class ShardBuild:
         out: the dataset's folder.
         jobs: sessions side by side.
         time_limit_s: for one session, beyond its sender's pauses and its network's own time.
-        on_record: is told of each session that ended; a failed one may be told of again.
+        on_record: is told of each session once: when it is complete, or has failed for good.
+        slots: those of sessions side by side, where several shards share them; the lower one's
+            sessions come first.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class ShardBuild:
         jobs: int = DEFAULT_JOBS,
         time_limit_s: float = TIME_LIMIT_S,
         on_record: Hand | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self.spec = spec
         self.seed = seed
@@ -96,7 +101,8 @@ class ShardBuild:
         self._work = self.layout.work(shard)
         self._journal = self._work / "sessions.jsonl"
         self._options = (jobs, time_limit_s)
-        self._on_record = on_record
+        self._slots = slots
+        self._on_record = on_record or (lambda _record: None)
         self._fingerprint = fingerprint(spec, seed)
         self._statuses: dict[str, str] = {}
         self._environment: dict[str, Any] = {}
@@ -118,14 +124,11 @@ class ShardBuild:
         return result if is_there(self.layout, result) else None
 
     def recorded(self) -> int:
-        """How many of its sessions had ended when an earlier builder was broken off."""
+        """How many of its sessions were complete when an earlier builder was broken off."""
         if not self._journal.exists():
             return 0
-        return len({entry.session_id for entry in journal.entries(self._journal)})
-
-    async def build(self) -> None:
-        """As ``run``, for whoever does not need the result."""
-        await self.run()
+        ended = {entry.session_id: entry.status for entry in journal.entries(self._journal)}
+        return list(ended.values()).count("complete")
 
     async def run(self) -> ShardResult:
         """Build it, as ``build_shard`` says; can be called off, and keeps what had ended then."""
@@ -138,11 +141,12 @@ class ShardBuild:
             self.layout.make_folders(self.shard)
             stack.callback(os.close, lock_folder(self._work, f"shard ({self.shard})"))
             await self._sessions(places)
-            result = self._write(places)
-            result.seconds = round(time.monotonic() - began, 3)
-            replace_file(self.layout.result(self.shard), lambda file: file.write(result.to_json()))
-        self._clear()
-        return result
+            settling = asyncio.create_task(asyncio.to_thread(self._settle, places, began))
+            try:
+                return await asyncio.shield(settling)
+            except asyncio.CancelledError:
+                await settling  # all that it needs is there: let it end
+                raise
 
     async def _sessions(self, places: list[Placed]) -> None:
         """Carry out the sessions that are not complete, and those that failed once more."""
@@ -151,22 +155,31 @@ class ShardBuild:
             stack.callback(writer.close)
             self._statuses = {e.session_id: e.status for e in journal.entries(self._journal)}
             log = stack.enter_context((self._work / "log.txt").open("ab"))
+            failed: dict[str, SessionRecord] = {}
 
             def on_record(record: SessionRecord) -> None:
                 with writing(self._journal):
                     writer.append(record.to_json())
                 self._statuses[record.session_id] = record.status
-                if self._on_record is not None:
+                if record.complete:
                     self._on_record(record)
+                else:
+                    failed[record.session_id] = record
 
             for attempt in range(TRIES):
                 todo = self._todo(places, again=attempt > 0)
                 if not todo:
                     break
                 folder = self._work if self.spec.captures else None
-                engine = KernelEngine(EngineOptions(*self._options, folder, log.fileno()))
+                options = EngineOptions(
+                    *self._options, folder, log.fileno(), urgency=-_FIRST * self.shard
+                )
+                engine = KernelEngine(options, self._slots)
                 await engine.run([(place.spec, place.network) for place in todo], on_record)
                 self._environment |= engine.environments
+            for session_id, record in failed.items():
+                if self._statuses[session_id] != "complete":
+                    self._on_record(record)
 
     def _todo(self, places: list[Placed], *, again: bool) -> list[Placed]:
         """The sessions to carry out; ``again`` leaves those out whose network completes none."""
@@ -178,6 +191,16 @@ class ShardBuild:
             if statuses.get(place.spec.session_id) != "complete"
             and (not again or place.network.name in fit)
         ]
+
+    def _settle(self, places: list[Placed], began: float) -> ShardResult:
+        """Write the shard's files, its description last, and remove what it was made from."""
+        with writing(self.layout.path):
+            result = self._write(places)
+            result.seconds = round(time.monotonic() - began, 3)
+            text = result.to_json()
+            replace_file(self.layout.result(self.shard), lambda file: file.write(text))
+        self._clear()
+        return result
 
     def _write(self, places: list[Placed]) -> ShardResult:
         """Turn journal and captures into the shard's files."""

@@ -41,16 +41,23 @@ class EngineOptions:
         time_limit_s: for one session, beyond what its network and its sender's waits need.
         folder: the run's, for the captures; ``None`` writes none.
         log: where the lab's processes write what they have to say.
+        urgency: of all sessions, against those of other engines with the same slots.
     """
 
     jobs: int = 40
     time_limit_s: float = 60.0
     folder: Path | None = None
     log: IO[bytes] | int | None = None
+    urgency: float = 0.0
 
 
 class KernelEngine:
     """Runs sessions over the real TCP stack of this machine's kernel.
+
+    Args:
+        options: how.
+        slots: ``jobs`` times ``pace.SLOT``, shared with other engines of the same event loop; by
+            default the engine has its own.
 
     Attributes:
         environments: by network name, what was in force on each host, read back.
@@ -59,8 +66,9 @@ class KernelEngine:
 
     name = join.ENGINE
 
-    def __init__(self, options: EngineOptions) -> None:
+    def __init__(self, options: EngineOptions, slots: Slots | None = None) -> None:
         self.options = options
+        self._shared = slots
         self.environments: dict[str, dict[str, Any]] = {}
         self.forecast = pace.Forecast(options.jobs)
         self._wall_offset_ns = time.time_ns() - time.monotonic_ns()
@@ -85,7 +93,7 @@ class KernelEngine:
         for group in groups:
             self.forecast.plan([group.session_s] * len(group.pending))
         # Made here, since who has to wait belongs to that event loop for good.
-        self._slots = Slots(self.options.jobs * pace.SLOT)
+        self._slots = self._shared or Slots(self.options.jobs * pace.SLOT)
         self._labs = Slots(pace.labs_at_once())
         self._starting = Slots(os.cpu_count() or 1)
         async with asyncio.TaskGroup() as tasks:
@@ -161,7 +169,7 @@ class KernelEngine:
         completed = 0
         weight = pace.weight(group.session_s)
         while group.pending and lab.dead is None:
-            async with self._slots.take(weight, group.session_s):
+            async with self._slots.take(weight, self.options.urgency + group.session_s):
                 if not group.pending:
                     break
                 spec = group.pending.popleft()

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -51,12 +52,14 @@ def spec(tmp_path: Path) -> Path:
     return path
 
 
-def recorded(out: Path) -> int:
-    """How many sessions have ended in the second shard, while it is under way."""
-    try:
-        return (out / "building" / "00001" / "sessions.jsonl").read_bytes().count(b"\n")
-    except FileNotFoundError:
-        return 0
+def recorded(out: Path, shard_sessions: int) -> int:
+    """How many sessions have ended: in shards that are built, and in those that are not yet."""
+    built = {path.stem for path in (out / "shards").glob("*.json")}
+    lines = 0
+    for path in (out / "building").glob("*/sessions.jsonl"):
+        with suppress(FileNotFoundError):
+            lines += 0 if path.parent.name in built else path.read_bytes().count(b"\n")
+    return len(built) * shard_sessions + lines
 
 
 def is_whole(out: Path, sessions: int) -> bool:
@@ -122,21 +125,22 @@ def test_broken_off_and_gone_on_with(spec: Path, tmp_path: Path, how: signal.Sig
     spec.write_text(SPEC.replace("repeats = 4", "repeats = 20").replace("= 15", "= 50"))
     out = tmp_path / "made"
     with Seglab("dataset", "build", spec, "--out", out, "--jobs", "2") as run:
-        wait_until(lambda: recorded(out) >= 5, "sessions of the second shard")
-        before = recorded(out)
+        wait_until(lambda: recorded(out, 50) > 60, "sessions of the second shard")
+        before = recorded(out, 50)
         os.killpg(run.process.pid, how)
         code = run.ended()
         wait_until(run.is_gone, "all of its processes end")
     assert code == (130 if how != signal.SIGKILL else -signal.SIGKILL)
     if how != signal.SIGKILL:
         assert "go on with: seglab dataset build" in run.err
-    kept = (out / "data" / "train-00000.parquet").stat().st_mtime_ns
+    kept = {p: p.stat().st_mtime_ns for p in (out / "data").iterdir() if f"{p.stem[-5:]}.json" in
+            {q.name for q in (out / "shards").iterdir()}}  # fmt: skip
     again = seglab("dataset", "build", spec, "--out", out)
     assert again.process.returncode == 0, again.err
     told = re.search(r"going on with a build: (\d) of 3 shards are there, and (\d+) s", again.err)
     assert told is not None, again.err
-    assert int(told[1]) * 50 + int(told[2]) >= 50 + before
-    assert (out / "data" / "train-00000.parquet").stat().st_mtime_ns == kept
+    assert int(told[1]) * 50 + int(told[2]) >= before
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
     assert is_whole(out, 120)
     assert not (out / "building").exists()
 

@@ -100,7 +100,8 @@ class PureEngine:
     dead: ClassVar[set[str]] = set()
     breaks_after: ClassVar[int | None] = None
 
-    def __init__(self, options):
+    def __init__(self, options, slots=None):
+        self.slots = slots
         self.options = options
         self.environments = {}
 
