@@ -20,7 +20,6 @@ PACKAGE = "lab.capture.compiled"
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": True,
-    "cdivision": True,
     "nonecheck": True,
     "annotation_typing": False,
     "embedsignature": False,

@@ -67,7 +67,11 @@ class Talk:
         """Send a packet as it is said: ``way`` 0 is from the client."""
         hosts = (CLIENT6, SERVER6) if self._v6 else (CLIENT, SERVER)
         source, target = hosts[way], hosts[1 - way]
-        ip = IPv6(src=source, dst=target) if self._v6 else IP(src=source, dst=target)
+        ip = (
+            IPv6(src=source, dst=target)
+            if self._v6
+            else IP(src=source, dst=target, id=len(self.packets) + 1)
+        )
         if ip_options:
             ip.options = [_ip_option(ip_options)]
         if options is None:

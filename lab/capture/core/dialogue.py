@@ -272,7 +272,7 @@ class Dialogue:
     def _body(self, t_ns: int, push: int, again: bool, size: int, data: bytes, at: int) -> int:
         message = self.message
         assert message is not None
-        if message.blind and not self._server_seen and opens(data[at:]):
+        if message.blind and opens(data[at:]):
             message.notes.append("its end was not captured; it is where the next command begins")
             self._close_message(not message.gapped)
             self.mode = _LINE

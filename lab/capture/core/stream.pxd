@@ -12,7 +12,7 @@ cdef int _PSH
 cdef int _ACK
 cdef int _GAP
 cdef int64_t _FAR
-cdef int64_t _MODULUS
+cdef int64_t _MASK
 cdef int64_t _HALF
 
 

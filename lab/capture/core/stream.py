@@ -24,7 +24,7 @@ FAR: Final = 1 << 30
 _FIN, _RST, _PSH, _ACK = 1, 4, 8, 16
 _GAP = GAP
 _FAR = FAR
-_MODULUS = 1 << 32
+_MASK = (1 << 32) - 1
 _HALF = 1 << 31
 
 Span = tuple[int, int, int, int, bool, bytes]
@@ -98,7 +98,7 @@ class Half:
     def synchronise(self, seq: int) -> None:
         """Say which sequence number the next byte has."""
         self.synchronised = True
-        self._next_seq = seq % _MODULUS
+        self._next_seq = seq & _MASK
 
     def forget(self) -> None:
         """Follow no further."""
@@ -139,7 +139,7 @@ class Half:
                     return
             if not self.synchronised:
                 self.synchronise(seq)
-            start = self._next + (seq - self._next_seq + _HALF) % _MODULUS - _HALF
+            start = self._next + ((seq - self._next_seq + _HALF) & _MASK) - _HALF
             push = 1 if flags & _PSH else 0
             if start == self._next and not self._pending:
                 if size == 1 and twin.window == 0:
@@ -179,7 +179,7 @@ class Half:
             return
         if not self.synchronised:
             self.synchronise(seq + size)
-        end = self._next + (seq + size - self._next_seq + _HALF) % _MODULUS - _HALF
+        end = self._next + ((seq + size - self._next_seq + _HALF) & _MASK) - _HALF
         if end >= self._next:
             self.fin_at = end
         if self.finished:
@@ -197,7 +197,7 @@ class Half:
 
     def _advance(self, size: int) -> None:
         self._next += size
-        self._next_seq = (self._next_seq + size) % _MODULUS
+        self._next_seq = (self._next_seq + size) & _MASK
         self._highest = max(self._highest, self._next)
 
     def _place(self, start: int, end: int, t_ns: int, push: int, data: bytes) -> None:
@@ -272,7 +272,7 @@ class Half:
 
     def catch_up(self, ack: int, t_ns: int) -> None:
         """Hand on all that the other host had received when it said ``ack``."""
-        behind = (ack - self._next_seq + _HALF) % _MODULUS - _HALF
+        behind = ((ack - self._next_seq + _HALF) & _MASK) - _HALF
         if behind <= 0 or behind >= _FAR:
             return
         target = self._next + behind

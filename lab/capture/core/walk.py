@@ -367,7 +367,7 @@ class Walker:
         a, b = self._net32(addresses), self._net32(addresses + 4)
         self.ports = self._net32(at)
         self.hosts = a << 32 | b
-        return (a ^ b * 31 ^ self.ports * 17 ^ self.ports >> 11) % _SLOTS
+        return (a ^ b * 31 ^ self.ports * 17 ^ self.ports >> 11) & (_SLOTS - 1)
 
     def _stamp(self, half: Half, at: int, end: int) -> None:
         """Note whether segments have timestamps, where no handshake said it."""
