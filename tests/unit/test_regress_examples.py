@@ -1,6 +1,7 @@
 """The examples of ``seglab regress`` do what they say, on the sessions that come with it."""
 
 import importlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -92,23 +93,31 @@ def test_scores_on_held_out_networks() -> None:
 
 
 def test_shown_commands(capfd: pytest.CaptureFixture[str]) -> None:
-    """Each command line that an example shows is taken by the command."""
+    """Each command line that an example or the guide shows is taken by the command."""
     from click import Context  # noqa: PLC0415
 
     from lab.cli import seglab  # noqa: PLC0415
 
     lines = [
         line.strip().lstrip("# ")
-        for path in sorted((ROOT / "examples").iterdir())
-        if path.suffix in (".py", ".pl", ".toml")
+        for path in (*sorted((ROOT / "examples").iterdir()), ROOT / "docs/regress.md")
+        if path.suffix in (".py", ".pl", ".toml", ".md")
         for line in path.read_text(encoding="utf-8").splitlines()
         if line.strip().lstrip("# ").startswith("seglab regress")
     ]
-    assert len(lines) >= 4
+    assert len(lines) >= 8
     for line in lines:
-        _, name, *arguments = shlex.split(line)
+        _, name, *arguments = shlex.split(line, comments=True)
         command = seglab.get_command(Context(seglab), name)
         assert command is not None
         command.make_context(name, arguments)
     assert capfd.readouterr().err == ""
     assert shutil.which("perl")
+
+
+def test_guide_names_all_checks() -> None:
+    """The guide's table of checks is the registry's, in its order."""
+    text = (ROOT / "docs/regress.md").read_text(encoding="utf-8")
+    _, _, section = text.partition("## The checks")
+    rows = re.findall(r"^\| `(\w+)` \|", section.partition("**What is exempt.**")[0], re.MULTILINE)
+    assert rows == [check.name for check in CHECKS]
