@@ -307,6 +307,9 @@ def _refuse_too_large(spec: DatasetSpec, whole: Estimate, out: Path) -> None:
 def _show(manifest: Manifest, out: Path) -> None:
     parts = ", ".join(f"{part} {count}" for part, count in manifest.splits.get("split", {}).items())
     click.echo(f"{manifest.complete} sessions in {manifest.shards} shards: {parts}")
+    for part, pct in manifest.dataset().splits.pct.items():
+        if pct and not manifest.splits.get("split", {}).get(part):
+            click.echo(f"note: no session is in {part}, which was to have {pct} %; more repeats")
     for network, entry in manifest.failures.items():
         click.echo(f"failed on {network}: {entry['failed']} sessions; the first: {entry['error']}")
     click.echo(f"dataset:   {out}")

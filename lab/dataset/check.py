@@ -114,7 +114,7 @@ def check(path: Path, report: Report | None = None) -> Checked:
         leaks.settle()
     for column, words in leaks.found():
         found.add("leakage", column, words)
-    for words in found.tally.gaps():
+    for words in (*_empty_parts(found, spec), *found.tally.gaps()):
         found.add("balance", "split", words)
     _totals(found)
     return found
@@ -348,6 +348,14 @@ class _ShardRows:
                 "captures", name,
                 f"{len(self._captures - there)} captures of its rows are missing, such as {gone}",
             )  # fmt: skip
+
+
+def _empty_parts(found: Checked, spec: DatasetSpec | None) -> Iterator[str]:
+    """Parts that were to have sessions, and have none: there are too few messages."""
+    if spec is not None and found.tally.sessions:
+        for part, pct in spec.splits.pct.items():
+            if pct and not found.tally.splits["split"][part]:
+                yield f"no session is in {part}, which was to have {pct} %; more repeats"
 
 
 def _totals(found: Checked) -> None:

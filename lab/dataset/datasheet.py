@@ -16,7 +16,7 @@ from lab.dataset.splits import PARTS
 _HEAD = """\
 ---
 pretty_name: {title}
-license: {licence}
+{licence}
 tags: [tcp, smtp, network-traffic]
 configs:
 - config_name: default
@@ -26,11 +26,9 @@ configs:
 
 # {heading}
 
-{description}
-
-A dataset of {sessions} recorded mail sessions, each with what its sender wrote (write calls), what
-the wire carried (TCP segments) and what the server read (`recv` returns), as byte ranges of one
-stream, and with labels that are known rather than inferred.
+{description}A dataset of {sessions} recorded mail sessions, each with what its sender wrote (write
+calls), what the wire carried (TCP segments) and what the server read (`recv` returns), as byte
+ranges of one stream, and with labels that are known rather than inferred.
 Made with seglab {version} by
 
     seglab dataset build {name}.toml --seed {seed} --out DIR
@@ -168,10 +166,10 @@ def datasheet(manifest: Manifest, spec: DatasetSpec) -> str:
         (
             _HEAD.format(
                 title=json.dumps(manifest.title),
-                licence=json.dumps(manifest.licence.lower()),
+                licence=_licence(manifest.licence),
                 files=files,
                 heading=_plain(manifest.title),
-                description=_plain(manifest.description),
+                description=_description(manifest),
                 sessions=manifest.complete,
                 version=", ".join(sorted({v.get("seglab", "?") for v in manifest.versions})),
                 name=manifest.name,
@@ -202,6 +200,17 @@ def datasheet(manifest: Manifest, spec: DatasetSpec) -> str:
             ),
         )
     )
+
+
+def _licence(licence: str) -> str:
+    """The licence as Hugging Face has it: a name of its list, or a link."""
+    if "://" in licence:
+        return f"license: other\nlicense_link: {json.dumps(licence)}"
+    return f"license: {json.dumps(licence.lower())}"
+
+
+def _description(manifest: Manifest) -> str:
+    return "" if manifest.description == manifest.title else f"{_plain(manifest.description)}\n\n"
 
 
 def _counts(manifest: Manifest) -> str:

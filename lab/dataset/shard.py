@@ -182,14 +182,17 @@ class ShardBuild:
                     self._on_record(record)
 
     def _todo(self, places: list[Placed], *, again: bool) -> list[Placed]:
-        """The sessions to carry out; ``again`` leaves those out whose network completes none."""
+        """The sessions to carry out; ``again`` leaves those out that had no chance.
+
+        Nothing gets over their network, or it is a black hole for what is not small enough.
+        """
         statuses = self._statuses
         fit = {p.network.name for p in places if statuses.get(p.spec.session_id) == "complete"}
         return [
             place
             for place in places
             if statuses.get(place.spec.session_id) != "complete"
-            and (not again or place.network.name in fit)
+            and (not again or (place.network.name in fit and not place.network.black_hole))
         ]
 
     def _settle(self, places: list[Placed], began: float) -> ShardResult:

@@ -13,6 +13,7 @@ from dataset_making import SESSIONS, SPEC, Breakdown, PureEngine, build, spec_of
 
 from lab.dataset import records, shard
 from lab.dataset import spec as spec_module
+from lab.dataset.check import check
 from lab.dataset.columns import COLUMNS
 from lab.dataset.croissant import croissant
 from lab.dataset.folder import begin, built, finish
@@ -216,6 +217,27 @@ def test_a_network_that_carries_nothing(tmp_path: Path) -> None:
     manifest = build(tmp_path)
     assert manifest.failed == SESSIONS // 3
     assert len(PureEngine.ran) == SESSIONS
+
+
+def test_a_black_hole(tmp_path: Path) -> None:
+    """What is lost in a black hole would be lost again: it has no other try."""
+    spec = spec_of(SPEC.replace('"ethernet"', '"black-hole"'))
+    PureEngine.fails = {"small-short.relay.black-hole.0000": 1}
+    assert build(tmp_path, spec).failed == 1
+    assert len(PureEngine.ran) == SESSIONS
+
+
+def test_few_messages(tmp_path: Path) -> None:
+    """A part that no message fell to is told by a check, with its share."""
+    text = SPEC.partition("[splits]")[0].replace("repeats = 5", "repeats = 1")
+    build(tmp_path, spec_of(text))
+    there = {row["split"] for row in rows(tmp_path)}
+    assert there != {"train", "validation", "test"}, "another seed is needed here"
+    told = [str(finding) for finding in check(tmp_path).findings]
+    for part in {"validation", "test"} - there:
+        assert (
+            f"balance: split: no session is in {part}, which was to have 10 %; more repeats" in told
+        )
 
 
 def test_one_builder_a_shard(tmp_path: Path) -> None:
