@@ -12,6 +12,7 @@ import pytest
 from regressing import sample_file, sessions
 
 from lab import cli
+from lab.errors import EnvironmentLacksError
 from lab.manifest import Manifest
 from lab.runfolder import RunFolder
 
@@ -278,3 +279,15 @@ def test_bad_sessions(seglab: Seglab, source: str, words: str) -> None:
     ended = seglab("paper", sessions=source)
     assert ended.code == 2
     assert words in ended.err
+
+
+def test_no_lab_here(seglab: Seglab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no lab can be built, a fresh run says how to do without: exit code 3."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise EnvironmentLacksError("no network namespaces here")
+
+    monkeypatch.setattr("lab.commands.regress.carry_out", refuse)
+    ended = seglab("rules_of_test:honest", "--out", "fresh", sessions=None)
+    assert ended.code == 3
+    assert "no network namespaces here (or take stored sessions: --sessions sample)" in ended.err
