@@ -29,9 +29,10 @@ def main() -> None:
         observation = Observation.from_json(line)
         try:
             answer: Verdict | dict[str, str] | None = one.classify(observation)
-        except Exception as error:
-            answer = {"id": observation.id, "raised": raised(error).reason}
-        answers.write(msgspec.json.encode(answer) + b"\n")
+            text = msgspec.json.encode(answer)
+        except (Exception, SystemExit) as error:
+            text = msgspec.json.encode({"id": observation.id, "raised": raised(error).reason})
+        answers.write(text + b"\n")
         answers.flush()
 
 

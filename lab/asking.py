@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-from lab.classifier import Classifier
+from lab.classifier import Classifier, Verdict
 from lab.classifier_registry import classifier
 from lab.foreign import PREFIX, ForeignAsker
 from lab.observation import Observation
@@ -86,9 +86,20 @@ class LocalAsker:
 
     def _answer(self, observation: Observation) -> Answer:
         try:
-            return self._classifier(observation)
-        except Exception as error:
+            verdict = self._classifier(observation)
+            return None if verdict is None else checked(verdict)
+        except (Exception, SystemExit) as error:
             return raised(error)
+
+
+def checked(verdict: Verdict) -> Verdict:
+    """The verdict with all its values of the types that they should have: tuples, not lists.
+
+    Raises:
+        InputError: a value has another type; says which.
+        TypeError: a value is none that could be stored, such as NumPy's.
+    """
+    return Verdict.from_dict(verdict.to_dict())
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ import msgspec
 from lab.classifier_registry import as_verdict
 from lab.errors import InputError
 from lab.observation import Observation
-from lab.regress.judgement import Answer, ClassifierFailedError, Raised
+from lab.regress.judgement import Answer, ClassifierFailedError, Raised, printable
 
 PREFIX: Final = "cmd:"
 
@@ -226,11 +226,11 @@ class ForeignAsker:
                 f" {observation.id!r}: answers come in the order of the questions"
             )
         if isinstance(value, dict) and isinstance(value.get("raised"), str):
-            return Raised(_printable(value["raised"][:300]))
+            return Raised(printable(value["raised"][:300]))
         try:
             verdict = as_verdict(observation, value)
         except InputError as error:
-            raise ClassifierFailedError(f"{where}: {_printable(str(error))}") from None
+            raise ClassifierFailedError(f"{where}: {printable(str(error))}") from None
         return None if verdict is None else verdict.about(observation)
 
     def _late(self, observation: Observation) -> str:
@@ -326,9 +326,5 @@ def _signal_name(number: int) -> str:
 
 def _shown(text: bytes) -> str:
     """Foreign bytes as they may be printed: short, in one line, no control characters."""
-    shown = _printable(text[:120].decode("utf-8", "replace"))
+    shown = printable(text[:120].decode("utf-8", "replace"))
     return f"{shown}..." if len(text) > 120 else shown
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

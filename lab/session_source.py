@@ -1,7 +1,7 @@
 """Where sessions for ``regress`` come from: a dataset, a run folder, a Parquet file, the sample."""
 
 from collections.abc import Iterator
-from importlib import import_module, resources
+from importlib import resources
 from pathlib import Path
 
 from lab.errors import InputError
@@ -48,7 +48,9 @@ def records(source: str | Path) -> Iterator[SessionRecord]:
     elif (path / MANIFEST).exists():
         yield from RunFolder.open(path).sessions()
     elif (path / _DATASET_MANIFEST).exists():
-        yield from import_module("lab.dataset").records(path)
+        from lab.dataset import records as of_dataset  # noqa: PLC0415 -- only where it is used
+
+        yield from of_dataset(path)
     elif path.exists():
         raise InputError(f"{path}: neither a run folder (run.json) nor a dataset (manifest.json)")
     else:

@@ -1,6 +1,6 @@
 """What a check says: of one case, or of one network, and with which example."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
@@ -25,7 +25,16 @@ def raised(error: BaseException) -> Raised:
     text = " ".join(str(error).split())[:300]
     name = type(error).__name__
     line = f"{name}: {text}" if text else name
-    return Raised("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
+    return Raised(printable(line))
+
+
+def printable(text: str) -> str:
+    """Text from elsewhere as it may be printed: without control characters."""
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 Answer = Verdict | Raised | None
@@ -71,7 +80,12 @@ def words(answer: Answer) -> str:
     """An answer in words."""
     if isinstance(answer, Raised):
         return f"raised {answer.reason}"
-    return " or ".join(sorted(styles(answer))) or "abstains"
+    return either(styles(answer)) or "abstains"
+
+
+def either(names: Iterable[str]) -> str:
+    """One of several names, in words; they are a classifier's, and may be anything."""
+    return " or ".join(printable(name[:80]) for name in sorted(names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

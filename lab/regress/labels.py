@@ -11,6 +11,7 @@ from lab.regress.judgement import (
     Judgement,
     Raised,
     Side,
+    either,
     judged,
     styles,
     words,
@@ -115,7 +116,7 @@ def _judged_group(group: _Group, truth: Callable[[Case], str | None]) -> Iterato
             yield judged(case, passed=True)
             continue
         other, others_answer, others_said = partner
-        here, there = " or ".join(sorted(said)), " or ".join(sorted(others_said))
+        here, there = either(said), either(others_said)
         yield judged(
             case,
             False,

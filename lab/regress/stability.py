@@ -15,6 +15,7 @@ from lab.regress.judgement import (
     Judgement,
     Raised,
     Side,
+    either,
     judged,
     styles,
 )
@@ -178,10 +179,10 @@ def _difference(before: Answer, now: Answer) -> tuple[str, str]:
         return _plain(before), _plain(now)
     one, other = before.to_dict(), now.to_dict()
     key = next(key for key in one if one[key] != other[key])
-    return f"{key} {one[key]!r}", f"{key} {other[key]!r}"
+    return f"{key} {str(one[key])[:200]!a}", f"{key} {str(other[key])[:200]!a}"
 
 
 def _plain(answer: Answer) -> str:
     if isinstance(answer, Raised):
         return f"raised {answer.reason}"
-    return "abstained" if answer is None else " or ".join(answer.styles) or "abstained"
+    return "abstained" if answer is None else either(answer.styles) or "abstained"

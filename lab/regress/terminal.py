@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from lab.regress.judgement import Side
+from lab.regress.judgement import Side, printable
 from lab.regress.result import Cell, Finding, Outcome, Result
 
 EXAMPLES = 3
@@ -34,14 +34,14 @@ def show(result: Result, console: Console | None = None, *, examples: int = EXAM
             _show_findings(outcome, console, examples)
     for failure in result.stale:
         console.print(
-            f"\n[yellow]known failure that did not occur, remove it:[/] {escape(failure.words)}"
-            f" ({escape(failure.reason)})"
+            f"\n[yellow]known failure that did not occur, remove it:[/] {_safe(failure.words)}"
+            f" ({_safe(failure.reason)})"
         )
     console.print()
     console.print(overall(result))
     colour = "bold green" if result.good else "bold red"
     names = f": {', '.join(result.broken)}" if result.broken and result.stopped is None else ""
-    console.print(f"[{colour}]{escape(result.headline)}{names}[/]", soft_wrap=True)
+    console.print(f"[{colour}]{_safe(result.headline)}{names}[/]", soft_wrap=True)
     if result.stopped is not None:
         console.print(f"what is above counts the {result.sessions} sessions that it had answered")
 
@@ -55,7 +55,7 @@ def plain(result: Result) -> Iterator[str]:
     mtus = columns(result)
     yield "\t".join(("style", *(f"MTU {mtu}" for mtu in mtus)))
     for style, cells in rows(result):
-        yield "\t".join((style, *(cell_text(cell) for cell in cells)))
+        yield "\t".join((printable(style), *(cell_text(cell) for cell in cells)))
 
 
 def checks_table(result: Result) -> Table:
@@ -66,7 +66,7 @@ def checks_table(result: Result) -> Table:
     for outcome in result.outcomes:
         state, *numbers = _numbers(outcome)
         colour = _COLOURS.get(outcome.state, "dim")
-        table.add_row(escape(outcome.name), f"[{colour}]{state}[/]", *numbers)
+        table.add_row(_safe(outcome.name), f"[{colour}]{state}[/]", *numbers)
     return table
 
 
@@ -77,7 +77,7 @@ def matrix_table(result: Result) -> Table:
         column.justify = "right"
     for style, cells in rows(result):
         table.add_row(
-            escape(style),
+            _safe(style),
             *(
                 f"[bold red]{cell_text(cell)}[/]" if cell and cell.checks else cell_text(cell)
                 for cell in cells
@@ -118,7 +118,8 @@ def example_lines(finding: Finding) -> list[str]:
 
 def finding_text(finding: Finding) -> str:
     """A finding in words, with its example, for a place that has no colours."""
-    return "\n".join((f"{finding.where}{_share(finding)}", finding.words, *example_lines(finding)))
+    lines = (f"{finding.where}{_share(finding)}", finding.words, *example_lines(finding))
+    return "\n".join(map(printable, lines))
 
 
 def side_words(side: Side) -> str:
@@ -151,20 +152,25 @@ def _numbers(outcome: Outcome) -> tuple[str, str, str, str]:
 
 
 def _show_findings(outcome: Outcome, console: Console, examples: int) -> None:
-    console.print(f"\n[bold]{escape(outcome.name)}[/]: {escape(outcome.summary)}")
+    console.print(f"\n[bold]{_safe(outcome.name)}[/]: {_safe(outcome.summary)}")
     for finding in outcome.findings[:examples]:
-        known = f" [yellow](known: {escape(finding.reason)})[/]" if finding.reason else ""
+        known = f" [yellow](known: {_safe(finding.reason)})[/]" if finding.reason else ""
         console.print(
             Padding(
-                f"{escape(finding.where)}{_share(finding)}{known}\n{escape(finding.words)}",
+                f"{_safe(finding.where)}{_share(finding)}{known}\n{_safe(finding.words)}",
                 (0, 2),
             )
         )
         for line in example_lines(finding):
-            console.print(Padding(escape(line), (0, 4)))
+            console.print(Padding(_safe(line), (0, 4)))
     hidden = len(outcome.findings) - examples
     if hidden > 0:
         console.print(Padding(f"and {hidden} more findings (--json and --html have all)", (0, 2)))
+
+
+def _safe(text: str) -> str:
+    """Stored text without control characters, and without markup."""
+    return escape("\n".join(map(printable, text.split("\n"))))
 
 
 def _share(finding: Finding) -> str:

@@ -1,9 +1,14 @@
 """The checks of ``lab.regress``: each finds what it is about, and nothing in a good classifier."""
 
+import sys
 from dataclasses import replace
+from io import StringIO
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from regressing import session, sessions
+from rich.console import Console
 
 from lab.asking import LocalAsker
 from lab.classifier import Classifier, Verdict
@@ -12,7 +17,9 @@ from lab.errors import InputError
 from lab.regress.case import Case, visible
 from lab.regress.checks import CHECKS, chosen
 from lab.regress.judgement import Settings
+from lab.regress.junit import to_junit
 from lab.regress.result import run
+from lab.regress.terminal import finding_text, show
 
 
 def regress(function, records=None, checks=(), **settings):
@@ -236,3 +243,43 @@ def test_verdict_form() -> None:
     """What the checks get is a verdict, whatever the user's function returned."""
     assert isinstance(as_verdict(Case.of_record(session("wide", "relay", [9, 9]), "reads")
                                  .observation, "relay"), Verdict)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        ({"style": 5}, "style"),
+        ({"style": (1, 2)}, "style"),
+        ({"style": "relay", "boundaries": ("a",)}, "boundaries"),
+        ({"style": "relay", "confidence": "high"}, "confidence"),
+        ({"style": "relay", "boundaries": (np.int64(3),)}, "numpy"),
+    ],
+)
+def test_values_of_other_types(verdict, words) -> None:
+    """A Verdict made of other types is none: told as what it raised, and judged no further."""
+    result = regress(lambda o: Verdict(id=o.id, **verdict))
+    assert states(result)["answers"] == "failed"
+    assert words in result.findings[0].words
+
+
+def test_exiting_is_raising() -> None:
+    """A classifier that calls sys.exit does not end the run."""
+    result = regress(lambda _: sys.exit("enough"), checks=["answers"])
+    assert "SystemExit: enough" in result.findings[0].words
+
+
+def test_control_characters_are_not_printed() -> None:
+    """Neither a classifier's words nor a stored session's reach the terminal as they are."""
+    records = [
+        replace(record, network=f"{record.network}\x1b[2J[bold]", style=f"{record.style}\x07")
+        for record in sessions()
+    ]
+    result = regress(lambda o: f"\x1b]0;title\x07{o.mss}", records)
+    for terminal in (True, False):
+        output = StringIO()
+        show(result, Console(file=output, force_terminal=terminal, color_system=None, width=200))
+        assert set(output.getvalue()) & {"\x1b", "\x07"} == set()
+        assert "[bold]" in output.getvalue()
+    for finding in result.findings:
+        assert finding_text(finding).replace("\n", "").isprintable()
+    assert ElementTree.fromstring(to_junit(result)) is not None
