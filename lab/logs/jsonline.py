@@ -15,7 +15,8 @@ EXPECTED = "an observation (with id and sizes), or a server's connection (with r
 _Span = tuple[int, int]
 _Read = tuple[int, int, int]
 _T_MAX = 1 << 63
-_LISTS_MAX = SIZES_MAX + SIZES_MAX // 2
+_SIGNS_MAX = {b"[": SIZES_MAX + SIZES_MAX // 2, b",": 5 * SIZES_MAX, b'"': SIZES_MAX}
+"""Bounds the memory that a line can take before it is decoded: lists, values and strings."""
 
 
 class _Kind(msgspec.Struct):
@@ -46,8 +47,9 @@ def parse(line: bytes, name: str) -> Iterator[Observation]:
     Raises:
         LineError: the line is neither.
     """
-    if line.count(b"[") > _LISTS_MAX:
-        raise LineError(f"expected at most {_LISTS_MAX} lists in a line")
+    for sign, most in _SIGNS_MAX.items():
+        if line.count(sign) > most:
+            raise LineError(f"expected at most {most} {sign.decode()} in a line")
     try:
         kind = _KIND.decode(line)
         if kind.sizes is not msgspec.UNSET:

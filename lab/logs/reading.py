@@ -13,6 +13,9 @@ from lab.observation import SIZES_MAX, Observation
 LINE_MAX_BYTES = 32 << 20
 """The longest line that is read; a million sizes with their times fit."""
 
+BAD_LINES_MAX = 10_000
+"""After so many lines of which none was usable, it is no log."""
+
 _READS_LOOKED_AT = 256
 _END_OF_DATA = b"\r\n.\r\n"
 _EXPECTED = (sessionline.EXPECTED, eventline.EXPECTED, "JSON")
@@ -31,7 +34,7 @@ def observations(
         complain: is told of each line that cannot be used; the rest is read nevertheless.
 
     Raises:
-        InputError: after the last line, if there was no usable one.
+        InputError: after the last line, if there was no usable one; or after many.
     """
     reader = LogReader(name, complain)
     for line in lines:
@@ -113,11 +116,7 @@ class LogReader:
             yield from self.line(line)
         yield from self.flush()
         if not self.good:
-            raise InputError(
-                f"{self.name}: neither a capture nor a known log: {self._first_problem}"
-                if self.bad
-                else f"{self.name}: empty; expected a capture, a server's log or observations"
-            )
+            raise self._unknown()
 
     def _parsed(self, line: bytes) -> Iterator[Observation]:
         if line.startswith(b"{"):
@@ -138,6 +137,13 @@ class LogReader:
         yield from self.flush()
         yield Observation(id=self._numbering.name(number), sizes=sizes, source=self.name)
 
+    def _unknown(self) -> InputError:
+        if not self.bad:
+            return InputError(
+                f"{self.name}: empty; expected a capture, a server's log or observations"
+            )
+        return InputError(f"{self.name}: neither a capture nor a known log: {self._first_problem}")
+
     def _bad(self, problem: str) -> None:
         self.bad += 1
         bad = BadLine(self.name, self._lines, problem)
@@ -145,6 +151,8 @@ class LogReader:
             self._first_problem = f"line {bad.number}: {problem}"
         if self._complain is not None:
             self._complain(bad)
+        if not self.good and self.bad >= BAD_LINES_MAX:
+            raise self._unknown()
 
 
 class _Numbering:

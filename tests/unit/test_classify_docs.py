@@ -14,6 +14,7 @@ from test_docs import blocks, table, text
 from lab import weights
 from lab.cli import seglab
 from lab.logs import LINE_MAX_BYTES, observations, visible
+from lab.logs.reading import BAD_LINES_MAX
 from lab.observation import SIZES_MAX
 from lab.report.strip import in_ascii
 from lab.report.strip_explained import drawing
@@ -88,6 +89,7 @@ def test_limits_are_those_of_the_code() -> None:
     assert LINE_MAX_BYTES == 32 << 20
     assert SIZES_MAX == 1_000_000
     assert "32 MiB, a message at most a million sizes" in words
+    assert f"after {BAD_LINES_MAX} lines" in words
     assert f"more than {visible.HIDDEN_IN_FIELD_MAX} hidden bytes" in words
     assert f"at most {visible.HIDDEN_MAX} bytes before it" in words
     assert f"of {WIDE} columns or more" in words

@@ -275,6 +275,30 @@ def test_bad_lines_are_told_and_the_rest_is_read(line: bytes, words: str) -> Non
         list(observations([line], "mail.log"))
 
 
+def test_what_is_no_log_is_not_read_to_its_end() -> None:
+    """After ten thousand lines without a good one it is given up; after a good one it is not."""
+    lines = iter([b"x\n"] * 10_001 + [b"[1] (1) 5\n"])
+    with pytest.raises(InputError, match="neither a capture nor a known log: line 1"):
+        list(observations(lines, "mail.log"))
+    assert len(list(lines)) == 2
+    assert len(list(observations([b"[1] (1) 5\n", *[b"x\n"] * 10_001, b"[2] (1) 5\n"], "x"))) == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"id":"a","sizes":[' + b"1," * 5_000_001 + b"1]}",
+        b'{"number":1,"payloads":[],"reads":[' + b"[]," * 1_500_001 + b"[]]}",
+        b'{"id":"a","sizes":[1],"notes":[' + b'"",' * 500_001 + b'""]}',
+    ],
+    ids=["values", "lists", "strings"],
+)
+def test_a_line_is_refused_before_it_fills_the_memory(line: bytes) -> None:
+    """It is told by what it has too many of, without being decoded."""
+    with pytest.raises(InputError, match="expected at most"):
+        list(observations([line], "mail.log"))
+
+
 @pytest.mark.parametrize("lines", [[], [b"\n", b"  \r\n"]])
 def test_an_empty_log_is_an_error(lines: list[bytes]) -> None:
     """Nothing to read is not the same as nothing found."""
