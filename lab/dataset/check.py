@@ -6,6 +6,7 @@ A shard at a time, so that the memory does not grow with the dataset, but for ni
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def check(path: Path, report: Report | None = None) -> Checked:
     _files(layout, found, report)
     spec = _spec(found)
     leaks = Leaks()
-    for shard in range(manifest.shards):
+    for shard in _there(layout, found):
         if report is not None:
             report("rows", found.tally.sessions)
         _shard(layout, shard, spec, found, leaks)
@@ -177,6 +178,19 @@ def _is_inside(name: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts
 
 
+def _there(layout: Layout, found: Checked) -> list[int]:
+    """The shards that there are, in order; takes down those that are missing."""
+    total = found.manifest.shards
+    names = (path.stem for path in (layout.path / "shards").glob("*.json"))
+    there = {n for n in map(int, filter(str.isdecimal, names)) if n < total}
+    gaps = (shard for shard in range(total) if shard not in there)
+    for shard in islice(gaps, FINDINGS_MAX):
+        found.add("completeness", f"shard {shard}", "missing; build it")
+    if (more := total - len(there) - FINDINGS_MAX) > 0:
+        found.add("completeness", "shards", f"{more} more are missing")
+    return sorted(there)
+
+
 def _spec(found: Checked) -> DatasetSpec | None:
     """The specification, to hold the rows to the plan; without it, that is left out."""
     try:
@@ -205,7 +219,6 @@ def _shard(
         found.add("schema", layout.name(layout.result(shard)), one_line(str(error)))
         return
     if result is None:
-        found.add("completeness", where, "missing; build it")
         return
     if result.fingerprint != manifest.fingerprint:
         found.add("completeness", where, "belongs to another specification or seed")
@@ -294,7 +307,7 @@ class _ShardRows:
         self._check_plan(row, session_id, name)
         self._check_laws(record, name)
         captures = (record.captures.client, record.captures.server)
-        self._captures |= {Path(path).name for path in captures if path is not None}
+        self._captures.update(path.rpartition("/")[2] for path in captures if path is not None)
         return True
 
     def _check_plan(self, row: dict[str, Any], session_id: str, name: str) -> None:

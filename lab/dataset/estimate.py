@@ -15,21 +15,21 @@ from lab.kernel import pace
 from lab.mail.source import MailSource
 from lab.network import Network
 
-CPU_S: Final = 0.016
+CPU_S: Final = 0.012
 """Processor time of a session: its connection, its dialogue, its record."""
 
 CPU_S_PER_SEGMENT: Final = 0.0004
 """Processor time of each segment: the wire handles it and its acknowledgement, in Python."""
 
-ROW_BYTES: Final = 900
-ROW_BYTES_PER_SEGMENT: Final = 22
-CAPTURE_BYTES: Final = 3200
-CAPTURE_BYTES_PER_SEGMENT: Final = 200
-CAPTURE_SHARE: Final = 0.7
+ROW_BYTES: Final = 200
+ROW_BYTES_PER_SEGMENT: Final = 50
+CAPTURE_BYTES: Final = 4200
+CAPTURE_BYTES_PER_SEGMENT: Final = 250
+CAPTURE_SHARE: Final = 0.8
 """What deflate leaves of a payload in two captures, each of which has all of it."""
 
-WORK_BYTES_PER_SHARE: Final = 4
-"""How much more a shard takes than its files while it is built."""
+WORK_BYTES_PER_SHARE: Final = 8
+"""How much more than one shard's files is needed while two shards are built."""
 
 ASK_ABOVE_S: Final = 900.0
 ASK_ABOVE_BYTES: Final = 2 << 30

@@ -8,6 +8,7 @@ all sessions of a message, over whatever networks, share its part.
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
 from typing import Final, Literal, get_args
 
@@ -49,11 +50,7 @@ class Splits:
         so in between (permuted block randomisation, as in clinical trials).
         """
         block, place = divmod(number, self.block)
-        order = list(range(self.block))
-        draw = Random(derive(seed, "split", kind, block))
-        for last in range(self.block - 1, 0, -1):
-            other = int(draw.random() * (last + 1))
-            order[last], order[other] = order[other], order[last]
+        order = _shuffled(self.block, derive(seed, "split", kind, block))
         at = order[place] * 100 // self.block
         for part in PARTS[:-1]:
             at -= self.pct[part]
@@ -85,6 +82,17 @@ class Splits:
         if held_out is not None:
             return {held_out}
         return {"train"} if "validation" in self.networks.values() else {"train", "validation"}
+
+
+@lru_cache(maxsize=1024)
+def _shuffled(number: int, seed: int) -> tuple[int, ...]:
+    """So many numbers, from 0, in an order that is drawn; by ``random`` alone, as all else."""
+    order = list(range(number))
+    draw = Random(seed)
+    for last in range(number - 1, 0, -1):
+        other = int(draw.random() * (last + 1))
+        order[last], order[other] = order[other], order[last]
+    return tuple(order)
 
 
 def split_table(table: Table, networks: Collection[str], templates: Collection[str]) -> Splits:

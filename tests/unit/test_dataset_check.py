@@ -14,6 +14,7 @@ from dataset_making import SESSIONS, SPEC, PureEngine, build, spec_of
 
 from lab.dataset import shard
 from lab.dataset.check import FINDINGS_MAX, Checked, check
+from lab.dataset.folder import begin
 from lab.dataset.layout import Layout
 from lab.dataset.manifest import Manifest
 from lab.dataset.picture import picture
@@ -304,6 +305,15 @@ def test_an_unfinished_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     found = lines(tmp_path)
     assert "completeness: manifest.json: the build has not finished; go on with it" in found
     assert "completeness: shard 2: missing; build it" in found
+
+
+def test_a_build_that_has_hardly_begun(tmp_path: Path) -> None:
+    """Of twenty million shards that are missing, the first are told, and how many there are."""
+    begin(spec_of(SPEC.replace("repeats = 5", "repeats = 37_037_038")), 1, tmp_path)
+    found = lines(tmp_path)
+    assert len(found) == FINDINGS_MAX + 2
+    assert "completeness: shard 19: missing; build it" in found
+    assert f"completeness: shards: {20_000_001 - FINDINGS_MAX} more are missing" in found
 
 
 def test_nothing_there(tmp_path: Path) -> None:
