@@ -6,7 +6,7 @@ from textwrap import wrap
 from lab.judged import Judged
 from lab.observation import Observation
 from lab.printable import safe
-from lab.report.strip import in_ascii
+from lab.report.strip import base_of, full_bytes, in_ascii
 from lab.report.strip_explained import drawing, marks_of
 
 _LEGEND = {
@@ -93,19 +93,20 @@ def _verdict(judged: Judged) -> Iterator[tuple[str, str]]:
     yield "terminator", safe(verdict.terminator or "not known")
     yield "path", safe(verdict.path_condition or "not known")
     if verdict.explanations:
-        yield (
-            "MTU",
-            ", or ".join(
-                f"{mtu} {'with' if timestamps else 'without'} timestamps"
-                for mtu, timestamps in verdict.explanations
-            ),
-        )
+        base = base_of(judged.observation, verdict)
+        yield "MTU", ", or ".join(_mtu(base, *pair) for pair in verdict.explanations)
     if score is not None:
         parts = ", ".join(f"{name} {value:+g}" for name, value in score.parts.items() if value)
         text = f"{score.total:+g}" + (f" ({parts})" if parts else "")
         if score.low != score.high:
             text += f"; {score.low:+g} to {score.high:+g} over the styles"
         yield "score", text
+
+
+def _mtu(base: int, mtu: int, timestamps: bool) -> str:
+    ipv6 = full_bytes(mtu, timestamps=timestamps, ipv6=True) == base
+    with_them = "with" if timestamps else "without"
+    return f"{mtu} {with_them} timestamps" + (" over IPv6" if ipv6 else "")
 
 
 def _list(heading: str, lines: Sequence[str], width: int) -> Iterator[str]:

@@ -101,6 +101,8 @@ def test_what_is_a_full_segment() -> None:
     assert base_of(Observation(id="a", sizes=sizes, mss=1448)) == 1448
     verdict = Verdict(id="a", style=None, explanations=((1500, True), (1488, False)))
     assert base_of(Observation(id="a", sizes=sizes), verdict) == 1500 - 40 - 12
+    over_ipv6 = Observation(id="a", sizes=sizes, client="[fd00:1::1]:40000")
+    assert base_of(over_ipv6, verdict) == 1500 - 60 - 12
     assert base_of(Observation(id="a", sizes=sizes)) == 1388
     assert base_of(Observation(id="a", sizes=(9366, 5))) == 1460
 
@@ -190,6 +192,17 @@ def test_nothing_of_a_verdict_reaches_the_terminal_as_it_is() -> None:
     summary.add(one, shown=True)
     for text in (*page(one, 80), *line(one).split("\t"), summary.words()):
         assert text.isprintable()
+
+
+def test_an_mtu_says_whether_it_is_over_ipv6() -> None:
+    """1440 bytes are full at 1480, with timestamps at 1492, and over IPv6 at 1500."""
+    explanations = ((1480, False), (1492, True), (1500, False))
+    verdict = Verdict(id="a", style="relay", explanations=explanations)
+    lines = list(page(Judged(Observation(id="a", sizes=(1440, 5)), verdict), 120))
+    assert (
+        "  MTU          1480 without timestamps, or 1492 with timestamps, "
+        "or 1500 without timestamps over IPv6"
+    ) in lines
 
 
 def test_the_page_in_ascii() -> None:
