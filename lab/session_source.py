@@ -16,41 +16,49 @@ SAMPLE = "sample"
 _DATASET_MANIFEST = "manifest.json"
 
 
-def load(source: str | Path, layers: Layers) -> list[Case]:
+def load(
+    source: str | Path, layers: Layers, split: str | None = None, column: str = "split"
+) -> list[Case]:
     """The cases of all complete sessions of a source.
 
     Args:
         source: ``sample``, or the path of a run folder, a dataset, or a Parquet file of sessions.
         layers: which of the layers are asked about.
+        split: only this part of a dataset: ``train``, ``validation`` or ``test``.
+        column: the dataset's column that says which part a session is in.
 
     Raises:
         InputError: there is nothing of the kind, or no complete session; says what to do.
     """
-    found = list(cases(records(source), layers))
+    found = list(cases(records(source, split, column), layers))
     if not found:
-        raise InputError(f"{source}: holds no complete session")
+        part = "" if split is None else f" in its part {split!r}"
+        raise InputError(f"{source}: holds no complete session{part}")
     return found
 
 
-def records(source: str | Path) -> Iterator[SessionRecord]:
+def records(
+    source: str | Path, split: str | None = None, column: str = "split"
+) -> Iterator[SessionRecord]:
     """The sessions of a source, in its order.
 
     Raises:
         InputError: as ``load``.
     """
-    if source == SAMPLE:
-        with resources.as_file(resources.files("lab.regress") / "sample.parquet") as path:
-            yield from read_sessions(path)
-        return
     path = Path(source)
-    if path.is_file():
+    if source != SAMPLE and (path / _DATASET_MANIFEST).exists():
+        from lab.dataset import records as of_dataset  # noqa: PLC0415 -- only where it is used
+
+        yield from of_dataset(path, split, column)
+    elif split is not None:
+        raise InputError(f"{source}: has no parts; only a dataset has")
+    elif source == SAMPLE:
+        with resources.as_file(resources.files("lab.regress") / "sample.parquet") as sample:
+            yield from read_sessions(sample)
+    elif path.is_file():
         yield from read_sessions(path)
     elif (path / MANIFEST).exists():
         yield from RunFolder.open(path).sessions()
-    elif (path / _DATASET_MANIFEST).exists():
-        from lab.dataset import records as of_dataset  # noqa: PLC0415 -- only where it is used
-
-        yield from of_dataset(path)
     elif path.exists():
         raise InputError(f"{path}: neither a run folder (run.json) nor a dataset (manifest.json)")
     else:

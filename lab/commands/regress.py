@@ -39,6 +39,18 @@ _file = click.Path(path_type=Path, dir_okay=False)
     " seglab; repeatable.  [default: a fresh run]",
 )
 @click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    help="Only this part of a dataset: what a classifier was not trained on.",
+)
+@click.option(
+    "--split-column",
+    type=click.Choice(["split", "split_network", "split_template"]),
+    default="split",
+    show_default=True,
+    help="By which of its columns.",
+)
+@click.option(
     "--scenario",
     "scenarios",
     multiple=True,
@@ -135,6 +147,8 @@ _file = click.Path(path_type=Path, dir_okay=False)
 def regress(
     classifier: str,
     sources: tuple[str, ...],
+    split: str | None,
+    split_column: str,
     scenarios: tuple[str, ...],
     repeats: int | None,
     out: Path | None,
@@ -170,6 +184,8 @@ def regress(
     """  # noqa: D301 -- click looks for the backspace character itself
     if sources and (scenarios or repeats or out):
         raise click.UsageError("--scenario, --repeats and --out are of a fresh run, not --sessions")
+    if split is not None and not sources:
+        raise click.UsageError("--split is of a dataset: give it by --sessions")
     if update_baseline and baseline is None:
         raise click.UsageError("--update-baseline needs --baseline FILE")
     checks = checks_.chosen(names)
@@ -182,7 +198,7 @@ def regress(
     with open_classifier(classifier, time_limit_s, stderr, processes) as (name, asker):
         if not sources:
             sources = (str(_fresh_run(scenarios, repeats, out, seed, jobs, quiet=quiet)),)
-        cases = [case for source in sources for case in load(source, layer)]
+        cases = [case for source in sources for case in load(source, layer, split, split_column)]
         result = run(
             name,
             cases,

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from regressing import session, sessions
 from rich.console import Console
+from synthetic import MS
 
 from lab.asking import LocalAsker
 from lab.classifier import Classifier, Verdict
-from lab.classifier_registry import as_verdict
+from lab.classifier_registry import as_verdict, of_callable
 from lab.errors import InputError
 from lab.regress.case import Case, visible
 from lab.regress.checks import CHECKS, chosen
@@ -20,6 +21,7 @@ from lab.regress.judgement import Settings
 from lab.regress.junit import to_junit
 from lab.regress.result import run
 from lab.regress.terminal import finding_text, show
+from lab.trace import Read
 
 
 def regress(function, records=None, checks=(), **settings):
@@ -140,6 +142,19 @@ def test_silence_after_new_cuts_is_right() -> None:
     checks = ["answers_ignore_mtu"]
     silent = regress(lambda o: "relay" if o.mss == 1448 else None, [plain, cut], checks)
     assert (silent.outcomes[0].judged, silent.outcomes[0].exempt) == (0, 2)
+
+
+def test_merged_reads_may_be_passed_over() -> None:
+    """A read that holds several segments is not held against a classifier that is silent on it."""
+    wide, middle = (
+        session("wide", "single_write", [5000]),
+        session("middle", "single_write", [5000]),
+    )
+    middle = replace(middle, reads=(Read(2 * MS, 0, 5000),))
+    one = of_callable(lambda o: "single_write" if o.mss == 1448 else None)
+    cases = [Case.of_record(r, "reads") for r in (wide, middle)]
+    result = run("mine", cases, LocalAsker(one), chosen(["answers_ignore_mtu"]))
+    assert (result.outcomes[0].judged, result.outcomes[0].exempt) == (0, 2)
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,7 @@ def test_bad_classifiers(seglab: Seglab, name: str, words: str) -> None:
         (["paper", "--repeats", "3"], "of a fresh run"),
         (["paper", "--html", "missing/page.html"], "missing/page.html: cannot be written"),
         (["paper", "--tolerance", "2"], "--tolerance"),
+        (["paper", "--split", "test"], "stored.parquet: has no parts; only a dataset has"),
     ],
 )
 def test_bad_input(seglab: Seglab, tmp_path: Path, arguments: list[str], words: str) -> None:

@@ -82,6 +82,9 @@ def test_dataset(tmp_path: Path) -> None:
     assert built.process.returncode == 0, built.err
     done = seglab("regress", "paper", "--sessions", tmp_path / "data", "--json")
     assert json.loads(done.out)["sessions"] == 96
+    held_out = ("--split", "test", "--split-column", "split_network")
+    done = seglab("regress", "paper", "--sessions", tmp_path / "data", "--json", *held_out)
+    assert {row["network"] for row in json.loads(done.out)["networks"]} == {"tiny"}
     scored = subprocess.run(
         [sys.executable, ROOT / "examples/scikit_model.py", tmp_path / "data"],
         cwd=ROOT, capture_output=True, text=True, check=True,
