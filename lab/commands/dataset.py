@@ -108,14 +108,14 @@ def build(
         begin(what, seed, out)  # refuses another dataset before anything is asked
     there = built(what, out, fingerprint(what, seed))
     done = sum(len(shard_range(what, shard)) for shard in there)
-    left = what.sessions - done
+    left = what.sessions - done - _under_way(what, seed, out, there)
     if stored is not None and not quiet:
         click.echo(_found(what, seed, out, there), err=True)
-    if left:
+    if len(there) < what.shards:
         _ask(what, estimate(what, jobs, left), out, yes=yes, quiet=quiet)
     begin(what, seed, out)
     try:
-        if left:
+        if len(there) < what.shards:
             progress = RunProgress(quiet=quiet, verbose=verbose)
             _build(what, seed, out, there, jobs, progress)
         manifest = finish(what, seed, out)
@@ -162,7 +162,8 @@ def check_command(path: Path, out: Path | None, as_json: bool, quiet: bool) -> i
     tally = checked.tally
     words = f"{len(findings)} findings" if findings else "no findings"
     parts = ", ".join(f"{part} {n}" for part, n in tally.splits.get("split", {}).items())
-    click.echo(f"{path}: {tally.sessions} sessions ({parts}), {words}")
+    shares = f" ({parts})" if parts else ""
+    click.echo(f"{path}: {tally.sessions} sessions{shares}, {words}")
     if figure is not None:
         click.echo(f"figure: {figure}")
     return 1 if findings else 0

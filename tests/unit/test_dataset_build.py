@@ -6,6 +6,8 @@ import re
 import subprocess
 import zipfile
 from collections import Counter
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -405,3 +407,24 @@ def test_documented_specification() -> None:
     whole = SPEC.partition("[splits]")[0].replace('name = "long"\n', "")
     whole = re.sub(r"networks = \[.*\]", f"networks = [{names}]", whole)
     assert spec_of(whole + splits).splits.networks["gprs"] == "test"
+
+
+def test_documented_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guide's programs run as they stand: one builds a dataset shard by shard, one reads it."""
+    root = Path(__file__).parents[2]
+    blocks = re.findall(
+        r"```python\n(.*?)```", (root / "docs" / "datasets.md").read_text(), re.DOTALL
+    )
+    _, reading, building = blocks
+    (tmp_path / "examples").mkdir()
+    text = (root / "examples" / "dataset.toml").read_text()
+    small = text.replace("repeats = 12 ", "repeats = 2 ").replace("= 500 ", "= 60 ")
+    (tmp_path / "examples" / "dataset.toml").write_text(small)
+    monkeypatch.chdir(tmp_path)
+    exec(building, {})
+    output = StringIO()
+    with redirect_stdout(output):
+        exec(reading, {})
+    expected = [r.style for r in records(tmp_path / "data" / "mine", split="test")]
+    assert [line.split()[0] for line in output.getvalue().splitlines()] == expected
+    assert expected
