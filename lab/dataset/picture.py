@@ -20,7 +20,9 @@ def picture(checked: Checked) -> dict[str, bytes]:
             _cut(manifest.title),
             subtitle,
             tally.labels,
-            tally.networks,
+            ("network, by split_network", tally.networks)
+            if "split_network" in tally.splits
+            else ("network", tally.labels.get("network", {})),
             tally.segments,
             tally.reads,
         )

@@ -13,8 +13,11 @@ from lab.plots.style import BLUE, GREEN, INK, MUTED, ORANGE, RULE, WRITES, headi
 PARTS = {"train": BLUE, "validation": ORANGE, "test": GREEN, None: RULE}
 """Part -> colour; ``None`` is for sessions that are in no part."""
 
-Counts = Mapping[str, Mapping[str, int]]
+Counts = Mapping[str, Mapping[Any, int]]
 """By value, how many sessions in each part."""
+
+Panel = tuple[str, Counts]
+"""What a group of bars is called, and the bars."""
 
 _WIDTH_INCHES = 11.0
 _BAR_INCHES = 0.24
@@ -28,7 +31,7 @@ def summary(
     title: str,
     subtitle: str,
     labels: Mapping[str, Counts],
-    networks: Mapping[str, Mapping[str | None, int]],
+    networks: Panel,
     segments: Mapping[str, Mapping[int, int]],
     reads: Mapping[str, Mapping[int, int]],
 ) -> Figure:
@@ -38,24 +41,23 @@ def summary(
         title: what it says.
         subtitle: of what.
         labels: by column (``style``, ``template``, ``terminator``, ``path_condition``).
-        networks: by network, the parts of the split by networks.
+        networks: the panel of the networks.
         segments: by style, how many sessions have so many segments.
         reads: likewise for reads.
     """
-    panels: tuple[list[tuple[str, Mapping[str, Mapping[Any, int]]]], ...] = (
-        [("style", labels.get("style", {})), ("terminator", labels.get("terminator", {}))],
-        [("network, by split_network", networks), ("message", labels.get("template", {})),
-         ("path condition", labels.get("path_condition", {}))],
-    )  # fmt: skip
-    rows = max(
-        sum(len(counts) for _, counts in column) + _GAP_BARS * (len(column) - 1)
-        for column in panels
-    )
+    panels: list[Panel] = [
+        ("style", labels.get("style", {})),
+        networks,
+        ("terminator", labels.get("terminator", {})),
+        ("message", labels.get("template", {})),
+        ("path condition", labels.get("path_condition", {})),
+    ]
+    columns, rows = _columns(panels)
     height = _TOP_INCHES + rows * _BAR_INCHES + _BETWEEN_INCHES + _CURVES_INCHES + _BOTTOM_INCHES
     figure = Figure(figsize=(_WIDTH_INCHES, height))
     heading(figure, title, subtitle)
     _legend(figure, height)
-    for x, column in zip((0.15, 0.65), panels, strict=True):
+    for x, column in zip((0.15, 0.65), columns, strict=True):
         at = 1 - _TOP_INCHES / height
         for name, counts in column:
             tall = max(len(counts), 1) * _BAR_INCHES / height
@@ -67,7 +69,18 @@ def summary(
     return figure
 
 
-def _bars(axes: Axes, name: str, counts: Mapping[str, Mapping[Any, int]]) -> None:
+def _columns(panels: Sequence[Panel]) -> tuple[tuple[list[Panel], list[Panel]], float]:
+    """The panels in two columns of like height, and how many bars the taller one is high."""
+    columns: tuple[list[Panel], list[Panel]] = ([], [])
+    heights = [0.0, 0.0]
+    for panel in panels:
+        shorter = heights.index(min(heights))
+        columns[shorter].append(panel)
+        heights[shorter] += max(len(panel[1]), 1) + _GAP_BARS
+    return columns, max(heights) - _GAP_BARS
+
+
+def _bars(axes: Axes, name: str, counts: Counts) -> None:
     """Stacked bars, one a value, the parts side by side in it."""
     values = sorted(counts)
     start = np.zeros(len(values))
@@ -108,7 +121,10 @@ def _curves(axes: Axes, name: str, counted: Mapping[str, Mapping[int, int]]) -> 
     axes.grid(axis="both", lw=0.5)
     axes.set_title(f"{name}: share of each style's sessions", size=10, pad=5, color=INK)
     if name == "segments":
-        axes.legend(loc="lower right", fontsize=7.5, handlelength=1.8, labelspacing=0.25)
+        axes.legend(
+            loc="lower right", fontsize=7.5, handlelength=1.8, labelspacing=0.25,
+            frameon=True, framealpha=0.85, edgecolor="none",
+        )  # fmt: skip
 
 
 def _legend(figure: Figure, height: float) -> None:
