@@ -18,8 +18,10 @@ from lab.errors import InputError
 from lab.observation import Observation
 
 CHUNK_BYTES: Final = 1 << 18
-RATIO_MAX: Final = 1000
-"""No capture of packets is compressed better than this for long."""
+GZIP_BYTES: Final = 1 << 16
+RATIO_MAX: Final = 250
+BOMB_BYTES: Final = 1 << 30
+"""No capture is compressed better than this ratio for longer than that."""
 
 _GZIP = b"\x1f\x8b"
 _WBITS_GZIP = 31
@@ -133,21 +135,37 @@ class Capture:
             self._unzip(data)
 
     def _unzip(self, data: bytes) -> None:
+        """Take compressed bytes, in small pieces, so that little is undone where one is corrupt."""
+        for at in range(0, len(data), GZIP_BYTES):
+            self._unzip_some(data[at : at + GZIP_BYTES])
+
+    def _unzip_some(self, data: bytes) -> None:
         self._in += len(data)
         while data:
             assert self._gzip is not None
+            before = self._gzip.copy()
             try:
                 plain = self._gzip.decompress(data, CHUNK_BYTES)
             except zlib.error as error:
+                self._salvage(before, data)
                 raise BrokenError(f"gzip: {error}") from None
             self._out += len(plain)
-            if self._out > 1 << 30 and self._out > RATIO_MAX * self._in:
+            if self._out > BOMB_BYTES and self._out > RATIO_MAX * self._in:
                 raise BrokenError("gzip: it is a decompression bomb")
             self._plainly(plain)
             data = self._gzip.unconsumed_tail
             if self._gzip.eof:
                 data = self._gzip.unused_data
                 self._gzip = zlib.decompressobj(_WBITS_GZIP)
+
+    def _salvage(self, before: "zlib._Decompress", data: bytes) -> None:
+        """Take what comes before the corrupt byte: zlib keeps it to itself otherwise."""
+        for at in range(len(data)):
+            try:
+                plain = before.decompress(data[at : at + 1])
+            except zlib.error:
+                return
+            self._plainly(plain)
 
     def _plainly(self, data: bytes) -> None:
         """Take bytes that are not compressed.
@@ -193,9 +211,12 @@ class Capture:
 
     def _begin(self, data: bytes) -> int:
         """Read the header of the file; how long it is."""
-        self._need = 12
         magic = data[:4]
+        if len(magic) < 4:
+            self._need = 4
+            return 0
         if magic == SECTION_MAGIC:
+            self._need = 12
             self._begun = len(data) >= 12
             return 0
         if magic in MAGICS:
@@ -207,12 +228,10 @@ class Capture:
                 raise InputError(f"{self._name}: link type {self._pcap.link} cannot be read")
             self._begun = True
             return PCAP_HEADER_BYTES
-        if len(data) >= 4:
-            raise InputError(
-                f"{self._name}: expected a capture (pcap or pcapng, gzipped or not), "
-                f"found bytes that begin with {magic.hex()}"
-            )
-        return 0
+        raise InputError(
+            f"{self._name}: expected a capture (pcap or pcapng, gzipped or not), "
+            f"found bytes that begin with {magic.hex()}"
+        )
 
 
 def observations(

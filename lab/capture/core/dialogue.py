@@ -446,6 +446,7 @@ class Dialogue:
         """
         if self._held:
             self._settle()
+        self.mode = _DEAD
         message = self.message
         if message is None:
             return

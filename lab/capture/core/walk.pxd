@@ -8,6 +8,7 @@ from .stream cimport Half as CHalf
 from .table cimport Table as CTable
 
 cdef int64_t _SYN
+cdef int64_t _HELD_BYTES
 cdef int64_t _SECTION
 cdef int64_t _INTERFACE
 cdef int64_t _OLD_PACKET
@@ -91,6 +92,7 @@ cdef class Walker:
                    ack=int64_t, window=int64_t, key=bytes, payload=bytes, half=CHalf)
     cdef void _tcp(self, int64_t addresses, int64_t size, int64_t at, int64_t end,
                   int64_t ip_end, int64_t t_ns) except *
+    cdef void _bound(self) except *
     @cython.locals(a=uint64_t, b=uint64_t)
     cdef int64_t _slot(self, int64_t addresses, int64_t at) except? -1
     cdef void _stamp(self, CHalf half, int64_t at, int64_t end) except *

@@ -17,6 +17,7 @@ RECORD_BYTES: Final = 1 << 20
 BLOCK_BYTES: Final = 1 << 22
 
 _SYN = 2
+_HELD_BYTES = HELD_BYTES
 _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 _ETHERNET, _SLL, _SLL2 = 1, 113, 276
 _SLOTS = 1 << 14
@@ -342,7 +343,7 @@ class Walker:
         if flags & _SYN:
             mss, stamps = self._options(at + 20, min(end, at + header))
             self.table.syn(half, key, t_ns, seq, flags, mss, stamps)
-            self.young = self.table.young
+            self._bound()
             return
         ack = self._net32(at + 8)
         if length and half.twin is not None and (half.isn < 0 or half.twin.isn < 0):
@@ -350,7 +351,11 @@ class Walker:
         window = self._net16(at + 14)
         payload = self._cut(at + header, end) if length and at + header < end else b""
         half.receive(t_ns, seq, ack, flags, window, length, payload)
-        if self.ledger.held > HELD_BYTES:
+        self._bound()
+
+    def _bound(self) -> None:
+        """Keep within the memory that may be used."""
+        if self.ledger.held > _HELD_BYTES:
             self.table.limit()
         self.young = self.table.young
 

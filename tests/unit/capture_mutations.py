@@ -1,0 +1,116 @@
+"""Hostile captures for Hypothesis: good ones of every kind, with some of their bytes changed."""
+
+import gzip
+import struct
+from functools import cache
+
+from capturing import Packets, Talk, enhanced, interface, mail, message, pcap, pcapng, section
+from hypothesis import strategies as st
+from scapy.all import IP, fragment, raw
+
+from lab.capture.chosen import Core, compiled, pure
+from lab.capture.reader import Capture
+from lab.errors import InputError
+from lab.observation import Observation
+
+Outcome = tuple[list[Observation], list[str]] | str
+
+
+@cache
+def seeds() -> tuple[bytes, ...]:
+    """Captures with each of the features that have code of their own."""
+    talk = message((77, 500, 400, 100))
+    v6 = message((300, 200), v6=True)
+    long = Talk()
+    long.begin()
+    long.body(mail(600), (300, 300))
+    long.send(1, b"250 Ok\r\n")
+    long.send(0, b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 10 LAST\r\n0123456789")
+    long.send(1, b"250 Ok\r\n250 Ok\r\n250 Ok\r\n")
+    long.command(b"AUTH LOGIN", b"334 eA==")
+    long.command(b"eA==", b"235 Ok")
+    long.command(b"STARTTLS", b"220 Go")
+    long.send(0, b"\x16\x03\x01\x00\x10" + bytes(16))
+    long.close()
+    tunnel = Talk(port=3128)
+    tunnel.handshake()
+    tunnel.command(b"CONNECT mx:25 HTTP/1.1\r\n", b"HTTP/1.1 200 Ok\r\n")
+    tunnel.packets += message((100,)).packets[3:]
+    pieces: Packets = [
+        (t_ns, raw(piece)) for t_ns, p in talk.packets for piece in fragment(IP(p), 128)
+    ]
+    lost = [p for index, p in enumerate(talk.packets) if index not in {4, 13}]
+    frames = [(t_ns, bytes(12) + b"\x81\0\0\x07\x08\0" + p) for t_ns, p in talk.packets]
+    mixed = section() + interface(101) + interface(1, options=struct.pack("<HHB3x", 9, 1, 9))
+    mixed += b"".join(enhanced(t_ns // 1000, p) for t_ns, p in talk.packets)
+    mixed += section(">") + interface(101, ">")
+    mixed += b"".join(enhanced(t_ns // 1000, p, 0, ">") for t_ns, p in v6.packets)
+    plain = pcap(talk.packets)
+    return (
+        plain,
+        pcap(talk.packets, order=">", nanoseconds=False),
+        pcap(talk.packets, snaplen=80),
+        pcap(talk.packets + v6.packets + long.packets + tunnel.packets),
+        pcap(pieces),
+        pcap(lost),
+        pcap(talk.packets[9:]),
+        pcap(frames, link=1),
+        pcapng(talk.packets),
+        mixed,
+        gzip.compress(plain, mtime=0),
+    )
+
+
+@st.composite
+def hostile(draw: st.DrawFn) -> bytes:
+    """A good capture with a few changes: bytes, numbers, pieces gone, doubled or cut off."""
+    data = bytearray(draw(st.sampled_from(range(len(seeds()))).map(seeds().__getitem__)))
+    for _ in range(draw(st.integers(0, 6))):
+        at = draw(st.integers(0, max(0, len(data) - 1)))
+        kind = draw(st.integers(0, 5))
+        if kind == 0:
+            data[at : at + 1] = draw(st.binary(min_size=1, max_size=1))
+        elif kind == 1:
+            number = draw(st.sampled_from([0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x10000]))
+            data[at : at + 4] = struct.pack(draw(st.sampled_from("<>")) + "I", number)
+        elif kind == 2:
+            size = draw(st.integers(0, 200))
+            del data[at : at + size]
+        elif kind == 3:
+            other = draw(st.integers(0, max(0, len(data) - 1)))
+            data[at:at] = data[other : other + draw(st.integers(0, 300))]
+        elif kind == 4:
+            data[at : at + 8] = draw(st.binary(max_size=8))
+        else:
+            del data[at:]
+    return bytes(data)
+
+
+def outcome(data: bytes, core: Core, size: int, protocol: str = "smtp") -> Outcome:
+    """What comes out of it, or the error's one line; anything else is a bug."""
+    capture = Capture("x", core=core, protocol=protocol)  # type: ignore[arg-type]
+    found = []
+    try:
+        for at in range(0, len(data), size):
+            found += capture.feed(data[at : at + size])
+        found += capture.close()
+    except InputError as error:
+        return str(error)
+    return found, capture.notes
+
+
+def check(data: bytes, size: int, protocol: str) -> None:
+    """Whatever is read ends well, alike in pieces and in one, alike compiled and not."""
+    whole = outcome(data, pure(), max(1, len(data)), protocol)
+    assert outcome(data, pure(), size, protocol) == whole
+    other = compiled()
+    if other is not None:
+        assert outcome(data, other, max(1, len(data)), protocol) == whole
+        assert outcome(data, other, size, protocol) == whole
+    if isinstance(whole, str):
+        assert whole.isprintable()
+    else:
+        for found in whole[0]:
+            assert found.header_end is None or found.header_end <= found.total_bytes
+            assert len({o.id for o in whole[0]}) == len(whole[0])
+            assert Observation.from_json(found.to_json()).sizes == found.sizes
