@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import venv
 import zipfile
@@ -78,7 +80,7 @@ def _tracked(packages: Sequence[str]) -> set[str]:
         str(path.relative_to(ROOT))
         for package in packages
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".so"
     }
 
 
@@ -86,6 +88,15 @@ def test_every_file_of_the_packages_is_in_the_wheel(installed: Installed) -> Non
     """Modules, scenario and network files, templates: none is left out."""
     with zipfile.ZipFile(installed.wheel) as archive:
         assert _tracked(PACKAGES) - set(archive.namelist()) == set()
+
+
+def test_the_inner_loop_is_compiled_where_it_can_be(installed: Installed) -> None:
+    """With a C compiler and Python's headers, captures are read by extension modules."""
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    if shutil.which("gcc") is None or not headers.is_file():
+        pytest.skip("no gcc or no Python.h; ./bootstrap.sh test installs them")
+    program = "from lab.capture.chosen import best; print(best().compiled)"
+    assert installed.succeed("python", "-c", program).split() == ["True"]
 
 
 def test_the_wheel_holds_nothing_but_the_packages(installed: Installed) -> None:
