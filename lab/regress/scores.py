@@ -31,7 +31,10 @@ def scores(pairs: Iterable[tuple[Case, Answer]]) -> dict[Place, Score]:
 
 
 def accuracy(bench: Bench) -> Iterator[Judgement]:
-    """On each network, where it answers: right at least as often as one constant answer."""
+    """On each network, where it answers: right at least as often as one constant answer.
+
+    A network without an answer is exempt, unless there is no answer on any.
+    """
     truths: dict[Place, Counter[str]] = defaultdict(Counter)
     for case, answer in bench.pairs:
         if styles(answer):
@@ -39,7 +42,8 @@ def accuracy(bench: Bench) -> Iterator[Judgement]:
     mtus = _mtus(bench)
     for place, score in scores(bench.pairs).items():
         if not score.answered:
-            yield _of_network(place, mtus, passed=None)
+            words = f"it abstains on all {score.sessions} sessions, and on those of every network"
+            yield _of_network(place, mtus, passed=None if truths else False, words=words)
             continue
         style, count = truths[place].most_common(1)[0]
         yield _of_network(

@@ -21,7 +21,7 @@ _MARKS = {"passed": "ok", "failed": "BROKEN", "known": "known"}
 
 def show(result: Result, console: Console | None = None, *, examples: int = EXAMPLES) -> None:
     """Print a result; colours follow the terminal and ``NO_COLOR``."""
-    console = console or Console(highlight=False)
+    console = console or Console(highlight=False, emoji=False)
     if console.is_terminal:
         console.print(checks_table(result))
         console.print()

@@ -218,6 +218,28 @@ def test_all_styles_at_once_are_an_abstention() -> None:
     assert {score.abstained for score in result.scores.values()} == {10}
 
 
+def test_silence_everywhere_is_found() -> None:
+    """A classifier that never answers breaks nothing else, but is told to be of no use."""
+    found = states(regress(lambda _: None))
+    assert found.pop("accuracy") == "failed"
+    assert "failed" not in found.values()
+
+
+def test_accuracy_against_a_constant_answer() -> None:
+    """Less often right than one constant answer is a finding; as often is none."""
+    wrong = {"relay": "single_write", "single_write": "relay"}
+    inverted = regress(lambda o: wrong[honest(o)], checks=["accuracy"])
+    assert states(inverted) == {"accuracy": "failed"}
+    assert "0 of 10 answers hold the truth" in inverted.findings[0].words
+    assert states(regress(lambda _: "relay", checks=["accuracy"])) == {"accuracy": "passed"}
+
+
+def test_emoji_codes_stay_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name such as cmd:cat: is printed as it is."""
+    show(replace(regress(honest), classifier="cmd:cat"))
+    assert "cmd:cat: no regression" in capsys.readouterr().out
+
+
 def test_offload_and_retransmission_are_found() -> None:
     """Counting segments is not stable under offload, nor trusting each end under resending."""
     counting = regress(lambda o: "single_write" if len(o.sizes) > 3 else "relay")
