@@ -18,6 +18,10 @@ from lab.errors import InputError
 from lab.record import SCHEMA_VERSION, SessionRecord
 
 ROW_GROUP_SESSIONS = 4096
+
+_ROWS_AT_ONCE = 256
+"""How many rows are Python's own values at a time: a long session has thousands of these."""
+
 _VERSION_KEY = b"schema_version"
 
 
@@ -131,10 +135,16 @@ def _write_rows(file: BinaryIO, rows: Iterable[dict[str, Any]], schema: pa.Schem
     written = 0
     remaining = iter(rows)
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        while group := list(islice(remaining, ROW_GROUP_SESSIONS)):
-            writer.write_table(pa.Table.from_pylist(group, schema=schema))
-            written += len(group)
+        while batches := list(_batches(islice(remaining, ROW_GROUP_SESSIONS), schema)):
+            writer.write_table(pa.Table.from_batches(batches))
+            written += sum(batch.num_rows for batch in batches)
     return written
+
+
+def _batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    remaining = iter(rows)
+    while some := list(islice(remaining, _ROWS_AT_ONCE)):
+        yield pa.RecordBatch.from_pylist(some, schema=schema)
 
 
 def read_sessions(path: Path) -> Iterator[SessionRecord]:
@@ -190,7 +200,7 @@ def read_statuses(path: Path) -> dict[str, str]:
 
 def _rows(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
     with _opened(path) as file:
-        for batch in file.iter_batches(batch_size=ROW_GROUP_SESSIONS, columns=columns):
+        for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=columns):
             yield from batch.to_pylist()
 
 
