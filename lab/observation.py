@@ -184,10 +184,11 @@ class Observation:
 def _first_seen(segments: tuple[Segment, ...]) -> list[tuple[int, int, Segment]]:
     """The stream's bytes by the segment that first brought each: ``start, end, segment``."""
     spans: list[tuple[int, int, Segment]] = []
+    reached = 0
     arrived = [s for s in segments if s.t_arrived_ns is not None]
     for segment in sorted(arrived, key=lambda s: s.t_arrived_ns or 0):
         gaps = [(segment.start, segment.end)]
-        for start, end, _ in spans:
+        for start, end, _ in spans if segment.start < reached else ():
             gaps = [
                 part
                 for low, high in gaps
@@ -195,4 +196,5 @@ def _first_seen(segments: tuple[Segment, ...]) -> list[tuple[int, int, Segment]]
                 if part[0] < part[1]
             ]
         spans += [(low, high, segment) for low, high in gaps]
+        reached = max(reached, segment.end)
     return sorted(spans, key=lambda span: span[0])
