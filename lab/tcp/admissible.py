@@ -24,9 +24,9 @@ full send buffer, the peer's window) is rare, and ``docs/quality.md`` counts it.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, islice
+from itertools import accumulate, islice, pairwise
 from typing import Final
 
 INITIAL_WINDOW: Final = 10
@@ -127,46 +127,43 @@ class _Grammar:
     def reaches(self, wanted: Sequence[int]) -> bool:
         """Whether some segments by the rules have all these ends among theirs.
 
-        States at one offset differ in what may hide: more segments before and an earlier short
-        one only add to that, so few of them must be kept.
+        As long as nothing can hide a boundary, there is one way to go on: to the next end of a
+        write, or by a full segment. From then on any boundary may hide, and each wanted end can
+        be looked at by itself: it is the end of a write, or full segments lead to it from an end
+        before it.
         """
-        at: dict[int, set[_State]] = {0: {_State()}}
-        offsets = [0]
-        index = 0
-        while index < len(offsets):
-            start = offsets[index]
-            index += 1
-            if start == self.total:
+        state, start, first = _State(), 0, 0
+        while not self._can_hide(state, start):
+            end = min(self._next_write(start), start + self.personality.mss)
+            if end > wanted[first]:
+                return False
+            first += end == wanted[first]
+            if end == self.total:
                 return True
-            beyond = bisect_right(wanted, start)
-            limit = wanted[beyond]
-            for end in self._next(start, limit):
-                for state in at[start]:
-                    after = self.after(state, start, end)
-                    if after is None:
-                        continue
-                    known = at.get(end)
-                    if known is None:
-                        at[end] = {after}
-                        offsets.insert(bisect_left(offsets, end, lo=index), end)
-                    else:
-                        _keep(known, after)
-            del at[start]
-        return False
+            whole = end - start == self.personality.mss
+            state = _State(state.before + 1, state.short or not whole, end)
+            start = end
+        return all(self._free(begin, end) for begin, end in pairwise((start, *wanted[first:])))
 
-    def _next(self, start: int, limit: int) -> Iterator[int]:
-        """Where a segment can end that begins at ``start``, at ``limit`` at most."""
-        full = self.personality.full_sizes(start)
-        largest = min(limit, start + max(full))
-        yield from (start + size for size in full if start + size <= largest)
-        for end in islice(self.writes, bisect_right(self.writes, start), None):
-            if end > largest:
-                break
-            if end - start not in full:
-                yield end
-        # what a buffer leaves that was filled at another MSS ends where somebody saw it end
-        if limit <= largest and limit not in self.ends and limit - start not in full:
-            yield limit
+    def _can_hide(self, state: _State, start: int) -> bool:
+        """Whether a boundary in the segment that begins there can have been hidden."""
+        held = self.personality.nodelay is not True and state.short
+        return held or self.personality.window_hides(state.before, start)
+
+    def _next_write(self, start: int) -> int:
+        """Where the first write ends that ends behind ``start``."""
+        return self.writes[bisect_right(self.writes, start)]
+
+    def _free(self, start: int, end: int) -> bool:
+        """Whether segments can lead from one offset to the other where all boundaries may hide."""
+        if end in self.ends:
+            return True
+        full = self.personality.full_sizes(end - 1)
+        low = bisect_right(self.writes, start)
+        if len(full) > 1:
+            low = 0  # the buffer that ends here may have begun long before
+        begins = (start, *islice(self.writes, low, bisect_left(self.writes, end)))
+        return any(_filled(end - begin, full) for begin in begins)
 
     def after(self, state: _State | None, start: int, end: int) -> _State | None:
         """The state after such a segment; ``None`` where the rules do not allow it."""
@@ -179,13 +176,8 @@ class _Grammar:
         whole = size in full
         if not whole and end not in self.ends and not self._buffer_ends(state.buffer, start, end):
             return None
-        first = bisect_right(self.writes, start)
-        if first < len(self.writes) and self.writes[first] < end:
-            hidden = self.personality.window_hides(state.before, start) or (
-                self.personality.nodelay is not True and state.short
-            )
-            if not hidden:
-                return None
+        if self._next_write(start) < end and not self._can_hide(state, start):
+            return None
         return _State(state.before + 1, state.short or not whole, state.buffer if whole else end)
 
     def _buffer_ends(self, buffer: int, start: int, end: int) -> bool:
@@ -196,16 +188,14 @@ class _Grammar:
         )
 
 
-def _keep(known: set[_State], new: _State) -> None:
-    """Add a state, unless one is there that allows as much."""
-    for one in known:
-        if one.buffer == new.buffer and one.before >= new.before and one.short >= new.short:
-            return
-    known.difference_update(
-        {
-            one
-            for one in known
-            if one.buffer == new.buffer and one.before <= new.before and one.short <= new.short
-        }
+def _filled(size: int, full: frozenset[int]) -> bool:
+    """Whether full segments have so many bytes, of one MSS, or of one and then another."""
+    if any(size % one == 0 for one in full):
+        return True
+    return len(full) > 1 and any(
+        (size - rest) % one == 0
+        for one in full
+        for other in full
+        if other != one
+        for rest in range(other, size, other)
     )
-    known.add(new)

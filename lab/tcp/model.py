@@ -125,11 +125,9 @@ class _Model:
     def _until(self, t_ns: int | None) -> None:
         """Carry out arrivals, delayed acknowledgements and acknowledgements up to that time."""
         while True:
-            due = [
-                (queue[0][0], kind)
-                for kind, queue in enumerate((self.arrivals, self.acks))
-                if queue
-            ]
+            due = [(self.arrivals[0][0], 0)] if self.arrivals else []
+            if self.acks:
+                due.append((self.acks[0][0], 1))
             if self.receiver.due_ns is not None:
                 due.append((self.receiver.due_ns, 2))
             if not due:

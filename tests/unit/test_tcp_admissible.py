@@ -3,7 +3,7 @@
 from itertools import accumulate, pairwise
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lab.tcp.admissible import Personality, could_give
@@ -123,3 +123,26 @@ def test_a_moved_boundary_that_shows_is_refused(lengths: list[int], which: int, 
     assume(moved + move not in ends)
     others = [end for end in ends if end != moved] + [moved + move]
     assert not could_give(others, [one.end - one.start for one in sent], NODELAY)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sets(st.integers(1, 11), max_size=4),
+    st.sets(st.integers(1, 11), max_size=4),
+    st.integers(1, 3),
+    st.sampled_from([None, True, False]),
+)
+def test_reads_are_admitted_where_segments_are(
+    ends: set[int], reads: set[int], initcwnd: int, nodelay: bool | None
+) -> None:
+    """Held against all ways to cut 12 bytes at an MSS of 3: some must have each read's end."""
+    personality = Personality(mss=3, initcwnd=initcwnd, nodelay=nodelay)
+    wanted = [b - a for a, b in pairwise(sorted({0, *reads, 12}))]
+    cuts = (
+        [0, *(at for at in range(1, 12) if bits >> at & 1 or at in reads), 12]
+        for bits in range(0, 1 << 12, 2)
+    )
+    possible = any(
+        could_give(ends, [b - a for a, b in pairwise(cut_)], personality) for cut_ in cuts
+    )
+    assert could_give(ends, wanted, personality, merged=True) is possible
