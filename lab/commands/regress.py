@@ -2,9 +2,12 @@
 
 import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from lab.asking import open_classifier
 from lab.commands.order import Order
@@ -199,16 +202,18 @@ def regress(
         if not sources:
             sources = (str(_fresh_run(scenarios, repeats, out, seed, jobs, quiet=quiet)),)
         cases = [case for source in sources for case in load(source, layer, split, split_column)]
-        result = run(
-            name,
-            cases,
-            asker,
-            checks,
-            settings=settings,
-            baseline=None if before is None else before.by_place,
-            same_sessions=before is not None and before.sessions == fingerprint(cases),
-            known=known,
-        )
+        with _telling(quiet=quiet) as tell:
+            result = run(
+                name,
+                cases,
+                asker,
+                checks,
+                tell=tell,
+                settings=settings,
+                baseline=None if before is None else before.by_place,
+                same_sessions=before is not None and before.sessions == fingerprint(cases),
+                known=known,
+            )
     for path, text in ((junit, to_junit), (html, page)):
         if path is not None:
             _write(path, text(result))
@@ -248,6 +253,17 @@ def _fresh_run(
         failed = f"; {counts.failed} failed and are left out" if counts.failed else ""
         click.echo(f"run folder: {folder.path}, {counts.complete} sessions{failed}", err=True)
     return folder.path
+
+
+@contextmanager
+def _telling(*, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Says on a terminal what is being asked, as long as the block lasts."""
+    console = Console(stderr=True, quiet=quiet)
+    if quiet or not console.is_terminal:
+        yield lambda _: None
+    else:
+        with console.status("sessions") as status:
+            yield status.update
 
 
 def _update(path: Path, result: Result, cases: list[Case]) -> None:

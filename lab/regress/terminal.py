@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
@@ -72,15 +73,17 @@ def checks_table(result: Result) -> Table:
 
 def matrix_table(result: Result) -> Table:
     """How often the answer held the truth, by style and MTU; red where a check broke."""
-    table = Table("style x MTU", *map(str, columns(result)), pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("% right, by MTU", no_wrap=True)
+    for mtu in columns(result):
+        table.add_column(str(mtu), justify="right")
     for style, cells in rows(result):
+        shown = [cell_text(cell).replace(" %", "") for cell in cells]
         table.add_row(
             _safe(style),
             *(
-                f"[bold red]{cell_text(cell)}[/]" if cell and cell.checks else cell_text(cell)
-                for cell in cells
+                f"[bold red]{text}[/]" if cell and cell.checks else text
+                for cell, text in zip(cells, shown, strict=True)
             ),
         )
     return table
