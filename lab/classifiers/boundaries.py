@@ -9,7 +9,7 @@ from lab.inference.posterior import Account, accounts
 from lab.inference.units import units_of
 from lab.observation import Observation
 
-_EQUAL = 0.01
+_EQUAL = 0.02
 """A style with this share of the best one's weight explains the sizes as well as it does."""
 
 _SURE = 0.8

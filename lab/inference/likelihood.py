@@ -52,6 +52,7 @@ _LINE_HIDDEN = 9.0
 _LINES_SPREAD = 0.5
 _LINES_SPREAD_MIN = 0.1
 _LINES_ALIKE = 2.0
+_ENCODED_LINE_BYTES = 78  # 76 characters (RFC 2045, 6.7 and 6.8) and CRLF
 _TYPICAL_UNITS = 64
 _LINES_ODD_MAX = 20.0
 _LINES_LEFT = 11.0
@@ -258,16 +259,26 @@ class _Walk:
         """
         if not self.guess.lines or end in self.guess.members:
             return 0.0
+        if self.guess.amid_line(end):
+            return UNEXPLAINED
         if not way.shown:
             bits = _LINE_END_BITS
         elif (self.nagle and way.shown) or self.early(number, end) is None:
             bits = _LINES_LEFT
         elif self.guess.buffer == 1:
             bits = _LINE_END_BITS
-        else:
+        elif self.units[number].union or self.as_many_lines(way, end):
             bits = self.lines_size_bits(end - way.anchor, self.units[number].union)
+        else:
+            return UNEXPLAINED
         known = _LINE_END_BITS if end in self.guess.lines_known else 0.0
         return max(min(bits, _LINES_ODD_MAX) - known, 0.0)
+
+    def as_many_lines(self, way: _Way, end: int) -> bool:
+        """Whether a write may have as many lines as the first one."""
+        fewest, most = self.guess.lines_between(0, way.shown[0])
+        least, largest = self.guess.lines_between(way.anchor, end)
+        return fewest <= largest and least <= most
 
     def lines_size_bits(self, size: int, union: bool) -> float:
         """Bits for the size of a write of several lines, given those of the others.
@@ -276,7 +287,7 @@ class _Walk:
         encoded text are all alike.
         """
         typical, usual = self.typical
-        if size == usual:
+        if size == usual and size % _ENCODED_LINE_BYTES == 0:
             return _LINES_ALIKE
         joined = max(round(size / typical), 1) if union else 1
         lines = joined * typical / _LINE_BYTES

@@ -47,7 +47,8 @@ def accounts(observation: Observation) -> tuple[Account, ...]:
     found: list[Account] = []
     best = math.inf
     for path in paths(units, observation.mss, reads=observation.layer == "reads"):
-        known = seen(observation, cuts(units, path), path.base)
+        pauses = [unit.start for unit in units if unit.stall and unit.size >= path.base]
+        known = seen(observation, cuts(units, path), pauses, path.base)
         for writer in sorted(hypotheses(known), key=lambda h: h.bits):
             both = writer.lines or len(writer.ends) > 1  # else Nagle's algorithm changes nothing
             prior = path.bits + writer.bits + both

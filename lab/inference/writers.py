@@ -15,6 +15,9 @@ from typing import Final
 from lab.observation import HeaderField, Layer, Observation
 from lab.sender import Style
 
+UNFOLDED_BYTES: Final = 80
+"""A header field up to here is one line: 78 characters and CRLF (RFC 5322, 2.1.1)."""
+
 TERMINATORS_BYTES: Final = (0, 5, 3)
 """End of data: with the body, or `CRLF . CRLF` or `. CRLF` in a write of its own."""
 
@@ -26,7 +29,7 @@ _WRITES_MAX = 20_000
 _FIELDS_MAX = 64
 _PIECES_MAX = 8
 _FREE_CUTS_MAX = 12
-_LINE_BYTES = 60
+
 _EMPTY_LINE = 2
 
 
@@ -44,6 +47,7 @@ class Hypothesis:
         lines: whether writes end at line ends that are not in ``ends`` because they are unknown.
         paused: whether the sender pauses between its writes.
         lines_known: where lines are known to end.
+        fields: where the header fields stand, whose lines are known or can be bounded.
     """
 
     style: Style | None
@@ -55,6 +59,21 @@ class Hypothesis:
     lines: bool = False
     paused: bool = False
     lines_known: frozenset[int] = field(default=frozenset())
+    fields: tuple[tuple[int, int], ...] = ()
+
+    def amid_line(self, offset: int) -> bool:
+        """Whether no line ends here, inside a field too short to be folded (RFC 5322, 2.1.1)."""
+        return any(
+            start < offset < end and end - start <= UNFOLDED_BYTES for start, end in self.fields
+        )
+
+    def lines_between(self, start: int, end: int) -> tuple[int, float]:
+        """The fewest and the most lines that a piece may have, as far as the header tells."""
+        inside = [(a, b) for a, b in self.fields if start <= a and b <= end]
+        fewest = max(sum(start < known <= end for known in self.lines_known), 1)
+        if not inside or inside[0][0] != start or inside[-1][1] != end:
+            return fewest, math.inf
+        return fewest, sum(1 + (b - a) // (UNFOLDED_BYTES // 2) for a, b in inside)
 
     @cached_property
     def members(self) -> frozenset[int]:
@@ -69,6 +88,8 @@ class Seen:
     Attributes:
         total: length of the message.
         cuts: offsets at which the sizes suggest that a write ended, rising.
+        pauses: those of them behind which the sender was silent though a full segment followed,
+            which Nagle's algorithm never holds back.
         header_end: of the observation.
         fields: of the observation.
         mss: bytes of a full segment.
@@ -79,6 +100,7 @@ class Seen:
 
     total: int
     cuts: tuple[int, ...]
+    pauses: tuple[int, ...]
     header_end: int | None
     fields: tuple[HeaderField, ...]
     mss: int
@@ -87,11 +109,12 @@ class Seen:
     last_start: int
 
 
-def seen(observation: Observation, cuts: Sequence[int], mss: int) -> Seen:
-    """The observation with the cuts that its sizes suggest."""
+def seen(observation: Observation, cuts: Sequence[int], pauses: Sequence[int], mss: int) -> Seen:
+    """The observation with the cuts that its sizes suggest, and the pauses that its times do."""
     return Seen(
         observation.total_bytes,
         tuple(cuts),
+        tuple(pauses),
         observation.header_end,
         (observation.fields or ())[:_FIELDS_MAX],
         mss,
@@ -270,6 +293,10 @@ def _named(fields: Sequence[HeaderField], cuts: Sequence[int]) -> str:
 
 
 def _fixed_buffer(known: Seen) -> Iterator[Hypothesis]:
+    enough = next((size for size in BUFFERS if size >= known.total), None)
+    if enough is not None:
+        words = f"a buffer of {enough} bytes or more, which the message did not fill"
+        yield from _with_terminators(known, "fixed_buffer", (), 5.0, words)
     for size, bits in _sizes(known, 0):
         ends = _filled(0, size, known.total)
         if ends:
@@ -301,22 +328,21 @@ def _filled(start: int, size: int, total: int) -> tuple[int, ...]:
 
 
 def _line_by_line(known: Seen) -> Iterator[Hypothesis]:
-    ends = frozenset(one.end for one in known.fields)
+    ends = frozenset(
+        (*(one.end for one in known.fields), *_blank(known.header_end))
+    )  # where lines are known to end
+    spans = tuple((one.start, one.end) for one in known.fields)
     for lines, bits, words in (
         (1, 2.0, "a write for each line"),
-        (2, 6.0, "a write for every few lines"),
+        (2, 9.0, "a write for every few lines"),
     ):
         for one in _with_terminators(known, "line_by_line", (), bits, words, lines=True):
-            yield Hypothesis(
-                one.style,
-                one.ends,
-                one.bits,
-                one.words,
-                terminator_bytes=one.terminator_bytes,
-                buffer=lines,
-                lines=True,
-                lines_known=ends,
-            )
+            yield replace(one, buffer=lines, lines_known=ends, fields=spans)
+
+
+def _blank(header_end: int | None) -> tuple[int, ...]:
+    """Where the empty line after the headers ends."""
+    return () if header_end is None else (header_end, header_end + _EMPTY_LINE)
 
 
 def _timed_writes(known: Seen) -> Iterator[Hypothesis]:
@@ -337,6 +363,8 @@ def _timed_writes(known: Seen) -> Iterator[Hypothesis]:
                 paused=True,
             )
     cuts = known.cuts[:_FREE_CUTS_MAX]
+    if not {*cuts} <= {*known.pauses}:
+        return
     free = math.log2(max(known.total, 2))
     for count in range(1, min(len(cuts), 3) + 1):
         for chosen in combinations(cuts, count) if len(cuts) <= 4 else [cuts]:
