@@ -34,7 +34,8 @@ export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 # A program that the lab starts, and the package that brings it.
 readonly run_tools=(mnexec:mininet ifconfig:net-tools ethtool:ethtool ip:iproute2
   unshare:util-linux mount:mount nft:nftables)
-test_tools=(tshark:tshark)
+# gcc for what setup.py compiles: only the tests insist on it, see CONTRIBUTING.md.
+test_tools=(tshark:tshark gcc:gcc)
 # Ubuntu's Chromium is a snap and not for scripts: there the tests of the report's page skip.
 ! grep -qx 'ID=debian' /etc/os-release 2>/dev/null ||
   test_tools+=(chromium:chromium chromedriver:chromium-driver)
@@ -64,6 +65,16 @@ venv_package() {
         name = "python%d.%d" % sys.version_info[:2]
         default = os.path.basename(os.path.realpath("/usr/bin/python3"))
         print("python3-venv" if name == default else name + "-venv")'
+}
+
+# The package with the C headers of Python $1; nothing if they are there.
+headers_package() {
+  "$1" -I -c 'if True:
+    import os, sys, sysconfig
+    if not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")):
+        name = "python%d.%d" % sys.version_info[:2]
+        default = os.path.basename(os.path.realpath("/usr/bin/python3"))
+        print("python3-dev" if name == default else name + "-dev")'
 }
 
 # Whether .venv holds all that $1 ("run" or "dev") needs, for this pyproject.toml and this folder.
@@ -160,6 +171,10 @@ find_missing() {
   for tool in "${tools[@]}"; do
     command -v "${tool%%:*}" >/dev/null || missing+=("${tool#*:}")
   done
+  if [[ $needs == dev ]] && python=$(find_python); then
+    package=$(headers_package "$python")
+    [[ -z $package ]] || missing+=("$package")
+  fi
   if venv_ready "$needs" || venv_sound; then
     return
   elif python=$(find_python); then
@@ -171,6 +186,7 @@ find_missing() {
       "package, or use Debian 12, Ubuntu 24.04 or newer"
   else
     missing+=(python3 python3-venv)
+    [[ $needs == run ]] || missing+=(python3-dev)
   fi
 }
 
