@@ -85,7 +85,7 @@ class Checked:
         """For each kind and place with many findings, how many more there are."""
         for (check, where), there in self.more.items():
             if there > FINDINGS_MAX:
-                yield Finding(check, where, f"{there - FINDINGS_MAX} more of these")
+                yield Finding(check, one_line(where), f"{there - FINDINGS_MAX} more of these")
 
 
 def check(path: Path, report: Report | None = None) -> Checked:
@@ -247,6 +247,14 @@ class _ShardRows:
         self._result = result
         self._plan = plan
         self._found = found
+        first = shard * found.manifest.shard_sessions
+        end = min(first + found.manifest.shard_sessions, found.manifest.planned)
+        self._range = range(first, end)
+        if (result.first, result.planned) != (first, len(self._range)):
+            words = f"is described as {result.planned} sessions from {result.first} on"
+            found.add(
+                "completeness", f"shard {shard}", f"{words}; planned were {first} to {end - 1}"
+            )
         self._numbers: set[int] = set()
         self._ids: set[str] = set()
         self._captures: set[str] = set()
@@ -277,14 +285,13 @@ class _ShardRows:
         """Hold the shard's rows together to its plan, and to its captures."""
         where = f"shard {self._shard}"
         if self._readable:
-            failed = {entry.number for entry in self._result.failed}
-            first = self._result.first
-            expected = set(range(first, first + self._result.planned)) - failed
-            if gone := sorted(expected - self._numbers):
+            told = self._numbers | {entry.number for entry in self._result.failed}
+            count = len(self._range)
+            if (gone := count - len(told)) > 0:
+                at = next(n for n in self._range if n not in told)
                 self._found.add(
                     "completeness", where,
-                    f"{len(gone)} of {self._result.planned} sessions are missing, "
-                    f"the first of them number {gone[0]}",
+                    f"{gone} of {count} sessions are missing, the first of them number {at}",
                 )  # fmt: skip
         self._check_archive()
 
@@ -311,11 +318,9 @@ class _ShardRows:
         return True
 
     def _check_plan(self, row: dict[str, Any], session_id: str, name: str) -> None:
-        first, planned_ = self._result.first, self._result.planned
-        if not first <= row["number"] < first + planned_:
-            words = (
-                f"its number is {row['number']}, the shard has {first} to {first + planned_ - 1}"
-            )
+        if row["number"] not in self._range:
+            there = f"{self._range.start} to {self._range.stop - 1}"
+            words = f"its number is {row['number']}, the shard has {there}"
             self._found.add("plan", f"{name}: {session_id}", words, name)
             return
         if self._plan is None:

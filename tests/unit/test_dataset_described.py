@@ -1,0 +1,123 @@
+"""A dataset described: the table of columns, the datasheet, Croissant, and the guide."""
+
+import inspect
+import json
+import re
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from dataset_making import SESSIONS, SPEC, PureEngine, build, spec_of
+
+from lab.dataset import records, shard
+from lab.dataset import spec as spec_module
+from lab.dataset.columns import COLUMNS
+from lab.dataset.croissant import croissant
+from lab.dataset.layout import Layout
+from lab.dataset.spec import read_spec
+from lab.store import DATASET_SCHEMA
+
+
+@pytest.fixture(autouse=True)
+def _pure_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Carry sessions out in pure Python."""
+    PureEngine.reset()
+    monkeypatch.setattr(shard, "KernelEngine", PureEngine)
+
+
+def test_columns_are_those_of_the_rows() -> None:
+    """The table of columns has each column and field of a row, in order, with its type."""
+    kinds = {"string": "text", "bool": "boolean", "struct": "struct", "list": "list"}
+    expected = {}
+    for field in DATASET_SCHEMA:
+        kind = kinds.get(str(field.type).split("<")[0], "integer")
+        expected[field.name] = kind
+        inner = field.type.value_type if kind == "list" else field.type
+        if kind in ("list", "struct"):
+            for own in inner:
+                expected[f"{field.name}.{own.name}"] = kinds.get(str(own.type), "integer")
+    assert {name: column.kind for name, column in COLUMNS.items()} == expected
+    assert list(COLUMNS) == list(expected)
+
+
+def test_croissant_has_every_column(tmp_path: Path) -> None:
+    """The metadata for machines has every column and field, and every file with its digest."""
+    manifest = build(tmp_path)
+    value = json.loads(croissant(manifest))
+    sessions = value["recordSet"][1]
+    assert sessions["@id"] == "sessions"
+    names = []
+    for field in sessions["field"]:
+        names.append(field["name"])
+        names += [f"{field['name']}.{own['name']}" for own in field.get("subField", ())]
+    assert names == list(COLUMNS)
+    files = {f["@id"]: f["sha256"] for f in value["distribution"] if f["@type"] == "cr:FileObject"}
+    assert files == {name: file.sha256 for name, file in manifest.files.items()}
+    stored = json.loads(Layout(tmp_path).croissant.read_text())
+    assert stored["license"] == "https://spdx.org/licenses/CC0-1.0.html"
+
+
+def test_datasheet_says_what_counts(tmp_path: Path) -> None:
+    """The datasheet has the composition, the splits, the limits, and which columns are equal."""
+    manifest = build(tmp_path)
+    text = Layout(tmp_path).datasheet.read_text()
+    for heading in ("Composition", "Splits", "Labels", "Known limits", "Recommended use"):
+        assert f"\n## {heading}\n" in text
+    assert f"{SESSIONS} sessions were planned, {SESSIONS} are here" in text
+    counts = manifest.splits["split_network"]
+    left = SESSIONS - sum(counts.values())
+    cells = " | ".join(
+        str(n) for n in (*(counts[p] for p in ("train", "validation", "test")), left)
+    )
+    assert f"| `split_network` | {cells} |" in text
+    assert all(f"`{name}`" in text for name in COLUMNS)
+    assert "`tunnel-1420` for test" in text
+
+
+def test_documented_columns() -> None:
+    """The guide's table says of each column whether it is equal from build to build."""
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
+    rows_ = "".join(f"| `{n}` | {c.origin} | {c.meaning} |\n" for n, c in COLUMNS.items())
+    assert f"| column | from | meaning |\n| --- | --- | --- |\n{rows_}\n" in text
+
+
+def test_documented_specification() -> None:
+    """The guide's table has the keys of a specification; its example of splits is good."""
+    root = Path(__file__).parents[2]
+    text = (root / "docs" / "datasets.md").read_text()
+    _, _, section = text.partition("\n## The specification\n")
+    section = section.partition("\n## ")[0]
+    keys = re.findall(r"^\| `\[*(\w+)\]*` \|", section, re.MULTILINE)
+    asked = re.findall(
+        r'(?:table\.\w+|_prose)\(\s*(?:table, )?"(\w+)"', inspect.getsource(spec_module)
+    )
+    assert set(keys) == {*asked, "senders", "networks"}
+    example = read_spec(root / "examples" / "dataset.toml")
+    assert example.sessions == 864
+    (splits,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    names = '"unimpaired", "pppoe", "gprs", "tunnel-1400"'
+    whole = SPEC.partition("[splits]")[0].replace('name = "long"\n', "")
+    whole = re.sub(r"networks = \[.*\]", f"networks = [{names}]", whole)
+    assert spec_of(whole + splits).splits.networks["gprs"] == "test"
+
+
+def test_documented_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guide's programs run as they stand: one builds a dataset shard by shard, one reads it."""
+    root = Path(__file__).parents[2]
+    blocks = re.findall(
+        r"```python\n(.*?)```", (root / "docs" / "datasets.md").read_text(), re.DOTALL
+    )
+    _, reading, building = blocks
+    (tmp_path / "examples").mkdir()
+    text = (root / "examples" / "dataset.toml").read_text()
+    small = text.replace("repeats = 12 ", "repeats = 2 ").replace("= 500 ", "= 60 ")
+    (tmp_path / "examples" / "dataset.toml").write_text(small)
+    monkeypatch.chdir(tmp_path)
+    exec(building, {})
+    output = StringIO()
+    with redirect_stdout(output):
+        exec(reading, {})
+    expected = [r.style for r in records(tmp_path / "data" / "mine", split="test")]
+    assert [line.split()[0] for line in output.getvalue().splitlines()] == expected
+    assert expected

@@ -1,0 +1,51 @@
+"""What is counted of a dataset: labels, parts, messages; and the figure made of it."""
+
+from dataset_making import spec_of
+
+from lab.dataset.check import Checked
+from lab.dataset.manifest import Manifest
+from lab.dataset.picture import picture
+from lab.dataset.tally import Leaks, Tally
+
+
+def test_unbalanced_labels() -> None:
+    """A label that one part has and another has not is told; an empty part is not."""
+    tally = Tally()
+    row = {"style": "relay", "terminator": None, "path_condition": "steady", "network": "n",
+           "sender": "s", "template": "t", "split_network": None, "split_template": None,
+           "segments": [], "reads": []}  # fmt: skip
+    tally.add(row | {"split": "train"})
+    assert list(tally.gaps()) == []
+    tally.add(row | {"split": "test", "style": "single_write"})
+    assert list(tally.gaps()) == [
+        "test has no session with style relay, of which there are 1; more repeats, "
+        "or a larger part",
+        "train has no session with style single_write, of which there are 1; more repeats, "
+        "or a larger part",
+    ]
+
+
+def test_leaks_are_found_over_files() -> None:
+    """A message is in two parts also where they are far from each other in the dataset."""
+    leaks = Leaks()
+    row = {"split": "train", "split_network": None, "split_template": "test"}
+    for number in range(100):
+        leaks.add(row | {"payload_sha256": f"{number:064x}", "message_id": str(number)})
+        leaks.settle()
+    leaks.add(row | {"split": "test", "payload_sha256": "f" * 64, "message_id": "7"})
+    assert list(leaks.found()) == [
+        ("split", "1 messages (message_id) are in train as well as in test")
+    ]
+
+
+def test_picture_of_many_styles() -> None:
+    """A dataset with more styles than colours, long names and large numbers can be drawn."""
+    checked = Checked(Manifest.begun(spec_of(), 1))
+    for number in range(20):
+        checked.tally.add(
+            {"style": f"style {number} of a very long name indeed", "terminator": None,
+             "path_condition": "steady", "network": f"n{number}", "sender": "s", "template": "t",
+             "split": "train", "split_network": None, "split_template": None,
+             "segments": [0] * (number * 700 + 1), "reads": [0]}
+        )  # fmt: skip
+    assert picture(checked)["png"]
