@@ -65,7 +65,8 @@ def _styles(found: Sequence[Account]) -> tuple[str, ...]:
     if not ranked or ranked[0][0] is None:
         return ()
     least = ranked[0][1] * _EQUAL
-    return tuple(style for style, weight in ranked if style is not None and weight >= least)
+    whole = {one.writer.style for one in found if not one.explained.odd} | {ranked[0][0]}
+    return tuple(s for s, weight in ranked if s is not None and weight >= least and s in whole)
 
 
 def _boundaries(

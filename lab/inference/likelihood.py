@@ -23,11 +23,15 @@ from lab.inference.writers import Hypothesis
 UNEXPLAINED: Final = 18.0
 """Bits for an end of a segment that nothing explains."""
 
+IMPOSSIBLE: Final = 40.0
+"""Bits for what cannot be."""
+
 _SHOWN = 0.1
 _HIDDEN_EARLY = ((1, 10.0), (4, 8.0), (10, 6.0))
 _LATE = 1.0
 _LATE_HIDDEN = 0.1
 _HIDDEN_BEHIND_FALL = 2.0
+_HIDDEN_AGAIN = 5.0
 _HELD = 0.1
 _RELEASED = 3.0
 _MERGED = (0.15, 2.0)
@@ -71,12 +75,14 @@ class Explained:
         shown: ends of writes that show.
         recut: ranges of segments that the path cut anew.
         behind_bits: what one more end would cost that the last unit runs across.
+        odd: ends of units that nothing explains.
     """
 
     bits: float
     shown: tuple[int, ...]
     recut: tuple[tuple[int, int], ...] = ()
     behind_bits: float = 0.0
+    odd: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,7 @@ class _Way:
         shown: all ends that showed.
         recut: of the path's doing.
         adrift: where segments of a lower level count from, since the path's MTU fell.
+        odd: ends that nothing explains.
     """
 
     bits: float
@@ -96,6 +103,7 @@ class _Way:
     shown: tuple[int, ...]
     recut: tuple[tuple[int, int], ...] = ()
     adrift: int | None = None
+    odd: int = 0
 
     def further(self, bits: float) -> "_Way":
         """The same way, at a cost."""
@@ -103,7 +111,7 @@ class _Way:
 
     def cut(self, bits: float, end: int) -> "_Way":
         """The way on which a write's end shows here: segments count from it."""
-        return _Way(self.bits + bits, end, (*self.shown, end), self.recut)
+        return _Way(self.bits + bits, end, (*self.shown, end), self.recut, odd=self.odd)
 
 
 def explain(
@@ -149,7 +157,8 @@ class _Walk:
             if ways[0].bits > limit:
                 return None
         way = ways[0]
-        return Explained(way.bits, way.shown, way.recut, self.behind_bits(bool(way.shown)))
+        behind_bits = self.behind_bits(bool(way.shown))
+        return Explained(way.bits, way.shown, way.recut, behind_bits, way.odd)
 
     def behind_bits(self, small: bool) -> float:
         """Bits for one more end, in the last unit, that runs across it."""
@@ -173,11 +182,10 @@ class _Walk:
         """
         if self.path.fell and self.units[number].union:
             return _HIDDEN_BEHIND_FALL
-        if not self.late:
-            place = max(number, offset // self.path.base)
-            for until, bits in _HIDDEN_EARLY:
-                if place < until:
-                    return bits
+        place = max(number, offset // self.path.base)
+        for until, bits in _HIDDEN_EARLY:
+            if place < until:
+                return min(bits, _HIDDEN_AGAIN) if self.late and place else bits
         return None
 
     def hidden_bits(self, number: int, offset: int, small: bool) -> float:
@@ -196,7 +204,7 @@ class _Walk:
     def single(self, ways: list[_Way], number: int, unit: Unit) -> list[_Way]:
         """A unit that is one segment: there is one way, and the unit decides it."""
         way = ways[0]
-        shown, recut, anchor = way.shown, way.recut, way.anchor
+        shown, recut, anchor, odd = way.shown, way.recut, way.anchor, way.odd
         small = bool(shown)
         bits = way.bits + (self.lines_within(number, unit, small) if self.guess.lines else 0.0)
         for end in self.ends_within(unit.start, unit.end):
@@ -223,7 +231,8 @@ class _Walk:
         else:
             bits += UNEXPLAINED
             anchor = unit.end
-        return [_Way(bits, anchor, shown, recut)]
+            odd += 1
+        return [_Way(bits, anchor, shown, recut, odd=odd)]
 
     def full_bits(self, number: int, unit: Unit, at_end: bool) -> float:
         """Bits for what a full segment's PSH says, and for the pause where a write ends with it.
@@ -260,7 +269,7 @@ class _Walk:
         if not self.guess.lines or end in self.guess.members:
             return 0.0
         if self.guess.amid_line(end):
-            return UNEXPLAINED
+            return IMPOSSIBLE
         if not way.shown:
             bits = _LINE_END_BITS
         elif (self.nagle and way.shown) or self.early(number, end) is None:
@@ -270,7 +279,7 @@ class _Walk:
         elif self.units[number].union or self.as_many_lines(way, end):
             bits = self.lines_size_bits(end - way.anchor, self.units[number].union)
         else:
-            return UNEXPLAINED
+            return IMPOSSIBLE
         known = _LINE_END_BITS if end in self.guess.lines_known else 0.0
         return max(min(bits, _LINES_ODD_MAX) - known, 0.0)
 
@@ -368,7 +377,8 @@ class _Walk:
             yield way.cut(bits, unit.end)
         if aligned is None:
             bits = _ADRIFT if self.path.fell else UNEXPLAINED
-            yield _Way(way.bits + bits, unit.end, way.shown, way.recut)
+            odd = way.odd + (not self.path.fell)
+            yield _Way(way.bits + bits, unit.end, way.shown, way.recut, odd=odd)
 
     def line_ends(self, way: _Way, number: int, unit: Unit) -> Iterator[_Way]:
         """The same where each line is a write.

@@ -50,7 +50,7 @@ def accounts(observation: Observation) -> tuple[Account, ...]:
         pauses = [unit.start for unit in units if unit.stall and unit.size >= path.base]
         known = seen(observation, cuts(units, path), pauses, path.base)
         for writer in sorted(hypotheses(known), key=lambda h: h.bits):
-            both = writer.lines or len(writer.ends) > 1  # else Nagle's algorithm changes nothing
+            both = bool(writer.lines or writer.ends)  # else Nagle's algorithm changes nothing
             prior = path.bits + writer.bits + both
             for nagle in (False, True) if both else (False,):
                 limit = best + _MARGIN_BITS - prior
