@@ -45,6 +45,9 @@ messages = { test = ["long"] }
 """
 SESSIONS = (4 * 2 + 1) * 3 * 5
 
+MESSAGES = {}
+"""Those that were made already: most tests build the same dataset."""
+
 
 def spec_of(text=SPEC, name="small"):
     """The specification that a text describes, as if it lay in a file."""
@@ -54,7 +57,8 @@ def spec_of(text=SPEC, name="small"):
 def carried_out(session, network):
     """A session over a perfect path: every write is cut by itself, and read when it is there."""
     who = sender(session.sender)
-    payload = plan.message(session, who)
+    key = (session.sender, str(session.parameters), str(session.message), session.message_seed)
+    payload = MESSAGES.get(key) or MESSAGES.setdefault(key, plan.message(session, who))
     t_ns, at, writes, segments, reads = 1_000, 0, [], [], []
     for step in who.steps(payload, session.parameters):
         if isinstance(step, Wait):
