@@ -114,7 +114,7 @@ def test_every_module_imports(installed: Installed) -> None:
             module = importlib.import_module(package)
             assert module.__file__.startswith(sys.prefix), module.__file__
             for found in pkgutil.walk_packages(module.__path__, package + "."):
-                if not found.name.endswith("__main__"):
+                if not found.name.endswith(("__main__", "lab.testing")):  # a plugin of pytest
                     importlib.import_module(found.name)
                     print(found.name)
     """
@@ -158,6 +158,24 @@ def test_senders_are_found(installed: Installed) -> None:
 def test_networks_are_found(installed: Installed) -> None:
     """The installed network files are listed."""
     assert json.loads(installed.succeed("seglab", "list", "networks", "--json"))
+
+
+def test_sessions_for_regress_are_found(installed: Installed) -> None:
+    """A classifier can be put to the checks at once, without a lab."""
+    checks = ("--check", "answers", "--json")
+    found = json.loads(
+        installed.succeed("seglab", "regress", "paper", "--sessions", "sample", *checks)
+    )
+    assert found["sessions"] == 420
+
+
+def test_pytest_finds_the_plugin(installed: Installed) -> None:
+    """The wheel says that it has a plugin of pytest."""
+    program = (
+        "from importlib.metadata import entry_points;"
+        "print(*(e.value for e in entry_points(group='pytest11') if e.name == 'seglab'))"
+    )
+    assert installed.succeed("python", "-c", program).split() == ["lab.testing"]
 
 
 def test_doctor_answers(installed: Installed) -> None:
