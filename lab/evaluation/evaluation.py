@@ -241,7 +241,7 @@ def evaluate(
     parts = [_Layer(layer, line_ends) for layer in layers]
     sessions = left_out = 0
     for record in records:
-        if not (record.complete and record.segments and record.reads):
+        if not (record.complete and record.segments and record.reads and record.mss > 0):
             left_out += 1
             continue
         sessions += 1
