@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lab.capture.core.table import Table
     from lab.capture.core.walk import Walker
 
-MODULES = ("message", "dialogue", "stream", "connection", "table", "walk")
+MODULES = ("words", "message", "dialogue", "stream", "connection", "table", "walk")
 """Those of ``lab.capture.core``; ``setup.py`` compiles them."""
 
 

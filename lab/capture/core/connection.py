@@ -3,9 +3,10 @@
 import socket
 from typing import TYPE_CHECKING, Final
 
-from .dialogue import Dialogue, may_begin, opens, replies
+from .dialogue import Dialogue
 from .message import NO_TIME, Account, Facts, Message
 from .stream import Half
+from .words import may_begin, opens, replies
 
 if TYPE_CHECKING:
     from .table import Table

@@ -15,10 +15,6 @@ cdef int _WAIT_TLS
 cdef int _TUNNEL
 cdef int _DEAD
 
-@cython.locals(verb=bytes)
-cpdef bint may_begin(bytes data, bint lenient) except -1
-
-
 @cython.final
 cdef class Dialogue:
     cdef object _owner

@@ -22,6 +22,18 @@ cdef class Account:
 
 
 @cython.final
+cdef class Facts:
+    cdef public str id
+    cdef public object source
+    cdef public str client
+    cdef public str server
+    cdef public object mss
+    cdef public object timestamps
+    cdef public object rtt_ns
+    cdef public list notes
+
+
+@cython.final
 cdef class Message:
     cdef public bint opaque
     cdef public int64_t offset
