@@ -115,8 +115,9 @@ def check(path: Path, report: Report | None = None) -> Checked:
         leaks.settle()
     for column, words in leaks.found():
         found.add("leakage", column, words)
-    for words in (*_empty_parts(found, spec), *found.tally.gaps()):
-        found.add("balance", "split", words)
+    if not found.findings:  # else it may be unbalanced for what is missing
+        for words in (*_empty_parts(found, spec), *found.tally.gaps()):
+            found.add("balance", "split", words)
     _totals(found)
     return found
 
@@ -208,6 +209,13 @@ def _spec(found: Checked) -> DatasetSpec | None:
     return spec
 
 
+def _unreadable(found: Checked, path: Path, layout: Layout, error: InputError) -> None:
+    """Take a file down that cannot be read, unless it is known to have changed."""
+    name = layout.name(path)
+    if ("checksums", name) not in found.more:
+        found.add("schema", name, str(error).removeprefix(f"{path}: "))
+
+
 def _shard(
     layout: Layout, shard: int, spec: DatasetSpec | None, found: Checked, leaks: Leaks
 ) -> None:
@@ -216,7 +224,7 @@ def _shard(
     try:
         result = read_result(layout.result(shard))
     except InputError as error:
-        found.add("schema", layout.name(layout.result(shard)), one_line(str(error)))
+        _unreadable(found, layout.result(shard), layout, error)
         return
     if result is None:
         return
@@ -279,7 +287,7 @@ class _ShardRows:
                     yield row
         except InputError as error:
             self._readable = False
-            self._found.add("schema", name, str(error).removeprefix(f"{path}: "))
+            _unreadable(self._found, path, self._layout, error)
 
     def settle(self) -> None:
         """Hold the shard's rows together to its plan, and to its captures."""
