@@ -19,7 +19,8 @@ from lab.regress.judgement import (
 
 Label = Callable[[Answer], frozenset[str]]
 _Key = tuple[Message, str, frozenset[int]]
-_Group = list[tuple[Case, Answer, frozenset[str]]]
+_Entry = tuple[Case, Answer, frozenset[str]]
+_Group = list[_Entry]
 
 
 def label_ignores_mtu(bench: Bench) -> Iterator[Judgement]:
@@ -54,23 +55,28 @@ def answers_ignore_mtu(bench: Bench) -> Iterator[Judgement]:
         else:
             groups[case.message, case.layer, case.trace].append((case, answer, styles(answer)))
     for group in groups.values():
-        ordered = sorted(group, key=lambda entry: len(entry[0].observation.sizes))
-        for case, answer, said in group:
-            others = [entry for entry in ordered if entry[0].network != case.network]
-            other = next((entry for entry in others if entry[2]), None)
-            if said or other is None:
-                yield judged(case, passed=True if others else None)
-                continue
-            there = words(other[1])
-            yield judged(
-                case,
-                False,
-                f"{there} over {other[0].network} (MTU {other[0].mtu}), but silent over"
-                f" {case.network} (MTU {case.mtu}): same bytes, same writes, same boundaries"
-                " visible",
-                Side.of(other[0], other[1]),
-                Side.of(case, answer),
-            )
+        yield from _judged_silence(group)
+
+
+def _judged_silence(group: _Group) -> Iterator[Judgement]:
+    answered: dict[str, _Entry] = {}
+    for entry in sorted(group, key=_length):
+        if entry[2]:
+            answered.setdefault(entry[0].network, entry)
+    networks = {case.network for case, _, _ in group}
+    for case, answer, said in group:
+        other = next((e for network, e in answered.items() if network != case.network), None)
+        if said or other is None:
+            yield judged(case, passed=True if networks - {case.network} else None)
+            continue
+        yield judged(
+            case,
+            False,
+            f"{words(other[1])} over {other[0].network} (MTU {other[0].mtu}), but silent over"
+            f" {case.network} (MTU {case.mtu}): same bytes, same writes, same boundaries visible",
+            Side.of(other[0], other[1]),
+            Side.of(case, answer),
+        )
 
 
 def _terminator(answer: Answer) -> frozenset[str]:
@@ -107,9 +113,9 @@ def _judged_group(group: _Group, truth: Callable[[Case], str | None]) -> Iterato
         return true in said, votes[said], sorted(said)
 
     order = sorted(votes, key=rank, reverse=True)
-    by_answer: dict[frozenset[str], _Group] = defaultdict(list)
-    for entry in sorted(group, key=lambda entry: len(entry[0].observation.sizes)):
-        by_answer[entry[2]].append(entry)
+    by_answer: dict[frozenset[str], dict[str, _Entry]] = defaultdict(dict)
+    for entry in sorted(group, key=_length):
+        by_answer[entry[2]].setdefault(entry[0].network, entry)
     for case, answer, said in group:
         partner = _contradiction(case, said, order, by_answer)
         if partner is None:
@@ -131,12 +137,16 @@ def _contradiction(
     case: Case,
     said: frozenset[str],
     order: list[frozenset[str]],
-    by_answer: dict[frozenset[str], _Group],
-) -> tuple[Case, Answer, frozenset[str]] | None:
+    by_answer: dict[frozenset[str], dict[str, _Entry]],
+) -> _Entry | None:
     """The plainest session over another network whose answer excludes this one and outranks it."""
     for better in order[: order.index(said)]:
         if not better & said:
-            for entry in by_answer[better]:
-                if entry[0].network != case.network:
+            for network, entry in by_answer[better].items():
+                if network != case.network:
                     return entry
     return None
+
+
+def _length(entry: _Entry) -> int:
+    return len(entry[0].observation.sizes)
