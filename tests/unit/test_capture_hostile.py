@@ -198,3 +198,36 @@ def test_an_input_error_is_one_line(core: Core) -> None:
     with pytest.raises(InputError) as caught:
         read(b"\x1b]0;owned\x07" * 9, core)
     assert str(caught.value).isprintable()
+
+
+def test_what_comes_before_a_corrupt_byte_of_gzip(core: Core) -> None:
+    """It is read, however the bytes around the corrupt one are cut (found by fuzzing)."""
+    data = bytearray(gzip.compress(pcap(GOOD), mtime=0))
+    for at in range(len(data) // 2, len(data), 7):
+        data[at] ^= 0x55
+        whole = read_noting(bytes(data), core)
+        assert read_noting(bytes(data), core, size=1) == whole
+        data[at] ^= 0x55
+
+
+@pytest.mark.parametrize("protocol", ["smtp", "raw"])
+def test_bytes_after_the_end(core: Core, protocol: str) -> None:
+    """What a client says after its FIN belongs to nothing (found by fuzzing)."""
+    talk = Talk()
+    talk.begin()
+    talk.send(0, mail(300)[:100])
+    talk.packet(0, flags="FA")
+    talk.send(0, mail(300)[100:])
+    (found,) = read(pcap(talk.packets), core, protocol=protocol)
+    assert found.sizes[-1] == 100
+
+
+@pytest.mark.parametrize("data", [b"\x00\x3c\xb2\xa1", b"\x00\x3c\xb2\xa1 and more"])
+def test_the_error_does_not_depend_on_the_slicing(core: Core, data: bytes) -> None:
+    """Few bytes that are no capture are told in the same words (found by fuzzing)."""
+    words = []
+    for size in (1, 100):
+        with pytest.raises(InputError) as caught:
+            read(data, core, size=size)
+        words.append(str(caught.value))
+    assert words[0] == words[1]
