@@ -359,7 +359,8 @@ def test_a_damaged_shard_description(copy: Path) -> None:
     """A shard's description that is none is told, and the others are checked all the same."""
     Layout(copy).result(1).write_text("{")
     manifest = json.loads(Layout(copy).manifest.read_text())
-    del manifest["files"]["shards/00001.json"]
+    file = described(Layout(copy).result(1))
+    manifest["files"]["shards/00001.json"] = {"bytes": file.bytes, "sha256": file.sha256}
     Layout(copy).manifest.write_text(json.dumps(manifest))
     found = lines(copy)
     assert any("shards/00001.json: not a shard's description" in line for line in found)
