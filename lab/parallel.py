@@ -83,20 +83,20 @@ class ParallelAsker:
                 free.put(helper)
 
         blocks = [observations[at : at + BLOCK] for at in range(0, len(observations), BLOCK)]
-        with ThreadPoolExecutor(self._processes) as pool:
-            futures = [pool.submit(work, block) for block in blocks]
-            return _in_order(futures)
+        pool = ThreadPoolExecutor(self._processes)
+        try:
+            return _in_order([pool.submit(work, block) for block in blocks])
+        finally:
+            pool.shutdown(cancel_futures=True)  # also after Ctrl-C: nothing more is begun
 
 
 def _in_order(futures: Sequence[Future[list[Answer]]]) -> list[Answer]:
     """All answers, or the error of the first block that has one, with what comes before it."""
     answers: list[Answer] = []
-    for number, future in enumerate(futures):
+    for future in futures:
         try:
             answers += future.result()
         except ClassifierFailedError as error:
-            for later in futures[number:]:
-                later.cancel()
             error.answered = answers + error.answered
             raise
     return answers
