@@ -28,6 +28,7 @@ from lab.dataset.spec import DatasetSpec, read_spec
 from lab.errors import EnvironmentLacksError, InputError
 from lab.kernel import pace
 from lab.kernel.slots import Slots
+from lab.mail.source import MailSource
 from lab.record import SessionRecord
 from lab.runfolder import replace_file, writing
 
@@ -99,6 +100,8 @@ def build(
     Exit code 0: every session is a row; 1: some failed, and manifest.json says why.
     """  # noqa: D301 -- click looks for the backspace character itself
     what = read_spec(spec)
+    if not quiet:
+        _tell_left_out(what)
     stored = read_manifest(Layout(out).manifest)
     if stored is not None and _is_default("seed"):
         seed = stored.seed
@@ -259,6 +262,14 @@ def _is_default(name: str) -> bool:
     return source != ParameterSource.COMMANDLINE
 
 
+def _tell_left_out(spec: DatasetSpec) -> None:
+    """Say which of the user's own mails are not sent."""
+    for template in dict.fromkeys(c.template.name for c in spec.combinations):
+        mail = next(c.template.mail for c in spec.combinations if c.template.name == template)
+        if isinstance(mail, MailSource) and (words := mail.skipped_words):
+            click.echo(f"{template}: {words}", err=True)
+
+
 def _found(spec: DatasetSpec, seed: int, out: Path, there: set[int]) -> str:
     """What there is already, in words."""
     if len(there) == spec.shards:
@@ -282,27 +293,27 @@ def _ask(spec: DatasetSpec, whole: Estimate, out: Path, *, yes: bool, quiet: boo
         InputError: it is much, and nobody is there to ask.
         EnvironmentLacksError: the disk has no room for it.
     """
-    if not quiet or (whole.large and not yes):
-        click.echo(whole.words, err=True)
-    if yes:
-        return
-    _refuse_too_large(spec, whole, out)
-    if not whole.large:
+    free = shutil.disk_usage(_existing(out)).free
+    short = room_bytes(spec, whole) > free
+    words = f"{whole.words}, and the disk has {size(free)} left" if short else whole.words
+    if yes or not whole.large:
+        if short and not yes:
+            raise EnvironmentLacksError(
+                f"{out}: {words}; free some space, give another --out, build less, or say --yes "
+                "to try"
+            )
+        if not quiet:
+            click.echo(words, err=True)
         return
     if not sys.stdin.isatty():
-        raise InputError(f"{spec.name}: {whole.words}; say --yes to build that much")
+        raise InputError(f"{spec.name}: {words}; say --yes to build that much")
+    click.echo(words, err=True)
     click.confirm("Build it?", abort=True, err=True)
 
 
-def _refuse_too_large(spec: DatasetSpec, whole: Estimate, out: Path) -> None:
-    folder = next(path for path in (out.resolve(), *out.resolve().parents) if path.exists())
-    free = shutil.disk_usage(folder).free
-    needed = room_bytes(spec, whole)
-    if needed > free:
-        raise EnvironmentLacksError(
-            f"{out}: {whole.words}, and the disk has {size(free)} left; free some space, give "
-            "another --out, build less, or say --yes to try"
-        )
+def _existing(out: Path) -> Path:
+    """The nearest folder above that there is."""
+    return next(path for path in (out.resolve(), *out.resolve().parents) if path.exists())
 
 
 def _show(manifest: Manifest, out: Path) -> None:

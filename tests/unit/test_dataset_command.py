@@ -114,17 +114,24 @@ def test_the_seed_is_taken_from_what_is_there(
     assert "its seed is 7, not 8" in other.err
 
 
+@pytest.mark.parametrize("room", ["plenty", "little"])
 def test_a_billion_sessions_without_a_terminal(
-    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    spec: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    room: str,
 ) -> None:
     """How long and how large is said at once; nobody can be asked, so it is refused."""
-    monkeypatch.setattr(dataset.shutil, "disk_usage", lambda _path: Free)
+    if room == "plenty":
+        monkeypatch.setattr(dataset.shutil, "disk_usage", lambda _path: Free)
     spec.write_text(BILLION)
     run = Run(capsys, "build", spec, "--out", tmp_path / "made")
     assert run.code == 2
     last = run.err.splitlines()[-1]
     assert "1,000,000,026 sessions in 20,000,001 shards" in last
     assert "TB on disk" in last
+    assert ("and the disk has" in last) == (room == "little")
     assert "--yes" in last
     assert not (tmp_path / "made").exists()
     assert PureEngine.ran == []
@@ -265,3 +272,17 @@ def test_durations(value: float, words: str) -> None:
 def test_sizes(value: float, words: str) -> None:
     """Sizes are told in the unit that people would use."""
     assert size(value) == words
+
+
+def test_mails_that_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which of the user's own mails cannot be sent is told before the rest are."""
+    (tmp_path / "good.eml").write_bytes(b"Subject: one\r\n\r\ntext\r\n")
+    (tmp_path / "bad.eml").write_bytes(b"\x00")
+    spec = tmp_path / "own.toml"
+    spec.write_text(
+        'title = "Own"\nsenders = ["single_write"]\nnetworks = ["unimpaired"]\nrepeats = 3\n'
+        '[[messages]]\nname = "mine"\nsource = "."\nskip_bad = true\n'
+    )
+    run = Run(capsys, "build", spec, "--out", tmp_path / "made")
+    assert run.code == 0
+    assert run.err.startswith("mine: left out 1 of 2 mails: ")
