@@ -21,10 +21,16 @@ class Raised:
 
 
 def raised(error: BaseException) -> Raised:
-    """What a classifier raised, in one printable line."""
+    """What a classifier raised and where, in one printable line."""
     text = " ".join(str(error).split())[:300]
     name = type(error).__name__
     line = f"{name}: {text}" if text else name
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is not None:
+        file = place.tb_frame.f_code.co_filename.rpartition("/")[2]
+        line = f"{line} ({file}, line {place.tb_lineno})"
     return Raised(printable(line))
 
 

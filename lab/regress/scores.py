@@ -42,7 +42,7 @@ def accuracy(bench: Bench) -> Iterator[Judgement]:
     mtus = _mtus(bench)
     for place, score in scores(bench.pairs).items():
         if not score.answered:
-            words = f"it abstains on all {score.sessions} sessions, and on those of every network"
+            words = f"no answer to any of {score.sessions} sessions, nor on another network"
             yield _of_network(place, mtus, passed=None if truths else False, words=words)
             continue
         style, count = truths[place].most_common(1)[0]
