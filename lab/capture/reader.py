@@ -17,7 +17,7 @@ from lab.capture.chosen import Core, best
 from lab.errors import InputError
 from lab.observation import Observation
 
-CHUNK_BYTES: Final = 1 << 18
+CHUNK_BYTES: Final = 1 << 20
 GZIP_BYTES: Final = 1 << 16
 RATIO_MAX: Final = 250
 BOMB_BYTES: Final = 1 << 30
