@@ -292,3 +292,28 @@ def test_no_lab_here(seglab: Seglab, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = seglab("rules_of_test:honest", "--out", "fresh", sessions=None)
     assert ended.code == 3
     assert "no network namespaces here (or take stored sessions: --sessions sample)" in ended.err
+
+
+def test_later_baseline(seglab: Seglab, tmp_path: Path) -> None:
+    """A baseline of a later seglab is refused, with what to do."""
+    (tmp_path / "b.json").write_text('{"classifier": "x", "sessions": "y", "baseline_version": 99}')
+    ended = seglab("rules_of_test:honest", "--baseline", "b.json")
+    assert ended.code == 2
+    assert "make it anew with --update-baseline" in ended.err
+
+
+def test_chance_is_no_fall(seglab: Seglab, tmp_path: Path) -> None:
+    """Of other sessions, one lost answer in ten may be chance; of the same sessions, it counts."""
+    seglab("rules_of_test:honest", "--baseline", "b.json", "--update-baseline")
+    baseline = json.loads((tmp_path / "b.json").read_text())
+    for one in baseline["scores"]:
+        one["score"]["right"] = 10
+    check = ("--baseline", "b.json", "--check", "no_network_falls")
+    (tmp_path / "rules_of_test.py").write_text(
+        RULES + "\ndef nearly(observation):\n"
+        "    return 'relay' if observation.total_bytes == 5004 else honest(observation)\n"
+    )
+    sys.modules.pop("rules_of_test", None)
+    assert seglab("rules_of_test:nearly", *check).code == 1
+    (tmp_path / "b.json").write_text(json.dumps(baseline | {"sessions": "other"}))
+    assert seglab("rules_of_test:nearly", *check).code == 0
