@@ -40,12 +40,14 @@ _RECUT_UNSURE = 2.0
 _BYTE_WINDOW = 5.0
 _ADRIFT = 14.0
 _AMID = 2.5
+_BACK = 6.0
 _CUT_SOMEHOW = (3.0, 6.0)
 _NO_PUSH = 5.0
 _PUSH_AMID_LINES = 7.0
 _PUSH_AT_LEVEL = 1.5
+_BEFORE_FALL = 6.0  # a segment of the lower size before the fall has cost a packet
 _PAUSE_SEEN = 0.3
-_PAUSE_MISSED = 5.0
+_PAUSE_MISSED = 3.0
 _PAUSE_UNKNOWN = 0.5
 _PAUSE_ODD = 6.0
 _STATES_MAX = 12
@@ -60,6 +62,7 @@ _ENCODED_LINE_BYTES = 78  # 76 characters (RFC 2045, 6.7 and 6.8) and CRLF
 _TYPICAL_UNITS = 64
 _LINES_ODD_MAX = 20.0
 _LINES_LEFT = 11.0
+_FOLDED = 2.0
 _LONG_FIRST = 6.0
 _LINE_HIDDEN_MAX = 40.0
 _LINES_MERGED_MAX = 12.0
@@ -144,6 +147,7 @@ class _Walk:
         self.nagle = nagle
         self.total = units[-1].end
         self.late = False
+        self.unheard = not any(unit.again for unit in units)
         self.merged = _merged_bits(units, path.base)
         self.reaching = path.reaching
 
@@ -180,9 +184,9 @@ class _Walk:
         A fall of the path's MTU costs the first window's packets, and what is written meanwhile
         waits behind them; reads do not say when.
         """
-        if self.path.fell and self.units[number].union:
-            return _HIDDEN_BEHIND_FALL
         place = max(number, offset // self.path.base)
+        if self.path.fell and place and self.units[number].union:
+            return _HIDDEN_BEHIND_FALL
         for until, bits in _HIDDEN_EARLY:
             if place < until:
                 return min(bits, _HIDDEN_AGAIN) if self.late and place else bits
@@ -249,7 +253,7 @@ class _Walk:
         if self.guess.lines and self.early(number, unit.start) is not None:
             bits += _PUSH_AMID_LINES
         if unit.size < self.path.base and not at_end:
-            bits += _PUSH_AT_LEVEL
+            bits += _PUSH_AT_LEVEL if self.unheard else _BEFORE_FALL
         return bits
 
     def short_bits(self, number: int, way: _Way, unit: Unit) -> float:
@@ -268,7 +272,8 @@ class _Walk:
         """
         if not self.guess.lines or end in self.guess.members:
             return 0.0
-        if self.guess.amid_line(end):
+        amid = self.guess.amid_line(end)
+        if amid:
             return IMPOSSIBLE
         if not way.shown:
             bits = _LINE_END_BITS
@@ -280,8 +285,11 @@ class _Walk:
             bits = self.lines_size_bits(end - way.anchor, self.units[number].union)
         else:
             return IMPOSSIBLE
-        known = _LINE_END_BITS if end in self.guess.lines_known else 0.0
-        return max(min(bits, _LINES_ODD_MAX) - known, 0.0)
+        if end in self.guess.lines_known:
+            bits -= _LINE_END_BITS
+        elif amid is None:
+            bits += _FOLDED
+        return max(min(bits, _LINES_ODD_MAX), 0.0)
 
     def as_many_lines(self, way: _Way, end: int) -> bool:
         """Whether a write may have as many lines as the first one."""
@@ -306,8 +314,13 @@ class _Walk:
 
     @cached_property
     def typical(self) -> tuple[float, int | None]:
-        """The median size of what is no full segment, and the size that comes again and again."""
-        sizes = [unit.size for unit in self.units[:-1] if unit.size not in self.path.levels]
+        """The median size of what may be a write, and the size that comes again and again."""
+        sizes = []
+        start = 0
+        for unit in self.units[: 4 * _TYPICAL_UNITS]:
+            if unit.size not in self.path.levels and not self.path.recut(unit.end, start):
+                sizes.append(unit.end - start)
+                start = unit.end
         sizes = sizes[:_TYPICAL_UNITS] or [self.units[0].size]
         ((size, count),) = Counter(sizes).most_common(1)
         return median(sizes), size if count >= 3 else None
@@ -377,8 +390,7 @@ class _Walk:
             yield way.cut(bits, unit.end)
         if aligned is None:
             bits = _ADRIFT if self.path.fell else UNEXPLAINED
-            odd = way.odd + (not self.path.fell)
-            yield _Way(way.bits + bits, unit.end, way.shown, way.recut, odd=odd)
+            yield _Way(way.bits + bits, unit.end, way.shown, way.recut, odd=way.odd + 1)
 
     def line_ends(self, way: _Way, number: int, unit: Unit) -> Iterator[_Way]:
         """The same where each line is a write.
@@ -415,7 +427,7 @@ class _Walk:
             if any((unit.end - way.adrift) % level == 0 for level in self.path.levels[1:]):
                 return way
             if unit.size % base == 0:  # the path takes whole segments again, from here on
-                return replace(way, bits=way.bits + _AMID, anchor=unit.end, adrift=None)
+                return replace(way, bits=way.bits + _BACK, anchor=unit.end, adrift=None)
         if self.path.amid(unit.end, way.anchor):
             return replace(way, bits=way.bits + _AMID, adrift=unit.end)
         return None

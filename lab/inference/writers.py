@@ -15,8 +15,8 @@ from typing import Final
 from lab.observation import HeaderField, Layer, Observation
 from lab.sender import Style
 
-UNFOLDED_BYTES: Final = 80
-"""A header field up to here is one line: 78 characters and CRLF (RFC 5322, 2.1.1)."""
+UNFOLDED_BYTES: Final = 40
+"""A header field up to here is one line: folding it would help nobody (RFC 5322, 2.1.1)."""
 
 TERMINATORS_BYTES: Final = (0, 5, 3)
 """End of data: with the body, or `CRLF . CRLF` or `. CRLF` in a write of its own."""
@@ -25,6 +25,7 @@ BUFFERS: Final = (512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 """Sizes that programmers choose."""
 
 _TERMINATOR_BITS = {0: 0.7, 5: 2.2, 3: 3.2}
+_FOLDED_BYTES = 60
 _WRITES_MAX = 20_000
 _FIELDS_MAX = 64
 _PIECES_MAX = 8
@@ -47,7 +48,7 @@ class Hypothesis:
         lines: whether writes end at line ends that are not in ``ends`` because they are unknown.
         paused: whether the sender pauses between its writes.
         lines_known: where lines are known to end.
-        fields: where the header fields stand, whose lines are known or can be bounded.
+        fields: where the header fields stand, their values, and where they end.
     """
 
     style: Style | None
@@ -59,21 +60,26 @@ class Hypothesis:
     lines: bool = False
     paused: bool = False
     lines_known: frozenset[int] = field(default=frozenset())
-    fields: tuple[tuple[int, int], ...] = ()
+    fields: tuple[tuple[int, int, int], ...] = ()
 
-    def amid_line(self, offset: int) -> bool:
-        """Whether no line ends here, inside a field too short to be folded (RFC 5322, 2.1.1)."""
-        return any(
-            start < offset < end and end - start <= UNFOLDED_BYTES for start, end in self.fields
-        )
+    def amid_line(self, offset: int) -> bool | None:
+        """Whether no line ends here, amid a header field; ``None`` where it may be folded.
+
+        None ends within a field's name or right before its last CRLF, nor in a short field.
+        """
+        for start, value, end in self.fields:
+            if start < offset < end:
+                short = end - start <= UNFOLDED_BYTES
+                return True if short or offset <= value or offset >= end - 2 else None
+        return False
 
     def lines_between(self, start: int, end: int) -> tuple[int, float]:
         """The fewest and the most lines that a piece may have, as far as the header tells."""
-        inside = [(a, b) for a, b in self.fields if start <= a and b <= end]
+        inside = [(a, b) for a, _, b in self.fields if start <= a and b <= end]
         fewest = max(sum(start < known <= end for known in self.lines_known), 1)
         if not inside or inside[0][0] != start or inside[-1][1] != end:
             return fewest, math.inf
-        return fewest, sum(1 + (b - a) // (UNFOLDED_BYTES // 2) for a, b in inside)
+        return fewest, sum(1 + (b - a) // _FOLDED_BYTES for a, b in inside)
 
     @cached_property
     def members(self) -> frozenset[int]:
@@ -331,10 +337,10 @@ def _line_by_line(known: Seen) -> Iterator[Hypothesis]:
     ends = frozenset(
         (*(one.end for one in known.fields), *_blank(known.header_end))
     )  # where lines are known to end
-    spans = tuple((one.start, one.end) for one in known.fields)
+    spans = tuple((one.start, _value(one)[0], one.end) for one in known.fields)
     for lines, bits, words in (
         (1, 2.0, "a write for each line"),
-        (2, 9.0, "a write for every few lines"),
+        (2, 11.5, "a write for every few lines"),
     ):
         for one in _with_terminators(known, "line_by_line", (), bits, words, lines=True):
             yield replace(one, buffer=lines, lines_known=ends, fields=spans)
