@@ -42,8 +42,8 @@ class Case:
         message: which message of which sender it was; ``None`` where the bytes are not known.
         writes: the sizes of the sender's writes.
         trace: the boundaries between writes that can be seen at this layer; see ``visible``.
-        plain: whether nothing else can be seen, and nothing was merged: each size that is not
-            full, the last one excepted, ends with a write, and nothing came again.
+        plain: whether nothing else can be seen: these are segments, each that is not full ends
+            with a write, the last one excepted, and none came again.
     """
 
     session_id: str
@@ -152,10 +152,12 @@ def visible(writes: Iterable[int], observation: Observation) -> frozenset[int]:
 
 
 def plain(trace: frozenset[int], observation: Observation) -> bool:
-    """Whether an observation shows these boundaries and nothing else, and nothing is merged."""
+    """Whether segments show these boundaries and nothing else.
+
+    Of reads it cannot be seen whether they hold several segments.
+    """
     again = observation.retransmission is not None and any(observation.retransmission)
-    mss = observation.mss
-    if again or (mss is not None and max(observation.sizes, default=0) > mss):
+    if again or observation.layer != "segments":
         return False
     return _short_ends(observation) - {observation.total_bytes} == trace
 

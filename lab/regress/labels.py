@@ -44,9 +44,9 @@ def answers_ignore_mtu(bench: Bench) -> Iterator[Judgement]:
     """Where the same message shows the same and nothing else, it answers everywhere or nowhere.
 
     A classifier that has learned one network may be silent on all others instead of wrong.
-    Compared are sessions of the same message over different networks that show the same
+    Compared are segments of the same message over different networks that show the same
     boundaries, and no size besides that is not full; so a classifier may well be silent where the
-    path has cut segments anew.
+    path has cut segments anew, and about reads, of which nobody sees what they hold.
     """
     groups: dict[_Key, _Group] = defaultdict(list)
     for case, answer in bench.pairs:

@@ -144,8 +144,8 @@ def test_silence_after_new_cuts_is_right() -> None:
     assert (silent.outcomes[0].judged, silent.outcomes[0].exempt) == (0, 2)
 
 
-def test_merged_reads_may_be_passed_over() -> None:
-    """A read that holds several segments is not held against a classifier that is silent on it."""
+def test_reads_may_be_passed_over() -> None:
+    """A read may hold several segments: silence on it is not held against a classifier."""
     wide, middle = (
         session("wide", "single_write", [5000]),
         session("middle", "single_write", [5000]),
