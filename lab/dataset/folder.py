@@ -160,6 +160,9 @@ def _add_circumstances(manifest: Manifest, result: ShardResult) -> None:
 
 def _as_described(layout: Layout, manifest: Manifest, spec: DatasetSpec) -> bool:
     """Whether the description is of these files, and says what the specification says now."""
+    for result in results(layout, spec.shards):
+        if any(manifest.files.get(name) != file for name, file in result.files.items()):
+            return False
     fresh = Manifest.begun(spec, manifest.seed)
     same = all(
         getattr(fresh, name) == getattr(manifest, name)

@@ -17,6 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from lab import journal
 from lab.dataset.captures import write_archive
 from lab.dataset.layout import Layout
@@ -100,6 +102,7 @@ class ShardBuild:
         self.layout = Layout(out)
         self._work = self.layout.work(shard)
         self._journal = self._work / "sessions.jsonl"
+        self._in_force = self._work / "environment.json"
         self._options = (jobs, time_limit_s)
         self._slots = slots
         self._on_record = on_record or (lambda _record: None)
@@ -140,6 +143,9 @@ class ShardBuild:
         with writing(self.layout.path), ExitStack() as stack:
             self.layout.make_folders(self.shard)
             stack.callback(os.close, lock_folder(self._work, f"shard ({self.shard})"))
+            if (result := self.built()) is not None:  # by another, who had the lock until now
+                self._clear()
+                return result
             await self._sessions(places)
             settling = asyncio.create_task(asyncio.to_thread(self._settle, places, began))
             try:
@@ -154,10 +160,17 @@ class ShardBuild:
             writer = journal.JournalWriter(self._journal)
             stack.callback(writer.close)
             self._statuses = {e.session_id: e.status for e in journal.entries(self._journal)}
+            self._environment = self._kept_environment()
             log = stack.enter_context((self._work / "log.txt").open("ab"))
             failed: dict[str, SessionRecord] = {}
+            engine: KernelEngine | None = None
 
             def on_record(record: SessionRecord) -> None:
+                if (
+                    engine is not None
+                    and not engine.environments.keys() <= self._environment.keys()
+                ):
+                    self._keep_environment(engine)
                 with writing(self._journal):
                     writer.append(record.to_json())
                 self._statuses[record.session_id] = record.status
@@ -176,10 +189,24 @@ class ShardBuild:
                 )
                 engine = KernelEngine(options, self._slots)
                 await engine.run([(place.spec, place.network) for place in todo], on_record)
-                self._environment |= engine.environments
+                self._keep_environment(engine)
             for session_id, record in failed.items():
                 if self._statuses[session_id] != "complete":
                     self._on_record(record)
+
+    def _keep_environment(self, engine: KernelEngine) -> None:
+        """Store what was in force, for whoever goes on with the shard and needs no lab any more."""
+        self._environment = self._environment | engine.environments
+        text = msgspec.json.encode(self._environment)
+        with writing(self._in_force):
+            replace_file(self._in_force, lambda file: file.write(text))
+
+    def _kept_environment(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = msgspec.json.decode(self._in_force.read_bytes())
+        except FileNotFoundError:
+            return {}
+        return found
 
     def _todo(self, places: list[Placed], *, again: bool) -> list[Placed]:
         """The sessions to carry out; ``again`` leaves those out that had no chance.
@@ -245,6 +272,8 @@ class ShardBuild:
             path = self.layout.wire(self.shard)
             replace_file(path, lambda file: write_archive(file, self._work / "wire", names))
             result.files[self.layout.name(path)] = described(path)
+        else:
+            self.layout.wire(self.shard).unlink(missing_ok=True)
         result.finished = now()
         return result
 

@@ -98,6 +98,18 @@ def test_a_shard_goes_on_where_it_broke_off(tmp_path: Path, after: int) -> None:
     assert Counter(PureEngine.ran).most_common(1)[0][1] == 1
 
 
+def test_what_was_in_force_is_kept(tmp_path: Path) -> None:
+    """A shard whose sessions had all ended before it was gone on with knows its labs' settings."""
+    PureEngine.breaks_after = 49
+    with pytest.raises(Breakdown):
+        build(tmp_path, shards=[0])
+    PureEngine.breaks_after = None
+    build(tmp_path, shards=[0])
+    result = read_result(Layout(tmp_path).result(0))
+    assert result is not None
+    assert set(result.environment) == {"unimpaired", "ethernet", "tunnel-1420"}
+
+
 @pytest.mark.parametrize("step", ["write_dataset", "write_archive", "read_result", "rmtree"])
 def test_a_shard_broken_off_while_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
@@ -175,9 +187,11 @@ def test_a_lost_file_is_built_again(tmp_path: Path) -> None:
     (tmp_path / "data" / "test-00001.parquet").unlink()
     assert built(spec_of(), tmp_path, fingerprint(spec_of(), 1)) == {0, 2}
     PureEngine.ran.clear()
-    build(tmp_path)
+    PureEngine.dead = {"ethernet"}  # so that it is not the same as before
+    manifest = build(tmp_path)
     assert len(PureEngine.ran) == 50
-    assert len(set(ids(tmp_path))) == SESSIONS
+    assert 0 < manifest.failed == SESSIONS - len(set(ids(tmp_path))) < 50
+    assert [f for f in check(tmp_path).findings if f.check != "balance"] == []
 
 
 def test_a_failed_session_has_another_try(tmp_path: Path) -> None:
