@@ -1,13 +1,17 @@
 """Infers where the writes ended, then names the style: see ``docs/boundaries.md``."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from lab.classifier import Classifier, Verdict
 from lab.inference.evidence import evidence, explained_mtus
 from lab.inference.posterior import Account, accounts
 from lab.inference.units import units_of
 from lab.observation import Observation
+
+SIZES_LOOKED_AT = 512
+"""How many sizes of a message the inference walks over; what comes later says little."""
 
 _EQUAL = 0.02
 """A style with this share of the best one's weight explains the sizes as well as it does."""
@@ -22,6 +26,7 @@ def classify(observation: Observation) -> Verdict:
         return _abstained(observation, "encrypted: TLS records hide where the message's writes end")
     if not observation.sizes:
         return _abstained(observation, "no sizes: nothing was seen of the message")
+    whole, observation = observation, _beginning(observation)
     found = accounts(observation)
     styles = _styles(found)
     if not styles:
@@ -44,12 +49,32 @@ def classify(observation: Observation) -> Verdict:
         boundaries=tuple(likely),
         boundary_confidence=tuple(round(p, 3) for p in likely.values()),
         confidence=round(min(weight, 1.0), 3),
-        evidence=evidence(observation, found, styles, likely, terminator, held),
+        evidence=(
+            *evidence(observation, found, styles, likely, terminator, held),
+            *_cut_words(whole, observation),
+        ),
         explanations=explained_mtus(observation, best),
         recut=best.explained.recut,
         held_back=held,
         witnesses=_witnesses(found, styles),
     )
+
+
+def _beginning(observation: Observation) -> Observation:
+    """The observation's first sizes: what a sender does, it does early, or a full window hides."""
+    if len(observation.sizes) <= SIZES_LOOKED_AT:
+        return observation
+    parts = {
+        name: values and values[:SIZES_LOOKED_AT]
+        for name in ("sizes", "push", "t_ns", "retransmission")
+        for values in [getattr(observation, name)]
+    }
+    return replace(observation, complete=False, **parts)
+
+
+def _cut_words(whole: Observation, looked: Observation) -> Iterator[str]:
+    if looked is not whole:
+        yield f"only the first {SIZES_LOOKED_AT} of {len(whole.sizes)} sizes were looked at"
 
 
 def _abstained(observation: Observation, why: str) -> Verdict:

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab.inference.likelihood import Explained, explain
+from lab.inference.likelihood import Explained
+from lab.inference.lines import explain
 from lab.inference.path import Path, paths
 from lab.inference.units import Unit, units_of
 from lab.inference.writers import Hypothesis, hypotheses, seen, with_hidden_terminator
