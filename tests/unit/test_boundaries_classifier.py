@@ -1,0 +1,232 @@
+"""The classifier that infers where writes ended, on sizes worked out by hand."""
+
+from itertools import accumulate
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lab import paper
+from lab.classifier import Verdict
+from lab.classifiers.boundaries import SIZES_LOOKED_AT, classify
+from lab.observation import HeaderField, Observation
+from lab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
+
+RECEIVED = HeaderField("Received", 0, 150)
+FROM = HeaderField("From", 150, 190)
+SUBJECT = HeaderField("Subject", 190, 240)
+LAYOUT = {"header_end": 240, "fields": (RECEIVED, FROM, SUBJECT)}
+
+
+def verdict(*sizes: int, **known: Any) -> Verdict:
+    """The verdict on these sizes: segments of an Ethernet path, unless something else is said."""
+    known = {"layer": "segments", "mss": 1448, "complete": True} | known
+    return classify(Observation(id="x", sizes=sizes, **known))
+
+
+def cut(writes: list[int], mss: int) -> list[int]:
+    """The segments of writes, each cut by itself."""
+    sizes: list[int] = []
+    for size in writes:
+        sizes += [mss] * (size // mss) + ([size % mss] if size % mss else [])
+    return sizes
+
+
+@pytest.mark.parametrize("mss", [524, 920, 1208, 1440, 1448, 1460, 4300, 8948])
+@pytest.mark.parametrize("buffer", [1024, 2048, 4096])
+def test_a_buffer_is_found_at_any_mss(buffer: int, mss: int) -> None:
+    """Whatever the MSS, a short segment every so many bytes is that buffer; each end is found."""
+    writes = [buffer] * 3 + [buffer // 3]
+    found = verdict(*cut(writes, mss), mss=mss)
+    assert found.styles[0] == "fixed_buffer"
+    assert found.buffer == buffer
+    assert found.boundaries == tuple(accumulate(writes[:-1]))
+
+
+@pytest.mark.parametrize("mss", [524, 920, 1440, 1448, 4300])
+def test_a_single_write_at_any_mss(mss: int) -> None:
+    """Full segments and a rest are one write, or a buffer that was never full; no boundary."""
+    found = verdict(*cut([5 * mss + 300], mss), mss=mss)
+    assert found.styles[0] == "single_write"
+    assert {*found.styles} <= {"single_write", "fixed_buffer"}
+    assert found.boundaries == ()
+
+
+def test_a_relay_writes_its_own_field_first() -> None:
+    """The Received field alone, then the rest."""
+    found = verdict(150, *cut([6000], 1448), **LAYOUT)
+    assert found.styles[0] == "relay"
+    assert "headers_then_body" not in found.styles
+    assert found.boundaries == (150,)
+
+
+@pytest.mark.parametrize("with_empty_line", [0, 2])
+def test_headers_then_body(with_empty_line: int) -> None:
+    """A boundary after the header block, with or without the empty line, and a terminator."""
+    start = 240 + with_empty_line
+    found = verdict(start, *cut([6000], 1448), 5, **LAYOUT)
+    assert found.style == "headers_then_body"
+    assert found.terminator == "own_write"
+    assert found.boundaries == (start, start + 6000)
+
+
+def test_distinct_from() -> None:
+    """Boundaries before and after the From header."""
+    found = verdict(150, 40, *cut([6000], 1448), **LAYOUT)
+    assert "distinct_from" in found.styles
+    assert found.boundaries == (150, 190)
+
+
+def test_a_subject_by_itself() -> None:
+    """Boundaries around another header, or around its value, are a template's."""
+    for start, end in ((190, 240), (198, 238)):
+        found = verdict(start, end - start, *cut([6000], 1448), **LAYOUT)
+        assert found.styles[0] == "custom_headers"
+        assert found.boundaries == (start, end)
+
+
+def test_lines() -> None:
+    """Many short writes of the length of lines."""
+    lines = [47, 68, 35, 41, 46, 45, 35, 50, 46, 39]
+    assert verdict(*lines, *cut([4000], 1448)).style == "line_by_line"
+
+
+def test_pauses_tell_parts_from_a_buffer() -> None:
+    """Equal parts after a silence, before which a full segment follows, were written in time."""
+    sizes = [1448, 600, 1448, 600, 1448, 600]
+    ms = 1_000_000
+    paused = verdict(*sizes, t_ns=tuple(ms * t for t in (0, 1, 101, 102, 202, 203)))
+    assert paused.styles[0] == "timed_writes"
+    at_once = verdict(*sizes, t_ns=tuple(ms * t for t in range(6)))
+    assert at_once.styles[0] == "fixed_buffer"
+
+
+def test_a_segment_cut_anew_is_no_boundary() -> None:
+    """After the path's MTU fell, what was one segment arrives as two: Listing 13."""
+    found = verdict(
+        1388, 72, 1388, 72, 1388, 1388, 991, mss=1460, retransmission=(True,) * 4 + (False,) * 3
+    )
+    assert found.styles[0] == "single_write"
+    assert found.path_condition == "pmtu_fall"
+    assert found.boundaries == ()
+    assert found.recut == ((0, 1460), (1460, 2920))
+
+
+def test_a_path_that_recovers_fluctuates() -> None:
+    """Full segments that shrink and grow again."""
+    sizes = (1400, 536, 536, 328, 536, 536, 328, 1400, 1400, 700)
+    again = (False, *(True,) * 6, False, False, False)
+    assert verdict(*sizes, mss=1400, retransmission=again).path_condition == "fluctuating"
+
+
+def test_small_and_steady_paths() -> None:
+    """A path below IPv6's least MTU is small."""
+    assert verdict(524, 524, 300, mss=524).path_condition == "small_mss"
+    assert verdict(1208, 1208, 300, mss=1208).path_condition == "steady"
+
+
+def test_reads_are_unions() -> None:
+    """The end of a write is inferred inside a read: 1440 800 1440 3680 is 5120 and 2240."""
+    found = verdict(1440, 1440, 1440, 2240, 1440, 2240, layer="reads", mss=1440)
+    assert 5120 in found.boundaries
+    assert {*found.styles} <= {"fixed_buffer", "timed_writes"}
+
+
+def test_one_read_of_everything_says_nothing() -> None:
+    """No style can be ruled out that the reader may have joined."""
+    found = verdict(5120, layer="reads", mss=1440)
+    assert len(found.styles) > 1
+    assert found.boundaries == ()
+
+
+def test_segments_merged_by_offload_are_taken_apart() -> None:
+    """A capture with offload on shows the same writes."""
+    found = verdict(2048, 2048, 2048, 700, mss=1448)
+    assert (found.styles[0], found.buffer) == ("fixed_buffer", 2048)
+
+
+@pytest.mark.parametrize("scenario", ["1", "2", "3"])
+def test_the_papers_scenarios(scenario: str) -> None:
+    """Each printed session: the writes' own boundary where it shows, and never another one."""
+    expected = paper.published(f"scenarios.{scenario}")
+    writes = {"1": [5120], "2": [5120, 5120], "3": [5120, 5120]}[scenario]
+    inner = {*accumulate(writes[:-1])}
+    for sizes in expected.sessions:
+        found = classify(Observation(id="x", sizes=tuple(sizes), complete=True))
+        assert {*found.boundaries} <= inner
+        if scenario == "1":
+            assert "single_write" in found.styles
+        elif inner & {*accumulate(sizes)}:
+            assert {*found.boundaries} == inner
+            assert {*found.styles} <= {"fixed_buffer", "timed_writes"}
+
+
+def test_what_a_set_says_is_possible() -> None:
+    """Each member of a set has a witness, and every short segment ends where its writes do."""
+    found = verdict(150, *cut([6000], 1448))
+    assert len(found.styles) > 1
+    assert {*found.witnesses} == {*found.styles}
+    assert all(150 in ends for ends in found.witnesses.values())
+
+
+def test_it_says_why_it_abstains() -> None:
+    """Encryption, nothing seen, and noise."""
+    assert "encrypted" in verdict(1448, 300, encrypted=True).evidence[0]
+    assert "no sizes" in verdict().evidence[0]
+    noise = verdict(700, 30, 1201, 88, 499, 1300, 211, 900, 43, 1100, 77, 650)
+    assert noise.style is None
+    assert "no style" in noise.evidence[0]
+
+
+def test_explanations_name_the_mtu() -> None:
+    """1440 bytes: MTU 1480 without timestamps, or 1492 with, and IPv6's 1500."""
+    found = verdict(1440, 1440, 300, mss=1440, client="192.0.2.1:5000")
+    assert found.explanations == ((1480, False), (1492, True))
+    found = verdict(1440, 1440, 300, mss=1440, timestamps=True, client="192.0.2.1:5000")
+    assert found.explanations == ((1492, True),)
+    found = verdict(1440, 1440, 300, mss=1440, client="[2001:db8::1]:5000")
+    assert found.explanations == ((1500, False), (1512, True))
+
+
+def test_a_long_message_is_looked_at_where_it_begins() -> None:
+    """Time does not grow with what comes after the first sizes; the verdict says so."""
+    sizes = cut([2048] * SIZES_LOOKED_AT, 1448)
+    found = verdict(*sizes)
+    assert found.buffer == 2048
+    assert found.boundaries[-1] <= sum(sizes[:SIZES_LOOKED_AT])
+    assert f"the first {SIZES_LOOKED_AT} of {len(sizes)} sizes" in found.evidence[-1]
+
+
+OBSERVATIONS = st.builds(
+    Observation,
+    id=st.just("x"),
+    sizes=st.lists(st.integers(1, 5000), max_size=12).map(tuple),
+    layer=st.sampled_from(["segments", "reads"]),
+    mss=st.none() | st.integers(1, 20000),
+    timestamps=st.none() | st.booleans(),
+    header_end=st.none() | st.integers(0, 3000),
+    complete=st.none() | st.booleans(),
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(OBSERVATIONS)
+def test_any_sizes_have_a_sound_verdict(observation: Observation) -> None:
+    """Known words, boundaries inside the message and rising, probabilities within bounds."""
+    found = classify(observation)
+    assert {*found.styles} <= {*STYLES}
+    assert found.terminator is None or found.terminator in TERMINATORS
+    assert found.path_condition is None or found.path_condition in PATH_CONDITIONS
+    assert list(found.boundaries) == sorted({*found.boundaries})
+    assert all(0 < end < observation.total_bytes for end in found.boundaries)
+    assert len(found.boundary_confidence) == len(found.boundaries)
+    assert all(0 <= share <= 1 for share in (*found.boundary_confidence, found.confidence))
+    assert found.evidence
+
+
+@settings(deadline=None, max_examples=50)
+@given(OBSERVATIONS)
+def test_a_verdict_is_repeatable(observation: Observation) -> None:
+    """The same observation has the same verdict."""
+    assert classify(observation) == classify(observation)
