@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -71,6 +71,11 @@ def dataset() -> None:
     metavar="N",
     help="Sessions side by side; those that mostly wait for a slow link count less.",
 )
+@click.option(
+    "--cluster",
+    metavar="tcp://HOST:PORT",
+    help="Build on the workers of a Dask cluster, by its scheduler's address.  [default: here]",
+)
 @click.option("--yes", is_flag=True, help="Do not ask, however large it will be.")
 @click.option("--resume", is_flag=True, help="Only go on with a build that has begun.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -81,6 +86,7 @@ def build(
     out: Path,
     seed: int,
     jobs: int,
+    cluster: str | None,
     yes: bool,
     resume: bool,
     as_json: bool,
@@ -96,6 +102,7 @@ def build(
     Examples:
       seglab dataset build examples/dataset.toml --out data/mine
       seglab dataset build mine.toml --out data/mine --seed 7 --yes
+      seglab dataset build mine.toml --out data/mine --cluster tcp://scheduler:8786
 
     Exit code 0: every session is a row; 1: some failed, and manifest.json says why.
     """  # noqa: D301 -- click looks for the backspace character itself
@@ -114,16 +121,19 @@ def build(
     left = what.sessions - done - _under_way(what, seed, out, there)
     if stored is not None and not quiet:
         click.echo(_found(what, seed, out, there), err=True)
-    if len(there) < what.shards:
-        _ask(what, estimate(what, jobs, left), out, yes=yes, quiet=quiet)
-    begin(what, seed, out)
+    progress = RunProgress(quiet=quiet, verbose=verbose)
     try:
-        if len(there) < what.shards:
-            progress = RunProgress(quiet=quiet, verbose=verbose)
+        if len(there) == what.shards:
+            begin(what, seed, out)
+        elif cluster is not None:
+            _build_far(cluster, what, seed, out, there, jobs, progress, yes=yes, quiet=quiet)
+        else:
+            _ask(what, estimate(what, jobs, left), out, yes=yes, quiet=quiet)
+            begin(what, seed, out)
             _build(what, seed, out, there, jobs, progress)
         manifest = finish(what, seed, out)
     except KeyboardInterrupt:
-        _interrupted(spec, seed, out, what)
+        _interrupted(spec, seed, out, what, cluster)
     if as_json:
         click.echo(json.dumps(manifest.summary(), indent=2))
     else:
@@ -224,6 +234,36 @@ def _build(
             )
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
+
+
+def _build_far(
+    address: str,
+    spec: DatasetSpec,
+    seed: int,
+    out: Path,
+    there: set[int],
+    jobs: int,
+    progress: RunProgress,
+    *,
+    yes: bool,
+    quiet: bool,
+) -> None:
+    """Build the shards that are missing on a cluster."""
+    from lab.cluster import connected  # noqa: PLC0415 -- Dask only where it is used
+    from lab.commands.on_cluster import build_on, refuse_unfit  # noqa: PLC0415
+    from lab.dataset.carried import Order  # noqa: PLC0415
+
+    done = sum(len(shard_range(spec, shard)) for shard in there)
+    whole = estimate(spec, jobs, spec.sessions - done)
+    with connected(address, say=progress.say) as cluster:
+        order = Order(spec.text, spec.where, seed, jobs, cluster.name)
+        refuse_unfit(spec, whole, order, cluster)
+        shared = replace(whole, seconds=whole.seconds / cluster.threads)
+        _ask(spec, shared, out, yes=yes, quiet=quiet)
+        begin(spec, seed, out)
+        with Interruption() as interruption, progress:
+            progress.plan(spec.sessions, done)
+            build_on(cluster, spec, order, out, gaps(spec, there), progress, interruption)
 
 
 async def _build_all(
@@ -328,15 +368,18 @@ def _show(manifest: Manifest, out: Path) -> None:
     click.echo(f"datasheet: {Layout(out).datasheet}")
 
 
-def _interrupted(spec: Path, seed: int, out: Path, what: DatasetSpec) -> NoReturn:
+def _interrupted(
+    spec: Path, seed: int, out: Path, what: DatasetSpec, cluster: str | None
+) -> NoReturn:
     """Tell a user who pressed Ctrl-C what is kept and how to go on, and exit."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     there = built(what, out, fingerprint(what, seed))
     kept = sum(len(shard_range(what, shard)) for shard in there)
     kept += _under_way(what, seed, out, there)
+    where = ["--cluster", cluster] if cluster is not None else []
     again = shlex.join(
-        ["seglab", "dataset", "build", str(spec), "--out", str(out), "--seed", str(seed)]
+        ["seglab", "dataset", "build", str(spec), "--out", str(out), "--seed", str(seed), *where]
     )
     click.echo(
         f"interrupted: {kept} of {what.sessions} sessions are kept in {out}; go on with: {again}",

@@ -95,6 +95,11 @@ class RunProgress:
         elif self._plain and time.monotonic() - self._said >= PLAIN_EVERY_S:
             self._say()
 
+    def say(self, text: str) -> None:
+        """A line between the others, unless nothing is to be shown."""
+        if self._bar or self._plain:
+            self._line(text)
+
     def _line(self, text: str) -> None:
         """A line of its own, whole however narrow the terminal is taken to be."""
         self._console.print(text, markup=False, soft_wrap=True)

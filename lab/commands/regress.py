@@ -16,7 +16,7 @@ from lab.errors import EnvironmentLacksError
 from lab.regress import checks as checks_
 from lab.regress.baseline import Baseline, fingerprint
 from lab.regress.case import Case, Layers
-from lab.regress.judgement import Settings
+from lab.regress.judgement import Asker, Settings
 from lab.regress.junit import to_junit
 from lab.regress.page import page
 from lab.regress.record import to_dict
@@ -145,6 +145,12 @@ _file = click.Path(path_type=Path, dir_okay=False)
     help="How many processes share the work of a slow classifier of Python."
     "  [default: one a processor]",
 )
+@click.option(
+    "--cluster",
+    metavar="tcp://HOST:PORT",
+    help="Ask the classifier on the workers of a Dask cluster, by its scheduler's address."
+    "  [default: here]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing while working.")
 def regress(
@@ -168,6 +174,7 @@ def regress(
     seed: int,
     jobs: int,
     processes: int | None,
+    cluster: str | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -191,6 +198,8 @@ def regress(
         raise click.UsageError("--split is of a dataset: give it by --sessions")
     if update_baseline and baseline is None:
         raise click.UsageError("--update-baseline needs --baseline FILE")
+    if cluster is not None and (stderr or processes):
+        raise click.UsageError("--stderr and --processes are of this machine, not of a --cluster")
     checks = checks_.chosen(names)
     known = read_known(known_failures) if known_failures else ()
     before = read_baseline(baseline) if baseline and not update_baseline else None
@@ -198,7 +207,7 @@ def regress(
     if tolerance is not None:
         settings = Settings(seed=seed, tolerance=tolerance, own_tolerance=tolerance)
     processes = processes or len(os.sched_getaffinity(0))
-    with open_classifier(classifier, time_limit_s, stderr, processes) as (name, asker):
+    with _opened(classifier, time_limit_s, stderr, processes, cluster) as (name, asker):
         if not sources:
             sources = (str(_fresh_run(scenarios, repeats, out, seed, jobs, quiet=quiet)),)
         cases = [case for source in sources for case in load(source, layer, split, split_column)]
@@ -224,6 +233,21 @@ def regress(
     if update_baseline and baseline is not None:
         _update(baseline, result, cases)
     return 0 if result.good else 1
+
+
+@contextmanager
+def _opened(
+    classifier: str, time_limit_s: float, stderr: Path | None, processes: int, cluster: str | None
+) -> Iterator[tuple[str, Asker]]:
+    """The classifier, here or on a cluster."""
+    if cluster is None:
+        with open_classifier(classifier, time_limit_s, stderr, processes) as opened:
+            yield opened
+        return
+    from lab.cluster_asker import open_classifier_on  # noqa: PLC0415 -- Dask only where it is used
+
+    with open_classifier_on(cluster, classifier, time_limit_s) as far:
+        yield far
 
 
 def _fresh_run(
