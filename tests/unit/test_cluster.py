@@ -1,0 +1,73 @@
+"""Clusters, as far as no Dask is needed for it; ``tests/cluster`` has real ones."""
+
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from lab import cluster
+from lab.cluster import connected
+from lab.commands.regress import regress
+from lab.errors import EnvironmentLacksError, InputError
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "scheduler",
+        "scheduler:8786",
+        "http://scheduler:8786",
+        "tcp://scheduler",
+        "tcp://:8786",
+        "tcp://scheduler:port",
+        "tcp://scheduler:99999",
+        "tcp://[::1",
+        "tcp://scheduler:8786/x",
+        "tcp://a\x1b[2J:x",
+    ],
+)
+def test_no_address(address):
+    """What is no scheduler's address is told in one line, without control characters."""
+    with (
+        pytest.raises(InputError, match="expected a scheduler's address") as told,
+        connected(address),
+    ):
+        pass
+    assert str(told.value).isprintable()
+
+
+def test_without_dask(monkeypatch):
+    """Where Dask is not installed, the line says how to install it."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with (
+        pytest.raises(EnvironmentLacksError, match=r"pip install 'seglab\[cluster\]'"),
+        connected("tcp://127.0.0.1:1"),
+    ):
+        pass
+
+
+def test_sources_differ(tmp_path, monkeypatch):
+    """Two trees are told apart by one byte or name, and not by what Python leaves in them."""
+    tree = tmp_path / "lab" / "networks"
+    tree.mkdir(parents=True)
+    (tree / "dsl.toml").write_text("mtu = 1492\n")
+    monkeypatch.setattr(cluster, "_PACKAGES", ("lab",))
+    monkeypatch.setattr(cluster.resources, "files", lambda name: tmp_path / name)
+    first = cluster.sources.__wrapped__()
+    (tree / "__pycache__").mkdir()
+    (tree / "__pycache__" / "x.py").write_text("x")
+    (tree / "core.so").write_text("x")
+    assert cluster.sources.__wrapped__() == first
+    (tree / "dsl.toml").write_text("mtu = 1493\n")
+    second = cluster.sources.__wrapped__()
+    (tree / "dsl.toml").rename(tree / "adsl.toml")
+    assert len({first, second, cluster.sources.__wrapped__()}) == 3
+
+
+@pytest.mark.parametrize("option", [["--processes", "2"], ["--stderr", "said.txt"]])
+def test_options_of_this_machine(option):
+    """Options that are about processes of this machine are refused with a cluster."""
+    run = CliRunner().invoke(regress, ["paper", "--cluster", "tcp://127.0.0.1:1", *option])
+    assert run.exit_code == 2
+    assert "of this machine" in run.output
