@@ -39,8 +39,9 @@ RETRIES: Final = 2
 
 _PACKAGES = ("lab", "senders", "scenarios")
 _SOURCES = (".py", ".toml", ".json")
+_GREETING_MAX = 1 << 20
 _TICK_S = 0.2
-_LOOK_S = 5.0
+_LOOK_S = 2.0
 
 Job = tuple[str, tuple[Any, ...]]
 """A job's name, which tells it from all others, and its arguments."""
@@ -322,9 +323,25 @@ def _host_and_port(address: str) -> tuple[str, int]:
 
 
 def _reach(address: str, host: str, port: int, time_limit_s: float) -> None:
-    """See at once whether anybody listens; Dask itself would try until its time is over."""
+    """See at once whether a scheduler listens there.
+
+    Dask itself tries again until its time is over where nobody does, and waits for ever where
+    somebody accepts and says nothing. A scheduler greets first, unless it speaks TLS: with a
+    message whose length comes before it.
+    """
     try:
-        socket.create_connection((host, port), timeout=time_limit_s).close()
+        with socket.create_connection((host, port), timeout=time_limit_s) as probe:
+            if address.startswith("tcp:"):
+                length = int.from_bytes(probe.recv(8, socket.MSG_WAITALL), "little")
+                if not 0 < length <= _GREETING_MAX:
+                    raise EnvironmentLacksError(
+                        f"{address}: what listens there is no Dask scheduler; is the port right?"
+                    )
+    except TimeoutError as error:
+        raise EnvironmentLacksError(
+            f"{address}: no Dask scheduler has answered within {time_limit_s:g} s; is the address "
+            "the scheduler's, and does it run?"
+        ) from error
     except OSError as error:
         why = error.strerror or str(error)
         raise EnvironmentLacksError(

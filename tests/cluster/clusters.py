@@ -81,7 +81,7 @@ class Processes:
     def _start(
         self, *arguments: str, packages: Path | None = None, cwd: Path = Path("/")
     ) -> subprocess.Popen[bytes]:
-        path = os.pathsep.join(map(str, filter(None, [packages, ROOT])))
+        path = os.pathsep.join(map(str, filter(None, [packages, ROOT, Path(__file__).parent])))
         with (self.folder / "said.txt").open("ab") as said:
             process = subprocess.Popen(
                 [*DASK, *arguments, "--no-dashboard"],
