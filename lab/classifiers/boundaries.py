@@ -10,7 +10,7 @@ from lab.inference.posterior import Account, accounts
 from lab.inference.units import units_of
 from lab.observation import Observation
 
-SIZES_LOOKED_AT = 512
+SIZES_LOOKED_AT = 256
 """How many sizes of a message the inference walks over; what comes later says little."""
 
 _EQUAL = 0.02

@@ -7,17 +7,20 @@ behind a full window it need not; and with Nagle's algorithm, one that follows a
 not yet acknowledged is held back and joins what comes next (tcp_nagle_check, tcp_minshall_check).
 """
 
-import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
 
 from lab.inference import cost
-from lab.inference.path import Path
+from lab.inference.ground import Ground
 from lab.inference.units import Unit
 from lab.inference.writers import Hypothesis
 
 _STATES_MAX = 12
+
+_bits_of = attrgetter("bits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,7 @@ class Explained:
     odd: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(NamedTuple):
     """One way to have come as far as this.
 
     Attributes:
@@ -61,11 +63,11 @@ class Way:
 
     def further(self, bits: float) -> "Way":
         """The same way, at a cost."""
-        return replace(self, bits=self.bits + bits)
+        return Way(self.bits + bits, *self[1:]) if bits else self
 
     def cut(self, bits: float, end: int) -> "Way":
         """The way on which a write's end shows here: segments count from it."""
-        return Way(self.bits + bits, end, (*self.shown, end), self.recut, odd=self.odd)
+        return Way(self.bits + bits, end, (*self.shown, end), self.recut, None, self.odd)
 
 
 class Walk:
@@ -77,28 +79,34 @@ class Walk:
 
     anywhere = False
 
-    def __init__(
-        self, units: Sequence[Unit], path: Path, hypothesis: Hypothesis, nagle: bool
-    ) -> None:
-        self.units = units
-        self.path = path
+    def __init__(self, ground: Ground, hypothesis: Hypothesis, nagle: bool) -> None:
+        self.ground = ground
+        self.units = ground.units
+        self.path = ground.path
+        self.base = ground.base
+        self.total = ground.total
+        self.merged = ground.merged
+        self.early = ground.early
         self.guess = hypothesis
+        self.ends = hypothesis.ends
+        self.members = frozenset(hypothesis.ends)
         self.nagle = nagle
-        self.total = units[-1].end
-        self.late = False
-        self.unheard = not any(unit.again for unit in units)
-        self.merged = _merged_bits(units, path.base)
-        self.reaching = path.reaching
 
     def run(self, limit: float) -> Explained | None:
-        """Walk all units; ``None`` as soon as even the best way costs more than ``limit``."""
+        """Walk the units that tell; ``None`` as soon as every way costs more than ``limit``."""
+        units = self.units
         ways = [Way(0.0, 0, ())]
-        for number, unit in enumerate(self.units):
-            if unit.again:
-                self.late = True
-            ways = self.union(ways, number, unit) if unit.union else self.single(ways, number, unit)
-            if ways[0].bits > limit:
-                return None
+        for number in self.ground.numbers(self.guess):
+            unit = units[number]
+            if unit.union:
+                ways = self.union(ways, number, unit, limit)
+                if not ways:
+                    return None
+            else:
+                way = self.single(ways[0], number, unit)
+                if way.bits > limit:
+                    return None
+                ways = [way]
         way = ways[0]
         behind_bits = self.behind_bits(bool(way.shown))
         return Explained(way.bits, way.shown, way.recut, behind_bits, way.odd)
@@ -113,23 +121,11 @@ class Walk:
 
     def ends_within(self, start: int, end: int) -> tuple[int, ...]:
         """Ends of writes in ``start < offset < end``."""
-        ends = self.guess.ends
+        ends = self.ends
+        if not ends:
+            return ends
         low = bisect_right(ends, start)
         return ends[low : bisect_right(ends, end - 1, low)]
-
-    def early(self, number: int, offset: int) -> float | None:
-        """Bits for an end hidden in the first window; ``None`` when that is over.
-
-        A fall of the path's MTU costs the first window's packets, and what is written meanwhile
-        waits behind them; reads do not say when.
-        """
-        place = max(number, offset // self.path.base)
-        if self.path.fell and place and self.units[number].union:
-            return cost.HIDDEN_BEHIND_FALL
-        for until, bits in cost.HIDDEN_EARLY:
-            if place < until:
-                return min(bits, cost.HIDDEN_AGAIN) if self.late and place else bits
-        return None
 
     def hidden_bits(self, number: int, offset: int, small: bool) -> float:
         """Bits for an end that does not show; ``small`` says that a small segment is before it."""
@@ -144,38 +140,38 @@ class Walk:
             return cost.RELEASED
         return cost.LATE_SHOWN if self.early(number, offset) is None else cost.SHOWN
 
-    def single(self, ways: list[Way], number: int, unit: Unit) -> list[Way]:
+    def single(self, way: Way, number: int, unit: Unit) -> Way:
         """A unit that is one segment: there is one way, and the unit decides it."""
-        way = ways[0]
-        shown, recut, anchor, odd = way.shown, way.recut, way.anchor, way.odd
+        bits, anchor, shown, recut, _, odd = way
+        start, end, push, again, _, _, size = unit
         small = bool(shown)
-        bits = way.bits + self.within_bits(number, unit, small)
-        for end in self.ends_within(unit.start, unit.end):
-            bits += self.hidden_bits(number, end, small)
-        at_end = unit.end in self.guess.members
-        if unit.size in self.path.levels:
+        bits += self.within_bits(number, unit, small)
+        for inside in self.ends_within(start, end):
+            bits += self.hidden_bits(number, inside, small)
+        at_end = end in self.members
+        if size in self.ground.levels:
             bits += self.full_bits(number, unit, at_end)
             if at_end:
-                shown = (*shown, unit.end)
-        elif unit.end == self.total:
+                shown = (*shown, end)
+        elif end == self.total:
             pass
-        elif self.path.recut(unit.end, anchor) and not (at_end and not unit.again):
-            bits += cost.RECUT if unit.again else cost.RECUT_UNSURE
-            recut = (*recut, (max(anchor, unit.end - self.path.base), unit.end))
+        elif self.path.recut(end, anchor) and not (at_end and not again):
+            bits += cost.RECUT if again else cost.RECUT_UNSURE
+            recut = (*recut, (max(anchor, end - self.base), end))
         elif at_end or self.anywhere:
             bits += self.short_bits(number, way, unit) + self.pause_bits(number)
-            shown = (*shown, unit.end)
-            anchor = unit.end
-        elif unit.end % self.path.base == 0 and shown:
+            shown = (*shown, end)
+            anchor = end
+        elif end % self.base == 0 and shown:
             bits += cost.BYTE_WINDOW
-        elif self.path.fell and unit.again and unit.size < self.path.levels[1]:
-            bits += cost.CUT_SOMEHOW[bool(unit.push)]
-            recut = (*recut, (unit.start, unit.end))
+        elif self.path.fell and again and size < self.path.levels[1]:
+            bits += cost.CUT_SOMEHOW[bool(push)]
+            recut = (*recut, (start, end))
         else:
             bits += cost.UNEXPLAINED
-            anchor = unit.end
+            anchor = end
             odd += 1
-        return [Way(bits, anchor, shown, recut, odd=odd)]
+        return Way(bits, anchor, shown, recut, None, odd)
 
     def full_bits(self, number: int, unit: Unit, at_end: bool) -> float:
         """Bits for what a full segment's PSH says, and for the pause where a write ends with it.
@@ -187,11 +183,11 @@ class Walk:
         bits = 0.0
         if at_end:
             bits += self.pause_bits(number) + (cost.NO_PUSH if unit.push is False else 0.0)
-        if not unit.push or self.late:
+        if not unit.push or number >= self.ground.late:
             return bits
         bits += self.push_bits(number, unit)
-        if unit.size < self.path.base and not at_end:
-            bits += cost.PUSH_AT_LEVEL if self.unheard else cost.BEFORE_FALL
+        if unit.size < self.base and not at_end:
+            bits += cost.PUSH_AT_LEVEL if self.ground.unheard else cost.BEFORE_FALL
         return bits
 
     def within_bits(self, _number: int, _unit: Unit, _small: bool) -> float:
@@ -224,79 +220,94 @@ class Walk:
                 return cost.PAUSE_UNKNOWN
             return cost.PAUSE_SEEN if stall else cost.PAUSE_MISSED
         if stall and following is not None and self.early(number, following.start) is not None:
-            released = self.nagle and following.size < self.path.base
+            released = self.nagle and following.size < self.base
             return cost.SHOWN if released else cost.PAUSE_ODD
         return 0.0
 
-    def union(self, ways: list[Way], number: int, unit: Unit) -> list[Way]:
+    def union(self, ways: list[Way], number: int, unit: Unit, limit: float) -> list[Way]:
         """A unit that joins whole segments: each end within it shows or is hidden."""
         inside = self.ends_within(unit.start, unit.end)
         if inside:
-            ways = _best([w for way in ways for w in self.within(way, number, unit, inside)])
+            ways = _best(self.within(ways, number, unit, inside), limit)
         if unit.end == self.total:
             return ways
-        return _best([w for way in ways for w in self.at_end(way, number, unit)])
+        return _best((w for way in ways for w in self.at_end(way, number, unit)), limit)
 
-    def within(self, way: Way, number: int, unit: Unit, inside: Sequence[int]) -> Iterator[Way]:
-        """The ways through a union: no end within it shows, or some and one of them last.
+    def within(
+        self, ways: list[Way], number: int, unit: Unit, inside: Sequence[int]
+    ) -> Iterator[Way]:
+        """The ways through a union: no end within it shows, or some and one of them last."""
+        found: dict[bool, tuple[float, list[tuple[float, int]]]] = {}
+        for way in ways:
+            small = bool(way.shown)
+            if small not in found:
+                found[small] = self.chances(number, unit, inside, small)
+            none, some = found[small]
+            yield way.further(none)
+            for bits, end in some:
+                yield way.cut(bits, end)
+
+    def chances(
+        self, number: int, unit: Unit, inside: Sequence[int], small: bool
+    ) -> tuple[float, list[tuple[float, int]]]:
+        """Bits for no end to show within a union, and for each end that it is the last to show.
 
         Only an end from which whole segments reach the union's own end can be the last to show,
         or the first, behind which Nagle's algorithm holds the others back.
         """
-        small = bool(way.shown)
         hidden = [self.hidden_bits(number, end, small) for end in inside]
-        yield way.further(sum(hidden))
-        shown = [self.shown_bits(number, end, small) + self.merged for end in inside]
+        behind = [self.hidden_bits(number, end, True) for end in inside]
+        after = sum(behind)
         before = 0.0
+        some = []
+        final = len(inside) - 1
+        reaching = self.path.reaching
         for place, end in enumerate(inside):
-            last = place == len(inside) - 1
-            if not place or last or (unit.end - end) % self.path.base in self.reaching:
-                after = sum(self.hidden_bits(number, later, True) for later in inside[place + 1 :])
-                yield way.cut(before + shown[place] + after, end)
-            before += min(hidden[place], shown[place])
+            after -= behind[place]
+            shown = self.shown_bits(number, end, small) + self.merged
+            if not place or place == final or (unit.end - end) % self.base in reaching:
+                some.append((before + shown + max(after, 0.0), end))
+            before += min(hidden[place], shown)
+        return sum(hidden), some
 
     def at_end(self, way: Way, number: int, unit: Unit) -> Iterator[Way]:
         """The ways to explain why a union ends where it does."""
         aligned = self.aligned(way, unit)
         if aligned is not None:
             yield aligned
-        if unit.end in self.guess.members:
+        if unit.end in self.members:
             bits = self.shown_bits(number, unit.end, bool(way.shown)) + self.pause_bits(number)
             yield way.cut(bits, unit.end)
         if aligned is None:
             bits = cost.ADRIFT if self.path.fell else cost.UNEXPLAINED
-            yield Way(way.bits + bits, unit.end, way.shown, way.recut, odd=way.odd + 1)
+            yield Way(way.bits + bits, unit.end, way.shown, way.recut, None, way.odd + 1)
 
     def aligned(self, way: Way, unit: Unit) -> Way | None:
         """The way on which a union ends with a whole segment; ``None`` if none can end there."""
-        base = self.path.base
-        if (unit.end - way.anchor) % base == 0:
-            return way if way.adrift is None else replace(way, adrift=None)
-        if way.adrift is not None:
-            if any((unit.end - way.adrift) % level == 0 for level in self.path.levels[1:]):
+        base = self.base
+        bits, anchor, shown, recut, adrift, odd = way
+        if (unit.end - anchor) % base == 0:
+            return way if adrift is None else Way(bits, anchor, shown, recut, None, odd)
+        if adrift is not None:
+            if any((unit.end - adrift) % level == 0 for level in self.path.levels[1:]):
                 return way
             if unit.size % base == 0:  # the path takes whole segments again, from here on
-                return replace(way, bits=way.bits + cost.BACK, anchor=unit.end, adrift=None)
-        if self.path.amid(unit.end, way.anchor):
-            return replace(way, bits=way.bits + cost.AMID, adrift=unit.end)
+                return Way(bits + cost.BACK, unit.end, shown, recut, None, odd)
+        if self.path.amid(unit.end, anchor):
+            return Way(bits + cost.AMID, anchor, shown, recut, unit.end, odd)
         return None
 
 
-def _merged_bits(units: Sequence[Unit], base: int) -> float:
-    """Bits for a union to run across an end that shows: few where the reader joins much anyway."""
-    low, high = cost.MERGED
-    if len(units) == 1:
-        return low
-    segments = units[-1].end / base
-    share = (max(segments - len(units), 0.0) + 1.0) / (max(segments, len(units)) + 2.0)
-    return min(max(-math.log2(share), low), high)
-
-
-def _best(ways: list[Way]) -> list[Way]:
-    """The cheapest way to each anchor, the cheapest first."""
+def _best(ways: Iterable[Way], limit: float) -> list[Way]:
+    """The cheapest way to each anchor, the cheapest first, none above the limit."""
     found: dict[tuple[int, int | None], Way] = {}
     for way in ways:
-        other = found.get((way.anchor, way.adrift))
+        if way.bits > limit:
+            continue
+        place = (way.anchor, way.adrift)
+        other = found.get(place)
         if other is None or way.bits < other.bits:
-            found[way.anchor, way.adrift] = way
-    return sorted(found.values(), key=lambda way: way.bits)[:_STATES_MAX]
+            found[place] = way
+    if len(found) < 2:
+        return list(found.values())
+    return sorted(found.values(), key=_bits_of)[:_STATES_MAX]

@@ -5,14 +5,11 @@ lines may end anywhere, at a price, and its size has to be that of one line, or 
 """
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from functools import cached_property
-from statistics import median
+from collections.abc import Iterator
 
 from lab.inference import cost
+from lab.inference.ground import Ground
 from lab.inference.likelihood import Explained, Walk, Way
-from lab.inference.path import Path
 from lab.inference.units import Unit
 from lab.inference.writers import Hypothesis
 
@@ -22,17 +19,15 @@ _LINE_LONG = 200
 _SPREAD = 0.5
 _SPREAD_MIN = 0.1
 _ENCODED_LINE_BYTES = 78  # 76 characters (RFC 2045, 6.7 and 6.8) and CRLF
-_TYPICAL_UNITS = 64
 
 
 def explain(
-    units: Sequence[Unit], path: Path, hypothesis: Hypothesis, *, nagle: bool, limit: float
+    ground: Ground, hypothesis: Hypothesis, *, nagle: bool, limit: float
 ) -> Explained | None:
     """Walk the units under one path and one hypothesis.
 
     Args:
-        units: in stream order.
-        path: which segments are full.
+        ground: the units and the path.
         hypothesis: where writes end.
         nagle: whether the sender's TCP holds small segments back.
         limit: bits above which the result is of no interest.
@@ -41,7 +36,7 @@ def explain(
         What was found, or ``None`` beyond the limit.
     """
     walk = LinesWalk if hypothesis.lines else Walk
-    return walk(units, path, hypothesis, nagle).run(limit)
+    return walk(ground, hypothesis, nagle).run(limit)
 
 
 class LinesWalk(Walk):
@@ -56,7 +51,7 @@ class LinesWalk(Walk):
         first; later, and behind Nagle's algorithm, what was written meanwhile goes along, and its
         size follows no rule.
         """
-        if end in self.guess.members:
+        if end in self.members:
             return 0.0
         amid = self.guess.amid_line(end)
         if amid:
@@ -89,7 +84,7 @@ class LinesWalk(Walk):
         Lines of a paragraph vary, so do their sums, by the square root of their number; lines of
         encoded text are all alike.
         """
-        typical, usual = self.typical
+        typical, usual = self.ground.typical
         if size == usual and size % _ENCODED_LINE_BYTES == 0:
             return cost.LINES_ALIKE
         joined = max(round(size / typical), 1) if union else 1
@@ -97,19 +92,6 @@ class LinesWalk(Walk):
         spread = joined * typical * max(_SPREAD / math.sqrt(lines), _SPREAD_MIN)
         z = (size - joined * typical) / spread
         return math.log2(spread * math.sqrt(2 * math.pi)) + z * z / 2 / math.log(2)
-
-    @cached_property
-    def typical(self) -> tuple[float, int | None]:
-        """The median size of what may be a write, and the size that comes again and again."""
-        sizes = []
-        start = 0
-        for unit in self.units[: 4 * _TYPICAL_UNITS]:
-            if unit.size not in self.path.levels and not self.path.recut(unit.end, start):
-                sizes.append(unit.end - start)
-                start = unit.end
-        sizes = sizes[:_TYPICAL_UNITS] or [self.units[0].size]
-        ((size, count),) = Counter(sizes).most_common(1)
-        return median(sizes), size if count >= 3 else None
 
     def within_bits(self, number: int, unit: Unit, small: bool) -> float:
         """Bits for the lines that a segment holds though each had its own write."""
@@ -137,8 +119,8 @@ class LinesWalk(Walk):
             yield aligned.further(bits)
             return
         end = unit.end
-        if self.nagle and not way.shown and unit.size > self.path.base:
-            end = unit.start + unit.size % self.path.base or unit.end
+        if self.nagle and not way.shown and unit.size > self.base:
+            end = unit.start + unit.size % self.base or unit.end
             bits += self.merged
         bits += self.shown_bits(number, end, bool(way.shown))
         bits += self.place_bits(number, way, end)

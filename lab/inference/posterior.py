@@ -1,18 +1,25 @@
 """All hypotheses weighed against each other: a posterior over writers and paths."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter, itemgetter
 
+from lab.inference.ground import Ground
 from lab.inference.likelihood import Explained
 from lab.inference.lines import explain
 from lab.inference.path import Path, paths
 from lab.inference.units import Unit, units_of
-from lab.inference.writers import Hypothesis, hypotheses, seen, with_hidden_terminator
+from lab.inference.writers import Hypothesis, Seen, hypotheses, seen, with_hidden_terminator
 from lab.observation import Observation
 
 _MARGIN_BITS = 10.0
 """An explanation this much longer than the best one has no weight."""
+
+_ROUNDING = 1e-6
+"""By so much may sums differ that are the same but for the order of their parts."""
+
+_Candidate = tuple[float, int, Ground, Seen, Hypothesis, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +52,39 @@ def accounts(observation: Observation) -> tuple[Account, ...]:
     units = units_of(observation)
     if not units:
         return ()
-    found: list[Account] = []
+    candidates = _candidates(observation, units)
+    found: list[tuple[int, Account]] = []
     best = math.inf
+    for least, place, ground, known, writer, prior in sorted(candidates, key=itemgetter(0, 1)):
+        if least > best + _MARGIN_BITS + _ROUNDING:
+            break
+        for nagle in (False, True) if writer.lines or writer.ends else (False,):
+            limit = best + _MARGIN_BITS - prior
+            explained = explain(ground, writer, nagle=nagle, limit=limit)
+            if explained is None:
+                continue
+            bits = prior + explained.bits
+            best = min(best, bits)
+            found.append((place, Account(bits, 0.0, ground.path, writer, nagle, explained)))
+            for other in with_hidden_terminator(known, writer):
+                more = bits + other.bits - writer.bits + explained.behind_bits
+                found.append((place, Account(more, 0.0, ground.path, other, nagle, explained)))
+    found.sort(key=itemgetter(0))
+    return _weighed([one for _, one in found if one.bits <= best + _MARGIN_BITS])
+
+
+def _candidates(observation: Observation, units: Sequence[Unit]) -> Iterator[_Candidate]:
+    """All paths and writers, with the least that each pair costs and its place in the order."""
+    place = 0
     for path in paths(units, observation.mss, reads=observation.layer == "reads"):
+        ground = Ground(units, path)
         pauses = [unit.start for unit in units if unit.stall and unit.size >= path.base]
         known = seen(observation, cuts(units, path), pauses, path.base)
-        for writer in sorted(hypotheses(known), key=lambda h: h.bits):
+        for writer in sorted(hypotheses(known), key=attrgetter("bits")):
             both = bool(writer.lines or writer.ends)  # else Nagle's algorithm changes nothing
             prior = path.bits + writer.bits + both
-            for nagle in (False, True) if both else (False,):
-                limit = best + _MARGIN_BITS - prior
-                if limit < 0:
-                    break
-                explained = explain(units, path, writer, nagle=nagle, limit=limit)
-                if explained is None:
-                    continue
-                bits = prior + explained.bits
-                best = min(best, bits)
-                found.append(Account(bits, 0.0, path, writer, nagle, explained))
-                for other in with_hidden_terminator(known, writer):
-                    more = bits + other.bits - writer.bits + explained.behind_bits
-                    found.append(Account(more, 0.0, path, other, nagle, explained))
-    return _weighed([one for one in found if one.bits <= best + _MARGIN_BITS])
+            yield prior + ground.least(writer), place, ground, known, writer, prior
+            place += 1
 
 
 def cuts(units: Sequence[Unit], path: Path) -> tuple[int, ...]:

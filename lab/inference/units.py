@@ -1,9 +1,9 @@
 """An observation as the units that the inference walks over."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
+from typing import NamedTuple
 
 from lab.observation import Observation
 
@@ -15,8 +15,7 @@ _MANY = 8
 _RATE_MIN_BYTES = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """One size of an observation.
 
     Attributes:
@@ -27,6 +26,7 @@ class Unit:
         stall: whether the sender was silent before it, for longer than its path explains;
             ``None`` where no times are known.
         union: whether it may hold several segments: a read, or one that offload merged.
+        size: bytes.
     """
 
     start: int
@@ -35,11 +35,7 @@ class Unit:
     again: bool
     stall: bool | None
     union: bool
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.end - self.start
+    size: int
 
 
 def units_of(observation: Observation) -> tuple[Unit, ...]:
@@ -54,7 +50,7 @@ def units_of(observation: Observation) -> tuple[Unit, ...]:
     start = 0
     for number, (size, end) in enumerate(zip(observation.sizes, observation.ends, strict=True)):
         union = reads or (mss is not None and size > mss)
-        found.append(Unit(start, end, push[number], again[number], stalls[number], union))
+        found.append(Unit(start, end, push[number], again[number], stalls[number], union, size))
         start = end
     return tuple(found)
 

@@ -7,10 +7,9 @@ anywhere costs the choice of a byte.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass
 from itertools import combinations, pairwise
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from lab.observation import HeaderField, Layer, Observation
 from lab.sender import Style
@@ -34,8 +33,7 @@ _FREE_CUTS_MAX = 12
 _EMPTY_LINE = 2
 
 
-@dataclass(frozen=True)
-class Hypothesis:
+class Hypothesis(NamedTuple):
     """One way in which the message may have been written.
 
     Attributes:
@@ -59,7 +57,7 @@ class Hypothesis:
     buffer: int | None = None
     lines: bool = False
     paused: bool = False
-    lines_known: frozenset[int] = field(default=frozenset())
+    lines_known: frozenset[int] = frozenset()
     fields: tuple[tuple[int, int, int], ...] = ()
 
     def amid_line(self, offset: int) -> bool | None:
@@ -80,11 +78,6 @@ class Hypothesis:
         if not inside or inside[0][0] != start or inside[-1][1] != end:
             return fewest, math.inf
         return fewest, sum(1 + (b - a) // _FOLDED_BYTES for a, b in inside)
-
-    @cached_property
-    def members(self) -> frozenset[int]:
-        """The ends, for a quick look."""
-        return frozenset(self.ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +139,7 @@ def with_hidden_terminator(known: Seen, one: Hypothesis) -> Iterator[Hypothesis]
     for size in TERMINATORS_BYTES[1:]:
         text_end = known.total - size
         if text_end > known.last_start:
-            yield replace(
-                one,
+            yield one._replace(
                 ends=(*(end for end in one.ends if end < text_end), text_end),
                 bits=one.bits + _TERMINATOR_BITS[size] - _TERMINATOR_BITS[0],
                 terminator_bytes=size,
@@ -155,7 +147,7 @@ def with_hidden_terminator(known: Seen, one: Hypothesis) -> Iterator[Hypothesis]
 
 
 def _with_terminators(
-    known: Seen, style: Style | None, cuts: Sequence[int], bits: float, words: str, **more: object
+    known: Seen, style: Style | None, cuts: Sequence[int], bits: float, words: str, **more: Any
 ) -> Iterator[Hypothesis]:
     """The hypothesis with the end of data in the last write, and in a write that shows."""
     for size in TERMINATORS_BYTES:
@@ -169,7 +161,7 @@ def _with_terminators(
             bits + _TERMINATOR_BITS[size],
             words,
             terminator_bytes=size,
-            **more,  # type: ignore[arg-type]
+            **more,
         )
 
 
@@ -343,7 +335,7 @@ def _line_by_line(known: Seen) -> Iterator[Hypothesis]:
         (2, 11.5, "a write for every few lines"),
     ):
         for one in _with_terminators(known, "line_by_line", (), bits, words, lines=True):
-            yield replace(one, buffer=lines, lines_known=ends, fields=spans)
+            yield one._replace(buffer=lines, lines_known=ends, fields=spans)
 
 
 def _blank(header_end: int | None) -> tuple[int, ...]:
