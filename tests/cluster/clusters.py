@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,17 +34,24 @@ class Processes:
         wait_until(lambda: found.exists() and bool(found.read_bytes()), "the scheduler is there")
         self.address = str(json.loads(found.read_text())["address"])
 
-    def add(self, name: str, packages: Path | None = None, cwd: Path = Path("/")) -> str:
+    def add(
+        self,
+        name: str,
+        packages: Path | None = None,
+        cwd: Path = Path("/"),
+        before: Sequence[str] = (),
+    ) -> str:
         """Start a worker and wait until the scheduler knows it; its name.
 
         Args:
             name: its own.
             packages: where its Python looks for packages first.
             cwd: its current folder.
+            before: what to start it with.
         """
         self.workers[name] = self._start(
             "worker", self.address, "--name", name, "--nthreads", "1", "--no-nanny",
-            "--local-directory", str(self.folder / name), packages=packages, cwd=cwd,
+            "--local-directory", str(self.folder / name), packages=packages, cwd=cwd, before=before,
         )  # fmt: skip
         with self.client() as client:
             wait_until(lambda: name in self.names(client).values(), f"worker {name} is there")
@@ -79,12 +86,16 @@ class Processes:
             process.wait()
 
     def _start(
-        self, *arguments: str, packages: Path | None = None, cwd: Path = Path("/")
+        self,
+        *arguments: str,
+        packages: Path | None = None,
+        cwd: Path = Path("/"),
+        before: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
         path = os.pathsep.join(map(str, filter(None, [packages, ROOT, Path(__file__).parent])))
         with (self.folder / "said.txt").open("ab") as said:
             process = subprocess.Popen(
-                [*DASK, *arguments, "--no-dashboard"],
+                [*before, *DASK, *arguments, "--no-dashboard"],
                 stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=cwd,
                 env=os.environ | {"PYTHONPATH": path},
             )  # fmt: skip
