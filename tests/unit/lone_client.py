@@ -8,14 +8,14 @@ import sys
 
 from lab import steps
 from lab.channel import Channel
-from lab.kernel import client
+from lab.kernel import client, client_session
 
 KINDS = {"write": steps.Write, "wait": steps.Wait, "expect": steps.Expect}
 
 
 def main() -> None:
     """Do the jobs that come over the channel."""
-    client.check_peer = lambda _address: None
+    client_session.check_peer = lambda _address: None
     client.steps_of = lambda job: [KINDS[kind](*values) for kind, *values in job["script"]]
     client.Client(Channel.from_fd(int(sys.argv[1]))).run()
 

@@ -18,7 +18,7 @@ import pytest
 
 from lab.channel import Channel, Message
 from lab.errors import InputError
-from lab.kernel import client
+from lab.kernel import client, client_session
 from lab.steps import Expect, Wait, Write
 
 HERE = Path(__file__).parent
@@ -229,8 +229,8 @@ def test_what_a_session_needs() -> None:
     """Pauses, twenty round trips, and the bytes over the slowest link."""
     job = {"round_trip_s": 0.5, "bw_mbit": 0.02}
     script = [Write(bytes(2500)), Wait(3), Expect(250), Wait(0.5)]
-    assert client.needed_s(job, script) == pytest.approx(3.5 + 10 + 1)
-    assert client.needed_s(job | {"bw_mbit": None}, script) == pytest.approx(13.5)
+    assert client_session.needed_s(job, script) == pytest.approx(3.5 + 10 + 1)
+    assert client_session.needed_s(job | {"bw_mbit": None}, script) == pytest.approx(13.5)
 
 
 def test_the_pause_of_a_dead_session_wakes_no_other(lone: Lone) -> None:
@@ -324,7 +324,7 @@ def test_what_a_sender_does_wrong_is_its_sessions_failure(
     odd_sender(monkeypatch, steps)
     monkeypatch.setattr(client, "_MAKING_LIMIT_S", 0.1)
     monkeypatch.setattr(client, "_STEPS_MAX", 50)
-    with pytest.raises(client.SessionError) as caught:
+    with pytest.raises(client_session.SessionError) as caught:
         client.steps_of(JOB)
     text = str(caught.value)
     assert "\n" not in text
@@ -339,13 +339,13 @@ def test_a_sender_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         raise InputError(f"unknown sender {name!r}")
 
     monkeypatch.setattr(client, "sender_named", unknown)
-    with pytest.raises(client.SessionError, match=r"^unknown sender 'odd'$"):
+    with pytest.raises(client_session.SessionError, match=r"^unknown sender 'odd'$"):
         client.steps_of(JOB)
 
 
 def test_the_client_speaks_only_to_the_labs_server() -> None:
     """Whatever address a job has."""
     for address in ("127.0.0.1", "192.0.2.1", "10.0.0.1", "::1"):
-        with pytest.raises(client.SessionError, match="not an address of the lab's server"):
-            client.check_peer(address)
-    client.check_peer("10.64.0.1")
+        with pytest.raises(client_session.SessionError, match="not an address of the lab's server"):
+            client_session.check_peer(address)
+    client_session.check_peer("10.64.0.1")
