@@ -72,7 +72,8 @@ def sources(path: Path, warn: Warn) -> Iterator[Source]:
             found += 1
             yield source
     if passed:
-        warn(f"{safe(str(path))}: passed over {passed} files of other kinds")
+        files = "1 file" if passed == 1 else f"{passed} files"
+        warn(f"{safe(str(path))}: passed over {files} of other kinds")
     if not found:
         raise InputError(f"{safe(str(path))}: no run, capture, log or observations in this folder")
 

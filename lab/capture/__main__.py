@@ -1,22 +1,33 @@
 """Writes the observations of captures as JSON lines: ``python -m lab.capture FILE...``."""
 
 import gc
+import os
 import sys
 from pathlib import Path
 
 from lab.capture.reader import observations
-from lab.errors import SeglabError
+from lab.errors import InputError, SeglabError
+from lab.printable import safe
+
+_USAGE = "usage: python -m lab.capture CAPTURE...   (- is standard input)"
 
 
 def main(names: list[str]) -> int:
     """Read the named captures, or standard input for ``-``; the exit code."""
+    if not names or {"-h", "--help"} & set(names):
+        print(_USAGE, file=sys.stdout if names else sys.stderr)
+        return 0 if names else 2
     gc.set_threshold(100_000)  # what is read makes no cycles, and to look for them takes time
     write = sys.stdout.buffer.write
     for name in names:
-        file = sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115 - with
+        try:
+            file = sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115 - with
+        except OSError as error:
+            raise InputError(f"{safe(name)}: {error.strerror or error}") from error
         with file:
             for observation in observations(file, name, warn=_warn):
                 write(observation.to_json() + b"\n")
+    sys.stdout.flush()
     return 0
 
 
@@ -30,3 +41,6 @@ if __name__ == "__main__":
     except SeglabError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+        sys.exit(141)

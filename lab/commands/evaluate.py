@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TextIO
 
 from lab.classifier import Classifier
+from lab.errors import InputError, nearest
 from lab.evaluation import evaluate
 from lab.evaluation.lines import line_ends, payload_of
 from lab.evaluation.table import lines
 from lab.observation import Layer
+from lab.printable import safe
 from lab.record import SessionRecord
 from lab.runfolder import RunFolder
 
@@ -42,7 +44,7 @@ def evaluate_run(
         The exit code: 0, since an evaluation that could be made is no finding.
 
     Raises:
-        InputError: no run is there.
+        InputError: no run is there, or one of the networks is not in it.
     """
     folders = [RunFolder.open(path) for path in ([run] if isinstance(run, Path) else run)]
     sources = {folder.path: Lines(folder.path) for folder in folders}
@@ -52,14 +54,28 @@ def evaluate_run(
         return next((ends for ends in found if ends is not None), None)
 
     records: Iterator[SessionRecord] = chain.from_iterable(f.sessions() for f in folders)
-    kept = (r for r in records if networks is None or r.network in networks)
-    found = evaluate(classifier, kept, layers=layers, line_ends=lines_of)
+    if networks is not None:
+        records = iter(over(records, networks))
+    found = evaluate(classifier, records, layers=layers, line_ends=lines_of)
     if as_json:
         print(json.dumps(found.to_dict(), indent=2), file=file)
         return 0
     for line in lines(found, mistakes):
         print(line, file=file)
     return 0
+
+
+def over(records: Iterable[SessionRecord], networks: Sequence[str]) -> list[SessionRecord]:
+    """The sessions over some networks, each of which has to occur."""
+    kept, known = [], set()
+    for record in records:
+        known.add(record.network)
+        if record.network in networks:
+            kept.append(record)
+    for name in networks:
+        if name not in known:
+            raise InputError(f"no session over network '{safe(name)}'; {nearest(name, known)}")
+    return kept
 
 
 class Lines:

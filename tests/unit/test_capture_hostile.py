@@ -2,6 +2,9 @@
 
 import gzip
 import struct
+import sys
+from pathlib import Path
+from subprocess import run
 
 import pytest
 from capture_mutations import check, hostile
@@ -231,3 +234,14 @@ def test_the_error_does_not_depend_on_the_slicing(core: Core, data: bytes) -> No
             read(data, core, size=size)
         words.append(str(caught.value))
     assert words[0] == words[1]
+
+
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    """The module's own command names it in one line, and so does a call without any file."""
+    command = [sys.executable, "-m", "lab.capture"]
+    ended = run([*command, tmp_path / "no\x1bne"], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == f"{tmp_path}/no\\x1bne: No such file or directory\n"
+    ended = run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("usage: ")

@@ -11,7 +11,7 @@ import pytest
 from synthetic import MS, record
 
 from lab.classifier import Classifier, Verdict
-from lab.commands.evaluate import evaluate_run
+from lab.commands.evaluate import evaluate_run, over
 from lab.errors import InputError
 from lab.evaluation import evaluate
 from lab.evaluation.boundaries import traced, written
@@ -242,6 +242,13 @@ def test_a_run_that_is_not_there(tmp_path: Path) -> None:
     """One line, and no traceback."""
     with pytest.raises(InputError, match="no run is stored here"):
         evaluate_run(tmp_path / "none", always("relay"), as_json=False)
+
+
+def test_a_network_that_no_session_went_over() -> None:
+    """It is named, instead of an evaluation of nothing."""
+    with pytest.raises(InputError, match=r"no session over network 'gprs\\x1b'; known: dsl"):
+        over([replace(stored(), network="dsl")], ["gprs\x1b"])
+    assert len(over([replace(stored(), network=name) for name in ("dsl", "3g")], ["3g"])) == 1
 
 
 def capture(payload: bytes, *, lost: bool = False) -> bytes:
