@@ -318,7 +318,7 @@ def test_a_program_as_a_classifier() -> None:
         "for line in sys.stdin:\n"
         "    print(json.dumps({'id': json.loads(line)['id'], 'style': 'relay'}), flush=True)\n"
     )
-    good = rows(PAPER, "--classifier", f'cmd:{sys.executable} -c "{program}"')
+    good = rows(PAPER, "--classifier", f'cmd:"{sys.executable}" -c "{program}"')
     assert {row[3] for row in good} == {"relay"}
     bad = ran(PAPER, "--classifier", "cmd:false")
     assert isinstance(bad.exception, InputError)

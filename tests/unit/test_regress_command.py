@@ -203,7 +203,7 @@ def test_both_layers(seglab: Seglab) -> None:
 
 def test_program_that_dies(seglab: Seglab, tmp_path: Path) -> None:
     """What was answered before is judged and written; the rest is told as not run."""
-    ended = seglab(f"cmd:{sys.executable} dies.py", "--junit", "j.xml", "--stderr", "errors.txt")
+    ended = seglab(f"cmd:'{sys.executable}' dies.py", "--junit", "j.xml", "--stderr", "errors.txt")
     assert ended.code == 1
     assert "exited with status 1 after 12 answers; its last words: out of memory" in ended.out
     assert "counts the 12 sessions" in ended.out
@@ -215,7 +215,7 @@ def test_program_that_dies(seglab: Seglab, tmp_path: Path) -> None:
 
 def test_baseline_is_kept_when_the_program_dies(seglab: Seglab, tmp_path: Path) -> None:
     """A partial run does not become the baseline."""
-    ended = seglab(f"cmd:{sys.executable} dies.py", "--baseline", "b.json", "--update-baseline")
+    ended = seglab(f"cmd:'{sys.executable}' dies.py", "--baseline", "b.json", "--update-baseline")
     assert "left as it was" in ended.err
     assert not (tmp_path / "b.json").exists()
 

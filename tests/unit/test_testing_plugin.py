@@ -1,6 +1,7 @@
 """The pytest plugin: as a decorator, by the ini file, with xdist, and not at all."""
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -135,7 +136,7 @@ def test_program(suite: pytest.Pytester) -> None:
     rest = ', checks=["answers", "label_ignores_mtu"]'
     text = DECORATED.format(name="honest", rest=rest)
     suite.makepyfile(
-        test_mine=text.replace("s(honest", f"s('cmd:{sys.executable} program.py'")
+        test_mine=text.replace("s(honest", f's("cmd:{shlex.quote(sys.executable)} program.py"')
     )  # fmt: skip
     suite.runpytest_inprocess().assert_outcomes(passed=3, skipped=3)
     (pid,) = (suite.path / "pids").read_text().split()
