@@ -17,7 +17,7 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 from itertools import islice
 from pathlib import Path
@@ -134,7 +134,7 @@ class Cluster:
         """
         try:
             self._client.wait_for_workers(1, timeout=time_limit_s)
-            versions = self._client.get_versions(check=False, packages=["seglab"])
+            versions = self._client.get_versions(check=False)
         except TimeoutError as error:
             raise EnvironmentLacksError(
                 f"{self.address}: the scheduler has no workers; start some: "
@@ -151,12 +151,21 @@ class Cluster:
                         f"{self.address}: {who} has {package} {version}, here it is "
                         f"{here[package]}; install the same everywhere"
                     )
-        for who, found in self.everywhere(sources).items():
-            if found != sources():
-                why = found.reason if isinstance(found, Failed) else "other source files"
+        for who, found in self.everywhere(installed).items():
+            if isinstance(found, Failed):
                 raise EnvironmentLacksError(
-                    f"{self.address}: {who} has seglab {here['seglab']} as well, but not the same "
-                    f"one ({why}); install the same everywhere"
+                    f"{self.address}: {who} has no such seglab: {found.reason}"
+                )
+            (version, digest), (own, own_digest) = found, installed()
+            if version != own:
+                raise EnvironmentLacksError(
+                    f"{self.address}: {who} has seglab {version}, here it is {own}; "
+                    "install the same everywhere"
+                )
+            if digest != own_digest:
+                raise EnvironmentLacksError(
+                    f"{self.address}: {who} has seglab {own} as well, but not the same "
+                    "one (other source files); install the same everywhere"
                 )
 
     def everywhere(self, function: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
@@ -275,6 +284,11 @@ class Cluster:
         )
 
 
+def installed() -> tuple[str, str]:
+    """The version of seglab that is installed, and what tells its files from others."""
+    return metadata.version("seglab"), sources()
+
+
 @cache
 def sources() -> str:
     """What tells the files of this seglab from those of another with the same version."""
@@ -356,7 +370,6 @@ def _of(found: Mapping[str, Any]) -> dict[str, str]:
     python = str(packages["python"]).split(".")
     return {
         "Python": ".".join(python[:2]),
-        "seglab": packages.get("seglab") or "not installed",
         "distributed": packages.get("distributed") or "not installed",
     }
 

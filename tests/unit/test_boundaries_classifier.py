@@ -1,5 +1,6 @@
 """The classifier that infers where writes ended, on sizes worked out by hand."""
 
+import math
 from itertools import accumulate
 from typing import Any
 
@@ -10,6 +11,12 @@ from hypothesis import strategies as st
 from lab import paper
 from lab.classifier import Verdict
 from lab.classifiers.boundaries import SIZES_LOOKED_AT, classify
+from lab.inference.ground import Ground
+from lab.inference.lines import explain
+from lab.inference.path import paths
+from lab.inference.posterior import cuts
+from lab.inference.units import units_of
+from lab.inference.writers import hypotheses, seen
 from lab.observation import HeaderField, Observation
 from lab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
 
@@ -25,7 +32,7 @@ def verdict(*sizes: int, **known: Any) -> Verdict:
     return classify(Observation(id="x", sizes=sizes, **known))
 
 
-def cut(writes: list[int], mss: int) -> list[int]:
+def segments_of(writes: list[int], mss: int) -> list[int]:
     """The segments of writes, each cut by itself."""
     sizes: list[int] = []
     for size in writes:
@@ -38,7 +45,7 @@ def cut(writes: list[int], mss: int) -> list[int]:
 def test_a_buffer_is_found_at_any_mss(buffer: int, mss: int) -> None:
     """Whatever the MSS, a short segment every so many bytes is that buffer; each end is found."""
     writes = [buffer] * 3 + [buffer // 3]
-    found = verdict(*cut(writes, mss), mss=mss)
+    found = verdict(*segments_of(writes, mss), mss=mss)
     assert found.styles[0] == "fixed_buffer"
     assert found.buffer == buffer
     assert found.boundaries == tuple(accumulate(writes[:-1]))
@@ -47,7 +54,7 @@ def test_a_buffer_is_found_at_any_mss(buffer: int, mss: int) -> None:
 @pytest.mark.parametrize("mss", [524, 920, 1440, 1448, 4300])
 def test_a_single_write_at_any_mss(mss: int) -> None:
     """Full segments and a rest are one write, or a buffer that was never full; no boundary."""
-    found = verdict(*cut([5 * mss + 300], mss), mss=mss)
+    found = verdict(*segments_of([5 * mss + 300], mss), mss=mss)
     assert found.styles[0] == "single_write"
     assert {*found.styles} <= {"single_write", "fixed_buffer"}
     assert found.boundaries == ()
@@ -55,7 +62,7 @@ def test_a_single_write_at_any_mss(mss: int) -> None:
 
 def test_a_relay_writes_its_own_field_first() -> None:
     """The Received field alone, then the rest."""
-    found = verdict(150, *cut([6000], 1448), **LAYOUT)
+    found = verdict(150, *segments_of([6000], 1448), **LAYOUT)
     assert found.styles[0] == "relay"
     assert "headers_then_body" not in found.styles
     assert found.boundaries == (150,)
@@ -65,7 +72,7 @@ def test_a_relay_writes_its_own_field_first() -> None:
 def test_headers_then_body(with_empty_line: int) -> None:
     """A boundary after the header block, with or without the empty line, and a terminator."""
     start = 240 + with_empty_line
-    found = verdict(start, *cut([6000], 1448), 5, **LAYOUT)
+    found = verdict(start, *segments_of([6000], 1448), 5, **LAYOUT)
     assert found.style == "headers_then_body"
     assert found.terminator == "own_write"
     assert found.boundaries == (start, start + 6000)
@@ -73,7 +80,7 @@ def test_headers_then_body(with_empty_line: int) -> None:
 
 def test_distinct_from() -> None:
     """Boundaries before and after the From header."""
-    found = verdict(150, 40, *cut([6000], 1448), **LAYOUT)
+    found = verdict(150, 40, *segments_of([6000], 1448), **LAYOUT)
     assert "distinct_from" in found.styles
     assert found.boundaries == (150, 190)
 
@@ -81,7 +88,7 @@ def test_distinct_from() -> None:
 def test_a_subject_by_itself() -> None:
     """Boundaries around another header, or around its value, are a template's."""
     for start, end in ((190, 240), (198, 238)):
-        found = verdict(start, end - start, *cut([6000], 1448), **LAYOUT)
+        found = verdict(start, end - start, *segments_of([6000], 1448), **LAYOUT)
         assert found.styles[0] == "custom_headers"
         assert found.boundaries == (start, end)
 
@@ -89,7 +96,7 @@ def test_a_subject_by_itself() -> None:
 def test_lines() -> None:
     """Many short writes of the length of lines."""
     lines = [47, 68, 35, 41, 46, 45, 35, 50, 46, 39]
-    assert verdict(*lines, *cut([4000], 1448)).style == "line_by_line"
+    assert verdict(*lines, *segments_of([4000], 1448)).style == "line_by_line"
 
 
 def test_pauses_tell_parts_from_a_buffer() -> None:
@@ -164,7 +171,7 @@ def test_the_papers_scenarios(scenario: str) -> None:
 
 def test_what_a_set_says_is_possible() -> None:
     """Each member of a set has a witness, and every short segment ends where its writes do."""
-    found = verdict(150, *cut([6000], 1448))
+    found = verdict(150, *segments_of([6000], 1448))
     assert len(found.styles) > 1
     assert {*found.witnesses} == {*found.styles}
     assert all(150 in ends for ends in found.witnesses.values())
@@ -191,7 +198,7 @@ def test_explanations_name_the_mtu() -> None:
 
 def test_a_long_message_is_looked_at_where_it_begins() -> None:
     """Time does not grow with what comes after the first sizes; the verdict says so."""
-    sizes = cut([2048] * SIZES_LOOKED_AT, 1448)
+    sizes = segments_of([2048] * SIZES_LOOKED_AT, 1448)
     found = verdict(*sizes)
     assert found.buffer == 2048
     assert found.boundaries[-1] <= sum(sizes[:SIZES_LOOKED_AT])
@@ -230,3 +237,17 @@ def test_any_sizes_have_a_sound_verdict(observation: Observation) -> None:
 def test_a_verdict_is_repeatable(observation: Observation) -> None:
     """The same observation has the same verdict."""
     assert classify(observation) == classify(observation)
+
+
+@settings(deadline=None, max_examples=60)
+@given(OBSERVATIONS.filter(lambda one: one.sizes))
+def test_the_bound_before_a_walk_is_one(observation: Observation) -> None:
+    """No walk costs less than what it was said to cost at least, or it would be left out."""
+    units = units_of(observation)
+    for path in paths(units, observation.mss, reads=observation.layer == "reads"):
+        ground = Ground(units, path)
+        for writer in hypotheses(seen(observation, cuts(units, path), (), path.base)):
+            for nagle in (False, True):
+                explained = explain(ground, writer, nagle=nagle, limit=math.inf)
+                assert explained is not None
+                assert explained.bits >= ground.least(writer) - 1e-6
