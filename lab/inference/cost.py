@@ -72,6 +72,10 @@ ADRIFT: Final = 14.0
 BYTE_WINDOW: Final = 5.0
 """A short segment fills up a window that counts bytes (RFC 9293, 3.8.6.2.1)."""
 
+BOUND: Final = 2.0
+"""A segment of 16 KiB or more is short of an MSS above 32 KiB: half the peer's window bounds it
+(tcp_bound_to_half_wnd), as over loopback; or a read is 64 KiB long, as the reader's buffer is."""
+
 PAUSE_SEEN: Final = 0.3
 """Behind a write of a sender that pauses, a pause."""
 

@@ -110,12 +110,17 @@ class Ground:
         return frozenset(
             unit.end
             for unit in self.units[:-1]
-            if not unit.union and unit.size not in self.levels and unit.end % self.base
+            if not unit.union
+            and unit.size not in self.levels
+            and unit.end % self.base
+            and not self.path.bounds(unit)
         )
 
     @cached_property
     def _residues(self) -> frozenset[int]:
         """Where unions end, modulo the base, if not with a whole segment counted from zero."""
+        if any(unit.union and self.path.bounds(unit) for unit in self.units):
+            return frozenset()  # behind each, whole segments count anew
         ends = (unit.end for unit in self.units[:-1] if unit.union)
         return frozenset(end % self.base for end in ends) - {0}
 

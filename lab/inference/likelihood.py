@@ -167,6 +167,9 @@ class Walk:
         elif self.path.fell and again and size < self.path.levels[1]:
             bits += cost.CUT_SOMEHOW[bool(push)]
             recut = (*recut, (start, end))
+        elif self.path.bounds(unit):
+            bits += cost.BOUND
+            anchor = end
         else:
             bits += cost.UNEXPLAINED
             anchor = end
@@ -278,7 +281,9 @@ class Walk:
         if unit.end in self.members:
             bits = self.shown_bits(number, unit.end, bool(way.shown)) + self.pause_bits(number)
             yield way.cut(bits, unit.end)
-        if aligned is None:
+        if aligned is None and self.path.bounds(unit):
+            yield Way(way.bits + cost.BOUND, unit.end, way.shown, way.recut, None, way.odd)
+        elif aligned is None:
             bits = cost.ADRIFT if self.path.fell else cost.UNEXPLAINED
             yield Way(way.bits + bits, unit.end, way.shown, way.recut, None, way.odd + 1)
 

@@ -24,6 +24,13 @@ OVERHEADS: Final = ((40, False), (52, True))
 
 OVERHEADS_V6: Final = ((60, False), (72, True))
 
+LARGE_MSS: Final = 32768
+"""Above it, over loopback, the peer's window bounds segments before the MSS does."""
+
+LARGE_SEGMENT: Final = 16384
+READER_BUFFER: Final = 65536
+"""What Node.js, and the lab's server, hand to ``recv``."""
+
 SMALL_MTU: Final = 1280
 """Below the least MTU of IPv6 (RFC 8200, 5), a link counts as small."""
 
@@ -102,6 +109,12 @@ class Path:
         """Whether a unit looks like the rest of a segment that was cut anew: sent again, no PSH."""
         return self.fell and _cut_again(unit, self.levels[1])
 
+    def bounds(self, unit: Unit) -> bool:
+        """Whether a window, or a reader's buffer, may have ended this unit, and no write."""
+        if unit.union:
+            return unit.size == READER_BUFFER
+        return self.base > LARGE_MSS and unit.size >= LARGE_SEGMENT
+
     @property
     def condition(self) -> str:
         """The path condition, in the ground truth's words."""
@@ -168,7 +181,8 @@ def _bases(units: Sequence[Unit]) -> Iterator[tuple[int, float]]:
 
 def _segment_levels(units: Sequence[Unit], base: int) -> Iterator[tuple[int, ...]]:
     """Sets of lower levels: the best single ones, and those that grow from the best."""
-    counts = Counter(unit.size for unit in units[:-1] if unit.size < base and not unit.union)
+    bound = LARGE_SEGMENT if base > LARGE_MSS else base
+    counts = Counter(unit.size for unit in units[:-1] if unit.size < bound and not unit.union)
     again = {u.size for u, v in pairwise(units) if u.again and v.again and u.size < base}
     candidates = [size for size, count in counts.most_common(32) if count > 1 or size in again]
     candidates = candidates[:_LEVEL_CANDIDATES_MAX]

@@ -99,6 +99,9 @@ def cuts(units: Sequence[Unit], path: Path) -> tuple[int, ...]:
     for unit in units:
         if unit.end == total or (not unit.union and unit.size in path.levels):
             continue
+        if path.bounds(unit):
+            anchor = unit.end
+            continue
         rest = (unit.end - anchor) % path.base
         if unit.union:
             if not rest or path.amid(unit.end, anchor):

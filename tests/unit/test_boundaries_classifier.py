@@ -169,6 +169,21 @@ def test_the_papers_scenarios(scenario: str) -> None:
             assert {*found.styles} <= {"fixed_buffer", "timed_writes"}
 
 
+def test_over_loopback_a_window_is_no_buffer() -> None:
+    """Half the peer's window bounds the segments of one write, and grows; no path fell."""
+    found = verdict(32768, 32768, 47616, 47616, 39277, mss=65483)
+    assert found.styles[0] == "single_write"
+    assert found.path_condition == "steady"
+    assert found.boundaries == ()
+
+
+def test_a_readers_buffer_is_not_the_senders() -> None:
+    """Reads of 64 KiB are as large as the server's own buffer."""
+    found = verdict(65536, 65536, 65536, 3437, layer="reads", mss=1448)
+    assert found.styles[0] == "single_write"
+    assert found.buffer is None
+
+
 def test_what_a_set_says_is_possible() -> None:
     """Each member of a set has a witness, and every short segment ends where its writes do."""
     found = verdict(150, *segments_of([6000], 1448))
@@ -208,9 +223,9 @@ def test_a_long_message_is_looked_at_where_it_begins() -> None:
 OBSERVATIONS = st.builds(
     Observation,
     id=st.just("x"),
-    sizes=st.lists(st.integers(1, 5000), max_size=12).map(tuple),
+    sizes=st.lists(st.integers(1, 5000) | st.integers(16000, 70000), max_size=12).map(tuple),
     layer=st.sampled_from(["segments", "reads"]),
-    mss=st.none() | st.integers(1, 20000),
+    mss=st.none() | st.integers(1, 70000),
     timestamps=st.none() | st.booleans(),
     header_end=st.none() | st.integers(0, 3000),
     complete=st.none() | st.booleans(),
