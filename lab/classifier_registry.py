@@ -53,7 +53,8 @@ def classifier(reference: str) -> Classifier:
         known = classifiers()
         if reference not in known:
             raise InputError(
-                f"unknown classifier {reference!r} (one of your own is package.module:name, a program cmd:PROGRAM); "
+                f"unknown classifier {reference!r} (one of your own is package.module:name, "
+                "a program is cmd:PROGRAM); "
                 f"{nearest(reference, known)}"
             )
         return known[reference]
