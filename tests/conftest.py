@@ -2,11 +2,16 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Generator
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+# A background job ignores SIGINT, and so would all that it starts; tests press Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EMULATION = Path(__file__).parent / "emulation"
 NO_SKIPS = os.environ.get("SEGLAB_REQUIRE_ALL") == "1"
