@@ -45,7 +45,7 @@ def classify(observation: Observation) -> Verdict:
         style=styles[0] if len(styles) == 1 else styles,
         terminator=terminator,
         path_condition=best.path.condition,
-        buffer=best.writer.buffer if best.writer.style != "line_by_line" else None,
+        buffer=best.writer.buffer,
         boundaries=tuple(likely),
         boundary_confidence=tuple(round(p, 3) for p in likely.values()),
         confidence=round(min(weight, 1.0), 3),

@@ -60,7 +60,7 @@ class LinesWalk(Walk):
             bits = cost.LINE_END
         elif (self.nagle and way.shown) or self.early(number, end) is None:
             bits = cost.LINES_LEFT
-        elif self.guess.buffer == 1:
+        elif self.guess.lines == "each":
             bits = cost.LINE_END
         elif self.units[number].union or self.as_many_lines(way, end):
             bits = self.lines_size_bits(end - way.anchor, self.units[number].union)
@@ -95,7 +95,7 @@ class LinesWalk(Walk):
 
     def within_bits(self, number: int, unit: Unit, small: bool) -> float:
         """Bits for the lines that a segment holds though each had its own write."""
-        if self.guess.buffer != 1 or (self.nagle and small):
+        if self.guess.lines != "each" or (self.nagle and small):
             return 0.0
         if self.early(number, unit.start) is None:
             return 0.0
@@ -112,7 +112,7 @@ class LinesWalk(Walk):
         early = self.early(number, unit.start) is not None
         bits = 0.0
         if early and not self.nagle:
-            writes = unit.size / _LINE_BYTES if self.guess.buffer == 1 else 1.0
+            writes = unit.size / _LINE_BYTES if self.guess.lines == "each" else 1.0
             bits += min(self.merged * max(writes - 1, 0), cost.LINES_MERGED_MAX)
         aligned = self.aligned(way, unit)
         if aligned is not None and (self.nagle or not early) and (way.shown or not early):
@@ -125,7 +125,7 @@ class LinesWalk(Walk):
         bits += self.shown_bits(number, end, bool(way.shown))
         bits += self.place_bits(number, way, end)
         bits += self.pause_bits(number) if end == unit.end else 0.0
-        if self.guess.buffer == 1 and not way.shown and end - unit.start > _LINE_LONG:
+        if self.guess.lines == "each" and not way.shown and end - unit.start > _LINE_LONG:
             bits += cost.LONG_FIRST
         yield way.cut(bits, end)
 

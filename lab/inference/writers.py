@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from lab.observation import HeaderField, Layer, Observation
 from lab.sender import Style
@@ -43,7 +43,8 @@ class Hypothesis(NamedTuple):
         words: what the parameters are, for people.
         terminator_bytes: how much of the end of data has its own write.
         buffer: the size of a buffer that was filled again and again.
-        lines: whether writes end at line ends that are not in ``ends`` because they are unknown.
+        lines: after each line, or every few, where that is how writes end; the ends in the body
+            are unknown, and not in ``ends``.
         paused: whether the sender pauses between its writes.
         lines_known: where lines are known to end.
         fields: where the header fields stand, their values, and where they end.
@@ -55,7 +56,7 @@ class Hypothesis(NamedTuple):
     words: str
     terminator_bytes: int = 0
     buffer: int | None = None
-    lines: bool = False
+    lines: Literal["each", "few"] | None = None
     paused: bool = False
     lines_known: frozenset[int] = frozenset()
     fields: tuple[tuple[int, int, int], ...] = ()
@@ -331,11 +332,12 @@ def _line_by_line(known: Seen) -> Iterator[Hypothesis]:
     )  # where lines are known to end
     spans = tuple((one.start, _value(one)[0], one.end) for one in known.fields)
     for lines, bits, words in (
-        (1, 2.0, "a write for each line"),
-        (2, 11.5, "a write for every few lines"),
+        ("each", 2.0, "a write for each line"),
+        ("few", 11.5, "a write for every few lines"),
     ):
-        for one in _with_terminators(known, "line_by_line", (), bits, words, lines=True):
-            yield one._replace(buffer=lines, lines_known=ends, fields=spans)
+        yield from _with_terminators(
+            known, "line_by_line", (), bits, words, lines=lines, lines_known=ends, fields=spans
+        )
 
 
 def _blank(header_end: int | None) -> tuple[int, ...]:
