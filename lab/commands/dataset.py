@@ -16,7 +16,7 @@ import click
 from click.core import ParameterSource
 
 from lab.commands.progress import CheckProgress, RunProgress
-from lab.commands.running import DEFAULT_JOBS, DEFAULT_SEED, DEFAULT_TIME_LIMIT_S, Interruption
+from lab.commands.running import DEFAULT_TIME_LIMIT_S, Interruption, jobs_option, seed_option
 from lab.dataset.check import Checked, Finding, check
 from lab.dataset.estimate import Estimate, estimate, room_bytes, size
 from lab.dataset.folder import begin, built, finish, gaps
@@ -56,21 +56,8 @@ def dataset() -> None:
     required=True,
     help="The dataset's folder: new, empty, or one to go on with.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**63 - 1),
-    default=DEFAULT_SEED,
-    show_default=True,
-    help="All randomness of the dataset flows from it.",
-)
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 2000),
-    default=DEFAULT_JOBS,
-    show_default=True,
-    metavar="N",
-    help="Sessions side by side; those that mostly wait for a slow link count less.",
-)
+@seed_option("All randomness of the dataset flows from it.")
+@jobs_option()
 @click.option(
     "--cluster",
     metavar="tcp://HOST:PORT",

@@ -11,7 +11,14 @@ from rich.console import Console
 
 from lab.asking import open_classifier
 from lab.commands.order import Order
-from lab.commands.running import DEFAULT_JOBS, DEFAULT_SEED, Voice, carry_out, default_out
+from lab.commands.running import (
+    DEFAULT_TIME_LIMIT_S,
+    Voice,
+    carry_out,
+    default_out,
+    jobs_option,
+    seed_option,
+)
 from lab.errors import EnvironmentLacksError
 from lab.regress import checks as checks_
 from lab.regress.baseline import Baseline, fingerprint
@@ -25,8 +32,6 @@ from lab.regress.terminal import show
 from lab.runfolder import RunFolder, replace_file, writing
 from lab.session_source import load
 from lab.suite import read_baseline, read_known
-
-_SESSION_TIME_LIMIT_S = 60.0
 
 _file = click.Path(path_type=Path, dir_okay=False)
 
@@ -123,21 +128,8 @@ _file = click.Path(path_type=Path, dir_okay=False)
     metavar="FILE",
     help="Add what a cmd: classifier says on standard error to this file.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**63 - 1),
-    default=DEFAULT_SEED,
-    show_default=True,
-    help="All randomness of the run and of the checks flows from it.",
-)
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 2000),
-    default=DEFAULT_JOBS,
-    show_default=True,
-    metavar="N",
-    help="Sessions side by side in a fresh run.",
-)
+@seed_option("All randomness of the run and of the checks flows from it.")
+@jobs_option("Sessions side by side in a fresh run.")
 @click.option(
     "--processes",
     type=click.IntRange(1, 256),
@@ -262,11 +254,11 @@ def _fresh_run(
     """Carry out scenarios on the kernel engine; the run's folder."""
     order = Order(scenarios or ("regress",), sessions=repeats)
     specs = order.specs(seed)
-    manifest = order.manifest("run", seed, jobs, _SESSION_TIME_LIMIT_S)
+    manifest = order.manifest("run", seed, jobs, DEFAULT_TIME_LIMIT_S)
     try:
         with RunFolder.create(out or default_out("regress"), manifest) as folder:
             carry_out(
-                folder, [specs], jobs=jobs, time_limit_s=_SESSION_TIME_LIMIT_S, voice=Voice(quiet)
+                folder, [specs], jobs=jobs, time_limit_s=DEFAULT_TIME_LIMIT_S, voice=Voice(quiet)
             )
     except EnvironmentLacksError as error:
         raise EnvironmentLacksError(

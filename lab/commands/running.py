@@ -73,6 +73,31 @@ def refuse_settled() -> None:
         )
 
 
+def seed_option(words: str) -> Callable[[Command], Command]:
+    """``--seed``, of every command that draws anything."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, 2**63 - 1),
+        default=DEFAULT_SEED,
+        show_default=True,
+        help=words,
+    )
+
+
+def jobs_option(
+    words: str = "Sessions side by side; those that mostly wait for a slow link count less.",
+) -> Callable[[Command], Command]:
+    """``--jobs``, of every command that runs sessions."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(1, 2000),
+        default=DEFAULT_JOBS,
+        show_default=True,
+        metavar="N",
+        help=words,
+    )
+
+
 def session_options(command: Command) -> Command:
     """The options of every command that runs sessions."""
     for option in reversed(
@@ -83,21 +108,8 @@ def session_options(command: Command) -> Command:
                 metavar="N",
                 help="Sessions of each sender on each network.  [default: the scenario's own]",
             ),
-            click.option(
-                "--seed",
-                type=click.IntRange(0, 2**63 - 1),
-                default=DEFAULT_SEED,
-                show_default=True,
-                help="All randomness of the lab flows from it.",
-            ),
-            click.option(
-                "--jobs",
-                type=click.IntRange(1, 2000),
-                default=DEFAULT_JOBS,
-                show_default=True,
-                metavar="N",
-                help="Sessions side by side; those that mostly wait for a slow link count less.",
-            ),
+            seed_option("All randomness of the lab flows from it."),
+            jobs_option(),
             click.option(
                 "--time-limit",
                 "time_limit_s",

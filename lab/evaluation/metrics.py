@@ -144,11 +144,6 @@ class BoundaryCounts:
         self.named += len(named)
         self.named_right += len(written & named)
 
-    def include(self, other: "BoundaryCounts") -> None:
-        """Count another part as well."""
-        for name in BoundaryCounts.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-
     @property
     def precision(self) -> float | None:
         """The share of named boundaries where a write ended."""
