@@ -23,7 +23,8 @@ class Verdict:
         buffer: the sender's buffer in bytes, where it has one.
         boundaries: offsets, inside the message, at which one write ended and the next began.
         boundary_confidence: for each boundary, its probability; empty where none was computed.
-        confidence: the probability of the style, or of all styles of a set together.
+        confidence: the probability of the style, or of all styles of a set together; ``None``
+            where the classifier gives none.
         evidence: why, one line each, for people.
         explanations: pairs (MTU in bytes, timestamps) that give the observed full segments.
         recut: ranges, each of which was one segment before the path's MTU fell.
@@ -42,7 +43,7 @@ class Verdict:
     buffer: int | None = None
     boundaries: tuple[int, ...] = ()
     boundary_confidence: tuple[float, ...] = ()
-    confidence: float = 0.0
+    confidence: float | None = None
     evidence: tuple[str, ...] = ()
     explanations: tuple[tuple[int, bool], ...] = ()
     recut: tuple[tuple[int, int], ...] = ()

@@ -40,7 +40,7 @@ class Wanted:
         terminators: one of these.
         paths: one of these path conditions.
         clients: one of these is part of the client's address and port.
-        min_confidence: of the style.
+        min_confidence: of the style; an unknown one is below any but 0.
     """
 
     styles: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Wanted:
                 return False
         client = one.observation.client or ""
         return (
-            verdict.confidence >= self.min_confidence
+            (verdict.confidence or 0.0) >= self.min_confidence
             and (not self.terminators or verdict.terminator in self.terminators)
             and (not self.paths or verdict.path_condition in self.paths)
             and (not self.clients or any(part in client for part in self.clients))

@@ -70,7 +70,7 @@ def abstains_on_noise(bench: Bench) -> Iterator[Judgement]:
     """Of random sizes, few get a single style with confidence: abstaining is right, or a set.
 
     A verdict with a single style counts as confident when its confidence is 0.5 or more, or is
-    not given (0).
+    not given.
     """
     found: dict[tuple[str, str], Case] = {}
     for case in bench.cases:
@@ -164,7 +164,7 @@ def _confident(answer: Answer) -> bool:
     return (
         isinstance(answer, Verdict)
         and len(styles(answer)) == 1
-        and (answer.confidence >= _CONFIDENT or answer.confidence == 0)
+        and (answer.confidence is None or answer.confidence >= _CONFIDENT)
     )
 
 

@@ -85,7 +85,8 @@ def _verdict(judged: Judged) -> Iterator[tuple[str, str]]:
     verdict, score = judged.verdict, judged.score
     if verdict.styles:
         styles = " or ".join(map(safe, verdict.styles))
-        yield "style", f"{styles} (confidence {verdict.confidence:.2f})"
+        confidence = "not given" if verdict.confidence is None else f"{verdict.confidence:.2f}"
+        yield "style", f"{styles} (confidence {confidence})"
     else:
         yield "style", "none: the classifier abstains"
     if verdict.buffer is not None:

@@ -48,7 +48,7 @@ def line(judged: Judged) -> str:
         verdict.terminator,
         verdict.path_condition,
         verdict.buffer,
-        f"{verdict.confidence:.3f}" if verdict.styles else None,
+        _confidence(judged, 3),
         None if judged.score is None else f"{judged.score.total:+.3g}",
         run_length(observation.sizes),
     )
@@ -176,9 +176,15 @@ def _cells(judged: Judged, most: int) -> dict[str, str]:
         "terminator": safe(verdict.terminator or "-"),
         "path": safe(verdict.path_condition or "-"),
         "buffer": "-" if verdict.buffer is None else str(verdict.buffer),
-        "conf": f"{verdict.confidence:.2f}" if verdict.styles else "-",
+        "conf": _confidence(judged, 2) or "-",
         "score": "-" if score is None else f"{score.total:+.3g}",
     }
+
+
+def _confidence(judged: Judged, digits: int) -> str | None:
+    """Of the style; ``None`` where there is no style, or the classifier gives none."""
+    confidence = judged.verdict.confidence
+    return f"{confidence:.{digits}f}" if judged.verdict.styles and confidence is not None else None
 
 
 def _styles(styles: Sequence[str], most: int) -> str:

@@ -31,6 +31,11 @@ def stub(observation: Observation) -> Verdict | None:
     )
 
 
+def style_alone(_observation: Observation) -> str:
+    """A classifier that says nothing of how sure it is."""
+    return "relay"
+
+
 def failing(observation: Observation) -> Verdict:
     """A classifier with a mistake in it."""
     raise ZeroDivisionError(f"of {len(observation.sizes)} sizes\x1b[31m")

@@ -100,7 +100,7 @@ def test_a_built_in_answers_in_the_ground_truths_words(
     assert found.terminator in {None, *TERMINATORS}
     assert found.path_condition in {None, *PATH_CONDITIONS}
     assert all(0 < end < sum(sizes) for end in found.boundaries)
-    assert 0 <= found.confidence <= 1
+    assert found.style is None or (found.confidence is not None and 0 <= found.confidence <= 1)
 
 
 def test_an_unknown_name_has_a_hint() -> None:

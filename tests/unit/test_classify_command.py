@@ -86,6 +86,21 @@ def test_json_lines() -> None:
     assert (first["mss"], first["timestamps"], first["layer"]) == (None, None, "reads")
 
 
+def test_a_confidence_that_is_not_given_is_not_zero(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A classifier may name a style alone; that is unknown in every form, and below any minimum."""
+    sure = ("--classifier", "classifying_inputs:style_alone")
+    assert {row[7] for row in rows(PAPER, *sure)} == {"-"}
+    result = ran(PAPER, "--json", *sure)
+    assert {json.loads(line)["confidence"] for line in result.stdout.splitlines()} == {None}
+    assert "(confidence not given)" in ran(PAPER, "--explain", "1", *sure).stdout
+    assert rows(PAPER, "--min-confidence", "0.01", *sure) == []
+    assert len(rows(PAPER, "--min-confidence", "0", *sure)) == 5
+    shown = on_terminal(monkeypatch, capsys, 140, PAPER, *sure)
+    assert not any("0.00" in text for text in shown)
+
+
 def test_an_abstention_is_a_line_too() -> None:
     """With no style; its sizes are there."""
     (row,) = rows("-", stdin=b"[1] (1) 5120\n")

@@ -207,6 +207,8 @@ def test_guessing_on_noise_is_found() -> None:
     assert states(regress(lambda _: "relay"))["abstains_on_noise"] == "failed"
     unsure = {"style": "relay", "confidence": 0.2}
     assert states(regress(lambda _: unsure))["abstains_on_noise"] == "passed"
+    unsure["confidence"] = 0  # which is given, and is not much
+    assert states(regress(lambda _: unsure))["abstains_on_noise"] == "passed"
 
 
 def test_all_styles_at_once_are_an_abstention() -> None:
