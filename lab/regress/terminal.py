@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.table import Table
 
 from lab.regress.judgement import Side, printable
 from lab.regress.result import Cell, Finding, Outcome, Result
+from lab.report.prose import say, stdout
 
 EXAMPLES = 3
 """How many findings of a check are shown in full."""
@@ -22,7 +22,7 @@ _MARKS = {"passed": "ok", "failed": "BROKEN", "known": "known"}
 
 def show(result: Result, console: Console | None = None, *, examples: int = EXAMPLES) -> None:
     """Print a result; colours follow the terminal and ``NO_COLOR``."""
-    console = console or Console(highlight=False, emoji=False)
+    console = console or stdout()
     if console.is_terminal:
         console.print(checks_table(result))
         console.print()
@@ -34,17 +34,18 @@ def show(result: Result, console: Console | None = None, *, examples: int = EXAM
         if outcome.findings:
             _show_findings(outcome, console, examples)
     for failure in result.stale:
-        console.print(
-            f"\n[yellow]known failure that did not occur, remove it:[/] {_safe(failure.words)}"
-            f" ({_safe(failure.reason)})"
+        say(
+            console,
+            f"[yellow]known failure that did not occur, remove it:[/] {_safe(failure.words)}"
+            f" ({_safe(failure.reason)})",
+            above=1,
         )
-    console.print()
-    console.print(overall(result))
+    say(console, overall(result), above=1)
     colour = "bold green" if result.good else "bold red"
     names = f": {', '.join(result.broken)}" if result.broken and result.stopped is None else ""
     console.print(f"[{colour}]{_safe(result.headline)}{names}[/]", soft_wrap=True)
     if result.stopped is not None:
-        console.print(f"what is above counts the {result.sessions} sessions that it had answered")
+        say(console, f"what is above counts the {result.sessions} sessions that it had answered")
 
 
 def plain(result: Result) -> Iterator[str]:
@@ -155,20 +156,19 @@ def _numbers(outcome: Outcome) -> tuple[str, str, str, str]:
 
 
 def _show_findings(outcome: Outcome, console: Console, examples: int) -> None:
-    console.print(f"\n[bold]{_safe(outcome.name)}[/]: {_safe(outcome.summary)}")
+    say(console, f"[bold]{_safe(outcome.name)}[/]: {_safe(outcome.summary)}", above=1)
     for finding in outcome.findings[:examples]:
         known = f" [yellow](known: {_safe(finding.reason)})[/]" if finding.reason else ""
-        console.print(
-            Padding(
-                f"{_safe(finding.where)}{_share(finding)}{known}\n{_safe(finding.words)}",
-                (0, 2),
-            )
+        say(
+            console,
+            f"{_safe(finding.where)}{_share(finding)}{known}\n{_safe(finding.words)}",
+            indent=2,
         )
         for line in example_lines(finding):
-            console.print(Padding(_safe(line), (0, 4)))
+            say(console, _safe(line), indent=4)
     hidden = len(outcome.findings) - examples
     if hidden > 0:
-        console.print(Padding(f"and {hidden} more findings (--json and --html have all)", (0, 2)))
+        say(console, f"and {hidden} more findings (--json and --html have all)", indent=2)
 
 
 def _safe(text: str) -> str:

@@ -4,11 +4,11 @@ from itertools import islice
 
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.table import Table
 
 from lab.comparison import Comparison
 from lab.report.finding import Finding
+from lab.report.prose import say, stdout
 from lab.report.summary import Summary
 from lab.verdicts import count
 
@@ -18,7 +18,7 @@ _COLUMNS = ("experiment", "published", "the lab", "verdict")
 
 def show(summary: Summary, console: Console | None = None) -> None:
     """Print a summary; colours follow the terminal and ``NO_COLOR``."""
-    console = console or Console(highlight=False)
+    console = console or stdout()
     if console.is_terminal:
         console.print(table(summary))
     else:
@@ -27,27 +27,25 @@ def show(summary: Summary, console: Console | None = None) -> None:
     for finding in summary.findings:
         _show_criteria(finding, console)
     for text in summary.paragraphs():
-        console.print(Padding(escape(text), (1, 0, 0, 0)))
+        say(console, escape(text), above=1)
     _show_failures(summary, console)
-    console.print()
     style = {True: "bold green", False: "bold red", None: "bold"}[summary.reproduced]
-    console.print(f"[{style}]{escape(summary.headline())}[/]")
+    say(console, f"[{style}]{escape(summary.headline())}[/]", above=1)
 
 
 def show_comparison(comparison: Comparison, console: Console | None = None) -> None:
     """Print what a run does differently from a reference."""
-    console = console or Console(highlight=False)
-    console.print(f"\n[bold]{escape(comparison.headline())}[/]")
+    console = console or stdout()
+    say(console, f"[bold]{escape(comparison.headline())}[/]", above=1)
     for setting in comparison.settings:
-        console.print(Padding(escape(setting.words()), (0, 2)))
+        say(console, escape(setting.words()), indent=2)
     for experiment in comparison.experiments:
         style = "yellow" if experiment.differs else "dim"
-        console.print(
-            Padding(f"[{style}]{escape(experiment.name)}: {escape(experiment.words())}[/]", (0, 2))
-        )
+        words = f"[{style}]{escape(experiment.name)}: {escape(experiment.words())}[/]"
+        say(console, words, indent=2)
     for names, where in ((comparison.only_there, "there"), (comparison.only_here, "here")):
         if names:
-            console.print(Padding(f"only {where}: {escape(', '.join(names))}", (0, 2)))
+            say(console, f"only {where}: {escape(', '.join(names))}", indent=2)
 
 
 def lines(summary: Summary) -> list[str]:
@@ -71,12 +69,10 @@ def table(summary: Summary) -> Table:
 def _show_criteria(finding: Finding, console: Console) -> None:
     if finding.verdict is None or (finding.seen is not None and finding.verdict.reproduced):
         return
-    console.print(f"\n[bold]{escape(finding.experiment.name)}[/]")
+    say(console, f"[bold]{escape(finding.experiment.name)}[/]", above=1)
     for criterion in finding.verdict.criteria:
         mark = "[green]yes[/]" if criterion.passed else "[red]no[/] "
-        console.print(
-            Padding(f"{mark} {escape(criterion.name)}: {escape(criterion.words)}", (0, 2))
-        )
+        say(console, f"{mark} {escape(criterion.name)}: {escape(criterion.words)}", indent=2)
 
 
 def _show_failures(summary: Summary, console: Console) -> None:
@@ -86,7 +82,7 @@ def _show_failures(summary: Summary, console: Console) -> None:
         reasons.setdefault(failure.error, []).append(failure.session_id)
     for error, sessions in islice(reasons.items(), _FAILURES_SHOWN):
         many = f"{len(sessions)} sessions, such as " if len(sessions) > 1 else ""
-        console.print(f"failed: {many}{escape(sessions[0])}: {escape(error)}")
+        say(console, f"failed: {many}{escape(sessions[0])}: {escape(error)}")
     if len(reasons) > _FAILURES_SHOWN:
         more = sum(len(sessions) for sessions in islice(reasons.values(), _FAILURES_SHOWN, None))
-        console.print(f"... and {count(more, 'more failed session')}")
+        say(console, f"... and {count(more, 'more failed session')}")

@@ -214,7 +214,7 @@ def test_the_command_compares(tmp_path):
     assert comparison["headline"].startswith("Against the run of 2026-01-02 on kernel 6.1.0: the")
     assert "; differences beyond chance in listing-03; " in comparison["headline"]
     text = StringIO()
-    show_comparison(held(there, here), Console(file=text, width=200))
+    show_comparison(held(there, here), Console(file=text, width=40))
     assert comparison["headline"] in text.getvalue()
     assert "another share of sessions" in text.getvalue()
 

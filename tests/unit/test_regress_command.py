@@ -1,6 +1,7 @@
 """``seglab regress``: files in, files out, one line an error, and its exit codes."""
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from regressing import sample_file, sessions
 from lab import cli
 from lab.errors import EnvironmentLacksError
 from lab.manifest import Manifest
+from lab.regress.checks import chosen
 from lab.runfolder import RunFolder
 
 RULES = """
@@ -108,6 +110,18 @@ def test_findings(seglab: Seglab) -> None:
     assert "single_write\t0 %!\t0 %!\t100 %" in ended.out.splitlines()
     assert "segments 1448 1448 1448 656" in ended.out
     assert "segments 1228 1228 1228 1228 88" in ended.out
+
+
+def test_a_pipe_gets_whole_sentences(seglab: Seglab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However narrow: what is found, its sides and their sizes stand in a line each."""
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = seglab("rules_of_test:table", "--check", "label_ignores_mtu").out.splitlines()
+    summary = next(check.summary for check in chosen(("label_ignores_mtu",)))
+    assert f"label_ignores_mtu: {summary}" in lines
+    assert any(re.fullmatch(r"    single_write: .*, MTU 1500, .*, session \S+", x) for x in lines)
+    assert "      segments 1448 1448 1448 656" in lines
+    assert any(re.fullmatch(r"\d+ answers: \d+ hold .*; \d+ abstain", line) for line in lines)
+    assert not [line for line in lines if line != line.rstrip()]
 
 
 def test_json(seglab: Seglab) -> None:

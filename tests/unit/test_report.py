@@ -256,6 +256,18 @@ def test_a_pipe_gets_a_line_for_each_experiment(tmp_path):
     assert {len(row) for row in rows} == {4}
 
 
+def test_a_pipe_gets_whole_sentences(tmp_path):
+    """However narrow: no paragraph or last line is broken, and no line has blanks behind."""
+    path = run_folder(tmp_path / "run", published_sessions(4))
+    found, file = summarise(RunFolder.open(path))[0], StringIO()
+    show(found, Console(width=40, file=file))
+    lines = file.getvalue().splitlines()
+    paragraphs = [line for text in found.paragraphs() for line in text.split("\n")]
+    assert max(map(len, paragraphs)) > 80
+    assert {*paragraphs, found.headline()} <= {*lines}
+    assert not [line for line in lines if line != line.rstrip()]
+
+
 def test_a_sweep_stays_out_of_the_verdict(tmp_path):
     """Sessions of a sweep's points count for the curve, not for the scenario's sequences."""
     sweep = [
