@@ -157,7 +157,9 @@ def classify(
     follow: bool,
     **filters: Any,
 ) -> int:
-    """Say how each message was written: style, end of data, path, and where the writes ended.
+    """Say how the messages of a capture, a log or a run were written.
+
+    The answer is a style, how the data was ended, what the path did, and where the writes ended.
 
     PATH is a capture (pcap, pcapng), a log of seglab serve (any of its formats), observations as
     lines of JSON, each also gzipped; Parquet with sessions; - for standard input. Contents

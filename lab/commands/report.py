@@ -29,9 +29,9 @@ from lab.runfolder import RunFolder
 def report(
     run: Path, out: Path | None, reference: Path | None, kept: Path | None, *, as_json: bool
 ) -> int:
-    """Rebuild figures and report.html of the stored run in the folder RUN.
+    """Rebuild figures and report.html of a stored run.
 
-    Works on a run that is complete, was interrupted, or still goes on. Verdicts are computed
+    RUN is its folder. Works on a run that is complete, was interrupted, or still goes on. Verdicts are computed
     afresh from the stored sessions. Exits with 1 when a judged scenario is not reproduced.
     """
     folder = RunFolder.open(run)

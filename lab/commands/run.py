@@ -50,7 +50,9 @@ def run(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    """Run scenarios: shipped ones by name, your own by the path of a TOML file.
+    """Run scenarios: shipped ones by name, your own by path.
+
+    A scenario of your own is a TOML file.
 
     \b
     Examples:

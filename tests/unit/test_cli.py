@@ -43,6 +43,19 @@ def raiser(error: BaseException) -> Callable[[], object]:
     return fail
 
 
+@pytest.mark.parametrize("group", ["seglab", "seglab dataset"])
+def test_no_summary_is_cut(group: str) -> None:
+    """The list of commands says of each what it is for, in 80 columns, to the sentence's end."""
+    name, *rest = group.split()
+    command: click.Command = cli.seglab
+    for word in rest:
+        command = cli.seglab.get_command(click.Context(command), word) or command
+    shown = command.get_help(click.Context(command, info_name=name, terminal_width=80))
+    summaries = shown.partition("Commands:\n")[2].splitlines()
+    assert len(summaries) >= 2
+    assert [line for line in summaries if not line.endswith(".") or line.endswith("..")] == []
+
+
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
