@@ -139,7 +139,9 @@ def build(
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing while working.")
 def check_command(path: Path, out: Path | None, as_json: bool, quiet: bool) -> int:
-    """Check a dataset: its files, its rows, its splits; draw what it has of everything.
+    """Check a dataset: its files, its rows and its splits.
+
+    Also draws what it has of everything.
 
     \b
     Examples:

@@ -31,8 +31,9 @@ def report(
 ) -> int:
     """Rebuild figures and report.html of a stored run.
 
-    RUN is its folder. Works on a run that is complete, was interrupted, or still goes on. Verdicts are computed
-    afresh from the stored sessions. Exits with 1 when a judged scenario is not reproduced.
+    RUN is its folder. Works on a run that is complete, was interrupted, or still goes on. Verdicts
+    are computed afresh from the stored sessions. Exits with 1 when a judged scenario is not
+    reproduced.
     """
     folder = RunFolder.open(run)
     earlier = None if reference is None else load(reference)
