@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from lab.printable import count
 from lab.record import SessionRecord
 from lab.trace import Span
-from lab.verdicts import Sizes, count, percent, spaced, wilson
+from lab.verdicts import Sizes, percent, spaced, wilson
 
 NAMED_AS_ONE_BLOCK = (1, 3, 5, 6, 8, 10)
 """The sessions of scenario 2 that the paper's text counts as a single block of 10 KB."""

@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from lab.paper import Layer, PublishedListing
+from lab.printable import count
 from lab.record import SessionRecord
 from lab.trace import boundaries, sizes
-from lab.verdicts import Criterion, Occurrence, Sequences, Sizes, count, percent
+from lab.verdicts import Criterion, Occurrence, Sequences, Sizes, percent
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from lab.paper import PublishedTable
+from lab.printable import count
 from lab.record import SessionRecord
 from lab.trace import sizes
-from lab.verdicts import Criterion, Sizes, count, spaced
+from lab.verdicts import Criterion, Sizes, spaced
 
 IP_AND_TCP_BYTES: Final = 40
 """The headers of IPv4 and of TCP, without options (RFC 879)."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.printable import count
 from lab.record import SessionRecord
 from lab.trace import boundaries, sizes
 
@@ -308,11 +309,6 @@ def percent(part: int | float, whole: int | float = 1) -> str:
 def p_words(p: float) -> str:
     """``p = 0.042``, and ``p < 0.001`` below that."""
     return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
-
-
-def count(number: int, noun: str) -> str:
-    """``1 session``, ``2 sessions``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _difference_of_means(

@@ -18,6 +18,7 @@ from click.core import ParameterSource
 from lab.commands.progress import CheckProgress, RunProgress
 from lab.commands.running import DEFAULT_TIME_LIMIT_S, Interruption, jobs_option, seed_option
 from lab.dataset.check import Checked, Finding, check
+from lab.dataset.damage import lost, readable, refuse_changed
 from lab.dataset.estimate import Estimate, estimate, room_bytes, size
 from lab.dataset.folder import begin, built, finish, gaps
 from lab.dataset.layout import Layout
@@ -29,6 +30,7 @@ from lab.errors import EnvironmentLacksError, InputError
 from lab.kernel import pace
 from lab.kernel.slots import Slots
 from lab.mail.source import MailSource
+from lab.printable import count
 from lab.record import SessionRecord
 from lab.runfolder import replace_file, writing
 
@@ -103,11 +105,13 @@ def build(
         raise InputError(f"{out}: no dataset has been begun here; leave out --resume")
     if stored is not None:
         begin(what, seed, out)  # refuses another dataset before anything is asked
+        if stored.status == "complete":
+            refuse_changed(Layout(out), stored)
     there = built(what, out, fingerprint(what, seed))
     done = sum(len(shard_range(what, shard)) for shard in there)
     left = what.sessions - done - _under_way(what, seed, out, there)
     if stored is not None and not quiet:
-        click.echo(_found(what, seed, out, there), err=True)
+        click.echo(_found(what, stored, out, there), err=True)
     progress = RunProgress(quiet=quiet, verbose=verbose)
     try:
         if len(there) == what.shards:
@@ -162,10 +166,10 @@ def check_command(path: Path, out: Path | None, as_json: bool, quiet: bool) -> i
     for finding in findings:
         click.echo(str(finding))
     tally = checked.tally
-    words = f"{len(findings)} findings" if findings else "no findings"
+    words = count(len(findings), "finding") if findings else "no findings"
     parts = ", ".join(f"{part} {n}" for part, n in tally.splits.get("split", {}).items())
     shares = f" ({parts})" if parts else ""
-    click.echo(f"{path}: {tally.sessions} sessions{shares}, {words}")
+    click.echo(f"{path}: {count(tally.sessions, 'session')}{shares}, {words}")
     if figure is not None:
         click.echo(f"figure: {figure}")
     return 1 if findings else 0
@@ -299,13 +303,19 @@ def _tell_left_out(spec: DatasetSpec) -> None:
             click.echo(f"{template}: {words}", err=True)
 
 
-def _found(spec: DatasetSpec, seed: int, out: Path, there: set[int]) -> str:
+def _found(spec: DatasetSpec, stored: Manifest, out: Path, there: set[int]) -> str:
     """What there is already, in words."""
     if len(there) == spec.shards:
-        return f"{out}: all {spec.shards} shards are built"
+        words = f"{out}: all {spec.shards} shards are built"
+        if stored.status == "complete" and not readable(stored):
+            words += ", by the sizes of their files; `seglab dataset check` reads them"
+        return words
+    if stored.status == "complete":
+        why = next(lost(Layout(out), stored), "a shard's description is missing")
+        return f"{out}: {count(spec.shards - len(there), 'shard')} to be built anew: {why}"
     words = f"{out}: going on with a build: {len(there)} of {spec.shards} shards are there"
-    more = _under_way(spec, seed, out, there)
-    return f"{words}, and {more} sessions more" if more else words
+    more = _under_way(spec, stored.seed, out, there)
+    return f"{words}, and {count(more, 'session')} more" if more else words
 
 
 def _under_way(spec: DatasetSpec, seed: int, out: Path, there: set[int]) -> int:
@@ -346,13 +356,15 @@ def _existing(out: Path) -> Path:
 
 
 def _show(manifest: Manifest, out: Path) -> None:
-    parts = ", ".join(f"{part} {count}" for part, count in manifest.splits.get("split", {}).items())
-    click.echo(f"{manifest.complete} sessions in {manifest.shards} shards: {parts}")
+    parts = ", ".join(f"{part} {n}" for part, n in manifest.splits.get("split", {}).items())
+    made = f"{count(manifest.complete, 'session')} in {count(manifest.shards, 'shard')}"
+    click.echo(f"{made}: {parts}" if parts else made)
     for part, pct in manifest.dataset().splits.pct.items():
         if pct and not manifest.splits.get("split", {}).get(part):
             click.echo(f"note: no session is in {part}, which was to have {pct} %; more repeats")
     for network, entry in manifest.failures.items():
-        click.echo(f"failed on {network}: {entry['failed']} sessions; the first: {entry['error']}")
+        failed = count(entry["failed"], "session")
+        click.echo(f"failed on {network}: {failed}; the first: {entry['error']}")
     click.echo(f"dataset:   {out}")
     click.echo(f"datasheet: {Layout(out).datasheet}")
 

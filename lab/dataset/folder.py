@@ -161,15 +161,16 @@ def _add_circumstances(manifest: Manifest, result: ShardResult) -> None:
 def _as_described(layout: Layout, manifest: Manifest, spec: DatasetSpec) -> bool:
     """Whether the description is of these files, and says what the specification says now."""
     for result in results(layout, spec.shards):
-        if any(manifest.files.get(name) != file for name, file in result.files.items()):
+        path = layout.result(result.shard)
+        there = {**result.files, layout.name(path): described(path)}
+        if any(manifest.files.get(name) != file for name, file in there.items()):
             return False
     fresh = Manifest.begun(spec, manifest.seed)
     same = all(
         getattr(fresh, name) == getattr(manifest, name)
         for name in ("title", "description", "licence", "creator")
     )
-    there = (layout.datasheet, layout.croissant, layout.sums)
-    return same and all(path.exists() for path in there)
+    return same and all(path.exists() for path in (layout.datasheet, layout.croissant, layout.sums))
 
 
 def _refuse_other(layout: Layout, stored: Manifest, fresh: Manifest) -> None:

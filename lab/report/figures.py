@@ -24,12 +24,13 @@ from lab.plots.sequences import frequencies
 from lab.plots.strips import Strip, strips
 from lab.plots.style import Drawer
 from lab.plots.timeline import timeline
+from lab.printable import count
 from lab.record import SessionRecord
 from lab.report.finding import Finding, plain
 from lab.report.printed import layer_of, printed_rows
 from lab.report.summary import Grouped, Summary, telling
 from lab.trace import sizes
-from lab.verdicts import count, spaced
+from lab.verdicts import spaced
 
 _ROWS_AT_MOST = 40
 _ROWS_A_SCENARIO = 10

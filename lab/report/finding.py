@@ -25,12 +25,12 @@ from lab.paper import (
     paper,
     published,
 )
+from lab.printable import count
 from lab.record import SessionRecord
 from lab.verdicts import (
     Sequences,
     Sizes,
     Verdict,
-    count,
     count_sequences,
     judge,
     p_words,

@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 
 from lab.manifest import Counts, Experiment, Manifest
+from lab.printable import count
 from lab.record import SessionRecord
 from lab.report.finding import AnyVerdict, Finding, Row, find, plain
 from lab.runfolder import RunFolder
 from lab.trace import sizes
-from lab.verdicts import count
 
 
 @dataclass(frozen=True, slots=True)

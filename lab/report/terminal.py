@@ -7,10 +7,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from lab.comparison import Comparison
+from lab.printable import count
 from lab.report.finding import Finding
 from lab.report.prose import say, stdout
 from lab.report.summary import Summary
-from lab.verdicts import count
 
 _FAILURES_SHOWN = 5
 _COLUMNS = ("experiment", "published", "the lab", "verdict")

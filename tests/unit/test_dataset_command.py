@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from dataset_making import SESSIONS, SPEC, Breakdown, PureEngine, spec_of
 
 from lab import cli
 from lab.commands import dataset
-from lab.dataset import shard
+from lab.dataset import damage, shard
 from lab.dataset.estimate import duration, estimate, room_bytes, size
 
 BILLION = SPEC.replace("repeats = 5", "repeats = 37_037_038")
@@ -90,6 +91,81 @@ def test_the_same_command_again(
     assert "all 3 shards are built" in third.err
     assert json.loads(third.out)["complete"] == SESSIONS
     assert len(PureEngine.ran) == SESSIONS
+
+
+def spoil_data(out: Path) -> str:
+    """A flipped byte in rows, which stays as long as it was."""
+    path = out / "data" / "train-00001.parquet"
+    data = bytearray(path.read_bytes())
+    data[500] ^= 1
+    path.write_bytes(data)
+    return "data/train-00001.parquet"
+
+
+def spoil_words(out: Path) -> str:
+    """Another word in the datasheet."""
+    (out / "README.md").write_text("mine")
+    return "README.md"
+
+
+@pytest.mark.parametrize("spoil", [spoil_data, spoil_words])
+def test_a_changed_file_is_not_called_built(
+    spec: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    spoil: Callable[[Path], str],
+) -> None:
+    """It is named with what to do; done, the same command makes it anew, and nothing is found."""
+    out = tmp_path / "made"
+    Run(capsys, "build", spec, "--out", out, "--quiet")
+    name = spoil(out)
+    again = Run(capsys, "build", spec, "--out", out)
+    assert again.code == 2
+    assert f"{out}: {name} has changed since it was written" in again.err
+    assert again.out == ""
+    (out / name).unlink()
+    assert Run(capsys, "build", spec, "--out", out).code == 0
+    checked = Run(capsys, "check", out)
+    assert checked.code == 0, checked.out
+
+
+@pytest.mark.parametrize(
+    ("name", "cut", "why"),
+    [
+        ("data/train-00001.parquet", False, "data/train-00001.parquet is missing"),
+        ("wire/00002.zip", True, "wire/00002.zip has 7 bytes instead of "),
+        ("shards/00000.json", False, "a shard's description is missing"),
+    ],
+)
+def test_what_is_lost_is_built_anew(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, cut: bool, why: str
+) -> None:
+    """Of a built dataset, the shard of a lost file alone; it is said which file, and what of it."""
+    out = tmp_path / "made"
+    Run(capsys, "build", spec, "--out", out, "--quiet")
+    ran = len(PureEngine.ran)
+    (out / name).write_bytes(b"cut off") if cut else (out / name).unlink()
+    again = Run(capsys, "build", spec, "--out", out)
+    assert again.code == 0
+    assert f"{out}: 1 shard to be built anew: {why}" in again.err
+    assert 0 < len(PureEngine.ran) - ran <= 50
+    checked = Run(capsys, "check", out)
+    assert checked.code == 0, checked.out
+
+
+def test_much_is_looked_at_by_its_size(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes long to read is not read again, and this is said."""
+    out = tmp_path / "made"
+    Run(capsys, "build", spec, "--out", out, "--quiet")
+    spoil_data(out)
+    monkeypatch.setattr(damage, "READ_MAX_BYTES", 1000)
+    again = Run(capsys, "build", spec, "--out", out)
+    assert again.code == 0
+    assert (
+        "all 3 shards are built, by the sizes of their files; `seglab dataset check`" in again.err
+    )
 
 
 def test_resume_wants_something_to_resume(
