@@ -22,6 +22,7 @@ import msgspec
 from lab.classifier_registry import as_verdict
 from lab.errors import InputError
 from lab.observation import Observation
+from lab.printable import count
 from lab.regress.judgement import Answer, ClassifierFailedError, Raised, printable
 
 PREFIX: Final = "cmd:"
@@ -251,7 +252,7 @@ class ForeignAsker:
             how = f"was killed by {_signal_name(-status)}"
         else:
             how = f"exited with status {status}"
-        return f"{how} after {self._answered} answers{self._last_words()}"
+        return f"{how} after {count(self._answered, 'answer')}{self._last_words()}"
 
     def _wait(self, seconds: float) -> None:
         """Give it time to end by itself, without taking its process id from it."""

@@ -16,7 +16,7 @@ from lab.capture import Capture, sniff
 from lab.errors import InputError
 from lab.logs import BadLine, LogReader
 from lab.observation import Layer, Observation
-from lab.printable import safe
+from lab.printable import count, safe
 from lab.record import SessionRecord
 
 CHUNK_BYTES: Final = 1 << 18
@@ -72,8 +72,7 @@ def sources(path: Path, warn: Warn) -> Iterator[Source]:
             found += 1
             yield source
     if passed:
-        files = "1 file" if passed == 1 else f"{passed} files"
-        warn(f"{safe(str(path))}: passed over {files} of other kinds")
+        warn(f"{safe(str(path))}: passed over {count(passed, 'file')} of other kinds")
     if not found:
         raise InputError(f"{safe(str(path))}: no run, capture, log or observations in this folder")
 

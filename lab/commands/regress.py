@@ -20,6 +20,7 @@ from lab.commands.running import (
     seed_option,
 )
 from lab.errors import EnvironmentLacksError
+from lab.printable import count
 from lab.regress import checks as checks_
 from lab.regress.baseline import Baseline, fingerprint
 from lab.regress.case import Case, Layers
@@ -267,7 +268,8 @@ def _fresh_run(
     if not quiet:
         counts = folder.manifest.counts
         failed = f"; {counts.failed} failed and are left out" if counts.failed else ""
-        click.echo(f"run folder: {folder.path}, {counts.complete} sessions{failed}", err=True)
+        complete = count(counts.complete, "session")
+        click.echo(f"run folder: {folder.path}, {complete}{failed}", err=True)
     return folder.path
 
 

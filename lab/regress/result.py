@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from lab.printable import count
 from lab.regress.case import Case
 from lab.regress.judgement import (
     Answer,
@@ -170,9 +171,11 @@ class Result:
         if self.stopped is not None:
             return f"{self.classifier} failed: {self.stopped}"
         if self.broken:
-            return f"{self.classifier} breaks {len(self.broken)} of {len(self.outcomes)} checks"
+            checks = count(len(self.outcomes), "check")
+            return f"{self.classifier} breaks {len(self.broken)} of {checks}"
         known = len(self.findings)
-        return f"{self.classifier}: no regression" + (f", {known} known findings" if known else "")
+        words = f", {count(known, 'known finding')}" if known else ""
+        return f"{self.classifier}: no regression{words}"
 
 
 def run(

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lab.printable import count
 from lab.regress.judgement import Side, printable
 from lab.regress.result import Cell, Finding, Outcome, Result
 from lab.report.prose import say, stdout
@@ -45,7 +46,8 @@ def show(result: Result, console: Console | None = None, *, examples: int = EXAM
     names = f": {', '.join(result.broken)}" if result.broken and result.stopped is None else ""
     console.print(f"[{colour}]{_safe(result.headline)}{names}[/]", soft_wrap=True)
     if result.stopped is not None:
-        say(console, f"what is above counts the {result.sessions} sessions that it had answered")
+        sessions = count(result.sessions, "session")
+        say(console, f"what is above counts the {sessions} that it had answered")
 
 
 def plain(result: Result) -> Iterator[str]:
@@ -144,7 +146,7 @@ def overall(result: Result) -> str:
     asked = sum(score.sessions for score in scores)
     right, alone = sum(s.right for s in scores), sum(s.alone for s in scores)
     return (
-        f"{asked} answers: {right} hold the true style, {alone} of these name no other;"
+        f"{count(asked, 'answer')}: {right} hold the true style, {alone} of these name no other;"
         f" {sum(score.abstained for score in scores)} abstain"
     )
 
@@ -168,7 +170,8 @@ def _show_findings(outcome: Outcome, console: Console, examples: int) -> None:
             say(console, _safe(line), indent=4)
     hidden = len(outcome.findings) - examples
     if hidden > 0:
-        say(console, f"and {hidden} more findings (--json and --html have all)", indent=2)
+        more = count(hidden, "more finding")
+        say(console, f"and {more} (--json and --html have all)", indent=2)
 
 
 def _safe(text: str) -> str:

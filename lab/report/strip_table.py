@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lab.judged import Judged
-from lab.printable import safe
+from lab.printable import count, safe
 from lab.report.strip import base_of, in_ascii, run_length, strip
 
 WIDE: Final = 120
@@ -248,7 +248,7 @@ class Summary:
 
     def words(self) -> str:
         """One line."""
-        counted = f"{self.messages} message" + ("" if self.messages == 1 else "s")
+        counted = count(self.messages, "message")
         if self.shown != self.messages:
             counted = f"{self.shown} of {counted}"
         parts = _counted(self._styles)

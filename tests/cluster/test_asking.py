@@ -63,7 +63,7 @@ def test_a_program_that_ends_early(cluster: Processes, tmp_path: Path) -> None:
     program.chmod(0o755)
     here = result(f"cmd:{program}")
     far = result(f"cmd:{program}", "--cluster", cluster.address)
-    assert "exited with status 7 after 1 answers" in str(here["stopped"])
+    assert "exited with status 7 after 1 answer" in str(here["stopped"])
     assert far["stopped"] == here["stopped"]
 
 

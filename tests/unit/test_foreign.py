@@ -135,7 +135,7 @@ def test_exit_in_the_middle() -> None:
         "read()\nprint('null', flush=True)\nread()\nprint('\\x1b[31mno table', file=sys.stderr)\n"
         "sys.exit(4)"
     )
-    assert error.reason.startswith("exited with status 4 after 1 answers; its last words: ")
+    assert error.reason.startswith("exited with status 4 after 1 answer; its last words: ")
     assert error.reason.endswith("no table")
     assert "\x1b" not in error.reason
     assert error.answered == [None]

@@ -159,7 +159,7 @@ def test_html(seglab: Seglab, tmp_path: Path) -> None:
     assert (tmp_path / "page.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
 
 
-def test_baseline(seglab: Seglab) -> None:
+def test_baseline(seglab: Seglab, tmp_path: Path) -> None:
     """What is no better than before passes; a network that falls is found, others are not."""
     made = seglab("rules_of_test:honest", "--baseline", "b.json", "--update-baseline")
     assert made.code == 0
@@ -174,6 +174,10 @@ def test_baseline(seglab: Seglab) -> None:
         "accuracy 0.0 % (0 of 10), in the baseline 100.0 % (10 of 10)"
     )
     assert seglab("rules_of_test:worse", *check, "--tolerance", "1").code == 0
+    one = f'[[known]]\ncheck = "{check[1]}"\nreason = "slow"\n'
+    (tmp_path / "known.toml").write_text(one)
+    ended = seglab("rules_of_test:worse", *check, "--known-failures", "known.toml")
+    assert ended.out.splitlines()[-1] == "rules_of_test:worse: no regression, 1 known finding"
 
 
 def test_known_failures(seglab: Seglab, tmp_path: Path) -> None:
