@@ -100,4 +100,4 @@ class Pipe:
 def _opened(path: Path) -> FileIO:
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(0, "is no regular file, so it cannot be followed; give a pipe as -")
-    return path.open("rb", buffering=0)
+    return FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK))  # some of /proc would wait

@@ -6,9 +6,13 @@ a ``run.json`` is a run, of which the stored sessions are taken; any other is se
 these.
 """
 
+import os
+import stat
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -29,6 +33,8 @@ _WBITS_GZIP = 31
 _RATIO_MAX = 1000
 _UNZIPPED_FREE = 1 << 30
 _BAD_LINES_TOLD = 5
+_WRITER_S = 10.0
+_LOOK_AGAIN_S = 0.05
 
 Warn = Callable[[str], object]
 """Is told, in one line, what is to be known of a source."""
@@ -85,8 +91,9 @@ def read(source: Source, *, layer: Layer, protocol: str, warn: Warn) -> Iterator
     """
     if source.kind == "stream":
         try:
-            with source.path.open("rb", buffering=0) as file:
-                yield from read_stream(file, source.name, protocol=protocol, warn=warn)
+            with _opened(source.path) as file:
+                head = _first(file, source.name)
+                yield from read_stream(file, source.name, head, protocol=protocol, warn=warn)
         except OSError as error:
             raise InputError(f"{source.name}: {error.strerror or error}") from error
         return
@@ -95,14 +102,25 @@ def read(source: Source, *, layer: Layer, protocol: str, warn: Warn) -> Iterator
             yield _with_source(Observation.of_record(record, layer), source.name)
 
 
-def read_stream(file: Any, name: str, *, protocol: str, warn: Warn) -> Iterator[Observation]:
+def read_stream(
+    file: Any, name: str, head: bytes = b"", *, protocol: str, warn: Warn
+) -> Iterator[Observation]:
     """The observations of an open binary file, which may be a pipe; as soon as they are known.
+
+    Args:
+        file: to read from.
+        name: of it.
+        head: what was read of it already.
+        protocol: that captures are searched for.
+        warn: is told of faults.
 
     Raises:
         InputError: it is of no known kind.
     """
     stream = Stream(name, protocol=protocol, warn=warn)
     take = getattr(file, "read1", file.read)
+    if head:
+        yield from stream.feed(head)
     while data := take(CHUNK_BYTES):
         yield from stream.feed(data)
     yield from stream.close()
@@ -301,12 +319,45 @@ def _begins_log(head: bytes) -> bool:
 
 def _head(path: Path, size: int) -> bytes:
     try:
-        if not path.is_file():  # a pipe is read once, from its beginning
-            return b"" if path.exists() else path.open("rb").read(0)
-        with path.open("rb") as file:
-            return file.read(size)
+        if path.is_fifo():  # which is read once, from its beginning
+            return b""
+        with _opened(path) as file:
+            return file.read(size) or b""
     except OSError as error:
         raise InputError(f"{safe(str(path))}: {error.strerror or error}") from error
+
+
+def _opened(path: Path) -> FileIO:
+    """A file or named pipe, opened so that neither this nor the first read waits for anything."""
+    mode = path.stat().st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise OSError(
+            0, "a device; expected a capture, a log or a folder (- reads what is piped in)"
+        )
+    return FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC))
+
+
+def _first(file: FileIO, name: str) -> bytes:
+    """The first bytes, or none where a writer has still to write; later reads wait for theirs.
+
+    Raises:
+        InputError: nobody writes.
+    """
+    first = file.read(CHUNK_BYTES)
+    if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+        until = time.monotonic() + _WRITER_S
+        while first == b"" and time.monotonic() < until:
+            time.sleep(_LOOK_AGAIN_S)
+            first = file.read(CHUNK_BYTES)
+        if first == b"":
+            raise InputError(
+                f"{name}: a pipe that nobody opened for writing within {_WRITER_S:g} s; start "
+                "what writes into it first"
+            )
+    elif first is None:
+        raise InputError(f"{name}: has nothing to read now; pipe it in, and give -")
+    os.set_blocking(file.fileno(), True)
+    return first or b""
 
 
 def _records(source: Source) -> Iterator[SessionRecord]:

@@ -16,6 +16,9 @@ LINE_MAX_BYTES = 32 << 20
 BAD_LINES_MAX = 10_000
 """After so many lines of which none was usable, it is no log."""
 
+BAD_BYTES_MAX = 2 * LINE_MAX_BYTES
+"""After so many bytes without a usable line, neither: one endless line, or only empty ones."""
+
 _READS_LOOKED_AT = 256
 _END_OF_DATA = b"\r\n.\r\n"
 _EXPECTED = (sessionline.EXPECTED, eventline.EXPECTED, "JSON")
@@ -59,13 +62,18 @@ class LogReader:
         self._complain = complain
         self._first_problem = ""
         self._lines = 0
+        self._taken = 0
         self._pending = bytearray()
         self._skipping = False
         self._numbering = _Numbering()
         self._events = _Events(name)
 
     def feed(self, data: bytes) -> Iterator[Observation]:
-        """Take the next bytes of the log, cut anywhere."""
+        """Take the next bytes of the log, cut anywhere.
+
+        Raises:
+            InputError: there were very many, and no usable line.
+        """
         *ended, rest = data.split(b"\n")
         for part in ended:
             if self._skipping:
@@ -74,13 +82,15 @@ class LogReader:
             line = bytes(self._pending) + part if self._pending else part
             self._pending.clear()
             yield from self.line(line)
-        if self._skipping:
-            return
-        self._pending += rest
-        if len(self._pending) > LINE_MAX_BYTES:
-            yield from self.line(bytes(self._pending))
-            self._pending.clear()
-            self._skipping = True
+        self._taken += len(data)
+        if not self._skipping:
+            self._pending += rest
+            if len(self._pending) > LINE_MAX_BYTES:
+                yield from self.line(bytes(self._pending))
+                self._pending.clear()
+                self._skipping = True
+        if not self.good and self._taken > BAD_BYTES_MAX:
+            raise self._unknown()
 
     def line(self, line: bytes) -> Iterator[Observation]:
         """Take a whole line."""

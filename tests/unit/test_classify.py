@@ -3,8 +3,10 @@
 import gzip
 import io
 import logging
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -144,6 +146,63 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
             list(classify(tmp_path / name, classifier=STUB))
         assert str(caught.value).startswith(str(tmp_path / name))
         assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full", "/dev/urandom", "/dev/null"])
+def test_a_device_is_not_read(device: str) -> None:
+    """It may never end: that is said at once, as one is named."""
+    with pytest.raises(InputError, match=f"{device}: a device; expected a capture, a log"):
+        list(classify(device, classifier=STUB))
+
+
+@pytest.mark.parametrize("endless", [b"\0", b"\n"])
+def test_an_endless_stream_of_nothing(endless: bytes) -> None:
+    """Neither one endless line nor endless empty ones are read for ever."""
+
+    class Endless(io.RawIOBase):
+        """Gives the same byte, and counts."""
+
+        given = 0
+
+        def read(self, size: int = -1) -> bytes:
+            self.given += size
+            return endless * size
+
+    file = Endless()
+    with pytest.raises(InputError):
+        list(classify(file, classifier=STUB))
+    assert file.given <= 128 << 20
+
+
+def test_a_named_pipe_without_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is waited for, but not for ever."""
+    monkeypatch.setattr("lab.opening._WRITER_S", 0.2)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="nobody opened for writing within"):
+        list(classify(tmp_path / "pipe", classifier=STUB))
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_named_pipe_with_a_writer(tmp_path: Path, late: bool) -> None:
+    """Is read to its end, whoever comes first, and however slowly it writes."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    first, second = LOG.split(b"\n")
+    asked = threading.Event()
+
+    def write() -> None:
+        if late:
+            asked.wait()
+        with pipe.open("wb", buffering=0) as file:
+            for part in (b"", first[:7], first[7:] + b"\n", second):
+                file.write(part)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    found = classify(pipe, classifier=STUB)
+    asked.set()
+    assert styles(list(found)) == [("1", "relay"), ("2", None)]
+    writer.join()
 
 
 def test_parquet_from_a_pipe(tmp_path: Path) -> None:
