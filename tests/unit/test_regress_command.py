@@ -174,7 +174,7 @@ def test_baseline(seglab: Seglab, tmp_path: Path) -> None:
         "accuracy 0.0 % (0 of 10), in the baseline 100.0 % (10 of 10)"
     )
     assert seglab("rules_of_test:worse", *check, "--tolerance", "1").code == 0
-    one = f'[[known]]\ncheck = "{check[1]}"\nreason = "slow"\n'
+    one = f'[[known]]\ncheck = "{check[-1]}"\nreason = "slow"\n'
     (tmp_path / "known.toml").write_text(one)
     ended = seglab("rules_of_test:worse", *check, "--known-failures", "known.toml")
     assert ended.out.splitlines()[-1] == "rules_of_test:worse: no regression, 1 known finding"
