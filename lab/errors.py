@@ -4,7 +4,6 @@ Every message is one line that says where, what was expected, what was found, an
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class SeglabError(Exception):
@@ -41,5 +40,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
         ``"did you mean 'pppoe'?"`` where a name is near, else ``"known: a, b, c"``.
     """
     names = sorted(known)
+    from difflib import get_close_matches  # noqa: PLC0415 - rarely needed, and slow to import
+
     close = get_close_matches(word, names, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"

@@ -5,15 +5,18 @@ JSON; its origin does not matter to a classifier. ``None`` means unknown through
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import accumulate
-from typing import Any, Final, Literal, Self
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import msgspec
 
 from lab.errors import InputError
-from lab.record import SessionRecord
-from lab.trace import Segment
+
+if TYPE_CHECKING:
+    from lab.record import SessionRecord
+    from lab.trace import Segment
 
 Layer = Literal["segments", "reads"]
 
@@ -91,7 +94,7 @@ class Observation:
     def __post_init__(self) -> None:
         if len(self.sizes) > SIZES_MAX:
             raise ValueError(f"{len(self.sizes)} sizes, where at most {SIZES_MAX} are taken")
-        if any(not 0 < size <= SIZE_MAX for size in self.sizes):
+        if self.sizes and not 0 < min(self.sizes) <= max(self.sizes) <= SIZE_MAX:
             raise ValueError("each of `sizes` is at least one byte")
         for name in ("push", "t_ns", "retransmission"):
             values = getattr(self, name)
@@ -114,10 +117,14 @@ class Observation:
 
     def to_json(self) -> bytes:
         """One line of JSON, without the newline; what is not known is left out."""
-        known = {key: value for key, value in self.to_dict().items() if value not in (None, [], ())}
+        known = {
+            name: value
+            for name, value in zip(_NAMES, _values(self), strict=True)
+            if value is not None and value not in _EMPTY
+        }
         if not self.encrypted:
             del known["encrypted"]
-        return msgspec.json.encode(known)
+        return _encode(known)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and lists, unknown values as ``None``."""
@@ -149,7 +156,7 @@ class Observation:
             raise InputError(f"not an observation: {error}") from error
 
     @classmethod
-    def of_record(cls, record: SessionRecord, layer: Layer) -> Self:
+    def of_record(cls, record: "SessionRecord", layer: Layer) -> Self:
         """What could be observed of a recorded session at that layer, and no ground truth.
 
         At the layer of segments it is the server's view: what arrived, each byte once.
@@ -181,7 +188,13 @@ class Observation:
         )
 
 
-def _first_seen(segments: tuple[Segment, ...]) -> list[tuple[int, int, Segment]]:
+_EMPTY: tuple[object, ...] = ((), [])
+_NAMES: Final = tuple(field.name for field in fields(Observation))
+_values: Final = attrgetter(*_NAMES)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def _first_seen(segments: "tuple[Segment, ...]") -> "list[tuple[int, int, Segment]]":
     """The stream's bytes by the segment that first brought each: ``start, end, segment``."""
     spans: list[tuple[int, int, Segment]] = []
     reached = 0

@@ -1,7 +1,6 @@
 """Where the header fields of a message stand in the bytes that cross the network."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*\r?\n")
@@ -25,15 +24,12 @@ class Layout:
 
 def layout(payload: bytes) -> Layout:
     """The layout of a message's first bytes, as far as they are well-formed."""
-    found = tuple(_fields(payload))
-    end = found[-1][2] if found else 0
-    return Layout(end if _EMPTY_LINE.match(payload, end) else None, found)
-
-
-def _fields(payload: bytes) -> Iterator[tuple[str, int, int]]:
-    at = 0
+    found: list[tuple[str, int, int]] = []
+    at, size = 0, len(payload)
     while match := _FIELD.match(payload, at):
-        if match.end() == len(payload) or payload[match.end()] in b" \t":
-            return  # the field may go on where the bytes end
-        yield match[1].decode("ascii"), at, match.end()
-        at = match.end()
+        end = match.end()
+        if end == size or payload[end] in b" \t":
+            break  # the field may go on where the bytes end
+        found.append((match[1].decode("ascii"), at, end))
+        at = end
+    return Layout(at if _EMPTY_LINE.match(payload, at) else None, tuple(found))
