@@ -3,7 +3,6 @@
 import gc
 import os
 import sys
-from pathlib import Path
 
 from lab.capture.reader import observations
 from lab.errors import InputError, SeglabError
@@ -21,7 +20,7 @@ def main(names: list[str]) -> int:
     write = sys.stdout.buffer.write
     for name in names:
         try:
-            file = sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115 - with
+            file = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: PTH123, SIM115 - a quick start; with
         except OSError as error:
             raise InputError(f"{safe(name)}: {error.strerror or error}") from error
         with file:

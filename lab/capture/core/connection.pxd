@@ -5,9 +5,18 @@ from libc.stdint cimport int64_t
 
 from .dialogue cimport Dialogue as CDialogue
 from .message cimport Account as CAccount
+from .message cimport Facts as CFacts
+from .message cimport Message as CMessage
 from .stream cimport Half as CHalf
 
 cdef int _ACK
+cdef int _TLS_HANDSHAKE
+cdef int64_t _MASK
+
+
+@cython.locals(size="Py_ssize_t")
+cdef int64_t _port(bytes key) except -1
+cdef str _text(bytes key)
 
 
 @cython.final
@@ -33,6 +42,7 @@ cdef class Connection:
     @cython.locals(twin=CHalf)
     cpdef bint meet(self, CHalf half, int64_t seq, int64_t ack, int flags, int64_t size,
                     bytes data) except -1
+    @cython.locals(first=int, port=int64_t)
     cdef bint _foreign(self, CHalf half, bytes data) except -1
     @cython.locals(server=CHalf)
     cdef _settle(self, CHalf client, bint greeted)
@@ -42,5 +52,10 @@ cdef class Connection:
     @cython.locals(twin=CHalf, half=CHalf)
     cpdef over(self, int64_t t_ns, reason)
     cdef _close(self, reason)
+    cpdef finish(self, CMessage message, object complete, bint encrypted)
+    @cython.locals(server=CHalf, client=CHalf, facts=CFacts)
+    cdef CFacts _facts(self)
+    cdef object _timestamps(self, CHalf client, CHalf server)
+    cdef object _full_segment(self, CHalf client, CHalf server)
     @cython.locals(twin=CHalf)
     cpdef drop(self)

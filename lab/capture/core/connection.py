@@ -1,6 +1,6 @@
 """One TCP connection: its two halves, its handshake, and the dialogue over it."""
 
-import socket
+from _socket import AF_INET, AF_INET6, inet_ntop  # all of `socket` takes long to import
 from typing import TYPE_CHECKING, Final
 
 from .dialogue import Dialogue
@@ -19,7 +19,9 @@ DEFAULT_MSS: Final = 536, 1220
 TIMESTAMPS_BYTES: Final = 12
 
 _ACK = 16
+_TLS_HANDSHAKE = 0x16
 _TRIES = 8
+_MASK = (1 << 32) - 1
 _V4_KEY_BYTES = 12
 _NOT_SEEN = "the connection's beginning was not captured"
 
@@ -88,11 +90,7 @@ class Connection:
         half.shaking = False
         if self._t_syn is None or NO_TIME in (self._t_syn, t_ns):
             return
-        if (
-            half.twin is not None
-            and self._t_syn is not None
-            and ack == (half.twin.isn + 1) % (1 << 32)
-        ):
+        if half.twin is not None and self._t_syn is not None and ack == (half.twin.isn + 1) & _MASK:
             rtt_ns = t_ns - self._t_syn
             self.rtt_ns = rtt_ns if rtt_ns >= 0 else None
 
@@ -103,11 +101,7 @@ class Connection:
         twin = half.twin
         assert twin is not None
         if self.client is not None:
-            if (
-                half.synchronised
-                and seq == (half.isn + 1) % (1 << 32)
-                and self._foreign(half, data)
-            ):
+            if half.synchronised and seq == (half.isn + 1) & _MASK and self._foreign(half, data):
                 self.drop()
                 return False
             self._settle(self.client, False)
@@ -134,10 +128,11 @@ class Connection:
         """Whether the first bytes that one of the two says are certainly not SMTP."""
         if self.table.protocol == "raw" or not data or half.twin is None:
             return False
+        first = data[0]
         if half is not self.client:
-            return data[:1] not in b"2345H"  # H: a proxy's answer, of HTTP
+            return first not in b"2345H"  # H: a proxy's answer, of HTTP
         port = _port(half.twin.key)
-        if data[:1] == b"\x16":
+        if first == _TLS_HANDSHAKE:
             return port != TLS_PORT
         return not may_begin(data, port in MAIL_PORTS)
 
@@ -201,9 +196,7 @@ class Connection:
     def finish(self, message: Message, complete: bool | None, encrypted: bool) -> None:
         """Hand out a message."""
         self._messages += 1
-        self.table.found.append(
-            message.observation(self._facts(), complete=complete, encrypted=encrypted)
-        )
+        self.table.found.append(message.observation(self._facts(), complete, encrypted))
 
     def _facts(self) -> Facts:
         client = self.client
@@ -237,11 +230,12 @@ class Connection:
 
 
 def _port(key: bytes) -> int:
-    return int.from_bytes(key[-4:-2], "big")
+    size = len(key)
+    return key[size - 4] << 8 | key[size - 3]
 
 
 def _text(key: bytes) -> str:
     """Address and port of the host that a half's key begins with."""
     if len(key) == _V4_KEY_BYTES:
-        return f"{key[0]}.{key[1]}.{key[2]}.{key[3]}:{_port(key)}"
-    return f"[{socket.inet_ntop(socket.AF_INET6, key[:16])}]:{_port(key)}"
+        return f"{inet_ntop(AF_INET, key[:4])}:{_port(key)}"
+    return f"[{inet_ntop(AF_INET6, key[:16])}]:{_port(key)}"

@@ -14,6 +14,7 @@ cdef int _WAIT_DATA
 cdef int _WAIT_TLS
 cdef int _TUNNEL
 cdef int _DEAD
+cdef int _HYPHEN
 
 @cython.final
 cdef class Dialogue:
@@ -61,7 +62,7 @@ cdef class Dialogue:
 
     @cython.locals(text=bytes, lines=list, line=bytes)
     cpdef server(self, int64_t size, bytes data)
-    @cython.locals(code=bytes)
+    @cython.locals(code=bytes, text="const char*")
     cdef _hear(self, bytes line)
     @cython.locals(mode=int)
     cdef _answer(self, bytes code)

@@ -13,6 +13,7 @@ HELD_PIECES: Final = 64
 HELD_BYTES: Final = 1 << 18
 
 _TLS_HANDSHAKE = b"\x16\x03"
+_HYPHEN = 0x2D
 
 # What the client's next bytes are: command lines; the body after DATA; a chunk after BDAT; TLS
 # records or another protocol; what the reply to DATA or to STARTTLS will say; the header of HTTP
@@ -276,14 +277,15 @@ class Dialogue:
                 return
 
     def _hear(self, line: bytes) -> None:
-        code = line[:3]
-        if not code.isdigit() or len(code) < 3:
+        text = line  # compiled, slices of it do not check their bounds
+        code = text[:3] if len(line) >= 3 else b""
+        if not code.isdigit():
             if line.startswith(b"HTTP/"):
                 if line[8:].split()[:1] != [b"200"]:
                     self._die()
             elif not self.greeted and not self._tunnelled:
                 self._die()
-        elif line[3:4] != b"-":
+        elif len(line) == 3 or line[3] != _HYPHEN:
             self._answer(code)
 
     def _answer(self, code: bytes) -> None:  # noqa: PLR0912 - a table of states, read downwards

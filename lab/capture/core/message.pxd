@@ -57,3 +57,5 @@ cdef class Message:
     @cython.locals(seen=int64_t)
     cdef _look(self, bytes data)
     cdef _lost(self, int64_t start)
+    cpdef observation(self, Facts facts, object complete, bint encrypted)
+    cdef list _own_notes(self, object mss)

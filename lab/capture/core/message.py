@@ -176,9 +176,7 @@ class Message:
         """Whether some of it was not captured at all."""
         return bool(self._gaps)
 
-    def observation(
-        self, facts: Facts, *, complete: bool | None, encrypted: bool = False
-    ) -> Observation:
+    def observation(self, facts: Facts, complete: bool | None, encrypted: bool) -> Observation:
         """The message as a classifier gets it."""
         found = None if self.opaque else layout(self.head)
         timeless = NO_TIME in self._times
@@ -209,8 +207,8 @@ class Message:
         seen = max(0, len(self.head) - 3)
         self.head += data
         if (
-            self.head.find(b"\n\n", seen) >= 0
-            or self.head.find(b"\n\r\n", seen) >= 0
+            self.head.find(b"\n\r\n", seen) >= 0
+            or self.head.find(b"\n\n", seen) >= 0
             or self.head.startswith((b"\n", b"\r\n"))
             or len(self.head) > _HEAD_BYTES
         ):

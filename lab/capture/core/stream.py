@@ -190,11 +190,6 @@ class Half:
         """Whether all was seen up to the host's FIN."""
         return 0 <= self.fin_at <= self._next
 
-    @property
-    def next_offset(self) -> int:
-        """Where the first byte is that has not come yet."""
-        return self._next
-
     def _advance(self, size: int) -> None:
         self._next += size
         self._next_seq = (self._next_seq + size) & _MASK

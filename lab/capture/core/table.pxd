@@ -31,7 +31,7 @@ cdef class Table:
     cpdef ignore(self, bytes key, bytes twin_key)
     cpdef limit(self)
     cpdef close(self)
-    @cython.locals(connection=CConnection, half=CHalf, twin_key=bytes)
+    @cython.locals(connection=CConnection, half=CHalf, twin_key=bytes, text="const char*")
     cdef CHalf _new(self, bytes key)
     @cython.locals(half=CHalf, old=dict, connection=CConnection)
     cdef _age(self)

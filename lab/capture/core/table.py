@@ -41,7 +41,7 @@ class Table:
         self.found: list[Observation] = []
         self.ledger = Ledger()
         self.evicted = 0
-        self.epoch = 0
+        self.epoch = 1
         self.t_ns = 0
         self._old: dict[bytes, Half] = {}
         self._count = 0
@@ -98,16 +98,21 @@ class Table:
                     half.connection.over(self.t_ns, "the capture ends before the message does")
 
     def _new(self, key: bytes) -> Half:
+        text = key  # compiled, slices of it do not check their bounds
         if len(key) == 12:
-            twin_key = key[4:8] + key[:4] + key[10:] + key[8:10]
+            twin_key = text[4:8] + text[:4] + text[10:12] + text[8:10]
+        elif len(key) == 36:
+            twin_key = text[16:32] + text[:16] + text[34:36] + text[32:34]
         else:
-            twin_key = key[16:32] + key[:16] + key[34:] + key[32:34]
+            raise ValueError(key)
         connection = Connection(self._count, key, twin_key, self)
         self._count += 1
         connection.account.take(CONNECTION_BYTES)
         half = connection.first
         self._old.pop(twin_key, None)
         self.young[key] = half
+        if twin_key in self.young:
+            self.epoch += 1
         if twin_key != key:
             assert half.twin is not None
             self.young[twin_key] = half.twin

@@ -9,6 +9,8 @@ from .table cimport Table as CTable
 
 cdef int64_t _SYN
 cdef int64_t _HELD_BYTES
+cdef int64_t _RECORD_BYTES
+cdef int64_t _BLOCK_BYTES
 cdef int64_t _SECTION
 cdef int64_t _INTERFACE
 cdef int64_t _OLD_PACKET
@@ -21,6 +23,8 @@ cdef int64_t _IPV4
 cdef int64_t _IPV6
 cdef int64_t _TCP
 cdef int64_t _SLOTS
+cdef uint64_t _MIX
+cdef int64_t _WORDS
 cdef bint _COMPILED
 
 
@@ -39,25 +43,24 @@ cdef class Walker:
     cdef public int64_t unknown_links
     cdef public int64_t malformed
     cdef int64_t kind
-    cdef int64_t epoch
-    cdef uint64_t hosts
-    cdef uint64_t ports
-    cdef uint64_t[::1] no_hosts
-    cdef uint64_t[::1] no_ports
-    cdef uint64_t[::1] seen_hosts
-    cdef uint64_t[::1] seen_ports
+    cdef int64_t place
+    cdef uint64_t[::1] words
+    cdef list halves
     cdef dict young
     cdef bytes data
-    cdef const unsigned char[::1] view
+    cdef const unsigned char *raw
+    cdef int64_t size
 
+    cdef void _read(self, bytes data) except *
+    cdef inline int64_t _byte(self, int64_t at) except? -1
     @cython.locals(a=int64_t, b=int64_t)
-    cdef int64_t _u16(self, int64_t at) except? -1
+    cdef inline int64_t _u16(self, int64_t at) except? -1
     @cython.locals(a=int64_t, b=int64_t, c=int64_t, d=int64_t)
-    cdef int64_t _u32(self, int64_t at) except? -1
+    cdef inline int64_t _u32(self, int64_t at) except? -1
     @cython.locals(a=int64_t, b=int64_t)
-    cdef int64_t _net16(self, int64_t at) except? -1
+    cdef inline int64_t _net16(self, int64_t at) except? -1
     @cython.locals(a=int64_t, b=int64_t, c=int64_t, d=int64_t)
-    cdef int64_t _net32(self, int64_t at) except? -1
+    cdef inline int64_t _net32(self, int64_t at) except? -1
 
     @cython.locals(text="const char*")
     cdef bytes _cut(self, int64_t start, int64_t end)
@@ -84,17 +87,23 @@ cdef class Walker:
                    fragment=int64_t, protocol=int64_t, length=int64_t,
                    ip_end=int64_t)
     cdef void _ip(self, int64_t at, int64_t end, int64_t wire_end, int64_t t_ns) except *
-    @cython.locals(here=int64_t, following=int64_t)
+    @cython.locals(here=int64_t, following=int64_t, length=int64_t)
     cdef void _extended(self, int64_t at, int64_t header, int64_t end, int64_t ip_end,
                        int64_t t_ns) except *
     cdef void _join(self, object joined, int64_t t_ns) except *
-    @cython.locals(flags=int64_t, slot=int64_t, header=int64_t, length=int64_t, seq=int64_t,
+    @cython.locals(flags=int64_t, header=int64_t, length=int64_t, seq=int64_t,
                    ack=int64_t, window=int64_t, key=bytes, payload=bytes, half=CHalf)
     cdef void _tcp(self, int64_t addresses, int64_t size, int64_t at, int64_t end,
                   int64_t ip_end, int64_t t_ns) except *
+    cdef bytes _key(self, int64_t addresses, int64_t size, int64_t at)
+    @cython.locals(half=CHalf)
+    cdef CHalf _find(self, bytes key, int64_t flags)
     cdef void _bound(self) except *
+    @cython.locals(a=uint64_t, b=uint64_t, c=uint64_t, d=uint64_t, e=uint64_t, f=uint64_t,
+                   mixed=uint64_t, i=int64_t)
+    cdef bint _recall(self, int64_t addresses, int64_t size, int64_t at) except -1
     @cython.locals(a=uint64_t, b=uint64_t)
-    cdef int64_t _slot(self, int64_t addresses, int64_t at) except? -1
+    cdef inline uint64_t _net64(self, int64_t at) except? 0
     cdef void _stamp(self, CHalf half, int64_t at, int64_t end) except *
     @cython.locals(mss=int64_t)
     cdef tuple _options(self, int64_t at, int64_t end)

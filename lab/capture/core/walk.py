@@ -18,9 +18,13 @@ BLOCK_BYTES: Final = 1 << 22
 
 _SYN = 2
 _HELD_BYTES = HELD_BYTES
+_RECORD_BYTES = RECORD_BYTES
+_BLOCK_BYTES = BLOCK_BYTES
 _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 _ETHERNET, _SLL, _SLL2 = 1, 113, 276
 _SLOTS = 1 << 14
+_MIX = 0x9E3779B97F4A7C15  # 2 ** 64 over the golden ratio, as multiplicative hashing has it
+_WORDS = 8  # of which 6 are used: a line of the processor's cache
 _COMPILED = __name__.startswith("lab.capture.compiled")
 _IPV4, _IPV6, _TCP = 0x0800, 0x86DD, 6
 
@@ -39,7 +43,8 @@ class Walker:
         self.ledger = table.ledger
         self.young = table.young
         self.data = b""
-        self.view = b""
+        self.raw = b""
+        self.size = 0
         self.big = False
         self.need = 0
         self.skip = 0
@@ -49,64 +54,79 @@ class Walker:
         self.interfaces: list[Interface] = []
         self.known_link = False
         self.kind = 0
-        self.epoch = table.epoch
-        self.hosts = 0
-        self.ports = 0
-        self.no_hosts = array("Q", bytes(8 * _SLOTS))
-        self.no_ports = array("Q", b"\xff" * 8 * _SLOTS)  # no two ports are that
-        self.seen_hosts = array("Q", bytes(8 * _SLOTS))
-        self.seen_ports = array("Q", self.no_ports)
+        self.place = 0
+        self.words = array("Q", bytes(8 * _WORDS * _SLOTS if _COMPILED else 0))
+        self.halves: list[Half] = [IGNORED] * (_SLOTS if _COMPILED else 0)
 
     # --- records --------------------------------------------------------------------------
 
+    def _read(self, data: bytes) -> None:
+        """Take these bytes as what is read from here on."""
+        self.data = self.raw = data
+        self.size = len(data)
+
+    def _byte(self, at: int) -> int:
+        """A byte of what is read. Compiled, ``raw`` is a bare pointer: here are its bounds."""
+        if at < 0 or at >= self.size:
+            raise IndexError
+        return self.raw[at]
+
     def _u16(self, at: int) -> int:
         """A number of the capture's own byte order; bytes are widened before they are shifted."""
-        a, b = self.view[at], self.view[at + 1]
+        if at < 0 or at > self.size - 2:
+            raise IndexError
+        a, b = self.raw[at], self.raw[at + 1]
         return a << 8 | b if self.big else b << 8 | a
 
     def _u32(self, at: int) -> int:
-        a, b, c, d = self.view[at], self.view[at + 1], self.view[at + 2], self.view[at + 3]
+        if at < 0 or at > self.size - 4:
+            raise IndexError
+        a, b, c, d = self.raw[at], self.raw[at + 1], self.raw[at + 2], self.raw[at + 3]
         return a << 24 | b << 16 | c << 8 | d if self.big else d << 24 | c << 16 | b << 8 | a
 
     def _net16(self, at: int) -> int:
         """A number of a packet: big-endian."""
-        a, b = self.view[at], self.view[at + 1]
+        if at < 0 or at > self.size - 2:
+            raise IndexError
+        a, b = self.raw[at], self.raw[at + 1]
         return a << 8 | b
 
     def _net32(self, at: int) -> int:
-        a, b, c, d = self.view[at], self.view[at + 1], self.view[at + 2], self.view[at + 3]
+        if at < 0 or at > self.size - 4:
+            raise IndexError
+        a, b, c, d = self.raw[at], self.raw[at + 1], self.raw[at + 2], self.raw[at + 3]
         return a << 24 | b << 16 | c << 8 | d
 
     def _cut(self, start: int, end: int) -> bytes:
         """A copy of the bytes ``start:end``; compiled, the last line would not check its bounds."""
-        if not 0 <= start <= end <= len(self.data):
+        if not 0 <= start <= end <= self.size:
             raise IndexError
         text = self.data
         return text[start:end]
 
     def pcap(self, data: bytes, at: int, interface: Interface) -> int:
         """Take all whole records from ``at`` on; where the first begins that is not whole."""
-        self.data = self.view = data
+        self._read(data)
         self.young = self.table.young
         end = len(data)
-        unit = interface.multiplier
+        unit, link = interface.multiplier, interface.link
         self.need = 16
         while at + 16 <= end:
             captured = self._u32(at + 8)
-            if captured > RECORD_BYTES:
+            if captured > _RECORD_BYTES:
                 raise BrokenError(f"a record claims to hold {captured} bytes")
             stop = at + 16 + captured
             if stop > end:
                 self.need = 16 + captured
                 break
             t_ns = self._u32(at) * 1_000_000_000 + self._u32(at + 4) * unit
-            self._packet(at + 16, stop, self._u32(at + 12), interface.link, t_ns)
+            self._packet(at + 16, stop, self._u32(at + 12), link, t_ns)
             at = stop
         return at
 
     def pcapng(self, data: bytes, at: int) -> int:
         """The same for the blocks of a pcapng file."""
-        self.data = self.view = data
+        self._read(data)
         self.young = self.table.young
         end = len(data)
         self.need = 12
@@ -119,7 +139,7 @@ class Walker:
             total = self._u32(at + 4)
             if total < 12 or total & 3:
                 raise BrokenError(f"a block claims to have {total} bytes")
-            if total > BLOCK_BYTES:
+            if total > _BLOCK_BYTES:
                 if kind in (_SECTION, _INTERFACE):
                     raise BrokenError(f"a header block claims to have {total} bytes")
                 self.malformed += kind in (_ENHANCED_PACKET, _SIMPLE_PACKET, _OLD_PACKET)
@@ -215,10 +235,10 @@ class Walker:
             if size < 4:
                 return -1
             self.kind = 0x0800
-            family = self.view[at] | self.view[at + 3]
+            family = self._byte(at) | self._byte(at + 3)
             return at + 4 if family in (2, 10, 24, 28, 30) else -1
         if link in (9, 50):  # PPP, with or without its HDLC address and control bytes
-            if size >= 2 and self.view[at] == 0xFF and self.view[at + 1] == 0x03:
+            if size >= 2 and self._byte(at) == 0xFF and self._byte(at + 1) == 0x03:
                 at += 2
             return self._ppp(at, end)
         if link == 51:
@@ -236,7 +256,7 @@ class Walker:
             at += 4
         if kind == 0x8864:
             return self._ppp(at + 6, end)
-        if kind < 1536 and end - at >= 8 and self.view[at] == 0xAA and self.view[at + 1] == 0xAA:
+        if kind < 1536 and end - at >= 8 and self._byte(at) == 0xAA and self._byte(at + 1) == 0xAA:
             kind = self._net16(at + 6)  # LLC and SNAP (RFC 1042)
             at += 8
         self.kind = kind
@@ -245,10 +265,10 @@ class Walker:
     def _ppp(self, at: int, end: int) -> int:
         if end - at < 2:
             return -1
-        protocol = self.view[at]
+        protocol = self._byte(at)
         at += 1
         if not protocol & 1:  # else it is compressed to one byte (RFC 1661, 6.5)
-            protocol = protocol << 8 | self.view[at]
+            protocol = protocol << 8 | self._byte(at)
             at += 1
         self.kind = 0x0800
         return at if protocol in (0x21, 0x57) else -1
@@ -258,14 +278,14 @@ class Walker:
     def _ip(self, at: int, end: int, wire_end: int, t_ns: int) -> None:
         if end - at < 20:
             return
-        version = self.view[at] >> 4
+        version = self._byte(at) >> 4
         if version == 4:
-            header = (self.view[at] & 15) * 4
+            header = (self._byte(at) & 15) * 4
             total = self._net16(at + 2)
             if not total:  # a segment that offload has yet to cut
                 total = wire_end - at
-            fragment = (self.view[at + 6] & 0x3F) << 8 | self.view[at + 7]
-            protocol = self.view[at + 9]
+            fragment = (self._byte(at + 6) & 0x3F) << 8 | self._byte(at + 7)
+            protocol = self._byte(at + 9)
             if header < 20 or total < header:
                 self.malformed += 1
             elif protocol == 6 and not fragment:
@@ -275,10 +295,10 @@ class Walker:
         elif version == 6 and end - at >= 40:
             length = self._net16(at + 4)
             ip_end = at + 40 + length if length else wire_end
-            if self.view[at + 6] == 6:
+            if self._byte(at + 6) == 6:
                 self._tcp(at + 8, 32, at + 40, min(end, ip_end), ip_end, t_ns)
             else:
-                self._extended(at, self.view[at + 6], min(end, ip_end), ip_end, t_ns)
+                self._extended(at, self._byte(at + 6), min(end, ip_end), ip_end, t_ns)
 
     def _extended(self, at: int, header: int, end: int, ip_end: int, t_ns: int) -> None:
         """Pass over the extension headers of IPv6 (RFC 8200, 4)."""
@@ -293,8 +313,9 @@ class Walker:
                 joined = self.fragments.ipv6(self.data[at:end], here - at, ip_end - at)
                 self._join(joined, t_ns)
                 return
-            following = self.view[here]
-            here += (self.view[here + 1] + 2) * 4 if header == 51 else (self.view[here + 1] + 1) * 8
+            following = self._byte(here)
+            length = self._byte(here + 1)
+            here += (length + 2) * 4 if header == 51 else (length + 1) * 8
             header = following
         self.malformed += 1
 
@@ -304,9 +325,9 @@ class Walker:
             return
         data = self.data
         datagram, size = joined
-        self.data = self.view = datagram
+        self._read(datagram)
         self._ip(0, len(datagram), size, t_ns)
-        self.data = self.view = data
+        self._read(data)
 
     # --- TCP ------------------------------------------------------------------------------
 
@@ -314,26 +335,16 @@ class Walker:
         """Take a TCP segment: the header is at ``at``, captured until ``end``."""
         if end - at < 20:
             return
-        flags = self.view[at + 13]
-        slot = -1
-        if _COMPILED and size == 8 and not flags & _SYN:
-            slot = self._slot(addresses, at)
-            if self.seen_hosts[slot] == self.hosts and self.seen_ports[slot] == self.ports:
-                return
-        if addresses + size == at:
-            key = self._cut(addresses, at + 4)
+        flags = self._byte(at + 13)
+        if _COMPILED and not flags & _SYN and self._recall(addresses, size, at):
+            half = self.halves[self.place]
+            if half.ignored and half is not self.nobody:  # it was given up since then
+                half = self._find(self._key(addresses, size, at), flags)
         else:
-            key = self._cut(addresses, addresses + size) + self._cut(at, at + 4)
-        half = self.young.get(key)
-        if half is None:
-            half = self.table.find(key)
-            self.young = self.table.young
+            half = self._find(self._key(addresses, size, at), flags)
         if half is self.nobody and not flags & _SYN:
-            if slot >= 0:
-                self.seen_hosts[slot] = self.hosts
-                self.seen_ports[slot] = self.ports
             return
-        header = (self.view[at + 12] >> 4) * 4
+        header = (self._byte(at + 12) >> 4) * 4
         length = ip_end - at - header
         if header < 20 or length < 0:
             self.malformed += 1
@@ -342,6 +353,7 @@ class Walker:
         self.table.t_ns = t_ns
         if flags & _SYN:
             mss, stamps = self._options(at + 20, min(end, at + header))
+            key = self._key(addresses, size, at)
             self.table.syn(half, key, t_ns, seq, flags, mss, stamps)
             self._bound()
             return
@@ -353,26 +365,59 @@ class Walker:
         half.receive(t_ns, seq, ack, flags, window, length, payload)
         self._bound()
 
+    def _key(self, addresses: int, size: int, at: int) -> bytes:
+        """Addresses and ports, as the table knows a half by them."""
+        if addresses + size == at:
+            return self._cut(addresses, at + 4)
+        return self._cut(addresses, addresses + size) + self._cut(at, at + 4)
+
+    def _find(self, key: bytes, flags: int) -> Half:
+        """The half of this key, which is remembered from here on."""
+        half = self.young.get(key)
+        if half is None:
+            half = self.table.find(key)
+            self.young = self.table.young
+        if _COMPILED and not flags & _SYN:
+            self.halves[self.place] = half
+        return half
+
     def _bound(self) -> None:
         """Keep within the memory that may be used."""
         if self.ledger.held > _HELD_BYTES:
             self.table.limit()
         self.young = self.table.young
 
-    def _slot(self, addresses: int, at: int) -> int:
-        """Where in the cache it would stand that nothing between these two is of interest.
+    def _recall(self, addresses: int, size: int, at: int) -> bool:
+        """Whether the half between these two is remembered; where, is in ``place``.
 
-        To hash 12 bytes and look them up costs more than all else that is done to such a packet.
-        The cache never knows more than the table: it is emptied when the table may forget.
+        To make a key and look it up costs more than all else that is done to most packets.
+        What is remembered counts only until the table may know another half by the same key.
         """
-        if self.epoch != self.table.epoch:
-            self.epoch = self.table.epoch
-            self.seen_hosts[:] = self.no_hosts
-            self.seen_ports[:] = self.no_ports
-        a, b = self._net32(addresses), self._net32(addresses + 4)
-        self.ports = self._net32(at)
-        self.hosts = a << 32 | b
-        return (a ^ b * 31 ^ self.ports * 17 ^ self.ports >> 11) & (_SLOTS - 1)
+        a, b = self._net64(addresses), 0
+        c, d = self.table.epoch, self._net32(at) | size << 32
+        e = f = 0
+        if size == 32:
+            b = self._net64(addresses + 8)
+            e, f = self._net64(addresses + 16), self._net64(addresses + 24)
+        mixed = (a ^ b * 3 ^ e * 5 ^ f * 7 ^ d * 17) * _MIX
+        self.place = mixed >> 50
+        i = self.place * _WORDS
+        if (
+            self.words[i] == a
+            and self.words[i + 1] == b
+            and self.words[i + 2] == c
+            and self.words[i + 3] == d
+            and self.words[i + 4] == e
+            and self.words[i + 5] == f
+        ):
+            return True
+        self.words[i], self.words[i + 1], self.words[i + 2] = a, b, c
+        self.words[i + 3], self.words[i + 4], self.words[i + 5] = d, e, f
+        return False
+
+    def _net64(self, at: int) -> int:
+        a, b = self._net32(at), self._net32(at + 4)
+        return a << 32 | b
 
     def _stamp(self, half: Half, at: int, end: int) -> None:
         """Note whether segments have timestamps, where no handshake said it."""
@@ -383,15 +428,15 @@ class Walker:
     def _options(self, at: int, end: int) -> tuple[int, bool]:
         """The MSS of a TCP header's options, 0 for none, and whether there is a timestamp."""
         mss, stamps = 0, False
-        while at < end and self.view[at]:
-            if self.view[at] == 1:
+        while at < end and self._byte(at):
+            if self._byte(at) == 1:
                 at += 1
                 continue
-            if at + 1 >= end or self.view[at + 1] < 2 or at + self.view[at + 1] > end:
+            if at + 1 >= end or self._byte(at + 1) < 2 or at + self._byte(at + 1) > end:
                 break
-            if self.view[at] == 2 and self.view[at + 1] == 4:
+            if self._byte(at) == 2 and self._byte(at + 1) == 4:
                 mss = self._net16(at + 2)
-            elif self.view[at] == 8 and self.view[at + 1] == 10:
+            elif self._byte(at) == 8 and self._byte(at + 1) == 10:
                 stamps = True
-            at += self.view[at + 1]
+            at += self._byte(at + 1)
         return mss, stamps
