@@ -15,6 +15,7 @@ from rich.console import Console
 from lab.classifier import Classifier
 from lab.classifying import DEFAULT
 from lab.commands.classify_input import Input, opened
+from lab.commands.place import STORED
 from lab.errors import InputError
 from lab.foreign import PREFIX
 from lab.judged import Judged, judged, label
@@ -131,7 +132,7 @@ class Wanted:
 )  # fmt: skip
 @click.option(
     "--evaluate", "runs", multiple=True, metavar="RUN",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=STORED,
     help="Hold the classifier to the ground truth of a stored run, instead of reading PATHs.",
 )  # fmt: skip
 @click.option(

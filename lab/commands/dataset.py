@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NoReturn
 import click
 from click.core import ParameterSource
 
+from lab.commands.place import FILE, FOLDER
 from lab.commands.progress import CheckProgress, RunProgress
 from lab.commands.running import DEFAULT_TIME_LIMIT_S, Interruption, jobs_option, seed_option
 from lab.dataset.check import Checked, Finding, check
@@ -50,7 +51,7 @@ def dataset() -> None:
 
 
 @dataset.command()
-@click.argument("spec", type=click.Path(path_type=Path, dir_okay=False), metavar="SPEC.toml")
+@click.argument("spec", type=FILE, metavar="SPEC.toml")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -133,10 +134,10 @@ def build(
 
 
 @dataset.command("check")
-@click.argument("path", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.argument("path", type=FOLDER, metavar="DIR")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     metavar="DIR",
     help="Where the summary figure goes.  [default: the dataset's own folder]",
 )

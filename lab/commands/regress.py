@@ -11,6 +11,7 @@ from rich.console import Console
 
 from lab.asking import open_classifier
 from lab.commands.order import Order
+from lab.commands.place import FILE
 from lab.commands.running import (
     DEFAULT_TIME_LIMIT_S,
     Voice,
@@ -33,8 +34,6 @@ from lab.regress.terminal import show
 from lab.runfolder import RunFolder, replace_file, writing
 from lab.session_source import load
 from lab.suite import read_baseline, read_known
-
-_file = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
@@ -94,7 +93,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--baseline",
-    type=_file,
+    type=FILE,
     metavar="FILE",
     help="Accuracies of an earlier run, below which no network may fall.",
 )
@@ -108,12 +107,12 @@ _file = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--known-failures",
-    type=_file,
+    type=FILE,
     metavar="FILE",
     help="TOML tables [[known]] with check, reason, and where needed network, style and layer.",
 )
-@click.option("--junit", type=_file, metavar="FILE", help="Write JUnit XML.")
-@click.option("--html", type=_file, metavar="FILE", help="Write a page that opens from disk.")
+@click.option("--junit", type=FILE, metavar="FILE", help="Write JUnit XML.")
+@click.option("--html", type=FILE, metavar="FILE", help="Write a page that opens from disk.")
 @click.option(
     "--time-limit",
     "time_limit_s",
@@ -125,7 +124,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--stderr",
-    type=_file,
+    type=FILE,
     metavar="FILE",
     help="Add what a cmd: classifier says on standard error to this file.",
 )

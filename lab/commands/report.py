@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from lab.commands.compare import against, compare_option, keep, load, printed
+from lab.commands.place import FILE, FOLDER
 from lab.report import build
 from lab.runfolder import RunFolder
 
@@ -13,7 +14,7 @@ from lab.runfolder import RunFolder
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     metavar="FILE",
     help="Write the report here, and leave the run folder as it is.  [default: RUN/report.html]",
 )
@@ -21,7 +22,7 @@ from lab.runfolder import RunFolder
 @click.option(
     "--keep",
     "kept",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     metavar="DIR",
     help="Write here what a later --compare needs: summary, environment and some figures.",
 )

@@ -8,6 +8,7 @@ import click
 
 from lab.commands.compare import against, compare_option, load, printed
 from lab.commands.order import Order, resumed
+from lab.commands.place import STORED
 from lab.commands.running import (
     Planned,
     Voice,
@@ -43,7 +44,7 @@ ROUNDS = 6
 @click.command()
 @click.option(
     "--resume",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=STORED,
     metavar="DIR",
     help="Go on with an interrupted reproduction.",
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from lab.commands.order import Order, resumed
+from lab.commands.place import STORED
 from lab.commands.reproduce import reproduce
 from lab.commands.running import (
     Voice,
@@ -31,7 +32,7 @@ from lab.runfolder import RunFolder
 )
 @click.option(
     "--resume",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=STORED,
     metavar="DIR",
     help="Go on with an interrupted run: what is complete stays, the rest runs.",
 )

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 import click
 
+from lab.commands.place import FILE
 from lab.errors import EnvironmentLacksError, InputError
 from lab.reader import KINDS, Reader
 from lab.server.connection import ConnectionLog
@@ -95,7 +96,7 @@ def _limit_options(function: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Append the log to FILE instead of writing it to standard output.",
     metavar="FILE",
 )

@@ -43,6 +43,31 @@ def raiser(error: BaseException) -> Callable[[], object]:
     return fail
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["dataset", "check", "FILE"], "'DIR': {0}/FILE is a file; expected a folder"),
+        (["dataset", "build", "FOLDER", "--out", "x"], "{0}/FOLDER is a folder; expected a file"),
+        (["classify", "--evaluate", "FILE"], "'--evaluate': {0}/FILE is a file; expected a folder"),
+        (["regress", "paper", "--html", "FOLDER"], "{0}/FOLDER is a folder; expected a file"),
+        (["run", "--resume", "FILE"], "{0}/FILE is a file; expected a folder"),
+    ],
+)
+def test_files_for_folders(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
+) -> None:
+    """One where the other is expected is told as what it is, by its name."""
+    (tmp_path / "FILE").write_text("")
+    (tmp_path / "FOLDER").mkdir()
+    given = [str(tmp_path / word) if word.isupper() else word for word in arguments]
+    assert ended(monkeypatch, given, None) == 2
+    assert words.format(tmp_path) in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("group", ["seglab", "seglab dataset"])
 def test_no_summary_is_cut(group: str) -> None:
     """The list of commands says of each what it is for, in 80 columns, to the sentence's end."""

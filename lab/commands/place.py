@@ -1,0 +1,37 @@
+"""Paths on the command line, and what is said of those that are no such thing."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lab.printable import safe
+
+
+class _Place(click.Path):
+    """As click's own, which calls a folder a directory that is a file."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """The path, if what is there may be there."""
+        path = Path(value)
+        if not self.dir_okay and path.is_dir():
+            self.fail(f"{safe(str(path))} is a folder; expected a file", param, ctx)
+        if not self.file_okay and path.is_file():
+            self.fail(f"{safe(str(path))} is a file; expected a folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = _Place(path_type=Path, dir_okay=False)
+"""A file, or the name of one to come."""
+
+FOLDER = _Place(path_type=Path, file_okay=False)
+"""A folder, or the name of one to come."""
+
+STORED = _Place(path_type=Path, exists=True, file_okay=False)
+"""A folder that there is."""
