@@ -235,16 +235,17 @@ def opened(reference: str) -> Iterator[Classifier]:
         yield named(reference)
         return
     with ForeignAsker(reference.removeprefix(PREFIX)) as asker:
-        yield Classifier(reference, "a program", partial(_answer, asker))
+        yield Classifier(reference, "a program", partial(_answer, asker, reference))
 
 
-def _answer(asker: ForeignAsker, observation: Observation) -> Verdict | None:
+def _answer(asker: ForeignAsker, reference: str, observation: Observation) -> Verdict | None:
+    where = f"classifier {safe(reference)}: failed at message {safe(observation.id)}"
     try:
         (answer,) = asker.ask([observation])
     except ClassifierFailedError as error:
-        raise InputError(f"message {safe(observation.id)}: {safe(error.reason)}") from error
+        raise InputError(f"{where}: {safe(error.reason)}") from error
     if isinstance(answer, Raised):
-        raise InputError(f"message {safe(observation.id)}: {safe(answer.reason)}")
+        raise InputError(f"{where}: {safe(answer.reason)}")
     return answer
 
 

@@ -337,7 +337,9 @@ def test_a_program_as_a_classifier() -> None:
     assert {row[3] for row in good} == {"relay"}
     bad = ran(PAPER, "--classifier", "cmd:false")
     assert isinstance(bad.exception, InputError)
-    assert str(bad.exception).startswith("message 1: exited with status 1")
+    assert str(bad.exception).startswith(
+        "classifier cmd:false: failed at message 1: exited with status 1"
+    )
 
 
 @pytest.mark.parametrize(
