@@ -13,6 +13,12 @@ from lab.plots.style import BLUE, GREEN, INK, MUTED, ORANGE, RULE, WRITES, headi
 PARTS = {"train": BLUE, "validation": ORANGE, "test": GREEN, None: RULE}
 """Part -> colour; ``None`` is for sessions that are in no part."""
 
+CURVES = (*WRITES, INK, "#8c6d31")
+"""The curve of the first style, of the second...; as many as the lab has styles."""
+
+DASHES = ("-", "--", ":", "-.")
+"""Likewise; where two curves run together, what is broken lies above what is not."""
+
 Counts = Mapping[str, Mapping[Any, int]]
 """By value, how many sessions in each part."""
 
@@ -56,7 +62,8 @@ def summary(
     height = _TOP_INCHES + rows * _BAR_INCHES + _BETWEEN_INCHES + _CURVES_INCHES + _BOTTOM_INCHES
     figure = Figure(figsize=(_WIDTH_INCHES, height))
     heading(figure, title, subtitle)
-    _legend(figure, height)
+    there = {part for _, counts in panels for value in counts.values() for part in value}
+    _legend(figure, height, [part for part in PARTS if part or part in there])
     for x, column in zip((0.15, 0.65), columns, strict=True):
         at = 1 - _TOP_INCHES / height
         for name, counts in column:
@@ -102,15 +109,18 @@ def _bars(axes: Axes, name: str, counts: Counts) -> None:
 def _curves(axes: Axes, name: str, counted: Mapping[str, Mapping[int, int]]) -> None:
     """By style, the share of sessions with at most so many."""
     styles = sorted(counted)
-    dashes: Sequence[str] = ("-", "--", ":")
     most = 1
     for number, style in enumerate(styles):
         counts = Counter(counted[style])
         sizes = sorted(counts)
         share = np.cumsum([counts[size] for size in sizes]) / counts.total()
-        colour, dash = WRITES[number % len(WRITES)], dashes[number // len(WRITES) % len(dashes)]
+        colour = CURVES[number % len(CURVES)]
+        broken = (number + number // len(CURVES)) % len(DASHES)
         xs, ys = [sizes[0], *sizes, sizes[-1]], [0.0, *share, 1.0]
-        axes.step(xs, ys, where="post", color=colour, ls=dash, lw=1.4, label=style)
+        axes.step(
+            xs, ys, where="post", color=colour, ls=DASHES[broken], lw=1.6, label=style,
+            zorder=2 + broken / len(DASHES),
+        )  # fmt: skip
         most = max(most, sizes[-1])
     axes.set_xscale("log")
     axes.set(xlim=(0.9, most * 1.15), ylim=(0, 1.02), xlabel=f"{name} of a session, at most")
@@ -122,16 +132,16 @@ def _curves(axes: Axes, name: str, counted: Mapping[str, Mapping[int, int]]) -> 
     axes.set_title(f"{name}: share of each style's sessions", size=10, pad=5, color=INK)
     if name == "segments":
         axes.legend(
-            loc="lower right", fontsize=7.5, handlelength=1.8, labelspacing=0.25,
+            loc="lower right", fontsize=7.5, handlelength=2.6, labelspacing=0.25,
             frameon=True, framealpha=0.85, edgecolor="none",
         )  # fmt: skip
 
 
-def _legend(figure: Figure, height: float) -> None:
+def _legend(figure: Figure, height: float, parts: Sequence[str | None]) -> None:
     y = 1 - 0.82 / height
     x = 0.15
-    for part, colour in PARTS.items():
-        words = part or "in no part"
+    for part in parts:
+        colour, words = PARTS[part], part or "in no part"
         figure.text(x, y, "■", size=11, color=colour, va="center")
         figure.text(x + 0.018, y, words, size=9, color=MUTED, va="center")
         x += 0.045 + 0.0062 * len(words)

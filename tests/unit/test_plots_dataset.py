@@ -1,0 +1,29 @@
+"""The summary figure of a dataset: who reads it can tell the curves and the parts apart."""
+
+import pytest
+
+from lab.plots.dataset import summary
+from lab.sender import STYLES
+
+PARTS = {"train": 3, "test": 1}
+
+
+@pytest.mark.parametrize("names", [STYLES, [f"of my own {number}" for number in range(16)]])
+def test_no_two_curves_look_alike(names: list[str]) -> None:
+    """Each style has a look of its own, a colour of its own as long as there are known ones."""
+    counted = {name: {3: 1, 10: 2} for name in names}
+    labels = {"style": dict.fromkeys(names, PARTS)}
+    figure = summary("t", "s", labels, ("network", {"ethernet": PARTS}), counted, counted)
+    curves = [line for line in figure.axes[-1].lines if not str(line.get_label()).startswith("_")]
+    assert sorted(str(line.get_label()) for line in curves) == sorted(names)
+    assert len({(line.get_color(), line.get_linestyle()) for line in curves}) == len(names)
+    if names is STYLES:
+        assert len({line.get_color() for line in curves}) == len(names)
+
+
+@pytest.mark.parametrize(("parts", "told"), [(PARTS, False), ({None: 2}, True)])
+def test_the_legend_has_what_is_there(parts: dict[str | None, int], told: bool) -> None:
+    """Sessions in no part are named only where there are some."""
+    counted = {"relay": {3: 1}}
+    figure = summary("t", "s", {"style": {"relay": parts}}, ("network", {}), counted, counted)
+    assert ("in no part" in {text.get_text() for text in figure.texts}) == told
