@@ -7,7 +7,7 @@ from dataclasses import replace
 from lab.classifier import Classifier, Verdict
 from lab.inference.evidence import evidence, explained_mtus
 from lab.inference.posterior import Account, accounts
-from lab.inference.units import units_of
+from lab.inference.units import Unit, units_of
 from lab.observation import Observation
 
 SIZES_LOOKED_AT = 256
@@ -27,7 +27,8 @@ def classify(observation: Observation) -> Verdict:
     if not observation.sizes:
         return _abstained(observation, "no sizes: nothing was seen of the message")
     whole, observation = observation, _beginning(observation)
-    found = accounts(observation)
+    units = units_of(observation)
+    found = accounts(observation, units)
     styles = _styles(found)
     if not styles:
         cuts = len(found[0].writer.ends)
@@ -39,7 +40,7 @@ def classify(observation: Observation) -> Verdict:
     weight = sum(one.weight for one in chosen)
     likely = _boundaries(observation, chosen, weight)
     terminator = _terminator(observation, chosen, weight)
-    held = _held_back(observation, best)
+    held = _held_back(units[-1], best)
     return Verdict(
         id=observation.id,
         style=styles[0] if len(styles) == 1 else styles,
@@ -119,10 +120,8 @@ def _terminator(observation: Observation, chosen: Sequence[Account], weight: flo
     return "with_body" if own <= 1 - _SURE else None
 
 
-def _held_back(observation: Observation, best: Account) -> tuple[int, ...]:
+def _held_back(last: Unit, best: Account) -> tuple[int, ...]:
     """Where the last, short segment waited for an acknowledgement (tcp_nagle_check)."""
-    units = units_of(observation)
-    last = units[-1]
     waited = last.stall and not last.union and last.size < best.path.base
     return (last.start,) if waited and best.explained.shown and best.nagle else ()
 

@@ -1,10 +1,10 @@
 """What all walks over the same units under the same path share, computed once."""
 
-from bisect import bisect_left
+import math
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
-from math import log2
 from statistics import median
 
 from lab.inference import cost
@@ -14,6 +14,7 @@ from lab.inference.writers import Hypothesis
 
 _WINDOW = cost.HIDDEN_EARLY[-1][0]
 _TYPICAL_UNITS = 64
+_NOTHING = (0.0, 0.0)
 _END_MIN = min(cost.SHOWN, cost.HELD, cost.LATE_HIDDEN)
 
 
@@ -43,6 +44,7 @@ class Ground:
         self.late = next(again, len(units))
         self.unheard = self.late == len(units)
         self.merged = _merged_bits(units, path.base)
+        self._prices = {0: _NOTHING}
         joined = any(unit.union for unit in units)  # behind which a segment decides on one way
         self.telling = [
             number for number, unit in enumerate(units) if joined or not self._quiet(unit)
@@ -81,48 +83,155 @@ class Ground:
         bits = _EARLY[place]
         return min(bits, cost.HIDDEN_AGAIN) if place and number >= self.late else bits
 
-    def least(self, one: Hypothesis) -> float:
+    def least(self, one: Hypothesis, most: float = math.inf) -> float:
         """Bits that a walk costs at least: what every way through the units pays.
 
-        An end that no unit ends with costs as much as the cheapest, shown or hidden. Where the
-        path did not fall, a short segment ends with a write or is not explained; and so is the
-        first union that ends with a whole segment counted from no write's end.
+        Args:
+            one: the hypothesis.
+            most: bits above which it does not matter how many they are.
         """
-        bits = _END_MIN * (len(one.ends) - len(self._ends.intersection(one.ends)))
-        if self.fell or one.lines:
-            return bits
-        odd = self._short.difference(one.ends)
-        bits += cost.UNEXPLAINED * len(odd)
-        if self._residues:
-            base = self.base
-            from_odd = {end % base for end in odd}
-            drifts = self._residues.difference((end % base for end in one.ends), from_odd)
-            bits += cost.UNEXPLAINED * len(drifts)
+        ends = one.ends
+        bits = _END_MIN * (len(ends) - len(self._ends.intersection(ends))) if ends else 0.0
+        return bits if one.lines else bits + self.least_of(ends, most, self.total)
+
+    def least_of(self, ends: Sequence[int], most: float, until: int) -> float:
+        """The same for all writers with these ends, and perhaps more, beyond the least for each.
+
+        Args:
+            ends: where writes end; of a range, not all are looked at.
+            most: bits above which it does not matter how many they are.
+            until: from here on there may be others.
+        """
+        bits = 0.0
+        for low, high in self._owed:
+            if high >= until:
+                break
+            if not self._reached(ends, low, high):
+                bits += cost.UNEXPLAINED
+                if bits > most:
+                    return bits
+        return bits + self._opening(ends, until) if ends else bits
+
+    def _opening(self, ends: Sequence[int], until: int) -> float:
+        """Bits up to the first end that shows, beyond the least for each.
+
+        Before one has shown, Nagle's algorithm holds nothing back, so that hidden ends cost what
+        they do without it; afterwards, they may cost next to nothing.
+        """
+        least = math.inf
+        before = 0.0
+        prices = self._prices
+        for end in ends:
+            if end >= until:
+                break
+            hidden, shown = prices.get(end) or self._price(end)
+            bits = before + shown
+            if bits < least:
+                bits += self._stuck(ends, end, until)
+                least = min(least, bits)
+            if not hidden:
+                break
+            before += hidden
+            if before >= least:
+                return least
+        return before if before < least else least
+
+    def apiece(self, ends: Sequence[int], most: float) -> float:
+        """Bits for the ends by themselves, without Nagle's algorithm, beyond the least for each.
+
+        Args:
+            ends: of a hypothesis.
+            most: bits above which it does not matter how many they are.
+        """
+        bits = 0.0
+        prices = self._prices
+        for end in ends:
+            hidden, shown = prices.get(end) or self._price(end)
+            bits += min(hidden, shown)
+            if bits > most:
+                break
         return bits
+
+    def _price(self, end: int) -> tuple[float, float]:
+        """Bits at least, beyond the least for any, for an end that is hidden, and that shows.
+
+        That is while no small segment is on its way, behind which another end would be held.
+        """
+        number = bisect_left(self.ends, end)
+        unit = self.units[number]
+        early = self.early(number, end)
+        shown = cost.LATE_SHOWN if early is None else cost.SHOWN
+        if end != unit.end:
+            hidden = (cost.LATE_HIDDEN if early is None else early) - _END_MIN
+            price = hidden, shown + self.merged - _END_MIN if unit.union else math.inf
+        elif unit.union:  # which ends there anyway
+            price = _NOTHING
+        else:
+            bits = 0.0 if unit.size in self.levels else shown
+            bits += cost.NO_PUSH if unit.push is False else 0.0
+            price = 0.0 if self.fell and unit.again else math.inf, bits
+        self._prices[end] = price
+        return price
+
+    def _stuck(self, ends: Sequence[int], end: int, until: int) -> float:
+        """Bits for a union that no end within it, from this one on, makes end where it does."""
+        unit = self.units[bisect_left(self.ends, end)]
+        if not unit.union or unit.end >= min(until, self.total) or unit.end in self._turns:
+            return 0.0
+        reaching = self.path.reaching
+        for place in range(bisect_left(ends, end), len(ends)):
+            if ends[place] > unit.end:
+                break
+            if (unit.end - ends[place]) % self.base in reaching:
+                return 0.0
+        if self.path.bounds(unit):
+            return cost.BOUND
+        return cost.ADRIFT if self.fell else cost.UNEXPLAINED
+
+    def _reached(self, ends: Sequence[int], low: int, high: int) -> bool:
+        """Whether whole segments, from an end behind ``low`` on, reach ``high``."""
+        base = self.base
+        for place in range(bisect_right(ends, low), len(ends)):
+            end = ends[place]
+            if end > high:
+                return False
+            if (high - end) % base == 0:
+                return True
+        return False
 
     @cached_property
     def _ends(self) -> frozenset[int]:
-        return frozenset(self.ends)
+        """Where units end, or the first one begins: where an end may cost nothing."""
+        return frozenset((0, *self.ends))
 
     @cached_property
-    def _short(self) -> frozenset[int]:
-        """Ends of short segments, which a window that counts bytes does not explain."""
-        return frozenset(
-            unit.end
-            for unit in self.units[:-1]
-            if not unit.union
-            and unit.size not in self.levels
-            and unit.end % self.base
-            and not self.path.bounds(unit)
-        )
+    def _owed(self) -> list[tuple[int, int]]:
+        """Ends of units that only a write explains, if the path did not fall, and what is before.
+
+        A short segment has to end with a write. Whole segments that a union ends with count from a
+        write's end; so if it does not end where whole segments from the end of the union before it
+        would, a write ends within it, at whole segments from its end.
+        """
+        if self.fell:
+            return []
+        found = []
+        aligned: int | None = 0
+        for unit in self.units[:-1]:
+            explained = self.path.bounds(unit)
+            if unit.union:
+                turned = aligned is not None and (unit.end - aligned) % self.base != 0
+                if turned and not explained:
+                    found.append((unit.start, unit.end))
+                aligned = unit.end
+            else:
+                if unit.size not in self.levels and unit.end % self.base and not explained:
+                    found.append((unit.end - 1, unit.end))
+                aligned = None
+        return found
 
     @cached_property
-    def _residues(self) -> frozenset[int]:
-        """Where unions end, modulo the base, if not with a whole segment counted from zero."""
-        if any(unit.union and self.path.bounds(unit) for unit in self.units):
-            return frozenset()  # behind each, whole segments count anew
-        ends = (unit.end for unit in self.units[:-1] if unit.union)
-        return frozenset(end % self.base for end in ends) - {0}
+    def _turns(self) -> frozenset[int]:
+        return frozenset(high for _, high in self._owed)
 
     @cached_property
     def typical(self) -> tuple[float, int | None]:
@@ -145,7 +254,7 @@ def _merged_bits(units: Sequence[Unit], base: int) -> float:
         return low
     segments = units[-1].end / base
     share = (max(segments - len(units), 0.0) + 1.0) / (max(segments, len(units)) + 2.0)
-    return min(max(-log2(share), low), high)
+    return min(max(-math.log2(share), low), high)
 
 
 _EARLY = tuple(

@@ -8,9 +8,9 @@ not yet acknowledged is held back and joins what comes next (tcp_nagle_check, tc
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import itemgetter
 from typing import NamedTuple
 
 from lab.inference import cost
@@ -20,7 +20,7 @@ from lab.inference.writers import Hypothesis
 
 _STATES_MAX = 12
 
-_bits_of = attrgetter("bits")
+_bits_of = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,24 +231,35 @@ class Walk:
         """A unit that joins whole segments: each end within it shows or is hidden."""
         inside = self.ends_within(unit.start, unit.end)
         if inside:
-            ways = _best(self.within(ways, number, unit, inside), limit)
+            ways = self.within(ways, number, unit, inside, limit)
         if unit.end == self.total:
             return ways
-        return _best((w for way in ways for w in self.at_end(way, number, unit)), limit)
+        if len(ways) == 1 and not self.anywhere and unit.end not in self.members:
+            way = ways[0]
+            if way.adrift is None and (unit.end - way.anchor) % self.base == 0:
+                return ways
+        best = _Best(limit)
+        for way in ways:
+            for further in self.at_end(way, number, unit):
+                best.add(further)
+        return best.ways()
 
     def within(
-        self, ways: list[Way], number: int, unit: Unit, inside: Sequence[int]
-    ) -> Iterator[Way]:
+        self, ways: list[Way], number: int, unit: Unit, inside: Sequence[int], limit: float
+    ) -> list[Way]:
         """The ways through a union: no end within it shows, or some and one of them last."""
-        found: dict[bool, tuple[float, list[tuple[float, int]]]] = {}
+        chances: dict[bool, tuple[float, list[tuple[float, int]]]] = {}
+        best = _Best(limit)
         for way in ways:
             small = bool(way.shown)
-            if small not in found:
-                found[small] = self.chances(number, unit, inside, small)
-            none, some = found[small]
-            yield way.further(none)
+            if small not in chances:
+                chances[small] = self.chances(number, unit, inside, small)
+            none, some = chances[small]
+            best.add(way.further(none))
             for bits, end in some:
-                yield way.cut(bits, end)
+                if way.bits + bits <= limit:
+                    best.add(way.cut(bits, end))
+        return best.ways()
 
     def chances(
         self, number: int, unit: Unit, inside: Sequence[int], small: bool
@@ -259,7 +270,7 @@ class Walk:
         or the first, behind which Nagle's algorithm holds the others back.
         """
         hidden = [self.hidden_bits(number, end, small) for end in inside]
-        behind = [self.hidden_bits(number, end, True) for end in inside]
+        behind = [cost.HELD] * len(inside) if self.nagle else hidden
         after = sum(behind)
         before = 0.0
         some = []
@@ -273,19 +284,21 @@ class Walk:
             before += min(hidden[place], shown)
         return sum(hidden), some
 
-    def at_end(self, way: Way, number: int, unit: Unit) -> Iterator[Way]:
+    def at_end(self, way: Way, number: int, unit: Unit) -> list[Way]:
         """The ways to explain why a union ends where it does."""
         aligned = self.aligned(way, unit)
-        if aligned is not None:
-            yield aligned
+        ways = [] if aligned is None else [aligned]
         if unit.end in self.members:
             bits = self.shown_bits(number, unit.end, bool(way.shown)) + self.pause_bits(number)
-            yield way.cut(bits, unit.end)
-        if aligned is None and self.path.bounds(unit):
-            yield Way(way.bits + cost.BOUND, unit.end, way.shown, way.recut, None, way.odd)
-        elif aligned is None:
-            bits = cost.ADRIFT if self.path.fell else cost.UNEXPLAINED
-            yield Way(way.bits + bits, unit.end, way.shown, way.recut, None, way.odd + 1)
+            ways.append(way.cut(bits, unit.end))
+        if aligned is None:
+            if self.path.bounds(unit):
+                bits, odd = cost.BOUND, 0
+            else:
+                bits, odd = cost.ADRIFT if self.path.fell else cost.UNEXPLAINED, 1
+            bits += way.bits
+            ways.append(Way(bits, unit.end, way.shown, way.recut, None, way.odd + odd))
+        return ways
 
     def aligned(self, way: Way, unit: Unit) -> Way | None:
         """The way on which a union ends with a whole segment; ``None`` if none can end there."""
@@ -303,16 +316,27 @@ class Walk:
         return None
 
 
-def _best(ways: Iterable[Way], limit: float) -> list[Way]:
-    """The cheapest way to each anchor, the cheapest first, none above the limit."""
-    found: dict[tuple[int, int | None], Way] = {}
-    for way in ways:
-        if way.bits > limit:
-            continue
-        place = (way.anchor, way.adrift)
-        other = found.get(place)
-        if other is None or way.bits < other.bits:
-            found[place] = way
-    if len(found) < 2:
-        return list(found.values())
-    return sorted(found.values(), key=_bits_of)[:_STATES_MAX]
+class _Best:
+    """The cheapest way to each anchor, none above the limit."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._found: dict[tuple[int, int | None], Way] = {}
+
+    def add(self, way: Way) -> None:
+        """Keep a way, if it is cheaper than the one that is there."""
+        bits, anchor, _, _, adrift, _ = way
+        if bits > self._limit:
+            return
+        place = (anchor, adrift)
+        other = self._found.get(place)
+        if other is None or bits < other.bits:
+            self._found[place] = way
+
+    def ways(self) -> list[Way]:
+        """What was kept, the cheapest first."""
+        found = list(self._found.values())
+        if len(found) > 1:
+            found.sort(key=_bits_of)
+            del found[_STATES_MAX:]
+        return found

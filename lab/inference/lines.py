@@ -5,7 +5,6 @@ lines may end anywhere, at a price, and its size has to be that of one line, or 
 """
 
 import math
-from collections.abc import Iterator
 
 from lab.inference import cost
 from lab.inference.ground import Ground
@@ -103,7 +102,7 @@ class LinesWalk(Walk):
         inside = max(inside, int(unit.size / _LINE_BYTES / 3))
         return min(inside * cost.LINE_HIDDEN, cost.LINE_HIDDEN_MAX) + 30.0 * (unit.size > _LINE_MAX)
 
-    def at_end(self, way: Way, number: int, unit: Unit) -> Iterator[Way]:
+    def at_end(self, way: Way, number: int, unit: Unit) -> list[Way]:
         """The ways to explain why a union ends where it does.
 
         Without Nagle's algorithm each segment of the first window is a write, and a union of them
@@ -116,8 +115,7 @@ class LinesWalk(Walk):
             bits += min(self.merged * max(writes - 1, 0), cost.LINES_MERGED_MAX)
         aligned = self.aligned(way, unit)
         if aligned is not None and (self.nagle or not early) and (way.shown or not early):
-            yield aligned.further(bits)
-            return
+            return [aligned.further(bits)]
         end = unit.end
         if self.nagle and not way.shown and unit.size > self.base:
             end = unit.start + unit.size % self.base or unit.end
@@ -127,7 +125,7 @@ class LinesWalk(Walk):
         bits += self.pause_bits(number) if end == unit.end else 0.0
         if self.guess.lines == "each" and not way.shown and end - unit.start > _LINE_LONG:
             bits += cost.LONG_FIRST
-        yield way.cut(bits, end)
+        return [way.cut(bits, end)]
 
     def push_bits(self, number: int, unit: Unit) -> float:
         """Bits for PSH on a full segment, which lines that fill it one by one do not cause."""

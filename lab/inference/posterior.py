@@ -1,25 +1,34 @@
 """All hypotheses weighed against each other: a posterior over writers and paths."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter, itemgetter
+from operator import attrgetter
+from typing import NamedTuple
 
 from lab.inference.ground import Ground
 from lab.inference.likelihood import Explained
 from lab.inference.lines import explain
 from lab.inference.path import Path, paths
-from lab.inference.units import Unit, units_of
-from lab.inference.writers import Hypothesis, Seen, hypotheses, seen, with_hidden_terminator
+from lab.inference.units import Unit
+from lab.inference.writers import (
+    BITS_MIN,
+    RANKS,
+    TERMINATORS_BYTES,
+    Hypothesis,
+    hidden_terminators,
+    parametric,
+    plain,
+    seen,
+    with_hidden_terminator,
+)
 from lab.observation import Observation
 
-_MARGIN_BITS = 10.0
+MARGIN_BITS = 10.0
 """An explanation this much longer than the best one has no weight."""
 
 _ROUNDING = 1e-6
 """By so much may sums differ that are the same but for the order of their parts."""
-
-_Candidate = tuple[float, int, Ground, Seen, Hypothesis, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,48 +52,132 @@ class Account:
     explained: Explained
 
 
-def accounts(observation: Observation) -> tuple[Account, ...]:
+def accounts(observation: Observation, units: Sequence[Unit]) -> tuple[Account, ...]:
     """The explanations with any weight, the best first.
+
+    Args:
+        observation: what was seen.
+        units: its sizes.
 
     Returns:
         none for an observation without sizes.
     """
-    units = units_of(observation)
-    if not units:
-        return ()
-    candidates = _candidates(observation, units)
-    found: list[tuple[int, Account]] = []
-    best = math.inf
-    for least, place, ground, known, writer, prior in sorted(candidates, key=itemgetter(0, 1)):
-        if least > best + _MARGIN_BITS + _ROUNDING:
-            break
+    return _weighed(_Search(observation, units).run()) if units else ()
+
+
+class _Field:
+    """What all writers have in common on one path."""
+
+    def __init__(
+        self, observation: Observation, units: Sequence[Unit], number: int, path: Path
+    ) -> None:
+        pauses = [unit.start for unit in units if unit.stall and unit.size >= path.base]
+        self.number = number
+        self.path = path
+        self.ground = Ground(units, path)
+        self.known = seen(observation, cuts(units, path), pauses, path.base)
+
+    def prior(self, writer: Hypothesis) -> float:
+        """Bits for the path, the writer, and whether it has Nagle's algorithm, if that matters."""
+        return self.path.bits + writer.bits + bool(writer.lines or writer.ends)
+
+
+class _Found(NamedTuple):
+    """A walk that found something, and its place among those that cost the same."""
+
+    place: tuple[int, float, int, int]
+    bits: float
+    field: _Field
+    writer: Hypothesis
+    nagle: bool
+    explained: Explained
+
+
+class _Search:
+    """Walks over paths and writers, and leaves out what can have no weight.
+
+    That is what costs at least more than the margin above the best that was found until then. So
+    the likely ones go first, and of large families most are not even made.
+    """
+
+    def __init__(self, observation: Observation, units: Sequence[Unit]) -> None:
+        self._observation = observation
+        self._units = units
+        self._best = math.inf
+        self._made = 0
+        self._found: list[_Found] = []
+
+    def run(self) -> list[Account]:
+        """What was found, in the order of paths, of the writers' bits, and of their styles."""
+        fields = []
+        reads = self._observation.layer == "reads"
+        for number, path in enumerate(paths(self._units, self._observation.mss, reads=reads)):
+            if self._spare(path.bits + BITS_MIN) >= 0:
+                field = _Field(self._observation, self._units, number, path)
+                fields.append(field)
+                self._walk_all((field, one) for one in plain(field.known))
+        self._walk_all((field, one) for field in fields for one in self._parametric(field))
+        self._found.sort(key=attrgetter("place"))
+        return [account for one in self._found for account in self._accounts(one)]
+
+    def _accounts(self, one: _Found) -> Iterator[Account]:
+        """What was found, with the ends of data that the last size may hide."""
+        enough = self._best + MARGIN_BITS
+        field, writer, explained = one.field, one.writer, one.explained
+        if one.bits > enough:
+            return
+        yield Account(one.bits, 0.0, field.path, writer, one.nagle, explained)
+        for size, bits in hidden_terminators(field.known, writer):
+            more = one.bits + bits - writer.bits + explained.behind_bits
+            if more <= enough:
+                other = with_hidden_terminator(field.known, writer, size)
+                yield Account(more, 0.0, field.path, other, one.nagle, explained)
+
+    def _spare(self, bits: float) -> float:
+        """How many bits more would have a weight; less than zero if these have none."""
+        return self._best + MARGIN_BITS + _ROUNDING - bits
+
+    def _parametric(self, field: _Field) -> Iterator[Hypothesis]:
+        """The writers of large families that may have weight."""
+        text_end = field.known.total - max(TERMINATORS_BYTES)
+
+        def worth(bits: float, ends: Sequence[int] | None) -> bool:
+            spare = self._spare(field.path.bits + bits + bool(ends))
+            if ends is None or spare < 0:
+                return spare >= 0
+            return field.ground.least_of(ends, spare, text_end) <= spare
+
+        return parametric(field.known, worth)
+
+    def _walk_all(self, writers: Iterable[tuple[_Field, Hypothesis]]) -> None:
+        """Walk those that may have weight, the likeliest first."""
+        waiting = []
+        for field, one in writers:
+            self._made += 1
+            prior = field.prior(one)
+            spare = self._spare(prior)
+            least = field.ground.least(one, spare)
+            if least <= spare:
+                waiting.append((prior + least, self._made, field, one))
+        waiting.sort()
+        for least, number, field, one in waiting:
+            if self._spare(least) >= 0:
+                self._walk(field, one, number)
+
+    def _walk(self, field: _Field, writer: Hypothesis, number: int) -> None:
+        ground = field.ground
+        prior = field.prior(writer)
+        place = field.number, writer.bits, RANKS[writer.style], number
         for nagle in (False, True) if writer.lines or writer.ends else (False,):
-            limit = best + _MARGIN_BITS - prior
+            limit = self._best + MARGIN_BITS - prior
+            if not nagle and not writer.lines and ground.apiece(writer.ends, limit) > limit:
+                continue
             explained = explain(ground, writer, nagle=nagle, limit=limit)
             if explained is None:
                 continue
             bits = prior + explained.bits
-            best = min(best, bits)
-            found.append((place, Account(bits, 0.0, ground.path, writer, nagle, explained)))
-            for other in with_hidden_terminator(known, writer):
-                more = bits + other.bits - writer.bits + explained.behind_bits
-                found.append((place, Account(more, 0.0, ground.path, other, nagle, explained)))
-    found.sort(key=itemgetter(0))
-    return _weighed([one for _, one in found if one.bits <= best + _MARGIN_BITS])
-
-
-def _candidates(observation: Observation, units: Sequence[Unit]) -> Iterator[_Candidate]:
-    """All paths and writers, with the least that each pair costs and its place in the order."""
-    place = 0
-    for path in paths(units, observation.mss, reads=observation.layer == "reads"):
-        ground = Ground(units, path)
-        pauses = [unit.start for unit in units if unit.stall and unit.size >= path.base]
-        known = seen(observation, cuts(units, path), pauses, path.base)
-        for writer in sorted(hypotheses(known), key=attrgetter("bits")):
-            both = bool(writer.lines or writer.ends)  # else Nagle's algorithm changes nothing
-            prior = path.bits + writer.bits + both
-            yield prior + ground.least(writer), place, ground, known, writer, prior
-            place += 1
+            self._best = min(self._best, bits)
+            self._found.append(_Found(place, bits, field, writer, nagle, explained))
 
 
 def cuts(units: Sequence[Unit], path: Path) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ anywhere costs the choice of a byte.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any, Final, Literal, NamedTuple
@@ -24,13 +24,34 @@ BUFFERS: Final = (512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 """Sizes that programmers choose."""
 
 _TERMINATOR_BITS = {0: 0.7, 5: 2.2, 3: 3.2}
+_TERMINATOR_BITS_MIN = min(_TERMINATOR_BITS.values())
+_SINGLE_WRITE_BITS = 1.0
+_BUFFER_BITS = 3.0
 _FOLDED_BYTES = 60
 _WRITES_MAX = 20_000
 _FIELDS_MAX = 64
-_PIECES_MAX = 8
+_PIECES_BITS = [(pieces, math.log2(pieces)) for pieces in range(2, 9)]
+_LINES: Final[tuple[tuple[Literal["each", "few"], float, str], ...]] = (
+    ("each", 2.0, "a write for each line"),
+    ("few", 11.5, "a write for every few lines"),
+)
 _FREE_CUTS_MAX = 12
 
 _EMPTY_LINE = 2
+
+BITS_MIN: Final = _SINGLE_WRITE_BITS + _TERMINATOR_BITS_MIN
+"""No hypothesis costs less."""
+
+Worth = Callable[[float, Sequence[int] | None], bool]
+"""Whether writers of at least so many bits, with these ends of writes, may matter: so that others
+are not even made. A terminator of its own is not among the ends, which ``None`` leaves open."""
+
+_STYLES: Final[tuple[Style | None, ...]] = (
+    "single_write", "relay", "headers_then_body", "distinct_from", "custom_headers",
+    "fixed_buffer", "line_by_line", "timed_writes", None,
+)  # fmt: skip
+RANKS: Final = {style: rank for rank, style in enumerate(_STYLES)}
+"""Which style goes first where two explain something equally well."""
 
 
 class Hypothesis(NamedTuple):
@@ -124,27 +145,38 @@ def seen(observation: Observation, cuts: Sequence[int], pauses: Sequence[int], m
     )
 
 
-def hypotheses(known: Seen) -> Iterator[Hypothesis]:
-    """All that are worth a look, each with and without a terminator of its own."""
+def plain(known: Seen) -> Iterator[Hypothesis]:
+    """Those with few parameters, each with and without a terminator of its own."""
     for make in (
         _single_write, _relay, _headers_then_body, _distinct_from, _custom_headers,
-        _fixed_buffer, _line_by_line, _timed_writes, _anyhow,
+        _unfilled_buffer, _anyhow,
     ):  # fmt: skip
         yield from make(known)
 
 
-def with_hidden_terminator(known: Seen, one: Hypothesis) -> Iterator[Hypothesis]:
-    """The same writers with an end of data of its own that is within the last size."""
+def parametric(known: Seen, worth: Worth) -> Iterator[Hypothesis]:
+    """Those with a parameter that has many values, most of which ``worth`` should decline."""
+    for make in (_body_in_buffers, _fixed_buffer, _line_by_line, _timed_writes):
+        yield from make(known, worth)
+
+
+def hidden_terminators(known: Seen, one: Hypothesis) -> Iterator[tuple[int, float]]:
+    """Sizes of an end of data of its own that may be within the last size; bits of the writers."""
     if one.style is None or one.terminator_bytes or not known.complete:
         return
     for size in TERMINATORS_BYTES[1:]:
-        text_end = known.total - size
-        if text_end > known.last_start:
-            yield one._replace(
-                ends=(*(end for end in one.ends if end < text_end), text_end),
-                bits=one.bits + _TERMINATOR_BITS[size] - _TERMINATOR_BITS[0],
-                terminator_bytes=size,
-            )
+        if known.total - size > known.last_start:
+            yield size, one.bits + _TERMINATOR_BITS[size] - _TERMINATOR_BITS[0]
+
+
+def with_hidden_terminator(known: Seen, one: Hypothesis, size: int) -> Hypothesis:
+    """The same writer with an end of data of its own, of so many bytes, within the last size."""
+    text_end = known.total - size
+    return one._replace(
+        ends=(*(end for end in one.ends if end < text_end), text_end),
+        bits=one.bits + _TERMINATOR_BITS[size] - _TERMINATOR_BITS[0],
+        terminator_bytes=size,
+    )
 
 
 def _with_terminators(
@@ -167,7 +199,8 @@ def _with_terminators(
 
 
 def _single_write(known: Seen) -> Iterator[Hypothesis]:
-    yield from _with_terminators(known, "single_write", (), 1.0, "the whole message at once")
+    words = "the whole message at once"
+    yield from _with_terminators(known, "single_write", (), _SINGLE_WRITE_BITS, words)
 
 
 def _first_cuts(known: Seen, largest: int) -> Iterator[int]:
@@ -190,23 +223,26 @@ def _relay(known: Seen) -> Iterator[Hypothesis]:
         yield from _with_terminators(known, "relay", (cut,), bits, words)
 
 
-def _headers_then_body(known: Seen) -> Iterator[Hypothesis]:
+def _body_starts(known: Seen) -> Iterator[tuple[int, float, str]]:
+    """Where the body may begin, with its bits, and the words for it."""
     if known.header_end is not None:
         starts = [(known.header_end + extra, 1.0) for extra in (0, _EMPTY_LINE)]
     else:
         starts = [(cut, _density_bits(cut, 600, 0.6)) for cut in known.cuts[:3]]
     for start, bits in starts:
-        if not 0 < start < known.total:
-            continue
-        words = f"the headers (0:{start}), then the body"
+        if 0 < start < known.total:
+            yield start, bits, f"the headers (0:{start}), then the body"
+
+
+def _headers_then_body(known: Seen) -> Iterator[Hypothesis]:
+    for start, bits, words in _body_starts(known):
         yield from _with_terminators(known, "headers_then_body", (start,), 2.0 + bits, words)
-        for size, size_bits in _sizes(known, start):
-            ends = _filled(start, size, known.total)
-            if len(ends) > 1:
-                text = f"{words} in writes of {size}"
-                yield from _with_terminators(
-                    known, "headers_then_body", ends, 4.0 + bits + size_bits, text, buffer=size
-                )
+
+
+def _body_in_buffers(known: Seen, worth: Worth) -> Iterator[Hypothesis]:
+    for start, bits, words in _body_starts(known):
+        said = words + " in writes of {size}"
+        yield from _buffers(known, worth, "headers_then_body", start, 4.0 + bits, said)
 
 
 def _distinct_from(known: Seen) -> Iterator[Hypothesis]:
@@ -291,23 +327,32 @@ def _named(fields: Sequence[HeaderField], cuts: Sequence[int]) -> str:
     return ", ".join(touched[:4]) or "at their edges"
 
 
-def _fixed_buffer(known: Seen) -> Iterator[Hypothesis]:
+def _unfilled_buffer(known: Seen) -> Iterator[Hypothesis]:
     enough = next((size for size in BUFFERS if size >= known.total), None)
     if enough is not None:
         words = f"a buffer of {enough} bytes or more, which the message did not fill"
         yield from _with_terminators(known, "fixed_buffer", (), 5.0, words)
-    for size, bits in _sizes(known, 0):
-        ends = _filled(0, size, known.total)
-        if ends:
-            words = f"a buffer of {size} bytes, emptied when full"
-            yield from _with_terminators(
-                known, "fixed_buffer", ends, 2.0 + bits, words, buffer=size
-            )
+
+
+def _fixed_buffer(known: Seen, worth: Worth) -> Iterator[Hypothesis]:
+    words = "a buffer of {size} bytes, emptied when full"
+    yield from _buffers(known, worth, "fixed_buffer", 0, 2.0, words)
+
+
+def _buffers(
+    known: Seen, worth: Worth, style: Style, start: int, bits: float, words: str
+) -> Iterator[Hypothesis]:
+    """Writes of one size, behind a first one up to ``start`` unless that is zero."""
+    for size, size_bits in _sizes(known, start):
+        ends = range(start or size, known.total, size)
+        if worth(bits + size_bits + _TERMINATOR_BITS_MIN, ends):
+            said = words.format(size=size)
+            yield from _with_terminators(known, style, ends, bits + size_bits, said, buffer=size)
 
 
 def _sizes(known: Seen, start: int) -> Iterator[tuple[int, float]]:
     """Sizes that a buffer may have, filled from ``start`` on, with their bits."""
-    sizes = dict.fromkeys(BUFFERS, 3.0)
+    sizes = dict.fromkeys(BUFFERS, _BUFFER_BITS)
     cuts = [cut for cut in known.cuts if cut > start][:8]
     distances = {cut - start for cut in cuts[:3]}
     distances |= {later - earlier for earlier, later in pairwise(cuts)}
@@ -321,23 +366,16 @@ def _sizes(known: Seen, start: int) -> Iterator[tuple[int, float]]:
             yield size, bits
 
 
-def _filled(start: int, size: int, total: int) -> tuple[int, ...]:
-    first = start if start else size
-    return tuple(range(first, total, size))
-
-
-def _line_by_line(known: Seen) -> Iterator[Hypothesis]:
+def _line_by_line(known: Seen, worth: Worth) -> Iterator[Hypothesis]:
     ends = frozenset(
         (*(one.end for one in known.fields), *_blank(known.header_end))
     )  # where lines are known to end
     spans = tuple((one.start, _value(one)[0], one.end) for one in known.fields)
-    for lines, bits, words in (
-        ("each", 2.0, "a write for each line"),
-        ("few", 11.5, "a write for every few lines"),
-    ):
-        yield from _with_terminators(
-            known, "line_by_line", (), bits, words, lines=lines, lines_known=ends, fields=spans
-        )
+    for lines, bits, words in _LINES:
+        if worth(bits + _TERMINATOR_BITS_MIN, None):
+            yield from _with_terminators(
+                known, "line_by_line", (), bits, words, lines=lines, lines_known=ends, fields=spans
+            )
 
 
 def _blank(header_end: int | None) -> tuple[int, ...]:
@@ -345,27 +383,28 @@ def _blank(header_end: int | None) -> tuple[int, ...]:
     return () if header_end is None else (header_end, header_end + _EMPTY_LINE)
 
 
-def _timed_writes(known: Seen) -> Iterator[Hypothesis]:
+def _timed_writes(known: Seen, worth: Worth) -> Iterator[Hypothesis]:
+    shown = frozenset(known.cuts) if known.layer == "segments" else frozenset()
     for size in TERMINATORS_BYTES if known.complete else (0,):
         text = known.total - size
-        for pieces in range(2, _PIECES_MAX + 1):
+        for pieces, choice in _PIECES_BITS:
             if text < pieces:
                 break
-            ends = tuple(text * number // pieces for number in range(1, pieces))
-            if known.cuts and not {*ends} & {*known.cuts} and known.layer == "segments":
-                continue
-            yield Hypothesis(
-                "timed_writes",
-                (*ends, text) if size else ends,
-                4.0 + math.log2(pieces) + _TERMINATOR_BITS[size],
-                f"{pieces} equal parts with pauses between them",
-                terminator_bytes=size,
-                paused=True,
-            )
+            bits = 4.0 + choice + _TERMINATOR_BITS[size]
+            ends = tuple([text * number // pieces for number in range(1, pieces)])
+            if (not shown or not shown.isdisjoint(ends)) and worth(bits, ends):
+                yield Hypothesis(
+                    "timed_writes",
+                    (*ends, text) if size else ends,
+                    bits,
+                    f"{pieces} equal parts with pauses between them",
+                    terminator_bytes=size,
+                    paused=True,
+                )
     cuts = known.cuts[:_FREE_CUTS_MAX]
-    if not {*cuts} <= {*known.pauses}:
-        return
     free = math.log2(max(known.total, 2))
+    if not {*cuts} <= {*known.pauses} or not worth(3.0 + free + _TERMINATOR_BITS_MIN, None):
+        return
     for count in range(1, min(len(cuts), 3) + 1):
         for chosen in combinations(cuts, count) if len(cuts) <= 4 else [cuts]:
             words = f"{len(chosen) + 1} parts with pauses between them"
