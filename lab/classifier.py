@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import msgspec
 
-from lab.errors import InputError
+from lab import decoding
 from lab.observation import Observation
 
 
@@ -86,10 +86,7 @@ class Verdict:
         Raises:
             InputError: it is no verdict; says at which key.
         """
-        try:
-            return msgspec.convert(values, type=cls)
-        except msgspec.MsgspecError as error:
-            raise InputError(f"not a verdict: {error}") from error
+        return decoding.from_dict(values, cls, "a verdict")
 
     @classmethod
     def from_json(cls, line: bytes | str) -> Self:
@@ -98,10 +95,7 @@ class Verdict:
         Raises:
             InputError: the line is no verdict; says at which key.
         """
-        try:
-            return msgspec.json.decode(line, type=cls)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            raise InputError(f"not a verdict: {error}") from error
+        return decoding.from_json(line, cls, "a verdict")
 
 
 Classify = Callable[[Observation], Verdict | None]

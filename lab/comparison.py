@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from scipy import stats
 
-from lab.errors import InputError
+from lab import decoding
 from lab.manifest import Manifest
 from lab.verdicts import Sizes, p_words, percent, spaced
 
@@ -89,10 +89,7 @@ class StoredSummary(msgspec.Struct, frozen=True):
         Raises:
             InputError: it is none.
         """
-        try:
-            return msgspec.json.decode(text, type=cls)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise InputError(f"not the summary of a run: {error}") from error
+        return decoding.from_json(text, cls, "the summary of a run")
 
     @classmethod
     def of(cls, summary: Mapping[str, Any]) -> "StoredSummary":

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 import msgspec
 
 import lab
+from lab import decoding
 from lab.errors import InputError
 from lab.paper import Layer
 from lab.record import SCHEMA_VERSION
@@ -130,10 +131,7 @@ class Manifest:
         Raises:
             InputError: the text is no manifest, or that of a later version of seglab.
         """
-        try:
-            manifest = msgspec.json.decode(text, type=cls)
-        except msgspec.MsgspecError as error:
-            raise InputError(f"not the manifest of a run: {error}") from error
+        manifest = decoding.from_json(text, cls, "the manifest of a run")
         if manifest.schema_version > SCHEMA_VERSION:
             raise InputError(
                 f"has schema_version {manifest.schema_version}, this seglab reads up to"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import msgspec
 
-from lab.errors import InputError
+from lab import decoding
 
 if TYPE_CHECKING:
     from lab.record import SessionRecord
@@ -138,10 +138,7 @@ class Observation:
         Raises:
             InputError: the line is no observation; says at which key.
         """
-        try:
-            return msgspec.json.decode(line, type=cls)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            raise InputError(f"not an observation: {error}") from error
+        return decoding.from_json(line, cls, "an observation")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -150,10 +147,7 @@ class Observation:
         Raises:
             InputError: it is no observation; says at which key.
         """
-        try:
-            return msgspec.convert(values, type=cls)
-        except msgspec.MsgspecError as error:
-            raise InputError(f"not an observation: {error}") from error
+        return decoding.from_dict(values, cls, "an observation")
 
     @classmethod
     def of_record(cls, record: "SessionRecord", layer: Layer) -> Self:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from lab.errors import InputError
+from lab import decoding
 from lab.trace import Read, Segment, Trace, Write
 
 SCHEMA_VERSION = 1
@@ -155,10 +155,7 @@ class SessionRecord:
         Raises:
             InputError: the line is not a record; says at which field.
         """
-        try:
-            return msgspec.json.decode(line, type=cls)
-        except msgspec.MsgspecError as error:
-            raise InputError(f"not a session record: {error}") from error
+        return decoding.from_json(line, cls, "a session record")
 
     def to_row(self) -> dict[str, Any]:
         """The record as plain dictionaries and lists, for a columnar file."""
@@ -172,10 +169,7 @@ class SessionRecord:
         Raises:
             InputError: a column is missing or has the wrong type; says which.
         """
-        try:
-            return msgspec.convert(row, type=cls)
-        except msgspec.MsgspecError as error:
-            raise InputError(f"not a session record: {error}") from error
+        return decoding.from_dict(row, cls, "a session record")
 
 
 _ENCODER = msgspec.json.Encoder()

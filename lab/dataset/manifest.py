@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
+from lab import decoding
 from lab.dataset.columns import COLUMNS
 from lab.dataset.plan import fingerprint
 from lab.dataset.result import File
@@ -136,9 +137,9 @@ def read_manifest(path: Path) -> Manifest | None:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     try:
-        manifest = msgspec.json.decode(text, type=Manifest)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not the manifest of a dataset: {error}") from error
+        manifest = decoding.from_json(text, Manifest, "the manifest of a dataset")
+    except InputError as error:
+        raise InputError(f"{path}: {error}; put back the one that was there") from error
     if manifest.schema_version > SCHEMA_VERSION:
         raise InputError(
             f"{path}: has schema_version {manifest.schema_version}, this seglab reads up to "

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import msgspec
 
+from lab import decoding
 from lab.dataset.columns import LABELS, SPLITS
 from lab.errors import InputError
 from lab.manifest import hardware, now, versions
@@ -91,10 +92,7 @@ class ShardResult(msgspec.Struct, kw_only=True):
         Raises:
             InputError: the text is none.
         """
-        try:
-            return msgspec.json.decode(text, type=cls)
-        except msgspec.MsgspecError as error:
-            raise InputError(f"not a shard's description: {error}") from error
+        return decoding.from_json(text, cls, "a shard's description")
 
 
 def read_result(path: Path) -> ShardResult | None:

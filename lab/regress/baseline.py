@@ -7,6 +7,7 @@ from typing import Self
 
 import msgspec
 
+from lab import decoding
 from lab.errors import InputError
 from lab.regress.case import Case
 from lab.regress.judgement import Score
@@ -58,9 +59,9 @@ class Baseline:
             InputError: the text is none, or a later version's.
         """
         try:
-            found = msgspec.json.decode(text, type=cls)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            raise InputError(f"{where}: not a baseline: {error}") from error
+            found = decoding.from_json(text, cls, "a baseline")
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
         if found.baseline_version > VERSION:
             raise InputError(
                 f"{where}: has baseline_version {found.baseline_version}, this seglab reads up to"

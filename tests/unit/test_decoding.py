@@ -1,0 +1,44 @@
+"""Stored and foreign JSON: whatever it is, it becomes a value or one line."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lab.classifier import Verdict
+from lab.comparison import StoredSummary
+from lab.dataset.result import ShardResult
+from lab.errors import InputError
+from lab.manifest import Manifest
+from lab.observation import Observation
+from lab.record import SessionRecord
+
+
+@pytest.mark.parametrize(
+    ("parse", "words"),
+    [
+        (Observation.from_json, "not an observation: "),
+        (Verdict.from_json, "not a verdict: "),
+        (SessionRecord.from_json, "not a session record: "),
+        (Manifest.from_json, "not the manifest of a run: "),
+        (StoredSummary.from_json, "not the summary of a run: "),
+        (ShardResult.from_json, "not a shard's description: "),
+    ],
+)
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{", b"[]", b"7", b'{"id": 7}', b"\xff\xfe", b'{"id": "\xff"}', b'{"x":' * 100_000],
+)
+def test_what_is_no_such_json(parse: Callable[[bytes], Any], words: str, text: bytes) -> None:
+    """Empty, cut off, of another shape or type, no UTF-8, or nested without end."""
+    if parse == Manifest.from_json and text == b'{"id": 7}':
+        return  # a key that it does not know, which is passed over
+    with pytest.raises(InputError, match=f"^{words}"):
+        parse(text)
+
+
+@pytest.mark.parametrize("values", [{}, {"id": 7, "sizes": [1]}, {"id": "x", "sizes": [0]}])
+def test_mappings_that_are_no_observations(values: dict[str, Any]) -> None:
+    """Without a key, with a wrong type, or with a value that cannot be."""
+    with pytest.raises(InputError, match=r"^not an observation: "):
+        Observation.from_dict(values)
