@@ -15,7 +15,7 @@ from rich.console import Console
 from lab.classifier import Classifier
 from lab.classifying import DEFAULT
 from lab.commands.classify_input import Input, opened
-from lab.commands.place import STORED
+from lab.commands.values import STORED, finite
 from lab.errors import InputError
 from lab.foreign import PREFIX
 from lab.judged import Judged, judged, label
@@ -112,7 +112,7 @@ class Wanted:
     help="Only clients with this in ADDR:PORT.",
 )
 @click.option(
-    "--min-confidence", type=click.FloatRange(0, 1), default=0.0, metavar="P",
+    "--min-confidence", type=click.FloatRange(0, 1), callback=finite, default=0.0, metavar="P",
     help="Only styles at least this probable.",
 )  # fmt: skip
 @click.option(

@@ -15,9 +15,15 @@ from typing import Any, BinaryIO, NoReturn
 import click
 from click.core import ParameterSource
 
-from lab.commands.place import FILE, FOLDER
 from lab.commands.progress import CheckProgress, RunProgress
-from lab.commands.running import DEFAULT_TIME_LIMIT_S, Interruption, jobs_option, seed_option
+from lab.commands.running import (
+    DEFAULT_TIME_LIMIT_S,
+    Interruption,
+    cluster_option,
+    jobs_option,
+    seed_option,
+)
+from lab.commands.values import FILE, FOLDER
 from lab.dataset.check import Checked, Finding, check
 from lab.dataset.damage import lost, readable, refuse_changed
 from lab.dataset.estimate import Estimate, estimate, room_bytes, size
@@ -61,11 +67,7 @@ def dataset() -> None:
 )
 @seed_option("All randomness of the dataset flows from it.")
 @jobs_option()
-@click.option(
-    "--cluster",
-    metavar="tcp://HOST:PORT",
-    help="Build on the workers of a Dask cluster, by its scheduler's address.  [default: here]",
-)
+@cluster_option("Build on the workers")
 @click.option("--yes", is_flag=True, help="Do not ask, however large it will be.")
 @click.option("--resume", is_flag=True, help="Only go on with a build that has begun.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -11,16 +11,18 @@ from rich.console import Console
 
 from lab.asking import open_classifier
 from lab.commands.order import Order
-from lab.commands.place import FILE
 from lab.commands.running import (
     DEFAULT_TIME_LIMIT_S,
+    Command,
     Voice,
     carry_out,
+    cluster_option,
     default_out,
     jobs_option,
     seed_option,
 )
-from lab.errors import EnvironmentLacksError
+from lab.commands.values import FILE, finite
+from lab.errors import EnvironmentLacksError, InputError
 from lab.printable import count
 from lab.regress import checks as checks_
 from lab.regress.baseline import Baseline, fingerprint
@@ -34,6 +36,10 @@ from lab.regress.terminal import show
 from lab.runfolder import RunFolder, replace_file, writing
 from lab.session_source import load
 from lab.suite import read_baseline, read_known
+
+
+def _file_option(name: str, words: str) -> Callable[[Command], Command]:
+    return click.option(name, type=FILE, metavar="FILE", help=words)
 
 
 @click.command()
@@ -91,43 +97,33 @@ from lab.suite import read_baseline, read_known
     metavar="NAME",
     help="Only this check; repeatable.",
 )
-@click.option(
-    "--baseline",
-    type=FILE,
-    metavar="FILE",
-    help="Accuracies of an earlier run, below which no network may fall.",
-)
+@_file_option("--baseline", "Accuracies of an earlier run, below which no network may fall.")
 @click.option("--update-baseline", is_flag=True, help="Write this run's accuracies to --baseline.")
 @click.option(
     "--tolerance",
     type=click.FloatRange(0, 1),
+    callback=finite,
     metavar="SHARE",
     help="By how much a network's accuracy may fall: 0.02 below a baseline, 0.25 below the mean of"
     " the others without one.",
 )
-@click.option(
+@_file_option(
     "--known-failures",
-    type=FILE,
-    metavar="FILE",
-    help="TOML tables [[known]] with check, reason, and where needed network, style and layer.",
+    "TOML tables [[known]] with check, reason, and where needed network, style and layer.",
 )
-@click.option("--junit", type=FILE, metavar="FILE", help="Write JUnit XML.")
-@click.option("--html", type=FILE, metavar="FILE", help="Write a page that opens from disk.")
+@_file_option("--junit", "Write JUnit XML.")
+@_file_option("--html", "Write a page that opens from disk.")
 @click.option(
     "--time-limit",
     "time_limit_s",
     type=click.FloatRange(0.01, 3600),
+    callback=finite,
     default=10.0,
     show_default=True,
     metavar="SECONDS",
     help="For one answer of the classifier.",
 )
-@click.option(
-    "--stderr",
-    type=FILE,
-    metavar="FILE",
-    help="Add what a cmd: classifier says on standard error to this file.",
-)
+@_file_option("--stderr", "Add what a cmd: classifier says on standard error to this file.")
 @seed_option("All randomness of the run and of the checks flows from it.")
 @jobs_option("Sessions side by side in a fresh run.")
 @click.option(
@@ -137,12 +133,7 @@ from lab.suite import read_baseline, read_known
     help="How many processes share the work of a slow classifier of Python."
     "  [default: one a processor]",
 )
-@click.option(
-    "--cluster",
-    metavar="tcp://HOST:PORT",
-    help="Ask the classifier on the workers of a Dask cluster, by its scheduler's address."
-    "  [default: here]",
-)
+@cluster_option("Ask the classifier on the workers")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing while working.")
 def regress(
@@ -193,6 +184,7 @@ def regress(
     if cluster is not None and (stderr or processes):
         raise click.UsageError("--stderr and --processes are of this machine, not of a --cluster")
     checks = checks_.chosen(names)
+    _refuse_unwritable(junit, html, baseline if update_baseline else None)
     known = read_known(known_failures) if known_failures else ()
     before = read_baseline(baseline) if baseline and not update_baseline else None
     settings = Settings(seed=seed)
@@ -225,6 +217,13 @@ def regress(
     if update_baseline and baseline is not None:
         _update(baseline, result, cases)
     return 0 if result.good else 1
+
+
+def _refuse_unwritable(*paths: Path | None) -> None:
+    """Find out before a long run, and not after it, that a result would have no place."""
+    for path in paths:
+        if path is not None and not path.absolute().parent.is_dir():
+            raise InputError(f"{path}: cannot be written: there is no folder {path.parent}")
 
 
 @contextmanager

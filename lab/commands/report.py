@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from lab.commands.compare import against, compare_option, keep, load, printed
-from lab.commands.place import FILE, FOLDER
+from lab.commands.values import FILE, FOLDER
 from lab.report import build
 from lab.runfolder import RunFolder
 

@@ -8,7 +8,6 @@ import click
 
 from lab.commands.compare import against, compare_option, load, printed
 from lab.commands.order import Order, resumed
-from lab.commands.place import STORED
 from lab.commands.running import (
     Planned,
     Voice,
@@ -18,6 +17,7 @@ from lab.commands.running import (
     refuse_settled,
     session_options,
 )
+from lab.commands.values import STORED
 from lab.errors import InputError, nearest
 from lab.listings import as_published
 from lab.paper import PublishedListing, PublishedScenario, paper

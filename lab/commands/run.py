@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from lab.commands.order import Order, resumed
-from lab.commands.place import STORED
 from lab.commands.reproduce import reproduce
 from lab.commands.running import (
     Voice,
@@ -16,6 +15,7 @@ from lab.commands.running import (
     refuse_settled,
     session_options,
 )
+from lab.commands.values import STORED
 from lab.mail.source import MailSource
 from lab.report import build
 from lab.report.terminal import show

@@ -1,7 +1,6 @@
 """What ``run`` and ``reproduce`` share: options, carrying sessions out, and ending well."""
 
 import asyncio
-import math
 import secrets
 import shlex
 import signal
@@ -19,6 +18,7 @@ import click
 from click.core import ParameterSource
 
 from lab.commands.progress import RunProgress
+from lab.commands.values import finite
 from lab.errors import SeglabError
 from lab.kernel.engine import EngineOptions, KernelEngine
 from lab.manifest import RunStatus
@@ -45,13 +45,6 @@ class Voice:
 
     quiet: bool = False
     verbose: bool = False
-
-
-def _finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
-    """Refuse ``nan``, which is in every range."""
-    if math.isnan(value):
-        raise click.BadParameter("nan is not a number of seconds")
-    return value
 
 
 def refuse_settled() -> None:
@@ -98,6 +91,15 @@ def jobs_option(
     )
 
 
+def cluster_option(words: str) -> Callable[[Command], Command]:
+    """``--cluster``, of every command that can give its work to one."""
+    return click.option(
+        "--cluster",
+        metavar="tcp://HOST:PORT",
+        help=f"{words} of a Dask cluster, by its scheduler's address.  [default: here]",
+    )
+
+
 def session_options(command: Command) -> Command:
     """The options of every command that runs sessions."""
     for option in reversed(
@@ -114,7 +116,7 @@ def session_options(command: Command) -> Command:
                 "--time-limit",
                 "time_limit_s",
                 type=click.FloatRange(0.1, 86_400),
-                callback=_finite,
+                callback=finite,
                 default=DEFAULT_TIME_LIMIT_S,
                 show_default=True,
                 metavar="SECONDS",

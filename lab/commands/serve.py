@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import click
 
-from lab.commands.place import FILE
+from lab.commands.values import FILE
 from lab.errors import EnvironmentLacksError, InputError
 from lab.reader import KINDS, Reader
 from lab.server.connection import ConnectionLog

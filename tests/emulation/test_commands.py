@@ -273,7 +273,7 @@ def test_an_mtu_that_no_link_has(mtu: int, tmp_path: Path) -> None:
         (["run", "--resume", "{tmp}/damaged"], "not the manifest of a run"),
         (["run", "scenario-1", "--resume", "{tmp}"], "leave out"),
         (["run", "--resume", "{tmp}", "--seed", "7"], "leave out --seed"),
-        (["run", "scenario-1", "--time-limit", "nan"], "nan is not a number of seconds"),
+        (["run", "scenario-1", "--time-limit", "nan"], "nan is not a number"),
         (["run", "scenario-1", "scenario-1"], "is given already"),
         (["report", "{tmp}"], "no run is stored here (run.json is missing)"),
         (["report", "{tmp}/nothing"], "no run is stored here"),

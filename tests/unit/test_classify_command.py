@@ -351,6 +351,7 @@ def test_a_program_as_a_classifier() -> None:
         (("x", "--evaluate", "."), "takes the run alone"),
         (("x", "--network", "gprs"), "is for --evaluate"),
         (("x", "--min-confidence", "2"), "0<=x<=1"),
+        (("x", "--min-confidence", "nan"), "nan is not a number"),
         (("x", "--classifier", "paepr"), "unknown classifier 'paepr'"),
     ],
 )

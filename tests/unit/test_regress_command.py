@@ -270,7 +270,9 @@ def test_bad_classifiers(seglab: Seglab, name: str, words: str) -> None:
         (["paper", "--update-baseline"], "needs --baseline FILE"),
         (["paper", "--repeats", "3"], "of a fresh run"),
         (["paper", "--html", "missing/page.html"], "missing/page.html: cannot be written"),
+        (["no_such_folder:asked", "--junit", "missing/j.xml"], "there is no folder missing"),
         (["paper", "--tolerance", "2"], "--tolerance"),
+        (["paper", "--tolerance", "nan"], "nan is not a number"),
         (["paper", "--split", "test"], "stored.parquet: has no parts; only a dataset has"),
     ],
 )

@@ -1,5 +1,6 @@
-"""Paths on the command line, and what is said of those that are no such thing."""
+"""Paths and numbers on the command line, and what is said of those that are no such thing."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -35,3 +36,10 @@ FOLDER = _Place(path_type=Path, file_okay=False)
 
 STORED = _Place(path_type=Path, exists=True, file_okay=False)
 """A folder that there is."""
+
+
+def finite(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
+    """Refuse ``nan``, which is in every range."""
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is not a number")
+    return value
