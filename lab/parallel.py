@@ -15,10 +15,13 @@ from lab.regress.judgement import Answer, Asker, ClassifierFailedError
 TRIAL: Final = 64
 """How many observations are asked about before it is known how slow a classifier is."""
 
-WORTH_S: Final = 3.0
-"""From how many seconds of work on it is shared: starting Python and seglab takes about one."""
+WORTH_S: Final = 1.0
+"""From how many seconds of work on it is shared: starting Python and seglab takes some 0.2."""
 
 BLOCK: Final = 128
+"""How many observations a process gets at once, at most."""
+
+_TURNS: Final = 4
 
 
 class ParallelAsker:
@@ -41,6 +44,8 @@ class ParallelAsker:
         Raises:
             ClassifierFailedError: it took too long, or a process ended.
         """
+        if self._helpers:
+            return self._shared(observations)
         began = time.monotonic()
         answers = self._local.ask(observations[:TRIAL])
         rest = observations[TRIAL:]
@@ -82,7 +87,9 @@ class ParallelAsker:
             finally:
                 free.put(helper)
 
-        blocks = [observations[at : at + BLOCK] for at in range(0, len(observations), BLOCK)]
+        turns = -(-len(observations) // (_TURNS * self._processes))  # so that all end together
+        size = max(min(turns, BLOCK), 1)
+        blocks = [observations[at : at + size] for at in range(0, len(observations), size)]
         pool = ThreadPoolExecutor(self._processes)
         try:
             return _in_order([pool.submit(work, block) for block in blocks])
