@@ -5,10 +5,12 @@ import os
 import signal
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
 from lab.errors import SeglabError
+from lab.printable import safe
 
 COMMANDS = {
     "classify": "classify:classify",
@@ -60,6 +62,8 @@ def seglab() -> None:
 def main() -> None:
     """Run the command line; an error of ours is one line and its exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, for every command
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text at all
     try:
         status = _run(sys.argv[1:])
         sys.stdout.flush()
@@ -69,7 +73,7 @@ def main() -> None:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "seglab"
-        reason = " ".join(error.format_message().split())
+        reason = safe(" ".join(error.format_message().split()))
         click.echo(f"{command}: {reason} (see {command} --help)", err=True)
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -77,7 +81,7 @@ def main() -> None:
         click.echo("interrupted", err=True)
         status = 130
     except SeglabError as error:
-        click.echo(f"seglab: {error}", err=True)
+        click.echo(f"seglab: {safe(str(error))}", err=True)
         status = error.exit_code
     except OSError as error:
         if error.errno not in _OUTPUT_ENDED:

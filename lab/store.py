@@ -208,7 +208,7 @@ def _rows(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     """A Parquet file of sessions; what goes wrong with it, at any time, is one line."""
     try:
-        with pq.ParquetFile(path) as file:
+        with path.open("rb") as opened, pq.ParquetFile(opened) as file:  # names may be no UTF-8
             _refuse_foreign(path, file.schema_arrow)
             yield file
     except FileNotFoundError as error:

@@ -156,7 +156,14 @@ def read_spec(path: Path) -> DatasetSpec:
         InputError: the file cannot be used; says where, what was expected, and what was found.
     """
     read(path)  # says what is wrong with the file itself
-    return parse_text(path.read_text(encoding="utf-8"), str(path.resolve()), str(path))
+    where = str(path.resolve())
+    try:
+        where.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{path}: no UTF-8, and a manifest has to hold the path; rename it"
+        ) from None
+    return parse_text(path.read_text(encoding="utf-8"), where, str(path))
 
 
 @lru_cache(maxsize=8)

@@ -87,6 +87,12 @@ def test_no_summary_is_cut(group: str) -> None:
         (InputError("x.toml: mtu: expected"), 2, "seglab: x.toml: mtu: expected"),
         (EnvironmentLacksError("no mnexec"), 3, "seglab: no mnexec"),
         (PartDiedError("gave up"), 1, "seglab: gave up"),
+        (InputError("a\x1b[31m\udcff.toml: no"), 2, "seglab: a\\x1b[31m\\udcff.toml: no"),
+        (
+            click.UsageError("a\x1b[31m?"),
+            2,
+            "seglab list: a\\x1b[31m? (see seglab list --help)",
+        ),
         (KeyboardInterrupt(), 130, "interrupted"),
         (click.Abort(), 130, "interrupted"),
     ],

@@ -1,6 +1,7 @@
 """``seglab dataset`` as its users meet it: estimates, questions, mistakes, going on."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -293,6 +294,19 @@ def test_mistakes_in_the_specification(
     assert words in line
     assert str(spec) in line
     assert not (tmp_path / "made").exists()
+
+
+def test_names_that_are_no_text(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder may have any name; a specification's own is kept, and has to be UTF-8."""
+    out = tmp_path / os.fsdecode(b"made\xff\x1b[31m")
+    assert Run(capsys, "build", spec, "--out", out, "--json").code == 0
+    assert Run(capsys, "check", out, "--json").code == 0
+    renamed = spec.rename(tmp_path / os.fsdecode(b"spec\xff.toml"))
+    run = Run(capsys, "build", renamed, "--out", tmp_path / "other")
+    assert run.code == 2
+    assert "spec\\udcff.toml: no UTF-8, and a manifest has to hold the path" in run.err
 
 
 def test_no_such_specification(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
