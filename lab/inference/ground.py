@@ -14,7 +14,9 @@ from lab.inference.writers import Hypothesis
 
 _WINDOW = cost.HIDDEN_EARLY[-1][0]
 _TYPICAL_UNITS = 64
-_NOTHING = (0.0, 0.0)
+LINE_BYTES = 60.0
+LINE_MAX = 1000  # RFC 5321, 4.5.3.1.6
+_NOTHING = (0.0, 0.0, 0)
 _END_MIN = min(cost.SHOWN, cost.HELD, cost.LATE_HIDDEN)
 
 
@@ -92,7 +94,21 @@ class Ground:
         """
         ends = one.ends
         bits = _END_MIN * (len(ends) - len(self._ends.intersection(ends))) if ends else 0.0
-        return bits if one.lines else bits + self.least_of(ends, most, self.total)
+        if not one.lines:
+            return bits + self.least_of(ends, most, self.total)
+        first = self.units[0]
+        return bits if first.union else bits + self.lines_within(one, 0, first)
+
+    def lines_within(self, one: Hypothesis, number: int, unit: Unit) -> float:
+        """Bits for the lines that a segment holds though each had its own write.
+
+        None is held back before one has shown, nor ever without Nagle's algorithm.
+        """
+        if one.lines != "each" or self.early(number, unit.start) is None:
+            return 0.0
+        inside = sum([unit.start < end < unit.end for end in one.lines_known])
+        inside = max(inside, int(unit.size / LINE_BYTES / 3))
+        return min(inside * cost.LINE_HIDDEN, cost.LINE_HIDDEN_MAX) + 30.0 * (unit.size > LINE_MAX)
 
     def least_of(self, ends: Sequence[int], most: float, until: int) -> float:
         """The same for all writers with these ends, and perhaps more, beyond the least for each.
@@ -110,9 +126,9 @@ class Ground:
                 bits += cost.UNEXPLAINED
                 if bits > most:
                     return bits
-        return bits + self._opening(ends, until) if ends else bits
+        return bits + self._opening(ends, most - bits, until) if ends else bits
 
-    def _opening(self, ends: Sequence[int], until: int) -> float:
+    def _opening(self, ends: Sequence[int], most: float, until: int) -> float:
         """Bits up to the first end that shows, beyond the least for each.
 
         Before one has shown, Nagle's algorithm holds nothing back, so that hidden ends cost what
@@ -124,16 +140,17 @@ class Ground:
         for end in ends:
             if end >= until:
                 break
-            hidden, shown = prices.get(end) or self._price(end)
+            hidden, shown, stop = prices.get(end) or self._price(end)
             bits = before + shown
             if bits < least:
-                bits += self._stuck(ends, end, until)
+                if 0 < stop < until:
+                    bits += self._stuck(ends, end, stop)
                 least = min(least, bits)
             if not hidden:
                 break
             before += hidden
-            if before >= least:
-                return least
+            if before >= least or before > most:
+                break
         return before if before < least else least
 
     def apiece(self, ends: Sequence[int], most: float) -> float:
@@ -146,16 +163,17 @@ class Ground:
         bits = 0.0
         prices = self._prices
         for end in ends:
-            hidden, shown = prices.get(end) or self._price(end)
+            hidden, shown, _ = prices.get(end) or self._price(end)
             bits += min(hidden, shown)
             if bits > most:
                 break
         return bits
 
-    def _price(self, end: int) -> tuple[float, float]:
+    def _price(self, end: int) -> tuple[float, float, int]:
         """Bits at least, beyond the least for any, for an end that is hidden, and that shows.
 
-        That is while no small segment is on its way, behind which another end would be held.
+        That is while no small segment is on its way, behind which another end would be held. And
+        where the union around it ends, if that depends on the ends within, or zero.
         """
         number = bisect_left(self.ends, end)
         unit = self.units[number]
@@ -163,28 +181,30 @@ class Ground:
         shown = cost.LATE_SHOWN if early is None else cost.SHOWN
         if end != unit.end:
             hidden = (cost.LATE_HIDDEN if early is None else early) - _END_MIN
-            price = hidden, shown + self.merged - _END_MIN if unit.union else math.inf
+            if unit.union:
+                stop = 0 if unit.end == self.total or unit.end in self._turns else unit.end
+                price = hidden, shown + self.merged - _END_MIN, stop
+            else:
+                price = hidden, math.inf, 0
         elif unit.union:  # which ends there anyway
             price = _NOTHING
         else:
             bits = 0.0 if unit.size in self.levels else shown
             bits += cost.NO_PUSH if unit.push is False else 0.0
-            price = 0.0 if self.fell and unit.again else math.inf, bits
+            price = 0.0 if self.fell and unit.again else math.inf, bits, 0
         self._prices[end] = price
         return price
 
-    def _stuck(self, ends: Sequence[int], end: int, until: int) -> float:
-        """Bits for a union that no end within it, from this one on, makes end where it does."""
-        unit = self.units[bisect_left(self.ends, end)]
-        if not unit.union or unit.end >= min(until, self.total) or unit.end in self._turns:
-            return 0.0
+    def _stuck(self, ends: Sequence[int], end: int, stop: int) -> float:
+        """Bits for a union that no end within it, from this one on, makes end at ``stop``."""
+        base = self.base
         reaching = self.path.reaching
         for place in range(bisect_left(ends, end), len(ends)):
-            if ends[place] > unit.end:
+            if ends[place] > stop:
                 break
-            if (unit.end - ends[place]) % self.base in reaching:
+            if (stop - ends[place]) % base in reaching:
                 return 0.0
-        if self.path.bounds(unit):
+        if self.path.bounds(self.units[bisect_left(self.ends, stop)]):
             return cost.BOUND
         return cost.ADRIFT if self.fell else cost.UNEXPLAINED
 

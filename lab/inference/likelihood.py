@@ -269,7 +269,11 @@ class Walk:
         Only an end from which whole segments reach the union's own end can be the last to show,
         or the first, behind which Nagle's algorithm holds the others back.
         """
-        hidden = [self.hidden_bits(number, end, small) for end in inside]
+        if self.nagle and small:
+            hidden, shows = [cost.HELD] * len(inside), [cost.RELEASED] * len(inside)
+        else:
+            hidden = [self.hidden_bits(number, end, small) for end in inside]
+            shows = [self.shown_bits(number, end, small) for end in inside]
         behind = [cost.HELD] * len(inside) if self.nagle else hidden
         after = sum(behind)
         before = 0.0
@@ -278,7 +282,7 @@ class Walk:
         reaching = self.path.reaching
         for place, end in enumerate(inside):
             after -= behind[place]
-            shown = self.shown_bits(number, end, small) + self.merged
+            shown = shows[place] + self.merged
             if not place or place == final or (unit.end - end) % self.base in reaching:
                 some.append((before + shown + max(after, 0.0), end))
             before += min(hidden[place], shown)

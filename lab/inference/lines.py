@@ -7,13 +7,11 @@ lines may end anywhere, at a price, and its size has to be that of one line, or 
 import math
 
 from lab.inference import cost
-from lab.inference.ground import Ground
+from lab.inference.ground import LINE_BYTES, Ground
 from lab.inference.likelihood import Explained, Walk, Way
 from lab.inference.units import Unit
 from lab.inference.writers import Hypothesis
 
-_LINE_BYTES = 60.0
-_LINE_MAX = 1000  # RFC 5321, 4.5.3.1.6
 _LINE_LONG = 200
 _SPREAD = 0.5
 _SPREAD_MIN = 0.1
@@ -87,20 +85,16 @@ class LinesWalk(Walk):
         if size == usual and size % _ENCODED_LINE_BYTES == 0:
             return cost.LINES_ALIKE
         joined = max(round(size / typical), 1) if union else 1
-        lines = joined * typical / _LINE_BYTES
+        lines = joined * typical / LINE_BYTES
         spread = joined * typical * max(_SPREAD / math.sqrt(lines), _SPREAD_MIN)
         z = (size - joined * typical) / spread
         return math.log2(spread * math.sqrt(2 * math.pi)) + z * z / 2 / math.log(2)
 
     def within_bits(self, number: int, unit: Unit, small: bool) -> float:
         """Bits for the lines that a segment holds though each had its own write."""
-        if self.guess.lines != "each" or (self.nagle and small):
+        if self.nagle and small:
             return 0.0
-        if self.early(number, unit.start) is None:
-            return 0.0
-        inside = sum(unit.start < end < unit.end for end in self.guess.lines_known)
-        inside = max(inside, int(unit.size / _LINE_BYTES / 3))
-        return min(inside * cost.LINE_HIDDEN, cost.LINE_HIDDEN_MAX) + 30.0 * (unit.size > _LINE_MAX)
+        return self.ground.lines_within(self.guess, number, unit)
 
     def at_end(self, way: Way, number: int, unit: Unit) -> list[Way]:
         """The ways to explain why a union ends where it does.
@@ -111,7 +105,7 @@ class LinesWalk(Walk):
         early = self.early(number, unit.start) is not None
         bits = 0.0
         if early and not self.nagle:
-            writes = unit.size / _LINE_BYTES if self.guess.lines == "each" else 1.0
+            writes = unit.size / LINE_BYTES if self.guess.lines == "each" else 1.0
             bits += min(self.merged * max(writes - 1, 0), cost.LINES_MERGED_MAX)
         aligned = self.aligned(way, unit)
         if aligned is not None and (self.nagle or not early) and (way.shown or not early):

@@ -367,12 +367,10 @@ def _sizes(known: Seen, start: int) -> Iterator[tuple[int, float]]:
 
 
 def _line_by_line(known: Seen, worth: Worth) -> Iterator[Hypothesis]:
-    ends = frozenset(
-        (*(one.end for one in known.fields), *_blank(known.header_end))
-    )  # where lines are known to end
-    spans = tuple((one.start, _value(one)[0], one.end) for one in known.fields)
     for lines, bits, words in _LINES:
         if worth(bits + _TERMINATOR_BITS_MIN, None):
+            ends = frozenset([*(one.end for one in known.fields), *_blank(known.header_end)])
+            spans = tuple([(one.start, _value(one)[0], one.end) for one in known.fields])
             yield from _with_terminators(
                 known, "line_by_line", (), bits, words, lines=lines, lines_known=ends, fields=spans
             )
