@@ -96,10 +96,14 @@ class Observation:
             raise ValueError(f"{len(self.sizes)} sizes, where at most {SIZES_MAX} are taken")
         if self.sizes and not 0 < min(self.sizes) <= max(self.sizes) <= SIZE_MAX:
             raise ValueError("each of `sizes` is at least one byte")
-        for name in ("push", "t_ns", "retransmission"):
-            values = getattr(self, name)
-            if values is not None and len(values) != len(self.sizes):
-                raise ValueError(f"`{name}` has {len(values)} values for {len(self.sizes)} sizes")
+        count = len(self.sizes)
+        for name, values in (
+            ("push", self.push),
+            ("t_ns", self.t_ns),
+            ("retransmission", self.retransmission),
+        ):
+            if values is not None and len(values) != count:
+                raise ValueError(f"`{name}` has {len(values)} values for {count} sizes")
         if self.mss is not None and not 0 < self.mss <= SIZE_MAX:
             raise ValueError(f"`mss` is {self.mss}, where bytes of a segment are expected")
         if self.header_end is not None and not 0 <= self.header_end <= SIZE_MAX:

@@ -16,6 +16,7 @@ def main(names: list[str]) -> int:
     if not names or {"-h", "--help"} & set(names):
         print(_USAGE, file=sys.stdout if names else sys.stderr)
         return 0 if names else 2
+    gc.freeze()
     gc.set_threshold(100_000)  # what is read makes no cycles, and to look for them takes time
     write = sys.stdout.buffer.write
     for name in names:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lab.capture.core.table import Table
     from lab.capture.core.walk import Walker
 
-MODULES = ("words", "message", "dialogue", "stream", "connection", "table", "walk")
+MODULES = ("words", "header", "message", "dialogue", "stream", "connection", "table", "walk")
 """Those of ``lab.capture.core``; ``setup.py`` compiles them."""
 
 

@@ -3,6 +3,8 @@
 cimport cython
 from libc.stdint cimport int64_t
 
+from .header cimport fields_of
+
 cdef int _GAP
 cdef int64_t _ENTRY_BYTES
 cdef int64_t _HEAD_BYTES

@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from lab.mail.layout import layout
-from lab.observation import SIZES_MAX, HeaderField, Observation
+from lab.observation import SIZES_MAX, Observation
+
+from .header import fields_of
 
 HEAD_BYTES: Final = 1 << 16
 """How far into a message its header is looked for."""
@@ -178,7 +179,7 @@ class Message:
 
     def observation(self, facts: Facts, complete: bool | None, encrypted: bool) -> Observation:
         """The message as a classifier gets it."""
-        found = None if self.opaque else layout(self.head)
+        header_end, fields = (None, []) if self.opaque else fields_of(self.head)
         timeless = NO_TIME in self._times
         return Observation(
             id=facts.id,
@@ -188,10 +189,8 @@ class Message:
             timestamps=facts.timestamps,
             push=tuple([_PUSH[flag] for flag in self._push]),
             t_ns=None if timeless else tuple(self._times),
-            header_end=None if found is None else found.header_end,
-            fields=tuple([HeaderField(*field) for field in found.fields])
-            if found is not None and found.fields
-            else None,
+            header_end=header_end,
+            fields=tuple(fields) if fields else None,
             retransmission=tuple(self._again),
             rtt_ns=facts.rtt_ns,
             complete=False if self.full else complete,
@@ -231,7 +230,7 @@ class Message:
                 f"the contents of {self._hidden} bytes were not captured (snap length); "
                 f"sizes are those in the IP headers"
             )
-        if mss is not None:
+        if mss is not None and max(self._sizes, default=0) > mss:
             above = [
                 size
                 for size, flag in zip(self._sizes, self._push, strict=True)

@@ -97,7 +97,7 @@ cdef class Walker:
                   int64_t ip_end, int64_t t_ns) except *
     cdef bytes _key(self, int64_t addresses, int64_t size, int64_t at)
     @cython.locals(half=CHalf)
-    cdef CHalf _find(self, bytes key, int64_t flags)
+    cdef CHalf _find(self, bytes key)
     cdef void _bound(self) except *
     @cython.locals(a=uint64_t, b=uint64_t, c=uint64_t, d=uint64_t, e=uint64_t, f=uint64_t,
                    mixed=uint64_t, i=int64_t)

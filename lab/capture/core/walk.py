@@ -336,12 +336,12 @@ class Walker:
         if end - at < 20:
             return
         flags = self._byte(at + 13)
-        if _COMPILED and not flags & _SYN and self._recall(addresses, size, at):
+        if _COMPILED and self._recall(addresses, size, at):
             half = self.halves[self.place]
             if half.ignored and half is not self.nobody:  # it was given up since then
-                half = self._find(self._key(addresses, size, at), flags)
+                half = self._find(self._key(addresses, size, at))
         else:
-            half = self._find(self._key(addresses, size, at), flags)
+            half = self._find(self._key(addresses, size, at))
         if half is self.nobody and not flags & _SYN:
             return
         header = (self._byte(at + 12) >> 4) * 4
@@ -371,13 +371,13 @@ class Walker:
             return self._cut(addresses, at + 4)
         return self._cut(addresses, addresses + size) + self._cut(at, at + 4)
 
-    def _find(self, key: bytes, flags: int) -> Half:
+    def _find(self, key: bytes) -> Half:
         """The half of this key, which is remembered from here on."""
         half = self.young.get(key)
         if half is None:
             half = self.table.find(key)
             self.young = self.table.young
-        if _COMPILED and not flags & _SYN:
+        if _COMPILED:
             self.halves[self.place] = half
         return half
 
