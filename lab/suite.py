@@ -147,6 +147,8 @@ def read_baseline(path: Path) -> Baseline:
         InputError: there is none, or it cannot be used.
     """
     try:
+        if not path.is_file() and path.exists():
+            raise InputError(f"{path}: expected a regular file")
         with path.open("rb") as file:
             text = file.read(SIZE_MAX_BYTES + 1)
     except FileNotFoundError as error:

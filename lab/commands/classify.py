@@ -15,7 +15,7 @@ from rich.console import Console
 from lab.classifier import Classifier
 from lab.classifying import DEFAULT
 from lab.commands.classify_input import Input, opened
-from lab.commands.values import STORED, finite
+from lab.commands.values import STORED, finite, given
 from lab.errors import InputError
 from lab.foreign import PREFIX
 from lab.judged import Judged, judged, label
@@ -29,6 +29,7 @@ from lab.weights import Weights, load
 
 _WIDTH_OF_A_PIPE = 80
 _IDS_KEPT = 1000
+_FILTERS = ("styles", "abstained", "terminators", "conditions", "clients", "min_confidence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,10 @@ def classify(
         raise click.UsageError("--evaluate RUN takes the run alone, without PATHs.")
     if networks and not runs:
         raise click.UsageError("--network is for --evaluate; else the network is not known.")
+    if runs:
+        _refuse_idle("--evaluate", *_FILTERS, "ids", "follow", "weights_file", "protocol", "jobs")
+    if ids:
+        _refuse_idle("--explain", *_FILTERS)
     if follow and (ids or jobs > 1):
         raise click.UsageError("--follow goes neither with --explain nor with --jobs.")
     if jobs > 1 and reference.startswith(PREFIX):
@@ -208,6 +213,16 @@ def classify(
         found = source.judged(reference, one, weights, jobs)
         _show(found, source, wanted, scored=weights is not None, as_json=as_json)
         return source.status
+
+
+def _refuse_idle(option: str, *others: str) -> None:
+    """Refuse what has no effect beside an option, so that nobody trusts that it had.
+
+    Raises:
+        click.UsageError: something of it stands on the command line.
+    """
+    if idle := given(*others):
+        raise click.UsageError(f"{option} goes without {', '.join(idle)}, which it does not heed.")
 
 
 def _evaluate(

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 import click
-from click.core import ParameterSource
 
 from lab.commands.progress import CheckProgress, RunProgress
 from lab.commands.running import (
@@ -23,7 +22,7 @@ from lab.commands.running import (
     jobs_option,
     seed_option,
 )
-from lab.commands.values import FILE, FOLDER
+from lab.commands.values import FILE, FOLDER, given
 from lab.dataset.check import Checked, Finding, check
 from lab.dataset.damage import lost, readable, refuse_changed
 from lab.dataset.estimate import Estimate, estimate, room_bytes, size
@@ -102,7 +101,7 @@ def build(
     if not quiet:
         _tell_left_out(what)
     stored = read_manifest(Layout(out).manifest)
-    if stored is not None and _is_default("seed"):
+    if stored is not None and not given("seed"):
         seed = stored.seed
     if resume and stored is None:
         raise InputError(f"{out}: no dataset has been begun here; leave out --resume")
@@ -291,11 +290,6 @@ async def _build_all(
 
 def _count(progress: RunProgress, record: SessionRecord) -> None:
     progress.ended(record.session_id, record.error)
-
-
-def _is_default(name: str) -> bool:
-    source = click.get_current_context().get_parameter_source(name)
-    return source != ParameterSource.COMMANDLINE
 
 
 def _tell_left_out(spec: DatasetSpec) -> None:

@@ -21,7 +21,7 @@ from lab.commands.running import (
     jobs_option,
     seed_option,
 )
-from lab.commands.values import FILE, finite
+from lab.commands.values import FILE, finite, given
 from lab.errors import EnvironmentLacksError, InputError
 from lab.printable import count
 from lab.regress import checks as checks_
@@ -179,6 +179,8 @@ def regress(
         raise click.UsageError("--scenario, --repeats and --out are of a fresh run, not --sessions")
     if split is not None and not sources:
         raise click.UsageError("--split is of a dataset: give it by --sessions")
+    if split is None and given("split_column"):
+        raise click.UsageError("--split-column needs --split, which is one of its parts")
     if update_baseline and baseline is None:
         raise click.UsageError("--update-baseline needs --baseline FILE")
     if cluster is not None and (stderr or processes):

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, Self, TypeVar
 
 import click
-from click.core import ParameterSource
 
 from lab.commands.progress import RunProgress
-from lab.commands.values import finite
+from lab.commands.values import finite, given
 from lab.errors import SeglabError
 from lab.kernel.engine import EngineOptions, KernelEngine
 from lab.manifest import RunStatus
@@ -53,16 +52,10 @@ def refuse_settled() -> None:
     Raises:
         click.UsageError: something of it stands on the command line.
     """
-    context = click.get_current_context()
-    given = [
-        parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
-        for parameter in context.command.params
-        if parameter.name in _SETTLED
-        and context.get_parameter_source(parameter.name) == ParameterSource.COMMANDLINE
-    ]
-    if given:
+    settled = given(*_SETTLED)
+    if settled:
         raise click.UsageError(
-            f"--resume takes everything from the run folder; leave out {', '.join(given)}"
+            f"--resume takes everything from the run folder; leave out {', '.join(settled)}"
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from lab.printable import safe
 
@@ -36,6 +37,17 @@ FOLDER = _Place(path_type=Path, file_okay=False)
 
 STORED = _Place(path_type=Path, exists=True, file_okay=False)
 """A folder that there is."""
+
+
+def given(*names: str) -> list[str]:
+    """Which of these parameters stand on the command line, as their options are written."""
+    context = click.get_current_context()
+    return [
+        parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+        for parameter in context.command.params
+        if parameter.name in names
+        and context.get_parameter_source(parameter.name) == ParameterSource.COMMANDLINE
+    ]
 
 
 def finite(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:

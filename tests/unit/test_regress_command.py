@@ -268,6 +268,8 @@ def test_bad_classifiers(seglab: Seglab, name: str, words: str) -> None:
         (["paper", "--known-failures", "two.toml"], "known[0]: reason is missing"),
         (["paper", "--known-failures", "three.toml"], "unknown key 'networks'"),
         (["paper", "--update-baseline"], "needs --baseline FILE"),
+        (["paper", "--baseline", "/dev/zero"], "/dev/zero: expected a regular file"),
+        (["paper", "--split-column", "split"], "--split-column needs --split"),
         (["paper", "--repeats", "3"], "of a fresh run"),
         (["paper", "--html", "missing/page.html"], "missing/page.html: cannot be written"),
         (["no_such_folder:asked", "--junit", "missing/j.xml"], "there is no folder missing"),
