@@ -62,6 +62,7 @@ def seglab() -> None:
 def main() -> None:
     """Run the command line; an error of ours is one line and its exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, for every command
+    _open_closed()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text at all
     try:
@@ -91,6 +92,15 @@ def main() -> None:
         if error.errno != errno.EPIPE:
             click.echo(f"seglab: cannot write the output: {error.strerror}", err=True)
     sys.exit(status)
+
+
+def _open_closed() -> None:
+    """What a shell's ``>&-`` has closed leads nowhere, rather than into the next file opened."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this very one
+            mode = "w" if descriptor else "r"
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
 
 
 def _run(arguments: list[str]) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from lab.printable import count
@@ -24,10 +25,11 @@ _MARKS = {"passed": "ok", "failed": "BROKEN", "known": "known"}
 def show(result: Result, console: Console | None = None, *, examples: int = EXAMPLES) -> None:
     """Print a result; colours follow the terminal and ``NO_COLOR``."""
     console = console or stdout()
-    if console.is_terminal:
-        console.print(checks_table(result))
+    tables = checks_table(result), matrix_table(result)
+    if console.is_terminal and all(_fits(table, console) for table in tables):
+        console.print(tables[0])
         console.print()
-        console.print(matrix_table(result))
+        console.print(tables[1])
     else:
         for line in plain(result):
             print(line, file=console.file)
@@ -51,7 +53,7 @@ def show(result: Result, console: Console | None = None, *, examples: int = EXAM
 
 
 def plain(result: Result) -> Iterator[str]:
-    """Both tables for a pipe: a line a row, with tabs between the columns."""
+    """Both tables for a pipe, or a narrow terminal: a line a row, with tabs between the columns."""
     yield "\t".join(("check", "result", "judged", "exempt", "broken"))
     for outcome in result.outcomes:
         yield "\t".join((outcome.name, *_numbers(outcome)))
@@ -149,6 +151,12 @@ def overall(result: Result) -> str:
         f"{count(asked, 'answer')}: {right} hold the true style, {alone} of these name no other;"
         f" {sum(score.abstained for score in scores)} abstain"
     )
+
+
+def _fits(table: Table, console: Console) -> bool:
+    """Whether a terminal is wide enough for it; what is cut in it would tell nothing."""
+    room = console.options.update(max_width=10_000)
+    return Measurement.get(console, room, table).maximum <= console.width
 
 
 def _numbers(outcome: Outcome) -> tuple[str, str, str, str]:

@@ -206,3 +206,15 @@ def test_the_output_is_full() -> None:
     with Path("/dev/full").open("wb") as full:
         code, said = seglab("list", "senders", out=full.fileno())
     assert (code, said) == (3, "seglab: cannot write the output: No space left on device\n")
+
+
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 0), ("<&- >&- 2>&-", 0), ("0 <&- >&-", 2)])
+def test_closed_output_is_no_traceback(closed: str, code: int) -> None:
+    """What the shell has closed leads nowhere; the exit code still tells."""
+    script = f'"$1" -c "from lab.cli import main; main()" list senders {closed}'
+    ran = subprocess.run(
+        ["sh", "-c", script, "sh", sys.executable], cwd=ROOT, capture_output=True, check=False
+    )
+    assert ran.returncode == code
+    assert ran.stdout == b""
+    assert b"Traceback" not in ran.stderr

@@ -236,6 +236,18 @@ def test_accuracy_against_a_constant_answer() -> None:
     assert states(regress(lambda _: "relay", checks=["accuracy"])) == {"accuracy": "passed"}
 
 
+@pytest.mark.parametrize(("columns", "framed"), [(30, False), (120, True)])
+def test_a_narrow_terminal_is_shown_whole_words(columns: int, framed: bool) -> None:
+    """Where a table would be cut to dots, each row is a line of its own, as in a pipe."""
+    output = StringIO()
+    console = Console(file=output, force_terminal=True, color_system=None, width=columns)
+    show(regress(honest), console)
+    text = output.getvalue()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    assert "stable_under_retransmission" in text
+    assert ("\t" not in text) == framed
+
+
 def test_emoji_codes_stay_text(capsys: pytest.CaptureFixture[str]) -> None:
     """A name such as cmd:cat: is printed as it is."""
     show(replace(regress(honest), classifier="cmd:cat"))
