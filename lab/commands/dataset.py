@@ -303,7 +303,8 @@ def _tell_left_out(spec: DatasetSpec) -> None:
 def _found(spec: DatasetSpec, stored: Manifest, out: Path, there: set[int]) -> str:
     """What there is already, in words."""
     if len(there) == spec.shards:
-        words = f"{out}: all {spec.shards} shards are built"
+        shards = "its one shard is" if spec.shards == 1 else f"all {spec.shards} shards are"
+        words = f"{out}: {shards} built"
         if stored.status == "complete" and not readable(stored):
             words += ", by the sizes of their files; `seglab dataset check` reads them"
         return words
