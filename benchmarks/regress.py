@@ -22,7 +22,7 @@ from common import ROOT, machine, machine_line
 
 from lab.asking import open_classifier
 from lab.record import SessionRecord
-from lab.regress.case import cases
+from lab.regress.case import Layers, cases
 from lab.regress.checks import CHECKS
 from lab.regress.result import run
 from lab.session_source import records
@@ -37,13 +37,16 @@ def again_and_again(source: str) -> Iterator[SessionRecord]:
             yield replace(record, session_id=f"{record.session_id}.{turn}")
 
 
-def command(classifier: str, file: Path) -> dict[str, float]:
+def command(classifier: str, file: Path, layer: Layers) -> dict[str, float]:
     """The command as a user runs it."""
     program = [sys.executable, "-c", "from lab.cli import main; main()", "regress", classifier]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     found = subprocess.run(
-        [*program, "--sessions", file, "--json"], cwd=ROOT, capture_output=True, check=False
+        [*program, "--sessions", file, "--layer", layer, "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
     )
     elapsed_s = time.monotonic() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -56,7 +59,7 @@ def command(classifier: str, file: Path) -> dict[str, float]:
     }
 
 
-def phases(classifier: str, file: Path) -> dict[str, float]:
+def phases(classifier: str, file: Path, layer: Layers) -> dict[str, float]:
     """Processor seconds of each phase, in this process alone."""
     spent: dict[str, float] = {}
 
@@ -67,7 +70,7 @@ def phases(classifier: str, file: Path) -> dict[str, float]:
         return done
 
     stored = timed("read Parquet", lambda: list(records(file)))
-    found = timed("observations", lambda: list(cases(stored, "segments")))
+    found = timed("observations", lambda: list(cases(stored, layer)))
     with open_classifier(classifier) as (name, asker):
         timed("answers alone", lambda: asker.ask([case.observation for case in found]))
         timed("answers and checks", lambda: run(name, found, asker, CHECKS))
@@ -80,6 +83,7 @@ def main() -> None:
     parser.add_argument("--classifier", action="append", help="repeatable; by default paper")
     parser.add_argument("--sessions", type=int, default=10_000)
     parser.add_argument("--source", default="sample", help="a run folder, a dataset, or `sample`")
+    parser.add_argument("--layer", choices=["segments", "reads", "both"], default="segments")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found: dict[str, Any] = {"machine": machine()}
@@ -89,8 +93,8 @@ def main() -> None:
         found["file_bytes"] = file.stat().st_size
         for classifier in options.classifier or ["paper"]:
             found[classifier] = {
-                "command": command(classifier, file),
-                "phases_s": phases(classifier, file),
+                "command": command(classifier, file, options.layer),
+                "phases_s": phases(classifier, file, options.layer),
             }
     if options.json:
         print(json.dumps(found, indent=2))
@@ -98,7 +102,7 @@ def main() -> None:
     print(machine_line(found["machine"]))
     for classifier in options.classifier or ["paper"]:
         whole, spent = found[classifier]["command"], found[classifier]["phases_s"]
-        print(f"\n{classifier}: {whole['sessions']} sessions")
+        print(f"\n{classifier}: {whole['sessions']} sessions, {options.layer}")
         print(f"  the command          {whole['elapsed_s']:7.2f} s elapsed")
         print(f"                       {whole['processor_s']:7.2f} s of processors")
         for name, seconds in spent.items():
