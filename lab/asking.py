@@ -1,18 +1,21 @@
-"""Asks classifiers: functions of this process, or programs by ``lab.foreign``."""
+"""Asks classifiers: those of seglab in this process, others in processes of their own."""
 
 import contextlib
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from lab.classifier import Classifier, Verdict
+from lab.answering import checked
+from lab.classifier import Classifier
 from lab.classifier_registry import classifier
 from lab.foreign import PREFIX, ForeignAsker
 from lab.observation import Observation
 from lab.parallel import ParallelAsker
 from lab.regress.judgement import Answer, Asker, ClassifierFailedError, raised
+from lab.worker import WorkerAsker
 
 
 @contextlib.contextmanager
@@ -27,7 +30,7 @@ def open_classifier(
     Args:
         reference: a built-in's name, ``package.module:name``, or ``cmd:PROGRAM ARGS``.
         time_limit_s: for one answer.
-        stderr: a file that gets what a program says on standard error.
+        stderr: a file that gets what a classifier of one's own says on standard error.
         processes: how many may share the work of a slow classifier of Python.
 
     Raises:
@@ -37,14 +40,20 @@ def open_classifier(
         command = reference.removeprefix(PREFIX)
         with ForeignAsker(command, time_limit_s, stderr) as asker:
             yield reference, asker
-    else:
-        found = classifier(reference)
-        local = LocalAsker(found, time_limit_s)
-        if processes < 2:
-            yield found.name, local
+        return
+    with ExitStack() as stack:
+        local: LocalAsker | WorkerAsker
+        if ":" in reference:
+            local = stack.enter_context(WorkerAsker(reference, time_limit_s, stderr))
+            name = local.name
         else:
-            with ParallelAsker(local, reference, processes, time_limit_s) as shared:
-                yield found.name, shared
+            found = classifier(reference)
+            local, name = LocalAsker(found, time_limit_s), found.name
+        if processes < 2:
+            yield name, local
+        else:
+            shared = ParallelAsker(local, reference, processes, time_limit_s, stderr)
+            yield name, stack.enter_context(shared)
 
 
 class _TooLateError(BaseException):
@@ -90,16 +99,6 @@ class LocalAsker:
             return None if verdict is None else checked(verdict)
         except (Exception, SystemExit) as error:
             return raised(error)
-
-
-def checked(verdict: Verdict) -> Verdict:
-    """The verdict with all its values of the types that they should have: tuples, not lists.
-
-    Raises:
-        InputError: a value has another type; says which.
-        TypeError: a value is none that could be stored, such as NumPy's.
-    """
-    return Verdict.from_dict(verdict.to_dict())
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ comes from its standard output, in order, flushed. Questions go ahead of the ans
 program is never idle; neither side's full pipe stops the other, since one loop serves them all.
 """
 
+import json
 import os
 import selectors
 import shlex
@@ -15,7 +16,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 import msgspec
 
@@ -211,13 +212,13 @@ class ForeignAsker:
                 f"printed {LINE_MAX >> 20} MB without a line's end: {_shown(bytes(self._lines))}"
             )
         if not data and len(answers) < len(observations):
-            raise ClassifierFailedError(self._ended())
+            raise ClassifierFailedError(self._ended(observations[len(answers)]))
 
     def _answer(self, line: bytes, observation: Observation) -> Answer:
         where = f"answer {self._answered + 1}"
         try:
-            value = msgspec.json.decode(line) if line.strip() else None
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            value = _decoded(line) if line.strip() else None
+        except (ValueError, RecursionError):  # also msgspec's errors, and those of UTF-8
             raise ClassifierFailedError(
                 f"{where} is no JSON: {_shown(line)}; expected a verdict a line, or null"
             ) from None
@@ -227,7 +228,7 @@ class ForeignAsker:
                 f" {observation.id!r}: answers come in the order of the questions"
             )
         if isinstance(value, dict) and isinstance(value.get("raised"), str):
-            return Raised(printable(value["raised"][:300]))
+            return Raised(printable(value["raised"][:400]))
         try:
             verdict = as_verdict(observation, value)
         except InputError as error:
@@ -241,18 +242,19 @@ class ForeignAsker:
             f"{self._last_words()}"
         )
 
-    def _ended(self) -> str:
+    def _ended(self, _observation: Observation) -> str:
         """How it ended, in words."""
+        return f"{self._how()} after {count(self._answered, 'answer')}{self._last_words()}"
+
+    def _how(self) -> str:
         self._wait(_LEAVE_S)
         self._drain_errors()
         status = self._exit_status()
         if status is None:
-            how = "closed its standard output"
-        elif status < 0:
-            how = f"was killed by {_signal_name(-status)}"
-        else:
-            how = f"exited with status {status}"
-        return f"{how} after {count(self._answered, 'answer')}{self._last_words()}"
+            return "closed its standard output"
+        if status < 0:
+            return f"was killed by {_signal_name(-status)}"
+        return f"exited with status {status}"
 
     def _wait(self, seconds: float) -> None:
         """Give it time to end by itself, without taking its process id from it."""
@@ -273,6 +275,7 @@ class ForeignAsker:
         try:
             while data := os.read(self._errors, _CHUNK):
                 self._tail = (self._tail + data)[-_TAIL:]
+                self._heard(data)
                 if self._stderr is not None and self._kept < STDERR_MAX:
                     self._stderr.write(data[: STDERR_MAX - self._kept])
                     self._kept += len(data)
@@ -281,6 +284,9 @@ class ForeignAsker:
         except (OSError, ValueError):
             return False
         return False
+
+    def _heard(self, data: bytes) -> None:
+        """It said this on standard error."""
 
     def _last_words(self) -> str:
         lines = [line for line in self._tail.splitlines() if line.strip()]
@@ -312,6 +318,16 @@ def _argv(command: str) -> list[str]:
             f"{PREFIX}{command}: {argv[0]} cannot be started: no such program, or not executable"
         )
     return argv
+
+
+def _decoded(line: bytes) -> Any:
+    """A line of JSON; NaN and the like, which JSON has not, are left to the checks to tell."""
+    try:
+        return msgspec.json.decode(line)
+    except msgspec.MsgspecError:
+        if b"NaN" in line or b"Infinity" in line:
+            return json.loads(line)
+        raise
 
 
 def _surplus(line: bytes) -> ClassifierFailedError:

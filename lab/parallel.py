@@ -1,16 +1,16 @@
-"""Asks a slow classifier in several processes; a fast one is left where it is."""
+"""Asks a slow classifier in several processes; a fast one has one, or is asked in ours."""
 
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Final, Self
 
-from lab.foreign import ForeignAsker
 from lab.observation import Observation
 from lab.regress.judgement import Answer, Asker, ClassifierFailedError
+from lab.worker import WorkerAsker
 
 TRIAL: Final = 64
 """How many observations are asked about before it is known how slow a classifier is."""
@@ -28,14 +28,20 @@ class ParallelAsker:
     """A classifier of this process, with others to help it where that pays."""
 
     def __init__(
-        self, local: Asker, reference: str, processes: int, time_limit_s: float = 10.0
+        self,
+        local: Asker,
+        reference: str,
+        processes: int,
+        time_limit_s: float = 10.0,
+        stderr: Path | None = None,
     ) -> None:
         """Take the classifier, how others find it, and how many there may be."""
         self._local = local
-        self._command = [sys.executable, "-m", "lab.answering", reference]
+        self._reference = reference
         self._processes = processes
         self._time_limit_s = time_limit_s
-        self._helpers: list[ForeignAsker] = []
+        self._stderr = stderr
+        self._helpers: list[WorkerAsker] = []
         self._stack = ExitStack()
 
     def ask(self, observations: Sequence[Observation]) -> list[Answer]:
@@ -59,8 +65,13 @@ class ParallelAsker:
             raise
 
     def fresh(self) -> Asker:
-        """The same: a function cannot be started anew."""
-        return self
+        """The same where it is a function of this process; else new processes."""
+        local = self._local.fresh()
+        if local is self._local:
+            return self
+        return self._stack.enter_context(
+            ParallelAsker(local, self._reference, self._processes, self._time_limit_s, self._stderr)
+        )
 
     def close(self) -> None:
         """End the other processes."""
@@ -74,9 +85,9 @@ class ParallelAsker:
 
     def _shared(self, observations: Sequence[Observation]) -> list[Answer]:
         while len(self._helpers) < self._processes:
-            helper = ForeignAsker(self._command, self._time_limit_s)
+            helper = WorkerAsker(self._reference, self._time_limit_s, self._stderr)
             self._helpers.append(self._stack.enter_context(helper))
-        free: SimpleQueue[ForeignAsker] = SimpleQueue()
+        free: SimpleQueue[WorkerAsker] = SimpleQueue()
         for helper in self._helpers:
             free.put(helper)
 

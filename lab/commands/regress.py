@@ -123,7 +123,7 @@ def _file_option(name: str, words: str) -> Callable[[Command], Command]:
     metavar="SECONDS",
     help="For one answer of the classifier.",
 )
-@_file_option("--stderr", "Add what a cmd: classifier says on standard error to this file.")
+@_file_option("--stderr", "Add what a classifier of your own says on standard error to this file.")
 @seed_option("All randomness of the run and of the checks flows from it.")
 @jobs_option("Sessions side by side in a fresh run.")
 @click.option(
