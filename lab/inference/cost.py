@@ -9,6 +9,10 @@ from typing import Final
 UNEXPLAINED: Final = 18.0
 """An end of a segment, or of a read, that nothing explains."""
 
+UNEXPLAINED_MORE: Final = 7.0
+"""By so much, at least, it costs more than the choice of a byte within a full segment, which is
+what such an end costs a writer of no style."""
+
 IMPOSSIBLE: Final = 40.0
 """What cannot be, such as a line that ends within a field's name."""
 
@@ -48,8 +52,8 @@ PUSH_AT_LEVEL: Final = 1.5
 BEFORE_FALL: Final = 6.0
 """The same before the fall has cost a packet."""
 
-PUSH_AMID_LINES: Final = 7.0
-"""A full segment of the first window has PSH, although single lines filled it."""
+PUSH_AMID_LINES: Final = (5.0, 1.5)
+"""A full segment of the first window has PSH, although single lines filled it; and another."""
 
 RECUT: Final = 0.5
 """A segment that was sent again ends where one of the old size did."""
@@ -102,6 +106,12 @@ LINES_ALIKE: Final = 2.0
 
 LINES_LEFT: Final = 11.0
 """What was written behind a small segment has just this length."""
+
+LINE_ALONE: Final = 2.0
+"""Behind a small segment, or after the first window, one line goes alone nevertheless."""
+
+NO_REST: Final = 1.0
+"""Behind a full segment of lines, under Nagle's algorithm, no rest of a line shows."""
 
 LINES_ODD_MAX: Final = 20.0
 """The most that a write of lines costs for its length."""

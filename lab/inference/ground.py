@@ -30,6 +30,7 @@ class Ground:
         ends: where each unit ends.
         late: the number of the first unit that was sent again; from it on, ends hide more easily.
         unheard: whether none was.
+        unexplained: bits for an end that nothing explains.
         merged: bits for a union to run across an end that shows.
         telling: numbers of the units that may cost something though no write ends there.
     """
@@ -45,6 +46,7 @@ class Ground:
         again = (number for number, unit in enumerate(units) if unit.again)
         self.late = next(again, len(units))
         self.unheard = self.late == len(units)
+        self.unexplained = max(cost.UNEXPLAINED, math.log2(self.base) + cost.UNEXPLAINED_MORE)
         self.merged = _merged_bits(units, path.base)
         self._prices = {0: _NOTHING}
         joined = any(unit.union for unit in units)  # behind which a segment decides on one way
@@ -123,7 +125,7 @@ class Ground:
             if high >= until:
                 break
             if not self._reached(ends, low, high):
-                bits += cost.UNEXPLAINED
+                bits += self.unexplained
                 if bits > most:
                     return bits
         return bits + self._opening(ends, most - bits, until) if ends else bits
@@ -206,7 +208,7 @@ class Ground:
                 return 0.0
         if self.path.bounds(self.units[bisect_left(self.ends, stop)]):
             return cost.BOUND
-        return cost.ADRIFT if self.fell else cost.UNEXPLAINED
+        return cost.ADRIFT if self.fell else self.unexplained
 
     def _reached(self, ends: Sequence[int], low: int, high: int) -> bool:
         """Whether whole segments, from an end behind ``low`` on, reach ``high``."""
@@ -254,11 +256,22 @@ class Ground:
         return frozenset(high for _, high in self._owed)
 
     @cached_property
+    def first_push(self) -> int | None:
+        """The number of the first full segment with PSH."""
+        found = (n for n, unit in enumerate(self.units) if unit.push and unit.size in self.levels)
+        return next(found, None)
+
+    @cached_property
     def typical(self) -> tuple[float, int | None]:
-        """The median size of what may be a write, and the size that comes again and again."""
-        sizes = []
+        """The median size of what may be a write, and the size that comes again and again.
+
+        The last one has what was left, and tells only where it is the only one.
+        """
+        sizes: list[int] = []
         start = 0
         for unit in self.units[: 4 * _TYPICAL_UNITS]:
+            if unit.end == self.total and sizes:
+                break
             if unit.size not in self.levels and not self.path.recut(unit.end, start):
                 sizes.append(unit.end - start)
                 start = unit.end

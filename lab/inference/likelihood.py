@@ -158,7 +158,7 @@ class Walk:
         elif self.path.recut(end, anchor) and not (at_end and not again):
             bits += cost.RECUT if again else cost.RECUT_UNSURE
             recut = (*recut, (max(anchor, end - self.base), end))
-        elif at_end or self.anywhere:
+        elif at_end or (self.anywhere and not self.path.bounds(unit)):
             bits += self.short_bits(number, way, unit) + self.pause_bits(number)
             shown = (*shown, end)
             anchor = end
@@ -171,7 +171,7 @@ class Walk:
             bits += cost.BOUND
             anchor = end
         else:
-            bits += cost.UNEXPLAINED
+            bits += self.ground.unexplained
             anchor = end
             odd += 1
         return Way(bits, anchor, shown, recut, None, odd)
@@ -188,7 +188,7 @@ class Walk:
             bits += self.pause_bits(number) + (cost.NO_PUSH if unit.push is False else 0.0)
         if not unit.push or number >= self.ground.late:
             return bits
-        bits += self.push_bits(number, unit)
+        bits += self.push_bits(number)
         if unit.size < self.base and not at_end:
             bits += cost.PUSH_AT_LEVEL if self.ground.unheard else cost.BEFORE_FALL
         return bits
@@ -197,20 +197,18 @@ class Walk:
         """Bits for writes whose ends are unknown, and hidden within a segment."""
         return 0.0
 
-    def place_bits(self, _number: int, _way: Way, _end: int) -> float:
-        """Bits for a write to end at this byte, where the hypothesis does not say so."""
-        return 0.0
-
-    def push_bits(self, _number: int, _unit: Unit) -> float:
+    def push_bits(self, _number: int) -> float:
         """Bits for PSH on a full segment that ends no write."""
         return 0.0
 
     def short_bits(self, number: int, way: Way, unit: Unit) -> float:
         """Bits for a write's end that shows as the end of a short segment."""
-        bits = self.shown_bits(number, unit.end, bool(way.shown))
-        if unit.push is False:
-            bits += cost.NO_PUSH
-        return bits + self.place_bits(number, way, unit.end)
+        bits = cost.NO_PUSH if unit.push is False else 0.0
+        return bits + self.ended_bits(number, way, unit.end)
+
+    def ended_bits(self, number: int, way: Way, end: int) -> float:
+        """Bits for a write's end that shows here."""
+        return self.shown_bits(number, end, bool(way.shown))
 
     def pause_bits(self, number: int) -> float:
         """Bits for the pause, or its absence, after the unit that a write ends with."""
@@ -299,7 +297,7 @@ class Walk:
             if self.path.bounds(unit):
                 bits, odd = cost.BOUND, 0
             else:
-                bits, odd = cost.ADRIFT if self.path.fell else cost.UNEXPLAINED, 1
+                bits, odd = cost.ADRIFT if self.path.fell else self.ground.unexplained, 1
             bits += way.bits
             ways.append(Way(bits, unit.end, way.shown, way.recut, None, way.odd + odd))
         return ways

@@ -41,33 +41,60 @@ class LinesWalk(Walk):
 
     anywhere = True
 
-    def place_bits(self, number: int, way: Way, end: int) -> float:
-        """Bits for a write of lines to end here.
+    def ended_bits(self, number: int, way: Way, end: int) -> float:
+        """Bits for a write of lines that shows here.
 
         Each write of the first window shows, and one of so many lines has about the size of the
         first; later, and behind Nagle's algorithm, what was written meanwhile goes along, and its
-        size follows no rule.
+        size follows no rule, unless it is the rest of a line.
         """
+        shown = self.shown_bits(number, end, bool(way.shown))
         if end in self.members:
-            return 0.0
+            return shown
         amid = self.guess.amid_line(end)
         if amid:
-            return cost.IMPOSSIBLE
-        if not way.shown:
-            bits = cost.LINE_END
-        elif (self.nagle and way.shown) or self.early(number, end) is None:
-            bits = cost.LINES_LEFT
-        elif self.guess.lines == "each":
-            bits = cost.LINE_END
-        elif self.units[number].union or self.as_many_lines(way, end):
-            bits = self.lines_size_bits(end - way.anchor, self.units[number].union)
-        else:
-            return cost.IMPOSSIBLE
+            return shown + cost.IMPOSSIBLE
+        place = self.size_bits(number, way, end)
+        rest = self.rest_bits(way, end)
+        if cost.SHOWN + rest < shown + place:
+            shown, place = cost.SHOWN, rest
         if end in self.guess.lines_known:
-            bits -= cost.LINE_END
+            place -= cost.LINE_END
         elif amid is None:
-            bits += cost.FOLDED
-        return max(min(bits, cost.LINES_ODD_MAX), 0.0)
+            place += cost.FOLDED
+        return shown + max(min(place, cost.LINES_ODD_MAX), 0.0)
+
+    def size_bits(self, number: int, way: Way, end: int) -> float:
+        """Bits for the length of what was written since the last end that shows."""
+        union = self.units[number].union
+        each = self.guess.lines == "each"
+        size = end - way.anchor
+        if way.shown and (self.nagle or self.early(number, end) is None):
+            bits = max(cost.LINES_LEFT, math.log2(self.base))
+            if each and not union:
+                bits = min(bits, cost.LINE_ALONE + _geometric_bits(size, LINE_BYTES))
+        elif each:
+            bits = cost.LINE_END
+        elif union or not way.shown or self.as_many_lines(way, end):
+            bits = self.lines_size_bits(size, union)
+        else:
+            bits = cost.IMPOSSIBLE
+        return bits
+
+    def rest_bits(self, way: Way, end: int) -> float:
+        """Bits for the rest of a line that full segments left, under Nagle's algorithm.
+
+        Behind a small segment lines gather until they fill a segment; it goes, the receiver
+        acknowledges every second segment at once (RFC 5681, 4.2), and so goes what the last line
+        has more than the segment holds. Its length is geometric, with half a line on average.
+        Each full segment behind which no such rest shows speaks against it.
+        """
+        if not (self.nagle and way.shown):
+            return math.inf
+        full, rest = divmod(end - way.anchor, self.base)
+        if not full and way.anchor == way.shown[-1]:
+            return math.inf  # behind a full segment only, or one that the window bounds
+        return _geometric_bits(rest, LINE_BYTES / 2) + max(full - 1, 0) * cost.NO_REST
 
     def as_many_lines(self, way: Way, end: int) -> bool:
         """Whether a write may have as many lines as the first one."""
@@ -88,7 +115,12 @@ class LinesWalk(Walk):
         lines = joined * typical / LINE_BYTES
         spread = joined * typical * max(_SPREAD / math.sqrt(lines), _SPREAD_MIN)
         z = (size - joined * typical) / spread
-        return math.log2(spread * math.sqrt(2 * math.pi)) + z * z / 2 / math.log(2)
+        bits = math.log2(spread * math.sqrt(2 * math.pi)) + z * z / 2 / math.log(2)
+        return bits + self.joined_bits(joined) if union else bits
+
+    def joined_bits(self, writes: int) -> float:
+        """Bits for so many writes in one read: a geometric code."""
+        return (writes - 1) * self.merged - math.log2(1 - 2**-self.merged)
 
     def within_bits(self, number: int, unit: Unit, small: bool) -> float:
         """Bits for the lines that a segment holds though each had its own write."""
@@ -114,14 +146,23 @@ class LinesWalk(Walk):
         if self.nagle and not way.shown and unit.size > self.base:
             end = unit.start + unit.size % self.base or unit.end
             bits += self.merged
-        bits += self.shown_bits(number, end, bool(way.shown))
-        bits += self.place_bits(number, way, end)
+        bits += self.ended_bits(number, way, end)
         bits += self.pause_bits(number) if end == unit.end else 0.0
         if self.guess.lines == "each" and not way.shown and end - unit.start > _LINE_LONG:
             bits += cost.LONG_FIRST
         return [way.cut(bits, end)]
 
-    def push_bits(self, number: int, unit: Unit) -> float:
-        """Bits for PSH on a full segment, which lines that fill it one by one do not cause."""
-        early = self.early(number, unit.start) is not None
-        return cost.PUSH_AMID_LINES if early else 0.0
+    def push_bits(self, number: int) -> float:
+        """Bits for PSH on a full segment, which lines that fill it one by one do not cause.
+
+        Where segments waited in the sender's queue (tcp_small_queue_check), several leave as one
+        packet, and then more will.
+        """
+        if self.early(number, self.units[number].start) is None:
+            return 0.0
+        return cost.PUSH_AMID_LINES[number != self.ground.first_push]
+
+
+def _geometric_bits(size: int, mean: float) -> float:
+    """The code length of a size that is geometric about a mean."""
+    return math.log2(mean) + size / mean / math.log(2)

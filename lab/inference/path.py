@@ -31,6 +31,12 @@ LARGE_SEGMENT: Final = 16384
 READER_BUFFER: Final = 65536
 """What Node.js, and the lab's server, hand to ``recv``."""
 
+LEVEL_MIN: Final = 296 - 52
+"""The least full segment that a path falls to: the last MTU but 68 of RFC 1191, 7.1, less headers.
+
+Below it are lines of text, of which many are alike.
+"""
+
 SMALL_MTU: Final = 1280
 """Below the least MTU of IPv6 (RFC 8200, 5), a link counts as small."""
 
@@ -182,8 +188,9 @@ def _bases(units: Sequence[Unit]) -> Iterator[tuple[int, float]]:
 def _segment_levels(units: Sequence[Unit], base: int) -> Iterator[tuple[int, ...]]:
     """Sets of lower levels: the best single ones, and those that grow from the best."""
     bound = LARGE_SEGMENT if base > LARGE_MSS else base
-    counts = Counter(unit.size for unit in units[:-1] if unit.size < bound and not unit.union)
-    again = {u.size for u, v in pairwise(units) if u.again and v.again and u.size < base}
+    lower = [unit for unit in units[:-1] if LEVEL_MIN <= unit.size < bound and not unit.union]
+    counts = Counter(unit.size for unit in lower)
+    again = {u.size for u, v in pairwise(units) if u.again and v.again and u.size in counts}
     candidates = [size for size, count in counts.most_common(32) if count > 1 or size in again]
     candidates = candidates[:_LEVEL_CANDIDATES_MAX]
     ranked: list[tuple[float, tuple[int, ...]]]

@@ -33,7 +33,7 @@ _FIELDS_MAX = 64
 _PIECES_BITS = [(pieces, math.log2(pieces)) for pieces in range(2, 9)]
 _LINES: Final[tuple[tuple[Literal["each", "few"], float, str], ...]] = (
     ("each", 2.0, "a write for each line"),
-    ("few", 11.5, "a write for every few lines"),
+    ("few", 8.5, "a write for every few lines"),
 )
 _FREE_CUTS_MAX = 12
 
@@ -117,6 +117,7 @@ class Seen:
         layer: whether the sizes are segments' or reads'.
         complete: whether the message's end was seen.
         last_start: where the last size begins.
+        ends: where each size ends.
     """
 
     total: int
@@ -128,6 +129,7 @@ class Seen:
     layer: Layer
     complete: bool
     last_start: int
+    ends: frozenset[int]
 
 
 def seen(observation: Observation, cuts: Sequence[int], pauses: Sequence[int], mss: int) -> Seen:
@@ -142,6 +144,7 @@ def seen(observation: Observation, cuts: Sequence[int], pauses: Sequence[int], m
         observation.layer,
         observation.complete is not False,
         observation.total_bytes - observation.sizes[-1],
+        frozenset(observation.ends),
     )
 
 
@@ -301,7 +304,8 @@ def _custom_blind(known: Seen) -> Iterator[Hypothesis]:
     short = [cut for cut in known.cuts if cut <= limit][:_FREE_CUTS_MAX]
     for count in range(2, len(short) + 1):
         cuts = tuple(short[:count])
-        bits = 2.0 + 8.5 * count
+        sizes = (end - start for start, end in pairwise((0, *cuts)))
+        bits = 2.0 + sum(_density_bits(size, 150, 0.9) for size in sizes)
         yield from _with_terminators(
             known, "custom_headers", cuts, bits, f"the headers in {count} writes"
         )
@@ -411,10 +415,15 @@ def _timed_writes(known: Seen, worth: Worth) -> Iterator[Hypothesis]:
 
 
 def _anyhow(known: Seen) -> Iterator[Hypothesis]:
-    """Writes of any length: what every style must be better than."""
-    free = math.log2(max(known.mss, 2))
-    bits = 10.0 + free * len(known.cuts)
-    yield Hypothesis(None, known.cuts, bits, "writes of no known style")
+    """Writes of any length: what every style must be better than.
+
+    Each end costs a little less than the choice of a byte within a full segment: even a writer of
+    no style repeats itself.
+    """
+    each = math.log2(max(known.mss, 2)) - 1.0
+    at_ends = tuple(cut for cut in known.cuts if cut in known.ends)
+    for cuts in dict.fromkeys((known.cuts, at_ends)):
+        yield Hypothesis(None, cuts, 8.0 + each * len(cuts), "writes of no known style")
 
 
 def _density_bits(size: int, typical: int, spread: float) -> float:
