@@ -26,6 +26,18 @@ BOMB_BYTES: Final = 1 << 30
 _GZIP = b"\x1f\x8b"
 _WBITS_GZIP = 31
 
+_PASSED: Final = {
+    4: "IP in IP",
+    41: "IPv6 in IP",
+    47: "GRE",
+    50: "ESP",
+    115: "L2TP",
+    0x8847: "MPLS",
+    0x8848: "MPLS",
+    0x88E5: "MACsec",
+}
+"""Of what is not looked into, that which could have mail in it."""
+
 Protocol = Literal["smtp", "raw"]
 
 
@@ -66,6 +78,8 @@ class Capture:
         self._plain = False
         self._in = self._out = 0
         self._broken: str | None = None
+        self._messages = 0
+        self._closed = False
 
     def feed(self, data: bytes) -> list[Observation]:
         """Take the next bytes of the capture.
@@ -89,6 +103,7 @@ class Capture:
         if not self._begun:
             raise InputError(f"{self._name}: expected a capture (pcap or pcapng), found its end")
         self._table.close()
+        self._closed = True
         self._table.t_ns = 0
         if self._walker.unknown_links == self._walker.packets > 0:
             raise InputError(f"{self._name}: none of its link types can be read")
@@ -111,10 +126,31 @@ class Capture:
             notes.append(f"{table.evicted} connections given up to bound the memory in use")
         if walker.fragments.lost:
             notes.append(f"{walker.fragments.lost} IP datagrams lacked a fragment")
-        return notes
+        passed = self._passed()
+        if self._closed and not self._messages:
+            if walker.udp:
+                passed.append(f"{walker.udp} packets of UDP were not looked into")
+            if walker.hidden:
+                passed.append(f"the contents of {walker.hidden} TCP segments were not captured")
+            if table.one_sided:
+                passed.append(
+                    f"of {table.one_sided} connections only the server's packets were captured"
+                )
+            if passed:
+                return [*notes, f"0 messages: {'; '.join(passed)}"]
+        return notes + passed
+
+    def _passed(self) -> list[str]:
+        """What was not looked into, and may have had mail in it."""
+        counts: dict[str, int] = {}
+        for kind, count in self._walker.passed.items():
+            if kind in _PASSED:
+                counts[_PASSED[kind]] = counts.get(_PASSED[kind], 0) + count
+        return [f"{counts[name]} packets of {name} were not looked into" for name in sorted(counts)]
 
     def _fetch(self) -> list[Observation]:
         found, self._table.found = self._table.found, []
+        self._messages += len(found)
         return found
 
     def _take(self, data: bytes) -> None:

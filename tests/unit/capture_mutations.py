@@ -6,7 +6,7 @@ from functools import cache
 
 from capturing import Packets, Talk, enhanced, interface, mail, message, pcap, pcapng, section
 from hypothesis import strategies as st
-from scapy.all import IP, fragment, raw
+from scapy.all import GRE, IP, fragment, raw
 
 from lab.capture.chosen import Core, compiled, pure
 from lab.capture.reader import Capture
@@ -36,6 +36,22 @@ def seeds() -> tuple[bytes, ...]:
     tunnel.handshake()
     tunnel.command(b"CONNECT mx:25 HTTP/1.1\r\n", b"HTTP/1.1 200 Ok\r\n")
     tunnel.packets += message((100,)).packets[3:]
+    again = Talk(port=3128)
+    again.handshake()
+    again.command(b"CONNECT mx:25 HTTP/1.1\r\n", b"HTTP/1.1 407 No\r\n")
+    again.command(b"CONNECT mx:25 HTTP/1.1\r\nA: b\r\n", b"HTTP/1.1 200 Ok\r\n220 mx")
+    again.command(b"MAIL FROM:<a@b>", b"250 Ok")
+    again.send(0, b"RCPT TO:<c@d>\r\nBDAT 10\r\n0123456789RSET\r\nBDAT 5 LAST\r\n01234")
+    again.packet(1, flags="R")
+    behind = Talk()
+    behind.handshake()
+    behind.send(0, b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12))
+    behind.packets += talk.packets[3:]
+    wrapped: Packets = [
+        (t_ns, raw(IP(proto=47 if at % 2 else 4) / (GRE() / IP(p) if at % 2 else IP(p))))
+        for at, (t_ns, p) in enumerate(talk.packets)
+    ]
+    labels = [(t_ns, bytes(12) + b"\x88\x47\0\1\1\7" + p) for t_ns, p in talk.packets]
     pieces: Packets = [
         (t_ns, raw(piece)) for t_ns, p in talk.packets for piece in fragment(IP(p), 128)
     ]
@@ -52,6 +68,9 @@ def seeds() -> tuple[bytes, ...]:
         pcap(talk.packets, snaplen=80),
         pcap(talk.packets + v6.packets + long.packets + tunnel.packets),
         pcap(pieces),
+        pcap(again.packets + behind.packets),
+        pcap(wrapped),
+        pcap(labels, link=1),
         pcap(lost),
         pcap(talk.packets[9:]),
         pcap(frames, link=1),

@@ -21,8 +21,9 @@ from capturing import (
     read_one,
 )
 
-from lab.capture import observations, sniff
+from lab.capture import Capture, observations, sniff
 from lab.capture.chosen import Core
+from lab.capture.core.table import CONNECTION_BYTES
 from lab.errors import InputError
 from lab.observation import HeaderField
 
@@ -174,6 +175,34 @@ def test_bdat(core: Core) -> None:
     assert "BDAT" in found.notes[0]
 
 
+@pytest.mark.parametrize("line", [b"RSET", b"EHLO c.example", b"MAIL FROM:<a@c.example>"])
+@pytest.mark.parametrize("verb", [b"BDAT", b"DATA"])
+def test_bdat_given_up(core: Core, line: bytes, verb: bytes) -> None:
+    """A transaction ends with RSET, EHLO or MAIL: the chunks of the next are another message."""
+    talk = Talk()
+    talk.handshake()
+    talk.send(1, b"220 mx.example\r\n")
+    talk.command(b"EHLO c.example", b"250 CHUNKING")
+    talk.command(b"MAIL FROM:<a@c.example>", b"250 Ok")
+    talk.command(b"RCPT TO:<b@mx.example>", b"250 Ok")
+    talk.send(0, b"BDAT 600\r\n" + mail(600))
+    talk.send(1, b"552 Too big\r\n")
+    talk.command(line, b"250 Ok")
+    if verb == b"BDAT":
+        talk.command(b"MAIL FROM:<a@c.example>", b"250 Ok")
+        talk.command(b"RCPT TO:<b@mx.example>", b"250 Ok")
+        talk.send(0, b"BDAT 300 LAST\r\n" + mail(300))
+    else:
+        talk.envelope()
+        talk.body(mail(300), (300,))
+    capture = Capture("test.pcap", core=core)
+    first, second = capture.feed(pcap(talk.packets))
+    assert (first.id, first.sizes, first.complete) == ("test.pcap#0.1", (600,), False)
+    assert any("given up" in note and line[:4].decode() in note for note in first.notes)
+    assert (second.id, second.sizes, second.complete) == ("test.pcap#0.2", (300,), True)
+    assert capture._table.ledger.held == CONNECTION_BYTES  # nothing of the messages is left
+
+
 @pytest.mark.parametrize("port", [25, 2007])
 def test_starttls(core: Core, port: int) -> None:
     """After STARTTLS and 220 all is one encrypted observation."""
@@ -239,6 +268,72 @@ def test_a_tunnel_refused(core: Core, status: bytes) -> None:
     assert read(pcap(talk.packets), core) == []
 
 
+@pytest.mark.parametrize("body", [b"", b"401 Unauthorized\r\n200 words", b"<html>" * 9])
+def test_a_tunnel_refused_at_first(core: Core, body: bytes) -> None:
+    """After 407 the client comes again with its credentials, in the same connection."""
+    talk = Talk(port=3128)
+    talk.handshake()
+    connect = b"CONNECT mx.example:25 HTTP/1.1\r\n"
+    talk.send(0, connect + b"\r\n")
+    length = b"Content-Length: %d\r\n\r\n" % len(body)
+    talk.send(1, b"HTTP/1.1 407 Proxy Authentication Required\r\n" + length + body)
+    talk.send(0, connect + b"Proxy-Authorization: Basic eA==\r\n\r\n")
+    talk.send(1, b"HTTP/1.1 200 OK\r\n\r\n")
+    talk.send(1, b"220 mx.example ESMTP\r\n")
+    talk.command(b"EHLO c.example", b"250 mx.example")
+    talk.envelope()
+    talk.body(mail(400), (150, 250))
+    talk.finish()
+    assert read_one(talk, core).sizes == (150, 250)
+
+
+V2 = b"\r\n\r\n\0\r\nQUIT\n"
+"""What begins version 2 of the PROXY protocol (its specification, 2.2)."""
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"PROXY TCP4 192.0.2.7 198.51.100.25 5000 25\r\n",
+        V2 + b"\x21\x11\0\x0c" + bytes([192, 0, 2, 7, 198, 51, 100, 25, 19, 136, 0, 25]),
+        V2 + b"\x21\x21\x01\x2c" + b"DATA\r\n" * 50,
+        V2 + b"\x20\0\0\0",
+    ],
+)
+@pytest.mark.parametrize("piece", [1, 5, 14, 1000])
+@pytest.mark.parametrize("port", [25, 2007])
+def test_the_proxy_protocol(core: Core, header: bytes, piece: int, port: int) -> None:
+    """Its header, in text or binary, is passed over, however it is cut."""
+    talk = Talk(port=port)
+    talk.handshake()
+    for at in range(0, len(header), piece):
+        talk.send(0, header[at : at + piece])
+    talk.send(1, b"220 mx.example ESMTP\r\n")
+    talk.command(b"EHLO c.example", b"250 mx.example")
+    talk.envelope()
+    talk.body(mail(400), (150, 250))
+    talk.finish()
+    found = read_one(talk, core)
+    assert (found.sizes, found.complete) == ((150, 250), True)
+
+
+def test_the_proxy_protocol_and_smtp_in_one_segment(core: Core) -> None:
+    """What stands behind the binary header in its segment is read, and after it TLS is as well."""
+    talk = Talk()
+    talk.handshake()
+    talk.send(1, b"220 mx.example ESMTP\r\n")
+    talk.send(0, V2 + b"\x20\0\0\x03abcEHLO c.example\r\n")
+    talk.send(1, b"250 mx.example\r\n")
+    talk.envelope()
+    talk.body(mail(300), (300,))
+    assert read_one(talk, core).sizes == (300,)
+    talk = Talk(port=465)
+    talk.handshake()
+    talk.send(0, V2 + b"\x20\0\0\x03abc\x16\x03\x01\x02\0" + bytes(512))
+    talk.close()
+    assert read_one(talk, core).sizes == (517,)
+
+
 @pytest.mark.parametrize("port", [25, 587, 2525, 2007, 50000])
 def test_any_port(core: Core, port: int) -> None:
     """SMTP is known by what is said, on whatever port."""
@@ -288,7 +383,9 @@ def test_the_client_alone_and_refused(core: Core) -> None:
 def test_the_server_alone(core: Core) -> None:
     """With the client's packets missing there is nothing to observe."""
     packets = [(t, p) for t, p in message(SIZES).packets if p[12:16] != bytes([192, 0, 2, 1])]
-    assert read(pcap(packets), core) == []
+    found, notes = read_noting(pcap(packets), core)
+    assert found == []
+    assert notes == ["0 messages: of 1 connections only the server's packets were captured"]
 
 
 @pytest.mark.parametrize("lost", range(12))
@@ -395,8 +492,6 @@ def test_raw_streams(core: Core) -> None:
 
 def test_messages_come_out_as_they_end(core: Core) -> None:
     """For a capture that grows: a message is there with its last byte, before all that follows."""
-    from lab.capture import Capture  # noqa: PLC0415 - the public name is what is tested
-
     talk = message((100, 200))
     capture = Capture("live", core=core)
     capture.feed(pcap([]))

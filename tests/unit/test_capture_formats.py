@@ -27,8 +27,10 @@ from capturing import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scapy.all import (
+    GRE,
     IP,
     PPP,
+    UDP,
     CookedLinux,
     CookedLinuxV2,
     Dot1AD,
@@ -46,6 +48,7 @@ from scapy.all import (
     fragment6,
     raw,
 )
+from scapy.contrib.mpls import MPLS
 
 from lab.capture.chosen import Core
 from lab.errors import InputError
@@ -98,6 +101,14 @@ def pppoe(packet: bytes) -> bytes:
     )
 
 
+def labelled(packet: bytes) -> bytes:
+    """A frame with two labels of MPLS."""
+    inner = MPLS(label=16, s=0) / MPLS(label=17, s=1)
+    return raw(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02", type=0x8847)) + (
+        raw(inner) + packet
+    )
+
+
 def _ppp(packet: bytes) -> int:
     return 0x21 if packet[0] >> 4 == 4 else 0x57
 
@@ -117,6 +128,7 @@ LINKS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
             bytes(12) + struct.pack(">H", len(p) + 8) + b"\xaa\xaa\3\0\0\0" + raw(ether(p))[12:] + p
         ),
     ),
+    "mpls": (1, labelled),
     "linux-cooked": (113, layered(lambda kind: raw(CookedLinux(proto=kind)))),
     "linux-cooked-2": (276, layered(lambda kind: raw(CookedLinuxV2(proto=kind)))),
     "raw-101": (101, bytes),
@@ -387,3 +399,90 @@ def test_two_connections_interleaved(core: Core) -> None:
         mixed.append(rng.choice(queues).pop(0))
     found = read(pcap(mixed), core)
     assert sorted(o.sizes for o in found) == [(100, 200 + index) for index in range(8)]
+
+
+OUTER4, OUTER6 = {"src": "10.0.0.1", "dst": "10.0.0.2"}, {"src": "fd00::1", "dst": "fd00::2"}
+
+
+def _inner(packet: bytes) -> tuple[int, int]:
+    """IP's number and the EtherType of a packet within another."""
+    return (4, 0x0800) if packet[0] >> 4 == 4 else (41, 0x86DD)
+
+
+@pytest.mark.parametrize("inner", [V4, V6], ids=["v4", "v6"])
+@pytest.mark.parametrize(
+    "outer",
+    [
+        lambda p: IP(**OUTER4, proto=_inner(p)[0]) / Raw(p),
+        lambda p: IPv6(**OUTER6, nh=_inner(p)[0]) / Raw(p),
+        lambda p: IPv6(**OUTER6) / IPv6ExtHdrDestOpt(nh=_inner(p)[0]) / Raw(p),
+        lambda p: IP(**OUTER4) / GRE(proto=_inner(p)[1]) / Raw(p),
+        lambda p: IPv6(**OUTER6, nh=47) / GRE(proto=_inner(p)[1]) / Raw(p),
+        lambda p: (
+            IP(**OUTER4)
+            / GRE(proto=_inner(p)[1], chksum_present=1, key_present=1, seqnum_present=1)
+            / Raw(p)
+        ),
+        lambda p: IP(**OUTER4) / GRE() / IP(**OUTER4, proto=_inner(p)[0]) / Raw(p),
+    ],
+    ids=["ipv4", "ipv6", "ipv6-options", "gre", "gre-in-ipv6", "gre-full", "twice"],
+)
+def test_tunnels(core: Core, outer: Callable[[bytes], IP | IPv6], inner: Packets) -> None:
+    """What goes through IP in IP, or GRE, is read as without it."""
+    packets = [(t_ns, raw(outer(p))) for t_ns, p in inner]
+    assert read(pcap(packets), core) == read(pcap(inner), core)
+
+
+def test_a_tunnel_in_fragments(core: Core) -> None:
+    """A packet that does not fit into its tunnel comes in two."""
+    packets: Packets = [
+        (t_ns, raw(piece))
+        for number, (t_ns, p) in enumerate(V4)
+        for piece in fragment(IP(**OUTER4, proto=4, id=number + 1) / Raw(p), 1480)
+    ]
+    assert len(packets) > len(V4)
+    assert [o.sizes for o in read(pcap(packets), core)] == [SIZES]
+
+
+def test_what_was_not_looked_into_is_told(core: Core) -> None:
+    """Whatever could have had mail in it is counted, whether there was other mail or not."""
+    gre = raw(IP(**OUTER4) / GRE(proto=0x6558) / Ether() / IP(V4[0][1]))
+    esp = raw(IP(**OUTER4, proto=50) / Raw(bytes(40)))
+    udp = raw(IP(**OUTER4) / UDP(dport=4789) / Raw(bytes(40)))
+    packets = [(T0_NS, p) for p in (gre, gre, esp, udp)]
+    tunnels = ["1 packets of ESP were not looked into", "2 packets of GRE were not looked into"]
+    found, notes = read_noting(pcap(packets), core)
+    note = "; ".join([*tunnels, "1 packets of UDP were not looked into"])
+    assert (found, notes) == ([], [f"0 messages: {note}"])
+    found, notes = read_noting(pcap([*packets, *V4]), core)
+    assert ([o.sizes for o in found], notes) == ([SIZES], tunnels)
+
+
+def test_labels_before_something_else(core: Core) -> None:
+    """Behind the labels of MPLS may be Ethernet, which is not looked into."""
+    frames = [(t_ns, labelled(bytes(4) + raw(ether(p)) + p)) for t_ns, p in V4]
+    found, notes = read_noting(pcap(frames, link=1), core)
+    expected = f"0 messages: {len(V4)} packets of MPLS were not looked into"
+    assert (found, notes) == ([], [expected])
+
+
+def test_headers_only(core: Core) -> None:
+    """A capture without contents tells why there is nothing in it."""
+    loaded = sum(len(p) > 52 for _, p in V4) - 2  # two of these are SYNs with an MSS
+    found, notes = read_noting(pcap([(t, p) for t, p in V4], snaplen=52), core)
+    expected = f"0 messages: the contents of {loaded} TCP segments were not captured"
+    assert (found, notes) == ([], [expected])
+
+
+def test_tunnels_in_tunnels_without_end(core: Core) -> None:
+    """However deep a packet claims to be, it is left in time."""
+    packet = raw(V4[0][1])
+    for _ in range(500):
+        packet = (
+            raw(IP(**OUTER4, proto=4))[:2]
+            + (len(packet) + 20).to_bytes(2, "big")
+            + (raw(IP(**OUTER4, proto=4))[4:] + packet)
+        )
+    found, notes = read_noting(pcap([(T0_NS, packet), *V4]), core)
+    assert [o.sizes for o in found] == [SIZES]
+    assert notes == ["1 packets whose lengths contradict each other"]

@@ -154,6 +154,53 @@ def test_data_was_not_captured(core: Core) -> None:
     assert read_one(talk.packets[:command] + talk.packets[command + 1 :], core).sizes == SIZES
 
 
+@pytest.mark.parametrize(
+    ("beyond", "shift", "valid"),
+    [
+        (0, 7, True),
+        (500_000_000, 7, False),
+        (-500_000_000, 7, False),
+        (1000 << 7, 7, True),  # the window that the client announces, scaled by its shift
+        ((1000 << 7) + 1, 7, False),
+        (-(1000 << 7) - 1, 7, False),
+        (65_537, None, False),  # RFC 7323: without both options a window is not scaled
+        (1, None, True),
+    ],
+)
+def test_a_reset_has_to_be_in_the_window(
+    core: Core, beyond: int, shift: int | None, valid: bool
+) -> None:
+    """Who guesses a sequence number ends no connection (RFC 9293, 3.10.7.4)."""
+    talk = Talk()
+    scale: list[tuple[str, int]] = [] if shift is None else [("WScale", shift)]
+    for way, flags in ((0, "S"), (1, "SA")):
+        talk.packet(way, flags=flags, options=[("MSS", 1460), *scale])
+        talk.seq[way] += 1
+    talk.packet(0, window=1000)
+    talk.send(1, b"220 mx.example ESMTP\r\n")
+    talk.command(b"EHLO client.example", b"250 mx.example")
+    talk.envelope()
+    payload = mail(900)
+    talk.send(0, payload[:500], "A", window=1000)
+    talk.packet(1, flags="R", seq=talk.seq[1] + beyond)
+    talk.send(0, payload[500:], window=1000)
+    talk.finish()
+    found = read_one(talk, core)
+    assert (found.sizes, found.complete) == (((500,), False) if valid else ((500, 400), True))
+    assert any("reset" in note for note in found.notes) == valid
+
+
+def test_a_reset_where_little_is_known(core: Core) -> None:
+    """Without the SYNs the scale is not known, so a window may be as large as any."""
+    talk = Talk()
+    talk.begin()
+    talk.send(0, mail(900)[:500], "A")
+    talk.packet(1, flags="R", seq=talk.seq[1] + 1_000_000)
+    found = read_one(talk.packets[3:], core)
+    assert (found.sizes, found.complete) == ((500,), False)
+    assert "reset" in found.notes[-1]
+
+
 def test_a_zero_window_probe(core: Core) -> None:
     """A byte sent into a closed window counts where it was first seen, and is noted."""
     talk = Talk()

@@ -37,7 +37,7 @@ cdef class Connection:
     cdef bint _client_ended
 
     @cython.locals(twin=CHalf)
-    cpdef syn(self, CHalf half, int64_t t_ns, int64_t seq, int flags, int64_t mss, bint stamps)
+    cpdef syn(self, CHalf half, int64_t t_ns, int64_t seq, int flags, tuple options)
     cpdef shake(self, CHalf half, int64_t t_ns, int64_t ack)
     @cython.locals(twin=CHalf)
     cpdef bint meet(self, CHalf half, int64_t seq, int64_t ack, int flags, int64_t size,
@@ -51,6 +51,7 @@ cdef class Connection:
     cpdef half_closed(self, CHalf half, int64_t t_ns)
     @cython.locals(twin=CHalf, half=CHalf)
     cpdef over(self, int64_t t_ns, reason)
+    @cython.locals(client=CHalf)
     cdef _close(self, reason)
     cpdef finish(self, CMessage message, object complete, bint encrypted)
     @cython.locals(server=CHalf, client=CHalf, facts=CFacts)

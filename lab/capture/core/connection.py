@@ -70,12 +70,15 @@ class Connection:
 
     # --- beginning ------------------------------------------------------------------------
 
-    def syn(self, half: Half, t_ns: int, seq: int, flags: int, mss: int, stamps: bool) -> None:
-        """Take a SYN or SYN-ACK; ``mss`` is 0 where it has no such option."""
+    def syn(
+        self, half: Half, t_ns: int, seq: int, flags: int, options: tuple[int, bool, int]
+    ) -> None:
+        """Take a SYN or SYN-ACK; its options are the MSS or 0, timestamps, the shift or -1."""
         if half.isn >= 0:  # it came again: which of them was answered is not known
             self._t_syn = None
             return
-        half.isn, half.mss, half.stamps = seq, mss, stamps
+        half.isn = seq
+        half.mss, half.stamps, half.shift = options
         if not half.synchronised:
             half.synchronise(seq + 1)
         if not flags & _ACK:
@@ -178,6 +181,9 @@ class Connection:
 
     def _close(self, reason: str) -> None:
         if self.dialogue is not None:
+            client = self.client
+            if client is not None and client.isn < 0 and client.window < 0:
+                self.table.one_sided += self.dialogue.greeted
             self.dialogue.close(reason, self._client_ended)
 
     def drop(self) -> None:

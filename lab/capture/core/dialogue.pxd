@@ -13,6 +13,7 @@ cdef int _OPAQUE
 cdef int _WAIT_DATA
 cdef int _WAIT_TLS
 cdef int _TUNNEL
+cdef int _PROXIED
 cdef int _DEAD
 cdef int _HYPHEN
 
@@ -33,6 +34,7 @@ cdef class Dialogue:
     cdef bint _server_seen
     cdef int64_t _guessed
     cdef bint _tunnelled
+    cdef bint _refused
     cdef bint _blind
     cdef list _held
     cdef int64_t _held_bytes
@@ -51,6 +53,10 @@ cdef class Dialogue:
     cdef _command(self, bytes line, bint whole)
     @cython.locals(end=int64_t, line=bytes)
     cdef int64_t _tunnel(self, bytes data, int64_t at, int64_t size) except -1
+    @cython.locals(held=int64_t, end=int64_t, line=bytes, whole=bint)
+    cdef int64_t _signed(self, bytes data, int64_t at, int64_t size) except -1
+    @cython.locals(end=int64_t)
+    cdef int64_t _proxied(self, int64_t at, int64_t size) except -1
     cdef _begin_chunk(self, bytes line)
     @cython.locals(end=int64_t, message=CMessage)
     cdef int64_t _chunk(self, int64_t t_ns, int push, bint again, int64_t size, bytes data,
@@ -64,6 +70,7 @@ cdef class Dialogue:
     cpdef server(self, int64_t size, bytes data)
     @cython.locals(code=bytes, text="const char*")
     cdef _hear(self, bytes line)
+    cdef _hear_proxy(self, list words)
     @cython.locals(mode=int)
     cdef _answer(self, bytes code)
     @cython.locals(message=CMessage)
@@ -80,6 +87,7 @@ cdef class Dialogue:
     cdef CMessage _open(self, bint encrypted=*)
     @cython.locals(message=CMessage)
     cdef _close_message(self, object complete)
+    cdef _give_up(self, str word)
     cdef _die(self)
     @cython.locals(message=CMessage)
     cpdef close(self, reason, bint ended)

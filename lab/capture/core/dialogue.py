@@ -3,7 +3,7 @@
 from typing import Final, Protocol
 
 from .message import Account, Message
-from .words import may_begin, opens
+from .words import PROXY_SIGNATURE, may_begin, opens
 
 Piece = tuple[int, int, bool, int, bytes]
 """Consecutive bytes of one segment: time, PSH or ``GAP``, came again, size, what was captured."""
@@ -17,8 +17,10 @@ _HYPHEN = 0x2D
 
 # What the client's next bytes are: command lines; the body after DATA; a chunk after BDAT; TLS
 # records or another protocol; what the reply to DATA or to STARTTLS will say; the header of HTTP
-# CONNECT; of no interest.
-_LINE, _BODY, _CHUNK, _OPAQUE, _WAIT_DATA, _WAIT_TLS, _TUNNEL, _DEAD = range(8)
+# CONNECT; what the binary header of the PROXY protocol goes on with; of no interest.
+_LINE, _BODY, _CHUNK, _OPAQUE, _WAIT_DATA, _WAIT_TLS, _TUNNEL, _PROXIED, _DEAD = range(9)
+_NEW_TRANSACTION = frozenset((b"RSET", b"MAIL", b"EHLO", b"HELO", b"LHLO"))
+_PROXY_BYTES = 16
 
 
 class Owner(Protocol):
@@ -57,6 +59,7 @@ class Dialogue:
         "_line",
         "_outstanding",
         "_owner",
+        "_refused",
         "_remaining",
         "_reply",
         "_server_seen",
@@ -91,6 +94,7 @@ class Dialogue:
         self._server_seen = answered
         self._guessed = 0
         self._tunnelled = False
+        self._refused = False
         self._blind = False
         self._held: list[Piece] = []
         self._held_bytes = 0
@@ -122,6 +126,8 @@ class Dialogue:
                 return
             elif mode == _TUNNEL:
                 at = self._tunnel(data, at, size)
+            elif mode == _PROXIED:
+                at = self._proxied(at, size)
             elif mode == _DEAD:
                 return
             elif self._server_seen and not self._blind:
@@ -130,13 +136,15 @@ class Dialogue:
             else:
                 self._guess(data[at:])
 
-    def _lines(self, data: bytes, at: int, size: int) -> int:
+    def _lines(self, data: bytes, at: int, size: int) -> int:  # noqa: PLR0911 - a case each
         if not self._judged and data[at : at + 1] == _TLS_HANDSHAKE[:1]:
             if self._tls:
                 self._open(True)
                 return at
             self._die()
             return size
+        if not self._judged and (self._line or data[at : at + 1]).startswith(b"\r"):
+            return self._signed(data, at, size)
         end = data.find(b"\n", at)
         if end < 0:
             line = self._line + data[at:]
@@ -175,6 +183,11 @@ class Dialogue:
             self._challenge = False
             return
         verb = line[:4].upper()
+        if self._refused and verb != b"CONN":
+            self._die()
+            return
+        if self.message is not None and verb in _NEW_TRANSACTION:
+            self._give_up(verb.decode())
         if verb == b"DATA":
             if len(line.rstrip()) == 4 or not whole:
                 self.mode = _WAIT_DATA
@@ -185,9 +198,11 @@ class Dialogue:
         elif verb == b"CONN" and b"HTTP/" in line.upper():
             self._outstanding -= 1
             self._tunnelled = True
+            self._reply = b""  # the body of a refusal need not end with a line break
             self.mode = _TUNNEL
         elif verb == b"PROX" and line[:6].upper() == b"PROXY ":
             self._outstanding -= 1
+            self._judged = False
 
     def _tunnel(self, data: bytes, at: int, size: int) -> int:
         """Pass over the header of an HTTP CONNECT, up to its empty line."""
@@ -203,6 +218,35 @@ class Dialogue:
             self.mode = _LINE
             self._judged = False
         return end + 1
+
+    def _signed(self, data: bytes, at: int, size: int) -> int:
+        """Take the fixed part of a binary header of the PROXY protocol, version 2."""
+        held = len(self._line)
+        end = min(len(data), at + _PROXY_BYTES - held)
+        line = self._line + data[at:end]
+        whole = len(line) == _PROXY_BYTES
+        if not PROXY_SIGNATURE.startswith(line[:12]) or (not whole and len(data) < size):
+            self._account.take(-held)
+            self._die()
+            return size
+        if not whole:
+            self._account.take(end - at)
+            self._line = line
+            return end
+        self._account.take(-held)
+        self._line = b""
+        self._remaining = line[14] << 8 | line[15]
+        if self._remaining:
+            self.mode = _PROXIED
+        return end
+
+    def _proxied(self, at: int, size: int) -> int:
+        """Pass over the rest of that header, whose length it told."""
+        end = min(size, at + self._remaining)
+        self._remaining -= end - at
+        if not self._remaining:
+            self.mode = _LINE
+        return end
 
     def _begin_chunk(self, line: bytes) -> None:
         words = line.split()
@@ -281,12 +325,17 @@ class Dialogue:
         code = text[:3] if len(line) >= 3 else b""
         if not code.isdigit():
             if line.startswith(b"HTTP/"):
-                if line[8:].split()[:1] != [b"200"]:
-                    self._die()
+                self._hear_proxy(line[8:].split())
             elif not self.greeted and not self._tunnelled:
                 self._die()
-        elif len(line) == 3 or line[3] != _HYPHEN:
+        elif not self._refused and (len(line) == 3 or line[3] != _HYPHEN):
             self._answer(code)
+
+    def _hear_proxy(self, words: list[bytes]) -> None:
+        """Take a status of HTTP: after a refusal, nothing but another CONNECT may follow."""
+        self._refused = not words or not words[0].startswith(b"2")
+        if self._refused and (not self._tunnelled or self._outstanding):
+            self._die()
 
     def _answer(self, code: bytes) -> None:  # noqa: PLR0912 - a table of states, read downwards
         if not self.greeted:
@@ -376,6 +425,8 @@ class Dialogue:
             self.client(*piece)
 
     def _open(self, encrypted: bool = False) -> Message:
+        if self.message is not None:
+            self._give_up("STARTTLS" if encrypted else "DATA")
         self.message = message = Message(opaque=encrypted)
         self.mode = _OPAQUE if encrypted else _BODY
         self._encrypted = encrypted
@@ -393,6 +444,12 @@ class Dialogue:
         self._account.take(-message.cost)
         if message.offset:
             self._owner.finish(message, complete, False)
+
+    def _give_up(self, word: str) -> None:
+        """Hand out what a client sent by BDAT, of which there will be no last chunk."""
+        assert self.message is not None
+        self.message.notes.append(f"given up before its last chunk, by {word}")
+        self._close_message(False)
 
     def _die(self) -> None:
         """Follow no further: this is not SMTP, or not any longer."""

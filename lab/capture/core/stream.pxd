@@ -14,6 +14,8 @@ cdef int _GAP
 cdef int64_t _FAR
 cdef int64_t _MASK
 cdef int64_t _HALF
+cdef int64_t _WINDOW
+cdef int64_t _SHIFT_MAX
 
 
 @cython.final
@@ -33,6 +35,7 @@ cdef class Half:
     cdef public int64_t isn
     cdef public int64_t mss
     cdef public bint stamps
+    cdef public int64_t shift
     cdef int64_t _next
     cdef int64_t _next_seq
     cdef int64_t _highest
@@ -50,6 +53,8 @@ cdef class Half:
     cdef _shake(self, int64_t t_ns, int64_t ack)
     cdef _probe(self)
     cdef _end(self, int64_t t_ns, int64_t seq, int64_t size, int flags)
+    @cython.locals(twin=Half, window=int64_t, at=int64_t)
+    cdef bint _resets(self, int64_t seq) except -1
     cdef _advance(self, int64_t size)
     cdef _place(self, int64_t start, int64_t end, int64_t t_ns, int push, bytes data)
     cdef _check_end(self, int64_t t_ns)
@@ -60,3 +65,6 @@ cdef class Half:
     @cython.locals(behind=int64_t, target=int64_t)
     cpdef catch_up(self, int64_t ack, int64_t t_ns)
     cpdef flush(self, int64_t t_ns)
+
+
+cdef int64_t _scale(Half half, Half twin) except -1

@@ -25,6 +25,8 @@ _FIN, _RST, _PSH, _ACK = 1, 4, 8, 16
 _GAP = GAP
 _FAR = FAR
 _MASK = (1 << 32) - 1
+_WINDOW = 1 << 16
+_SHIFT_MAX = 14
 _HALF = 1 << 31
 
 Span = tuple[int, int, int, int, bool, bytes]
@@ -39,11 +41,12 @@ class Half:
         ignored: whether nothing of it is looked at, until a new SYN.
         isn: the sequence number of its SYN; -1 where that was not seen.
         mss: the MSS that its host announced in the SYN; 0 for none.
+        shift: by how much its SYN said that its windows are to be scaled; -1 for not at all.
         settled: whether it is known who is the client, and so what to do with the bytes.
         shaking: whether the last segment of the handshake has yet to come.
         stamps: whether its host's SYN asked for timestamps.
         synchronised: whether it is known where the stream's next byte is.
-        window: the latest that its host announced, not scaled.
+        window: the latest that its host announced, not scaled; -1 before there was one.
     """
 
     __slots__ = (
@@ -64,6 +67,7 @@ class Half:
         "of_client",
         "settled",
         "shaking",
+        "shift",
         "stamps",
         "synchronised",
         "twin",
@@ -87,6 +91,7 @@ class Half:
         self.fin_at = -1
         self.isn = -1
         self.mss = 0
+        self.shift = -1
         self.stamps = False
         self._next = 0
         self._next_seq = 0
@@ -108,7 +113,7 @@ class Half:
         self._pending = []
         self._pending_starts = []
 
-    def receive(  # noqa: PLR0912 - the path of every packet; a call costs more than a branch
+    def receive(
         self, t_ns: int, seq: int, ack: int, flags: int, window: int, size: int, data: bytes
     ) -> None:
         """Take a segment without SYN.
@@ -130,8 +135,7 @@ class Half:
                 return
         twin = self.twin
         assert twin is not None
-        if window == 0 or self.window == 0 or self.window < 0:
-            self.window = window
+        self.window = window
         if size:
             if flags & _ACK and twin.synchronised:
                 twin.catch_up(ack, t_ns)
@@ -175,7 +179,8 @@ class Half:
         connection = self.connection
         assert connection is not None
         if flags & _RST:
-            connection.over(t_ns, "the connection was reset before the message's end")
+            if self._resets(seq):
+                connection.over(t_ns, "the connection was reset before the message's end")
             return
         if not self.synchronised:
             self.synchronise(seq + size)
@@ -184,6 +189,20 @@ class Half:
             self.fin_at = end
         if self.finished:
             connection.half_closed(self, t_ns)
+
+    def _resets(self, seq: int) -> bool:
+        """Whether the other host may take an RST of this number (RFC 9293, 3.10.7.4).
+
+        It has to be in the window. Where that is now, nobody but that host knows, so it may be a
+        window earlier than what was seen, which is under way, and any where nothing is known.
+        """
+        twin = self.twin
+        assert twin is not None
+        if not self.synchronised or twin.window < 0:
+            return True
+        window = max(twin.window << _scale(self, twin), _WINDOW)
+        at = ((seq - self._next_seq + _HALF) & _MASK) - _HALF
+        return -window <= at <= self._highest - self._next + window
 
     @property
     def finished(self) -> bool:
@@ -282,6 +301,13 @@ class Half:
         """Hand on all that waits: no more will come."""
         while self._pending and not self.ignored:
             self._skip_to(self._pending_starts[0], t_ns)
+
+
+def _scale(half: Half, twin: Half) -> int:
+    """By how much windows are scaled, which both SYNs have to ask for (RFC 7323, 2.2)."""
+    if half.isn < 0 or twin.isn < 0:
+        return _SHIFT_MAX
+    return min(twin.shift, _SHIFT_MAX) if half.shift >= 0 and twin.shift >= 0 else 0
 
 
 IGNORED: Final = Half(b"", None, None)

@@ -18,6 +18,7 @@ cdef class Table:
     cdef public list found
     cdef public CLedger ledger
     cdef public int64_t evicted
+    cdef public int64_t one_sided
     cdef public int64_t t_ns
     cdef public int64_t epoch
     cdef dict _old
@@ -26,8 +27,8 @@ cdef class Table:
     @cython.locals(half=CHalf)
     cpdef CHalf find(self, bytes key)
     @cython.locals(connection=CConnection)
-    cpdef syn(self, CHalf half, bytes key, int64_t t_ns, int64_t seq, int flags, int64_t mss,
-              bint stamps)
+    cpdef syn(self, CHalf half, bytes key, int64_t t_ns, int64_t seq, int flags,
+              tuple options)
     cpdef ignore(self, bytes key, bytes twin_key)
     cpdef limit(self)
     cpdef close(self)

@@ -32,6 +32,7 @@ class Table:
         ledger: the memory that the connections use.
         epoch: grows when what was not looked at may have to be.
         evicted: how many connections were given up to bound the memory.
+        one_sided: of how many connections replies of SMTP were seen, and nothing of the client.
     """
 
     def __init__(self, name: str, protocol: str) -> None:
@@ -41,6 +42,7 @@ class Table:
         self.found: list[Observation] = []
         self.ledger = Ledger()
         self.evicted = 0
+        self.one_sided = 0
         self.epoch = 1
         self.t_ns = 0
         self._old: dict[bytes, Half] = {}
@@ -62,7 +64,13 @@ class Table:
         return half
 
     def syn(
-        self, half: Half, key: bytes, t_ns: int, seq: int, flags: int, mss: int, stamps: bool
+        self,
+        half: Half,
+        key: bytes,
+        t_ns: int,
+        seq: int,
+        flags: int,
+        options: tuple[int, bool, int],
     ) -> None:
         """Take a SYN: of a connection that is known, or of a new one between the same ports."""
         connection = half.connection
@@ -76,7 +84,7 @@ class Table:
             half = self._new(key)
             connection = half.connection
             assert connection is not None
-        connection.syn(half, t_ns, seq, flags, mss, stamps)
+        connection.syn(half, t_ns, seq, flags, options)
 
     def ignore(self, key: bytes, twin_key: bytes) -> None:
         """Look no more at what comes between these two."""

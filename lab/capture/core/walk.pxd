@@ -22,6 +22,7 @@ cdef int64_t _SLL2
 cdef int64_t _IPV4
 cdef int64_t _IPV6
 cdef int64_t _TCP
+cdef int64_t _NESTED
 cdef int64_t _SLOTS
 cdef uint64_t _MIX
 cdef int64_t _WORDS
@@ -42,6 +43,10 @@ cdef class Walker:
     cdef public int64_t packets
     cdef public int64_t unknown_links
     cdef public int64_t malformed
+    cdef public int64_t hidden
+    cdef public int64_t udp
+    cdef public dict passed
+    cdef int64_t depth
     cdef int64_t kind
     cdef int64_t place
     cdef uint64_t[::1] words
@@ -81,6 +86,9 @@ cdef class Walker:
     @cython.locals(size=int64_t, family=int64_t)
     cdef int64_t _other_link(self, int64_t at, int64_t end, int64_t link) except? -2
     cdef int64_t _inner(self, int64_t kind, int64_t at, int64_t end) except? -2
+    @cython.locals(bottom=int64_t)
+    cdef int64_t _labelled(self, int64_t kind, int64_t at, int64_t end) except? -2
+    cdef void _pass(self, int64_t kind) except *
     @cython.locals(protocol=int64_t)
     cdef int64_t _ppp(self, int64_t at, int64_t end) except? -2
     @cython.locals(version=int64_t, header=int64_t, total=int64_t,
@@ -90,6 +98,9 @@ cdef class Walker:
     @cython.locals(here=int64_t, following=int64_t, length=int64_t)
     cdef void _extended(self, int64_t at, int64_t header, int64_t end, int64_t ip_end,
                        int64_t t_ns) except *
+    @cython.locals(kind=int64_t, first=int64_t)
+    cdef void _tunnel(self, int64_t protocol, int64_t at, int64_t end, int64_t ip_end,
+                      int64_t t_ns) except *
     cdef void _join(self, object joined, int64_t t_ns) except *
     @cython.locals(flags=int64_t, header=int64_t, length=int64_t, seq=int64_t,
                    ack=int64_t, window=int64_t, key=bytes, payload=bytes, half=CHalf)
@@ -105,5 +116,5 @@ cdef class Walker:
     @cython.locals(a=uint64_t, b=uint64_t)
     cdef inline uint64_t _net64(self, int64_t at) except? 0
     cdef void _stamp(self, CHalf half, int64_t at, int64_t end) except *
-    @cython.locals(mss=int64_t)
+    @cython.locals(mss=int64_t, stamps=bint, shift=int64_t)
     cdef tuple _options(self, int64_t at, int64_t end)

@@ -27,6 +27,7 @@ _MIX = 0x9E3779B97F4A7C15  # 2 ** 64 over the golden ratio, as multiplicative ha
 _WORDS = 8  # of which 6 are used: a line of the processor's cache
 _COMPILED = __name__.startswith("lab.capture.compiled")
 _IPV4, _IPV6, _TCP = 0x0800, 0x86DD, 6
+_NESTED = 8  # tunnels in tunnels; more is not met with
 
 
 class Walker:
@@ -34,6 +35,11 @@ class Walker:
 
     Args:
         table: the connections that they belong to.
+
+    Attributes:
+        passed: how many packets were not looked into, by EtherType, or by IP's number below 256.
+        udp: how many packets of UDP there were.
+        hidden: how many TCP segments of connections that are followed had their contents cut off.
     """
 
     def __init__(self, table: Table) -> None:
@@ -51,6 +57,10 @@ class Walker:
         self.packets = 0
         self.unknown_links = 0
         self.malformed = 0
+        self.hidden = 0
+        self.udp = 0
+        self.passed: dict[int, int] = {}
+        self.depth = 0
         self.interfaces: list[Interface] = []
         self.known_link = False
         self.kind = 0
@@ -259,8 +269,33 @@ class Walker:
         if kind < 1536 and end - at >= 8 and self._byte(at) == 0xAA and self._byte(at + 1) == 0xAA:
             kind = self._net16(at + 6)  # LLC and SNAP (RFC 1042)
             at += 8
+        if kind in (0x8847, 0x8848):
+            return self._labelled(kind, at, end)
         self.kind = kind
-        return at if kind in (0x0800, 0x86DD) else -1
+        if kind in (0x0800, 0x86DD):
+            return at
+        self._pass(kind)
+        return -1
+
+    def _labelled(self, kind: int, at: int, end: int) -> int:
+        """Pass over the labels of MPLS (RFC 3032); what stands behind them has to look like IP."""
+        while end - at > 4:
+            bottom = self._byte(at + 2) & 1
+            at += 4
+            if bottom:
+                self.kind = 0x0800  # the version is in the packet
+                if self._byte(at) >> 4 in (4, 6):
+                    return at
+                break
+        self._pass(kind)
+        return -1
+
+    def _pass(self, kind: int) -> None:
+        """Count a packet that is not looked into."""
+        if kind == 17:
+            self.udp += 1
+            return
+        self.passed[kind] = self.passed.get(kind, 0) + 1
 
     def _ppp(self, at: int, end: int) -> int:
         if end - at < 2:
@@ -290,7 +325,11 @@ class Walker:
                 self.malformed += 1
             elif protocol == 6 and not fragment:
                 self._tcp(at + 12, 8, at + header, min(end, at + total), at + total, t_ns)
-            elif fragment and protocol == 6:
+            elif protocol not in (6, 4, 41, 47):
+                self._pass(protocol)
+            elif not fragment:
+                self._tunnel(protocol, at + header, min(end, at + total), at + total, t_ns)
+            else:
                 self._join(self.fragments.ipv4(self.data[at:end], header, total), t_ns)
         elif version == 6 and end - at >= 40:
             length = self._net16(at + 4)
@@ -307,7 +346,11 @@ class Walker:
             if header == 6:
                 self._tcp(at + 8, 32, here, end, ip_end, t_ns)
                 return
+            if header in (4, 41, 47):
+                self._tunnel(header, here, end, ip_end, t_ns)
+                return
             if header not in (0, 43, 44, 51, 60, 135, 139, 140) or end - here < 8:
+                self._pass(header)
                 return
             if header == 44:
                 joined = self.fragments.ipv6(self.data[at:end], here - at, ip_end - at)
@@ -328,6 +371,22 @@ class Walker:
         self._read(datagram)
         self._ip(0, len(datagram), size, t_ns)
         self._read(data)
+
+    def _tunnel(self, protocol: int, at: int, end: int, ip_end: int, t_ns: int) -> None:
+        """Take what is within a packet: IP in IP (RFC 2003, 2473), or GRE (RFC 2784, 2890)."""
+        if self.depth >= _NESTED:
+            self.malformed += 1
+            return
+        if protocol == 47:
+            kind = self._net16(at + 2) if end - at >= 4 else 0
+            first = self._byte(at) if kind else 0
+            if kind not in (0x0800, 0x86DD) or first & 0x4F or self._byte(at + 1) & 7:
+                self._pass(protocol)  # or with source routes, or of another version
+                return
+            at += 4 + 4 * ((first >> 7) + (first >> 5 & 1) + (first >> 4 & 1))
+        self.depth += 1
+        self._ip(at, end, ip_end, t_ns)
+        self.depth -= 1
 
     # --- TCP ------------------------------------------------------------------------------
 
@@ -352,16 +411,21 @@ class Walker:
         seq = self._net32(at + 4)
         self.table.t_ns = t_ns
         if flags & _SYN:
-            mss, stamps = self._options(at + 20, min(end, at + header))
+            options = self._options(at + 20, min(end, at + header))
             key = self._key(addresses, size, at)
-            self.table.syn(half, key, t_ns, seq, flags, mss, stamps)
+            self.table.syn(half, key, t_ns, seq, flags, options)
             self._bound()
             return
         ack = self._net32(at + 8)
         if length and half.twin is not None and (half.isn < 0 or half.twin.isn < 0):
             self._stamp(half, at + 20, min(end, at + header))
         window = self._net16(at + 14)
-        payload = self._cut(at + header, end) if length and at + header < end else b""
+        payload = b""
+        if length:
+            if at + header < end:
+                payload = self._cut(at + header, end)
+            else:
+                self.hidden += 1
         half.receive(t_ns, seq, ack, flags, window, length, payload)
         self._bound()
 
@@ -423,11 +487,11 @@ class Walker:
         """Note whether segments have timestamps, where no handshake said it."""
         connection = half.connection
         if connection is not None and connection.stamped is None:
-            _, connection.stamped = self._options(at, end)
+            _, connection.stamped, _ = self._options(at, end)
 
-    def _options(self, at: int, end: int) -> tuple[int, bool]:
-        """The MSS of a TCP header's options, 0 for none, and whether there is a timestamp."""
-        mss, stamps = 0, False
+    def _options(self, at: int, end: int) -> tuple[int, bool, int]:
+        """Of a TCP header: the MSS or 0, whether there is a timestamp, the window's scale or -1."""
+        mss, stamps, shift = 0, False, -1
         while at < end and self._byte(at):
             if self._byte(at) == 1:
                 at += 1
@@ -438,5 +502,7 @@ class Walker:
                 mss = self._net16(at + 2)
             elif self._byte(at) == 8 and self._byte(at + 1) == 10:
                 stamps = True
+            elif self._byte(at) == 3 and self._byte(at + 1) == 3:
+                shift = self._byte(at + 2)
             at += self._byte(at + 1)
-        return mss, stamps
+        return mss, stamps, shift

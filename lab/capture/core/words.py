@@ -7,6 +7,9 @@ _VERBS = (
     *(b"VRFY", b"EXPN", b"HELP", b"AUTH", b"STAR", b"ETRN", b"XCLI", b"XFOR"),
     *(b"CONN", b"PROX"),  # HTTP CONNECT and the PROXY protocol, which may stand before SMTP
 )
+PROXY_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+"""What a header of the PROXY protocol, version 2, begins with."""
+
 _KNOWN = frozenset(_VERBS)
 _BEGINNINGS = frozenset(verb[:size] for verb in _VERBS for size in range(4))
 _OPENING = re.compile(
@@ -33,6 +36,8 @@ def may_begin(data: bytes, lenient: bool) -> bool:
     verb = data[:4].upper()
     if verb in _KNOWN or (lenient and verb[:1].isalnum()):
         return True
+    if verb[:1] == b"\r":
+        return PROXY_SIGNATURE.startswith(data[:12])
     return len(verb) < 4 and verb in _BEGINNINGS
 
 
