@@ -243,17 +243,22 @@ def test_tls_from_the_first_byte(core: Core) -> None:
         assert [o.sizes for o in read(pcap(talk.packets), core)] == expected
 
 
+def mail_inside(talk: Talk) -> None:
+    """What goes through a tunnel that is open: a session with one message, in two segments."""
+    talk.send(1, b"220 mx.example ESMTP\r\n")
+    talk.command(b"EHLO c.example", b"250 mx.example")
+    talk.envelope()
+    talk.body(mail(400), (150, 250))
+    talk.finish()
+
+
 def test_a_tunnel_in_front(core: Core) -> None:
     """HTTP CONNECT and its answer are passed over; what is inside is read."""
     talk = Talk(port=3128)
     talk.handshake()
     talk.send(0, b"CONNECT mx.example:25 HTTP/1.1\r\nHost: mx.example:25\r\n\r\n")
     talk.send(1, b"HTTP/1.1 200 Connection established\r\nVia: proxy\r\n\r\n")
-    talk.send(1, b"220 mx.example ESMTP\r\n")
-    talk.command(b"EHLO c.example", b"250 mx.example")
-    talk.envelope()
-    talk.body(mail(400), (150, 250))
-    talk.finish()
+    mail_inside(talk)
     assert read_one(talk, core).sizes == (150, 250)
 
 
@@ -279,11 +284,7 @@ def test_a_tunnel_refused_at_first(core: Core, body: bytes) -> None:
     talk.send(1, b"HTTP/1.1 407 Proxy Authentication Required\r\n" + length + body)
     talk.send(0, connect + b"Proxy-Authorization: Basic eA==\r\n\r\n")
     talk.send(1, b"HTTP/1.1 200 OK\r\n\r\n")
-    talk.send(1, b"220 mx.example ESMTP\r\n")
-    talk.command(b"EHLO c.example", b"250 mx.example")
-    talk.envelope()
-    talk.body(mail(400), (150, 250))
-    talk.finish()
+    mail_inside(talk)
     assert read_one(talk, core).sizes == (150, 250)
 
 

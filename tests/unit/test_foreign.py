@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ending import gone
 
 from lab import parallel
 from lab.asking import open_classifier
@@ -39,15 +40,6 @@ def failure(text, count=3, limit_s=10.0):
         asker.ask(observations(count))
     assert "\n" not in caught.value.reason
     return caught.value
-
-
-def gone(pid):
-    """Whether a process has ended; it may still be a zombie of somebody else's."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return True
-    return state in "ZX"
 
 
 def test_answers_in_order() -> None:

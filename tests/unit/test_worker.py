@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ending import gone
 from regressing import sample_file
 
 from lab import parallel
@@ -121,15 +122,6 @@ def seglab(*arguments, stdin=None, **options):
         check=False,
         **options,
     )
-
-
-def gone(pid):
-    """Whether a process has ended; it may still be a zombie of somebody else's."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return True
-    return state in "ZX"
 
 
 def eventually(holds):
