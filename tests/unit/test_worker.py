@@ -159,19 +159,22 @@ def test_stubborn_is_ended_at_the_time_limit(folder: Path) -> None:
     assert gone(int((folder / "here").read_text()))
 
 
-def test_exit_while_it_is_loaded(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("module", "text", "words"),
+    [
+        ("exits_of_test", "import os\nos._exit(7)", "its process exited with status 7"),
+        ("leaves_of_test", "raise SystemExit('no table')", "SystemExit: no table"),
+        ("raises_of_test", "raise ValueError('no table')", "ValueError: no table"),
+    ],
+)
+def test_exit_while_it_is_loaded(folder: Path, module: str, text: str, words: str) -> None:
     """A module that ends the process, exits or raises is bad input, in one line."""
-    for text, words in (
-        ("import os\nos._exit(7)", "its process exited with status 7"),
-        ("raise SystemExit('no table')", "SystemExit: no table"),
-        ("raise ValueError('no table')", "ValueError: no table"),
+    (folder / f"{module}.py").write_text(text)
+    with (
+        pytest.raises(InputError, match=f"'{module}:x' cannot be loaded: {words}"),
+        open_classifier(f"{module}:x"),
     ):
-        (folder / "unloadable_of_test.py").write_text(text)
-        with (
-            pytest.raises(InputError, match=f"'unloadable_of_test:x' cannot be loaded: {words}"),
-            open_classifier("unloadable_of_test:x"),
-        ):
-            pass
+        pass
 
 
 def test_neither_input_nor_output_is_ours(capfd: pytest.CaptureFixture[str]) -> None:
