@@ -31,10 +31,7 @@ def classify(observation: Observation) -> Verdict:
     found = accounts(observation, units)
     styles = _styles(found)
     if not styles:
-        cuts = len(found[0].writer.ends)
-        return _abstained(
-            observation, f"no style explains the sizes: {cuts} ends of writes that follow no rule"
-        )
+        return _nameless(observation, found)
     best = next(one for one in found if one.writer.style == styles[0])
     chosen = [one for one in found if one.writer.style in styles]
     weight = sum(one.weight for one in chosen)
@@ -80,6 +77,23 @@ def _cut_words(whole: Observation, looked: Observation) -> Iterator[str]:
 
 def _abstained(observation: Observation, why: str) -> Verdict:
     return Verdict(id=observation.id, style=None, evidence=(why,))
+
+
+def _nameless(observation: Observation, found: Sequence[Account]) -> Verdict:
+    """Writes that follow no rule, which have their ends all the same."""
+    likely = _boundaries(observation, found, 1.0)
+    best = found[0]
+    why = f"no style explains the sizes: {len(best.writer.ends)} ends of writes that follow no rule"
+    return Verdict(
+        id=observation.id,
+        style=None,
+        path_condition=best.path.condition,
+        boundaries=tuple(likely),
+        boundary_confidence=tuple(round(p, 3) for p in likely.values()),
+        evidence=(why,),
+        explanations=explained_mtus(observation, best),
+        recut=best.explained.recut,
+    )
 
 
 def _styles(found: Sequence[Account]) -> tuple[str, ...]:

@@ -364,7 +364,7 @@ def _sizes(known: Seen, start: int) -> Iterator[tuple[int, float]]:
         distances |= {known.total // parts for parts in (2, 3, 4) if not known.total % parts}
     for size in distances:
         if size >= 64:
-            sizes.setdefault(size, 7.0 if size % 256 == 0 else 12.0)
+            sizes.setdefault(size, 7.0 if size % 256 == 0 or size % 1000 == 0 else 14.0)
     for size, bits in sizes.items():
         if start + size < known.total and (known.total - start) // size <= _WRITES_MAX:
             yield size, bits

@@ -194,6 +194,30 @@ def test_it_says_why_it_abstains() -> None:
     assert "no style" in noise.evidence[0]
 
 
+def test_writes_of_no_style_have_ends() -> None:
+    """Where no style is named, the ends of the writes that show are, and the path."""
+    writes = [313, 902, 77, 1548, 640, 2205, 1300, 51]
+    found = verdict(*segments_of(writes, 1448))
+    assert found.style is None
+    assert found.boundaries == tuple(accumulate(writes[:-1]))
+    assert found.path_condition == "steady"
+    assert found.confidence is None
+
+
+@pytest.mark.parametrize("layer", ["segments", "reads"])
+def test_one_short_piece_is_no_proof_of_a_buffer(layer: str) -> None:
+    """One odd size may be a buffer's, but ends that no size shows are not claimed for it."""
+    found = verdict(807, 1440, 1440, 1440, 1440, 1113, mss=1440, layer=layer)
+    assert "line_by_line" in found.styles
+    assert found.boundaries == (807,)
+
+
+def test_an_odd_buffer_that_shows_again_and_again() -> None:
+    """A buffer of any size is found once its size comes again."""
+    found = verdict(*segments_of([807] * 4 + [500], 1440), mss=1440)
+    assert (found.styles[0], found.buffer) == ("fixed_buffer", 807)
+
+
 def test_explanations_name_the_mtu() -> None:
     """1440 bytes: MTU 1480 without timestamps, or 1492 with, and IPv6's 1500."""
     found = verdict(1440, 1440, 300, mss=1440, client="192.0.2.1:5000")
