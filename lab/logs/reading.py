@@ -1,14 +1,14 @@
 """Reads a log in whatever pieces it comes, line by line, and makes observations of it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from itertools import product
 
 from lab.errors import InputError
 from lab.logs import eventline, jsonline, sessionline
 from lab.logs.badline import BadLine, LineError, excerpt
-from lab.logs.eventline import Shown
-from lab.logs.visible import FIELD_NAME, HIDDEN_MAX, header_of
-from lab.observation import SIZES_MAX, Observation
+from lab.logs.eventline import EventLine
+from lab.logs.messages import Messages
+from lab.observation import Observation
 
 LINE_MAX_BYTES = 32 << 20
 """The longest line that is read; a million sizes with their times fit."""
@@ -19,8 +19,8 @@ BAD_LINES_MAX = 10_000
 BAD_BYTES_MAX = 2 * LINE_MAX_BYTES
 """After so many bytes without a usable line, neither: one endless line, or only empty ones."""
 
-_READS_LOOKED_AT = 256
-_END_OF_DATA = b"\r\n.\r\n"
+_WRAPPED_MAX_BYTES = 1024
+_WRAPPED_MAX_LINES = 4
 _EXPECTED = (sessionline.EXPECTED, eventline.EXPECTED, "JSON")
 
 Complain = Callable[[BadLine], object]
@@ -51,7 +51,7 @@ class LogReader:
     Attributes:
         name: of the log.
         good: how many lines were used.
-        bad: how many were not.
+        bad: how many were not, or not all of them.
     """
 
     def __init__(self, name: str, complain: Complain | None = None) -> None:
@@ -66,7 +66,9 @@ class LogReader:
         self._pending = bytearray()
         self._skipping = False
         self._numbering = _Numbering()
-        self._events = _Events(name)
+        self._events = Messages(name)
+        self._open = b""
+        self._held = list[tuple[int, str, bytes]]()
 
     def feed(self, data: bytes) -> Iterator[Observation]:
         """Take the next bytes of the log, cut anywhere.
@@ -99,19 +101,21 @@ class LogReader:
             line = line.removeprefix(b"\xef\xbb\xbf")
         line = line.strip(b" \t\r\n")
         if not line:
+            self._give_up_open()
             return
         try:
             if len(line) > LINE_MAX_BYTES:
                 raise LineError(f"longer than {LINE_MAX_BYTES} bytes")
             found = [*self._parsed(line)]
         except LineError as error:
-            self._bad(f"{error}: {excerpt(line)}")
+            yield from self._goes_on(line, f"{error}: {excerpt(line)}")
             return
         self.good += 1
         yield from found
 
     def flush(self) -> Iterator[Observation]:
         """The message that is under way, as far as it has come: nothing more of it is expected."""
+        self._give_up_open()
         yield from self._events.end()
 
     def end(self) -> Iterator[Observation]:
@@ -130,8 +134,9 @@ class LogReader:
 
     def _parsed(self, line: bytes) -> Iterator[Observation]:
         if line.startswith(b"{"):
+            found = jsonline.parse(line, self.name)
             yield from self.flush()
-            yield from jsonline.parse(line, self.name)
+            yield from found
         elif line.startswith(b"["):
             yield from self._bracketed(line)
         else:
@@ -140,12 +145,62 @@ class LogReader:
     def _bracketed(self, line: bytes) -> Iterator[Observation]:
         """A line of one of the paper's formats: after its number comes ``[``, or ``(``."""
         if line.partition(b"]")[2].lstrip(b" \t")[:1] == b"[":
-            number, shown = eventline.parse(line)
-            yield from self._events.take(number, shown)
+            event = eventline.parse(line)
+            self._give_up_open()
+            for number, shown in event.reads:
+                yield from self._events.take(number, shown)
+            self._end_of(event)
             return
         number, sizes = sessionline.parse(line)
         yield from self.flush()
         yield Observation(id=self._numbering.name(number), sizes=sizes, source=self.name)
+
+    def _end_of(self, event: EventLine) -> None:
+        """Remember what an event line leaves open, and tell what was not read of it."""
+        if len(event.reads) > 1:
+            self._events.side_by_side([number for number, _ in event.reads])
+        if event.unread:
+            self._open = b""
+            self._bad(
+                "expected another read only behind a text in quotes, with the next number and "
+                f"a text in quotes, found {excerpt(event.unread)}"
+            )
+        else:
+            self._open = event.open if len(event.open) <= _WRAPPED_MAX_BYTES else b""
+
+    def _goes_on(self, line: bytes, problem: str) -> Iterator[Observation]:
+        """Take a line that is none by itself: the rest of a text that was wrapped, or a bad one.
+
+        It is the rest if that closes the text that the last event line left open.
+        """
+        if not self._open:
+            self._bad(problem)
+            return
+        self._held.append((self._lines, problem, line))
+        wrapped = [self._open, *(held for _, _, held in self._held)]
+        if sum(map(len, wrapped)) > _WRAPPED_MAX_BYTES or len(wrapped) > _WRAPPED_MAX_LINES:
+            self._give_up_open()
+            return
+        joined = []
+        for blanks in product((b" ", b""), repeat=len(self._held)):
+            rest = (blank + held for blank, (_, _, held) in zip(blanks, self._held, strict=True))
+            joined.append(eventline.parse(self._open + b"".join(rest)))
+        event = max(joined, key=lambda one: one.reads[0][1].closed + one.reads[0][1].exact)
+        if not event.reads[0][1].closed:
+            return
+        self._held.clear()
+        self.good += 1
+        (_, first), *others = event.reads
+        self._events.correct(first)
+        for number, shown in others:
+            yield from self._events.take(number, shown)
+        self._end_of(event)
+
+    def _give_up_open(self) -> None:
+        """Nothing more is expected of an open text; what was held back as its rest is bad."""
+        held, self._held, self._open = self._held, [], b""
+        for number, problem, _ in held:
+            self._bad(problem, number)
 
     def _unknown(self) -> InputError:
         if not self.bad:
@@ -154,9 +209,9 @@ class LogReader:
             )
         return InputError(f"{self.name}: neither a capture nor a known log: {self._first_problem}")
 
-    def _bad(self, problem: str) -> None:
+    def _bad(self, problem: str, number: int | None = None) -> None:
         self.bad += 1
-        bad = BadLine(self.name, self._lines, problem)
+        bad = BadLine(self.name, number or self._lines, problem)
         if not self._first_problem:
             self._first_problem = f"line {bad.number}: {problem}"
         if self._complain is not None:
@@ -177,80 +232,3 @@ class _Numbering:
             self._series += 1
         self._last = number
         return str(number) if self._series == 1 else f"{self._series}.{number}"
-
-
-@dataclass(slots=True)
-class _Message:
-    """The reads of one payload, as far as they have come."""
-
-    first: int
-    sizes: list[int] = field(default_factory=list)
-    shown: list[Shown] = field(default_factory=list)
-    end: bytes = b""
-    cut: bool = False
-    notes: list[str] = field(default_factory=list)
-
-
-class _Events:
-    """Joins event lines to messages: a new one begins where the number returns to 1."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._count = 0
-        self._last = 0
-        self._message: _Message | None = None
-
-    def take(self, number: int, shown: Shown) -> Iterator[Observation]:
-        """A read; gives the message before it, if this is the first of another."""
-        if number == 1 or self._message is None:
-            yield from self.end()
-            self._message = _Message(number)
-            if number > 1:
-                self._message.notes.append(f"begins with read {number}: those before are missing")
-        elif number != self._last + 1 and len(self._message.notes) < 8:
-            self._message.notes.append(f"after read {self._last} comes read {number}")
-        self._last = number
-        message = self._message
-        if len(message.sizes) >= SIZES_MAX:
-            if not message.cut:
-                message.notes.append(f"cut after {SIZES_MAX} reads")
-            message.cut = True
-            return
-        message.sizes.append(shown.size)
-        if len(message.shown) < _READS_LOOKED_AT and message.first == 1 and not message.notes:
-            message.shown.append(shown)
-        known = shown.head if shown.tail is None else shown.tail
-        message.end = ((message.end if shown.tail is None else b"") + known)[-len(_END_OF_DATA) :]
-
-    def end(self) -> Iterator[Observation]:
-        """The message under way, if there is one."""
-        message, self._message = self._message, None
-        if message is None:
-            return
-        self._count += 1
-        header = header_of(message.shown)
-        notes = [*message.notes]
-        if header.hidden:
-            notes.append(
-                f"header_end {header.header_end} is read off the text; of what stands before, "
-                f"{header.hidden} bytes are not shown (at most {HIDDEN_MAX} are accepted)"
-            )
-        if not header.exact and (header.fields or header.header_end is not None):
-            notes.append("the text is not as the server writes it: places in it may be off")
-        yield Observation(
-            id=str(self._count),
-            sizes=tuple(message.sizes),
-            header_end=header.header_end,
-            fields=header.fields or None,
-            complete=_complete(message),
-            source=self._name,
-            notes=tuple(notes),
-        )
-
-
-def _complete(message: _Message) -> bool | None:
-    """Whether the text ends as mail does; what does not begin as mail may be something else."""
-    if message.end == _END_OF_DATA or (message.end, sum(message.sizes)) == (b".\r\n", 3):
-        return True
-    begins_as_mail = bool(message.shown) and FIELD_NAME.match(message.shown[0].head)
-    return False if begins_as_mail else None

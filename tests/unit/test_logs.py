@@ -104,6 +104,78 @@ def test_what_typesetting_does_to_a_line(line: str) -> None:
     assert one.sizes == (9, 1448)
 
 
+def test_several_reads_on_one_line() -> None:
+    """As the paper prints Listing 5: all reads are taken, and that they stood so is noted."""
+    texts = (
+        "`Received: from x (HELO[...]20:37:02 +0800\\r\\n'",
+        "`Date: y[...]z'",
+        "`a[...]b\\r\\n.\\r\\n'",
+    )
+    heads = ("[1][77] ", "[2][2896] ", "[3][329] ")
+    (one,) = read([" ".join(map("".join, zip(heads, texts, strict=True)))])
+    assert one.sizes == (77, 2896, 329)
+    assert one.complete
+    assert one.notes[0] == "reads 1 to 3 stand on one line"
+
+
+def test_several_messages_on_one_line() -> None:
+    """The number 1 begins another message also there."""
+    found = read(["[1][20] 'a[...]b' [2][30] 'c[...]d' [1][40] 'e[...]f'"])
+    assert [one.sizes for one in found] == [(20, 30), (40,)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see [2][2896] 'and so on'",  # behind no quote
+        "it said 'a' [3][2896] 'b'",  # not the next number
+        "it said 'a' [2][0] 'b'",  # no read has no bytes
+        "it said 'a' [2][2896] b",  # no text of its own
+    ],
+)
+def test_a_text_that_looks_like_a_read(text: str) -> None:
+    """What may be part of the text is no read; where it is not certain, it is told."""
+    bad: list[BadLine] = []
+    (one,) = observations([f"[1][2000] '{text}'".encode()], "mail.log", bad.append)
+    assert one.sizes == (2000,)
+    assert all("expected another read only behind a text in quotes" in str(one) for one in bad)
+
+
+def test_a_text_that_the_server_wrote_is_never_cut() -> None:
+    """Even if it holds, byte for byte, what would be another read."""
+    payload = b"x' [2][2896] 'y"
+    (one,) = read([event_line(1, len(payload), payload)])
+    assert one.sizes == (len(payload),)
+
+
+@pytest.mark.parametrize("width", [32, 50, 64])
+def test_texts_that_were_wrapped(width: int) -> None:
+    """A text that goes on on the next lines is joined again."""
+    first = "[1][77] 'Received: from 192.168.1.3 (HELO[...]un, 23 Feb 2014 20:37:02 +0800\\r\\n'"
+    lines = [first[at : at + width] for at in range(0, len(first), width)]
+    (one,) = read([*lines, "[2][1448] 'y[...]z\\r\\n.\\r\\n'"])
+    assert one.sizes == (77, 1448)
+    assert one.fields == (HeaderField("Received", 0, 77),)
+
+
+def test_what_does_not_close_a_text_is_told() -> None:
+    """Lines behind an open text that are not its rest are bad lines, each with its number."""
+    bad: list[BadLine] = []
+    lines = [b"[1][77] 'Received: from", b"rubbish", b"", b"[2][20] 'a[...]b'"]
+    (one,) = observations(lines, "mail.log", bad.append)
+    assert one.sizes == (77, 20)
+    assert [one.number for one in bad] == [2]
+
+
+def test_reads_beyond_count_on_one_line() -> None:
+    """A line of very many reads is cut at a thousand, and that is told."""
+    line = " ".join(f"[{number}][9] 'a'" for number in range(1, 1501))
+    bad: list[BadLine] = []
+    (one,) = observations([line.encode()], "mail.log", bad.append)
+    assert len(one.sizes) == 1000
+    assert "[1001][9]" in str(bad[0])
+
+
 @given(st.lists(st.lists(st.binary(min_size=1, max_size=200), min_size=1, max_size=5), min_size=1))
 def test_what_the_server_writes_is_read_back(streams: list[list[bytes]]) -> None:
     """All three formats give the same sizes; the JSON one times and addresses as well."""
