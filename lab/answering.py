@@ -23,18 +23,9 @@ from lab.classifier_registry import classifier
 from lab.errors import SeglabError
 from lab.observation import Observation
 from lab.regress.judgement import printable, raised
+from lab.validity import checked
 
 _LEAVE_S = 2.0
-
-
-def checked(verdict: Verdict) -> Verdict:
-    """The verdict with all its values of the types that they should have: tuples, not lists.
-
-    Raises:
-        InputError: a value has another type; says which.
-        TypeError: a value is none that could be stored, such as NumPy's.
-    """
-    return Verdict.from_dict(verdict.to_dict())
 
 
 def main() -> None:
@@ -87,18 +78,24 @@ def _answer_all(one: Classifier, questions: BinaryIO, answers: BinaryIO) -> None
             verdict = one.classify(observation)
             if verdict is not None:
                 verdict = checked(replace(verdict, id=observation.id))
+            answer = _line(verdict)
         except BaseException as error:
-            _say(answers, {"id": observation.id, "raised": raised(error).reason})
-        else:
-            _say(answers, verdict)
+            answer = _line({"id": observation.id, "raised": raised(error).reason})
+        _send(answers, answer)
 
 
 def _say(answers: BinaryIO, value: Any) -> None:
+    _send(answers, _line(value))
+
+
+def _line(value: Any) -> bytes:
     if isinstance(value, Verdict) and not _finite(value):
-        text = json.dumps(value.to_dict()).encode()  # with NaN, where msgspec writes null
-    else:
-        text = msgspec.json.encode(value)
-    answers.write(text + b"\n")
+        return json.dumps(value.to_dict()).encode()  # with NaN, where msgspec writes null
+    return msgspec.json.encode(value)
+
+
+def _send(answers: BinaryIO, line: bytes) -> None:
+    answers.write(line + b"\n")
     answers.flush()
 
 

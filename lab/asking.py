@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from lab.answering import checked
 from lab.classifier import Classifier
 from lab.classifier_registry import classifier
 from lab.foreign import PREFIX, ForeignAsker
 from lab.observation import Observation
 from lab.parallel import ParallelAsker
 from lab.regress.judgement import Answer, Asker, ClassifierFailedError, raised
+from lab.validity import checked
 from lab.worker import WorkerAsker
 
 

@@ -80,37 +80,27 @@ def of_callable(function: Callable[[Observation], object], name: str | None = No
         return function
     called = name or str(getattr(function, "__name__", type(function).__name__))
     words = str(getattr(function, "__doc__", None) or called).strip().splitlines()[0]
-    return Classifier(called, words, _wrapped(called, function))
+    return Classifier(called, words, lambda one: as_verdict(one, function(one)))
 
 
 def as_verdict(observation: Observation, answer: object) -> Verdict | None:
     """A verdict of whatever a user's classifier returned.
 
     Raises:
-        InputError: the answer is none of the forms that are taken.
+        InputError: the answer is none of the forms that are taken, or lacks the style.
     """
     match answer:
         case None | Verdict():
             return answer
         case str():
             return Verdict(id=observation.id, style=answer)
+        case Mapping() if "style" not in answer:
+            raise InputError("the answer has no key 'style'; a style of null abstains")
         case Mapping():
-            return Verdict.from_dict({"id": observation.id, "style": None, **answer})
+            return Verdict.from_dict({"id": observation.id, **answer})
         case list() | tuple() | set() | frozenset() if all(isinstance(a, str) for a in answer):
             return Verdict(id=observation.id, style=tuple(sorted(answer)))
     raise InputError(
-        f"{observation.id}: the classifier returned {type(answer).__name__}; expected a Verdict, "
-        "a mapping, a style, several styles, or None"
+        f"the classifier returned {type(answer).__name__}; expected a Verdict, a mapping, a style, "
+        "several styles, or None"
     )
-
-
-def _wrapped(
-    reference: str, function: Callable[[Observation], object]
-) -> Callable[[Observation], Verdict | None]:
-    def classify(observation: Observation) -> Verdict | None:
-        try:
-            return as_verdict(observation, function(observation))
-        except InputError as error:
-            raise InputError(f"{reference}: {error}") from error
-
-    return classify

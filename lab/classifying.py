@@ -8,26 +8,31 @@ for verdict in classify("mail.pcapng"):
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final, overload
 
 from lab.classifier import Classifier, Verdict
 from lab.classifier_registry import classifier as named
-from lab.judged import verdict
+from lab.classifier_registry import of_callable
+from lab.judged import stated
 from lab.observation import Layer, Observation
 from lab.opening import Warn, read, read_stream, sources
 from lab.printable import safe
+from lab.validity import careful
 
 DEFAULT: Final = "boundaries"
 """The classifier that is used where none is named."""
+
+Own = Callable[[Observation], object]
+"""A function of one's own; what it may return stands at ``lab.classifier_registry``."""
 
 
 @overload
 def classify(
     source: Observation | Mapping[str, Any],
     *,
-    classifier: str | Classifier = ...,
+    classifier: str | Classifier | Own = ...,
     layer: Layer = ...,
     warn: Warn | None = ...,
 ) -> Verdict | None: ...
@@ -37,7 +42,7 @@ def classify(
 def classify(
     source: str | os.PathLike[str] | BinaryIO,
     *,
-    classifier: str | Classifier = ...,
+    classifier: str | Classifier | Own = ...,
     layer: Layer = ...,
     warn: Warn | None = ...,
 ) -> Iterator[Verdict]: ...
@@ -46,7 +51,7 @@ def classify(
 def classify(
     source: Observation | Mapping[str, Any] | str | os.PathLike[str] | BinaryIO,
     *,
-    classifier: str | Classifier = DEFAULT,
+    classifier: str | Classifier | Own = DEFAULT,
     layer: Layer = "segments",
     warn: Warn | None = None,
 ) -> Verdict | Iterator[Verdict] | None:
@@ -55,8 +60,8 @@ def classify(
     Args:
         source: an observation, or a mapping with its keys (``id`` and ``sizes`` at least); or a
             path, or an open binary file.
-        classifier: a built-in one by name, one's own as ``package.module:name``, or a
-            ``Classifier``.
+        classifier: a built-in one by name, one's own as ``package.module:name``, a function that
+            takes an ``Observation``, or a ``Classifier``; all of them are called in this process.
         layer: which layer of stored sessions is classified.
         warn: takes what is to be said of the source, such as lines that are not understood, a
             line of text each; by default it goes to the logger ``seglab``.
@@ -67,14 +72,15 @@ def classify(
 
     Raises:
         InputError: there is no such classifier; or, from the iterator too, the source is
-            none that can be read.
+            none that can be read, or the classifier raised, or its answer cannot be.
     """
-    one = named(classifier) if isinstance(classifier, str) else classifier
+    one = careful(named(classifier) if isinstance(classifier, str) else of_callable(classifier))
     if isinstance(source, Mapping):
         source = Observation.from_dict(source)
     if isinstance(source, Observation):
         return one(source)
-    return (verdict(one, observation) for observation in _observations(source, layer, warn))
+    found = _observations(source, layer, warn)
+    return (stated(observation, one(observation)) for observation in found)
 
 
 def _observations(

@@ -32,7 +32,10 @@ AHEAD: Final = 256
 """How many questions may be unanswered."""
 
 LINE_MAX: Final = 4 << 20
-"""The longest answer, in bytes."""
+"""The longest answer, in bytes, unless the message has very many sizes."""
+
+LINE_MAX_A_SIZE: Final = 256
+"""How many bytes of an answer each size may need: offsets, probabilities and witnesses."""
 
 STDERR_MAX: Final = 16 << 20
 """How much of its standard error is kept in a file."""
@@ -40,6 +43,7 @@ STDERR_MAX: Final = 16 << 20
 _TAIL: Final = 4096
 _CHUNK: Final = 1 << 16
 _LEAVE_S: Final = 1.0
+_WAIT_MAX_S: Final = 3600.0
 
 
 class ForeignAsker:
@@ -55,7 +59,8 @@ class ForeignAsker:
 
         Args:
             command: program and arguments, as text that is split as a shell would; no shell runs.
-            time_limit_s: for one answer; the first one includes the program's start.
+            time_limit_s: for one answer; the first one includes the program's start. May be
+                infinite.
             stderr: a file that gets what it says on standard error.
 
         Raises:
@@ -125,6 +130,12 @@ class ForeignAsker:
             raise
         return answers
 
+    def kill(self) -> None:
+        """End the program at once; who is asking it meanwhile, in another thread, is told so."""
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):  # neither it nor a child of its own is left
+                os.killpg(self._process.pid, signal.SIGKILL)
+
     def close(self) -> None:
         """End the program and everything of its process group."""
         for other in self._others:
@@ -134,8 +145,7 @@ class ForeignAsker:
             assert process.stdin
             process.stdin.close()
             self._wait(_LEAVE_S if self._broken is None else 0)
-            with suppress(ProcessLookupError):  # neither it nor a child of its own is left
-                os.killpg(process.pid, signal.SIGKILL)
+            self.kill()
             process.wait()
         self._drain_errors()
         for pipe in (process.stdin, process.stdout, process.stderr):
@@ -168,7 +178,7 @@ class ForeignAsker:
             left = last + self._time_limit_s - time.monotonic()
             if left <= 0:
                 raise ClassifierFailedError(self._late(observations[len(answers)]))
-            ready = {key.fd for key, _ in selector.select(left)}
+            ready = {key.fd for key, _ in selector.select(min(left, _WAIT_MAX_S))}
             if self._errors in ready and not self._drain_errors():
                 selector.unregister(self._errors)
             if self._stdout in ready:
@@ -208,9 +218,11 @@ class ForeignAsker:
             self._answered += 1
         self._searched = len(self._lines)
         if len(self._lines) > LINE_MAX:
-            raise ClassifierFailedError(
-                f"printed {LINE_MAX >> 20} MB without a line's end: {_shown(bytes(self._lines))}"
-            )
+            sizes = max(map(len, (one.sizes for one in observations)), default=0)
+            if len(self._lines) > (limit := max(LINE_MAX, LINE_MAX_A_SIZE * sizes)):
+                raise ClassifierFailedError(
+                    f"printed {limit >> 20} MB without a line's end: {_shown(bytes(self._lines))}"
+                )
         if not data and len(answers) < len(observations):
             raise ClassifierFailedError(self._ended(observations[len(answers)]))
 

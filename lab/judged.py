@@ -4,10 +4,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from lab.classifier import Classifier, Verdict
-from lab.errors import InputError
+from lab.classifier import Verdict
 from lab.observation import Observation
-from lab.printable import safe
 from lab.weights import Score, Weights
 
 
@@ -55,30 +53,13 @@ def label(observation: Observation) -> str:
 
 
 def judged(
-    classifier: Classifier, observation: Observation, weights: Weights | None = None
+    observation: Observation, found: Verdict | None, weights: Weights | None = None
 ) -> Judged:
-    """An observation with its verdict, and its score if there are weights.
-
-    Raises:
-        InputError: the classifier failed; says at which message.
-    """
-    found = verdict(classifier, observation)
-    return Judged(observation, found, None if weights is None else weights.score(found))
+    """An observation with what a classifier said of it, and its score if there are weights."""
+    verdict = stated(observation, found)
+    return Judged(observation, verdict, None if weights is None else weights.score(verdict))
 
 
-def verdict(classifier: Classifier, observation: Observation) -> Verdict:
-    """The verdict; one without a style where the classifier abstains.
-
-    Raises:
-        InputError: the classifier failed; says at which message.
-    """
-    try:
-        found = classifier(observation)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"classifier {classifier.name}: failed at message {safe(observation.id)}: "
-            f"{type(error).__name__}: {safe(str(error))[:200]}"
-        ) from error
+def stated(observation: Observation, found: Verdict | None) -> Verdict:
+    """The verdict; one without a style where the classifier abstains."""
     return Verdict(id=observation.id, style=None).about(observation) if found is None else found

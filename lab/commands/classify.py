@@ -29,7 +29,18 @@ from lab.weights import Weights, load
 
 _WIDTH_OF_A_PIPE = 80
 _IDS_KEPT = 1000
+_LIMIT_S = 10.0
 _FILTERS = ("styles", "abstained", "terminators", "conditions", "clients", "min_confidence")
+
+
+def _known_styles(
+    _context: click.Context, _option: click.Parameter, styles: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse what no verdict can have, whoever gives it."""
+    for style in styles:
+        if style not in STYLES:
+            raise click.BadParameter(f"unknown {safe(style)!r}; {near(style, STYLES)}")
+    return styles
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +105,9 @@ class Wanted:
 )
 @click.option("--follow", is_flag=True, help="Go on as the files grow, until Ctrl-C.")
 @click.option(
-    "--style", "styles", multiple=True, metavar="STYLE", help="Only messages of this style."
-)
+    "--style", "styles", multiple=True, metavar="STYLE", callback=_known_styles,
+    help="Only messages of this style.",
+)  # fmt: skip
 @click.option("--abstained", is_flag=True, help="Only messages without a style.")
 @click.option(
     "--terminator", "terminators", multiple=True, type=click.Choice(TERMINATORS),
@@ -144,6 +156,11 @@ class Wanted:
     "--jobs", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",
     help="Processes that classify.",
 )  # fmt: skip
+@click.option(
+    "--time-limit", "time_limit_s", type=click.FloatRange(0.01, 3600), callback=finite,
+    default=_LIMIT_S, show_default=True, metavar="SECONDS",
+    help="For one answer of a classifier of your own.",
+)  # fmt: skip
 def classify(
     paths: tuple[Path, ...],
     reference: str,
@@ -154,6 +171,7 @@ def classify(
     layer: str | None,
     protocol: str,
     jobs: int,
+    time_limit_s: float,
     *,
     as_json: bool,
     follow: bool,
@@ -188,13 +206,13 @@ def classify(
     if runs:
         _refuse_idle("--evaluate", *_FILTERS, "ids", "follow", "weights_file", "protocol", "jobs")
     if ids:
-        _refuse_idle("--explain", *_FILTERS)
+        _refuse_idle("--explain", *_FILTERS, "jobs")
     if follow and (ids or jobs > 1):
         raise click.UsageError("--follow goes neither with --explain nor with --jobs.")
     if jobs > 1 and reference.startswith(PREFIX):
         raise click.UsageError("--jobs is for classifiers in Python, not for a program.")
-    if ":" not in reference:
-        _check_styles(filters["styles"])
+    if ":" not in reference and given("time_limit_s"):
+        raise click.UsageError("--time-limit is for a classifier of your own, or a program.")
     weights = None if weights_file is None else load(weights_file)
     wanted = Wanted(
         styles=filters["styles"],
@@ -204,13 +222,13 @@ def classify(
         clients=filters["clients"],
         min_confidence=filters["min_confidence"],
     )
-    with opened(reference) as one:
+    with opened(reference, time_limit_s, jobs) as asked:
         if runs:
-            return _evaluate(runs, one, networks, layer, as_json=as_json)
+            return _evaluate(runs, asked.classifier, networks, layer, as_json=as_json)
         source = Input(paths, cast(Layer, layer or "segments"), protocol, follow=follow)
         if ids:
-            return _explain(source, one, weights, ids, as_json=as_json)
-        found = source.judged(reference, one, weights, jobs)
+            return _explain(source, asked.classifier, weights, ids, as_json=as_json)
+        found = source.judged(asked, weights)
         _show(found, source, wanted, scored=weights is not None, as_json=as_json)
         return source.status
 
@@ -237,15 +255,6 @@ def _evaluate(
 
     layers = get_args(Layer) if layer is None else (cast(Layer, layer),)
     return evaluate_run(runs, one, as_json=as_json, layers=layers, networks=networks or None)
-
-
-def _check_styles(styles: tuple[str, ...]) -> None:
-    """A built-in classifier has the known styles; one's own may have its own."""
-    for style in styles:
-        if style not in STYLES:
-            raise click.BadParameter(
-                f"unknown {safe(style)!r}; {near(style, STYLES)}", param_hint="'--style'"
-            )
 
 
 def _show(
@@ -322,7 +331,7 @@ def _explain(
             continue
         for name in matched:
             missing.pop(name, None)
-        found = judged(one, observation, weights)
+        found = judged(observation, one(observation), weights)
         if as_json:
             _emit_json(found)
             continue

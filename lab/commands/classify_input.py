@@ -1,20 +1,19 @@
 """What ``seglab classify`` reads: files one after another, or files that grow."""
 
-import multiprocessing
-import signal
+import math
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import click
 
-from lab.classifier import Classifier, Verdict
+from lab.classifier import Classifier, Classify, Verdict
 from lab.classifier_registry import classifier as named
 from lab.errors import InputError, SeglabError
 from lab.following import Pipe, Tail
@@ -22,9 +21,12 @@ from lab.foreign import PREFIX, ForeignAsker
 from lab.judged import Judged, judged
 from lab.observation import Layer, Observation
 from lab.opening import Stream, read, read_stream, sources
+from lab.parallel import Workers
 from lab.printable import safe
 from lab.regress.judgement import ClassifierFailedError, Raised
+from lab.validity import careful, failed, verdict_of
 from lab.weights import Weights
+from lab.worker import WorkerAsker
 
 POLL_S = 0.2
 IDLE_POLLS = 5
@@ -98,13 +100,15 @@ class Input:
         first = self.paths[0]
         return len(self.paths) > 1 or (first.is_dir() and not (first / "run.json").exists())
 
-    def judged(
-        self, reference: str, classifier: Classifier, weights: Weights | None, jobs: int
-    ) -> Iterator[Judged]:
-        """All messages with their verdicts, in the order in which they were read."""
-        if jobs > 1:
-            return _in_processes(self.observations(), reference, weights, jobs)
-        return (judged(classifier, one, weights) for one in self.observations())
+    def judged(self, asked: "Asked", weights: Weights | None) -> Iterator[Judged]:
+        """All messages with their verdicts, in the order in which they were read.
+
+        Raises:
+            InputError: the classifier failed; what it had answered before has been given.
+        """
+        if asked.workers is not None:
+            return _shared(self.observations(), asked.classifier.name, asked.workers, weights)
+        return (judged(one, asked.classifier(one), weights) for one in self.observations())
 
     def observations(self) -> Iterator[Observation]:
         """All messages; what cannot be read is told, and the rest is read."""
@@ -224,56 +228,65 @@ class _Followed:
             return
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A classifier that is ready.
+
+    Attributes:
+        classifier: raises ``InputError`` where it fails, or its answer cannot be.
+        workers: the processes that share the work, where several were asked for.
+    """
+
+    classifier: Classifier
+    workers: Workers | None = None
+
+
 @contextmanager
-def opened(reference: str) -> Iterator[Classifier]:
-    """The classifier of that name, ready while the block lasts; also ``cmd:PROGRAM ARGS``.
+def opened(reference: str, time_limit_s: float, jobs: int = 1) -> Iterator[Asked]:
+    """The classifier of that name, ready while the block lasts.
+
+    A built-in one is called in this process, one's own in a process of its own, and
+    ``cmd:PROGRAM ARGS`` is asked; with several jobs, each has such a process.
+
+    Args:
+        reference: names it.
+        time_limit_s: for one answer of a classifier that is not built in.
+        jobs: how many processes may share the work, of a program none.
 
     Raises:
-        InputError: there is none, or the program cannot be started.
+        InputError: there is none, or it cannot be loaded or started.
     """
-    if not reference.startswith(PREFIX):
-        yield named(reference)
-        return
-    with ForeignAsker(reference.removeprefix(PREFIX)) as asker:
-        yield Classifier(reference, "a program", partial(_answer, asker, reference))
+    if reference.startswith(PREFIX):
+        with ForeignAsker(reference.removeprefix(PREFIX), time_limit_s) as program:
+            yield Asked(careful(Classifier(reference, "a program", _asking(program))))
+    elif jobs > 1:
+        with Workers(reference, jobs, time_limit_s if ":" in reference else math.inf) as workers:
+            first = workers.start()
+            yield Asked(Classifier(first.name, first.summary, _asking(first)), workers)
+    elif ":" in reference:
+        with WorkerAsker(reference, time_limit_s) as own:
+            yield Asked(careful(Classifier(own.name, own.summary, _asking(own))))
+    else:
+        yield Asked(careful(named(reference)))
 
 
-def _answer(asker: ForeignAsker, reference: str, observation: Observation) -> Verdict | None:
-    where = f"classifier {safe(reference)}: failed at message {safe(observation.id)}"
-    try:
+def _asking(asker: ForeignAsker) -> Classify:
+    def classify(observation: Observation) -> Verdict | None:
         (answer,) = asker.ask([observation])
-    except ClassifierFailedError as error:
-        raise InputError(f"{where}: {safe(error.reason)}") from error
-    if isinstance(answer, Raised):
-        raise InputError(f"{where}: {safe(answer.reason)}")
-    return answer
+        if isinstance(answer, Raised):
+            raise ClassifierFailedError(answer.reason)
+        return answer
+
+    return classify
 
 
-def _in_processes(
-    observations: Iterator[Observation], reference: str, weights: Weights | None, jobs: int
+def _shared(
+    observations: Iterator[Observation], name: str, workers: Workers, weights: Weights | None
 ) -> Iterator[Judged]:
     """In chunks, of which only a few wait at a time, however many there are."""
-    pool = ProcessPoolExecutor(
-        jobs,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    )
-    with pool:
-        waiting: deque[Future[list[Judged]]] = deque()
-        try:
-            while chunk := [*islice(observations, _CHUNK_MESSAGES)]:
-                waiting.append(pool.submit(_judge_all, reference, weights, chunk))
-                while len(waiting) > 2 * jobs:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _judge_all(
-    reference: str, weights: Weights | None, observations: list[Observation]
-) -> list[Judged]:
-    classifier = named(reference)
-    return [judged(classifier, one, weights) for one in observations]
+    chunks = iter(lambda: [*islice(observations, _CHUNK_MESSAGES)], [])
+    for found in workers.answers(chunks):
+        for observation, answer in zip(found.block, found.answers, strict=False):
+            yield judged(observation, verdict_of(name, observation, answer), weights)
+        if found.failed is not None:
+            raise failed(name, found.block[len(found.answers)], found.failed)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from lab.classifier import Verdict
+from lab.errors import InputError
 from lab.observation import Layer, Observation
 from lab.regress.case import Case
 from lab.sender import STYLES
@@ -21,8 +22,10 @@ class Raised:
 
 
 def raised(error: BaseException) -> Raised:
-    """What a classifier raised and where, in one printable line."""
+    """What a classifier raised and where, in one printable line; ours say all by their words."""
     text = " ".join(str(error).split())[:300]
+    if isinstance(error, InputError):
+        return Raised(printable(text))
     name = type(error).__name__
     line = f"{name}: {text}" if text else name
     place = error.__traceback__

@@ -1,4 +1,4 @@
-"""Files with messages in them, and classifiers to ask, for the tests of ``seglab classify``."""
+"""Files with messages in them, for the tests of ``seglab classify``."""
 
 from pathlib import Path
 
@@ -6,44 +6,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 from scapy.utils import PcapWriter
 
-from lab.classifier import Verdict
-from lab.observation import Observation
-
 CLIENT, SERVER = "192.0.2.2", "192.0.2.1"
-
-
-def stub(observation: Observation) -> Verdict | None:
-    """A verdict that the sizes alone decide: none for one size, else by the first size."""
-    if len(observation.sizes) == 1:
-        return None
-    first = observation.sizes[0]
-    styles = {77: "relay", 520: "headers_then_body", 9366: ("single_write", "fixed_buffer")}
-    return Verdict(
-        id="not this one",
-        style=styles.get(first, "single_write"),
-        terminator="own_write" if observation.sizes[-1] == 5 else "with_body",
-        path_condition="pmtu_fall" if first == 1388 else "steady",
-        buffer=2048 if first == 1460 else None,
-        boundaries=(first,),
-        boundary_confidence=(0.875,),
-        confidence=0.5 if first == 9366 else 0.9375,
-        evidence=(f"begins with {first}",),
-    )
-
-
-def style_alone(_observation: Observation) -> str:
-    """A classifier that says nothing of how sure it is."""
-    return "relay"
-
-
-def failing(observation: Observation) -> Verdict:
-    """A classifier with a mistake in it."""
-    raise ZeroDivisionError(f"of {len(observation.sizes)} sizes\x1b[31m")
-
-
-def failing_at_nine(observation: Observation) -> Verdict | None:
-    """A classifier with a mistake that shows at nine sizes."""
-    return stub(observation) if len(observation.sizes) != 9 else failing(observation)
 
 
 def capture(path: Path, sizes: tuple[int, ...]) -> None:

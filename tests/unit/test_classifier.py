@@ -161,9 +161,12 @@ def test_a_module_that_cannot_be_used(
 
 
 def test_another_answer_is_refused() -> None:
-    """It says of which observation, and what was returned."""
-    with pytest.raises(InputError, match="x: the classifier returned int"):
+    """It says what was returned, or which key is missing; a style of ``None`` abstains."""
+    with pytest.raises(InputError, match="the classifier returned int"):
         as_verdict(SEEN, 5)
+    with pytest.raises(InputError, match="no key 'style'; a style of null abstains"):
+        as_verdict(SEEN, {"terminator": "own_write"})
+    assert as_verdict(SEEN, {"style": None}) == Verdict(id="x", style=None)
     with pytest.raises(InputError, match="not a verdict"):
         as_verdict(SEEN, {"style": 5})
 

@@ -4,20 +4,23 @@ import gzip
 import io
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from classifying_inputs import capture, failing, stub
+from classifying_inputs import capture
 from hypothesis import given
 from hypothesis import strategies as st
+from stub_classifiers import failing, stub
 from synthetic import record
 
 from lab import classify
 from lab.classifier import Classifier, Verdict
+from lab.classifier_registry import of_callable
 from lab.errors import InputError
 from lab.manifest import Manifest
 from lab.observation import Observation
@@ -239,9 +242,56 @@ def test_a_classifier_that_fails(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(LOG)
     with pytest.raises(InputError) as caught:
         list(classify(tmp_path / "a", classifier=Classifier("mine", "", failing)))
-    assert str(caught.value) == (
-        "classifier mine: failed at message 1: ZeroDivisionError: of 3 sizes\\x1b[31m"
+    assert re.fullmatch(
+        r"classifier mine: failed at message 1: ZeroDivisionError: of 3 sizes\\x1b\[31m"
+        r" \(stub_classifiers\.py, line \d+\)",
+        str(caught.value),
     )
+
+
+IMPOSSIBLE = [
+    (lambda _: "spam", "unknown style 'spam'; known: "),
+    (lambda _: 5, "the classifier returned int; expected a Verdict"),
+    (lambda _: {"terminator": "own_write"}, "the answer has no key 'style'"),
+    (lambda _: {"style": "relay", "boundaries": [3302]}, "boundary 3302 lies outside"),
+    (lambda _: {"style": "relay", "confidence": float("nan")}, "confidence nan"),
+    (lambda one: Verdict(id=one.id, style=7), "not a verdict: "),  # type: ignore[arg-type]
+    (lambda one: Verdict(id=one.id, style="relay", witnesses={"x": ()}), "witnesses: unknown"),
+    (
+        lambda one: Verdict(id=one.id, style="relay", witnesses={"relay": (3303,)}),
+        "witness 3303 lies outside the message's 3302 bytes",
+    ),
+]
+
+
+@pytest.mark.parametrize(("answer", "words"), IMPOSSIBLE)
+def test_an_impossible_answer_is_no_verdict(
+    answer: Callable[[Observation], object], words: str, tmp_path: Path
+) -> None:
+    """Of one's own function, called for one message or for a file: told with the message."""
+    (tmp_path / "a").write_bytes(LOG)
+    observation = Observation(id="1", sizes=(77, 2896, 329))
+    for ask in (
+        lambda: classify(observation, classifier=answer),
+        lambda: list(classify(tmp_path / "a", classifier=answer)),
+        lambda: classify(observation, classifier=Classifier("mine", "", of_callable(answer))),
+    ):
+        with pytest.raises(InputError, match=f"failed at message 1: {words}"):
+            ask()
+
+
+def test_a_function_of_ones_own(tmp_path: Path) -> None:
+    """It is called in this process, and may return what is easy."""
+    (tmp_path / "a").write_bytes(LOG)
+    seen: list[str] = []
+
+    def own(observation: Observation) -> str | None:
+        seen.append(observation.id)
+        return "relay" if len(observation.sizes) > 1 else None
+
+    assert styles(list(classify(tmp_path / "a", classifier=own))) == [("1", "relay"), ("2", None)]
+    assert seen == ["1", "2"]
+    assert classify({"id": "3", "sizes": [5]}, classifier=own) is None
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 10_000])

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from classifying_inputs import capture
 from click.testing import CliRunner, Result
+from stub_classifiers import failing_at_nine, stub, style_alone
 from synthetic import record
 
 from lab import cli
+from lab.classifier_registry import classifiers, of_callable
 from lab.commands.classify import classify
 from lab.errors import InputError
 from lab.manifest import Manifest
@@ -22,9 +24,19 @@ from lab.runfolder import RunFolder
 from lab.server.logs import session_line
 
 PAPER = Path(__file__).parent / "data" / "vb2014-events.log"
-STUB = ("--classifier", "classifying_inputs:stub")
+STUB = ("--classifier", "stub")
+OWN_STUB = ("--classifier", "stub_classifiers:stub")
 COMMAND = "from lab.cli import main; main()"
 FOLDER = str(Path(__file__).parent)
+
+
+@pytest.fixture(autouse=True)
+def stubs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those classifiers are built in, so that asking them starts no process."""
+    known = {**classifiers()} | {
+        one.__name__: of_callable(one) for one in (stub, style_alone, failing_at_nine)
+    }
+    monkeypatch.setattr("lab.classifier_registry.classifiers", lambda: known)
 
 
 def ran(*arguments: str | Path, stdin: bytes = b"") -> Result:
@@ -90,7 +102,7 @@ def test_a_confidence_that_is_not_given_is_not_zero(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A classifier may name a style alone; that is unknown in every form, and below any minimum."""
-    sure = ("--classifier", "classifying_inputs:style_alone")
+    sure = ("--classifier", "style_alone")
     assert {row[7] for row in rows(PAPER, *sure)} == {"-"}
     result = ran(PAPER, "--json", *sure)
     assert {json.loads(line)["confidence"] for line in result.stdout.splitlines()} == {None}
@@ -322,7 +334,8 @@ def test_several_processes_give_the_same(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(FOLDER)
     log = tmp_path / "a.log"
     log.write_text("\n".join(session_line(n, (n, 77, 5)) for n in range(1, 300)))
-    assert rows(log, "--jobs", "2") == rows(log)
+    assert rows(log, *OWN_STUB, "--jobs", "2") == rows(log)
+    assert rows(log, "--classifier", "paper", "--jobs", "2") == rows(log, "--classifier", "paper")
     assert [row[1] for row in rows(log)] == [str(n) for n in range(1, 300)]
 
 
@@ -353,9 +366,16 @@ def test_a_program_as_a_classifier() -> None:
         (("--evaluate", ".", "--style", "relay"), "--evaluate goes without --style"),
         (("--evaluate", ".", "--jobs", "2", "--follow"), "goes without --follow, --jobs"),
         (("x", "--explain", "1", "--abstained"), "--explain goes without --abstained"),
+        (("x", "--explain", "1", "--jobs", "2"), "--explain goes without --jobs"),
+        (("x", "--classifier", "a:b", "--style", "relais"), "'relais'; did you mean 'relay'?"),
+        (("x", "--time-limit", "2"), "--time-limit is for a classifier of your own"),
+        (("x", "--time-limit", "nan", "--classifier", "a:b"), "nan is not a number"),
         (("x", "--min-confidence", "2"), "0<=x<=1"),
         (("x", "--min-confidence", "nan"), "nan is not a number"),
         (("x", "--classifier", "paepr"), "unknown classifier 'paepr'"),
+        (("x", "--classifier", "paepr", "--jobs", "2"), "unknown classifier 'paepr'"),
+        (("x", "--classifier", "paepr:x"), "classifier 'paepr:x' cannot be loaded: ModuleNotFound"),
+        (("x", "--classifier", "paepr:x", "--jobs", "2"), "'paepr:x' cannot be loaded: ModuleNotF"),
     ],
 )
 def test_wrong_options_are_told(
@@ -398,7 +418,7 @@ def test_a_reader_that_has_enough(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_text("\n".join(session_line(n, (77, 5)) for n in range(1, 20_000)))
     with subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "classify", *STUB, str(log), "--json"],
+        [sys.executable, "-c", COMMAND, "classify", *OWN_STUB, str(log), "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": FOLDER},
@@ -416,7 +436,5 @@ def test_what_came_before_a_failure_is_shown(
 ) -> None:
     """A table waits for its columns' widths, but not when the classifier fails."""
     with pytest.raises(InputError, match="failed at message 4"):
-        on_terminal(
-            monkeypatch, capsys, 80, PAPER, "--classifier", "classifying_inputs:failing_at_nine"
-        )
+        on_terminal(monkeypatch, capsys, 80, PAPER, "--classifier", "failing_at_nine")
     assert "headers_then_body" in capsys.readouterr().out

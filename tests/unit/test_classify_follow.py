@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from classifying_inputs import capture
-from test_classify_command import COMMAND, FOLDER, STUB
+from test_classify_command import COMMAND, FOLDER, OWN_STUB
 
 from lab.commands import classify_input
 from lab.commands.classify_input import Input
@@ -107,7 +107,7 @@ def test_follow_ends_with_a_summary_at_ctrl_c(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_text("[1] (1) 77 (2) 5\n[1][5] 'hello'\n")
     with subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "classify", "--follow", *STUB, str(log)],
+        [sys.executable, "-c", COMMAND, "classify", "--follow", *OWN_STUB, str(log)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

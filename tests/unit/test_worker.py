@@ -11,13 +11,17 @@ from pathlib import Path
 import pytest
 from ending import gone
 from regressing import sample_file
+from synthetic import record
 
 from lab import parallel
 from lab.asking import open_classifier
 from lab.classifier import Verdict
 from lab.errors import InputError
+from lab.foreign import LINE_MAX
+from lab.manifest import Manifest
 from lab.observation import Observation
 from lab.regress.judgement import ClassifierFailedError, Raised
+from lab.runfolder import RunFolder
 
 WILD = '''
 """Classifiers that are no good guests."""
@@ -88,6 +92,28 @@ def silent(observation):
 
 def null(observation):
     return {"style": None, "terminator": "own_write"}
+
+
+def returns_five(observation):
+    return 5
+
+
+def large(observation):
+    return {"style": "relay", "evidence": ["\\ud800"]}
+
+
+def everywhere(observation):
+    ends = list(range(7, 7 * len(observation.sizes), 7))
+    sure = [0.123456] * len(ends)
+    return {"style": "line_by_line", "boundaries": ends, "boundary_confidence": sure}
+
+
+def raises(observation):
+    raise ValueError("no\\ntable\\x1b[31m")
+
+
+def hangs(observation):
+    time.sleep(600)
 '''
 
 
@@ -244,14 +270,142 @@ def test_regress_goes_on_to_its_end(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_no_orphan(folder: Path, end: signal.Signals) -> None:
-    """However seglab ends, a classifier that does not return ends as well."""
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["regress", "wild_of_test:stubborn", "--sessions", "stored.parquet"],
+        ["classify", "stored.parquet", "--classifier", "wild_of_test:stubborn"],
+        ["classify", "stored.parquet", "--classifier", "wild_of_test:stubborn", "--jobs", "2"],
+    ],
+)
+def test_no_orphan(folder: Path, command: list[str], end: signal.Signals) -> None:
+    """However seglab ends, a classifier that does not return ends as well, and at once."""
     sample_file(folder / "stored.parquet")
-    command = ["regress", "wild_of_test:stubborn", "--sessions", "stored.parquet"]
     with subprocess.Popen([*SEGLAB, *command], stderr=subprocess.DEVNULL) as run:
         assert eventually((folder / "here").exists)
         worker = int((folder / "here").read_text())
         assert not gone(worker)
         run.send_signal(end)
-        run.wait(20)
+        run.wait(8)
     assert eventually(lambda: gone(worker))
+
+
+LINES = "".join(
+    json.dumps({"id": f"o{n}", "sizes": [n + 1, 150, 1448, 900]}) + "\n" for n in range(400)
+)
+
+
+def classified(name, *options, stdin=LINES):
+    """``seglab classify`` with one of these classifiers, and what it printed as JSON."""
+    ended = seglab(
+        "classify", "-", "--json", "--classifier", f"wild_of_test:{name}", *options, stdin=stdin
+    )
+    return ended, [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("unknown", "unknown style 'spam'; known: "),
+        ("infinite", "confidence nan, where a probability is expected"),
+        ("beyond", "boundary 99999999 lies outside the message's 2499 bytes"),
+        ("silent", "the answer has no key 'style'; a style of null abstains"),
+        ("returns_five", "the classifier returned int; expected "),
+        ("large", "UnicodeEncodeError: "),
+        ("raises", "ValueError: no table\\x1b[31m (wild_of_test.py, line "),
+        ("crashes", "its process was killed by SIGABRT"),
+    ],
+)
+def test_classify_tells_what_is_no_answer(name: str, words: str, jobs: str) -> None:
+    """In one line with the message and exit code 2; nothing of it is shown as a verdict."""
+    ended, found = classified(name, "--jobs", jobs)
+    assert (ended.returncode, found) == (2, [])
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("seglab: ")]
+    assert f"classifier wild_of_test:{name}: failed at message o0: {words}" in line
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_classify_prints_what_came_before(jobs: str) -> None:
+    """The messages before the one at which it ended its process, also those of the same chunk."""
+    ended, found = classified("exits", "--jobs", jobs)
+    assert ended.returncode == 2
+    assert [one["id"] for one in found] == [f"o{n}" for n in range(299)]
+    assert ended.stderr == (
+        "seglab: classifier wild_of_test:exits: failed at message o299: its process exited with"
+        " status 9 at observation o299 (4 sizes: 300 150 1448 900)\n"
+    )
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_classify_does_not_wait_for_ever(jobs: str) -> None:
+    """What hangs is ended at its time limit."""
+    ended, found = classified("hangs", "--jobs", jobs, "--time-limit", "0.4")
+    assert (ended.returncode, found) == (2, [])
+    assert "no answer within 0.4 s to observation o0" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_classify_prints_nothing_of_the_classifiers() -> None:
+    """Lines of JSON stay lines of JSON, whatever the classifier prints; that is not lost."""
+    ended, found = classified("prints", stdin="".join(LINES.splitlines(keepends=True)[:3]))
+    assert ended.returncode == 0
+    assert [one["style"] for one in found] == ["relay"] * 3
+    assert ended.stderr.split()[:6].count("hello") + ended.stderr.split().count("there") == 6
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_classify_starts_a_process_a_job(jobs: int) -> None:
+    """And asks it again: seven chunks of messages do not start seven."""
+    ended, found = classified("counts", "--jobs", str(jobs))
+    assert ended.returncode == 0
+    assert len(found) == 400
+    pids = [one["evidence"][0] for one in found]
+    assert 1 <= len({*pids}) <= jobs
+    for pid in {*pids}:
+        asked = [one["buffer"] for one, by in zip(found, pids, strict=True) if by == pid]
+        assert asked == [*range(1, len(asked) + 1)], "one process, which remembers"
+
+
+@pytest.mark.parametrize("answer", ["spam", None])
+def test_evaluate_tells_it_too(folder: Path, answer: str | None) -> None:
+    """An impossible answer is told; with ``None`` for a style, there is an evaluation."""
+    with RunFolder.create(folder / "run", Manifest(command="run")) as run:
+        run.append(record("scenario-1/1"))
+        run.finalise("complete")
+    name = "unknown" if answer else "null"
+    ended = seglab("classify", "--evaluate", "run", "--classifier", f"wild_of_test:{name}")
+    assert ended.returncode == (2 if answer else 0)
+    assert ("scenario-1/1: unknown style 'spam'" in ended.stderr) == (answer == "spam")
+    assert ended.stderr.count("\n") == (1 if answer else 0)
+
+
+def test_an_explicit_null_abstains() -> None:
+    """A mapping whose style is ``None`` abstains, and one without the key is no answer."""
+    null, silent = asked("null")[0], asked("silent")[0]
+    assert isinstance(null, Verdict)
+    assert (null.style, null.terminator) == (None, "own_write")
+    assert silent == Raised("the answer has no key 'style'; a style of null abstains")
+
+
+def test_a_long_answer_to_a_long_message() -> None:
+    """Each of very many sizes may have its boundary, more than an answer usually has bytes."""
+    long = Observation(id="long", sizes=(7,) * 300_000)
+    with open_classifier("wild_of_test:everywhere") as (_, asker):
+        (answer,) = asker.ask([long])
+    assert isinstance(answer, Verdict)
+    assert answer.boundaries == tuple(range(7, 7 * 300_000, 7))
+    assert len(answer.to_json()) > LINE_MAX
+
+
+@pytest.mark.parametrize("name", ["paper", "boundaries"])
+def test_several_processes_answer_as_one(name: str) -> None:
+    """A built-in classifier asked in several processes says what it says in ours."""
+    alone, shared = (
+        seglab("classify", "-", "--json", "--classifier", name, "--jobs", jobs, stdin=LINES)
+        for jobs in ("1", "2")
+    )
+    assert alone.returncode == shared.returncode == 0
+    assert alone.stdout == shared.stdout
+    assert alone.stderr == shared.stderr
