@@ -3,7 +3,7 @@
 import os
 import shutil
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +24,15 @@ def need(program: str) -> str:
     if path is None:
         pytest.skip(f"{program} is not installed; ./bootstrap.sh test installs it")
     return path
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """What a command line run in this process does at SIGINT and SIGTERM ends with the test."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @cache

@@ -25,12 +25,8 @@ def ended(
         command = click.Command("list", callback=action)
         monkeypatch.setattr(cli.Commands, "get_command", lambda *_: command)
     monkeypatch.setattr(sys, "argv", ["seglab", *arguments])
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
     return int(caught.value.code or 0)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,7 +73,7 @@ def seglab(
     sample_file(tmp_path / "stored.parquet")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    before, modules, path = signal.getsignal(signal.SIGTERM), {*sys.modules}, [*sys.path]
+    modules, path = {*sys.modules}, [*sys.path]
 
     def run(*arguments: str, sessions: str | None = "stored.parquet") -> Ended:
         given = ["--sessions", sessions] if sessions else []
@@ -85,7 +84,6 @@ def seglab(
         return Ended(int(caught.value.code or 0), out, err)
 
     yield run
-    signal.signal(signal.SIGTERM, before)
     sys.path[:] = path
     for name in {*sys.modules} - modules:
         if name == "rules_of_test":
