@@ -6,15 +6,17 @@ for verdict in classify("mail.pcapng"):
     print(verdict.id, verdict.style)
 """
 
+import io
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Final, overload
+from typing import Any, BinaryIO, Final, get_args, overload
 
 from lab.classifier import Classifier, Verdict
 from lab.classifier_registry import classifier as named
 from lab.classifier_registry import of_callable
+from lab.errors import InputError
 from lab.judged import stated
 from lab.observation import Layer, Observation
 from lab.opening import Warn, read, read_stream, sources
@@ -73,12 +75,22 @@ def classify(
     Raises:
         InputError: there is no such classifier; or, from the iterator too, the source is
             none that can be read, or the classifier raised, or its answer cannot be.
+        TypeError: the source is none of these types.
     """
+    if layer not in get_args(Layer):
+        raise InputError(f"layer: expected {' or '.join(get_args(Layer))}, found {layer!r}")
     one = careful(named(classifier) if isinstance(classifier, str) else of_callable(classifier))
     if isinstance(source, Mapping):
         source = Observation.from_dict(source)
     if isinstance(source, Observation):
         return one(source)
+    if not isinstance(source, str | os.PathLike) and (
+        isinstance(source, io.TextIOBase) or not callable(getattr(source, "read", None))
+    ):
+        raise TypeError(
+            "classify: expected an observation, a mapping with its keys, a path or a file that is "
+            f"open in binary mode, found {type(source).__name__}"
+        )
     found = _observations(source, layer, warn)
     return (stated(observation, one(observation)) for observation in found)
 

@@ -224,21 +224,35 @@ class _Log:
     def __init__(self, name: str, warn: Warn) -> None:
         self._log = LogReader(name, self._bad)
         self._warn = warn
+        self._untold = list[BadLine]()
 
     def feed(self, data: bytes) -> Iterable[Observation]:
-        return self._log.feed(data)
+        for observation in self._log.feed(data):
+            self._tell()
+            yield observation
+        self._tell()
 
     def idle(self) -> Iterable[Observation]:
         return self._log.flush()
 
     def close(self) -> Iterable[Observation]:
-        yield from self._log.end()
+        for observation in self._log.end():
+            self._tell()
+            yield observation
+        self._tell()
         if self._log.bad > _BAD_LINES_TOLD:
             self._warn(f"{self._log.name}: {self._log.bad} lines in all were passed over")
 
     def _bad(self, bad: BadLine) -> None:
-        if self._log.good and self._log.bad <= _BAD_LINES_TOLD:
-            self._warn(f"{bad}; passed over")
+        if self._log.bad <= _BAD_LINES_TOLD:
+            self._untold.append(bad)
+
+    def _tell(self) -> None:
+        """Tell of bad lines, once it is known to be a log; what is none ends in one error."""
+        if self._log.good:
+            for bad in self._untold:
+                self._warn(f"{bad}; passed over")
+            self._untold.clear()
 
 
 class _Unzipped:

@@ -31,7 +31,7 @@ _INI = {
     " or cmd:PROGRAM ARGS",
     "seglab_sessions": "sessions for it, one path a line; by default the sample of the package",
     "seglab_layer": "what it is shown: segments (default), reads or both",
-    "seglab_checks": "names of the checks; by default all",
+    "seglab_checks": "names of the checks, apart by blanks, commas or lines; by default all",
     "seglab_known_failures": "TOML file of failures that are known, with reasons",
     "seglab_baseline": "file that `seglab regress --update-baseline` wrote",
     "seglab_tolerance": "share by which a network's accuracy may fall",
@@ -182,19 +182,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """End the run where the ini file asks for what cannot be, before xdist starts its workers.
+
+    A worker could not tell: what ends it while it collects, xdist shows as an internal error.
+    """
+    _of_ini_file(session.config)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     """Add the tests that the ini file asks for."""
-    choice = _from_ini(config)
-    if choice is None or not _everything_was_asked_for(config):
-        return
-    from lab.errors import SeglabError  # noqa: PLC0415
-
-    try:
-        tests = _checks(choice)
-    except SeglabError as error:
-        raise pytest.UsageError(f"seglab: {error}") from error
+    choice, tests = _of_ini_file(config)
     for name, members in groupby(tests, key=lambda one: one.name):
         parent = ChecksCollector.from_parent(
             session, name=name, nodeid=f"seglab::{name}", path=config.rootpath,
@@ -214,6 +215,23 @@ def _everything_was_asked_for(config: pytest.Config) -> bool:
     if config.args_source != pytest.Config.ArgsSource.ARGS:
         return True
     return any((config.invocation_params.dir / argument).is_dir() for argument in config.args)
+
+
+def _of_ini_file(config: pytest.Config) -> "tuple[Choice | None, list[CheckOn]]":
+    """What the ini file asks for in this run, and the tests that it comes to.
+
+    Raises:
+        pytest.UsageError: it cannot be.
+    """
+    choice = _from_ini(config)
+    if choice is None or not _everything_was_asked_for(config):
+        return None, []
+    from lab.errors import SeglabError  # noqa: PLC0415
+
+    try:
+        return choice, _checks(choice)
+    except SeglabError as error:
+        raise pytest.UsageError(f"seglab: {error}") from error
 
 
 def _from_ini(config: pytest.Config) -> "Choice | None":
@@ -240,7 +258,7 @@ def _from_ini(config: pytest.Config) -> "Choice | None":
         classifier=reference,
         sessions=tuple(map(path, config.getini("seglab_sessions"))) or ("sample",),
         layer=text("seglab_layer") or "segments",
-        checks=tuple(config.getini("seglab_checks")),
+        checks=tuple(" ".join(config.getini("seglab_checks")).replace(",", " ").split()),
         known_failures=files["seglab_known_failures"],
         baseline=files["seglab_baseline"],
         tolerance=None if text("seglab_tolerance") is None else number("seglab_tolerance", 0),

@@ -237,6 +237,31 @@ def test_bad_lines_go_to_the_logger(caplog: pytest.LogCaptureFixture, tmp_path: 
     assert texts[-1] == f"{path}: 9 lines in all were passed over"
 
 
+def test_bad_lines_before_the_first_good_one(tmp_path: Path) -> None:
+    """They are told as well, once the log is known to be one, before its first message."""
+    path = tmp_path / "log"
+    path.write_bytes(b"# by hand\n" + LOG.split(b"\n")[0] + b"\nrubbish\n")
+    told: list[str] = []
+    found = classify(path, classifier=STUB, warn=told.append)
+    assert next(iter(found)).style == "relay"
+    assert [line.partition(": expected")[0] for line in told] == [f"{path}: line 1"]
+    assert list(found) == []
+    assert [line.partition(": expected")[0] for line in told[1:]] == [f"{path}: line 3"]
+
+
+@pytest.mark.parametrize("source", [5, None, [1448, 77], io.StringIO("{}"), object()])
+def test_no_source(source: object) -> None:
+    """What is no source is told at once, with its type."""
+    with pytest.raises(TypeError, match=f"binary mode, found {type(source).__name__}$"):
+        classify(source, classifier=STUB)  # type: ignore[call-overload]
+
+
+def test_no_layer() -> None:
+    """So is a layer that there is not."""
+    with pytest.raises(InputError, match="expected segments or reads, found 'packets'"):
+        classify({"id": "a", "sizes": [5]}, layer="packets")  # type: ignore[call-overload]
+
+
 def test_a_classifier_that_fails(tmp_path: Path) -> None:
     """Is told with the message at which it did, and nothing for the terminal."""
     (tmp_path / "a").write_bytes(LOG)

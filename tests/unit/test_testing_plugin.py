@@ -177,6 +177,25 @@ def test_bad_options(suite: pytest.Pytester, line: str, words: str) -> None:
     result.stderr.fnmatch_lines([f"*{words}*"])
 
 
+def test_bad_option_with_xdist(suite: pytest.Pytester) -> None:
+    """With workers too, a bad option ends the run with one line, and not in an internal error."""
+    suite.makeini("[pytest]\nseglab_classifier = rules:honest\nseglab_checks = label\n")
+    result = suite.runpytest_subprocess("-n", "2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: seglab: unknown check 'label'*"])
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+
+
+@pytest.mark.parametrize("between", [" ", ", ", ",", "\n    "])
+def test_names_of_checks(suite: pytest.Pytester, between: str) -> None:
+    """Names of checks may stand on one line, as people write lists."""
+    suite.makeini(
+        "[pytest]\nseglab_classifier = rules:table\nseglab_sessions = stored.parquet\n"
+        f"seglab_checks = label_ignores_mtu{between}answers\n"
+    )
+    suite.runpytest_inprocess().assert_outcomes(passed=4, failed=2)
+
+
 def test_nothing_is_imported_unasked(pytester: pytest.Pytester) -> None:
     """A run that has nothing to do with seglab imports only the plugin's own file."""
     pytester.makepyfile(
