@@ -161,13 +161,17 @@ def read_sessions(path: Path) -> Iterator[SessionRecord]:
             raise InputError(f"{path}: {error}") from error
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file of sessions, all columns as they are, a row group at a time.
+def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file of sessions as they are, a row group at a time.
+
+    Args:
+        path: of the file.
+        columns: those that are wanted; ``None`` for all. One that is not there is left out.
 
     Raises:
         InputError: as ``read_sessions``.
     """
-    return _rows(path, columns=None)
+    return _rows(path, columns)
 
 
 def schema_differences(path: Path) -> list[str]:

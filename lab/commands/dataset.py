@@ -6,7 +6,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -23,15 +23,17 @@ from lab.commands.running import (
     seed_option,
 )
 from lab.commands.values import FILE, FOLDER, given
-from lab.dataset.check import Checked, Finding, check
+from lab.dataset.check import check
 from lab.dataset.damage import lost, readable, refuse_changed
 from lab.dataset.estimate import Estimate, estimate, room_bytes, size
+from lab.dataset.findings import Checked, Finding
 from lab.dataset.folder import begin, built, finish, gaps
 from lab.dataset.layout import Layout
 from lab.dataset.manifest import Manifest, read_manifest
 from lab.dataset.plan import fingerprint, shard_range
 from lab.dataset.shard import ShardBuild
 from lab.dataset.spec import DatasetSpec, read_spec
+from lab.dataset.splits import PARTS
 from lab.errors import EnvironmentLacksError, InputError
 from lab.kernel import pace
 from lab.kernel.slots import Slots
@@ -169,12 +171,18 @@ def check_command(path: Path, out: Path | None, as_json: bool, quiet: bool) -> i
         click.echo(str(finding))
     tally = checked.tally
     words = count(len(findings), "finding") if findings else "no findings"
-    parts = ", ".join(f"{part} {n}" for part, n in tally.splits.get("split", {}).items())
+    parts = _parts(tally.splits)
     shares = f" ({parts})" if parts else ""
     click.echo(f"{path}: {count(tally.sessions, 'session')}{shares}, {words}")
     if figure is not None:
         click.echo(f"figure: {figure}")
     return 1 if findings else 0
+
+
+def _parts(splits: Mapping[str, Mapping[str, int]]) -> str:
+    """How many sessions each part of ``split`` has, in words."""
+    sizes = splits.get("split", {})
+    return ", ".join(f"{part} {sizes[part]}" for part in PARTS if part in sizes)
 
 
 def _draw(checked: Checked, out: Path) -> Path | None:
@@ -354,7 +362,7 @@ def _existing(out: Path) -> Path:
 
 
 def _show(manifest: Manifest, out: Path) -> None:
-    parts = ", ".join(f"{part} {n}" for part, n in manifest.splits.get("split", {}).items())
+    parts = _parts(manifest.splits)
     made = f"{count(manifest.complete, 'session')} in {count(manifest.shards, 'shard')}"
     click.echo(f"{made}: {parts}" if parts else made)
     for part, pct in manifest.dataset().splits.pct.items():

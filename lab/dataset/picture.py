@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from lab.dataset.check import Checked
+from lab.dataset.findings import Checked
 from lab.plots.dataset import summary
 from lab.plots.style import render
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from lab.dataset.columns import LABELS, SPLITS
 from lab.dataset.splits import PARTS
+from lab.printable import count
 from lab.seeds import derive
 
 _CAP = 10_000
@@ -105,10 +106,12 @@ class Leaks:
 
 
 def _shared(what: str, one: str, other: str, both: npt.NDArray[np.uint64]) -> str:
+    are = "is" if len(both) == 1 else "are"
     if what == "message_id":
-        return f"{len(both)} messages (message_id) are in {one} as well as in {other}"
+        messages = count(len(both), "message")
+        return f"{messages} (message_id) {are} in {one} as well as in {other}"
     return (
-        f"{len(both)} payloads are in {one} as well as in {other}, "
+        f"{count(len(both), 'payload')} {are} in {one} as well as in {other}, "
         f"such as the one whose payload_sha256 begins with {int(both[0]):016x}"
     )
 

@@ -13,7 +13,8 @@ import pytest
 from dataset_making import SESSIONS, SPEC, PureEngine, build, spec_of
 
 from lab.dataset import shard
-from lab.dataset.check import FINDINGS_MAX, check
+from lab.dataset.check import check
+from lab.dataset.findings import FINDINGS_MAX
 from lab.dataset.folder import begin
 from lab.dataset.layout import Layout
 from lab.dataset.picture import picture
@@ -158,14 +159,6 @@ def test_a_duplicated_session(copy: Path) -> None:
     assert any(line.startswith("duplicates: data/train-00000.parquet: small-") for line in found)
 
 
-def test_a_session_of_another_shard(copy: Path) -> None:
-    """A row that was put into another shard is found there."""
-    stolen = pq.read_table(copy / "data" / "train-00001.parquet").to_pylist()[0]
-    rewritten(copy, "train-00000.parquet", lambda rows: [*rows, stolen])
-    (found,) = [line for line in lines(copy) if line.startswith("plan: ")]
-    assert "the shard has 0 to 49" in found
-
-
 def test_a_lost_session(copy: Path) -> None:
     """A row that is gone is missed, and so is its number."""
     lost: list[int] = []
@@ -218,7 +211,7 @@ def test_a_leak(copy: Path) -> None:
 
     rewritten(copy, "test-00000.parquet", change)
     (found,) = [line for line in lines(copy) if line.startswith("leakage: split: ")]
-    assert "1 payloads are in train as well as in test" in found
+    assert "1 payload is in train as well as in test" in found
     assert taken["payload_sha256"][:16] in found
 
 
@@ -238,10 +231,25 @@ def test_a_session_in_the_wrong_part(copy: Path) -> None:
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("style", "line_by_line"), ("seed", 5), ("parameters", "{}"), ("message_id", "x")],
+    [
+        ("style", "line_by_line"),
+        ("seed", 5),
+        ("parameters", "{}"),
+        ("message_id", "x"),
+        ("mtu", 1501),
+        ("mss", 1 << 16),
+        ("timestamps", False),
+        ("reader", "recv-loop"),
+        ("buffer_bytes", 1 << 17),
+        ("initcwnd", 11),
+        ("congestion_control", "cubic"),
+    ],
 )
-def test_a_changed_label(copy: Path, column: str, value: object) -> None:
-    """A label that is not what was planned is found, and both are told."""
+def test_a_changed_value(copy: Path, column: str, value: object) -> None:
+    """A label, or a setting, that is not what was planned is found, and both are told.
+
+    A larger MSS would hide a segment above it.
+    """
 
     def change(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         rows[0][column] = value
@@ -251,6 +259,46 @@ def test_a_changed_label(copy: Path, column: str, value: object) -> None:
     assert any(
         line.startswith("plan: ") and f"{column} is {value!r}" in line for line in lines(copy)
     )
+
+
+@pytest.mark.parametrize(("own", "other"), [(0, 1), (2, 1)])
+def test_a_session_in_two_shards(copy: Path, own: int, other: int) -> None:
+    """A row that another shard has as well is a duplicate, and where it belongs is told."""
+    twice = pq.read_table(copy / "data" / f"train-{own:05}.parquet").to_pylist()[0]
+    name = f"train-{other:05}.parquet"
+    rewritten(copy, name, lambda rows: [*rows, twice])
+    where = f"data/{name}: {twice['session_id']}"
+    assert lines(copy) == [f"duplicates: {where}: is there twice, in shard {own} as well"]
+
+
+def test_a_session_in_another_shard(copy: Path) -> None:
+    """A row that was moved to another shard is missing from its own, and no duplicate."""
+    moved: list[dict[str, Any]] = []
+
+    def take(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        moved.append(rows.pop(0))
+        return rows
+
+    rewritten(copy, "train-00000.parquet", take)
+    rewritten(copy, "train-00001.parquet", lambda rows: rows + moved)
+    found = lines(copy)
+    name = f"data/train-00001.parquet: {moved[0]['session_id']}"
+    words = f"its number is {moved[0]['number']}, which belongs to shard 0"
+    assert f"plan: {name}: {words}" in found
+    assert any(line.startswith("completeness: shard 0: 1 of ") for line in found)
+    assert not any(line.startswith("duplicates: ") for line in found)
+
+
+@pytest.mark.parametrize("number", [-1, 10**9])
+def test_a_number_that_is_none(copy: Path, number: int) -> None:
+    """A number that no session of the dataset has is told with those of the shard."""
+
+    def change(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        rows[0]["number"] = number
+        return rows
+
+    rewritten(copy, "train-00001.parquet", change)
+    assert any(f"its number is {number}, the shard has " in line for line in lines(copy))
 
 
 def test_a_missing_column(copy: Path) -> None:

@@ -2,7 +2,7 @@
 
 from dataset_making import spec_of
 
-from lab.dataset.check import Checked
+from lab.dataset.findings import Checked
 from lab.dataset.manifest import Manifest
 from lab.dataset.picture import picture
 from lab.dataset.tally import Leaks, Tally
@@ -34,7 +34,7 @@ def test_leaks_are_found_over_files() -> None:
         leaks.settle()
     leaks.add(row | {"split": "test", "payload_sha256": "f" * 64, "message_id": "7"})
     assert list(leaks.found()) == [
-        ("split", "1 messages (message_id) are in train as well as in test")
+        ("split", "1 message (message_id) is in train as well as in test")
     ]
 
 
