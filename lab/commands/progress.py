@@ -20,6 +20,11 @@ from rich.text import Text
 PLAIN_EVERY_S = 5.0
 BAR_EVERY_S = 0.5
 
+ESTIMATE_SHARE = 0.05
+ESTIMATE_SESSIONS = 100
+"""An average is taken once so many sessions have ended, or that share of them: the first ones tell
+more of how labs begin than of how long the rest takes."""
+
 
 class RunProgress:
     """Counts sessions as they end; shows them on standard error.
@@ -29,12 +34,12 @@ class RunProgress:
         verbose: a line for every failed session.
 
     Attributes:
-        left_s: tells how many seconds the run still takes; by default the sessions still to come
-            take as long on average as those that have ended.
+        left_s: tells how many seconds the run still takes, or ``None`` while that is not known; by
+            default the sessions still to come take as long on average as those that have ended.
     """
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
-        self.left_s: Callable[[], float] = self._by_average
+        self.left_s: Callable[[], float | None] = self._by_average
         self._until = _Until()
         self._console = Console(stderr=True, highlight=False)
         self._bar = (
@@ -91,7 +96,8 @@ class RunProgress:
             self._bar.update(self._task, completed=self._done, failures=failures)
             if time.monotonic() - self._said >= BAR_EVERY_S:
                 self._said = time.monotonic()
-                self._until.end_s = self._said + self.left_s()
+                left_s = self.left_s()
+                self._until.end_s = None if left_s is None else self._said + left_s
         elif self._plain and time.monotonic() - self._said >= PLAIN_EVERY_S:
             self._say()
 
@@ -104,17 +110,19 @@ class RunProgress:
         """A line of its own, whole however narrow the terminal is taken to be."""
         self._console.print(text, markup=False, soft_wrap=True)
 
-    def _by_average(self) -> float:
-        elapsed_s = time.monotonic() - self._began
-        return elapsed_s / self._ran * (self._total - self._done) if self._ran else 0.0
+    def _by_average(self) -> float | None:
+        to_come = self._total - self._done
+        if self._ran < min(ESTIMATE_SESSIONS, ESTIMATE_SHARE * (self._ran + to_come)):
+            return None
+        return (time.monotonic() - self._began) / self._ran * to_come
 
     def _say(self) -> None:
         self._said = time.monotonic()
         failed = f", {self._failed} failed" if self._failed else ""
-        self._line(
-            f"{self._done} of {self._total} sessions{failed},"
-            f" {self._said - self._began:.0f} s, about {self.left_s():.0f} s left"
-        )
+        left_s = self.left_s()
+        left = "" if left_s is None else f", about {left_s:.0f} s left"
+        elapsed_s = self._said - self._began
+        self._line(f"{self._done} of {self._total} sessions{failed}, {elapsed_s:.0f} s{left}")
 
 
 class CheckProgress:

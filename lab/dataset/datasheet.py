@@ -75,7 +75,8 @@ frames as each network's table says.
 The wire recorded each frame as it entered and left; the server logged each `recv`.
 Segmentation offloads were off, and settings that decide segmentation were set, read back, and are
 in `manifest.json` (`environment`), as are the networks in full (`networks`).
-The {planned} planned sessions took {hours} of building on {machines}.
+{planned} sessions were planned.
+Their shards took {hours} of building on {machines}, added up; shards are built side by side.
 
 Every row obeys: writes and reads each cover the payload once, in order; the segments that arrived
 cover it; no segment exceeds the MSS; nothing is sent before it is written or read before it

@@ -177,8 +177,9 @@ def _refuse_other(layout: Layout, stored: Manifest, fresh: Manifest) -> None:
     if stored.fingerprint == fresh.fingerprint:
         return
     if stored.seed != fresh.seed:
-        why = f"its seed is {stored.seed}, not {fresh.seed}"
-    elif stored.name != fresh.name:
+        words = f"holds a dataset of another seed ({stored.seed}, not {fresh.seed})"
+        raise InputError(f"{layout.path}: {words}; give another --out")
+    if stored.name != fresh.name:
         why = f"its name is {stored.name}, not {fresh.name}"
     elif stored.planned != fresh.planned:
         why = f"it has {stored.planned} sessions, not {fresh.planned}"

@@ -274,7 +274,7 @@ def test_finish_wants_all_shards(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "seed", "why"),
     [
-        (SPEC, 2, "its seed is 1, not 2"),
+        (SPEC, 2, "another seed (1, not 2)"),
         (SPEC.replace("repeats = 5", "repeats = 4"), 1, "it has 135 sessions, not 108"),
         (SPEC.replace("= 1024", "= 512"), 1, "a sender, network, message or split differs"),
     ],

@@ -188,7 +188,7 @@ def test_the_seed_is_taken_from_what_is_there(
     assert Run(capsys, "build", spec, "--out", out).code == 0
     other = Run(capsys, "build", spec, "--out", out, "--seed", "8")
     assert other.code == 2
-    assert "its seed is 7, not 8" in other.err
+    assert "another seed (7, not 8)" in other.err
 
 
 @pytest.mark.parametrize("room", ["plenty", "little"])

@@ -44,6 +44,28 @@ def test_the_estimate_counts_what_runs_now(
     assert "91 of 100 sessions, 10 s, about 90 s left" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("planned", "needed"), [(80, 4), (100_000, 100)])
+def test_the_first_sessions_are_no_estimate(
+    planned: int, needed: int, clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is left is told once a twentieth has ended, or a hundred sessions."""
+    with RunProgress() as shown:
+        shown.plan(planned, 0)
+        for number in range(needed):
+            clock.append(clock[-1] + 6)
+            shown.ended(f"s/{number}", None)
+    *early, last, end = capsys.readouterr().err.splitlines()
+    assert len(early) == needed - 1
+    assert not any("left" in line for line in early)
+    assert (
+        last
+        == end
+        == (
+            f"{needed} of {planned} sessions, {6 * needed} s, about {6 * (planned - needed)} s left"
+        )
+    )
+
+
 def test_nothing_ran_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """A run that is finished has no progress to report."""
     with RunProgress() as shown:
