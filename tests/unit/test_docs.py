@@ -17,6 +17,7 @@ import pytest
 import scenarios
 from lab import network, networks, registry, scenario
 from lab.cli import COMMANDS, seglab
+from lab.mail.kinds import KINDS
 from lab.manifest import Manifest
 from lab.message import MessageSpec, generate
 from lab.sender_registry import senders_in
@@ -211,6 +212,12 @@ def test_all_keys_of_a_scenario(mail: str, tmp_path: Path) -> None:
     mine = registry.scenario(file)
     assert isinstance(mine.message, MessageSpec) == (mail == "generated")
     assert [part.parameters["terminator_bytes"] for part, _ in mine.variants()][-3:] == [0, 3, 5]
+
+
+def test_all_kinds_of_mail() -> None:
+    """The kinds of generated mail that the document of datasets lists are all there are."""
+    (line,) = re.findall(r"^A message's `kind` is (.*?)\.$", text("docs/datasets.md"), re.M | re.S)
+    assert re.findall("`(.*?)`", line) == list(KINDS)
 
 
 def test_columns() -> None:
