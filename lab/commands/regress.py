@@ -208,6 +208,9 @@ def regress(
                 baseline=None if before is None else before.by_place,
                 same_sessions=before is not None and before.sessions == fingerprint(cases),
                 known=known,
+                sources=[
+                    f"{source} ({split_column} {split})" if split else source for source in sources
+                ],
             )
     for path, text in ((junit, to_junit), (html, page)):
         if path is not None:

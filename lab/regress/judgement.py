@@ -102,7 +102,7 @@ class Side:
     """One half of an example: an observation and what the classifier said of it.
 
     Attributes:
-        session_id: the stored session, with what was done to it.
+        session_id: the stored session; ``None`` where the sizes are of none, but drawn.
         network: the network's name.
         mtu: of its path.
         mss: payload bytes of a full segment.
@@ -112,7 +112,7 @@ class Side:
         answer: in words.
     """
 
-    session_id: str
+    session_id: str | None
     network: str
     mtu: int
     mss: int | None

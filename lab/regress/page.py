@@ -5,6 +5,7 @@ from importlib import resources
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+import lab
 from lab.regress.result import Result
 from lab.regress.terminal import columns, rows, spaced
 
@@ -22,6 +23,7 @@ def page(result: Result) -> bytes:
             _resource("lab.report", "report.css") + _resource("lab.regress", "regress.css")
         ),
         result=result,
+        version=lab.__version__,
         mtus=columns(result),
         rows=list(rows(result)),
         examples=EXAMPLES,

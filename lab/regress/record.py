@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+import lab
 from lab.regress.result import Result
 
 
@@ -15,6 +16,9 @@ def to_dict(result: Result) -> dict[str, Any]:
         "headline": result.headline,
         "stopped": result.stopped,
         "sessions": result.sessions,
+        "sources": list(result.sources),
+        "layers": list(result.layers),
+        "seglab": lab.__version__,
         "settings": msgspec.to_builtins(result.settings),
         "baseline": result.baselined,
         "checks": [

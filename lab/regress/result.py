@@ -128,6 +128,7 @@ class Result:
         scores: accuracy by network and layer.
         cells: by style and MTU.
         mtus: of each network.
+        sources: where the sessions come from, in words.
         stopped: why the classifier could not be asked to the end; ``None`` where it could.
         settings: of the run.
         baselined: whether there was a baseline.
@@ -140,10 +141,16 @@ class Result:
     scores: dict[Place, Score]
     cells: dict[tuple[str, int], Cell]
     mtus: dict[str, int]
+    sources: tuple[str, ...] = ()
     stopped: str | None = None
     settings: Settings = field(default_factory=Settings)
     baselined: bool = False
     stale: tuple[KnownFailure, ...] = ()
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """What the classifier was shown."""
+        return tuple(dict.fromkeys(layer for _, layer in self.scores))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -188,6 +195,7 @@ def run(
     baseline: dict[Place, Score] | None = None,
     same_sessions: bool = False,
     known: Sequence[KnownFailure] = (),
+    sources: Sequence[str] = (),
     tell: Callable[[str], None] = lambda _: None,
 ) -> Result:
     """Ask a classifier about all cases and judge its answers.
@@ -201,6 +209,7 @@ def run(
         baseline: an earlier run's scores.
         same_sessions: whether the baseline is of these very sessions.
         known: failures that are expected.
+        sources: where the cases come from, in words, to be told with the result.
         tell: hears the name of what begins.
     """
     settings = settings or Settings()
@@ -238,6 +247,7 @@ def run(
         scores=scores(bench.pairs),
         cells={},
         mtus={case.network: case.mtu for case in sorted(cases, key=lambda c: (c.mtu, c.network))},
+        sources=tuple(sources),
         stopped=stopped,
         settings=settings,
         baselined=baseline is not None,

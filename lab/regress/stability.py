@@ -3,6 +3,7 @@
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import msgspec
 
@@ -87,7 +88,7 @@ def abstains_on_noise(bench: Bench) -> Iterator[Judgement]:
     sides: dict[tuple[str, str], list[Side]] = defaultdict(list)
     for (case, observation), answer in zip(asked, answers, strict=True):
         if _confident(answer):
-            side = Side.of(case, answer, observation)
+            side = replace(Side.of(case, answer, observation), session_id=None)
             sides[case.network, case.layer].append(side)
     for place, case in found.items():
         guesses = sides[place]

@@ -133,7 +133,8 @@ def finding_text(finding: Finding) -> str:
 def side_words(side: Side) -> str:
     """Where the sizes of a side come from."""
     mss = "unknown" if side.mss is None else str(side.mss)
-    return f"{side.network}, MTU {side.mtu}, MSS {mss}, session {side.session_id}"
+    session = "random sizes" if side.session_id is None else f"session {side.session_id}"
+    return f"{side.network}, MTU {side.mtu}, MSS {mss}, {session}"
 
 
 def spaced(sizes: tuple[int, ...], most: int = SIZES_SHOWN) -> str:

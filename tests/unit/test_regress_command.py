@@ -154,7 +154,26 @@ def test_junit(seglab: Seglab, tmp_path: Path) -> None:
 def test_html(seglab: Seglab, tmp_path: Path) -> None:
     """The page is written whole, also where everything passes."""
     assert seglab("rules_of_test:honest", "--html", "page.html").code == 0
-    assert (tmp_path / "page.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8").rstrip()
+    assert text.endswith("</html>")
+    assert "of stored.parquet</span>" in text
+    assert "<dd>segments</dd>" in text
+
+
+def test_the_result_says_what_was_asked(seglab: Seglab) -> None:
+    """Where the sessions come from and what was shown of them stand in the JSON, too."""
+    result = json.loads(seglab("rules_of_test:honest", "--layer", "both", "--json").out)
+    assert result["sources"] == ["stored.parquet"]
+    assert sorted(result["layers"]) == ["reads", "segments"]
+
+
+def test_random_sizes_are_of_no_session(seglab: Seglab) -> None:
+    """The example of noise that got a style bears no stored session's name."""
+    ended = seglab("rules_of_test:table", "--check", "abstains_on_noise", "--json")
+    sides = [f["sides"][0] for f in json.loads(ended.out)["checks"][0]["findings"]]
+    assert sides
+    assert {side["session_id"] for side in sides} == {None}
+    assert "random sizes" in seglab("rules_of_test:table", "--check", "abstains_on_noise").out
 
 
 def test_baseline(seglab: Seglab, tmp_path: Path) -> None:
