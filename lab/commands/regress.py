@@ -1,5 +1,6 @@
 """``seglab regress``: has a classifier learned the sender, or the network?"""
 
+import gc
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -196,7 +197,8 @@ def regress(
     with _opened(classifier, time_limit_s, stderr, processes, cluster) as (name, asker):
         if not sources:
             sources = (str(_fresh_run(scenarios, repeats, out, seed, jobs, quiet=quiet)),)
-        cases = [case for source in sources for case in load(source, layer, split, split_column)]
+        with _uncollected():
+            cases = [c for source in sources for c in load(source, layer, split, split_column)]
         with _telling(quiet=quiet) as tell:
             result = run(
                 name,
@@ -274,6 +276,20 @@ def _fresh_run(
         complete = count(counts.complete, "session")
         click.echo(f"run folder: {folder.path}, {complete}{failed}", err=True)
     return folder.path
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let no garbage collection walk what is loaded here, now or later: it holds no cycles.
+
+    Of ten thousand sessions, that is half the time that loading takes.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager
