@@ -12,7 +12,7 @@ from lab.inference.path import Path
 from lab.inference.units import Unit
 from lab.inference.writers import Hypothesis
 
-_WINDOW = cost.HIDDEN_EARLY[-1][0]
+WINDOW = cost.HIDDEN_EARLY[-1][0]
 _TYPICAL_UNITS = 64
 LINE_BYTES = 60.0
 LINE_MAX = 1000  # RFC 5321, 4.5.3.1.6
@@ -63,8 +63,8 @@ class Ground:
     @cached_property
     def telling_lines(self) -> list[int]:
         """The same for a writer of lines, whose writes may be in any unit of the first window."""
-        first = range(min(_WINDOW, len(self.units)))
-        return [*first, *(number for number in self.telling if number >= _WINDOW)]
+        first = range(min(WINDOW, len(self.units)))
+        return [*first, *(number for number in self.telling if number >= WINDOW)]
 
     def numbers(self, one: Hypothesis) -> list[int]:
         """The units that a walk has to look at, in order."""
@@ -82,7 +82,7 @@ class Ground:
         place = max(number, offset // self.base)
         if self.fell and place and self.units[number].union:
             return cost.HIDDEN_BEHIND_FALL
-        if place >= _WINDOW:
+        if place >= WINDOW:
             return None
         bits = _EARLY[place]
         return min(bits, cost.HIDDEN_AGAIN) if place and number >= self.late else bits
@@ -291,5 +291,5 @@ def _merged_bits(units: Sequence[Unit], base: int) -> float:
 
 
 _EARLY = tuple(
-    next(bits for until, bits in cost.HIDDEN_EARLY if place < until) for place in range(_WINDOW)
+    next(bits for until, bits in cost.HIDDEN_EARLY if place < until) for place in range(WINDOW)
 )

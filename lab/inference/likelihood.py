@@ -7,6 +7,7 @@ behind a full window it need not; and with Nagle's algorithm, one that follows a
 not yet acknowledged is held back and joins what comes next (tcp_nagle_check, tcp_minshall_check).
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -143,7 +144,7 @@ class Walk:
     def single(self, way: Way, number: int, unit: Unit) -> Way:
         """A unit that is one segment: there is one way, and the unit decides it."""
         bits, anchor, shown, recut, _, odd = way
-        start, end, push, again, _, _, size = unit
+        start, end, _, again, _, _, size = unit
         small = bool(shown)
         bits += self.within_bits(number, unit, small)
         for inside in self.ends_within(start, end):
@@ -159,13 +160,18 @@ class Walk:
             bits += cost.RECUT if again else cost.RECUT_UNSURE
             recut = (*recut, (max(anchor, end - self.base), end))
         elif at_end or (self.anywhere and not self.path.bounds(unit)):
-            bits += self.short_bits(number, way, unit) + self.pause_bits(number)
-            shown = (*shown, end)
-            anchor = end
+            ended = self.short_bits(number, way, unit) + self.pause_bits(number)
+            if not at_end and (cut := self.cut_bits(unit)) < ended:
+                bits += cut
+                recut = (*recut, (start, end))
+            else:
+                bits += ended
+                shown = (*shown, end)
+                anchor = end
         elif end % self.base == 0 and shown:
             bits += cost.BYTE_WINDOW
-        elif self.path.fell and again and size < self.path.levels[1]:
-            bits += cost.CUT_SOMEHOW[bool(push)]
+        elif (cut := self.cut_bits(unit)) < math.inf:
+            bits += cut
             recut = (*recut, (start, end))
         elif self.path.bounds(unit):
             bits += cost.BOUND
@@ -175,6 +181,12 @@ class Walk:
             anchor = end
             odd += 1
         return Way(bits, anchor, shown, recut, None, odd)
+
+    def cut_bits(self, unit: Unit) -> float:
+        """Bits for a short segment that is the path's doing, wherever it ends."""
+        if self.path.fell and unit.again and unit.size < self.path.levels[1]:
+            return cost.CUT_SOMEHOW[bool(unit.push)]
+        return math.inf
 
     def full_bits(self, number: int, unit: Unit, at_end: bool) -> float:
         """Bits for what a full segment's PSH says, and for the pause where a write ends with it.
@@ -288,12 +300,12 @@ class Walk:
 
     def at_end(self, way: Way, number: int, unit: Unit) -> list[Way]:
         """The ways to explain why a union ends where it does."""
-        aligned = self.aligned(way, unit)
-        ways = [] if aligned is None else [aligned]
+        ways = self.aligned(way, unit)
+        odd_end = not ways
         if unit.end in self.members:
             bits = self.shown_bits(number, unit.end, bool(way.shown)) + self.pause_bits(number)
             ways.append(way.cut(bits, unit.end))
-        if aligned is None:
+        if odd_end:
             if self.path.bounds(unit):
                 bits, odd = cost.BOUND, 0
             else:
@@ -302,20 +314,21 @@ class Walk:
             ways.append(Way(bits, unit.end, way.shown, way.recut, None, way.odd + odd))
         return ways
 
-    def aligned(self, way: Way, unit: Unit) -> Way | None:
-        """The way on which a union ends with a whole segment; ``None`` if none can end there."""
+    def aligned(self, way: Way, unit: Unit) -> list[Way]:
+        """The ways on which a union ends with a whole segment; none if none can end there."""
         base = self.base
         bits, anchor, shown, recut, adrift, odd = way
         if (unit.end - anchor) % base == 0:
-            return way if adrift is None else Way(bits, anchor, shown, recut, None, odd)
+            return [way if adrift is None else Way(bits, anchor, shown, recut, None, odd)]
+        found = []
         if adrift is not None:
             if any((unit.end - adrift) % level == 0 for level in self.path.levels[1:]):
-                return way
+                return [way]
             if unit.size % base == 0:  # the path takes whole segments again, from here on
-                return Way(bits + cost.BACK, unit.end, shown, recut, None, odd)
+                found.append(Way(bits + cost.BACK, unit.end, shown, recut, None, odd))
         if self.path.amid(unit.end, anchor):
-            return Way(bits + cost.AMID, anchor, shown, recut, unit.end, odd)
-        return None
+            found.append(Way(bits + cost.AMID, anchor, shown, recut, unit.end, odd))
+        return found
 
 
 class _Best:

@@ -7,7 +7,7 @@ lines may end anywhere, at a price, and its size has to be that of one line, or 
 import math
 
 from lab.inference import cost
-from lab.inference.ground import LINE_BYTES, Ground
+from lab.inference.ground import LINE_BYTES, WINDOW, Ground
 from lab.inference.likelihood import Explained, Walk, Way
 from lab.inference.units import Unit
 from lab.inference.writers import Hypothesis
@@ -69,7 +69,7 @@ class LinesWalk(Walk):
         union = self.units[number].union
         each = self.guess.lines == "each"
         size = end - way.anchor
-        if way.shown and (self.nagle or self.early(number, end) is None):
+        if way.shown and (self.nagle or self.is_late(number, end)):
             bits = max(cost.LINES_LEFT, math.log2(self.base))
             if each and not union:
                 bits = min(bits, cost.LINE_ALONE + _geometric_bits(size, LINE_BYTES))
@@ -128,20 +128,40 @@ class LinesWalk(Walk):
             return 0.0
         return self.ground.lines_within(self.guess, number, unit)
 
+    def union(self, ways: list[Way], number: int, unit: Unit, limit: float) -> list[Way]:
+        """A unit that joins whole segments; the last one, too, joins lines."""
+        ways = super().union(ways, number, unit, limit)
+        if unit.end < self.total or not self.is_early(number, unit):
+            return ways
+        bits = self.joining_bits(unit)
+        return [way.further(bits) for way in ways if way.bits + bits <= limit]
+
+    def is_late(self, number: int, offset: int) -> bool:
+        """Whether lines wait behind a full window, or behind the packets that a fall cost."""
+        fell = self.path.fell and number >= WINDOW
+        return fell or self.early(number, offset) is None
+
+    def is_early(self, number: int, unit: Unit) -> bool:
+        """Whether each line that has its own write leaves at once, in a segment of its own."""
+        return not self.nagle and not self.is_late(number, unit.start)
+
+    def joining_bits(self, unit: Unit) -> float:
+        """Bits for the writes that a read joined in the first window."""
+        writes = unit.size / LINE_BYTES if self.guess.lines == "each" else 1.0
+        return min(self.merged * max(writes - 1, 0), cost.LINES_MERGED_MAX)
+
     def at_end(self, way: Way, number: int, unit: Unit) -> list[Way]:
         """The ways to explain why a union ends where it does.
 
         Without Nagle's algorithm each segment of the first window is a write, and a union of them
         joins many; with it, the first write goes alone and whole segments follow.
         """
-        early = self.early(number, unit.start) is not None
-        bits = 0.0
-        if early and not self.nagle:
-            writes = unit.size / LINE_BYTES if self.guess.lines == "each" else 1.0
-            bits += min(self.merged * max(writes - 1, 0), cost.LINES_MERGED_MAX)
+        early = self.is_early(number, unit)
+        bits = self.joining_bits(unit) if early else 0.0
         aligned = self.aligned(way, unit)
-        if aligned is not None and (self.nagle or not early) and (way.shown or not early):
-            return [aligned.further(bits)]
+        whole = not early and (way.shown or self.early(number, unit.start) is None)
+        if aligned and whole:
+            return [one.further(bits) for one in aligned]
         end = unit.end
         if self.nagle and not way.shown and unit.size > self.base:
             end = unit.start + unit.size % self.base or unit.end

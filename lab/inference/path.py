@@ -7,7 +7,7 @@ MTU was lower. Each path costs bits, as a code for it would; what it explains, n
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -45,7 +45,8 @@ _KNOWN_BITS = 3.0
 _ANY_BASE_BITS = 11.0
 _LEVEL_BITS = 5.0
 _CHANGE_BITS = 6.0
-_USUAL_BITS = 8.0
+_TUNNEL_BITS = 8.0
+_PROBED_BITS = 6.0  # Linux searches only where it is told to (tcp_mtu_probing)
 _UNHEARD_BITS = 6.0  # a fall costs a packet, unless it was before the message
 _SHORT_BITS = 7.0
 _PIECES_MAX = 10
@@ -223,16 +224,25 @@ def _read_levels(units: Sequence[Unit], base: int) -> Iterator[tuple[int, ...]]:
                 candidates[level] += 2
         if base - size % base in candidates:
             candidates[base - size % base] += 1
+    for level in (base - fall for fall in sorted(_USUAL_FALLS)):
+        votes = sum(size % base in _read_residues(level, base) for size in odd)
+        if votes > 1 and level < base <= 3 * level:
+            candidates[level] += votes
     found = []
     for level, votes in candidates.most_common(_READ_LEVELS_TRIED):
-        residues = {
-            sign * pieces * level % base for pieces in range(1, _PIECES_MAX) for sign in (1, -1)
-        }
-        explained = sum(size % base in residues for size in odd)
+        explained = sum(size % base in _read_residues(level, base) for size in odd)
         found.append((explained, votes, level))
     for explained, _, level in sorted(found, reverse=True)[:_READ_LEVELS_MAX]:
         if explained > 1 or (explained and _usual(base, level)):
             yield (level,)
+
+
+@lru_cache(maxsize=256)
+def _read_residues(level: int, base: int) -> frozenset[int]:
+    """The sizes modulo the base of reads that begin or end amid a segment that was cut anew."""
+    return frozenset(
+        sign * pieces * level % base for pieces in range(1, _PIECES_MAX) for sign in (1, -1)
+    )
 
 
 def _path_cost(units: Sequence[Unit], base: int, lower: tuple[int, ...]) -> float:
@@ -275,8 +285,10 @@ def _along(
     total = bits + _LEVEL_BITS * len(lower) + _CHANGE_BITS * (falls + rises)
     if not any(unit.again for unit in units):
         total += _UNHEARD_BITS * (1 + (1 if reads else 2) * bool(rises))
-    if reads and _usual(base, lower[0]):
-        total -= _USUAL_BITS
+    if reads and lower[0] in _PROBED:
+        total -= _PROBED_BITS
+    elif reads and _usual(base, lower[0]):
+        total -= _TUNNEL_BITS
     return Path(base, levels, total, falls, rises)
 
 
