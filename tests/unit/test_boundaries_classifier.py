@@ -1,6 +1,7 @@
 """The classifier that infers where writes ended, on sizes worked out by hand."""
 
-from itertools import accumulate
+import random
+from itertools import accumulate, pairwise
 from typing import Any
 
 import pytest
@@ -124,6 +125,59 @@ def test_small_and_steady_paths() -> None:
     """A path below IPv6's least MTU is small."""
     assert verdict(524, 524, 300, mss=524).path_condition == "small_mss"
     assert verdict(1208, 1208, 300, mss=1208).path_condition == "steady"
+
+
+def test_lines_are_lines_where_a_path_fell() -> None:
+    """Writes of several lines over 1400, then 536 bytes: what was cut anew ends no line."""
+    writes, cut = (820, 1290, 960, 880, 1190, 410), (536, 424, 536, 344, 536, 536, 118)
+    found = verdict(
+        *writes[:2], *cut, writes[5], mss=1400, timestamps=False, header_end=550,
+        push=(*(True,) * 2, *(False, True) * 2, False, False, True, True),
+        retransmission=(*(False,) * 3, *(True,) * 6, False),
+    )  # fmt: skip
+    assert sum(cut) == sum(writes[2:5])
+    assert "line_by_line" in found.styles
+
+
+def test_reads_of_a_write_in_a_tunnel() -> None:
+    """Segments of 1448 bytes that a tunnel cut to 1348 and 100: ends 100, 200... short of whole."""
+    mss, fall = 1448, 100
+    ends = (6 * mss - 2 * fall, 17 * mss - 7 * fall, 23 * mss - 5 * fall, 40000)
+    sizes = [end - start for start, end in pairwise((0, *ends))]
+    found = verdict(*sizes, layer="reads", mss=mss, **LAYOUT)
+    assert "single_write" in found.styles
+    assert "line_by_line" not in found.styles
+    assert found.path_condition == "pmtu_fall"
+    assert found.boundaries == ()
+
+
+def test_reads_may_go_on_amid_a_cut_segment() -> None:
+    """A read of two whole segments may begin and end amid ones that were cut to 1408 and 20."""
+    mss, header, level = 1428, 612, 1408
+    reads = (header, 2 * mss, level, mss - level + mss + level, mss - level + mss, 2 * level)
+    assert reads[3] == 2 * mss
+    found = verdict(*reads, layer="reads", mss=mss, header_end=610, fields=LAYOUT["fields"])
+    assert "headers_then_body" in found.styles
+    assert "line_by_line" not in found.styles
+
+
+def test_a_last_read_joins_no_lines_for_nothing() -> None:
+    """Two fields, what is around them, and a body in one read: no writer by lines sends that."""
+    names = "Received", "Date", "From", "To", "Subject", "Message-ID", "MIME-Version", "X-Mailer"
+    ends = 0, 150, 190, 240, 285, 325, 400, 450, 503
+    fields = tuple(HeaderField(*one) for one in zip(names, ends, ends[1:], strict=False))
+    found = verdict(
+        190, 50, 45, 40, 180, 2500, layer="reads", mss=4300, header_end=503, fields=fields
+    )
+    assert "custom_headers" in found.styles
+
+
+@pytest.mark.parametrize("most", [1460, 5000, 60000])
+def test_many_random_reads_are_no_lines(most: int) -> None:
+    """A hundred random sizes have no style, whatever a fallen path could have cut."""
+    draw = random.Random(most)
+    sizes = [draw.randint(1, most) for _ in range(100)]
+    assert verdict(*sizes, layer="reads").style is None
 
 
 def test_reads_are_unions() -> None:
