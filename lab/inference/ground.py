@@ -13,6 +13,8 @@ from lab.inference.units import Unit
 from lab.inference.writers import Hypothesis
 
 WINDOW = cost.HIDDEN_EARLY[-1][0]
+"""Segments of the first window (RFC 6928)."""
+
 _TYPICAL_UNITS = 64
 LINE_BYTES = 60.0
 LINE_MAX = 1000  # RFC 5321, 4.5.3.1.6
