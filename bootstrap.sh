@@ -90,7 +90,7 @@ for requirement in requires("seglab"):
     name, _, marker = requirement.partition(";")
     if "extra" not in marker or (needs == "dev" and "dev" in marker):
         version(re.match(r"[\w.-]+", name)[0])
-import lab
+import seglab
 
 state = f"{hashlib.sha256((here / 'pyproject.toml').read_bytes()).hexdigest()} {sys.version} {here}"
 if sys.argv[4:] == ["mark"]:

@@ -1,9 +1,12 @@
-"""Compiles the inner loop of ``lab.capture``, where there is a C compiler.
+"""Says where the sources lie, and compiles the inner loop of ``seglab.capture``.
 
+The sources of the package ``seglab`` lie in ``lab/``. The shipped senders and scenarios lie in
+folders beside it, which are no packages; an installation carries them inside ``seglab``.
 All else is declared in pyproject.toml.
-The modules of ``lab/capture/core`` stay as they are and work as they are. Copies of them become
-extension modules in ``lab.capture.compiled``. An installation without a compiler is complete,
-only slower.
+
+The modules of ``lab/seglab/capture/core`` stay as they are and work as they are. Copies of them
+become extension modules in ``seglab.capture.compiled``. An installation without a compiler is
+complete, only slower.
 """
 
 import os
@@ -11,12 +14,13 @@ import runpy
 import sys
 from pathlib import Path
 
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 
 HERE = Path(__file__).parent
-CORE = HERE / "lab" / "capture" / "core"
+CORE = HERE / "lab" / "seglab" / "capture" / "core"
 COPIES = Path("build", "cython")
-PACKAGE = "lab.capture.compiled"
+PACKAGE = "seglab.capture.compiled"
+PLUGINS = {"seglab.shipped.senders": "senders", "seglab.shipped.scenarios": "scenarios"}
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": True,
@@ -41,7 +45,7 @@ def extensions() -> list[Extension]:
         from Cython.Build import cythonize  # noqa: PLC0415 - only there while building
     except ImportError:
         return []
-    chosen = runpy.run_path(str(HERE / "lab" / "capture" / "chosen.py"))
+    chosen = runpy.run_path(str(HERE / "lab" / "seglab" / "capture" / "chosen.py"))
     folder = COPIES.joinpath(*PACKAGE.split("."))
     for package in (folder, *folder.parents):
         if package.is_relative_to(COPIES) and package != COPIES:
@@ -64,4 +68,8 @@ def extensions() -> list[Extension]:
 
 os.chdir(HERE)
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
-setup(ext_modules=extensions())
+setup(
+    packages=[*find_packages("lab"), *PLUGINS],
+    package_dir={"": "lab", **PLUGINS},
+    ext_modules=extensions(),
+)

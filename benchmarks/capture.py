@@ -5,7 +5,7 @@
 The capture is mixed traffic: one packet in six is mail, the rest TLS, HTTP and DNS, some of it in
 VLANs and over IPv6. Each program is a process of its own, and is timed from its start to its end:
 
-- seglab: ``python -m lab.capture``, which writes an observation of each message as a JSON line;
+- seglab: ``python -m seglab.capture``, which writes an observation of each message as a JSON line;
   and once more without its compiled modules.
 - tcpdump: ``-r FILE -w /dev/null``: walks the file and copies it.
 - tshark: ``-T fields`` of the segments that hold what seglab's sizes are made of.
@@ -76,7 +76,7 @@ def run(command: Sequence[str], out: Path, more: dict[str, str] | None = None) -
 
 def commands(capture: Path, peers: str) -> dict[str, tuple[list[str], dict[str, str]]]:
     """The programs that are here, by name."""
-    ours = [sys.executable, "-m", "lab.capture", str(capture)]
+    ours = [sys.executable, "-m", "seglab.capture", str(capture)]
     found: dict[str, tuple[list[str], dict[str, str]]] = {"seglab": (ours, {})}
     if tcpdump := shutil.which("tcpdump", path=environment()["PATH"]):
         found["tcpdump"] = ([tcpdump, "-r", str(capture), "-w", "/dev/null"], {})

@@ -4,9 +4,9 @@
 
 Two bounds hold for every builder on this machine. With so many sessions side by side, the sum of
 their own durations cannot pass in less than that sum, divided (one on a slow link counts for its
-share only: ``lab.kernel.pace``). And the processors have to do the work: their time, shared evenly.
-Whichever is longer is the bound; what a build takes beyond it is shards that end one after the
-other, labs that start, and files that are written.
+share only: ``seglab.kernel.pace``). And the processors have to do the work: their time, shared
+evenly. Whichever is longer is the bound; what a build takes beyond it is shards that end one after
+the other, labs that start, and files that are written.
 
 Then the same dataset is checked and read, and its bytes are counted. The processors' time is
 sampled over all processes, as in ``matrix.py``.
@@ -26,11 +26,11 @@ from matrix import MAIN, Tree
 
 sys.path.insert(0, str(ROOT))
 
-from lab.dataset import records
-from lab.dataset.estimate import estimate
-from lab.dataset.manifest import read_manifest
-from lab.dataset.spec import read_spec
-from lab.kernel import pace
+from seglab.dataset import records
+from seglab.dataset.estimate import estimate
+from seglab.dataset.manifest import read_manifest
+from seglab.dataset.spec import read_spec
+from seglab.kernel import pace
 
 
 def run(*arguments: str) -> tuple[float, Tree]:

@@ -26,9 +26,9 @@ from common import ROOT, environment, machine, machine_line
 
 sys.path.insert(0, str(ROOT))
 
-from lab.runfolder import RunFolder
+from seglab.runfolder import RunFolder
 
-MAIN = "from lab.cli import main; main()"
+MAIN = "from seglab.cli import main; main()"
 SAMPLE_S = 0.5
 TICKS = os.sysconf("SC_CLK_TCK")
 

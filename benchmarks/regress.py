@@ -20,13 +20,13 @@ from typing import Any
 
 from common import ROOT, machine, machine_line
 
-from lab.asking import open_classifier
-from lab.record import SessionRecord
-from lab.regress.case import Layers, cases
-from lab.regress.checks import CHECKS
-from lab.regress.result import run
-from lab.session_source import records
-from lab.store import write_sessions
+from seglab.asking import open_classifier
+from seglab.record import SessionRecord
+from seglab.regress.case import Layers, cases
+from seglab.regress.checks import CHECKS
+from seglab.regress.result import run
+from seglab.session_source import records
+from seglab.store import write_sessions
 
 
 def again_and_again(source: str) -> Iterator[SessionRecord]:
@@ -39,7 +39,7 @@ def again_and_again(source: str) -> Iterator[SessionRecord]:
 
 def command(classifier: str, file: Path, layer: Layers) -> dict[str, float]:
     """The command as a user runs it."""
-    program = [sys.executable, "-c", "from lab.cli import main; main()", "regress", classifier]
+    program = [sys.executable, "-c", "from seglab.cli import main; main()", "regress", classifier]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     found = subprocess.run(

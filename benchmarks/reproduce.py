@@ -23,7 +23,7 @@ from typing import Any
 from common import environment, machine, machine_line
 
 POLL_S = 0.01
-MAIN = "from lab.cli import main; main()"
+MAIN = "from seglab.cli import main; main()"
 
 
 def measure(options: list[str]) -> dict[str, Any]:

@@ -42,14 +42,14 @@ from common import (
 
 sys.path.insert(0, str(ROOT))
 
-from lab import plan, registry
-from lab.kernel.addresses import IPV4
-from lab.kernel.engine import EngineOptions, KernelEngine
-from lab.kernel.lab import KernelLab
-from lab.manifest import Manifest
-from lab.reader import Reader
-from lab.record import SessionRecord
-from lab.runfolder import RunFolder
+from seglab import plan, registry
+from seglab.kernel.addresses import IPV4
+from seglab.kernel.engine import EngineOptions, KernelEngine
+from seglab.kernel.lab import KernelLab
+from seglab.manifest import Manifest
+from seglab.reader import Reader
+from seglab.record import SessionRecord
+from seglab.runfolder import RunFolder
 
 NETWORK = "unimpaired"
 SIZES = 3000, 6000

@@ -10,8 +10,8 @@ Ethernet's maximum segment size, and no sender's. See how it fails:
 from collections import Counter, defaultdict
 from functools import cache
 
-from lab.observation import Observation
-from lab.session_source import records
+from seglab.observation import Observation
+from seglab.session_source import records
 
 
 @cache

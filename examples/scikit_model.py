@@ -18,10 +18,10 @@ from pathlib import Path
 
 from sklearn.ensemble import RandomForestClassifier
 
-from lab.dataset import records
-from lab.observation import Observation
-from lab.record import SessionRecord
-from lab.session_source import records as stored
+from seglab.dataset import records
+from seglab.observation import Observation
+from seglab.record import SessionRecord
+from seglab.session_source import records as stored
 
 HELD_OUT = ("mtu-576", "ipv6-minimum", "pppoe-clamped", "jumbo")
 """The networks of the sample on which no model is trained."""

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from lab.message import Message
-from lab.parameters import Number, Parameters, Sizes
-from lab.sender import Sender, Style, nodelay_parameter
-from lab.steps import Step, Wait, Write
+from seglab.message import Message
+from seglab.parameters import Number, Parameters, Sizes
+from seglab.sender import Sender, Style, nodelay_parameter
+from seglab.steps import Step, Wait, Write
 
 
 def steps(message: Message, parameters: Parameters) -> Iterator[Step]:

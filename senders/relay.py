@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from lab.message import Message
-from lab.parameters import Parameters
-from lab.sender import Sender, in_writes, smtp_parameters
+from seglab.message import Message
+from seglab.parameters import Parameters
+from seglab.sender import Sender, in_writes, smtp_parameters
 
 
 def cuts(message: Message, _parameters: Parameters) -> Iterable[int]:

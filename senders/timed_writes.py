@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from lab.message import Message
-from lab.parameters import Integer, Number, Parameters
-from lab.sender import GAP_MAX_MS, Sender, in_writes, smtp_parameters
+from seglab.message import Message
+from seglab.parameters import Integer, Number, Parameters
+from seglab.sender import GAP_MAX_MS, Sender, in_writes, smtp_parameters
 
 
 def cuts(message: Message, parameters: Parameters) -> Iterable[int]:

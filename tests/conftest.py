@@ -37,8 +37,8 @@ def _signals() -> Iterator[None]:
 
 @cache
 def _why_no_emulation() -> str | None:
-    from lab.errors import EnvironmentLacksError  # noqa: PLC0415
-    from lab.kernel import sandbox  # noqa: PLC0415
+    from seglab.errors import EnvironmentLacksError  # noqa: PLC0415
+    from seglab.kernel import sandbox  # noqa: PLC0415
 
     try:
         sandbox.check()

@@ -11,13 +11,13 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from lab.evaluation.wire import first_sent, personality_of
-from lab.network import Network
-from lab.record import SessionRecord
-from lab.registry import scenario
-from lab.runfolder import RunFolder
-from lab.tcp.admissible import INITIAL_WINDOW, could_give
-from lab.tcp.model import Connection, Sent, cut
+from seglab.evaluation.wire import first_sent, personality_of
+from seglab.network import Network
+from seglab.record import SessionRecord
+from seglab.registry import scenario
+from seglab.runfolder import RunFolder
+from seglab.tcp.admissible import INITIAL_WINDOW, could_give
+from seglab.tcp.model import Connection, Sent, cut
 
 HERE = Path(__file__).parent
 HOSTS_NS = 150_000

@@ -21,18 +21,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from lab.commands.evaluate import Lines
-from lab.evaluation.judging import find_witness
-from lab.evaluation.wire import first_sent, personality_of
-from lab.record import SessionRecord
-from lab.registry import scenario
-from lab.runfolder import RunFolder
-from lab.sender import STYLES
-from lab.tcp.admissible import INITIAL_WINDOW, could_give
-from lab.tcp.model import Connection, cut
+from seglab.commands.evaluate import Lines
+from seglab.evaluation.judging import find_witness
+from seglab.evaluation.wire import first_sent, personality_of
+from seglab.record import SessionRecord
+from seglab.registry import scenario
+from seglab.runfolder import RunFolder
+from seglab.sender import STYLES
+from seglab.tcp.admissible import INITIAL_WINDOW, could_give
+from seglab.tcp.model import Connection, cut
 
 ROOT = Path(__file__).parents[2]
-MAIN = "from lab.cli import main; main()"
+MAIN = "from seglab.cli import main; main()"
 PAUSE_MS = 150
 LONG_NS = 1_000_000_000
 

@@ -8,13 +8,13 @@ from chromium import Browser, browser
 from conftest import need
 from regressing import sessions
 
-from lab.asking import LocalAsker
-from lab.classifier_registry import of_callable
-from lab.observation import Observation
-from lab.regress.case import cases
-from lab.regress.checks import CHECKS
-from lab.regress.page import page
-from lab.regress.result import run
+from seglab.asking import LocalAsker
+from seglab.classifier_registry import of_callable
+from seglab.observation import Observation
+from seglab.regress.case import cases
+from seglab.regress.checks import CHECKS
+from seglab.regress.page import page
+from seglab.regress.result import run
 
 
 def table(observation: Observation) -> str:

@@ -87,9 +87,9 @@ def test_not_on_every_worker(cluster: Processes, tmp_path: Path) -> None:
 
 def test_dask_only_where_it_is_used() -> None:
     """Without the option nothing of Dask is imported."""
-    code = "import sys, lab.commands.dataset, lab.commands.regress; print(*sys.modules)"
+    code = "import sys, seglab.commands.dataset, seglab.commands.regress; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout.split()
-    assert "lab.commands.regress" in loaded
-    assert not {"dask", "distributed", "lab.cluster"} & set(loaded)
+    assert "seglab.commands.regress" in loaded
+    assert not {"dask", "distributed", "seglab.cluster"} & set(loaded)

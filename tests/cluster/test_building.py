@@ -13,8 +13,8 @@ from clusters import Processes, processes
 from commanding import Seglab, seglab, wait_until
 from test_dataset import SESSIONS, SPEC, is_whole, of_the_seed
 
-from lab.dataset.manifest import read_manifest
-from lab.dataset.reading import rows
+from seglab.dataset.manifest import read_manifest
+from seglab.dataset.reading import rows
 
 pytestmark = pytest.mark.emulation
 

@@ -16,8 +16,8 @@ import farjobs
 from clusters import Processes, processes
 from commanding import ROOT, seglab, wait_until
 
-from lab.cluster import RETRIES, Failed, connected
-from lab.errors import EnvironmentLacksError
+from seglab.cluster import RETRIES, Failed, connected
+from seglab.errors import EnvironmentLacksError
 
 
 def test_every_job_once(cluster: Processes) -> None:

@@ -17,9 +17,9 @@ sys.path.insert(0, str(ROOT / "tests" / "unit"))
 
 from dataset_making import SESSIONS, PureEngine, build  # noqa: E402
 
-from lab.dataset import shard  # noqa: E402
-from lab.dataset.columns import COLUMNS, SPLITS  # noqa: E402
-from lab.dataset.reading import rows  # noqa: E402
+from seglab.dataset import shard  # noqa: E402
+from seglab.dataset.columns import COLUMNS, SPLITS  # noqa: E402
+from seglab.dataset.reading import rows  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those programs' own, which are not ours to mend
 

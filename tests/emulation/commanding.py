@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = [sys.executable, "-c", "from lab.cli import main; main()"]
+PROGRAM = [sys.executable, "-c", "from seglab.cli import main; main()"]
 DEADLINE_S = 60.0
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from commanding import Seglab
 
-from lab import store
-from lab.capture import observations
-from lab.observation import Observation
-from lab.record import SessionRecord
+from seglab import store
+from seglab.capture import observations
+from seglab.observation import Observation
+from seglab.record import SessionRecord
 
 SCENARIOS = {"listing-05": "smtp", "scenario-2": "raw"}
 SAME = (

@@ -12,8 +12,8 @@ import pytest
 from commanding import Seglab, inside, interfaces, recorded, seglab, shell, wait_until
 from conftest import need
 
-from lab import cli, registry
-from lab.runfolder import RunFolder
+from seglab import cli, registry
+from seglab.runfolder import RunFolder
 
 SESSIONS = 40
 
@@ -246,7 +246,7 @@ def test_an_mtu_that_no_link_has(mtu: int, tmp_path: Path) -> None:
     run = seglab("run", "scenario-1", "--out", tmp_path / "run", packages=[packages])
     assert run.process.returncode == 2
     assert run.err == (
-        "seglab: lab/networks/odd.toml: mtu: expected an IPv4 MTU from 68 to 65535 bytes"
+        "seglab: lab/seglab/networks/odd.toml: mtu: expected an IPv4 MTU from 68 to 65535 bytes"
         f" (RFC 791), found {mtu}\n"
     )
 

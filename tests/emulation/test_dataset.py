@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from commanding import PROGRAM, Seglab, inside, seglab, wait_until
 
-from lab.dataset.check import check
-from lab.dataset.columns import COLUMNS
-from lab.dataset.reading import rows
+from seglab.dataset.check import check
+from seglab.dataset.columns import COLUMNS
+from seglab.dataset.reading import rows
 
 SPEC = """
 title = "Twice the same"

@@ -20,18 +20,18 @@ from commanding import (
     wait_until,
 )
 
-import senders
-from lab import plan as plan_
-from lab import registry
-from lab.errors import PartDiedError
-from lab.kernel import engine as engine_
-from lab.kernel import lab as lab_
-from lab.kernel.engine import EngineOptions, KernelEngine
-from lab.kernel.lab import KernelLab
-from lab.network import Network
-from lab.plan import SessionSpec
-from lab.record import SessionRecord
-from lab.runfolder import RunFolder
+from seglab import plan as plan_
+from seglab import registry
+from seglab.core import plugins
+from seglab.errors import PartDiedError
+from seglab.kernel import engine as engine_
+from seglab.kernel import lab as lab_
+from seglab.kernel.engine import EngineOptions, KernelEngine
+from seglab.kernel.lab import KernelLab
+from seglab.network import Network
+from seglab.plan import SessionSpec
+from seglab.record import SessionRecord
+from seglab.runfolder import RunFolder
 
 JOBS = 4
 LAB_ENDED = ("the lab was killed (SIGKILL)", "the lab ended with status 1")
@@ -235,8 +235,8 @@ def test_the_disk_is_full(size: str, tmp_path: Path) -> None:
 
 
 def odd_senders(folder: Path, **sources: str) -> Path:
-    """A copy of the packages with more senders in it: what a user's own senders may do."""
-    real = Path(senders.__file__).parent
+    """A checkout with more senders in it: what a user's own senders may do."""
+    real = plugins.shipped("senders")
     (folder / "senders").mkdir(parents=True)
     for file in real.glob("*.py"):
         (folder / "senders" / file.name).symlink_to(file)
@@ -244,8 +244,8 @@ def odd_senders(folder: Path, **sources: str) -> Path:
     (folder / "scenarios").symlink_to(real.parent / "scenarios")
     for name, source in sources.items():
         (folder / "senders" / f"{name}.py").write_text(
-            "from lab.sender import Sender, nodelay_parameter\n"
-            "from lab.steps import Expect, Wait, Write\n\n"
+            "from seglab.sender import Sender, nodelay_parameter\n"
+            "from seglab.steps import Expect, Wait, Write\n\n"
             "def steps(message, parameters):\n"
             f"    {source}\n"
             f"SENDER = Sender(name={name!r}, summary='odd', source='a test', protocol='raw',\n"
@@ -289,7 +289,7 @@ def test_senders_that_go_wrong(tmp_path: Path) -> None:
     run = seglab(
         *("run", file, "--out", out, "--time-limit", "1.5", "--json", "-v"),
         before=inside('exec "$@"'),
-        packages=[packages],
+        packages=[packages / "lab"],
     )
     assert run.process.returncode == 1, run.err
     records = [*RunFolder.open(out).sessions()]

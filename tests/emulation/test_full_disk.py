@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {root!r} + "/tests/unit"]
 from synthetic import simulated
-from lab.errors import EnvironmentLacksError
-from lab.manifest import Manifest
-from lab.runfolder import RunFolder
+from seglab.errors import EnvironmentLacksError
+from seglab.manifest import Manifest
+from seglab.runfolder import RunFolder
 
 disk = Path({disk!r})
 folder = RunFolder.create(disk / "run", Manifest(command="run"))

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from lab import plan as plan_
-from lab import registry
-from lab.errors import EnvironmentLacksError
-from lab.kernel import join
-from lab.kernel.engine import EngineOptions, KernelEngine
-from lab.kernel.lab import KernelLab
-from lab.network import Network
-from lab.plan import SessionSpec
-from lab.record import SessionRecord
-from lab.trace import sizes
+from seglab import plan as plan_
+from seglab import registry
+from seglab.errors import EnvironmentLacksError
+from seglab.kernel import join
+from seglab.kernel.engine import EngineOptions, KernelEngine
+from seglab.kernel.lab import KernelLab
+from seglab.network import Network
+from seglab.plan import SessionSpec
+from seglab.record import SessionRecord
+from seglab.trace import sizes
 
 PLANNED = tuple[SessionSpec, Network]
 
@@ -160,8 +160,8 @@ def test_nothing_learned_about_a_path_reaches_the_next_session() -> None:
 
 def test_the_client_refuses_to_speak_outside_a_lab() -> None:
     """In the namespace of the tests there is no lab: the client says why it will not speak."""
-    from lab.kernel import sandbox  # noqa: PLC0415
-    from lab.kernel.client import refusal  # noqa: PLC0415
+    from seglab.kernel import sandbox  # noqa: PLC0415
+    from seglab.kernel.client import refusal  # noqa: PLC0415
 
     assert refusal(sandbox.network_namespace()) == "this is the host's own network namespace"
     assert refusal(0) is not None

@@ -5,13 +5,13 @@ from collections import defaultdict
 
 import pytest
 
-from lab import plan, registry
-from lab.kernel.engine import EngineOptions, KernelEngine
-from lab.listings import ListingVerdict, judge_listing
-from lab.mtu_table import judge_table
-from lab.paper import PublishedListing, PublishedTable, paper
-from lab.record import SessionRecord
-from lab.trace import sizes
+from seglab import plan, registry
+from seglab.kernel.engine import EngineOptions, KernelEngine
+from seglab.listings import ListingVerdict, judge_listing
+from seglab.mtu_table import judge_table
+from seglab.paper import PublishedListing, PublishedTable, paper
+from seglab.record import SessionRecord
+from seglab.trace import sizes
 
 EACH = 6
 """Sessions a listing in one go; its share of good ones falls on a busy machine."""

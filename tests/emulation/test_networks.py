@@ -1,6 +1,7 @@
 """Networks on the real kernel: what physics and RFCs say about each, seen in what was captured.
 
-Expected sizes are counted from the MTUs of ``lab/paper.json`` and of RFCs, never from the lab.
+Expected sizes are counted from the MTUs of ``lab/seglab/paper.json`` and of RFCs, never from the
+lab.
 """
 
 import asyncio
@@ -15,14 +16,14 @@ from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6
 from scapy.packet import Packet
 from scapy.utils import rdpcap
 
-from lab import plan as plan_
-from lab import registry
-from lab.errors import EnvironmentLacksError
-from lab.kernel import join, sandbox
-from lab.kernel.engine import EngineOptions, KernelEngine
-from lab.kernel.lab import KernelLab
-from lab.record import SessionRecord
-from lab.trace import sizes
+from seglab import plan as plan_
+from seglab import registry
+from seglab.errors import EnvironmentLacksError
+from seglab.kernel import join, sandbox
+from seglab.kernel.engine import EngineOptions, KernelEngine
+from seglab.kernel.lab import KernelLab
+from seglab.record import SessionRecord
+from seglab.trace import sizes
 
 PAPER = json.loads((Path(registry.__file__).parent / "paper.json").read_text())
 TABLE_1 = {

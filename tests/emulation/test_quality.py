@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from commanding import seglab
 
-from lab.classifier import Classifier, Verdict
-from lab.commands.evaluate import Lines, evaluate_run
-from lab.evaluation.grammar import Shape, is_instance
-from lab.evaluation.judging import find_witness
-from lab.evaluation.lines import line_ends, payload_of
-from lab.evaluation.wire import first_sent
-from lab.observation import Observation
-from lab.record import SessionRecord
-from lab.runfolder import RunFolder
+from seglab.classifier import Classifier, Verdict
+from seglab.commands.evaluate import Lines, evaluate_run
+from seglab.evaluation.grammar import Shape, is_instance
+from seglab.evaluation.judging import find_witness
+from seglab.evaluation.lines import line_ends, payload_of
+from seglab.evaluation.wire import first_sent
+from seglab.observation import Observation
+from seglab.record import SessionRecord
+from seglab.runfolder import RunFolder
 
 NETWORKS = """
 [[network]]

@@ -17,10 +17,10 @@ import msgspec
 import pytest
 from conftest import need
 
-from lab.channel import Channel
-from lab.kernel import pcapng
-from lab.kernel.packets import Journey, handshake, journeys, segments
-from lab.trace import Segment
+from seglab.channel import Channel
+from seglab.kernel import pcapng
+from seglab.kernel.packets import Journey, handshake, journeys, segments
+from seglab.trace import Segment
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -236,7 +236,7 @@ def lone_wire(links: list[dict[str, Any]]) -> Iterator[tuple[Channel, subprocess
     unshare = ["unshare", "--net", *(["--user", "--map-root-user"] if os.geteuid() else [])]
     with theirs:
         wire = subprocess.Popen(
-            [*unshare, sys.executable, "-m", "lab.kernel.wire", "--fd", str(theirs.fileno())],
+            [*unshare, sys.executable, "-m", "seglab.kernel.wire", "--fd", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stderr=subprocess.PIPE,
             cwd=ROOT,

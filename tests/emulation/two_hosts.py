@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from lab.channel import Channel
+from seglab.channel import Channel
 
 CLIENT, SERVER = "10.0.0.1", "10.64.0.1"
 _HOST = """
@@ -103,7 +103,7 @@ def _start_wire(stack: ExitStack) -> tuple[Channel, subprocess.Popen]:
     channel, theirs = Channel.pair()
     with theirs:
         wire = subprocess.Popen(
-            [sys.executable, "-m", "lab.kernel.wire", "--fd", str(theirs.fileno())],
+            [sys.executable, "-m", "seglab.kernel.wire", "--fd", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
         )
     stack.callback(_end, wire)

@@ -9,7 +9,7 @@ import sysconfig
 import tomllib
 import venv
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,12 @@ import pytest
 pytest.importorskip("build", reason="the package's own environment: tox -e package")
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("lab", "senders", "scenarios")
+SOURCES = {
+    "lab/seglab": "seglab",
+    "senders": "seglab/shipped/senders",
+    "scenarios": "seglab/shipped/scenarios",
+}
+"""Folders of the checkout, and where an installation has them."""
 # Each command starts within this time, even on a busy machine.
 LIMIT_S = 60
 
@@ -74,20 +79,20 @@ def installed() -> Iterator[Installed]:
         yield Installed(empty / "bin", wheel)
 
 
-def _tracked(packages: Sequence[str]) -> set[str]:
-    """The files of the packages, as paths from the project's root."""
+def _tracked() -> set[str]:
+    """The files of the package, as paths in an installation."""
     return {
-        str(path.relative_to(ROOT))
-        for package in packages
-        for path in (ROOT / package).rglob("*")
+        f"{installed}/{path.relative_to(ROOT / folder)}"
+        for folder, installed in SOURCES.items()
+        for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".so"
     }
 
 
-def test_every_file_of_the_packages_is_in_the_wheel(installed: Installed) -> None:
+def test_every_file_of_the_package_is_in_the_wheel(installed: Installed) -> None:
     """Modules, scenario and network files, templates: none is left out."""
     with zipfile.ZipFile(installed.wheel) as archive:
-        assert _tracked(PACKAGES) - set(archive.namelist()) == set()
+        assert _tracked() - set(archive.namelist()) == set()
 
 
 def test_the_inner_loop_is_compiled_where_it_can_be(installed: Installed) -> None:
@@ -95,30 +100,30 @@ def test_the_inner_loop_is_compiled_where_it_can_be(installed: Installed) -> Non
     headers = Path(sysconfig.get_path("include"), "Python.h")
     if shutil.which("gcc") is None or not headers.is_file():
         pytest.skip("no gcc or no Python.h; ./bootstrap.sh test installs them")
-    program = "from lab.capture.chosen import best; print(best().compiled)"
+    program = "from seglab.capture.chosen import best; print(best().compiled)"
     assert installed.succeed("python", "-c", program).split() == ["True"]
 
 
-def test_the_wheel_holds_nothing_but_the_packages(installed: Installed) -> None:
-    """No test, benchmark or result is installed beside the packages."""
+def test_the_wheel_holds_nothing_but_the_package(installed: Installed) -> None:
+    """Nothing is installed beside the one package."""
     with zipfile.ZipFile(installed.wheel) as archive:
         tops = {name.split("/")[0] for name in archive.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"seglab"}
 
 
 def test_every_module_imports(installed: Installed) -> None:
     """Each module finds what it imports among the declared dependencies."""
-    program = f"""if True:
+    program = """if True:
         import importlib, pkgutil, sys
-        for package in {PACKAGES!r}:
+        for package in ['seglab']:
             module = importlib.import_module(package)
             assert module.__file__.startswith(sys.prefix), module.__file__
             for found in pkgutil.walk_packages(module.__path__, package + "."):
-                if not found.name.endswith(("__main__", "lab.testing")):  # a plugin of pytest
+                if not found.name.endswith(("__main__", "seglab.testing")):  # a plugin of pytest
                     importlib.import_module(found.name)
                     print(found.name)
     """
-    assert "lab.cli" in installed.succeed("python", "-c", program).split()
+    assert "seglab.cli" in installed.succeed("python", "-c", program).split()
 
 
 def test_version_is_the_project_s(installed: Installed) -> None:
@@ -136,7 +141,9 @@ def test_help_names_every_command(installed: Installed, how: list[str]) -> None:
 
 def test_every_command_has_help(installed: Installed) -> None:
     """Each command's module loads, and says how it is used."""
-    program = "import click, lab.cli as c; print(*c.seglab.list_commands(click.Context(c.seglab)))"
+    program = (
+        "import click, seglab.cli as c; print(*c.seglab.list_commands(click.Context(c.seglab)))"
+    )
     for command in installed.succeed("python", "-c", program).split():
         assert f"seglab {command}" in installed.succeed("seglab", command, "--help")
 
@@ -175,7 +182,7 @@ def test_pytest_finds_the_plugin(installed: Installed) -> None:
         "from importlib.metadata import entry_points;"
         "print(*(e.value for e in entry_points(group='pytest11') if e.name == 'seglab'))"
     )
-    assert installed.succeed("python", "-c", program).split() == ["lab.testing"]
+    assert installed.succeed("python", "-c", program).split() == ["seglab.testing"]
 
 
 def test_doctor_answers(installed: Installed) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lab.capture import chosen
-from lab.capture.chosen import Core
+from seglab.capture import chosen
+from seglab.capture.chosen import Core
 
 
 @pytest.fixture(params=["pure", "compiled"])

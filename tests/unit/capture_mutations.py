@@ -8,10 +8,10 @@ from capturing import Packets, Talk, enhanced, interface, mail, message, pcap, p
 from hypothesis import strategies as st
 from scapy.all import GRE, IP, fragment, raw
 
-from lab.capture.chosen import Core, compiled, pure
-from lab.capture.reader import Capture
-from lab.errors import InputError
-from lab.observation import Observation
+from seglab.capture.chosen import Core, compiled, pure
+from seglab.capture.reader import Capture
+from seglab.errors import InputError
+from seglab.observation import Observation
 
 Outcome = tuple[list[Observation], list[str]] | str
 

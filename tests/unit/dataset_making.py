@@ -4,15 +4,15 @@ import hashlib
 from dataclasses import replace
 from typing import ClassVar
 
-from lab import plan
-from lab.dataset import shard
-from lab.dataset.folder import begin, finish
-from lab.dataset.spec import parse_text
-from lab.kernel import join
-from lab.record import Captures
-from lab.sender_registry import sender
-from lab.steps import Wait
-from lab.trace import Read, Segment, Write
+from seglab import plan
+from seglab.dataset import shard
+from seglab.dataset.folder import begin, finish
+from seglab.dataset.spec import parse_text
+from seglab.kernel import join
+from seglab.record import Captures
+from seglab.sender_registry import sender
+from seglab.steps import Wait
+from seglab.trace import Read, Segment, Write
 
 SPEC = """
 title = "Small"

@@ -7,11 +7,11 @@ import struct
 import threading
 from collections.abc import Iterator
 
-from lab.reader import Reader
-from lab.server.connection import ConnectionLog
-from lab.server.limits import Limits
-from lab.server.listening import Listener
-from lab.server.loop import Server
+from seglab.reader import Reader
+from seglab.server.connection import ConnectionLog
+from seglab.server.limits import Limits
+from seglab.server.listening import Listener
+from seglab.server.loop import Server
 
 PATIENCE_S = 20.0
 

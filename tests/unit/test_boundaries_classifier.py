@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab import paper
-from lab.classifier import Verdict
-from lab.classifiers.boundaries import SIZES_LOOKED_AT, classify
-from lab.observation import HeaderField, Observation
-from lab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
+from seglab import paper
+from seglab.classifier import Verdict
+from seglab.classifiers.boundaries import SIZES_LOOKED_AT, classify
+from seglab.observation import HeaderField, Observation
+from seglab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
 
 RECEIVED = HeaderField("Received", 0, 150)
 FROM = HeaderField("From", 150, 190)

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from synthetic import reads_of, simulated
 
-import lab
-from lab.boundary import (
+import seglab
+from seglab.boundary import (
     cut,
     published_separation,
     separation,
     single_block,
 )
 
-PAPER = json.loads((Path(lab.__file__).parent / "paper.json").read_text())["scenarios"]
+PAPER = json.loads((Path(seglab.__file__).parent / "paper.json").read_text())["scenarios"]
 
 
 def two_writes(number, sizes, **changes):

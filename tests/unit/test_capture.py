@@ -21,11 +21,11 @@ from capturing import (
     read_one,
 )
 
-from lab.capture import Capture, observations, sniff
-from lab.capture.chosen import Core
-from lab.capture.core.table import CONNECTION_BYTES
-from lab.errors import InputError
-from lab.observation import HeaderField
+from seglab.capture import Capture, observations, sniff
+from seglab.capture.chosen import Core
+from seglab.capture.core.table import CONNECTION_BYTES
+from seglab.errors import InputError
+from seglab.observation import HeaderField
 
 pytest_plugins = ["capture_core"]
 

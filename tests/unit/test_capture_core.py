@@ -7,10 +7,10 @@ from capturing import Talk, mail, message, pcap
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lab.capture.chosen import Core
-from lab.capture.core.header import fields_of
-from lab.capture.reader import Capture
-from lab.mail.layout import layout
+from seglab.capture.chosen import Core
+from seglab.capture.core.header import fields_of
+from seglab.capture.reader import Capture
+from seglab.mail.layout import layout
 
 pytest_plugins = ["capture_core"]
 
@@ -27,7 +27,7 @@ def headers() -> st.SearchStrategy[bytes]:
 def test_the_header_is_laid_out_as_in_the_lab(core: Core) -> None:
     """Where fields stand, by a scan of the bytes, is where the lab's own expressions find them."""
     package = "compiled" if core.compiled else "core"
-    scan = import_module(f"lab.capture.{package}.header").fields_of
+    scan = import_module(f"seglab.capture.{package}.header").fields_of
 
     @settings(max_examples=2000, deadline=None)
     @given(headers())

@@ -50,9 +50,9 @@ from scapy.all import (
 )
 from scapy.contrib.mpls import MPLS
 
-from lab.capture.chosen import Core
-from lab.errors import InputError
-from lab.observation import Observation
+from seglab.capture.chosen import Core
+from seglab.errors import InputError
+from seglab.observation import Observation
 
 pytest_plugins = ["capture_core"]
 

@@ -25,11 +25,11 @@ from capturing import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lab.capture import reader
-from lab.capture.chosen import Core
-from lab.capture.core.table import HALVES, HELD_BYTES
-from lab.capture.reader import Capture
-from lab.errors import InputError
+from seglab.capture import reader
+from seglab.capture.chosen import Core
+from seglab.capture.core.table import HALVES, HELD_BYTES
+from seglab.capture.reader import Capture
+from seglab.errors import InputError
 
 pytest_plugins = ["capture_core"]
 
@@ -238,7 +238,7 @@ def test_the_error_does_not_depend_on_the_slicing(core: Core, data: bytes) -> No
 
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     """The module's own command names it in one line, and so does a call without any file."""
-    command = [sys.executable, "-m", "lab.capture"]
+    command = [sys.executable, "-m", "seglab.capture"]
     ended = run([*command, tmp_path / "no\x1bne"], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stderr == f"{tmp_path}/no\\x1bne: No such file or directory\n"

@@ -7,8 +7,8 @@ from capturing import MS, Packets, Talk, mail, message, pcap, read, read_one
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lab.capture.chosen import Core
-from lab.observation import Observation
+from seglab.capture.chosen import Core
+from seglab.observation import Observation
 
 pytest_plugins = ["capture_core"]
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.classifier import Classifier, Verdict
-from lab.classifier_registry import as_verdict, classifier, classifiers
-from lab.errors import InputError
-from lab.mail.layout import layout
-from lab.message import MessageSpec, generate
-from lab.observation import Observation
-from lab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
+from seglab.classifier import Classifier, Verdict
+from seglab.classifier_registry import as_verdict, classifier, classifiers
+from seglab.errors import InputError
+from seglab.mail.layout import layout
+from seglab.message import MessageSpec, generate
+from seglab.observation import Observation
+from seglab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
 
 SEEN = Observation(id="x", sizes=(1448, 600), mss=1448, timestamps=True)
 

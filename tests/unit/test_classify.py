@@ -18,17 +18,17 @@ from hypothesis import strategies as st
 from stub_classifiers import failing, stub
 from synthetic import record
 
-from lab import classify
-from lab.classifier import Classifier, Verdict
-from lab.classifier_registry import of_callable
-from lab.errors import InputError
-from lab.manifest import Manifest
-from lab.observation import Observation
-from lab.opening import Stream, read_stream, sources
-from lab.printable import safe
-from lab.runfolder import RunFolder
-from lab.server.logs import session_line
-from lab.store import write_sessions
+from seglab import classify
+from seglab.classifier import Classifier, Verdict
+from seglab.classifier_registry import of_callable
+from seglab.errors import InputError
+from seglab.manifest import Manifest
+from seglab.observation import Observation
+from seglab.opening import Stream, read_stream, sources
+from seglab.printable import safe
+from seglab.runfolder import RunFolder
+from seglab.server.logs import session_line
+from seglab.store import write_sessions
 
 STUB = Classifier("stub", "for tests", stub)
 LOG = "\n".join((session_line(1, (77, 2896, 329)), session_line(2, (5120,)))).encode()
@@ -179,7 +179,7 @@ def test_an_endless_stream_of_nothing(endless: bytes) -> None:
 
 def test_a_named_pipe_without_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is waited for, but not for ever."""
-    monkeypatch.setattr("lab.opening._WRITER_S", 0.2)
+    monkeypatch.setattr("seglab.opening._WRITER_S", 0.2)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="nobody opened for writing within"):
         list(classify(tmp_path / "pipe", classifier=STUB))
@@ -217,7 +217,7 @@ def test_parquet_from_a_pipe(tmp_path: Path) -> None:
 
 def test_a_decompression_bomb_of_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ends in one line; what was read before is given."""
-    monkeypatch.setattr("lab.opening._UNZIPPED_FREE", 1 << 20)
+    monkeypatch.setattr("seglab.opening._UNZIPPED_FREE", 1 << 20)
     bomb = gzip.compress(LOG + b"\n" + b" " * (50 << 20))
     found = classify(io.BytesIO(bomb), classifier=STUB)
     assert next(found).style == "relay"
@@ -365,6 +365,6 @@ def test_sources_are_named_safely(tmp_path: Path) -> None:
 
 def test_a_lab_starts_without_it() -> None:
     """``import lab`` loads nothing of this: the lab's processes start in milliseconds."""
-    program = "import lab, sys; print([m for m in sys.modules if m.startswith('lab.')])"
+    program = "import seglab, sys; print([m for m in sys.modules if m.startswith('seglab.')])"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert found.stdout == b"[]\n"

@@ -15,18 +15,18 @@ from click.testing import CliRunner, Result
 from stub_classifiers import failing_at_nine, stub, style_alone
 from synthetic import record
 
-from lab import cli
-from lab.classifier_registry import classifiers, of_callable
-from lab.commands.classify import classify
-from lab.errors import InputError
-from lab.manifest import Manifest
-from lab.runfolder import RunFolder
-from lab.server.logs import session_line
+from seglab import cli
+from seglab.classifier_registry import classifiers, of_callable
+from seglab.commands.classify import classify
+from seglab.errors import InputError
+from seglab.manifest import Manifest
+from seglab.runfolder import RunFolder
+from seglab.server.logs import session_line
 
 PAPER = Path(__file__).parent / "data" / "vb2014-events.log"
 STUB = ("--classifier", "stub")
 OWN_STUB = ("--classifier", "stub_classifiers:stub")
-COMMAND = "from lab.cli import main; main()"
+COMMAND = "from seglab.cli import main; main()"
 FOLDER = str(Path(__file__).parent)
 
 
@@ -36,7 +36,7 @@ def stubs(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {**classifiers()} | {
         one.__name__: of_callable(one) for one in (stub, style_alone, failing_at_nine)
     }
-    monkeypatch.setattr("lab.classifier_registry.classifiers", lambda: known)
+    monkeypatch.setattr("seglab.classifier_registry.classifiers", lambda: known)
 
 
 def ran(*arguments: str | Path, stdin: bytes = b"") -> Result:
@@ -403,7 +403,7 @@ def test_evaluate_is_given_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         given.extend((list(runs), classifier.name, options))
         return 1
 
-    monkeypatch.setattr("lab.commands.evaluate.evaluate_run", evaluate_run)
+    monkeypatch.setattr("seglab.commands.evaluate.evaluate_run", evaluate_run)
     result = ran("--evaluate", tmp_path, "--network", "gprs", "--layer", "reads", "--json")
     assert result.return_value == 1
     assert given == [

@@ -10,8 +10,8 @@ from pathlib import Path
 from classifying_inputs import capture
 from test_classify_command import COMMAND, FOLDER, OWN_STUB
 
-from lab.commands import classify_input
-from lab.commands.classify_input import Input
+from seglab.commands import classify_input
+from seglab.commands.classify_input import Input
 
 
 def followed(log: Path, steps: list[Callable[[], object]]) -> list[tuple[str, tuple[int, ...]]]:

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
-from lab import cli
-from lab.errors import EnvironmentLacksError, InputError, PartDiedError
+from seglab import cli
+from seglab.errors import EnvironmentLacksError, InputError, PartDiedError
 
 ROOT = Path(__file__).parents[2]
 
@@ -175,7 +175,7 @@ def test_sigterm_is_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def seglab(*arguments: str, out: int) -> tuple[int, str]:
     """A real ``seglab``: its exit code, and what it says on standard error."""
-    command = [sys.executable, "-c", "from lab.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from seglab.cli import main; main()", *arguments]
     done = subprocess.run(
         command,
         stdout=out,
@@ -207,7 +207,7 @@ def test_the_output_is_full() -> None:
 @pytest.mark.parametrize(("closed", "code"), [(">&-", 0), ("<&- >&- 2>&-", 0), ("0 <&- >&-", 2)])
 def test_closed_output_is_no_traceback(closed: str, code: int) -> None:
     """What the shell has closed leads nowhere; the exit code still tells."""
-    script = f'"$1" -c "from lab.cli import main; main()" list senders {closed}'
+    script = f'"$1" -c "from seglab.cli import main; main()" list senders {closed}'
     ran = subprocess.run(
         ["sh", "-c", script, "sh", sys.executable], cwd=ROOT, capture_output=True, check=False
     )

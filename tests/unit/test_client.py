@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from lab.channel import Channel, Message
-from lab.errors import InputError
-from lab.kernel import client, client_session
-from lab.steps import Expect, Wait, Write
+from seglab.channel import Channel, Message
+from seglab.errors import InputError
+from seglab.kernel import client, client_session
+from seglab.steps import Expect, Wait, Write
 
 HERE = Path(__file__).parent
 PATIENCE_S = 20.0

@@ -5,10 +5,10 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from lab import cluster
-from lab.cluster import connected
-from lab.commands.regress import regress
-from lab.errors import EnvironmentLacksError, InputError
+from seglab import cluster
+from seglab.cluster import connected
+from seglab.commands.regress import regress
+from seglab.errors import EnvironmentLacksError, InputError
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_sources_differ(tmp_path, monkeypatch):
     tree = tmp_path / "lab" / "networks"
     tree.mkdir(parents=True)
     (tree / "dsl.toml").write_text("mtu = 1492\n")
-    monkeypatch.setattr(cluster, "_PACKAGES", ("lab",))
-    monkeypatch.setattr(cluster.resources, "files", lambda name: tmp_path / name)
+    monkeypatch.setattr(cluster.plugins, "PACKAGE", tmp_path / "lab")
+    monkeypatch.setattr(cluster.plugins, "shipped", lambda _kind: tmp_path / "lab" / "networks")
     first = cluster.sources.__wrapped__()
     (tree / "__pycache__").mkdir()
     (tree / "__pycache__" / "x.py").write_text("x")

@@ -9,17 +9,17 @@ from click.testing import CliRunner
 from rich.console import Console
 from synthetic import reads_of, record
 
-from lab.commands import compare as compare_
-from lab.commands.report import report
-from lab.commands.reproduce import EXPERIMENTS
-from lab.comparison import StoredSummary, compare
-from lab.errors import InputError
-from lab.manifest import Experiment, Manifest
-from lab.report import building
-from lab.report.summary import summarise
-from lab.report.terminal import show_comparison
-from lab.runfolder import RunFolder
-from lab.trace import Segment
+from seglab.commands import compare as compare_
+from seglab.commands.report import report
+from seglab.commands.reproduce import EXPERIMENTS
+from seglab.comparison import StoredSummary, compare
+from seglab.errors import InputError
+from seglab.manifest import Experiment, Manifest
+from seglab.report import building
+from seglab.report.summary import summarise
+from seglab.report.terminal import show_comparison
+from seglab.runfolder import RunFolder
+from seglab.trace import Segment
 
 LISTING = Experiment("listing-03", "MTA", "listings.3")
 GOOD, MERGED = [1400] * 7 + [36], [1400] * 6 + [1436]

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from dataset_making import SESSIONS, SPEC, Breakdown, PureEngine, build, spec_of
 
-from lab.dataset import records, shard
-from lab.dataset.check import check
-from lab.dataset.folder import begin, built, finish
-from lab.dataset.layout import Layout
-from lab.dataset.manifest import read_manifest
-from lab.dataset.plan import fingerprint
-from lab.dataset.reading import rows
-from lab.dataset.result import read_result
-from lab.dataset.shard import ShardBuild, build_shard
-from lab.errors import EnvironmentLacksError, InputError
-from lab.runfolder import lock_folder
+from seglab.dataset import records, shard
+from seglab.dataset.check import check
+from seglab.dataset.folder import begin, built, finish
+from seglab.dataset.layout import Layout
+from seglab.dataset.manifest import read_manifest
+from seglab.dataset.plan import fingerprint
+from seglab.dataset.reading import rows
+from seglab.dataset.result import read_result
+from seglab.dataset.shard import ShardBuild, build_shard
+from seglab.errors import EnvironmentLacksError, InputError
+from seglab.runfolder import lock_folder
 
 
 @pytest.fixture(autouse=True)

@@ -9,14 +9,14 @@ from dataclasses import replace
 import pytest
 from dataset_making import SPEC, PureEngine, build, spec_of
 
-from lab.dataset import carried, shard
-from lab.dataset.carried import Order, Packed, build_packed, call_off, put
-from lab.dataset.check import check
-from lab.dataset.folder import begin, finish
-from lab.dataset.reading import rows
-from lab.dataset.result import ShardResult
-from lab.errors import InputError
-from lab.runfolder import lock_folder
+from seglab.dataset import carried, shard
+from seglab.dataset.carried import Order, Packed, build_packed, call_off, put
+from seglab.dataset.check import check
+from seglab.dataset.folder import begin, finish
+from seglab.dataset.reading import rows
+from seglab.dataset.result import ShardResult
+from seglab.errors import InputError
+from seglab.runfolder import lock_folder
 
 SEED = 3
 

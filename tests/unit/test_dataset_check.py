@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 from dataset_making import SESSIONS, SPEC, PureEngine, build, spec_of
 
-from lab.dataset import shard
-from lab.dataset.check import check
-from lab.dataset.findings import FINDINGS_MAX
-from lab.dataset.folder import begin
-from lab.dataset.layout import Layout
-from lab.dataset.picture import picture
-from lab.dataset.result import read_result
-from lab.dataset.shard import described
-from lab.errors import InputError
+from seglab.dataset import shard
+from seglab.dataset.check import check
+from seglab.dataset.findings import FINDINGS_MAX
+from seglab.dataset.folder import begin
+from seglab.dataset.layout import Layout
+from seglab.dataset.picture import picture
+from seglab.dataset.result import read_result
+from seglab.dataset.shard import described
+from seglab.errors import InputError
 
 
 @pytest.fixture(scope="module")

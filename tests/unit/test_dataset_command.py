@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from dataset_making import SESSIONS, SPEC, Breakdown, PureEngine, spec_of
 
-from lab import cli
-from lab.commands import dataset
-from lab.dataset import damage, shard
-from lab.dataset.estimate import duration, estimate, room_bytes, size
+from seglab import cli
+from seglab.commands import dataset
+from seglab.dataset import damage, shard
+from seglab.dataset.estimate import duration, estimate, room_bytes, size
 
 BILLION = SPEC.replace("repeats = 5", "repeats = 37_037_038")
 
@@ -230,7 +230,7 @@ def test_a_large_one_is_asked_about(
     code: int,
 ) -> None:
     """On a terminal the user is asked, and nothing is made before the answer."""
-    monkeypatch.setattr("lab.dataset.estimate.ASK_ABOVE_BYTES", 1000)
+    monkeypatch.setattr("seglab.dataset.estimate.ASK_ABOVE_BYTES", 1000)
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
     run = Run(capsys, "build", spec, "--out", tmp_path / "made")
     assert "Build it?" in run.err
@@ -257,7 +257,7 @@ def test_yes_asks_nobody(
     spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With --yes the estimate is told, and that is all."""
-    monkeypatch.setattr("lab.dataset.estimate.ASK_ABOVE_BYTES", 1000)
+    monkeypatch.setattr("seglab.dataset.estimate.ASK_ABOVE_BYTES", 1000)
     run = Run(capsys, "build", spec, "--out", tmp_path / "made", "--yes")
     assert run.code == 0
     assert len(PureEngine.ran) == SESSIONS

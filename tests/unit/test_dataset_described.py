@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from dataset_making import SESSIONS, SPEC, PureEngine, build, spec_of
 
-from lab.dataset import records, shard
-from lab.dataset import spec as spec_module
-from lab.dataset.columns import COLUMNS
-from lab.dataset.croissant import croissant
-from lab.dataset.layout import Layout
-from lab.dataset.spec import read_spec
-from lab.store import DATASET_SCHEMA
+from seglab.dataset import records, shard
+from seglab.dataset import spec as spec_module
+from seglab.dataset.columns import COLUMNS
+from seglab.dataset.croissant import croissant
+from seglab.dataset.layout import Layout
+from seglab.dataset.spec import read_spec
+from seglab.store import DATASET_SCHEMA
 
 
 @pytest.fixture(autouse=True)

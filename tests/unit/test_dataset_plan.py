@@ -7,11 +7,11 @@ from dataset_making import SESSIONS, SPEC, spec_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab import plan as sessions_
-from lab.dataset.plan import placed, planned, shard_range
-from lab.dataset.splits import PARTS, Splits
-from lab.errors import InputError
-from lab.sender_registry import sender
+from seglab import plan as sessions_
+from seglab.dataset.plan import placed, planned, shard_range
+from seglab.dataset.splits import PARTS, Splits
+from seglab.errors import InputError
+from seglab.sender_registry import sender
 
 EVERY = [place for shard in range(3) for place in planned(spec_of(), 1, shard)]
 

@@ -6,9 +6,9 @@ import re
 import pytest
 from dataset_making import SESSIONS, SPEC, spec_of
 
-from lab.dataset.plan import fingerprint
-from lab.dataset.spec import RAW, read_spec
-from lab.errors import InputError
+from seglab.dataset.plan import fingerprint
+from seglab.dataset.spec import RAW, read_spec
+from seglab.errors import InputError
 
 MAIL = b"Subject: one\r\nFrom: a@example.org\r\n\r\ntext\r\n"
 

@@ -2,10 +2,10 @@
 
 from dataset_making import spec_of
 
-from lab.dataset.findings import Checked
-from lab.dataset.manifest import Manifest
-from lab.dataset.picture import picture
-from lab.dataset.tally import Leaks, Tally
+from seglab.dataset.findings import Checked
+from seglab.dataset.manifest import Manifest
+from seglab.dataset.picture import picture
+from seglab.dataset.tally import Leaks, Tally
 
 
 def test_unbalanced_labels() -> None:

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from lab.classifier import Verdict
-from lab.comparison import StoredSummary
-from lab.dataset.result import ShardResult
-from lab.errors import InputError
-from lab.manifest import Manifest
-from lab.observation import Observation
-from lab.record import SessionRecord
+from seglab.classifier import Verdict
+from seglab.comparison import StoredSummary
+from seglab.dataset.result import ShardResult
+from seglab.errors import InputError
+from seglab.manifest import Manifest
+from seglab.observation import Observation
+from seglab.record import SessionRecord
 
 
 @pytest.mark.parametrize(

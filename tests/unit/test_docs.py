@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
@@ -14,16 +13,15 @@ from types import ModuleType
 import click
 import pytest
 
-import scenarios
-from lab import network, networks, registry, scenario
-from lab.cli import COMMANDS, seglab
-from lab.mail.kinds import KINDS
-from lab.manifest import Manifest
-from lab.message import MessageSpec, generate
-from lab.sender_registry import senders_in
-from lab.specfile import Table, decode
-from lab.steps import Wait, Write
-from lab.store import SCHEMA
+from seglab import network, networks, registry, scenario
+from seglab.cli import COMMANDS, seglab
+from seglab.mail.kinds import KINDS
+from seglab.manifest import Manifest
+from seglab.message import MessageSpec, generate
+from seglab.sender_registry import senders_in
+from seglab.specfile import Table, decode
+from seglab.steps import Wait, Write
+from seglab.store import SCHEMA
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -105,7 +103,7 @@ def test_links_resolve(document: str) -> None:
 @every_document
 def test_paths_exist(document: str) -> None:
     """A path of the sources that a document names is there; NAME stands for any."""
-    examples = {"senders/slow_body.py", "lab/networks/gre.toml"}
+    examples = {"senders/slow_body.py", "lab/seglab/networks/gre.toml"}
     pattern = r"`((?:lab|senders|scenarios|tests|docs|benchmarks)/[\w./-]*)`"
     for path in set(re.findall(pattern, text(document))) - examples:
         assert "NAME" in path or (ROOT / path).exists(), f"{document}: {path}"
@@ -156,13 +154,10 @@ def test_planned_commands_are_not_there() -> None:
     assert not planned & set(COMMANDS)
 
 
-def test_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples(tmp_path: Path) -> None:
     """The README's sender, network and scenario are good ones, and fit together."""
     (tmp_path / "slow_body.py").write_text(example("senders/slow_body.py"), encoding="utf-8")
-    package = ModuleType("examples_of_the_readme")
-    package.__path__ = [str(tmp_path)]
-    monkeypatch.setitem(sys.modules, package.__name__, package)
-    sender = senders_in(package)["slow_body"]
+    sender = senders_in(tmp_path)["slow_body"]
     message = generate(1, MessageSpec())
     headers, pause, rest = sender.steps(message, sender.resolve({"gap_ms": 50}))
     assert headers == Write(message.headers)
@@ -170,7 +165,7 @@ def test_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert headers.data + rest.data == message.wire
     assert sender.name not in registry.senders(), "the example has the name of a shipped sender"
 
-    gre = network.parse("gre", parsed("lab/networks/gre.toml"))
+    gre = network.parse("gre", parsed("lab/seglab/networks/gre.toml"))
     assert gre.mss == 1476 - 40
     assert gre.round_trip_s == pytest.approx(0.070)
     assert gre.name not in registry.networks(), "the example has the name of a shipped network"
@@ -202,7 +197,8 @@ def test_all_keys_of_a_network() -> None:
 @pytest.mark.parametrize("mail", ["generated", "own"])
 def test_all_keys_of_a_scenario(mail: str, tmp_path: Path) -> None:
     """The file that explains scenarios is one, with generated mail, and with the user's own."""
-    before, generated, own = re.split(r"^\[message\].*\n", explained(scenarios), flags=re.MULTILINE)
+    (explained,) = blocks("scenarios/README.md", "toml")
+    before, generated, own = re.split(r"^\[message\].*\n", explained, flags=re.MULTILINE)
     own, sweep, after = own.partition("[sweep]")
     (tmp_path / "mails").mkdir()
     (tmp_path / "mails" / "one.eml").write_bytes(b"Subject: one\r\n\r\ntext\r\n")
@@ -240,7 +236,7 @@ def test_manifest() -> None:
 def test_calibrated_values() -> None:
     """The values that the calibration quotes are those of the file."""
     (quoted,) = blocks("docs/calibration.md", "toml")
-    file = decode(text("lab/networks/vb2014.toml").encode(), "vb2014.toml")
+    file = decode(text("lab/seglab/networks/vb2014.toml").encode(), "vb2014.toml")
 
     def check(part: dict[str, object], whole: dict[str, object]) -> None:
         for key, value in part.items():

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import MS, record, simulated
 
-from lab.manifest import Counts, Experiment
-from lab.paper import paper
-from lab.record import MtuChange
-from lab.report.embedding import embed
-from lab.report.finding import Finding
-from lab.report.printed import layer_of, printed_rows, verdict_of
-from lab.trace import Read, Segment
-from lab.verdicts import Sequences
+from seglab.manifest import Counts, Experiment
+from seglab.paper import paper
+from seglab.record import MtuChange
+from seglab.report.embedding import embed
+from seglab.report.finding import Finding
+from seglab.report.printed import layer_of, printed_rows, verdict_of
+from seglab.trace import Read, Segment
+from seglab.verdicts import Sequences
 
 
 def embedded(records, room=8_000_000):

@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 from synthetic import MS, record
 
-from lab.classifier import Classifier, Verdict
-from lab.commands.evaluate import evaluate_run, over
-from lab.errors import InputError
-from lab.evaluation import evaluate
-from lab.evaluation.boundaries import traced, written
-from lab.evaluation.judging import judge
-from lab.evaluation.lines import line_ends, payload_of
-from lab.evaluation.table import lines
-from lab.evaluation.wire import first_sent, personality_of
-from lab.kernel.pcapng import CapturedPacket, write
-from lab.observation import Layer, Observation
-from lab.record import HeaderSpan, SessionRecord
-from lab.trace import Read, Segment, Write
+from seglab.classifier import Classifier, Verdict
+from seglab.commands.evaluate import evaluate_run, over
+from seglab.errors import InputError
+from seglab.evaluation import evaluate
+from seglab.evaluation.boundaries import traced, written
+from seglab.evaluation.judging import judge
+from seglab.evaluation.lines import line_ends, payload_of
+from seglab.evaluation.table import lines
+from seglab.evaluation.wire import first_sent, personality_of
+from seglab.kernel.pcapng import CapturedPacket, write
+from seglab.observation import Layer, Observation
+from seglab.record import HeaderSpan, SessionRecord
+from seglab.trace import Read, Segment, Write
 
 FIELDS = (HeaderSpan("Received", 0, 77), HeaderSpan("From", 77, 120))
 LINES = (50, 77, 120, 122, *range(200, 5000, 100), 5120)

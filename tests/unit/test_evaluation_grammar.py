@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.evaluation.grammar import Shape, candidates, is_instance
-from lab.evaluation.lines import line_ends
-from lab.mail.layout import layout
-from lab.message import Message, MessageSpec
-from lab.record import HeaderSpan
-from lab.registry import senders
-from lab.sender import STYLES
-from lab.steps import Write
+from seglab.evaluation.grammar import Shape, candidates, is_instance
+from seglab.evaluation.lines import line_ends
+from seglab.mail.layout import layout
+from seglab.message import Message, MessageSpec
+from seglab.record import HeaderSpan
+from seglab.registry import senders
+from seglab.sender import STYLES
+from seglab.steps import Write
 
 FIELDS = (
     HeaderSpan("Received", 0, 100),

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lab.evaluation.constancy import Seen, constancy
-from lab.evaluation.metrics import BoundaryCounts, Confusion, f1
+from seglab.evaluation.constancy import Seen, constancy
+from seglab.evaluation.metrics import BoundaryCounts, Confusion, f1
 
 KEY = ("s", "relay", "", "{}", 0)
 

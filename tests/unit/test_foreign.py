@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from ending import gone
 
-from lab import parallel
-from lab.asking import open_classifier
-from lab.classifier import Verdict
-from lab.errors import InputError
-from lab.foreign import AHEAD, ForeignAsker
-from lab.observation import Observation
-from lab.regress.judgement import ClassifierFailedError, Raised
+from seglab import parallel
+from seglab.asking import open_classifier
+from seglab.classifier import Verdict
+from seglab.errors import InputError
+from seglab.foreign import AHEAD, ForeignAsker
+from seglab.observation import Observation
+from seglab.regress.judgement import ClassifierFailedError, Raised
 
 PRELUDE = "import json, os, sys, time\nread = sys.stdin.readline\n"
 ECHO = """

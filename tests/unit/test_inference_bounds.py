@@ -7,12 +7,12 @@ from itertools import accumulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.inference.ground import Ground
-from lab.inference.lines import explain
-from lab.inference.path import Path, paths
-from lab.inference.posterior import MARGIN_BITS, accounts, cuts
-from lab.inference.units import units_of
-from lab.inference.writers import (
+from seglab.inference.ground import Ground
+from seglab.inference.lines import explain
+from seglab.inference.path import Path, paths
+from seglab.inference.posterior import MARGIN_BITS, accounts, cuts
+from seglab.inference.units import units_of
+from seglab.inference.writers import (
     BITS_MIN,
     TERMINATORS_BYTES,
     Hypothesis,
@@ -21,7 +21,7 @@ from lab.inference.writers import (
     plain,
     seen,
 )
-from lab.observation import HeaderField, Observation
+from seglab.observation import HeaderField, Observation
 
 NAMES = ("Received", "From", "To", "Subject")
 ROUNDING = 1e-6

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from frames import MS, Recorder
 
-from lab import plan, registry
-from lab.errors import EnvironmentLacksError
-from lab.kernel import join
-from lab.kernel.join import Outcome
-from lab.record import SessionRecord
+from seglab import plan, registry
+from seglab.errors import EnvironmentLacksError
+from seglab.kernel import join
+from seglab.kernel.join import Outcome
+from seglab.record import SessionRecord
 
 NETWORK = registry.network("vb2014")
 SPEC = plan.plan(registry.scenario("scenario-1"), seed=1, sessions=1)[0]

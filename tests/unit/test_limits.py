@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from lab.reader import Reader
-from lab.server.limits import Limits
-from lab.server.listening import Listener
-from lab.server.process import raise_descriptor_limit
+from seglab.reader import Reader
+from seglab.server.limits import Limits
+from seglab.server.listening import Listener
+from seglab.server.process import raise_descriptor_limit
 
 
 @pytest.mark.parametrize(

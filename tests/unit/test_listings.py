@@ -6,9 +6,9 @@ from itertools import accumulate
 import pytest
 from synthetic import MS, reads_of, record
 
-from lab import registry
-from lab.errors import InputError
-from lab.listings import (
+from seglab import registry
+from seglab.errors import InputError
+from seglab.listings import (
     PATHS,
     RULES,
     as_published,
@@ -20,12 +20,12 @@ from lab.listings import (
     path_did,
     shortened,
 )
-from lab.paper import PublishedListing, paper
-from lab.record import MtuChange, SessionRecord
-from lab.smtp_dialogue import session
-from lab.steps import Expect, Wait
-from lab.steps import Write as WriteStep
-from lab.trace import Segment, Write
+from seglab.paper import PublishedListing, paper
+from seglab.record import MtuChange, SessionRecord
+from seglab.smtp_dialogue import session
+from seglab.steps import Expect, Wait
+from seglab.steps import Write as WriteStep
+from seglab.trace import Segment, Write
 
 MIDDLE = {
     "listings.8": [47, 1440, 2880, 600],

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_server_logs import SMTP, log_of, written
 
-from lab.errors import InputError
-from lab.logs import BadLine, LogReader, observations, reading
-from lab.mail.layout import layout
-from lab.observation import HeaderField, Observation
-from lab.paper import paper
-from lab.server.connection import ConnectionLog, clip
-from lab.server.logs import FORMATS, event_line, session_line, writer
+from seglab.errors import InputError
+from seglab.logs import BadLine, LogReader, observations, reading
+from seglab.mail.layout import layout
+from seglab.observation import HeaderField, Observation
+from seglab.paper import paper
+from seglab.server.connection import ConnectionLog, clip
+from seglab.server.logs import FORMATS, event_line, session_line, writer
 
 PRINTED = Path(__file__).parent / "data" / "vb2014-events.log"
 PUBLISHED = [

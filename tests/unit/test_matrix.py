@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import paper, plan, registry
-from lab.errors import InputError
-from lab.scenario import Scenario
+from seglab import paper, plan, registry
+from seglab.errors import InputError
+from seglab.scenario import Scenario
 
 
 def scenario(folder: Path, text: str) -> Scenario:
@@ -17,7 +17,7 @@ def scenario(folder: Path, text: str) -> Scenario:
 
 
 def test_the_matrix_is_all_senders_by_all_networks() -> None:
-    """A new file in senders/ or lab/networks/ is in it without being named."""
+    """A new file in senders/ or lab/seglab/networks/ is in it without being named."""
     matrix = registry.scenario("matrix")
     assert [part.sender.name for part in matrix.senders] == [*registry.senders()]
     assert [network.name for network in matrix.networks] == [*registry.networks()]

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from synthetic import record
 
-from lab import registry
-from lab.mtu_table import judge_table
-from lab.paper import PublishedTable, published
-from lab.trace import Segment
+from seglab import registry
+from seglab.mtu_table import judge_table
+from seglab.paper import PublishedTable, published
+from seglab.trace import Segment
 
 TABLE = published("mtu_table")
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab import registry
-from lab.errors import InputError
-from lab.network import MtuChange, Network, Router, parse
-from lab.specfile import Table, decode
+from seglab import registry
+from seglab.errors import InputError
+from seglab.network import MtuChange, Network, Router, parse
+from seglab.specfile import Table, decode
 
 
 def network(text: str, base: Network | None = None) -> Network:

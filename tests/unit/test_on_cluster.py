@@ -3,17 +3,17 @@
 import pytest
 from dataset_making import PureEngine, spec_of
 
-from lab.cluster import Failed
-from lab.commands import on_cluster
-from lab.commands.on_cluster import ShardsFailedError, build_on, refuse_unfit
-from lab.commands.progress import RunProgress
-from lab.commands.running import Interruption
-from lab.dataset import shard
-from lab.dataset.carried import Order, build_packed
-from lab.dataset.estimate import estimate
-from lab.dataset.folder import begin, built, finish
-from lab.dataset.plan import fingerprint
-from lab.errors import InputError
+from seglab.cluster import Failed
+from seglab.commands import on_cluster
+from seglab.commands.on_cluster import ShardsFailedError, build_on, refuse_unfit
+from seglab.commands.progress import RunProgress
+from seglab.commands.running import Interruption
+from seglab.dataset import shard
+from seglab.dataset.carried import Order, build_packed
+from seglab.dataset.estimate import estimate
+from seglab.dataset.folder import begin, built, finish
+from seglab.dataset.plan import fingerprint
+from seglab.errors import InputError
 
 SEED = 3
 

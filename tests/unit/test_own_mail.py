@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab import registry
-from lab.commands.order import Order
-from lab.commands.run import tell_left_out
-from lab.errors import InputError
-from lab.mail.source import MailSource, look_through
-from lab.mail.stored import mail
-from lab.message import END_OF_DATA, Message, MessageSpec
-from lab.plan import message, plan
-from lab.runfolder import RunFolder
-from lab.smtp_dialogue import session
-from lab.steps import Expect, Write
+from seglab import registry
+from seglab.commands.order import Order
+from seglab.commands.run import tell_left_out
+from seglab.errors import InputError
+from seglab.mail.source import MailSource, look_through
+from seglab.mail.stored import mail
+from seglab.message import END_OF_DATA, Message, MessageSpec
+from seglab.plan import message, plan
+from seglab.runfolder import RunFolder
+from seglab.smtp_dialogue import session
+from seglab.steps import Expect, Write
 
 GOOD = b"From: <a@b.example>\nSubject: hello\n\nHello,\n.a dot\nbye\n"
 MBOX = (

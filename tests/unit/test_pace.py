@@ -2,9 +2,9 @@
 
 import pytest
 
-from lab import plan as plan_
-from lab import registry
-from lab.kernel import pace
+from seglab import plan as plan_
+from seglab import registry
+from seglab.kernel import pace
 
 
 def test_weights() -> None:

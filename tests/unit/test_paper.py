@@ -2,8 +2,8 @@
 
 import pytest
 
-from lab.errors import InputError
-from lab.paper import (
+from seglab.errors import InputError
+from seglab.paper import (
     PublishedListing,
     PublishedScenario,
     PublishedTable,

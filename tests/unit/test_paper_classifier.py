@@ -2,11 +2,11 @@
 
 import pytest
 
-from lab.boundary import NAMED_AS_ONE_BLOCK
-from lab.classifier import Verdict
-from lab.classifier_registry import classifier
-from lab.observation import HeaderField, Observation
-from lab.paper import paper
+from seglab.boundary import NAMED_AS_ONE_BLOCK
+from seglab.classifier import Verdict
+from seglab.classifier_registry import classifier
+from seglab.observation import HeaderField, Observation
+from seglab.paper import paper
 
 PAPER = classifier("paper")
 

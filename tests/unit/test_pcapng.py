@@ -18,9 +18,9 @@ from scapy.all import (
     raw,
 )
 
-from lab.kernel.headers import too_big
-from lab.kernel.packets import journeys
-from lab.kernel.pcapng import CapturedPacket, capture, write
+from seglab.kernel.headers import too_big
+from seglab.kernel.packets import journeys
+from seglab.kernel.pcapng import CapturedPacket, capture, write
 
 WALL_NS = 1_700_000_000_123_456_789
 WAY_NS = 70 * MS + 20_000

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from lab import registry
-from lab.kernel import pins
-from lab.kernel.pins import HostPlan, HostState
+from seglab import registry
+from seglab.kernel import pins
+from seglab.kernel.pins import HostPlan, HostState
 
 PLAN = HostPlan(
     {"net.ipv4.tcp_timestamps": "0", "net.ipv4.tcp_wmem": "4096 16384 4194304"},

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import registry
-from lab.errors import InputError
-from lab.plan import message, plan
-from lab.scenario import Scenario, label
+from seglab import registry
+from seglab.errors import InputError
+from seglab.plan import message, plan
+from seglab.scenario import Scenario, label
 
 MATRIX = """
 title = "two senders and a sweep on two networks"

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import MS, record, simulated
 
-from lab.boundary import PublishedSeparation, separation
-from lab.plots.clock import clock
-from lab.plots.separation import curve
-from lab.plots.sequences import frequencies
-from lab.plots.style import INK, PAPER, WRITES, readable_on, render
-from lab.plots.timeline import spread, timeline
-from lab.trace import Segment
-from lab.verdicts import count_sequences
+from seglab.boundary import PublishedSeparation, separation
+from seglab.plots.clock import clock
+from seglab.plots.separation import curve
+from seglab.plots.sequences import frequencies
+from seglab.plots.style import INK, PAPER, WRITES, readable_on, render
+from seglab.plots.timeline import spread, timeline
+from seglab.trace import Segment
+from seglab.verdicts import count_sequences
 
 
 def svg(draw):

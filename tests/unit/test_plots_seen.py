@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from synthetic import MS, cut_evenly, record, simulated
 
-from lab.listings import layer_sizes
-from lab.paper import paper
-from lab.plots.distribution import ROWS_AT_MOST, distribution
-from lab.plots.heatmap import heatmap
-from lab.plots.seen import (
+from seglab.listings import layer_sizes
+from seglab.paper import paper
+from seglab.plots.distribution import ROWS_AT_MOST, distribution
+from seglab.plots.heatmap import heatmap
+from seglab.plots.seen import (
     Spread,
     agreement,
     carried,
@@ -25,11 +25,11 @@ from lab.plots.seen import (
     spreads,
     starts,
 )
-from lab.plots.strips import KINDS, Strip, strips
-from lab.plots.style import render
-from lab.plots.timeline import timeline, visible_changes
-from lab.record import MtuChange
-from lab.trace import Read, Segment, Write
+from seglab.plots.strips import KINDS, Strip, strips
+from seglab.plots.style import render
+from seglab.plots.timeline import timeline, visible_changes
+from seglab.record import MtuChange
+from seglab.trace import Read, Segment, Write
 
 
 def texts(figure):

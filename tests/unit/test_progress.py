@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from lab.commands import progress
-from lab.commands.progress import RunProgress
+from seglab.commands import progress
+from seglab.commands.progress import RunProgress
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.classifiers.boundaries import classify
-from lab.observation import Observation
+from seglab.classifiers.boundaries import classify
+from seglab.observation import Observation
 
 CASES = [
     json.loads(line)

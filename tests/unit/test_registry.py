@@ -1,48 +1,35 @@
 """The registries: what is found, from where, and what a wrong file is told."""
 
-import sys
-from collections.abc import Iterator
-from importlib import import_module, resources
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from lab import registry
-from lab.errors import InputError
-from lab.link import LinkParams
-from lab.sender import PATH_CONDITIONS
-from lab.sender_registry import senders_in
+from seglab import registry
+from seglab.errors import InputError
+from seglab.link import LinkParams
+from seglab.sender import PATH_CONDITIONS
+from seglab.sender_registry import senders_in
 
 SENDER = """
-from lab.sender import Sender, smtp_parameters
+from seglab.sender import Sender, smtp_parameters
 {name} = Sender(name="{value}", summary="s", source="s", style="relay",
                 parameters=smtp_parameters(), steps=lambda message, parameters: iter(()))
 """
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty package of senders that can be imported."""
-    package = tmp_path / "some_senders"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    monkeypatch.syspath_prepend(tmp_path)
-    yield package
-    for name in [name for name in sys.modules if name.partition(".")[0] == package.name]:
-        del sys.modules[name]
-
-
-def package_of(folder: Path) -> ModuleType:
-    """The package in the folder."""
-    return import_module(folder.name)
+def folder(tmp_path: Path) -> Path:
+    """An empty folder of senders."""
+    folder = tmp_path / "some_senders"
+    folder.mkdir()
+    return folder
 
 
 def test_a_new_sender_is_a_new_file(folder: Path) -> None:
     """A file with one SENDER is all it takes, and its name is the sender's own."""
     (folder / "one.py").write_text(SENDER.format(name="SENDER", value="first"))
     (folder / "two.py").write_text(SENDER.format(name="SENDER", value="second"))
-    assert list(senders_in(package_of(folder))) == ["first", "second"]
+    assert list(senders_in(folder)) == ["first", "second"]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +50,7 @@ def test_wrong_file_is_named(folder: Path, content: str, found: str) -> None:
     """A file without a sender, with two, or that does not load: its path, and what is wrong."""
     (folder / "wrong.py").write_text(content)
     with pytest.raises(InputError) as caught:
-        senders_in(package_of(folder))
+        senders_in(folder)
     assert str(caught.value) == f"{folder / 'wrong.py'}: {found}"
 
 
@@ -72,21 +59,21 @@ def test_clashing_names_name_both_files(folder: Path) -> None:
     for file in ("a.py", "b.py"):
         (folder / file).write_text(SENDER.format(name="SENDER", value="same"))
     with pytest.raises(InputError) as caught:
-        senders_in(package_of(folder))
+        senders_in(folder)
     assert str(caught.value) == (
         f"{folder / 'b.py'}: the name 'same' is taken by {folder / 'a.py'}"
     )
 
 
 def test_every_file_is_found() -> None:
-    """What lies in the packages is what the registries have: no list is kept by hand."""
+    """What lies in the folders is what the registries have: no list is kept by hand."""
+    root = Path(__file__).parents[2]
 
-    def stems(package: str, ending: str) -> set[str]:
-        files = {Path(file.name) for file in resources.files(package).iterdir()}
-        return {file.stem for file in files if file.suffix == ending and file.stem != "__init__"}
+    def stems(folder: str, ending: str) -> set[str]:
+        return {file.stem for file in (root / folder).iterdir() if file.suffix == ending}
 
     assert {*registry.senders()} == stems("senders", ".py")
-    assert {*registry.networks()} == stems("lab.networks", ".toml")
+    assert {*registry.networks()} == stems("lab/seglab/networks", ".toml")
     assert {*registry.scenarios()} == stems("scenarios", ".toml")
 
 

@@ -1,4 +1,4 @@
-"""The checks of ``lab.regress``: each finds what it is about, and nothing in a good classifier."""
+"""The checks of ``seglab.regress``: each finds its fault, and none in a good classifier."""
 
 import sys
 from dataclasses import replace
@@ -11,17 +11,17 @@ from regressing import session, sessions
 from rich.console import Console
 from synthetic import MS
 
-from lab.asking import LocalAsker
-from lab.classifier import Classifier, Verdict
-from lab.classifier_registry import as_verdict, of_callable
-from lab.errors import InputError
-from lab.regress.case import Case, visible
-from lab.regress.checks import CHECKS, chosen
-from lab.regress.judgement import Settings
-from lab.regress.junit import to_junit
-from lab.regress.result import run
-from lab.regress.terminal import finding_text, show
-from lab.trace import Read
+from seglab.asking import LocalAsker
+from seglab.classifier import Classifier, Verdict
+from seglab.classifier_registry import as_verdict, of_callable
+from seglab.errors import InputError
+from seglab.regress.case import Case, visible
+from seglab.regress.checks import CHECKS, chosen
+from seglab.regress.judgement import Settings
+from seglab.regress.junit import to_junit
+from seglab.regress.result import run
+from seglab.regress.terminal import finding_text, show
+from seglab.trace import Read
 
 
 def regress(function, records=None, checks=(), **settings):
@@ -213,7 +213,7 @@ def test_guessing_on_noise_is_found() -> None:
 
 def test_all_styles_at_once_are_an_abstention() -> None:
     """An answer that excludes no style is not counted as right."""
-    from lab.sender import STYLES  # noqa: PLC0415
+    from seglab.sender import STYLES  # noqa: PLC0415
 
     result = regress(lambda _: STYLES)
     assert {score.right for score in result.scores.values()} == {0}

@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 import pytest
 from regressing import sample_file, sessions
 
-from lab import cli
-from lab.errors import EnvironmentLacksError
-from lab.manifest import Manifest
-from lab.regress.checks import chosen
-from lab.runfolder import RunFolder
+from seglab import cli
+from seglab.errors import EnvironmentLacksError
+from seglab.manifest import Manifest
+from seglab.regress.checks import chosen
+from seglab.runfolder import RunFolder
 
 RULES = """
 import time
@@ -327,7 +327,7 @@ def test_no_lab_here(seglab: Seglab, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise EnvironmentLacksError("no network namespaces here")
 
-    monkeypatch.setattr("lab.commands.regress.carry_out", refuse)
+    monkeypatch.setattr("seglab.commands.regress.carry_out", refuse)
     ended = seglab("rules_of_test:honest", "--out", "fresh", sessions=None)
     assert ended.code == 3
     assert "no network namespaces here (or take stored sessions: --sessions sample)" in ended.err

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from conftest import need
 
-from lab.asking import open_classifier
-from lab.regress.checks import CHECKS
-from lab.regress.judgement import Settings
-from lab.regress.result import Result, run
-from lab.session_source import load
-from lab.suite import read_known
+from seglab.asking import open_classifier
+from seglab.regress.checks import CHECKS
+from seglab.regress.judgement import Settings
+from seglab.regress.result import Result, run
+from seglab.session_source import load
+from seglab.suite import read_known
 
 ROOT = Path(__file__).parents[2]
 KNOWN = ROOT / "examples/known.toml"
@@ -96,7 +96,7 @@ def test_shown_commands(capfd: pytest.CaptureFixture[str]) -> None:
     """Each command line that an example or the guide shows is taken by the command."""
     from click import Context  # noqa: PLC0415
 
-    from lab.cli import seglab  # noqa: PLC0415
+    from seglab.cli import seglab  # noqa: PLC0415
 
     lines = [
         line.strip().lstrip("# ")

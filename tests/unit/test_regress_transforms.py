@@ -6,8 +6,8 @@ from itertools import accumulate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.observation import Observation
-from lab.regress.transforms import OFFLOAD_MAX, merged_reads, noise, offloaded, retransmitted
+from seglab.observation import Observation
+from seglab.regress.transforms import OFFLOAD_MAX, merged_reads, noise, offloaded, retransmitted
 
 SEEDS = st.integers(0, 2**63 - 1)
 

@@ -14,16 +14,16 @@ from click.testing import CliRunner
 from rich.console import Console
 from synthetic import reads_of, record, simulated
 
-from lab.commands.report import report
-from lab.manifest import Counts, Experiment, Manifest
-from lab.paper import paper
-from lab.record import Captures
-from lab.report import build, building
-from lab.report.figures import drawings
-from lab.report.page import grids
-from lab.report.summary import summarise, telling
-from lab.report.terminal import show
-from lab.runfolder import RunFolder
+from seglab.commands.report import report
+from seglab.manifest import Counts, Experiment, Manifest
+from seglab.paper import paper
+from seglab.record import Captures
+from seglab.report import build, building
+from seglab.report.figures import drawings
+from seglab.report.page import grids
+from seglab.report.summary import summarise, telling
+from seglab.report.terminal import show
+from seglab.runfolder import RunFolder
 
 PAPER = paper().scenarios
 EXPERIMENTS = tuple(Experiment(f"scenario-{n}", f"title {n}", f"scenarios.{n}") for n in PAPER)

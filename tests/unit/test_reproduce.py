@@ -4,12 +4,12 @@ import pytest
 from click.testing import CliRunner
 from synthetic import reads_of, record
 
-from lab.commands.order import Order
-from lab.commands.reproduce import EXPERIMENTS, chosen, reproduce, rounds, unseen
-from lab.errors import InputError
-from lab.manifest import Manifest
-from lab.paper import paper
-from lab.runfolder import RunFolder
+from seglab.commands.order import Order
+from seglab.commands.reproduce import EXPERIMENTS, chosen, reproduce, rounds, unseen
+from seglab.errors import InputError
+from seglab.manifest import Manifest
+from seglab.paper import paper
+from seglab.runfolder import RunFolder
 
 LISTING_13 = paper().listings[13].sizes
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab import paper, registry
-from lab.errors import InputError
-from lab.link import LinkParams
-from lab.message import MessageSpec
-from lab.reader import Reader
-from lab.specfile import SIZE_MAX_BYTES, Table, decode
+from seglab import paper, registry
+from seglab.errors import InputError
+from seglab.link import LinkParams
+from seglab.message import MessageSpec
+from seglab.reader import Reader
+from seglab.specfile import SIZE_MAX_BYTES, Table, decode
 
 GOOD = 'title = "mine"\nnetworks = ["vb2014"]\nsenders = ["relay"]\n'
 OWN = 'title = "mine"\nsenders = ["relay"]\n[[network]]\nname = "mine"\ntitle = "my path"\n'

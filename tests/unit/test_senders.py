@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab import registry
-from lab.errors import InputError
-from lab.mail.kinds import KINDS
-from lab.message import Message, MessageSpec, generate
-from lab.parameters import Flag, HeaderNames, Integer, Number, Parameters, Sizes, Word
-from lab.sender import STYLES, Sender
-from lab.steps import Expect, Step, Wait, Write
+from seglab import registry
+from seglab.errors import InputError
+from seglab.mail.kinds import KINDS
+from seglab.message import Message, MessageSpec, generate
+from seglab.parameters import Flag, HeaderNames, Integer, Number, Parameters, Sizes, Word
+from seglab.sender import STYLES, Sender
+from seglab.steps import Expect, Step, Wait, Write
 
 HEADERS = ("Subject", "from", "To", "Date", "Message-ID", "Received", "X-None")
 SENDERS = [*registry.senders().values()]

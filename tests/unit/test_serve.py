@@ -17,10 +17,10 @@ import pytest
 from click.testing import CliRunner
 from serving import PATIENCE_S, read_all
 
-from lab.channel import Channel
-from lab.commands.serve import serve
-from lab.errors import EnvironmentLacksError, InputError
-from lab.server.listening import Listener, listen
+from seglab.channel import Channel
+from seglab.commands.serve import serve
+from seglab.errors import EnvironmentLacksError, InputError
+from seglab.server.listening import Listener, listen
 
 # Inside a lab ----------------------------------------------------------------------------
 
@@ -28,7 +28,7 @@ from lab.server.listening import Listener, listen
 @contextlib.contextmanager
 def in_lab(config: dict[str, Any]) -> Iterator[tuple[Channel, subprocess.Popen[bytes]]]:
     channel, inherited = Channel.pair()
-    command = [sys.executable, "-m", "lab.server", "--fd", str(inherited.fileno())]
+    command = [sys.executable, "-m", "seglab.server", "--fd", str(inherited.fileno())]
     process = subprocess.Popen(command, pass_fds=[inherited.fileno()])
     inherited.close()
     try:
@@ -132,7 +132,7 @@ def test_lab_mode_does_not_wait_for_a_busy_lab() -> None:
 def test_command_logs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     """`serve` says when it is ready, appends lines as they come, and logs open connections."""
     out = tmp_path / "reads.jsonl"
-    code = "from lab.commands.serve import serve; serve()"
+    code = "from seglab.commands.serve import serve; serve()"
     command = [sys.executable, "-c", code, "--port", "0", "--protocol", "raw", "-v"]
     process = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -162,7 +162,7 @@ def test_command_logs_until_it_is_told_to_stop(tmp_path: Path) -> None:
 
 def test_command_ends_with_its_reader() -> None:
     """`serve | head` ends quietly once nobody reads the log any more."""
-    code = "from lab.commands.serve import serve; serve()"
+    code = "from seglab.commands.serve import serve; serve()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "--port", "0"],
         stdout=subprocess.PIPE,

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from serving import PATIENCE_S, read_all, read_lines, reset, running
 
-from lab.reader import KINDS, Reader
-from lab.server import loop
-from lab.server.connection import ConnectionLog
-from lab.server.limits import Limits
-from lab.server.listening import Listener, listen
-from lab.server.loop import Server
-from lab.server.process import raise_descriptor_limit
+from seglab.reader import KINDS, Reader
+from seglab.server import loop
+from seglab.server.connection import ConnectionLog
+from seglab.server.limits import Limits
+from seglab.server.listening import Listener, listen
+from seglab.server.loop import Server
+from seglab.server.process import raise_descriptor_limit
 
 HELLO = b"EHLO c\r\n"
 ENVELOPE = HELLO + b"MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\n"

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.server.connection import Connection, ConnectionLog, clip
-from lab.server.limits import Limits
-from lab.server.logs import event_line, quote, session_line, writer
-from lab.server.session import RawSession, Session
-from lab.server.smtp import SmtpSession
+from seglab.server.connection import Connection, ConnectionLog, clip
+from seglab.server.limits import Limits
+from seglab.server.logs import event_line, quote, session_line, writer
+from seglab.server.session import RawSession, Session
+from seglab.server.smtp import SmtpSession
 
 # The grammars of docs/server.md.
 SESSION = re.compile(r"\[([0-9]+)\]((?: \([0-9]+\) [0-9]+)*)")

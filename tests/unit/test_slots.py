@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from lab.kernel.slots import Slots
+from seglab.kernel.slots import Slots
 
 
 async def settle() -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.server.limits import Limits
-from lab.server.session import Message, RawSession
-from lab.server.smtp import SmtpSession
+from seglab.server.limits import Limits
+from seglab.server.session import Message, RawSession
+from seglab.server.smtp import SmtpSession
 
 HELLO = b"EHLO client.example\r\n"
 ENVELOPE = HELLO + b"MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\n"

@@ -2,10 +2,10 @@
 
 import pytest
 
-from lab import registry, smtp_dialogue
-from lab.message import Message, MessageSpec, generate
-from lab.smtp_dialogue import Envelope
-from lab.steps import Expect, Wait, Write, command
+from seglab import registry, smtp_dialogue
+from seglab.message import Message, MessageSpec, generate
+from seglab.smtp_dialogue import Envelope
+from seglab.steps import Expect, Wait, Write, command
 
 
 def test_write_holds_at_least_one_byte() -> None:

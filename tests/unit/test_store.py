@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import record, simulated
 
-from lab import store
-from lab.errors import InputError
-from lab.record import Captures, SessionRecord
-from lab.trace import Segment
+from seglab import store
+from seglab.errors import InputError
+from seglab.record import Captures, SessionRecord
+from seglab.trace import Segment
 
 FULL = record(
     terminator="own_write",

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lab.tcp.admissible import Personality, could_give
-from lab.tcp.model import Connection, cut
+from seglab.tcp.admissible import Personality, could_give
+from seglab.tcp.model import Connection, cut
 
 MS = 1_000_000
 ETHERNET = Personality(mss=1448)

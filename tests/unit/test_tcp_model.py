@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.tcp.model import Connection, Sent, cut, sizes
-from lab.tcp.receiver import Receiver
+from seglab.tcp.model import Connection, Sent, cut, sizes
+from seglab.tcp.receiver import Receiver
 
 MS = 1_000_000
 

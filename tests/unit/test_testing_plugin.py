@@ -30,7 +30,7 @@ def table(observation):
 
 DECORATED = """
 from rules import {name}
-from lab.testing import parametrize_with_checks
+from seglab.testing import parametrize_with_checks
 
 
 @parametrize_with_checks({name}, sessions="stored.parquet"{rest})
@@ -200,9 +200,9 @@ def test_nothing_is_imported_unasked(pytester: pytest.Pytester) -> None:
     """A run that has nothing to do with seglab imports only the plugin's own file."""
     pytester.makepyfile(
         "import sys\n\n\ndef test_modules():\n"
-        "    ours = {name for name in sys.modules if name.split('.')[0] == 'lab'}\n"
-        "    assert ours <= {'lab', 'lab.testing'}\n"
-        "    assert 'lab.testing' in sys.modules\n"
+        "    ours = {name for name in sys.modules if name.split('.')[0] == 'seglab'}\n"
+        "    assert ours <= {'seglab', 'seglab.testing'}\n"
+        "    assert 'seglab.testing' in sys.modules\n"
     )
     pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=1)
 

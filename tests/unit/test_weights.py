@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import weights
-from lab.classifier import Verdict
-from lab.errors import InputError
-from lab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
+from seglab import weights
+from seglab.classifier import Verdict
+from seglab.errors import InputError
+from seglab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
 
 MINE = """
 [style]

@@ -13,15 +13,15 @@ from ending import gone
 from regressing import sample_file
 from synthetic import record
 
-from lab import parallel
-from lab.asking import open_classifier
-from lab.classifier import Verdict
-from lab.errors import InputError
-from lab.foreign import LINE_MAX
-from lab.manifest import Manifest
-from lab.observation import Observation
-from lab.regress.judgement import ClassifierFailedError, Raised
-from lab.runfolder import RunFolder
+from seglab import parallel
+from seglab.asking import open_classifier
+from seglab.classifier import Verdict
+from seglab.errors import InputError
+from seglab.foreign import LINE_MAX
+from seglab.manifest import Manifest
+from seglab.observation import Observation
+from seglab.regress.judgement import ClassifierFailedError, Raised
+from seglab.runfolder import RunFolder
 
 WILD = '''
 """Classifiers that are no good guests."""
@@ -134,7 +134,7 @@ def asked(name, count=1, **options):
         return asker.ask(observations(count))
 
 
-SEGLAB = [sys.executable, "-c", "from lab.cli import main; main()"]
+SEGLAB = [sys.executable, "-c", "from seglab.cli import main; main()"]
 
 
 def seglab(*arguments, stdin=None, **options):

@@ -1,5 +1,0 @@
-"""Captures: from pcap and pcapng files to observations of SMTP messages; see docs/captures.md."""
-
-from lab.capture.reader import Capture, observations, sniff
-
-__all__ = ["Capture", "observations", "sniff"]

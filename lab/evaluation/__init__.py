@@ -1,5 +1,0 @@
-"""How good a classifier is: its answers, held against what the lab knows of each session."""
-
-from lab.evaluation.evaluation import Evaluation, evaluate
-
-__all__ = ["Evaluation", "evaluate"]

@@ -1,0 +1,116 @@
+"""The process in which a Python classifier runs, for ``worker`` and ``cluster_asker``.
+
+It reads observations and prints answers as ``seglab.foreign`` speaks with any program, so that a
+classifier of somebody's own can end its process, or be ended, and a slow one be asked in several.
+What it raises is an answer of its own.
+"""
+
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from dataclasses import replace
+from math import isfinite
+from typing import Any, BinaryIO
+
+import msgspec
+
+from seglab.classifier import Classifier, Verdict
+from seglab.classifier_registry import classifier
+from seglab.errors import SeglabError
+from seglab.observation import Observation
+from seglab.regress.judgement import printable, raised
+from seglab.validity import checked
+
+_LEAVE_S = 2.0
+
+
+def main() -> None:
+    """Answer line by line, until there are no more: ``python -m seglab.answering REFERENCE``."""
+    questions, answers = _streams()
+    try:
+        one = classifier(sys.argv[1])
+    except SeglabError as error:
+        sys.exit(str(error))
+    _answer_all(one, questions, answers)
+
+
+def main_of_worker() -> None:
+    """The same, after a first line with the classifier's name, or why it cannot be loaded.
+
+    It ends with the process that asks, also where that is killed.
+    """
+    questions, answers = _streams()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks hears Ctrl-C, and ends this process
+    threading.Thread(target=_end_with_asker, args=(questions.fileno(),), daemon=True).start()
+    try:
+        one = classifier(sys.argv[1])
+    except SeglabError as error:
+        _say(answers, {"error": str(error)})
+        return
+    except BaseException as error:
+        words = raised(error).reason
+        why = f"classifier {printable(sys.argv[1])!r} cannot be loaded: {words}"
+        _say(answers, {"error": why})
+        return
+    _say(answers, {"name": one.name, "summary": one.summary})
+    _answer_all(one, questions, answers)
+
+
+def _streams() -> tuple[BinaryIO, BinaryIO]:
+    """Questions and answers, to which nothing that a classifier reads or prints can come."""
+    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # as it is at the start
+    return questions, answers
+
+
+def _answer_all(one: Classifier, questions: BinaryIO, answers: BinaryIO) -> None:
+    for line in questions:
+        observation = Observation.from_json(line)
+        try:
+            verdict = one.classify(observation)
+            if verdict is not None:
+                verdict = checked(replace(verdict, id=observation.id))
+            answer = _line(verdict)
+        except BaseException as error:
+            answer = _line({"id": observation.id, "raised": raised(error).reason})
+        _send(answers, answer)
+
+
+def _say(answers: BinaryIO, value: Any) -> None:
+    _send(answers, _line(value))
+
+
+def _line(value: Any) -> bytes:
+    if isinstance(value, Verdict) and not _finite(value):
+        return json.dumps(value.to_dict()).encode()  # with NaN, where msgspec writes null
+    return msgspec.json.encode(value)
+
+
+def _send(answers: BinaryIO, line: bytes) -> None:
+    answers.write(line + b"\n")
+    answers.flush()
+
+
+def _finite(verdict: Verdict) -> bool:
+    return all(map(isfinite, (verdict.confidence or 0.0, *verdict.boundary_confidence)))
+
+
+def _end_with_asker(questions: int) -> None:
+    """End, with all of the process group, where nobody can ask any more."""
+    poll = select.poll()
+    poll.register(questions, 0)  # only its end is waited for
+    poll.poll()
+    time.sleep(_LEAVE_S)  # it ends by itself, unless the classifier does not return
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What a classifier is: a callable from an observation to a verdict, or to ``None`` to abstain."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import msgspec
+
+from seglab import decoding
+from seglab.observation import Observation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a classifier says of one observation.
+
+    Attributes:
+        id: of the observation.
+        style: one of ``seglab.sender.STYLES``; several where they explain the sizes equally well;
+            ``None`` where the classifier abstains.
+        terminator: ``with_body`` or ``own_write``; ``None`` where the sizes do not tell.
+        path_condition: one of ``seglab.sender.PATH_CONDITIONS``; ``None`` where unknown.
+        buffer: the sender's buffer in bytes, where it has one.
+        boundaries: offsets, inside the message, at which one write ended and the next began.
+        boundary_confidence: for each boundary, its probability; empty where none was computed.
+        confidence: the probability of the style, or of all styles of a set together; ``None``
+            where the classifier gives none.
+        evidence: why, one line each, for people.
+        explanations: pairs (MTU in bytes, timestamps) that give the observed full segments.
+        recut: ranges, each of which was one segment before the path's MTU fell.
+        held_back: offsets of boundaries behind which Nagle's algorithm held data back.
+        witnesses: for each style of a set, where its writes could have ended: offsets inside the
+            message with which that style gives the very same sizes.
+        sizes: the observation's.
+        mss: the observation's.
+        timestamps: the observation's.
+    """
+
+    id: str
+    style: str | tuple[str, ...] | None
+    terminator: str | None = None
+    path_condition: str | None = None
+    buffer: int | None = None
+    boundaries: tuple[int, ...] = ()
+    boundary_confidence: tuple[float, ...] = ()
+    confidence: float | None = None
+    evidence: tuple[str, ...] = ()
+    explanations: tuple[tuple[int, bool], ...] = ()
+    recut: tuple[tuple[int, int], ...] = ()
+    held_back: tuple[int, ...] = ()
+    witnesses: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    sizes: tuple[int, ...] = ()
+    mss: int | None = None
+    timestamps: bool | None = None
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The styles as a tuple: none, one or several."""
+        if self.style is None:
+            return ()
+        return (self.style,) if isinstance(self.style, str) else self.style
+
+    def about(self, observation: Observation) -> Self:
+        """The verdict with what it repeats of its observation."""
+        return replace(
+            self,
+            id=observation.id,
+            sizes=observation.sizes,
+            mss=observation.mss,
+            timestamps=observation.timestamps,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries and lists, unknown values as ``None``."""
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        return values
+
+    def to_json(self) -> bytes:
+        """One line of JSON, without the newline."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The verdict of a mapping; keys that are not known are passed over.
+
+        Raises:
+            InputError: it is no verdict; says at which key.
+        """
+        return decoding.from_dict(values, cls, "a verdict")
+
+    @classmethod
+    def from_json(cls, line: bytes | str) -> Self:
+        """The verdict of one line of JSON.
+
+        Raises:
+            InputError: the line is no verdict; says at which key.
+        """
+        return decoding.from_json(line, cls, "a verdict")
+
+
+Classify = Callable[[Observation], Verdict | None]
+"""A pure function: the same observation has the same verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """A classifier by its name.
+
+    Attributes:
+        name: an identifier, or the reference by which it was found.
+        summary: one line for people.
+        classify: what does the work.
+    """
+
+    name: str
+    summary: str
+    classify: Classify
+
+    def __call__(self, observation: Observation) -> Verdict | None:
+        """The verdict, with what it repeats of its observation."""
+        verdict = self.classify(observation)
+        return None if verdict is None else verdict.about(observation)

@@ -1,0 +1,158 @@
+"""Infers where the writes ended, then names the style: see ``docs/boundaries.md``."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from seglab.classifier import Classifier, Verdict
+from seglab.inference.evidence import evidence, explained_mtus
+from seglab.inference.posterior import Account, accounts
+from seglab.inference.units import Unit, units_of
+from seglab.observation import Observation
+
+SIZES_LOOKED_AT = 256
+"""How many sizes of a message the inference walks over; what comes later says little."""
+
+_EQUAL = 0.02
+"""A style with this share of the best one's weight explains the sizes as well as it does."""
+
+_SURE = 0.8
+_LIKELY = 0.5
+
+
+def classify(observation: Observation) -> Verdict:
+    """The verdict of the posterior; without a style where writes of no known one explain best."""
+    if observation.encrypted:
+        return _abstained(observation, "encrypted: TLS records hide where the message's writes end")
+    if not observation.sizes:
+        return _abstained(observation, "no sizes: nothing was seen of the message")
+    whole, observation = observation, _beginning(observation)
+    units = units_of(observation)
+    found = accounts(observation, units)
+    styles = _styles(found)
+    if not styles:
+        return _nameless(observation, found)
+    best = next(one for one in found if one.writer.style == styles[0])
+    chosen = [one for one in found if one.writer.style in styles]
+    weight = sum(one.weight for one in chosen)
+    likely = _boundaries(observation, chosen, weight)
+    terminator = _terminator(observation, chosen, weight)
+    held = _held_back(units[-1], best)
+    return Verdict(
+        id=observation.id,
+        style=styles[0] if len(styles) == 1 else styles,
+        terminator=terminator,
+        path_condition=best.path.condition,
+        buffer=best.writer.buffer,
+        boundaries=tuple(likely),
+        boundary_confidence=tuple(round(p, 3) for p in likely.values()),
+        confidence=round(min(weight, 1.0), 3),
+        evidence=(
+            *evidence(observation, found, styles, likely, terminator, held),
+            *_cut_words(whole, observation),
+        ),
+        explanations=explained_mtus(observation, best),
+        recut=best.explained.recut,
+        held_back=held,
+        witnesses=_witnesses(found, styles),
+    )
+
+
+def _beginning(observation: Observation) -> Observation:
+    """The observation's first sizes: what a sender does, it does early, or a full window hides."""
+    if len(observation.sizes) <= SIZES_LOOKED_AT:
+        return observation
+    parts = {
+        name: values and values[:SIZES_LOOKED_AT]
+        for name in ("sizes", "push", "t_ns", "retransmission")
+        for values in [getattr(observation, name)]
+    }
+    return replace(observation, complete=False, **parts)
+
+
+def _cut_words(whole: Observation, looked: Observation) -> Iterator[str]:
+    if looked is not whole:
+        yield f"only the first {SIZES_LOOKED_AT} of {len(whole.sizes)} sizes were looked at"
+
+
+def _abstained(observation: Observation, why: str) -> Verdict:
+    return Verdict(id=observation.id, style=None, evidence=(why,))
+
+
+def _nameless(observation: Observation, found: Sequence[Account]) -> Verdict:
+    """Writes that follow no rule, which have their ends all the same."""
+    likely = _boundaries(observation, found, 1.0)
+    best = found[0]
+    why = f"no style explains the sizes: {len(best.writer.ends)} ends of writes that follow no rule"
+    return Verdict(
+        id=observation.id,
+        style=None,
+        path_condition=best.path.condition,
+        boundaries=tuple(likely),
+        boundary_confidence=tuple(round(p, 3) for p in likely.values()),
+        evidence=(why,),
+        explanations=explained_mtus(observation, best),
+        recut=best.explained.recut,
+    )
+
+
+def _styles(found: Sequence[Account]) -> tuple[str, ...]:
+    """The styles that explain best; none where no style is better than no style at all."""
+    weights: dict[str | None, float] = defaultdict(float)
+    for one in found:
+        weights[one.writer.style] += one.weight
+    ranked = sorted(weights.items(), key=lambda item: -item[1])
+    if not ranked or ranked[0][0] is None:
+        return ()
+    least = ranked[0][1] * _EQUAL
+    whole = {one.writer.style for one in found if not one.explained.odd} | {ranked[0][0]}
+    return tuple(s for s, weight in ranked if s is not None and weight >= least and s in whole)
+
+
+def _boundaries(
+    observation: Observation, chosen: Sequence[Account], weight: float
+) -> dict[int, float]:
+    """Offsets at which a write ended more likely than not, with the probability."""
+    shares: dict[int, float] = defaultdict(float)
+    for one in chosen:
+        for end in {*one.writer.ends, *one.explained.shown}:
+            shares[end] += one.weight / weight
+    total = observation.total_bytes
+    return {
+        end: min(share, 1.0)
+        for end, share in sorted(shares.items())
+        if share >= _LIKELY and 0 < end < total
+    }
+
+
+def _terminator(observation: Observation, chosen: Sequence[Account], weight: float) -> str | None:
+    if observation.complete is False:
+        return None
+    own = sum(one.weight for one in chosen if one.writer.terminator_bytes) / weight
+    if own >= _SURE:
+        return "own_write"
+    return "with_body" if own <= 1 - _SURE else None
+
+
+def _held_back(last: Unit, best: Account) -> tuple[int, ...]:
+    """Where the last, short segment waited for an acknowledgement (tcp_nagle_check)."""
+    waited = last.stall and not last.union and last.size < best.path.base
+    return (last.start,) if waited and best.explained.shown and best.nagle else ()
+
+
+def _witnesses(found: Sequence[Account], styles: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    if len(styles) < 2:
+        return {}
+    return {
+        style: tuple(sorted({*best.writer.ends, *best.explained.shown}))
+        for style in styles
+        for best in [next(one for one in found if one.writer.style == style)]
+    }
+
+
+CLASSIFIER = Classifier(
+    "boundaries",
+    "infers where the writes ended from the sizes, then names the style; answers with a set, or "
+    "abstains, where the sizes do not tell",
+    classify,
+)

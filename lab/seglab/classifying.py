@@ -1,0 +1,108 @@
+"""From files to verdicts: what ``seglab classify`` does, for programs.
+
+from seglab import classify
+
+for verdict in classify("mail.pcapng"):
+    print(verdict.id, verdict.style)
+"""
+
+import io
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final, get_args, overload
+
+from seglab.classifier import Classifier, Verdict
+from seglab.classifier_registry import classifier as named
+from seglab.classifier_registry import of_callable
+from seglab.errors import InputError
+from seglab.judged import stated
+from seglab.observation import Layer, Observation
+from seglab.opening import Warn, read, read_stream, sources
+from seglab.printable import safe
+from seglab.validity import careful
+
+DEFAULT: Final = "boundaries"
+"""The classifier that is used where none is named."""
+
+Own = Callable[[Observation], object]
+"""A function of one's own; what it may return stands at ``seglab.classifier_registry``."""
+
+
+@overload
+def classify(
+    source: Observation | Mapping[str, Any],
+    *,
+    classifier: str | Classifier | Own = ...,
+    layer: Layer = ...,
+    warn: Warn | None = ...,
+) -> Verdict | None: ...
+
+
+@overload
+def classify(
+    source: str | os.PathLike[str] | BinaryIO,
+    *,
+    classifier: str | Classifier | Own = ...,
+    layer: Layer = ...,
+    warn: Warn | None = ...,
+) -> Iterator[Verdict]: ...
+
+
+def classify(
+    source: Observation | Mapping[str, Any] | str | os.PathLike[str] | BinaryIO,
+    *,
+    classifier: str | Classifier | Own = DEFAULT,
+    layer: Layer = "segments",
+    warn: Warn | None = None,
+) -> Verdict | Iterator[Verdict] | None:
+    """Say how a message was written, or all messages of a file or folder.
+
+    Args:
+        source: an observation, or a mapping with its keys (``id`` and ``sizes`` at least); or a
+            path, or an open binary file.
+        classifier: a built-in one by name, one's own as ``package.module:name``, a function that
+            takes an ``Observation``, or a ``Classifier``; all of them are called in this process.
+        layer: which layer of stored sessions is classified.
+        warn: takes what is to be said of the source, such as lines that are not understood, a
+            line of text each; by default it goes to the logger ``seglab``.
+
+    Returns:
+        For one observation, its verdict, or ``None`` where the classifier abstains. For a file or
+        folder, an iterator that reads as it is asked; an abstention has the style ``None``.
+
+    Raises:
+        InputError: there is no such classifier; or, from the iterator too, the source is
+            none that can be read, or the classifier raised, or its answer cannot be.
+        TypeError: the source is none of these types.
+    """
+    if layer not in get_args(Layer):
+        raise InputError(f"layer: expected {' or '.join(get_args(Layer))}, found {layer!r}")
+    one = careful(named(classifier) if isinstance(classifier, str) else of_callable(classifier))
+    if isinstance(source, Mapping):
+        source = Observation.from_dict(source)
+    if isinstance(source, Observation):
+        return one(source)
+    if not isinstance(source, str | os.PathLike) and (
+        isinstance(source, io.TextIOBase) or not callable(getattr(source, "read", None))
+    ):
+        raise TypeError(
+            "classify: expected an observation, a mapping with its keys, a path or a file that is "
+            f"open in binary mode, found {type(source).__name__}"
+        )
+    found = _observations(source, layer, warn)
+    return (stated(observation, one(observation)) for observation in found)
+
+
+def _observations(
+    source: str | os.PathLike[str] | BinaryIO, layer: Layer, warn: Warn | None
+) -> Iterator[Observation]:
+    say = logging.getLogger("seglab").warning if warn is None else warn
+    if not isinstance(source, str | os.PathLike):
+        name = getattr(source, "name", None)
+        label = safe(name) if isinstance(name, str) else "stream"
+        yield from read_stream(source, label, protocol="smtp", warn=say)
+        return
+    for found in sources(Path(source), say):
+        yield from read(found, layer=layer, protocol="smtp", warn=say)

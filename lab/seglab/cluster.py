@@ -1,0 +1,381 @@
+"""A Dask cluster that does the lab's work: connected to, looked at, and given job after job.
+
+What is sent are functions of this package and plain values, so scheduler and workers need the same
+seglab. What a job returns comes back through the scheduler; no folder has to be shared.
+"""
+
+import asyncio
+import hashlib
+import logging
+import socket
+import tempfile
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from itertools import islice
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from seglab.core import plugins
+from seglab.errors import EnvironmentLacksError, InputError, SeglabError
+from seglab.specfile import one_line
+
+TIME_LIMIT_S: Final = 10.0
+"""How long a scheduler may take to answer, and the first worker to be there."""
+
+ALONE_S: Final = 120.0
+"""How long to go on without any worker; one that a supervisor starts anew is there by then."""
+
+RETRIES: Final = 2
+"""How often a job that raised is tried once more; one whose worker died is given to another."""
+
+_SOURCES = (".py", ".toml", ".json")
+_GREETING_MAX = 1 << 20
+_TICK_S = 0.2
+_LOOK_S = 2.0
+
+Job = tuple[str, tuple[Any, ...]]
+"""A job's name, which tells it from all others, and its arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why a job has no result, in one line."""
+
+    reason: str
+
+
+@contextmanager
+def connected(
+    address: str,
+    *,
+    time_limit_s: float = TIME_LIMIT_S,
+    alone_s: float = ALONE_S,
+    say: Callable[[str], None] = lambda _text: None,
+) -> Iterator["Cluster"]:
+    """A cluster whose scheduler and workers have what is installed here, while the block lasts.
+
+    Args:
+        address: ``tcp://HOST:PORT`` of its scheduler, or ``tls://HOST:PORT``.
+        time_limit_s: for the scheduler's answer, and again for the first worker.
+        alone_s: how long to go on without any worker.
+        say: takes what a user should know while it works, a line each.
+
+    Raises:
+        InputError: that is no address.
+        EnvironmentLacksError: no scheduler answers there, it has no workers, or they have other
+            versions; or Dask is not installed here.
+    """
+    host, port = _host_and_port(address)
+    try:
+        import distributed  # noqa: PLC0415 -- an extra, and slow to import
+    except ImportError as error:
+        raise EnvironmentLacksError(
+            f"--cluster needs Dask ({error}); install it with: pip install 'seglab[cluster]'"
+        ) from error
+    for name in ("distributed", "distributed.client", "distributed.core"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what happens is told by this module
+    _reach(address, host, port, time_limit_s)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of versions: they are compared below
+            client = distributed.Client(address, timeout=time_limit_s, set_as_default=False)
+    except Exception as error:
+        raise EnvironmentLacksError(
+            f"{address}: no Dask scheduler has answered within {time_limit_s:g} s"
+            f" ({_words(error)}); is it the scheduler's address?"
+        ) from error
+    try:
+        cluster = Cluster(client, address, alone_s, say)
+        cluster.check(time_limit_s)
+        yield cluster
+    finally:
+        with suppress(Exception):
+            client.close(timeout=time_limit_s)
+
+
+class Cluster:
+    """A cluster that one is connected to; made by ``connected``."""
+
+    def __init__(
+        self, client: Any, address: str, alone_s: float, say: Callable[[str], None]
+    ) -> None:
+        self.address = address
+        self.name = uuid.uuid4().hex
+        self._client = client
+        self._alone_s = alone_s
+        self._say = say
+        self._serial = 0
+        self._threads = 1
+        self._alone_since: float | None = None
+        self._looked = time.monotonic()
+
+    @property
+    def threads(self) -> int:
+        """How many jobs it does at once, as it was last known."""
+        with suppress(Exception):
+            self._threads = sum(self._client.nthreads().values()) or self._threads
+        return self._threads
+
+    def check(self, time_limit_s: float) -> None:
+        """Make sure that there are workers, and that all run the same code.
+
+        Raises:
+            EnvironmentLacksError: there are none, or one does not.
+        """
+        try:
+            self._client.wait_for_workers(1, timeout=time_limit_s)
+            versions = self._client.get_versions(check=False)
+        except TimeoutError as error:
+            raise EnvironmentLacksError(
+                f"{self.address}: the scheduler has no workers; start some: "
+                f"dask worker {self.address} --nthreads 1"
+            ) from error
+        except Exception as error:
+            raise self._gone() from error
+        here = _of(versions["client"])
+        others = {"the scheduler": versions["scheduler"]} | versions["workers"]
+        for who, there in others.items():
+            for package, version in _of(there).items():
+                if version != here[package]:
+                    raise EnvironmentLacksError(
+                        f"{self.address}: {who} has {package} {version}, here it is "
+                        f"{here[package]}; install the same everywhere"
+                    )
+        for who, found in self.everywhere(installed).items():
+            if isinstance(found, Failed):
+                raise EnvironmentLacksError(
+                    f"{self.address}: {who} has no such seglab: {found.reason}"
+                )
+            (version, digest), (own, own_digest) = found, installed()
+            if version != own:
+                raise EnvironmentLacksError(
+                    f"{self.address}: {who} has seglab {version}, here it is {own}; "
+                    "install the same everywhere"
+                )
+            if digest != own_digest:
+                raise EnvironmentLacksError(
+                    f"{self.address}: {who} has seglab {own} as well, but not the same "
+                    "one (other source files); install the same everywhere"
+                )
+
+    def everywhere(self, function: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
+        """What a function says on each worker, beside the jobs; ``Failed`` where it raises.
+
+        Raises:
+            EnvironmentLacksError: the scheduler is gone.
+        """
+        try:
+            found = self._client.run(_beside, function, arguments, on_error="return")
+        except Exception as error:
+            raise self._gone() from error
+        return {
+            who: Failed(_words(value)) if isinstance(value, Exception) else value
+            for who, value in found.items()
+        }
+
+    def each(
+        self,
+        function: Callable[..., Any],
+        jobs: Iterable[Job],
+        tick: Callable[[], None] = lambda: None,
+    ) -> Generator[tuple[str, Any]]:
+        """Have all jobs done; each one's name and result as it ends, in whatever order.
+
+        A worker that dies is made up for by another. Where the block that takes the results ends
+        early, the jobs that have not begun are taken back.
+
+        Args:
+            function: is called on a worker with an empty folder, which goes afterwards, and the
+                job's arguments.
+            jobs: are taken as they can be given away, so that there may be any number.
+            tick: is called several times a second; what it raises ends the work.
+
+        Yields:
+            A name and what the function returned, or ``Failed``.
+
+        Raises:
+            EnvironmentLacksError: the scheduler is gone, or there has been no worker for too long.
+        """
+        ended: SimpleQueue[Any] = SimpleQueue()
+        waiting: dict[str, tuple[str, Any]] = {}
+        left = iter(jobs)
+        try:
+            while True:
+                for name, arguments in islice(left, max(0, 2 * self.threads - len(waiting))):
+                    self._serial += 1
+                    key = f"seglab-{name}-{self._serial}-{self.name}"
+                    with self._there():
+                        future = self._client.submit(
+                            _in_scratch, function, arguments, key=key, retries=RETRIES, pure=False
+                        )
+                    waiting[key] = name, future
+                    future.add_done_callback(ended.put)
+                if not waiting:
+                    return
+                future = self._next(ended, tick)
+                name, _ = waiting.pop(future.key)
+                result = self._result(future)
+                future.release()
+                yield name, result
+        finally:
+            if waiting:
+                with suppress(Exception):
+                    self._client.cancel([future for _, future in waiting.values()], force=True)
+
+    def _next(self, ended: SimpleQueue[Any], tick: Callable[[], None]) -> Any:
+        while True:
+            tick()
+            try:
+                return ended.get(timeout=_TICK_S)
+            except Empty:
+                self._look()
+
+    def _look(self) -> None:
+        """See from time to time whether anybody is working still."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK_S:
+            return
+        self._looked = now
+        with self._there():
+            workers = len(self._client.nthreads())
+        if workers:
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = now
+            self._say(f"{self.address}: no worker is left; waiting for one to come")
+        elif now - self._alone_since > self._alone_s:
+            raise EnvironmentLacksError(
+                f"{self.address}: there has been no worker for {self._alone_s:g} s; start some, "
+                "and the same command goes on with what is kept"
+            )
+
+    def _result(self, future: Any) -> Any:
+        try:
+            return future.result()
+        except CancelledError as error:
+            raise self._gone() from error
+        except Exception as error:
+            if type(error).__name__ == "KilledWorker":
+                tried = getattr(error, "allowed_failures", 3) + 1
+                return Failed(f"{tried} workers died over it, one after the other: out of memory?")
+            return Failed(_words(error))
+
+    @contextmanager
+    def _there(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise self._gone() from error
+
+    def _gone(self) -> EnvironmentLacksError:
+        return EnvironmentLacksError(
+            f"{self.address}: the connection to the scheduler is lost; what has come back is kept, "
+            "and the same command goes on"
+        )
+
+
+def installed() -> tuple[str, str]:
+    """The version of seglab that is installed, and what tells its files from others."""
+    return metadata.version("seglab"), sources()
+
+
+@cache
+def sources() -> str:
+    """What tells the files of this seglab from those of another with the same version."""
+    digest = hashlib.sha256()
+    for folder in (plugins.PACKAGE, plugins.shipped("senders"), plugins.shipped("scenarios")):
+        for name, data in sorted(_files(folder, folder.name)):
+            digest.update(f"{name} {len(data)}\n".encode() + data)
+    return digest.hexdigest()
+
+
+def _files(folder: Path, where: str) -> Iterator[tuple[str, bytes]]:
+    for entry in folder.iterdir():
+        name = f"{where}/{entry.name}"
+        if entry.is_dir():
+            if entry.name not in ("__pycache__", "shipped"):
+                yield from _files(entry, name)
+        elif entry.name.endswith(_SOURCES):
+            yield name, entry.read_bytes()
+
+
+def _in_scratch(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """On a worker: call a function with a folder of its own, beside Dask's own scratch files."""
+    import distributed  # noqa: PLC0415
+
+    where = distributed.get_worker().local_directory
+    with tempfile.TemporaryDirectory(prefix="seglab-", dir=where) as scratch:
+        return function(Path(scratch), *arguments)
+
+
+async def _beside(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """On a worker: call a function beside the jobs, without keeping it from its heartbeat."""
+    return await asyncio.to_thread(function, *arguments)
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or not port or parts.scheme not in ("tcp", "tls") or parts.path.strip("/"):
+        raise InputError(
+            f"--cluster {one_line(address)}: expected a scheduler's address, tcp://HOST:PORT"
+        )
+    return host, port
+
+
+def _reach(address: str, host: str, port: int, time_limit_s: float) -> None:
+    """See at once whether a scheduler listens there.
+
+    Dask itself tries again until its time is over where nobody does, and waits for ever where
+    somebody accepts and says nothing. A scheduler greets first, unless it speaks TLS: with a
+    message whose length comes before it.
+    """
+    try:
+        with socket.create_connection((host, port), timeout=time_limit_s) as probe:
+            if address.startswith("tcp:"):
+                length = int.from_bytes(probe.recv(8, socket.MSG_WAITALL), "little")
+                if not 0 < length <= _GREETING_MAX:
+                    raise EnvironmentLacksError(
+                        f"{address}: what listens there is no Dask scheduler; is the port right?"
+                    )
+    except TimeoutError as error:
+        raise EnvironmentLacksError(
+            f"{address}: no Dask scheduler has answered within {time_limit_s:g} s; is the address "
+            "the scheduler's, and does it run?"
+        ) from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise EnvironmentLacksError(
+            f"{address}: no Dask scheduler can be reached there ({why}); "
+            "start one with: dask scheduler"
+        ) from error
+
+
+def _of(found: Mapping[str, Any]) -> dict[str, str]:
+    """The versions that have to be equal."""
+    packages = found["packages"]
+    python = str(packages["python"]).split(".")
+    return {
+        "Python": ".".join(python[:2]),
+        "distributed": packages.get("distributed") or "not installed",
+    }
+
+
+def _words(error: BaseException) -> str:
+    """An error in one line."""
+    text = one_line(str(error))
+    return (
+        text if isinstance(error, SeglabError) else f"{type(error).__name__}: {text}".rstrip(": ")
+    )

@@ -1,0 +1,354 @@
+"""``seglab classify``: how messages were written, from captures, logs and runs."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import click
+from rich.console import Console
+
+from seglab.classifier import Classifier
+from seglab.classifying import DEFAULT
+from seglab.commands.classify_input import Input, opened
+from seglab.commands.values import STORED, finite, given
+from seglab.errors import InputError
+from seglab.foreign import PREFIX
+from seglab.judged import Judged, judged, label
+from seglab.observation import Layer, Observation
+from seglab.printable import safe
+from seglab.report.strip_message import page
+from seglab.report.strip_table import Sheet, Summary, line
+from seglab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
+from seglab.specfile import near
+from seglab.weights import Weights, load
+
+_WIDTH_OF_A_PIPE = 80
+_IDS_KEPT = 1000
+_LIMIT_S = 10.0
+_FILTERS = ("styles", "abstained", "terminators", "conditions", "clients", "min_confidence")
+
+
+def _known_styles(
+    _context: click.Context, _option: click.Parameter, styles: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse what no verdict can have, whoever gives it."""
+    for style in styles:
+        if style not in STYLES:
+            raise click.BadParameter(f"unknown {safe(style)!r}; {near(style, STYLES)}")
+    return styles
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which messages are shown: those that meet every kind of condition that is given.
+
+    Attributes:
+        styles: one of these is among the verdict's; for an abstention see ``abstained``.
+        abstained: messages of which the classifier names no style, too.
+        terminators: one of these.
+        paths: one of these path conditions.
+        clients: one of these is part of the client's address and port.
+        min_confidence: of the style; an unknown one is below any but 0.
+    """
+
+    styles: tuple[str, ...] = ()
+    abstained: bool = False
+    terminators: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
+    min_confidence: float = 0.0
+
+    def has(self, one: Judged) -> bool:
+        """Whether this message is wanted."""
+        verdict = one.verdict
+        if self.styles or self.abstained:
+            among = bool({*self.styles} & {*verdict.styles})
+            if not among and not (self.abstained and not verdict.styles):
+                return False
+        client = one.observation.client or ""
+        return (
+            (verdict.confidence or 0.0) >= self.min_confidence
+            and (not self.terminators or verdict.terminator in self.terminators)
+            and (not self.paths or verdict.path_condition in self.paths)
+            and (not self.clients or any(part in client for part in self.clients))
+        )
+
+
+@click.command(
+    epilog="Exit status: 0 read and classified; 2 an option, or an input that cannot be read "
+    "(what could be read is printed nevertheless)."
+)
+@click.argument(
+    "paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[PATH]..."
+)
+@click.option(
+    "--classifier",
+    "reference",
+    default=DEFAULT,
+    show_default=True,
+    metavar="NAME",
+    help="A built-in classifier (boundaries, paper), your own as package.module:name, or a program "
+    "that answers lines of JSON: 'cmd:PROGRAM ARGS'.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a verdict a line, as JSON.")
+@click.option(
+    "--explain",
+    "ids",
+    multiple=True,
+    metavar="ID",
+    help="Draw this message's boundaries, and say why. ID, or SOURCE:ID.",
+)
+@click.option("--follow", is_flag=True, help="Go on as the files grow, until Ctrl-C.")
+@click.option(
+    "--style", "styles", multiple=True, metavar="STYLE", callback=_known_styles,
+    help="Only messages of this style.",
+)  # fmt: skip
+@click.option("--abstained", is_flag=True, help="Only messages without a style.")
+@click.option(
+    "--terminator", "terminators", multiple=True, type=click.Choice(TERMINATORS),
+    help="Only messages whose end of data was written so.",
+)  # fmt: skip
+@click.option(
+    "--path-condition", "conditions", multiple=True, type=click.Choice(PATH_CONDITIONS),
+    help="Only messages that came over such a path.",
+)  # fmt: skip
+@click.option(
+    "--client",
+    "clients",
+    multiple=True,
+    metavar="TEXT",
+    help="Only clients with this in ADDR:PORT.",
+)
+@click.option(
+    "--min-confidence", type=click.FloatRange(0, 1), callback=finite, default=0.0, metavar="P",
+    help="Only styles at least this probable.",
+)  # fmt: skip
+@click.option(
+    "--weights",
+    "weights_file",
+    metavar="FILE",
+    help="Add up a score by these weights (TOML); 'example' is a file to begin from.",
+)
+@click.option(
+    "--layer", type=click.Choice(("segments", "reads")),
+    help="Of stored runs: what the wire carried, or what the server read.  [default: segments; "
+    "with --evaluate both]",
+)  # fmt: skip
+@click.option(
+    "--protocol", type=click.Choice(("smtp", "raw")), default="smtp", show_default=True,
+    help="Of captures: mail, or each TCP connection as one message.",
+)  # fmt: skip
+@click.option(
+    "--evaluate", "runs", multiple=True, metavar="RUN",
+    type=STORED,
+    help="Hold the classifier to the ground truth of a stored run, instead of reading PATHs.",
+)  # fmt: skip
+@click.option(
+    "--network", "networks", multiple=True, metavar="NAME",
+    help="With --evaluate: only the sessions over this network.",
+)  # fmt: skip
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",
+    help="Processes that classify.",
+)  # fmt: skip
+@click.option(
+    "--time-limit", "time_limit_s", type=click.FloatRange(0.01, 3600), callback=finite,
+    default=_LIMIT_S, show_default=True, metavar="SECONDS",
+    help="For one answer of a classifier of your own.",
+)  # fmt: skip
+def classify(
+    paths: tuple[Path, ...],
+    reference: str,
+    ids: tuple[str, ...],
+    weights_file: str | None,
+    runs: tuple[Path, ...],
+    networks: tuple[str, ...],
+    layer: str | None,
+    protocol: str,
+    jobs: int,
+    time_limit_s: float,
+    *,
+    as_json: bool,
+    follow: bool,
+    **filters: Any,
+) -> int:
+    """Say how the messages of a capture, a log or a run were written.
+
+    The answer is a style, how the data was ended, what the path did, and where the writes ended.
+
+    PATH is a capture (pcap, pcapng), a log of seglab serve (any of its formats), observations as
+    lines of JSON, each also gzipped; Parquet with sessions; - for standard input. Contents
+    decide, not names. A folder is searched for these, sorted; a run folder (one with run.json)
+    counts as its stored sessions, not as its captures, which hold the same messages.
+
+    A terminal gets a table. A pipe gets a line a message with tabs between source, id, client,
+    style, terminator, path condition, buffer, confidence, score and sizes. Filters may be
+    repeated: one of the values given has to fit, and each kind of filter has to.
+
+    \b
+    Examples:
+        seglab classify mail.pcapng
+        tcpdump -U -w - port 25 | seglab classify - --json
+        seglab classify --follow /var/log/reads.log --style headers_then_body
+        seglab classify mail.pcapng --explain 3
+    """  # noqa: D301 -- click looks for the backspace character itself
+    if not runs and not paths:
+        raise click.UsageError("which file? Give captures, logs or folders, or - for a pipe.")
+    if runs and paths:
+        raise click.UsageError("--evaluate RUN takes the run alone, without PATHs.")
+    if networks and not runs:
+        raise click.UsageError("--network is for --evaluate; else the network is not known.")
+    if runs:
+        _refuse_idle("--evaluate", *_FILTERS, "ids", "follow", "weights_file", "protocol", "jobs")
+    if ids:
+        _refuse_idle("--explain", *_FILTERS, "jobs")
+    if follow and (ids or jobs > 1):
+        raise click.UsageError("--follow goes neither with --explain nor with --jobs.")
+    if jobs > 1 and reference.startswith(PREFIX):
+        raise click.UsageError("--jobs is for classifiers in Python, not for a program.")
+    if ":" not in reference and given("time_limit_s"):
+        raise click.UsageError("--time-limit is for a classifier of your own, or a program.")
+    weights = None if weights_file is None else load(weights_file)
+    wanted = Wanted(
+        styles=filters["styles"],
+        abstained=filters["abstained"],
+        terminators=filters["terminators"],
+        paths=filters["conditions"],
+        clients=filters["clients"],
+        min_confidence=filters["min_confidence"],
+    )
+    with opened(reference, time_limit_s, jobs) as asked:
+        if runs:
+            return _evaluate(runs, asked.classifier, networks, layer, as_json=as_json)
+        source = Input(paths, cast(Layer, layer or "segments"), protocol, follow=follow)
+        if ids:
+            return _explain(source, asked.classifier, weights, ids, as_json=as_json)
+        found = source.judged(asked, weights)
+        _show(found, source, wanted, scored=weights is not None, as_json=as_json)
+        return source.status
+
+
+def _refuse_idle(option: str, *others: str) -> None:
+    """Refuse what has no effect beside an option, so that nobody trusts that it had.
+
+    Raises:
+        click.UsageError: something of it stands on the command line.
+    """
+    if idle := given(*others):
+        raise click.UsageError(f"{option} goes without {', '.join(idle)}, which it does not heed.")
+
+
+def _evaluate(
+    runs: tuple[Path, ...],
+    one: Classifier,
+    networks: tuple[str, ...],
+    layer: str | None,
+    *,
+    as_json: bool,
+) -> int:
+    from seglab.commands.evaluate import evaluate_run  # noqa: PLC0415, loads what only it needs
+
+    layers = get_args(Layer) if layer is None else (cast(Layer, layer),)
+    return evaluate_run(runs, one, as_json=as_json, layers=layers, networks=networks or None)
+
+
+def _show(
+    found: Iterator[Judged], source: Input, wanted: Wanted, *, scored: bool, as_json: bool
+) -> None:
+    """Print what is found as it comes, and then the summary."""
+    terminal = sys.stdout.isatty() and not as_json
+    summary = Summary()
+    sheet = None
+    if terminal:
+        sheet = Sheet(Console(highlight=False), scored=scored, sources=source.several)
+        source.quiet.append(sheet.flush)
+    emit: Callable[[Judged], object] = sheet.add if sheet else _emit_json if as_json else _emit
+    try:
+        with _until_stopped(source):
+            for one in found:
+                shown = wanted.has(one)
+                summary.add(one, shown=shown)
+                if shown:
+                    emit(one)
+                source.progress(summary.messages)
+    finally:
+        if sheet:
+            sheet.flush()
+    source.progress(None)
+    click.echo(("\n" if sheet else "") + summary.words(), err=not terminal)
+
+
+@contextmanager
+def _until_stopped(source: Input) -> Iterator[None]:
+    """While files are followed, the first Ctrl-C or SIGTERM is their end; a second interrupts."""
+    if not source.follow:
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        source.stop()
+        for number in before:
+            signal.signal(number, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _emit_json(one: Judged) -> None:
+    sys.stdout.write(one.to_json().decode() + "\n")
+    sys.stdout.flush()
+
+
+def _emit(one: Judged) -> None:
+    sys.stdout.write(line(one) + "\n")
+    sys.stdout.flush()
+
+
+def _explain(
+    source: Input, one: Classifier, weights: Weights | None, ids: tuple[str, ...], *, as_json: bool
+) -> int:
+    """Draw the messages with these ids; the others are not even classified."""
+    console = Console(highlight=False)
+    width = console.width if console.is_terminal else _WIDTH_OF_A_PIPE
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    seen: list[str] = []
+    missing = dict.fromkeys(ids)
+    first = True
+    for observation in source.observations():
+        if len(seen) < _IDS_KEPT:
+            seen.append(label(observation))
+        matched = {*_names(observation)} & {*ids}
+        if not matched:
+            continue
+        for name in matched:
+            missing.pop(name, None)
+        found = judged(observation, one(observation), weights)
+        if as_json:
+            _emit_json(found)
+            continue
+        if not first:
+            click.echo()
+        first = False
+        for text in page(found, width, unicode=unicode):
+            click.echo(text)
+    for name in missing:
+        near_ones = ", ".join(map(safe, get_close_matches(name, seen, n=3) or seen[:5]))
+        raise InputError(
+            f"--explain {safe(name)}: no message has this id"
+            + (f"; there are {near_ones}" if near_ones else "")
+        )
+    return source.status
+
+
+def _names(observation: Observation) -> tuple[str, ...]:
+    short = label(observation)
+    return observation.id, short, f"{observation.source}:{short}"

@@ -1,0 +1,292 @@
+"""What ``seglab classify`` reads: files one after another, or files that grow."""
+
+import math
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import click
+
+from seglab.classifier import Classifier, Classify, Verdict
+from seglab.classifier_registry import classifier as named
+from seglab.errors import InputError, SeglabError
+from seglab.following import Pipe, Tail
+from seglab.foreign import PREFIX, ForeignAsker
+from seglab.judged import Judged, judged
+from seglab.observation import Layer, Observation
+from seglab.opening import Stream, read, read_stream, sources
+from seglab.parallel import Workers
+from seglab.printable import safe
+from seglab.regress.judgement import ClassifierFailedError, Raised
+from seglab.validity import careful, failed, verdict_of
+from seglab.weights import Weights
+from seglab.worker import WorkerAsker
+
+POLL_S = 0.2
+IDLE_POLLS = 5
+"""After so many polls without anything new, what waits for its successor is given."""
+
+_CHUNK_MESSAGES = 64
+_PROGRESS_EVERY_S = 0.5
+_STDIN = Path("-")
+
+
+class Progress:
+    """A count on standard error, where that is a terminal and the table is not on it."""
+
+    def __init__(self) -> None:
+        self._on = sys.stderr.isatty() and not sys.stdout.isatty()
+        self._next = time.monotonic() + _PROGRESS_EVERY_S
+        self._shown = False
+
+    def show(self, messages: int | None) -> None:
+        """Show the count from time to time; ``None`` takes it away."""
+        if not self._on:
+            return
+        if messages is None:
+            if self._shown:
+                sys.stderr.write("\r\x1b[K")
+                self._shown = False
+        elif time.monotonic() >= self._next:
+            self._next = time.monotonic() + _PROGRESS_EVERY_S
+            sys.stderr.write(f"\r{messages} messages")
+            sys.stderr.flush()
+            self._shown = True
+
+
+class Input:
+    """The paths of a command line, and what became of them.
+
+    Args:
+        paths: what was asked for; ``-`` is standard input.
+        layer: of stored sessions.
+        protocol: that captures are searched for.
+        follow: whether to wait for more.
+        wait: waits for more; called between two looks at files that grow.
+
+    Attributes:
+        status: the exit code: 2 once something could not be read.
+        quiet: called when nothing new comes for now.
+    """
+
+    def __init__(
+        self,
+        paths: tuple[Path, ...],
+        layer: Layer = "segments",
+        protocol: str = "smtp",
+        *,
+        follow: bool = False,
+        wait: Callable[[], object] | None = None,
+    ) -> None:
+        self.paths = paths
+        self.follow = follow
+        self.status = 0
+        self.quiet: list[Callable[[], object]] = []
+        self._layer = layer
+        self._protocol = protocol
+        self._wait = wait or partial(time.sleep, POLL_S)
+        self._stopped = False
+        self._progress = Progress()
+
+    @property
+    def several(self) -> bool:
+        """Whether the messages may come from more than one source."""
+        first = self.paths[0]
+        return len(self.paths) > 1 or (first.is_dir() and not (first / "run.json").exists())
+
+    def judged(self, asked: "Asked", weights: Weights | None) -> Iterator[Judged]:
+        """All messages with their verdicts, in the order in which they were read.
+
+        Raises:
+            InputError: the classifier failed; what it had answered before has been given.
+        """
+        if asked.workers is not None:
+            return _shared(self.observations(), asked.classifier.name, asked.workers, weights)
+        return (judged(one, asked.classifier(one), weights) for one in self.observations())
+
+    def observations(self) -> Iterator[Observation]:
+        """All messages; what cannot be read is told, and the rest is read."""
+        if self.follow:
+            yield from self._followed()
+            return
+        for path in self.paths:
+            try:
+                yield from self._of(path)
+            except InputError as error:
+                self._failed(error)
+
+    def progress(self, messages: int | None) -> None:
+        """Tell how many messages there were, if somebody may be waiting; ``None``: no more."""
+        self._progress.show(messages)
+
+    def _of(self, path: Path) -> Iterator[Observation]:
+        if path == _STDIN:
+            yield from read_stream(
+                sys.stdin.buffer, "stdin", protocol=self._protocol, warn=self._warn
+            )
+            return
+        for source in sources(path, self._warn):
+            try:
+                yield from read(source, layer=self._layer, protocol=self._protocol, warn=self._warn)
+            except InputError as error:
+                self._failed(error)
+
+    def stop(self) -> None:
+        """Follow no longer; what is under way is given, and then the messages end."""
+        self._stopped = True
+
+    def _followed(self) -> Iterator[Observation]:
+        followed = [self._opened(path) for path in self.paths]
+        while followed and not self._stopped:
+            moved = False
+            for one in [*followed]:
+                try:
+                    moved |= one.look()
+                    yield from one.take()
+                except InputError as error:
+                    self._failed(error)
+                    one.ended = True
+                if one.ended:
+                    followed.remove(one)
+            if followed and not moved and not self._stopped:
+                for hook in self.quiet:
+                    hook()
+                self._wait()
+        for one in followed:
+            yield from one.close()
+
+    def _opened(self, path: Path) -> "_Followed":
+        if path == _STDIN:
+            return _Followed(Pipe(sys.stdin.fileno()), "stdin", self._protocol, self._warn)
+        if path.is_dir():
+            raise InputError(f"{safe(str(path))}: a folder cannot be followed; name its files")
+        return _Followed(Tail(path), safe(str(path)), self._protocol, self._warn)
+
+    def _failed(self, error: SeglabError) -> None:
+        self._warn(f"seglab: {error}")
+        self.status = error.exit_code
+
+    def _warn(self, text: str) -> None:
+        self._progress.show(None)
+        click.echo(text, err=True)
+
+
+class _Followed:
+    """A file that grows, and what reads it."""
+
+    def __init__(
+        self, tail: Tail | Pipe, name: str, protocol: str, warn: Callable[[str], object]
+    ) -> None:
+        self._tail = tail
+        self._new = partial(Stream, name, protocol=protocol, warn=warn)
+        self._stream = self._new()
+        self._found: deque[Iterator[Observation]] = deque()
+        self._still = 0
+        self.ended = False
+
+    def look(self) -> bool:
+        """See what is new, and whether anything is."""
+        restarted, data = self._tail.poll()
+        if restarted:
+            self._found.append(self._closing(self._stream))
+            self._stream = self._new()
+        if data:
+            self._found.append(self._stream.feed(data))
+            self._still = 0
+        elif self._tail.ended:
+            self._found.append(self._stream.close())
+            self.ended = True
+        else:
+            self._still += 1
+            if self._still == IDLE_POLLS:
+                self._found.append(self._stream.idle())
+        return bool(data) or restarted
+
+    def take(self) -> Iterator[Observation]:
+        """The messages that are known since."""
+        while self._found:
+            yield from self._found.popleft()
+
+    def close(self) -> Iterator[Observation]:
+        """No more is wanted; the messages under way."""
+        self._tail.close()
+        yield from self.take()
+        if not self.ended:
+            yield from self._closing(self._stream)
+
+    def _closing(self, stream: Stream) -> Iterator[Observation]:
+        """An emptied or abandoned log may have had no line yet; that is no fault here."""
+        try:
+            yield from stream.close()
+        except InputError:
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A classifier that is ready.
+
+    Attributes:
+        classifier: raises ``InputError`` where it fails, or its answer cannot be.
+        workers: the processes that share the work, where several were asked for.
+    """
+
+    classifier: Classifier
+    workers: Workers | None = None
+
+
+@contextmanager
+def opened(reference: str, time_limit_s: float, jobs: int = 1) -> Iterator[Asked]:
+    """The classifier of that name, ready while the block lasts.
+
+    A built-in one is called in this process, one's own in a process of its own, and
+    ``cmd:PROGRAM ARGS`` is asked; with several jobs, each has such a process.
+
+    Args:
+        reference: names it.
+        time_limit_s: for one answer of a classifier that is not built in.
+        jobs: how many processes may share the work, of a program none.
+
+    Raises:
+        InputError: there is none, or it cannot be loaded or started.
+    """
+    if reference.startswith(PREFIX):
+        with ForeignAsker(reference.removeprefix(PREFIX), time_limit_s) as program:
+            yield Asked(careful(Classifier(reference, "a program", _asking(program))))
+    elif jobs > 1:
+        with Workers(reference, jobs, time_limit_s if ":" in reference else math.inf) as workers:
+            first = workers.start()
+            yield Asked(Classifier(first.name, first.summary, _asking(first)), workers)
+    elif ":" in reference:
+        with WorkerAsker(reference, time_limit_s) as own:
+            yield Asked(careful(Classifier(own.name, own.summary, _asking(own))))
+    else:
+        yield Asked(careful(named(reference)))
+
+
+def _asking(asker: ForeignAsker) -> Classify:
+    def classify(observation: Observation) -> Verdict | None:
+        (answer,) = asker.ask([observation])
+        if isinstance(answer, Raised):
+            raise ClassifierFailedError(answer.reason)
+        return answer
+
+    return classify
+
+
+def _shared(
+    observations: Iterator[Observation], name: str, workers: Workers, weights: Weights | None
+) -> Iterator[Judged]:
+    """In chunks, of which only a few wait at a time, however many there are."""
+    chunks = iter(lambda: [*islice(observations, _CHUNK_MESSAGES)], [])
+    for found in workers.answers(chunks):
+        for observation, answer in zip(found.block, found.answers, strict=False):
+            yield judged(observation, verdict_of(name, observation, answer), weights)
+        if found.failed is not None:
+            raise failed(name, found.block[len(found.answers)], found.failed)

@@ -1,0 +1,395 @@
+"""``seglab dataset``: build labelled data, and check it."""
+
+import asyncio
+import json
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import click
+
+from seglab.commands.progress import CheckProgress, RunProgress
+from seglab.commands.running import (
+    DEFAULT_TIME_LIMIT_S,
+    Interruption,
+    cluster_option,
+    jobs_option,
+    seed_option,
+)
+from seglab.commands.values import FILE, FOLDER, given
+from seglab.dataset.check import check
+from seglab.dataset.damage import lost, readable, refuse_changed
+from seglab.dataset.estimate import Estimate, estimate, room_bytes, size
+from seglab.dataset.findings import Checked, Finding
+from seglab.dataset.folder import begin, built, finish, gaps
+from seglab.dataset.layout import Layout
+from seglab.dataset.manifest import Manifest, read_manifest
+from seglab.dataset.plan import fingerprint, shard_range
+from seglab.dataset.shard import ShardBuild
+from seglab.dataset.spec import DatasetSpec, read_spec
+from seglab.dataset.splits import PARTS
+from seglab.errors import EnvironmentLacksError, InputError
+from seglab.kernel import pace
+from seglab.kernel.slots import Slots
+from seglab.mail.source import MailSource
+from seglab.printable import count
+from seglab.record import SessionRecord
+from seglab.runfolder import replace_file, writing
+
+SHARDS_AT_ONCE = 2
+"""How many shards are under way; the second takes what the first leaves free."""
+
+
+@click.group()
+def dataset() -> None:
+    """Build labelled datasets, and check them.
+
+    \b
+    Examples:
+      seglab dataset build examples/dataset.toml --out data/mine
+      seglab dataset check data/mine
+    """  # noqa: D301 -- click looks for the backspace character itself
+
+
+@dataset.command()
+@click.argument("spec", type=FILE, metavar="SPEC.toml")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    required=True,
+    help="The dataset's folder: new, empty, or one to go on with.",
+)
+@seed_option("All randomness of the dataset flows from it.")
+@jobs_option()
+@cluster_option("Build on the workers")
+@click.option("--yes", is_flag=True, help="Do not ask, however large it will be.")
+@click.option("--resume", is_flag=True, help="Only go on with a build that has begun.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing while working.")
+@click.option("-v", "--verbose", is_flag=True, help="Say why each failed session failed.")
+def build(
+    spec: Path,
+    out: Path,
+    seed: int,
+    jobs: int,
+    cluster: str | None,
+    yes: bool,
+    resume: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Build the dataset that SPEC.toml describes.
+
+    The same command again goes on with what was interrupted, and changes nothing where all is
+    built.
+
+    \b
+    Examples:
+      seglab dataset build examples/dataset.toml --out data/mine
+      seglab dataset build mine.toml --out data/mine --seed 7 --yes
+      seglab dataset build mine.toml --out data/mine --cluster tcp://scheduler:8786
+
+    Exit code 0: every session is a row; 1: some failed, and manifest.json says why.
+    """  # noqa: D301 -- click looks for the backspace character itself
+    what = read_spec(spec)
+    if not quiet:
+        _tell_left_out(what)
+    stored = read_manifest(Layout(out).manifest)
+    if stored is not None and not given("seed"):
+        seed = stored.seed
+    if resume and stored is None:
+        raise InputError(f"{out}: no dataset has been begun here; leave out --resume")
+    if stored is not None:
+        begin(what, seed, out)  # refuses another dataset before anything is asked
+        if stored.status == "complete":
+            refuse_changed(Layout(out), stored)
+    there = built(what, out, fingerprint(what, seed))
+    done = sum(len(shard_range(what, shard)) for shard in there)
+    left = what.sessions - done - _under_way(what, seed, out, there)
+    if stored is not None and not quiet:
+        click.echo(_found(what, stored, out, there), err=True)
+    progress = RunProgress(quiet=quiet, verbose=verbose)
+    try:
+        if len(there) == what.shards:
+            begin(what, seed, out)
+        elif cluster is not None:
+            _build_far(cluster, what, seed, out, there, jobs, progress, yes=yes, quiet=quiet)
+        else:
+            _ask(what, estimate(what, jobs, left), out, yes=yes, quiet=quiet)
+            begin(what, seed, out)
+            _build(what, seed, out, there, jobs, progress)
+        manifest = finish(what, seed, out)
+    except KeyboardInterrupt:
+        _interrupted(spec, seed, out, what, cluster)
+    if as_json:
+        click.echo(json.dumps(manifest.summary(), indent=2))
+    else:
+        _show(manifest, out)
+    return 1 if manifest.failed else 0
+
+
+@dataset.command("check")
+@click.argument("path", type=FOLDER, metavar="DIR")
+@click.option(
+    "--out",
+    type=FOLDER,
+    metavar="DIR",
+    help="Where the summary figure goes.  [default: the dataset's own folder]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing while working.")
+def check_command(path: Path, out: Path | None, as_json: bool, quiet: bool) -> int:
+    """Check a dataset: its files, its rows and its splits.
+
+    Also draws what it has of everything.
+
+    \b
+    Examples:
+      seglab dataset check data/mine
+      seglab dataset check data/mine --json --out figures
+
+    Exit code 0: all is as it must be; 1: something is not, and the lines say what.
+    """  # noqa: D301 -- click looks for the backspace character itself
+    with CheckProgress(quiet=quiet) as progress:
+        checked = check(path, progress.report)
+    figure = _draw(checked, out or path)
+    findings = [*checked.findings, *checked.unlisted()]
+    if as_json:
+        click.echo(json.dumps(_result(checked, findings, path, figure), indent=2))
+        return 1 if findings else 0
+    for note in checked.notes:
+        click.echo(f"note: {note}")
+    for finding in findings:
+        click.echo(str(finding))
+    tally = checked.tally
+    words = count(len(findings), "finding") if findings else "no findings"
+    parts = _parts(tally.splits)
+    shares = f" ({parts})" if parts else ""
+    click.echo(f"{path}: {count(tally.sessions, 'session')}{shares}, {words}")
+    if figure is not None:
+        click.echo(f"figure: {figure}")
+    return 1 if findings else 0
+
+
+def _parts(splits: Mapping[str, Mapping[str, int]]) -> str:
+    """How many sessions each part of ``split`` has, in words."""
+    sizes = splits.get("split", {})
+    return ", ".join(f"{part} {sizes[part]}" for part in PARTS if part in sizes)
+
+
+def _draw(checked: Checked, out: Path) -> Path | None:
+    """Write the summary figure; ``None`` where there is nothing to draw."""
+    from seglab.dataset.picture import picture  # noqa: PLC0415 -- Matplotlib only where it is used
+
+    if not checked.tally.sessions:
+        return None
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        for suffix, data in picture(checked).items():
+            replace_file(out / f"summary.{suffix}", partial(_put, data))
+    return out / "summary.svg"
+
+
+def _put(data: bytes, file: BinaryIO) -> None:
+    file.write(data)
+
+
+def _result(
+    checked: Checked, findings: list[Finding], path: Path, figure: Path | None
+) -> dict[str, Any]:
+    tally = checked.tally
+    return {
+        "dataset": str(path),
+        "name": checked.manifest.name,
+        "seed": checked.manifest.seed,
+        "planned": checked.manifest.planned,
+        "sessions": tally.sessions,
+        "failed": checked.manifest.failed,
+        "splits": tally.splits,
+        "labels": tally.labels,
+        "notes": checked.notes,
+        "findings": [asdict(finding) for finding in findings],
+        "figure": None if figure is None else str(figure),
+    }
+
+
+def _build(
+    spec: DatasetSpec, seed: int, out: Path, there: set[int], jobs: int, progress: RunProgress
+) -> None:
+    """Build the shards that are missing."""
+    with Interruption() as interruption, progress:
+        done = sum(len(shard_range(spec, shard)) for shard in there)
+        done += _under_way(spec, seed, out, there)
+        progress.plan(spec.sessions, done)
+        try:
+            asyncio.run(
+                interruption.carry(
+                    partial(_build_all, spec, seed, out, gaps(spec, there), jobs, progress)
+                )
+            )
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+
+
+def _build_far(
+    address: str,
+    spec: DatasetSpec,
+    seed: int,
+    out: Path,
+    there: set[int],
+    jobs: int,
+    progress: RunProgress,
+    *,
+    yes: bool,
+    quiet: bool,
+) -> None:
+    """Build the shards that are missing on a cluster."""
+    from seglab.cluster import connected  # noqa: PLC0415 -- Dask only where it is used
+    from seglab.commands.on_cluster import build_on, refuse_unfit  # noqa: PLC0415
+    from seglab.dataset.carried import Order  # noqa: PLC0415
+
+    done = sum(len(shard_range(spec, shard)) for shard in there)
+    whole = estimate(spec, jobs, spec.sessions - done)
+    with connected(address, say=progress.say) as cluster:
+        order = Order(spec.text, spec.where, seed, jobs, cluster.name)
+        refuse_unfit(spec, whole, order, cluster)
+        shared = replace(whole, seconds=whole.seconds / cluster.threads)
+        _ask(spec, shared, out, yes=yes, quiet=quiet)
+        begin(spec, seed, out)
+        with Interruption() as interruption, progress:
+            progress.plan(spec.sessions, done)
+            build_on(cluster, spec, order, out, gaps(spec, there), progress, interruption)
+
+
+async def _build_all(
+    spec: DatasetSpec, seed: int, out: Path, todo: Iterator[int], jobs: int, progress: RunProgress
+) -> None:
+    """Build shards one after the other; a shard's last sessions go along with the next one's.
+
+    So nobody waits for a shard's slowest session, nor while its files are written.
+    """
+    slots = Slots(jobs * pace.SLOT)
+
+    async def work() -> None:
+        for shard in todo:
+            await ShardBuild(
+                spec,
+                seed,
+                shard,
+                out,
+                jobs=jobs,
+                time_limit_s=DEFAULT_TIME_LIMIT_S,
+                on_record=partial(_count, progress),
+                slots=slots,
+            ).run()
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(SHARDS_AT_ONCE):
+            tasks.create_task(work())
+
+
+def _count(progress: RunProgress, record: SessionRecord) -> None:
+    progress.ended(record.session_id, record.error)
+
+
+def _tell_left_out(spec: DatasetSpec) -> None:
+    """Say which of the user's own mails are not sent."""
+    for template in dict.fromkeys(c.template.name for c in spec.combinations):
+        mail = next(c.template.mail for c in spec.combinations if c.template.name == template)
+        if isinstance(mail, MailSource) and (words := mail.skipped_words):
+            click.echo(f"{template}: {words}", err=True)
+
+
+def _found(spec: DatasetSpec, stored: Manifest, out: Path, there: set[int]) -> str:
+    """What there is already, in words."""
+    if len(there) == spec.shards:
+        shards = "its one shard is" if spec.shards == 1 else f"all {spec.shards} shards are"
+        words = f"{out}: {shards} built"
+        if stored.status == "complete" and not readable(stored):
+            words += ", by the sizes of their files; `seglab dataset check` reads them"
+        return words
+    if stored.status == "complete":
+        why = next(lost(Layout(out), stored), "a shard's description is missing")
+        return f"{out}: {count(spec.shards - len(there), 'shard')} to be built anew: {why}"
+    words = f"{out}: going on with a build: {len(there)} of {spec.shards} shards are there"
+    more = _under_way(spec, stored.seed, out, there)
+    return f"{words}, and {count(more, 'session')} more" if more else words
+
+
+def _under_way(spec: DatasetSpec, seed: int, out: Path, there: set[int]) -> int:
+    """How many sessions are complete in shards that are not."""
+    begun = (path.name for path in (out / "building").glob("*"))
+    shards = {int(name) for name in begun if name.isdecimal()} - there
+    return sum(ShardBuild(spec, seed, shard, out).recorded() for shard in shards)
+
+
+def _ask(spec: DatasetSpec, whole: Estimate, out: Path, *, yes: bool, quiet: bool) -> None:
+    """Say what it will cost; ask first where that is much.
+
+    Raises:
+        InputError: it is much, and nobody is there to ask.
+        EnvironmentLacksError: the disk has no room for it.
+    """
+    free = shutil.disk_usage(_existing(out)).free
+    short = room_bytes(spec, whole) > free
+    words = f"{whole.words}, and the disk has {size(free)} left" if short else whole.words
+    if yes or not whole.large:
+        if short and not yes:
+            raise EnvironmentLacksError(
+                f"{out}: {words}; free some space, give another --out, build less, or say --yes "
+                "to try"
+            )
+        if not quiet:
+            click.echo(words, err=True)
+        return
+    if not sys.stdin.isatty():
+        raise InputError(f"{spec.name}: {words}; say --yes to build that much")
+    click.echo(words, err=True)
+    click.confirm("Build it?", abort=True, err=True)
+
+
+def _existing(out: Path) -> Path:
+    """The nearest folder above that there is."""
+    return next(path for path in (out.resolve(), *out.resolve().parents) if path.exists())
+
+
+def _show(manifest: Manifest, out: Path) -> None:
+    parts = _parts(manifest.splits)
+    made = f"{count(manifest.complete, 'session')} in {count(manifest.shards, 'shard')}"
+    click.echo(f"{made}: {parts}" if parts else made)
+    for part, pct in manifest.dataset().splits.pct.items():
+        if pct and not manifest.splits.get("split", {}).get(part):
+            click.echo(f"note: no session is in {part}, which was to have {pct} %; more repeats")
+    for network, entry in manifest.failures.items():
+        failed = count(entry["failed"], "session")
+        click.echo(f"failed on {network}: {failed}; the first: {entry['error']}")
+    click.echo(f"dataset:   {out}")
+    click.echo(f"datasheet: {Layout(out).datasheet}")
+
+
+def _interrupted(
+    spec: Path, seed: int, out: Path, what: DatasetSpec, cluster: str | None
+) -> NoReturn:
+    """Tell a user who pressed Ctrl-C what is kept and how to go on, and exit."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    there = built(what, out, fingerprint(what, seed))
+    kept = sum(len(shard_range(what, shard)) for shard in there)
+    kept += _under_way(what, seed, out, there)
+    where = ["--cluster", cluster] if cluster is not None else []
+    again = shlex.join(
+        ["seglab", "dataset", "build", str(spec), "--out", str(out), "--seed", str(seed), *where]
+    )
+    click.echo(
+        f"interrupted: {kept} of {what.sessions} sessions are kept in {out}; go on with: {again}",
+        err=True,
+    )
+    sys.exit(130)

@@ -1,0 +1,128 @@
+"""``seglab doctor``: what this machine can do, and what to do about the rest."""
+
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from seglab.kernel import sandbox
+
+MIN_FREE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing a lab needs or likes to have.
+
+    Attributes:
+        name: what was looked at.
+        status: ``ok``, ``note`` (the lab runs without), or ``lacks``.
+        found: what was found.
+        remedy: what to do about it; empty where nothing need be done.
+    """
+
+    name: str
+    status: str
+    found: str
+    remedy: str = ""
+
+
+def checks() -> Iterator[Check]:
+    """Look at everything, in the order in which a user would mend it."""
+    yield Check("operating system", *_system())
+    yield Check("Python", "ok", platform.python_version())
+    yield from _modules()
+    for tool, package in (sandbox.TOOLS | sandbox.FILTER_TOOLS).items():
+        path = shutil.which(tool, path=sandbox.environment()["PATH"])
+        remedy = f"sudo apt-get install --no-install-recommends {package}"
+        if path:
+            yield Check(tool, "ok", path)
+        elif tool in sandbox.TOOLS:
+            yield Check(tool, "lacks", "not found", remedy)
+        else:
+            found = "not found; only routers that clamp the MSS and black holes need it"
+            yield Check(tool, "note", found, remedy)
+    if sys.platform == "linux":
+        yield from _kernel()
+    free = shutil.disk_usage(Path.cwd()).free
+    status, remedy = (
+        ("ok", "") if free >= MIN_FREE_BYTES else ("note", "give --out on a larger disk")
+    )
+    yield Check("free disk space", status, f"{free / 1e9:.1f} GB", remedy)
+    cores = os.cpu_count() or 1
+    yield Check(
+        "processors",
+        "ok" if cores > 1 else "note",
+        str(cores),
+        "" if cores > 1 else "reads merge more on one processor: compare with care",
+    )
+
+
+def _system() -> tuple[str, str, str]:
+    found = f"{platform.system()} {platform.release()}"
+    if sys.platform == "linux":
+        return "ok", found, ""
+    return "lacks", found, "the kernel engine needs Linux; use the Vagrant box (vagrant up)"
+
+
+def _modules() -> Iterator[Check]:
+    for name in ("mininet", "msgspec", "pyarrow", "scipy", "matplotlib"):
+        if find_spec(name) is None:
+            yield Check(name, "lacks", "not installed", "./bootstrap.sh install")
+        else:
+            yield Check(name, "ok", version(name))
+
+
+def _kernel() -> Iterator[Check]:
+    who = "root" if os.geteuid() == 0 else "without root"
+    if sandbox.missing_tools():
+        yield Check(
+            "network namespaces", "lacks", "cannot be tried", "install what is missing above"
+        )
+    elif problem := sandbox.namespace_problem():
+        yield Check("network namespaces", "lacks", f"refused {who}: {problem}", sandbox.WAY_OUT)
+    else:
+        yield Check("network namespaces", "ok", f"allowed {who}")
+    available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
+    yield Check("congestion control", "ok", " ".join(available))
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as a JSON list.")
+def doctor(as_json: bool) -> int:
+    """Say what this machine can do, and what to do about the rest.
+
+    Exit code 0: the lab runs here; 3: something is lacking, and the table says how to get it.
+    """
+    results = list(checks())
+    if as_json:
+        click.echo(json.dumps([asdict(check) for check in results], indent=2))
+    else:
+        _print(results)
+    return 3 if any(check.status == "lacks" for check in results) else 0
+
+
+def _print(results: list[Check]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "what", "found", "what to do"):
+        table.add_column(column, overflow="fold")
+    marks = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "lacks": "[red]lacks[/]"}
+    for check in results:
+        table.add_row(marks[check.status], check.name, escape(check.found), escape(check.remedy))
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table)
+    lacking = [check.name for check in results if check.status == "lacks"]
+    console.print(
+        f"The lab cannot run here yet: {', '.join(lacking)}." if lacking else "The lab runs here."
+    )

@@ -1,0 +1,102 @@
+"""``seglab classify --evaluate RUN``: a classifier's answers held against a run's ground truth."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TextIO
+
+from seglab.classifier import Classifier
+from seglab.errors import InputError, nearest
+from seglab.evaluation import evaluate
+from seglab.evaluation.lines import line_ends, payload_of
+from seglab.evaluation.table import lines
+from seglab.observation import Layer
+from seglab.printable import safe
+from seglab.record import SessionRecord
+from seglab.runfolder import RunFolder
+
+_CAPTURE_MAX_BYTES = 1 << 28
+
+
+def evaluate_run(
+    run: Path | Iterable[Path],
+    classifier: Classifier,
+    *,
+    as_json: bool,
+    layers: Sequence[Layer] = ("segments", "reads"),
+    networks: Sequence[str] | None = None,
+    mistakes: int = 10,
+    file: TextIO | None = None,
+) -> int:
+    """Print how good a classifier is on one run, or on several together.
+
+    Args:
+        run: the folder of a run, or several of them.
+        classifier: who is asked.
+        as_json: print JSON with all of it, instead of tables.
+        layers: what it sees of each session.
+        networks: only these; ``None`` is all.
+        mistakes: how many of the wrong answers the tables name.
+        file: where it goes, by default standard output.
+
+    Returns:
+        The exit code: 0, since an evaluation that could be made is no finding.
+
+    Raises:
+        InputError: no run is there, or one of the networks is not in it.
+    """
+    folders = [RunFolder.open(path) for path in ([run] if isinstance(run, Path) else run)]
+    sources = {folder.path: Lines(folder.path) for folder in folders}
+
+    def lines_of(record: SessionRecord) -> Sequence[int] | None:
+        found = (source(record) for source in sources.values())
+        return next((ends for ends in found if ends is not None), None)
+
+    records: Iterator[SessionRecord] = chain.from_iterable(f.sessions() for f in folders)
+    if networks is not None:
+        records = iter(over(records, networks))
+    found = evaluate(classifier, records, layers=layers, line_ends=lines_of)
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=2), file=file)
+        return 0
+    for line in lines(found, mistakes):
+        print(line, file=file)
+    return 0
+
+
+def over(records: Iterable[SessionRecord], networks: Sequence[str]) -> list[SessionRecord]:
+    """The sessions over some networks, each of which has to occur."""
+    kept, known = [], set()
+    for record in records:
+        known.add(record.network)
+        if record.network in networks:
+            kept.append(record)
+    for name in networks:
+        if name not in known:
+            raise InputError(f"no session over network '{safe(name)}'; {nearest(name, known)}")
+    return kept
+
+
+class Lines:
+    """The line ends of a run's messages, from its captures."""
+
+    def __init__(self, run: Path) -> None:
+        """Look for captures in the folder of that run, and nowhere else."""
+        self.run = run.resolve()
+
+    def __call__(self, record: SessionRecord) -> Sequence[int] | None:
+        """Where the lines of a session's message end; ``None`` where no capture has it."""
+        if record.captures.server is None:
+            return None
+        path = (self.run / record.captures.server).resolve()
+        if not path.is_relative_to(self.run):
+            return None
+        try:
+            if path.stat().st_size > _CAPTURE_MAX_BYTES:
+                return None
+            capture = path.read_bytes()
+        except OSError:
+            return None
+        payload = payload_of(capture, record)
+        return None if payload is None else line_ends(payload)

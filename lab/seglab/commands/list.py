@@ -1,0 +1,125 @@
+"""``seglab list``: the senders, networks and scenarios there are."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from seglab import registry
+from seglab.network import Network
+from seglab.scenario import Cast, Scenario
+from seglab.sender import Sender
+
+_LISTS = {
+    "senders": ("name", "kind", "protocol", "style", "terminator", "summary"),
+    "networks": ("name", "mtu", "mss", "path_condition", "round_trip_ms", "title"),
+    "scenarios": ("name", "published", "sessions", "senders", "networks", "title"),
+}
+"""What can be listed, and which of its keys the table for people shows."""
+
+_WHOLE = ("name", "style")
+"""The columns of names, which never fold."""
+
+
+@click.command(name="list")
+@click.argument("what", type=click.Choice(list(_LISTS)), metavar="senders|networks|scenarios")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+def list_command(what: str, as_json: bool) -> int:
+    """List what there is to run: senders, networks or scenarios.
+
+    A terminal gets a table; a pipe gets one line each, with tabs between the
+    columns and no line for their names.
+    """
+    entries = [*_entries(what)]
+    if as_json:
+        click.echo(json.dumps(entries, indent=2))
+    elif sys.stdout.isatty():
+        _print_table(entries, _LISTS[what])
+    else:
+        for entry in entries:
+            click.echo("\t".join(_cell(entry[column]) for column in _LISTS[what]))
+    return 0
+
+
+def _entries(what: str) -> Iterable[dict[str, Any]]:
+    if what == "senders":
+        return map(_sender, registry.senders().values())
+    if what == "networks":
+        return map(_network, registry.networks().values())
+    return map(_scenario, registry.scenarios().values())
+
+
+def _sender(sender: Sender) -> dict[str, Any]:
+    return {
+        "name": sender.name,
+        "kind": sender.kind,
+        "style": sender.style,
+        "terminator": sender.terminator,
+        "protocol": sender.protocol,
+        "nodelay": sender.nodelay,
+        "summary": sender.summary,
+        "source": sender.source,
+        "parameters": {
+            name: {
+                "default": parameter.default,
+                "expected": parameter.expected,
+                "summary": parameter.summary,
+            }
+            for name, parameter in sender.parameters.items()
+        },
+    }
+
+
+def _network(network: Network) -> dict[str, Any]:
+    return {
+        **asdict(network),
+        "mss": network.mss,
+        "round_trip_ms": network.round_trip_s * 1000,
+    }
+
+
+def _scenario(scenario: Scenario) -> dict[str, Any]:
+    sweep = scenario.sweep
+    return {
+        "name": scenario.name,
+        "title": scenario.title,
+        "source": scenario.source,
+        "published": scenario.published,
+        "sessions": scenario.sessions,
+        "senders": [_part(part) for part in scenario.senders],
+        "networks": [network.name for network in scenario.networks],
+        "reader": asdict(scenario.reader),
+        "message": asdict(scenario.message),
+        "sweep": None if sweep is None else asdict(sweep),
+    }
+
+
+def _part(part: Cast) -> dict[str, Any]:
+    return {
+        "name": part.sender.name,
+        "variant": part.variant,
+        "parameters": dict(part.parameters),
+    }
+
+
+def _print_table(entries: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=column in _WHOLE)
+    for entry in entries:
+        table.add_row(*(escape(_cell(entry[column])) for column in columns))
+    Console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return ", ".join(item["name"] if isinstance(item, dict) else str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

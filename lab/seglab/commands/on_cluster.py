@@ -1,0 +1,91 @@
+"""``seglab dataset build --cluster``: shards are built on a cluster, and put in place here."""
+
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+from seglab.cluster import Cluster, Failed
+from seglab.commands.progress import RunProgress
+from seglab.commands.running import Interruption
+from seglab.dataset import carried
+from seglab.dataset.carried import BYTES_MAX, Order, build_packed, put, ready
+from seglab.dataset.estimate import Estimate, size
+from seglab.dataset.plan import fingerprint
+from seglab.dataset.spec import DatasetSpec
+from seglab.errors import InputError, SeglabError
+
+
+class ShardsFailedError(SeglabError):
+    """Shards that no worker could build; all others are in place."""
+
+    exit_code = 1
+
+
+def refuse_unfit(spec: DatasetSpec, whole: Estimate, order: Order, cluster: Cluster) -> None:
+    """Make sure that every worker can build any shard, and that shards are fit to travel.
+
+    Raises:
+        InputError: a shard is too large, or a worker lacks something.
+    """
+    shard_bytes = whole.file_bytes / max(whole.shards, 1)
+    if shard_bytes > BYTES_MAX:
+        raise InputError(
+            f"{spec.name}: a shard will have about {size(shard_bytes)}, and {size(BYTES_MAX)} can "
+            "be sent home from a cluster; choose a smaller shard_sessions"
+        )
+    expected = fingerprint(spec, order.seed)
+    for who, found in cluster.everywhere(ready, order).items():
+        if found != expected:
+            reason = found.reason if isinstance(found, Failed) else "it reads another plan"
+            raise InputError(f"{cluster.address}: {who} cannot build this: {reason}")
+
+
+def build_on(
+    cluster: Cluster,
+    spec: DatasetSpec,
+    order: Order,
+    out: Path,
+    shards: Iterable[int],
+    progress: RunProgress,
+    interruption: Interruption,
+) -> None:
+    """Build shards on a cluster; what is built is in place, whatever happens then.
+
+    Raises:
+        ShardsFailedError: some could not be built.
+        EnvironmentLacksError: the cluster, or the room on the disk, is gone.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; what was under way is called off.
+    """
+    failed: list[str] = []
+    jobs = ((f"shard-{shard}", (order, shard)) for shard in shards)
+    whole = False
+    try:
+        with closing(cluster.each(build_packed, jobs, interruption.check)) as ended:
+            for name, found in ended:
+                shard = int(name.removeprefix("shard-"))
+                if isinstance(found, Failed):
+                    failed.append(f"shard {shard}: {found.reason}")
+                    progress.say(failed[-1])
+                    continue
+                result = put(spec, order.seed, shard, out, found)
+                for session in result.failed:
+                    progress.ended(session.session_id, session.error)
+                for _ in range(result.complete):
+                    progress.ended("", None)
+        whole = True
+    finally:
+        if not whole:
+            call_off(cluster, order)
+    if failed:
+        raise ShardsFailedError(
+            f"{out}: {len(failed)} of {spec.shards} shards could not be built ({failed[0]}); all "
+            "others are kept, and the same command tries these again"
+        )
+
+
+def call_off(cluster: Cluster, order: Order) -> None:
+    """End what is under way for this order on all workers, as far as they can be reached."""
+    try:
+        cluster.everywhere(carried.call_off, order.whose)
+    except SeglabError:
+        return  # nobody is left to be told

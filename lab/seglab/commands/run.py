@@ -1,0 +1,114 @@
+"""``seglab run``: carry out scenarios, and record all three layers of every session."""
+
+import json
+from pathlib import Path
+
+import click
+
+from seglab.commands.order import Order, resumed
+from seglab.commands.reproduce import reproduce
+from seglab.commands.running import (
+    Voice,
+    carry_out,
+    default_out,
+    interrupted,
+    refuse_settled,
+    session_options,
+)
+from seglab.commands.values import STORED
+from seglab.mail.source import MailSource
+from seglab.report import build
+from seglab.report.terminal import show
+from seglab.runfolder import RunFolder
+
+
+@click.command()
+@click.argument("scenarios", nargs=-1, metavar="SCENARIO...")
+@click.option(
+    "--sender", "senders", multiple=True, metavar="NAME", help="Only this sender; repeatable."
+)
+@click.option(
+    "--network", "networks", multiple=True, metavar="NAME", help="Only this network; repeatable."
+)
+@click.option(
+    "--resume",
+    type=STORED,
+    metavar="DIR",
+    help="Go on with an interrupted run: what is complete stays, the rest runs.",
+)
+@session_options
+def run(
+    scenarios: tuple[str, ...],
+    senders: tuple[str, ...],
+    networks: tuple[str, ...],
+    resume: Path | None,
+    sessions: int | None,
+    seed: int,
+    jobs: int,
+    time_limit_s: float,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Run scenarios: shipped ones by name, your own by path.
+
+    A scenario of your own is a TOML file.
+
+    \b
+    Examples:
+      seglab run scenario-1 --sessions 50
+      seglab run ./my-scenario.toml --network pppoe --out runs/mine
+      seglab run --resume runs/mine
+
+    Exit code 0: every session is complete; 1: some failed, and the run folder says why.
+    """  # noqa: D301 -- click looks for the backspace character itself
+    if resume is not None:
+        refuse_settled()
+        if RunFolder.open(resume).manifest.command == "reproduce":
+            options = {"jobs": jobs, "time_limit_s": time_limit_s, "as_json": as_json}
+            context = click.get_current_context()
+            return int(
+                context.invoke(reproduce, resume=resume, quiet=quiet, verbose=verbose, **options)
+            )
+        folder, order = resumed(resume)
+        seed = folder.manifest.seed
+    elif scenarios:
+        order = Order(scenarios, senders, networks, sessions)
+        order.specs(seed)
+        name = Path(scenarios[0]).stem if len(scenarios) == 1 else "run"
+        manifest = order.manifest("run", seed, jobs, time_limit_s)
+        folder = RunFolder.create(out or default_out(name), manifest)
+    else:
+        raise click.UsageError("which scenario? seglab list scenarios shows them")
+    with folder:
+        try:
+            if folder.writable:
+                tell_left_out(order, folder, quiet=quiet)
+                carry_out(
+                    folder,
+                    [order.specs(seed)],
+                    jobs=jobs,
+                    time_limit_s=time_limit_s,
+                    voice=Voice(quiet, verbose),
+                )
+            summary = build(folder)
+        except KeyboardInterrupt:
+            interrupted(folder)
+    if as_json:
+        click.echo(json.dumps(summary.to_dict(), indent=2))
+    else:
+        show(summary)
+        click.echo(f"run folder: {folder.path}")
+        click.echo(f"report:     {folder.report}")
+    return 1 if summary.counts.failed else 0
+
+
+def tell_left_out(order: Order, folder: RunFolder, *, quiet: bool) -> None:
+    """Say which of the user's own mails are not sent: in ``log.txt`` and, unless quiet, here."""
+    for scenario in order.load():
+        source = scenario.message
+        if isinstance(source, MailSource) and (words := source.skipped_words):
+            folder.log(f"{scenario.name}: {words}")
+            if not quiet:
+                click.echo(f"{scenario.name}: {words}", err=True)

@@ -1,0 +1,215 @@
+"""``seglab serve``: the logging server outside a lab."""
+
+import contextlib
+import ipaddress
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from seglab.commands.values import FILE
+from seglab.errors import EnvironmentLacksError, InputError
+from seglab.reader import KINDS, Reader
+from seglab.server.connection import ConnectionLog
+from seglab.server.limits import Limits
+from seglab.server.listening import PROTOCOLS, Listener
+from seglab.server.logs import FORMATS, writer
+from seglab.server.loop import Server
+
+_LIMIT_HELP = {
+    "connections": "Connections open at once; one more gets 421.",
+    "command_line_bytes": "Longest SMTP command with its CRLF; a longer one gets 500.",
+    "message_line_bytes": "Longest line of message data; the message gets 500.",
+    "message_bytes": "Largest message (SIZE; gets 552), or raw stream.",
+    "recipients": "Recipients of a message; one more gets 452.",
+    "errors": "Faulty commands before the connection is closed with 421.",
+    "idle_s": "Seconds without any progress before 421.",
+    "session_s": "Seconds that a connection may last before 421.",
+    "log_bytes": "Memory for the log of one connection; more gets 421.",
+}
+
+
+def _limit_options(function: Callable[..., None]) -> Callable[..., None]:
+    defaults = Limits()
+    for field in reversed(fields(Limits)):
+        option = click.option(
+            f"--{field.name.replace('_', '-')}",
+            field.name,
+            type=float if field.name.endswith("_s") else int,
+            default=getattr(defaults, field.name),
+            show_default=True,
+            metavar="SECONDS" if field.name.endswith("_s") else "N",
+            help=f"Limit: {_LIMIT_HELP[field.name]}",
+        )
+        function = option(function)
+    return function
+
+
+@click.command(
+    epilog="Exit status: 0 stopped by Ctrl-C or SIGTERM, 2 bad options or a port in use, "
+    "3 no right to open the port."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=int, default=2525, show_default=True, help="Port; 0 lets the kernel choose."
+)
+@click.option(
+    "--protocol",
+    type=click.Choice(PROTOCOLS),
+    default="smtp",
+    show_default=True,
+    help="SMTP, or raw: whatever comes is one payload and nothing is replied.",
+)
+@click.option(
+    "--reader",
+    type=click.Choice(KINDS),
+    default="event-loop",
+    show_default=True,
+    help="How sockets are read: as Node.js does, or each in an eager recv loop of its own.",
+)
+@click.option(
+    "--buffer-bytes",
+    type=int,
+    default=Reader().buffer_bytes,
+    show_default=True,
+    help="Buffer of each recv.",
+)
+@click.option(
+    "--turn-us",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Microseconds for which the event loop's callback is busy after each read.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(FORMATS),
+    default="json",
+    show_default=True,
+    help="JSON: a line per connection. The paper's sessions: a line per payload. "
+    "The paper's events: a line per read.",
+)
+@click.option(
+    "--out",
+    type=FILE,
+    help="Append the log to FILE instead of writing it to standard output.",
+    metavar="FILE",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing on standard error but errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Say on standard error how connections end.")
+@_limit_options
+def serve(
+    host: str,
+    port: int,
+    protocol: str,
+    reader: str,
+    buffer_bytes: int,
+    turn_us: float,
+    log_format: str,
+    out: Path | None,
+    quiet: bool,
+    verbose: bool,
+    **limits: Any,
+) -> None:
+    """Log what each read of a TCP or SMTP connection returns.
+
+    The server takes any message and forwards none. It listens on loopback unless told otherwise,
+    until Ctrl-C.
+
+    \b
+    Example: in one terminal
+        seglab serve --log-format sessions
+    and in another
+        curl -sS smtp://127.0.0.1:2525 --mail-from a@example.org \\
+             --mail-rcpt b@example.org -T message.eml
+    prints the sizes of the reads in which the message arrived, such as
+        [1] (1) 4320 (2) 800
+    """  # noqa: D301 -- click looks for the backspace character itself
+    try:
+        listener = Listener(host, port, protocol, Reader(reader, buffer_bytes, turn_us))
+        allowed = Limits.from_mapping(limits)
+    except ValueError as error:
+        raise InputError(f"seglab serve: {error}") from error
+    say = _say_nothing if quiet else _say
+    with _log_stream(out) as stream:
+        write = writer(log_format, stream)
+
+        def on_end(log: ConnectionLog) -> None:
+            write(log)
+            if verbose:
+                say(_summary(log))
+
+        server = Server([listener], allowed, on_end, keep_samples=log_format == "events")
+        signal.signal(signal.SIGTERM, lambda *_: server.stop())
+        signal.signal(signal.SIGINT, lambda *_: server.stop())
+        _announce(server, listener, allowed, say)
+        try:
+            server.run()
+        except BrokenPipeError:  # whoever read the log has enough of it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            raise EnvironmentLacksError(
+                f"{out or 'standard output'}: cannot write the log: {error.strerror}; "
+                f"the server has stopped, make room and start it again"
+            ) from error
+
+
+def _announce(
+    server: Server, listener: Listener, limits: Limits, say: Callable[[str], None]
+) -> None:
+    if not _is_loopback(listener.host):
+        say(f"warning: {listener.host} is not loopback: other machines may connect")
+    if server.max_connections < limits.connections:
+        say(
+            f"warning: the limit of open files allows {server.max_connections} connections, "
+            f"not {limits.connections}; raise it with `ulimit -Hn`"
+        )
+    ((address, port),) = server.addresses
+    reader = listener.reader
+    say(
+        f"listening on {address} port {port} "
+        f"({listener.protocol}, {reader.kind}, {reader.buffer_bytes}-byte buffer)"
+    )
+
+
+def _summary(log: ConnectionLog) -> str:
+    seconds = (log.t_end_ns - log.t_accept_ns) / 1e9
+    received = log.reads[-1][2] if log.reads else 0
+    return (
+        f"connection {log.number} from {log.peer[0]} port {log.peer[1]}: {log.ended} after "
+        f"{seconds:.3f} s, {received} bytes in {len(log.reads)} reads, "
+        f"{len(log.messages)} payloads" + (f", refused: {log.refused}" if log.refused else "")
+    )
+
+
+@contextlib.contextmanager
+def _log_stream(out: Path | None) -> Iterator[TextIO]:
+    if out is None:
+        yield sys.stdout
+        return
+    try:
+        stream = out.open("a", encoding="ascii")
+    except OSError as error:
+        raise InputError(f"{out}: cannot open the log: {error.strerror}") from error
+    with stream:
+        yield stream
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _say_nothing(_text: str) -> None:
+    pass

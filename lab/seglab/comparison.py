@@ -1,0 +1,404 @@
+"""What a run does differently from an earlier one: another machine, another kernel, other code.
+
+Pure functions of two summaries and two manifests. Counts differ by chance, too: a difference of
+shares is told only where Fisher's exact test gives it a chance below ``ALPHA``, and one of means
+where Welch's test does.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from scipy import stats
+
+from seglab import decoding
+from seglab.manifest import Manifest
+from seglab.verdicts import Sizes, p_words, percent, spaced
+
+ALPHA: Final = 0.01
+"""Over all sequences of one experiment together (Bonferroni's correction)."""
+
+_SEQUENCES_SHOWN = 3
+
+
+class StoredOccurrence(msgspec.Struct, frozen=True):
+    """A sequence of sizes, and in how many sessions of the lab it occurs."""
+
+    sizes: Sizes
+    lab: int
+
+
+class StoredSequences(msgspec.Struct, frozen=True):
+    """The sequences of an experiment, printed ones and others."""
+
+    lab_sessions: int
+    printed: tuple[StoredOccurrence, ...] = ()
+    others: tuple[StoredOccurrence, ...] = ()
+
+
+class StoredMedium(msgspec.Struct, frozen=True):
+    """One row of Table 1."""
+
+    name: str
+    timestamps: bool
+    largest: Sizes
+
+
+class StoredSeen(msgspec.Struct, frozen=True):
+    """What became of a listing or of Table 1, as much as is compared."""
+
+    sessions: int
+    matching: int | None = None
+    media: tuple[StoredMedium, ...] = ()
+
+
+class StoredReadCounts(msgspec.Struct, frozen=True):
+    """Reads a session, and the p of the permutation test against the paper's."""
+
+    lab_mean: float | None = None
+    p: float | None = None
+
+
+class StoredVerdict(msgspec.Struct, frozen=True):
+    """A verdict, as much as is compared."""
+
+    read_counts: StoredReadCounts | None = None
+
+
+class StoredExperiment(msgspec.Struct, frozen=True):
+    """One experiment of a stored summary."""
+
+    name: str
+    sequences: StoredSequences
+    reproduced: bool | None = None
+    verdict: StoredVerdict | None = None
+    seen: StoredSeen | None = None
+
+
+class StoredSummary(msgspec.Struct, frozen=True):
+    """A run's summary as ``--json`` prints it, as much as is compared."""
+
+    scenarios: tuple[StoredExperiment, ...]
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "StoredSummary":
+        """The summary that ``seglab reproduce --json`` printed.
+
+        Raises:
+            InputError: it is none.
+        """
+        return decoding.from_json(text, cls, "the summary of a run")
+
+    @classmethod
+    def of(cls, summary: Mapping[str, Any]) -> "StoredSummary":
+        """The summary from its own JSON data."""
+        return msgspec.convert(summary, type=cls)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Something of the environment that is not as it was.
+
+    Attributes:
+        kind: ``kernel``, ``machine``, ``version``, ``sysctl``, ``offload`` or ``mtu``.
+        name: of what; for what hosts have, with the host.
+        reference: its value there; empty where it was not there.
+        here: its value here; likewise.
+        networks: over how many networks it differs so; 0 for what is not a network's.
+    """
+
+    kind: str
+    name: str
+    reference: str
+    here: str
+    networks: int = 0
+
+    def words(self) -> str:
+        """The difference in words."""
+        what = self.kind if self.name in {"", self.kind} else f"{self.kind} {self.name}"
+        where = f" (over {self.networks} networks)" if self.networks > 1 else ""
+        return f"{what}: {self.reference or 'absent'} there, {self.here or 'absent'} here{where}"
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One experiment in both runs.
+
+    Attributes:
+        name: the scenario's.
+        reference: whether it was reproduced there; ``None`` where it was not judged.
+        here: likewise.
+        shares: of the sessions as published, there and here; empty without.
+        p_values: of the number of reads against the paper's, there and here; empty without.
+        reads: reads a session, there and here; empty without.
+        reads_p: of Welch's test of these means; ``None`` where they cannot be tested.
+        differences: what differs beyond chance, in words.
+    """
+
+    name: str
+    reference: bool | None
+    here: bool | None
+    shares: tuple[float, ...] = ()
+    p_values: tuple[float, ...] = ()
+    reads: tuple[float, ...] = ()
+    reads_p: float | None = None
+    differences: tuple[str, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Whether its verdict, or anything beyond chance, is another one."""
+        return self.reference is not self.here or bool(self.differences)
+
+    @property
+    def untested(self) -> bool:
+        """Whether it has means that could not be tested."""
+        return bool(self.reads) and self.reads_p is None
+
+    def words(self) -> str:
+        """The comparison in one line."""
+        parts = []
+        if self.reference is not self.here:
+            parts.append(f"{_verdict(self.reference)} there, {_verdict(self.here)} here")
+        if self.shares:
+            there, here = self.shares
+            parts.append(f"as published in {percent(there)} there, {percent(here)} here")
+        if self.reads:
+            parts.append("{:.2f} reads a session there, {:.2f} here".format(*self.reads))
+        if self.p_values:
+            parts.append("{} there, {} here".format(*map(p_words, self.p_values)))
+        if self.untested:
+            parts.append("means are not tested")
+        if self.differences:
+            parts.append(f"beyond chance: {', '.join(self.differences)}")
+            if self.reference is self.here:
+                parts.append("the same verdict")
+        else:
+            parts.append(f"no {'other ' * self.untested}difference beyond chance")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All that a run does differently.
+
+    Attributes:
+        reference: which run it is held against, in words.
+        settings: of the environment, what is not as it was.
+        experiments: those that both runs have.
+        only_there: experiments that only the reference has.
+        only_here: experiments that only this run has.
+    """
+
+    reference: str
+    settings: tuple[Setting, ...]
+    experiments: tuple[Experiment, ...]
+    only_there: tuple[str, ...] = ()
+    only_here: tuple[str, ...] = ()
+
+    def headline(self) -> str:
+        """The comparison in one line."""
+        verdicts = [e.name for e in self.experiments if e.reference is not e.here]
+        differing = [e.name for e in self.experiments if e.differences]
+        parts = [
+            f"another verdict on {', '.join(verdicts)}"
+            if verdicts
+            else f"the same verdicts on all {len(self.experiments)} experiments in common"
+        ]
+        if differing:
+            parts.append(f"differences beyond chance in {', '.join(differing)}")
+        elif any(experiment.untested for experiment in self.experiments):
+            parts.append("no difference beyond chance in what is tested")
+        else:
+            parts.append("no difference beyond chance")
+        parts.append(
+            f"{len(self.settings)} differences of the environment"
+            if self.settings
+            else "the same environment"
+        )
+        return f"Against {self.reference}: {'; '.join(parts)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison as JSON data."""
+        return {
+            "reference": self.reference,
+            "headline": self.headline(),
+            "settings": [msgspec.to_builtins(s) | {"words": s.words()} for s in self.settings],
+            "experiments": [
+                msgspec.to_builtins(e) | {"differs": e.differs, "words": e.words()}
+                for e in self.experiments
+            ],
+            "only_there": list(self.only_there),
+            "only_here": list(self.only_here),
+        }
+
+
+def compare(
+    there: StoredSummary, there_on: Manifest, here: StoredSummary, here_on: Manifest
+) -> Comparison:
+    """Hold a run (``here``) against an earlier one (``there``)."""
+    before = {experiment.name: experiment for experiment in there.scenarios}
+    now = {experiment.name: experiment for experiment in here.scenarios}
+    return Comparison(
+        reference=f"the run of {there_on.started[:10]} on kernel {there_on.kernel}",
+        settings=tuple(_settings(there_on, here_on)),
+        experiments=tuple(_experiment(before[name], now[name]) for name in now if name in before),
+        only_there=tuple(name for name in before if name not in now),
+        only_here=tuple(name for name in now if name not in before),
+    )
+
+
+def _settings(there: Manifest, here: Manifest) -> Iterator[Setting]:
+    for kind in ("kernel", "machine"):
+        if getattr(there, kind) != getattr(here, kind):
+            yield Setting(kind, "", getattr(there, kind), getattr(here, kind))
+    for name in sorted({*there.versions, *here.versions}):
+        before, now = there.versions.get(name, ""), here.versions.get(name, "")
+        if before != now:
+            yield Setting("version", name, before, now)
+    for kind, before_all, now_all in (
+        ("sysctl", there.sysctls, here.sysctls),
+        ("offload", there.offloads, here.offloads),
+        ("mtu", there.mtus, here.mtus),
+    ):
+        networks: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+        for network in before_all:
+            if network in now_all:
+                before_flat = dict(_flat(before_all[network]))
+                now_flat = dict(_flat(now_all[network]))
+                for name in {*before_flat, *now_flat}:
+                    before, now = before_flat.get(name, ""), now_flat.get(name, "")
+                    if before != now:
+                        networks[name, before, now].add(network)
+        for (name, before, now), where in sorted(networks.items()):
+            yield Setting(kind, name, before, now, len(where))
+
+
+def _flat(values: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Nested values by their paths: ``client net.ipv4.tcp_sack``."""
+    if isinstance(values, Mapping):
+        for name, value in values.items():
+            yield from _flat(value, (*path, str(name)))
+    else:
+        yield " ".join(path), str(values)
+
+
+def _experiment(there: StoredExperiment, here: StoredExperiment) -> Experiment:
+    shares = tuple(_share(one) for one in (there, here))
+    reads = tuple(one.verdict.read_counts for one in (there, here) if one.verdict)
+    means = tuple(r.lab_mean for r in reads if r and r.lab_mean is not None)
+    p_values = tuple(r.p for r in reads if r and r.p is not None)
+    reads_p = _means_p(there.sequences, here.sequences) if len(means) == 2 else None
+    return Experiment(
+        name=there.name,
+        reference=there.reproduced,
+        here=here.reproduced,
+        shares=tuple(s for s in shares if s is not None) if None not in shares else (),
+        p_values=p_values if len(p_values) == 2 else (),
+        reads=means if len(means) == 2 else (),
+        reads_p=reads_p,
+        differences=(
+            *_media(there, here),
+            *_other_means(reads_p),
+            *_other_shares(there, here),
+            *_sequences(there, here),
+        ),
+    )
+
+
+def _share(experiment: StoredExperiment) -> float | None:
+    seen = experiment.seen
+    if seen is None or seen.matching is None or not seen.sessions:
+        return None
+    return seen.matching / seen.sessions
+
+
+def _other_means(p: float | None) -> Iterator[str]:
+    """Whether the mean number of reads is another one."""
+    if p is not None and p < ALPHA:
+        yield f"another mean of reads a session ({p_words(p)}; it drifts with the machine's load)"
+
+
+def _means_p(there: StoredSequences, here: StoredSequences) -> float | None:
+    """Welch's test, two-sided, of the mean number of reads a session.
+
+    Returns:
+        ``None`` where not every session's sequence is stored, or there are fewer than two.
+    """
+    before, now = _read_counts(there), _read_counts(here)
+    if before is None or now is None or min(len(before), len(now)) < 2:
+        return None
+    if len({*before}) == len({*now}) == 1:  # no spread to measure the difference by
+        return 1.0 if before[0] == now[0] else _chance((len(before),) * 2, (0, len(now)))
+    return float(stats.ttest_ind(before, now, equal_var=False).pvalue)
+
+
+def _read_counts(sequences: StoredSequences) -> list[int] | None:
+    """The number of reads of every session; ``None`` where some sequences are not stored."""
+    found = [len(sizes) for sizes, times in _counts(sequences).items() for _ in range(times)]
+    return found if len(found) == sequences.lab_sessions else None
+
+
+def _other_shares(there: StoredExperiment, here: StoredExperiment) -> Iterator[str]:
+    """Of a listing: whether the share of the sessions as published is another one."""
+    before, now = there.seen, here.seen
+    if before is None or now is None or before.matching is None or now.matching is None:
+        return
+    p = _chance((before.matching, before.sessions), (now.matching, now.sessions))
+    if p < ALPHA:
+        yield f"another share of sessions as published ({p_words(p)})"
+
+
+def _media(there: StoredExperiment, here: StoredExperiment) -> Iterator[str]:
+    """Of Table 1: the media whose largest segments are other ones."""
+    before = {(m.name, m.timestamps): m.largest for m in there.seen.media} if there.seen else {}
+    for medium in here.seen.media if here.seen else ():
+        largest = before.get((medium.name, medium.timestamps))
+        if largest is not None and largest != medium.largest:
+            options = "with timestamps" if medium.timestamps else "without timestamps"
+            yield (
+                f"{medium.name} {options}: segments of {spaced(largest) or 'none'} there,"
+                f" {spaced(medium.largest) or 'none'} here"
+            )
+
+
+def _sequences(there: StoredExperiment, here: StoredExperiment) -> Iterator[str]:
+    """The sequences whose shares differ most, beyond chance."""
+    before, now = _counts(there.sequences), _counts(here.sequences)
+    totals = there.sequences.lab_sessions, here.sequences.lab_sessions
+    if not all(totals):
+        return
+    names = before.keys() | now.keys()
+    found = []
+    for sequence in names:
+        counts = before.get(sequence, 0), now.get(sequence, 0)
+        p = _chance((counts[0], totals[0]), (counts[1], totals[1]))
+        if p * len(names) < ALPHA:
+            found.append((p, sequence, counts))
+    for _, sequence, (first, second) in sorted(found)[:_SEQUENCES_SHOWN]:
+        yield (
+            f"{_short(sequence)} in {percent(first, totals[0])} there,"
+            f" {percent(second, totals[1])} here"
+        )
+    if len(found) > _SEQUENCES_SHOWN:
+        yield f"and {len(found) - _SEQUENCES_SHOWN} more sequences with another share"
+
+
+def _counts(sequences: StoredSequences) -> dict[Sizes, int]:
+    return {item.sizes: item.lab for item in (*sequences.printed, *sequences.others)}
+
+
+def _chance(there: tuple[int, int], here: tuple[int, int]) -> float:
+    """Fisher's exact test, two-sided: the chance of shares so far apart, were they the same."""
+    table = [[part, whole - part] for part, whole in (there, here)]
+    return float(stats.fisher_exact(table).pvalue)
+
+
+def _short(sequence: Iterable[int]) -> str:
+    sizes = tuple(sequence)
+    return spaced(sizes) if len(sizes) <= 12 else f"{spaced(sizes[:12])} ..."
+
+
+def _verdict(reproduced: bool | None) -> str:
+    return {True: "reproduced", False: "not reproduced", None: "not judged"}[reproduced]

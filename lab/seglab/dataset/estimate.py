@@ -1,0 +1,151 @@
+"""What a dataset will cost, before it is built: sessions, time, and room on the disk.
+
+An estimate from the plan alone, without a measurement: how long sessions take is known from the
+networks and the senders' pauses, and what a session costs was measured once (benchmarks/README.md
+says on what). It is meant to tell a minute from an hour and a gigabyte from a terabyte.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from seglab.dataset.spec import Combination, DatasetSpec
+from seglab.kernel import pace
+from seglab.mail.source import MailSource
+from seglab.network import Network
+
+CPU_S: Final = 0.012
+"""Processor time of a session: its connection, its dialogue, its record."""
+
+CPU_S_PER_SEGMENT: Final = 0.0004
+"""Processor time of each segment: the wire handles it and its acknowledgement, in Python."""
+
+ROW_BYTES: Final = 200
+ROW_BYTES_PER_SEGMENT: Final = 50
+CAPTURE_BYTES: Final = 4200
+CAPTURE_BYTES_PER_SEGMENT: Final = 250
+CAPTURE_SHARE: Final = 0.8
+"""What deflate leaves of a payload in two captures, each of which has all of it."""
+
+WORK_BYTES_PER_SHARE: Final = 8
+"""How much more than one shard's files is needed while two shards are built."""
+
+ASK_ABOVE_S: Final = 900.0
+ASK_ABOVE_BYTES: Final = 2 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is to be expected.
+
+    Attributes:
+        sessions: how many.
+        shards: how many.
+        seconds: from beginning to end, with so many jobs on this machine.
+        cpu_s: of processor time.
+        file_bytes: of all files in the end.
+        longest_s: how long one session of the slowest kind takes.
+    """
+
+    sessions: int
+    shards: int
+    seconds: float
+    cpu_s: float
+    file_bytes: float
+    longest_s: float
+
+    @property
+    def large(self) -> bool:
+        """Whether to ask first."""
+        return self.seconds > ASK_ABOVE_S or self.file_bytes > ASK_ABOVE_BYTES
+
+    @property
+    def words(self) -> str:
+        """In one line."""
+        shards = f" in {self.shards:,} shards" if self.shards > 1 else ""
+        return (
+            f"{self.sessions:,} sessions{shards}: about {duration(self.seconds)}, "
+            f"{size(self.file_bytes)} on disk"
+        )
+
+
+def estimate(spec: DatasetSpec, jobs: int, sessions: int | None = None) -> Estimate:
+    """What building a dataset takes.
+
+    Args:
+        spec: what to build.
+        jobs: sessions side by side.
+        sessions: how many are still to come, where some are there already.
+    """
+    slots_s = cpu_s = file_bytes = longest_s = 0.0
+    for combination, network in _cells(spec):
+        payload = _payload_bytes(combination)
+        segments = -(-payload // network.mss)
+        session_s = network.estimate_s(payload) + _pauses_s(combination)
+        longest_s = max(longest_s, session_s)
+        slots_s += session_s * pace.weight(network.estimate_s(payload)) / pace.SLOT
+        cpu_s += CPU_S + CPU_S_PER_SEGMENT * segments
+        file_bytes += ROW_BYTES + ROW_BYTES_PER_SEGMENT * segments
+        if spec.captures:
+            file_bytes += CAPTURE_BYTES + CAPTURE_BYTES_PER_SEGMENT * segments
+            file_bytes += CAPTURE_SHARE * payload
+    total = spec.sessions if sessions is None else sessions
+    cells = len(spec.combinations) * len(spec.networks)
+    shards = -(-total // spec.shard_sessions)
+    work_s = max(slots_s / jobs, cpu_s / (os.cpu_count() or 1)) / cells * total
+    return Estimate(
+        sessions=total,
+        shards=shards,
+        seconds=work_s + longest_s * shards,
+        cpu_s=cpu_s / cells * total,
+        file_bytes=file_bytes / cells * total,
+        longest_s=longest_s,
+    )
+
+
+def room_bytes(spec: DatasetSpec, whole: Estimate) -> float:
+    """How much of the disk a build takes at most at once: its files, and a shard under way."""
+    share = min(1.0, spec.shard_sessions / max(whole.sessions, 1))
+    return whole.file_bytes * (1 + WORK_BYTES_PER_SHARE * share)
+
+
+def duration(seconds: float) -> str:
+    """A time for people."""
+    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{max(seconds / unit, 1):.0f} {name}"
+    days = seconds / 86_400
+    return f"{days:,.0f} days" if days < 1000 else f"{days / 365.25:,.0f} years"
+
+
+def size(number: float) -> str:
+    """A number of bytes for people."""
+    for name in ("kB", "MB", "GB", "TB"):
+        number /= 1000
+        if number < 1000:
+            return f"{number:.{1 if number < 10 else 0}f} {name}"
+    return f"{number:,.0f} TB"
+
+
+def _cells(spec: DatasetSpec) -> Iterator[tuple[Combination, Network]]:
+    for combination in spec.combinations:
+        for network in spec.networks:
+            yield combination, network
+
+
+def _payload_bytes(combination: Combination) -> int:
+    part, mail = combination.part, combination.template.mail
+    if part.sender.payload_bytes_of is not None:
+        return part.sender.payload_bytes_of(part.parameters)
+    if isinstance(mail, MailSource):
+        return sum(m.end - m.start for m in mail.mails) // len(mail.mails)
+    assert mail is not None
+    return mail.payload_bytes
+
+
+def _pauses_s(combination: Combination) -> float:
+    """The sender's own pauses, as far as its parameters tell without its steps."""
+    part = combination.part
+    gap_s = float(part.parameters.get("gap_ms", 0)) / 1000
+    return part.sender.wait_s_for(part.parameters) + gap_s

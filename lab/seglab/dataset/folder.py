@@ -1,0 +1,199 @@
+"""A dataset on disk: begun, gone on with, and finished from what lies there."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from seglab.dataset.croissant import croissant
+from seglab.dataset.datasheet import datasheet
+from seglab.dataset.layout import Layout
+from seglab.dataset.manifest import Manifest, read_manifest
+from seglab.dataset.result import File, ShardResult, now, read_result
+from seglab.dataset.shard import described, is_there
+from seglab.dataset.spec import DatasetSpec
+from seglab.errors import InputError
+from seglab.runfolder import replace_file, writing
+
+
+def begin(spec: DatasetSpec, seed: int, out: Path) -> Manifest:
+    """Make a dataset's folder, or take up the one that is there.
+
+    Raises:
+        InputError: the folder holds something else, or another dataset.
+        EnvironmentLacksError: the disk is full.
+    """
+    layout = Layout(out)
+    fresh = Manifest.begun(spec, seed)
+    manifest = read_manifest(layout.manifest)
+    if manifest is not None:
+        _refuse_other(layout, manifest, fresh)
+        return manifest
+    with writing(out):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            what = "is not empty and holds no dataset" if out.is_dir() else "is a file"
+            raise InputError(f"{out}: {what}; give another --out")
+        out.mkdir(parents=True, exist_ok=True)
+        replace_file(layout.manifest, lambda file: file.write(fresh.to_json()))
+    return fresh
+
+
+def built(spec: DatasetSpec, out: Path, fingerprint: str) -> set[int]:
+    """The shards that are built, as far as their files' sizes tell.
+
+    Raises:
+        InputError: a shard's description is damaged.
+    """
+    layout = Layout(out)
+    there = (path.stem for path in (out / "shards").glob("*.json"))
+    return {
+        shard
+        for shard in map(int, filter(str.isdecimal, there))
+        if shard < spec.shards
+        and (result := read_result(layout.result(shard))) is not None
+        and result.fingerprint == fingerprint
+        and is_there(layout, result)
+    }
+
+
+def gaps(spec: DatasetSpec, there: Collection[int]) -> Iterator[int]:
+    """The shards that are not built yet, in order."""
+    return (shard for shard in range(spec.shards) if shard not in there)
+
+
+def finish(spec: DatasetSpec, seed: int, out: Path) -> Manifest:
+    """Describe a dataset whose shards are all built; changes nothing where that is done.
+
+    Raises:
+        InputError: a shard is missing, or the folder holds another dataset.
+        EnvironmentLacksError: the disk is full.
+    """
+    layout = Layout(out)
+    manifest = begin(spec, seed, out)
+    there = built(spec, out, manifest.fingerprint)
+    if len(there) < spec.shards:
+        raise InputError(
+            f"{out}: {spec.shards - len(there)} of {spec.shards} shards are not built, the first "
+            f"of them {next(gaps(spec, there))}; build them, then finish"
+        )
+    layout.leave_building()
+    if manifest.status == "complete" and _as_described(layout, manifest, spec):
+        return manifest
+    manifest = _summed(spec, seed, layout, manifest.started)
+    texts = {
+        layout.datasheet: datasheet(manifest, spec).encode(),
+        layout.croissant: croissant(manifest),
+    }
+    with writing(out):
+        for path, text in texts.items():
+            replace_file(path, lambda file, text=text: file.write(text))  # type: ignore[misc]
+            manifest.files[layout.name(path)] = described(path)
+        manifest.files = dict(sorted(manifest.files.items()))
+        text = manifest.to_json()
+        replace_file(layout.manifest, lambda file: file.write(text))
+        sums = _sums(layout, manifest, hashlib.sha256(text).hexdigest())
+        replace_file(layout.sums, lambda file: file.write(sums))
+    return manifest
+
+
+def results(layout: Layout, shards: int) -> Iterator[ShardResult]:
+    """The stored results of the shards that have one, in order."""
+    for shard in range(shards):
+        result = read_result(layout.result(shard))
+        if result is not None:
+            yield result
+
+
+def _summed(spec: DatasetSpec, seed: int, layout: Layout, started: str) -> Manifest:
+    """The manifest of all shards together."""
+    manifest = Manifest.begun(spec, seed)
+    manifest.status, manifest.started, manifest.finished = "complete", started, now()
+    splits: dict[str, Counter[str]] = {}
+    labels: dict[str, dict[str, Counter[str]]] = {}
+    timings: dict[str, float] = {}
+    for result in results(layout, spec.shards):
+        manifest.complete += result.complete
+        manifest.files |= result.files
+        path = layout.result(result.shard)
+        manifest.files[layout.name(path)] = described(path)
+        for column, counts in result.splits.items():
+            splits.setdefault(column, Counter()).update(counts)
+        for column, values in result.labels.items():
+            for value, counts in values.items():
+                labels.setdefault(column, {}).setdefault(value, Counter()).update(counts)
+        _add_failures(manifest, result)
+        _add_circumstances(manifest, result)
+        spent = {"shards": result.seconds, "sessions": result.session_s}
+        timings = {name: timings.get(name, 0.0) + value for name, value in spent.items()}
+    manifest.splits = {column: dict(counts) for column, counts in splits.items()}
+    manifest.labels = {
+        column: {value: dict(counts) for value, counts in sorted(values.items())}
+        for column, values in labels.items()
+    }
+    manifest.timings = {name: round(value, 3) for name, value in timings.items()}
+    return manifest
+
+
+def _add_failures(manifest: Manifest, result: ShardResult) -> None:
+    manifest.failed += len(result.failed)
+    for failed in result.failed:
+        entry = manifest.failures.setdefault(
+            failed.network, {"failed": 0, "first": failed.session_id, "error": failed.error}
+        )
+        entry["failed"] += 1
+
+
+def _add_circumstances(manifest: Manifest, result: ShardResult) -> None:
+    for network, hosts in result.environment.items():
+        if manifest.environment.setdefault(network, hosts) != hosts:
+            manifest.differing.setdefault(network, []).append(result.shard)
+    known: list[tuple[list[Any], Any]] = [
+        (manifest.versions, result.versions),
+        (manifest.kernels, result.kernel),
+        (manifest.machines, result.machine),
+    ]
+    for values, value in known:
+        if value not in values:
+            values.append(value)
+
+
+def _as_described(layout: Layout, manifest: Manifest, spec: DatasetSpec) -> bool:
+    """Whether the description is of these files, and says what the specification says now."""
+    for result in results(layout, spec.shards):
+        path = layout.result(result.shard)
+        there = {**result.files, layout.name(path): described(path)}
+        if any(manifest.files.get(name) != file for name, file in there.items()):
+            return False
+    fresh = Manifest.begun(spec, manifest.seed)
+    same = all(
+        getattr(fresh, name) == getattr(manifest, name)
+        for name in ("title", "description", "licence", "creator")
+    )
+    return same and all(path.exists() for path in (layout.datasheet, layout.croissant, layout.sums))
+
+
+def _refuse_other(layout: Layout, stored: Manifest, fresh: Manifest) -> None:
+    if stored.fingerprint == fresh.fingerprint:
+        return
+    if stored.seed != fresh.seed:
+        words = f"holds a dataset of another seed ({stored.seed}, not {fresh.seed})"
+        raise InputError(f"{layout.path}: {words}; give another --out")
+    if stored.name != fresh.name:
+        why = f"its name is {stored.name}, not {fresh.name}"
+    elif stored.planned != fresh.planned:
+        why = f"it has {stored.planned} sessions, not {fresh.planned}"
+    else:
+        why = "a sender, network, message or split differs"
+    raise InputError(
+        f"{layout.path}: holds a dataset of another specification ({why}); give another --out"
+    )
+
+
+def _sums(layout: Layout, manifest: Manifest, own: str) -> bytes:
+    sums = {name: file.sha256 for name, file in manifest.files.items()}
+    sums[layout.name(layout.manifest)] = own
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())).encode()
+
+
+__all__ = ["File", "begin", "built", "finish", "gaps", "results"]

@@ -1,0 +1,148 @@
+"""The manifest of a dataset, ``manifest.json``: what it is, how it was made, and all its files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import msgspec
+
+from seglab import decoding
+from seglab.dataset.columns import COLUMNS
+from seglab.dataset.plan import fingerprint
+from seglab.dataset.result import File
+from seglab.dataset.spec import DatasetSpec, parse_text
+from seglab.errors import InputError
+from seglab.manifest import now
+from seglab.record import SCHEMA_VERSION
+
+
+class Manifest(msgspec.Struct, kw_only=True):
+    """Everything about a dataset that is not about one session.
+
+    Attributes:
+        name: of the dataset: the specification file's, without its ending.
+        title: one line for people.
+        description: what it is for.
+        licence: under which it is given away.
+        creator: who made it.
+        status: ``building`` until all shards are built and described.
+        spec: the specification's text.
+        spec_path: where it was.
+        seed: of the dataset; every session's own follows from it.
+        fingerprint: of all that decides which rows there are.
+        planned: how many sessions there were to be.
+        complete: how many of them are rows.
+        failed: how many failed, and are in the files of ``shards/`` only.
+        failures: how many failed by network, and the first one's reason.
+        shards: how many shards.
+        shard_sessions: sessions of a shard.
+        splits: rows by part, for each of the three columns.
+        labels: rows by value and part of ``split``, for each column that is a label.
+        networks: the paths, by name: links, router and the client's TCP.
+        environment: what was in force on each host, by network, as read back.
+        differing: shards whose environment was another one, by network.
+        columns: by name, ``seed`` where equal from build to build, else ``kernel``.
+        versions: of seglab, Python and the packages; several where shards differ.
+        kernels: the releases of the kernels that ran it.
+        machines: the machines' architectures and numbers of processors.
+        started: date and time, in UTC.
+        finished: likewise.
+        timings: seconds: ``shards`` spent on shards, and ``sessions``, the sum of all sessions'
+            durations.
+        files: all files but this one and ``SHA256SUMS``, by name: size and SHA-256.
+        schema_version: of the rows.
+    """
+
+    name: str
+    title: str
+    description: str
+    licence: str
+    creator: str
+    status: Literal["building", "complete"] = "building"
+    spec: str
+    spec_path: str
+    seed: int
+    fingerprint: str
+    planned: int
+    complete: int = 0
+    failed: int = 0
+    failures: dict[str, dict[str, Any]] = {}
+    shards: int
+    shard_sessions: int
+    splits: dict[str, dict[str, int]] = {}
+    labels: dict[str, dict[str, dict[str, int]]] = {}
+    networks: dict[str, Any] = {}
+    environment: dict[str, Any] = {}
+    differing: dict[str, list[int]] = {}
+    columns: dict[str, str] = {}
+    versions: list[dict[str, str]] = []
+    kernels: list[str] = []
+    machines: list[str] = []
+    started: str = ""
+    finished: str | None = None
+    timings: dict[str, float] = {}
+    files: dict[str, File] = {}
+    schema_version: int = SCHEMA_VERSION
+
+    @classmethod
+    def begun(cls, spec: DatasetSpec, seed: int) -> Self:
+        """The manifest of a dataset of which nothing is built yet."""
+        return cls(
+            name=spec.name,
+            title=spec.title,
+            description=spec.description,
+            licence=spec.licence,
+            creator=spec.creator,
+            spec=spec.text,
+            spec_path=spec.where,
+            seed=seed,
+            fingerprint=fingerprint(spec, seed),
+            planned=spec.sessions,
+            shards=spec.shards,
+            shard_sessions=spec.shard_sessions,
+            networks={path.name: msgspec.to_builtins(path) for path in spec.networks},
+            columns={name: column.origin for name, column in COLUMNS.items()},
+            started=now(),
+        )
+
+    def dataset(self) -> DatasetSpec:
+        """The specification, read again from the manifest.
+
+        Raises:
+            InputError: this seglab, or this machine, lacks something that it names.
+        """
+        return parse_text(self.spec, self.spec_path)
+
+    def to_json(self) -> bytes:
+        """As JSON for people: indented, a newline at the end."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+    def summary(self) -> Mapping[str, Any]:
+        """What a command prints: all but what is long."""
+        left_out = {"spec", "networks", "environment", "columns", "files", "differing"}
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        return {key: value for key, value in values.items() if key not in left_out}
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """The stored manifest; ``None`` where there is none.
+
+    Raises:
+        InputError: it is damaged, or that of a later version of seglab.
+    """
+    try:
+        text = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    try:
+        manifest = decoding.from_json(text, Manifest, "the manifest of a dataset")
+    except InputError as error:
+        raise InputError(f"{path}: {error}; put back the one that was there") from error
+    if manifest.schema_version > SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: has schema_version {manifest.schema_version}, this seglab reads up to "
+            f"{SCHEMA_VERSION}; read it with the seglab that wrote it, or a later one"
+        )
+    return manifest

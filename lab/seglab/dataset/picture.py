@@ -1,0 +1,33 @@
+"""The summary figure of a dataset, from what was counted."""
+
+from collections import Counter
+
+from seglab.dataset.findings import Checked
+from seglab.plots.dataset import summary
+from seglab.plots.style import render
+
+_TITLE_MAX = 80
+
+
+def picture(checked: Checked) -> dict[str, bytes]:
+    """The figure as files, by suffix."""
+    tally, manifest = checked.tally, checked.manifest
+    splits = tally.splits.get("split", Counter[str]())
+    parts = ", ".join(f"{count:,} {part}" for part, count in splits.items())
+    subtitle = f"{tally.sessions:,} sessions: {parts}; seed {manifest.seed}"
+    return render(
+        lambda: summary(
+            _cut(manifest.title),
+            subtitle,
+            tally.labels,
+            ("network, by split_network", tally.networks)
+            if "split_network" in tally.splits
+            else ("network", tally.labels.get("network", {})),
+            tally.segments,
+            tally.reads,
+        )
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _TITLE_MAX else f"{text[: _TITLE_MAX - 1]}…"

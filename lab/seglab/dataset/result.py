@@ -1,0 +1,111 @@
+"""What became of a shard, as it is stored beside it."""
+
+from pathlib import Path
+from platform import release
+from typing import Any, Self
+
+import msgspec
+
+from seglab import decoding
+from seglab.dataset.columns import LABELS, SPLITS
+from seglab.errors import InputError
+from seglab.manifest import hardware, now, versions
+
+__all__ = ["FailedSession", "File", "ShardResult", "now", "read_result"]
+
+
+class File(msgspec.Struct, frozen=True):
+    """A file of the dataset: its size, and the SHA-256 of its bytes in hexadecimal."""
+
+    bytes: int
+    sha256: str
+
+
+class FailedSession(msgspec.Struct, frozen=True):
+    """A session that was planned and is not among the rows, and why."""
+
+    number: int
+    session_id: str
+    network: str
+    error: str
+
+
+class ShardResult(msgspec.Struct, kw_only=True):
+    """A shard that is complete.
+
+    Attributes:
+        shard: its number.
+        fingerprint: of the dataset's plan.
+        first: the number of its first session.
+        planned: how many sessions it has.
+        complete: how many of them are rows.
+        failed: the others.
+        splits: rows by part, for each of the three columns.
+        labels: rows by value and part of ``split``, for each column that is a label.
+        files: its files by their names in the dataset.
+        environment: what was in force on each host, by network, as read back.
+        versions: of seglab, Python and the packages.
+        kernel: the release of the kernel.
+        machine: the machine's architecture, and how many processors it has.
+        seconds: that the last builder of it took.
+        session_s: the sum of its sessions' durations.
+        finished: date and time, in UTC.
+    """
+
+    shard: int
+    fingerprint: str
+    first: int
+    planned: int
+    complete: int = 0
+    failed: tuple[FailedSession, ...] = ()
+    splits: dict[str, dict[str, int]] = {}
+    labels: dict[str, dict[str, dict[str, int]]] = {}
+    files: dict[str, File] = {}
+    environment: dict[str, Any] = {}
+    versions: dict[str, str] = msgspec.field(default_factory=versions)
+    kernel: str = msgspec.field(default_factory=release)
+    machine: str = msgspec.field(default_factory=hardware)
+    seconds: float = 0.0
+    session_s: float = 0.0
+    finished: str = ""
+
+    def count(self, row: dict[str, Any]) -> None:
+        """Count a row that is written."""
+        self.complete += 1
+        self.session_s = round(self.session_s + row["duration_ns"] / 1e9, 6)
+        for column in SPLITS:
+            if row[column] is not None:
+                parts = self.splits.setdefault(column, {})
+                parts[row[column]] = parts.get(row[column], 0) + 1
+        for column in LABELS:
+            counts = self.labels.setdefault(column, {}).setdefault(row[column] or "null", {})
+            counts[row["split"]] = counts.get(row["split"], 0) + 1
+
+    def to_json(self) -> bytes:
+        """As JSON for people: indented, a newline at the end."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """The result that ``to_json`` wrote.
+
+        Raises:
+            InputError: the text is none.
+        """
+        return decoding.from_json(text, cls, "a shard's description")
+
+
+def read_result(path: Path) -> ShardResult | None:
+    """The stored result; ``None`` where there is none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        return ShardResult.from_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}; remove it to build the shard anew") from error

@@ -1,0 +1,338 @@
+"""Builds one shard of a dataset, on its own, and does nothing where it is built already.
+
+While it is built, its sessions are in ``building/NNNNN``: a journal, and the captures. What is
+finished takes its final names only then, and the shard's own description comes last: a shard that
+has one is complete. So a shard can be broken off at any instant, by Ctrl-C, ``kill -9`` or a full
+disk, and is gone on with from the sessions that had ended.
+"""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from seglab import journal
+from seglab.dataset.captures import write_archive
+from seglab.dataset.layout import Layout
+from seglab.dataset.plan import Placed, fingerprint, planned
+from seglab.dataset.result import FailedSession, File, ShardResult, now, read_result
+from seglab.dataset.spec import DatasetSpec
+from seglab.dataset.splits import PARTS
+from seglab.errors import InputError
+from seglab.kernel.engine import EngineOptions, KernelEngine
+from seglab.kernel.slots import Slots
+from seglab.record import SessionRecord
+from seglab.runfolder import lock_folder, replace_file, writing
+from seglab.specfile import one_line
+from seglab.store import write_dataset
+
+DEFAULT_JOBS: Final = 40
+TIME_LIMIT_S: Final = 60.0
+
+TRIES: Final = 2
+"""How often a session is carried out that fails, where others over its network do not."""
+
+_CHUNK_BYTES = 1 << 20
+_FIRST = 1e6  # more than any session lasts: the lower shard's sessions come first
+
+Hand = Callable[[SessionRecord], None]
+
+
+def build_shard(
+    spec: DatasetSpec, seed: int, shard: int, out: Path, *, jobs: int = DEFAULT_JOBS
+) -> ShardResult:
+    """Build a shard of a dataset, or go on with it; one that is built is left as it is.
+
+    Args:
+        spec: of the dataset.
+        seed: of the dataset.
+        shard: which one, from 0.
+        out: the dataset's folder, which every builder sees.
+        jobs: sessions side by side.
+
+    Returns:
+        What is on disk now.
+
+    Raises:
+        InputError: another process builds this shard, or the folder holds another dataset.
+        EnvironmentLacksError: the disk is full, or this machine cannot run a lab.
+        PartDiedError: the labs die again and again.
+    """
+    return asyncio.run(ShardBuild(spec, seed, shard, out, jobs=jobs).run())
+
+
+class ShardBuild:
+    """The building of one shard.
+
+    Args:
+        spec: of the dataset.
+        seed: of the dataset.
+        shard: which one.
+        out: the dataset's folder.
+        jobs: sessions side by side.
+        time_limit_s: for one session, beyond its sender's pauses and its network's own time.
+        on_record: is told of each session once: when it is complete, or has failed for good.
+        slots: those of sessions side by side, where several shards share them; the lower one's
+            sessions come first.
+    """
+
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        seed: int,
+        shard: int,
+        out: Path,
+        *,
+        jobs: int = DEFAULT_JOBS,
+        time_limit_s: float = TIME_LIMIT_S,
+        on_record: Hand | None = None,
+        slots: Slots | None = None,
+    ) -> None:
+        self.spec = spec
+        self.seed = seed
+        self.shard = shard
+        self.layout = Layout(out)
+        self._work = self.layout.work(shard)
+        self._journal = self._work / "sessions.jsonl"
+        self._in_force = self._work / "environment.json"
+        self._options = (jobs, time_limit_s)
+        self._slots = slots
+        self._on_record = on_record or (lambda _record: None)
+        self._fingerprint = fingerprint(spec, seed)
+        self._statuses: dict[str, str] = {}
+        self._environment: dict[str, Any] = {}
+
+    def built(self) -> ShardResult | None:
+        """What is on disk, where the shard is complete.
+
+        Raises:
+            InputError: another dataset's shard is there.
+        """
+        result = read_result(self.layout.result(self.shard))
+        if result is None:
+            return None
+        if result.fingerprint != self._fingerprint:
+            raise InputError(
+                f"{self.layout.result(self.shard)}: a shard of another specification or seed; "
+                "give another --out"
+            )
+        return result if is_there(self.layout, result) else None
+
+    def recorded(self) -> int:
+        """How many of its sessions were complete when an earlier builder was broken off."""
+        if not self._journal.exists():
+            return 0
+        ended = {entry.session_id: entry.status for entry in journal.entries(self._journal)}
+        return list(ended.values()).count("complete")
+
+    async def run(self) -> ShardResult:
+        """Build it, as ``build_shard`` says; can be called off, and keeps what had ended then."""
+        if (result := self.built()) is not None:
+            self._clear()
+            return result
+        began = time.monotonic()
+        places = list(planned(self.spec, self.seed, self.shard))
+        with writing(self.layout.path), ExitStack() as stack:
+            self.layout.make_folders(self.shard)
+            stack.callback(os.close, lock_folder(self._work, f"shard ({self.shard})"))
+            if (result := self.built()) is not None:  # by another, who had the lock until now
+                self._clear()
+                return result
+            await self._sessions(places)
+            settling = asyncio.create_task(asyncio.to_thread(self._settle, places, began))
+            try:
+                return await asyncio.shield(settling)
+            except asyncio.CancelledError:
+                await settling  # all that it needs is there: let it end
+                raise
+
+    async def _sessions(self, places: list[Placed]) -> None:
+        """Carry out the sessions that are not complete, and those that failed once more."""
+        with ExitStack() as stack:
+            writer = journal.JournalWriter(self._journal)
+            stack.callback(writer.close)
+            self._statuses = {e.session_id: e.status for e in journal.entries(self._journal)}
+            self._environment = self._kept_environment()
+            log = stack.enter_context((self._work / "log.txt").open("ab"))
+            failed: dict[str, SessionRecord] = {}
+            engine: KernelEngine | None = None
+
+            def on_record(record: SessionRecord) -> None:
+                if (
+                    engine is not None
+                    and not engine.environments.keys() <= self._environment.keys()
+                ):
+                    self._keep_environment(engine)
+                with writing(self._journal):
+                    writer.append(record.to_json())
+                self._statuses[record.session_id] = record.status
+                if record.complete:
+                    self._on_record(record)
+                else:
+                    failed[record.session_id] = record
+
+            for attempt in range(TRIES):
+                todo = self._todo(places, again=attempt > 0)
+                if not todo:
+                    break
+                folder = self._work if self.spec.captures else None
+                options = EngineOptions(
+                    *self._options, folder, log.fileno(), urgency=-_FIRST * self.shard
+                )
+                engine = KernelEngine(options, self._slots)
+                await engine.run([(place.spec, place.network) for place in todo], on_record)
+                self._keep_environment(engine)
+            for session_id, record in failed.items():
+                if self._statuses[session_id] != "complete":
+                    self._on_record(record)
+
+    def _keep_environment(self, engine: KernelEngine) -> None:
+        """Store what was in force, for whoever goes on with the shard and needs no lab any more."""
+        self._environment = self._environment | engine.environments
+        text = msgspec.json.encode(self._environment)
+        with writing(self._in_force):
+            replace_file(self._in_force, lambda file: file.write(text))
+
+    def _kept_environment(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = msgspec.json.decode(self._in_force.read_bytes())
+        except FileNotFoundError:
+            return {}
+        return found
+
+    def _todo(self, places: list[Placed], *, again: bool) -> list[Placed]:
+        """The sessions to carry out; ``again`` leaves those out that had no chance.
+
+        Nothing gets over their network, or it is a black hole for what is not small enough.
+        """
+        statuses = self._statuses
+        fit = {p.network.name for p in places if statuses.get(p.spec.session_id) == "complete"}
+        return [
+            place
+            for place in places
+            if statuses.get(place.spec.session_id) != "complete"
+            and (not again or (place.network.name in fit and not place.network.black_hole))
+        ]
+
+    def _settle(self, places: list[Placed], began: float) -> ShardResult:
+        """Write the shard's files, its description last, and remove what it was made from."""
+        with writing(self.layout.path):
+            result = self._write(places)
+            result.seconds = round(time.monotonic() - began, 3)
+            text = result.to_json()
+            replace_file(self.layout.result(self.shard), lambda file: file.write(text))
+        self._clear()
+        return result
+
+    def _write(self, places: list[Placed]) -> ShardResult:
+        """Turn journal and captures into the shard's files."""
+        newest = {entry.session_id: entry for entry in journal.entries(self._journal)}
+        entries = [newest[place.spec.session_id] for place in places]
+        result = ShardResult(
+            shard=self.shard,
+            fingerprint=self._fingerprint,
+            first=places[0].number,
+            planned=len(places),
+            environment=self._environment,
+        )
+
+        def rows(part: str) -> Iterator[dict[str, Any]]:
+            with self._journal.open("rb") as file:
+                for place, entry in zip(places, entries, strict=True):
+                    if place.split == part and entry.status == "complete":
+                        file.seek(entry.offset)
+                        record = SessionRecord.from_json(file.read(entry.length))
+                        row = self._row(record, place)
+                        result.count(row)
+                        yield row
+
+        for part in PARTS:
+            complete = [
+                e.status == "complete"
+                for p, e in zip(places, entries, strict=True)
+                if p.split == part
+            ]
+            if any(complete):
+                path = self.layout.data(part, self.shard)
+                replace_file(path, partial(write_dataset, rows=rows(part)))
+                result.files[self.layout.name(path)] = described(path)
+            else:
+                self.layout.data(part, self.shard).unlink(missing_ok=True)
+        result.failed = self._failed(places, entries)
+        if self.spec.captures and result.complete:
+            names = [e.session_id for e in entries if e.status == "complete"]
+            path = self.layout.wire(self.shard)
+            replace_file(path, lambda file: write_archive(file, self._work / "wire", names))
+            result.files[self.layout.name(path)] = described(path)
+        else:
+            self.layout.wire(self.shard).unlink(missing_ok=True)
+        result.finished = now()
+        return result
+
+    def _row(self, record: SessionRecord, place: Placed) -> dict[str, Any]:
+        archive = self.layout.name(self.layout.wire(self.shard))
+        row = record.to_row()
+        for vantage, name in row["captures"].items():
+            if name is not None:
+                kept = f"{archive}/{Path(name).name}" if self.spec.captures else None
+                row["captures"][vantage] = kept
+        return row | {
+            "number": place.number,
+            "template": place.template,
+            "message_id": place.message_id,
+            "split": place.split,
+            "split_network": place.split_network,
+            "split_template": place.split_template,
+        }
+
+    def _failed(
+        self, places: list[Placed], entries: list[journal.Entry]
+    ) -> tuple[FailedSession, ...]:
+        found = []
+        with self._journal.open("rb") as file:
+            for place, entry in zip(places, entries, strict=True):
+                if entry.status != "complete":
+                    file.seek(entry.offset)
+                    error = SessionRecord.from_json(file.read(entry.length)).error
+                    found.append(failure(place, error))
+        return tuple(found)
+
+    def _clear(self) -> None:
+        """Remove what was needed for building only."""
+        shutil.rmtree(self._work, ignore_errors=True)
+
+
+def is_there(layout: Layout, result: ShardResult) -> bool:
+    """Whether all files of a shard are there, as far as their sizes tell."""
+    return all(_size(layout.path / name) == file.bytes for name, file in result.files.items())
+
+
+def described(path: Path) -> File:
+    """A file's size, and its SHA-256."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return File(path.stat().st_size, digest.hexdigest())
+
+
+def failure(place: Placed, error: str | None) -> FailedSession:
+    """What is told of a session that has no row."""
+    return FailedSession(
+        place.number, place.spec.session_id, place.network.name, one_line(error or "")
+    )
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

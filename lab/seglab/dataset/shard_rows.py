@@ -1,0 +1,190 @@
+"""Checks the rows of one shard of a dataset, each by itself and all together."""
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seglab.dataset.findings import FINDINGS_MAX, Checked
+from seglab.dataset.layout import Layout
+from seglab.dataset.plan import Placed
+from seglab.dataset.result import ShardResult
+from seglab.errors import InputError
+from seglab.kernel.join import blank
+from seglab.record import SessionRecord
+from seglab.store import read_rows, schema_differences
+
+_AS_PLANNED = (
+    "session_id", "scenario", "sender", "variant", "parameters", "style", "terminator", "network",
+    "path_condition", "engine", "seed", "repeat", "mtu", "mss", "timestamps", "reader",
+    "buffer_bytes", "initcwnd", "nodelay", "congestion_control", "message",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Astray:
+    """A row whose number is another shard's.
+
+    Attributes:
+        number: its.
+        session_id: its.
+        file: where it is.
+    """
+
+    number: int
+    session_id: str
+    file: str
+
+
+class ShardRows:
+    """The rows of a shard, held to all that must be true of each, and of all together.
+
+    Attributes:
+        astray: rows whose number is another shard's, with where they are; only the first ones.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        shard: int,
+        result: ShardResult,
+        plan: dict[int, Placed] | None,
+        found: Checked,
+    ) -> None:
+        self._layout = layout
+        self._shard = shard
+        self._result = result
+        self._plan = plan
+        self._found = found
+        first = shard * found.manifest.shard_sessions
+        end = min(first + found.manifest.shard_sessions, found.manifest.planned)
+        self._range = range(first, end)
+        if (result.first, result.planned) != (first, len(self._range)):
+            words = f"is described as {result.planned} sessions from {result.first} on"
+            found.add(
+                "completeness", f"shard {shard}", f"{words}; planned were {first} to {end - 1}"
+            )
+        self._numbers: set[int] = set()
+        self._ids: set[str] = set()
+        self._captures: set[str] = set()
+        self._readable = True
+        self.astray: list[Astray] = []
+
+    def of(self, part: str) -> Iterator[dict[str, Any]]:
+        """The sound rows of a part; takes down what is wrong with the others."""
+        path = self._layout.data(part, self._shard)
+        name = self._layout.name(path)
+        if not path.exists():
+            self._readable &= name not in self._result.files
+            return
+        try:
+            differences = schema_differences(path)
+            for words in differences:
+                self._found.add("schema", name, words)
+            if differences:
+                self._readable = False
+                return
+            for row in read_rows(path):
+                if self._is_sound(row, part, name):
+                    yield row
+        except InputError as error:
+            self._readable = False
+            unreadable(self._found, path, self._layout, error)
+
+    def settle(self) -> None:
+        """Hold the shard's rows together to its plan, and to its captures."""
+        where = f"shard {self._shard}"
+        if self._readable:
+            told = self._numbers | {entry.number for entry in self._result.failed}
+            count = len(self._range)
+            if (gone := count - len(told)) > 0:
+                at = next(n for n in self._range if n not in told)
+                self._found.add(
+                    "completeness", where,
+                    f"{gone} of {count} sessions are missing, the first of them number {at}",
+                )  # fmt: skip
+        self._check_archive()
+
+    def _is_sound(self, row: dict[str, Any], part: str, name: str) -> bool:
+        session_id = str(row["session_id"])
+        try:
+            record = SessionRecord.from_row(row)
+        except InputError as error:
+            self._found.add("schema", f"{name}: {session_id}", str(error), name)
+            return False
+        number = row["number"]
+        if number in self._numbers or session_id in self._ids:
+            self._found.add("duplicates", f"{name}: {session_id}", "is there twice", name)
+            return False
+        self._numbers.add(number)
+        self._ids.add(session_id)
+        self._check_laws(record, name)
+        if number not in self._range:
+            self._go_astray(number, session_id, name)
+            return False
+        if row["split"] != part:
+            words = f"its split is {row['split']}, the file's is {part}"
+            self._found.add("plan", f"{name}: {session_id}", words, name)
+        self._check_plan(row, session_id, name)
+        captures = (record.captures.client, record.captures.server)
+        self._captures.update(path.rpartition("/")[2] for path in captures if path is not None)
+        return True
+
+    def _go_astray(self, number: int, session_id: str, name: str) -> None:
+        if 0 <= number < self._found.manifest.planned and len(self.astray) < FINDINGS_MAX:
+            self.astray.append(Astray(number, session_id, name))
+            return
+        there = f"{self._range.start} to {self._range.stop - 1}"
+        words = f"its number is {number}, the shard has {there}"
+        self._found.add("plan", f"{name}: {session_id}", words, name)
+
+    def _check_plan(self, row: dict[str, Any], session_id: str, name: str) -> None:
+        if self._plan is None:
+            return
+        place = self._plan[row["number"]]
+        record = blank(place.spec, place.network)
+        expected = {column: getattr(record, column) for column in _AS_PLANNED} | {
+            "template": place.template,
+            "message_id": place.message_id,
+            "split": place.split,
+            "split_network": place.split_network,
+            "split_template": place.split_template,
+        }
+        for column, value in expected.items():
+            if row[column] != value:
+                words = f"{column} is {row[column]!r}, planned was {value!r}"
+                self._found.add("plan", f"{name}: {session_id}", words, name)
+                return
+
+    def _check_laws(self, record: SessionRecord, name: str) -> None:
+        if record.status != "complete" or record.error is not None:
+            words = f"status {record.status}: only complete sessions are rows"
+            self._found.add("conservation", f"{name}: {record.session_id}", words, name)
+            return
+        for words in record.trace.violations()[:1]:
+            self._found.add("conservation", f"{name}: {record.session_id}", words, name)
+
+    def _check_archive(self) -> None:
+        path = self._layout.wire(self._shard)
+        name = self._layout.name(path)
+        if name not in self._result.files or not path.exists():
+            return
+        try:
+            with zipfile.ZipFile(path) as archive:
+                there = set(archive.namelist())
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            self._found.add("captures", name, f"not a readable ZIP archive: {error}")
+            return
+        for gone in sorted(self._captures - there)[:1]:
+            self._found.add(
+                "captures", name,
+                f"{len(self._captures - there)} captures of its rows are missing, such as {gone}",
+            )  # fmt: skip
+
+
+def unreadable(found: Checked, path: Path, layout: Layout, error: InputError) -> None:
+    """Take a file down that cannot be read, unless it is known to have changed."""
+    name = layout.name(path)
+    if ("checksums", name) not in found.more:
+        found.add("schema", name, str(error).removeprefix(f"{path}: "))

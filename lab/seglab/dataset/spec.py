@@ -1,0 +1,359 @@
+"""What a dataset is to be: a value read from one TOML file, and the same on every machine.
+
+The value pickles as the file's text, so that a worker elsewhere reads the same specification.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from seglab.dataset.splits import Splits, split_table
+from seglab.errors import InputError
+from seglab.mail.source import MailSource
+from seglab.message import MessageSpec
+from seglab.network import Network
+from seglab.parameters import shown
+from seglab.reader import Reader
+from seglab.registry import networks as all_networks
+from seglab.registry import senders as all_senders
+from seglab.scenario import (
+    Cast,
+    Scenario,
+    generated_mail,
+    label,
+    networks_of,
+    own_mail,
+    own_networks,
+    safe_name,
+    senders_of,
+)
+from seglab.specfile import Table, decode, one_line, read
+
+REPEATS_MAX: Final = 1_000_000_000
+MESSAGES_MAX: Final = 100
+READERS_MAX: Final = 20
+
+SHARD_SESSIONS: Final = 2000
+"""How many sessions a shard has by default: a minute or so of work on two processors."""
+
+SHARD_SESSIONS_MAX: Final = 100_000
+
+RAW: Final = "raw"
+"""The message template of senders whose parameters settle what they send."""
+
+LICENCE: Final = "CC0-1.0"
+"""What a dataset is given away under unless its file says otherwise."""
+
+DATASET_NAME_MAX: Final = 40
+TEMPLATE_NAME_MAX: Final = 40
+SESSION_NAME_MAX: Final = 220
+"""So that a session's capture has a name that any file system takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One of the ``[[messages]]``: mails that are made in one way, or the user's own.
+
+    Attributes:
+        name: what the dataset calls it; a part of the sessions' ids.
+        mail: a generated mail's measures, or the user's own mails; ``None`` for raw payloads.
+        numbers: of the user's own mails by their files' digests; those that are the same on the
+            wire have the same number.
+    """
+
+    name: str
+    mail: MessageSpec | MailSource | None
+    numbers: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """A sender's part and what it sends: what a message belongs to, before it is repeated."""
+
+    template: Template
+    part: Cast
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """A dataset to build, as data.
+
+    Attributes:
+        name: the file's name without its ending.
+        text: the file's content.
+        where: the file's path, from which relative paths of own mail count.
+        title: one line for people.
+        description: what it is for.
+        licence: under which the dataset is to be given away, as an SPDX name or a URL.
+        creator: who made it; empty where the file does not say.
+        combinations: each sender with each message; a raw sender once, with its own payload.
+        networks: over which paths.
+        readers: how the server reads, each with the name of its variant.
+        repeats: sessions for each sender, message, reader and network.
+        splits: how the sessions are parted.
+        shard_sessions: how many sessions a shard has.
+        captures: whether the packets are kept.
+    """
+
+    name: str
+    text: str = field(repr=False)
+    where: str
+    title: str
+    description: str
+    licence: str
+    creator: str
+    combinations: tuple[Combination, ...]
+    networks: tuple[Network, ...]
+    readers: tuple[tuple[Reader, str], ...]
+    repeats: int
+    splits: Splits
+    shard_sessions: int = SHARD_SESSIONS
+    captures: bool = True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return parse_text, (self.text, self.where)
+
+    @property
+    def cells(self) -> int:
+        """Of how many different sessions the dataset consists, before they are repeated."""
+        return len(self.combinations) * len(self.readers) * len(self.networks)
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions it has."""
+        return self.cells * self.repeats
+
+    @property
+    def shards(self) -> int:
+        """How many shards it has."""
+        return -(-self.sessions // self.shard_sessions)
+
+    def scenario(self, combination: Combination, reader: Reader) -> Scenario:
+        """The scenario to which the sessions of one combination and reader belong."""
+        return Scenario(
+            name=self.scenario_name(combination.template),
+            title=self.title,
+            source=self.where,
+            senders=(combination.part,),
+            networks=self.networks,
+            reader=reader,
+            sessions=self.repeats,
+            message=combination.template.mail or MessageSpec(),
+        )
+
+    def scenario_name(self, template: Template) -> str:
+        """What the sessions of a template say in their column ``scenario``."""
+        return f"{self.name}-{template.name}"
+
+
+def read_spec(path: Path) -> DatasetSpec:
+    """The dataset that a file describes.
+
+    Raises:
+        InputError: the file cannot be used; says where, what was expected, and what was found.
+    """
+    read(path)  # says what is wrong with the file itself
+    where = str(path.resolve())
+    try:
+        where.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{path}: no UTF-8, and a manifest has to hold the path; rename it"
+        ) from None
+    return parse_text(path.read_text(encoding="utf-8"), where, str(path))
+
+
+@lru_cache(maxsize=8)
+def parse_text(text: str, where: str, shown_as: str | None = None) -> DatasetSpec:
+    """The dataset that a file's content describes.
+
+    Args:
+        text: of the file.
+        where: its absolute path, from which relative paths in it count.
+        shown_as: what messages call it.
+
+    Raises:
+        InputError: as ``read_spec``.
+    """
+    values = decode(text.encode(), shown_as or where)
+    try:
+        return _parse(Path(where).stem, text, where, Table(where, values))
+    except InputError as error:
+        raise InputError(str(error).replace(f"{where}: ", f"{shown_as or where}: ", 1)) from error
+
+
+def _parse(name: str, text: str, where: str, table: Table) -> DatasetSpec:
+    own = own_networks(table, all_networks())
+    title = table.text("title")
+    description = _prose(table, "description", title)
+    parts = senders_of(table, all_senders())
+    networks = networks_of(table, own, all_networks())
+    combinations = tuple(_combinations(parts, _templates(table, parts)))
+    names = dict.fromkeys(combination.template.name for combination in combinations)
+    splits = split_table(table.table("splits"), [path.name for path in networks], list(names))
+    spec = DatasetSpec(
+        name=safe_name(name)[:DATASET_NAME_MAX],
+        text=text,
+        where=where,
+        title=title,
+        description=description,
+        licence=table.text("licence", default=LICENCE),
+        creator=table.text("creator", default=""),
+        combinations=combinations,
+        networks=networks,
+        readers=_readers(table),
+        repeats=table.integer("repeats", 1, REPEATS_MAX),
+        splits=splits,
+        shard_sessions=table.integer(
+            "shard_sessions", 1, SHARD_SESSIONS_MAX, default=SHARD_SESSIONS
+        ),
+        captures=table.boolean("captures", default=True),
+    )
+    table.finish()
+    _refuse_long_names(spec)
+    return spec
+
+
+def _combinations(
+    parts: tuple[Cast, ...], templates: tuple[Template, ...]
+) -> Iterator[Combination]:
+    for part in parts:
+        if part.sender.payload_bytes_of is not None:
+            yield Combination(Template(RAW, None), part)
+        else:
+            yield from (Combination(template, part) for template in templates)
+
+
+def _refuse_long_names(spec: DatasetSpec) -> None:
+    """Refuse sessions whose captures no file system could name."""
+    for combination in spec.combinations:
+        names = (
+            spec.scenario_name(combination.template),
+            combination.part.sender.name,
+            combination.part.variant,
+            max((variant for _, variant in spec.readers), key=len),
+            max((network.name for network in spec.networks), key=len),
+            str(spec.repeats),
+        )
+        if sum(map(len, names)) > SESSION_NAME_MAX:
+            raise InputError(
+                f"{spec.where}: the sessions of {combination.part.sender.name} with "
+                f"{shown(combination.part.variant)} would have names of more than "
+                f"{SESSION_NAME_MAX} characters; give its parameter sets fewer differences"
+            )
+
+
+def _prose(table: Table, key: str, default: str) -> str:
+    """Text of several lines."""
+    if key not in table:
+        return default
+    value = dict(table.items())[key]
+    if not isinstance(value, str) or not _is_prose(value):
+        raise table.problem(key, "text of 10000 characters at most", value)
+    return value.strip() or default
+
+
+def _is_prose(value: str) -> bool:
+    return len(value) <= 10_000 and all(c.isprintable() or c == "\n" for c in value)
+
+
+def _templates(table: Table, parts: tuple[Cast, ...]) -> tuple[Template, ...]:
+    mailing = [part for part in parts if part.sender.payload_bytes_of is None]
+    values = table.array("messages", "[[messages]] tables", required=bool(mailing))
+    if values and not mailing:
+        raise InputError(
+            f"{table.where}: messages: of no effect, the senders' parameters settle the payload; "
+            "leave them out"
+        )
+    if len(values) > MESSAGES_MAX:
+        raise table.problem("messages", f"{MESSAGES_MAX} entries at most", f"{len(values)} of them")
+    found: list[Template] = []
+    for index, value in enumerate(values):
+        entry = table.inside(f"messages[{index}]", value)
+        template = _template(entry, mailing)
+        for other in found:
+            if other.name == template.name:
+                raise InputError(
+                    f"{entry.where}.name: there is a message {template.name!r} already; "
+                    "give each a name of its own"
+                )
+            if other.mail == template.mail:
+                raise InputError(f"{entry.where}: the same as {other.name!r}; leave one out")
+        found.append(template)
+    return tuple(_numbered(table, found))
+
+
+def _template(entry: Table, parts: list[Cast]) -> Template:
+    given = entry.text("name", default="")
+    values = dict(entry.items())
+    values.pop("name", None)
+    own = Table(entry.file, values, entry.where.removeprefix(f"{entry.file}: "))
+    mail = own_mail(own) if "source" in own else _generated(own, parts)
+    default = Path(mail.path).stem if isinstance(mail, MailSource) else mail.kind
+    name = given or default
+    if safe_name(name) != name or name == RAW or len(name) > TEMPLATE_NAME_MAX:
+        expected = f"{TEMPLATE_NAME_MAX} letters, digits, '.', '_', '-' at most, and not 'raw'"
+        raise entry.problem("name", expected, name)
+    return Template(name, mail)
+
+
+def _generated(own: Table, parts: list[Cast]) -> MessageSpec:
+    own.only([*(f.name for f in fields(MessageSpec)), "source", "skip_bad", "name"])
+    return generated_mail(own, parts)
+
+
+def _numbered(table: Table, templates: list[Template]) -> Iterator[Template]:
+    """Number the user's own mails by what of them crosses the wire.
+
+    Raises:
+        InputError: a mail is in two sources: held out in one, it would be seen in the other.
+    """
+    owner: dict[bytes, Template] = {}
+    for index, template in enumerate(templates):
+        if not isinstance(template.mail, MailSource):
+            yield template
+            continue
+        seen: dict[bytes, int] = {}
+        numbers: dict[str, int] = {}
+        for mail in template.mail.mails:
+            wire = hashlib.sha256(mail.read().wire).digest()
+            numbers[mail.sha256] = seen.setdefault(wire, len(seen))
+            other = owner.setdefault(wire, template)
+            if other is not template:
+                raise InputError(
+                    f"{table.where}: messages[{index}]: {mail.name} is in {other.name!r} as well; "
+                    "a mail belongs to one message"
+                )
+        yield replace(template, numbers=numbers)
+
+
+def _readers(table: Table) -> tuple[tuple[Reader, str], ...]:
+    values = table.array("readers", "[[readers]] tables", required=False)
+    if len(values) > READERS_MAX:
+        raise table.problem("readers", f"{READERS_MAX} entries at most", f"{len(values)} of them")
+    found: list[Reader] = []
+    for index, value in enumerate(values):
+        entry = table.inside(f"readers[{index}]", value)
+        mapping: Mapping[str, Any] = dict(entry.items())
+        try:
+            reader = Reader.from_mapping(mapping)
+        except ValueError as error:
+            words = one_line(str(error)).removeprefix("reader").lstrip(": ")
+            raise InputError(f"{entry.where}: {words}") from error
+        if reader in found:
+            raise InputError(f"{entry.where}: {shown(mapping)} stands there twice")
+        found.append(reader)
+    readers = found or [Reader()]
+    return tuple((reader, _told_apart(reader, readers)) for reader in readers)
+
+
+def _told_apart(reader: Reader, readers: list[Reader]) -> str:
+    """The variant that says how a reader differs from the others."""
+    return ",".join(
+        label("reader" if f.name == "kind" else f"reader_{f.name}", getattr(reader, f.name))
+        for f in fields(Reader)
+        if len({getattr(other, f.name) for other in readers}) > 1
+    )

@@ -1,0 +1,313 @@
+"""What the path did to the segments: how large a full one was, and whether that changed.
+
+A path is a base (the MSS of the connection) and levels: smaller full segments, while the path's
+MTU was lower. Each path costs bits, as a code for it would; what it explains, no write has to.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import Final
+
+from seglab.inference.units import Unit
+
+KNOWN_MTUS: Final = (
+    576, 1006, 1280, 1300, 1400, 1420, 1440, 1450, 1452, 1454, 1460, 1480, 1492, 1500,
+    4352, 4464, 9000, 17914,
+)  # fmt: skip
+"""Media, tunnels and DSL: Table 1 of VB2014, p0f's labels, RFC 791, 1055 and 8200."""
+
+OVERHEADS: Final = ((40, False), (52, True))
+"""IPv4 and TCP headers, and whether with timestamps (RFC 6691, 7323)."""
+
+OVERHEADS_V6: Final = ((60, False), (72, True))
+
+LARGE_MSS: Final = 32768
+"""Above it, over loopback, the peer's window bounds segments before the MSS does."""
+
+LARGE_SEGMENT: Final = 16384
+READER_BUFFER: Final = 65536
+"""What Node.js, and the lab's server, hand to ``recv``."""
+
+LEVEL_MIN: Final = 296 - 52
+"""The least full segment that a path falls to: the last MTU but 68 of RFC 1191, 7.1, less headers.
+
+Below it are lines of text, of which many are alike.
+"""
+
+SMALL_MTU: Final = 1280
+"""Below the least MTU of IPv6 (RFC 8200, 5), a link counts as small."""
+
+_KNOWN = frozenset(mtu - overhead for mtu in KNOWN_MTUS for overhead, _ in OVERHEADS)
+_KNOWN_BITS = 3.0
+_ANY_BASE_BITS = 11.0
+_LEVEL_BITS = 5.0
+_CHANGE_BITS = 6.0
+_TUNNEL_BITS = 8.0
+_PROBED_BITS = 6.0  # Linux searches only where it is told to (tcp_mtu_probing)
+_UNHEARD_BITS = 6.0  # a fall costs a packet, unless it was before the message
+_SHORT_BITS = 7.0
+_PIECES_MAX = 10
+_MULTIPLES_MAX = 46
+_BASES_MAX = 4
+_LEVELS_MAX = 3
+_LEVEL_CANDIDATES_MAX = 6
+_SINGLE_LEVELS_MAX = 2
+_BACK_READS = 2
+_READ_LEVELS_TRIED = 8
+_READ_LEVELS_MAX = 2
+_PROBED = frozenset({512, 536, 1024})
+_USUAL_FALLS = frozenset({20, 24, 28, 32, 40, 48, 50, 60, 72, 80, 100, 120})  # tunnels' headers
+
+
+@dataclass(frozen=True)
+class Path:
+    """One way to explain which segments were full.
+
+    Attributes:
+        base: bytes of a full segment when the connection began.
+        levels: of full segments at some time, the base among them, from the largest.
+        bits: what it costs to say all this.
+        falls: how often full segments became smaller.
+        rises: how often they became larger again.
+    """
+
+    base: int
+    levels: tuple[int, ...]
+    bits: float
+    falls: int = 0
+    rises: int = 0
+
+    def recut(self, end: int, anchor: int) -> bool:
+        """Whether a segment that was cut anew may end here, which counted from ``anchor`` on.
+
+        Linux cuts what it had sent into segments of the new size and a rest, so the rest ends
+        where a segment of the old size did (tcp_fragment); the old size may itself be a level.
+        """
+        return self.fell and (end - anchor) % self.base in self._rests
+
+    def amid(self, end: int, anchor: int) -> bool:
+        """Whether whole segments of the base, and then some of a level, reach ``end``."""
+        return (end - anchor) % self.base in self._residues
+
+    @cached_property
+    def fell(self) -> bool:
+        """Whether full segments were ever smaller than the base."""
+        return len(self.levels) > 1
+
+    @cached_property
+    def reaching(self) -> frozenset[int]:
+        """What is left, modulo the base, where whole segments of some level end."""
+        return self._residues | {0}
+
+    @cached_property
+    def _residues(self) -> frozenset[int]:
+        """Where pieces of a level end within a segment of the base."""
+        return _pieces(self.levels[1:], self.base)
+
+    @cached_property
+    def _rests(self) -> frozenset[int]:
+        """Where a segment that was cut anew may have ended before: the base's, or a level's."""
+        return _pieces(self.levels[1:-1], self.base) | {0}
+
+    def is_rest(self, unit: Unit) -> bool:
+        """Whether a unit looks like the rest of a segment that was cut anew: sent again, no PSH."""
+        return self.fell and _cut_again(unit, self.levels[1])
+
+    def bounds(self, unit: Unit) -> bool:
+        """Whether a window, or a reader's buffer, may have ended this unit, and no write."""
+        if unit.union:
+            return unit.size == READER_BUFFER
+        return self.base > LARGE_MSS and unit.size >= LARGE_SEGMENT
+
+    @property
+    def condition(self) -> str:
+        """The path condition, in the ground truth's words."""
+        if self.rises:
+            return "fluctuating"
+        if self.fell:
+            return "pmtu_fall"
+        return "small_mss" if self.base + OVERHEADS[0][0] < SMALL_MTU - 52 else "steady"
+
+
+def _pieces(levels: Sequence[int], base: int) -> frozenset[int]:
+    return frozenset(
+        pieces * level % base for level in levels for pieces in range(1, _PIECES_MAX + 1)
+    )
+
+
+def explanations(
+    base: int, timestamps: bool | None, ipv6: bool | None
+) -> tuple[tuple[int, bool], ...]:
+    """Pairs (MTU, timestamps) that give full segments of ``base`` bytes.
+
+    Over IPv6 only where it is known to be, or the MTU that it would need is a known one.
+    """
+    found = [] if ipv6 else [(base + overhead, on) for overhead, on in OVERHEADS]
+    if ipv6 is not False:
+        for overhead, on in OVERHEADS_V6:
+            if ipv6 or (base + overhead) in KNOWN_MTUS:
+                found.append((base + overhead, on))
+    return tuple(dict.fromkeys(p for p in found if timestamps is None or p[1] == timestamps))
+
+
+def paths(units: Sequence[Unit], mss: int | None, *, reads: bool) -> tuple[Path, ...]:
+    """The paths that are worth a look, the one without any change first."""
+    bases = [(mss, 0.0)] if mss is not None else list(_bases(units))
+    found = []
+    for base, bits in bases:
+        found.append(Path(base, (base,), bits))
+        levels = _read_levels(units, base) if reads else _segment_levels(units, base)
+        found += [_along(units, base, chosen, bits, reads=reads) for chosen in levels]
+    return tuple(found)
+
+
+def _bases(units: Sequence[Unit]) -> Iterator[tuple[int, float]]:
+    """Candidates for the MSS where it is not known, with what each costs."""
+    sizes = [unit.size for unit in units]
+    counts = Counter(sizes)
+    largest = max(sizes)
+    candidates = {size for size, count in counts.items() if count > 1 and size >= 64}
+    for size in list(counts)[:64]:
+        for times in range(1, _MULTIPLES_MAX + 1):
+            part, rest = divmod(size, times)
+            if not rest and part in _KNOWN:
+                candidates.add(part)
+    candidates |= {1448, 1460}
+
+    def worth(base: int) -> tuple[float, int]:
+        full = sum(count for size, count in counts.items() if size % base == 0)
+        above = 0 if largest >= base else 1
+        return (full - (2 if base not in _KNOWN else 0) - above, base)
+
+    for base in sorted(candidates, key=worth, reverse=True)[:_BASES_MAX]:
+        yield base, _KNOWN_BITS if base in _KNOWN else _ANY_BASE_BITS
+
+
+def _segment_levels(units: Sequence[Unit], base: int) -> Iterator[tuple[int, ...]]:
+    """Sets of lower levels: the best single ones, and those that grow from the best."""
+    bound = LARGE_SEGMENT if base > LARGE_MSS else base
+    lower = [unit for unit in units[:-1] if LEVEL_MIN <= unit.size < bound and not unit.union]
+    counts = Counter(unit.size for unit in lower)
+    again = {u.size for u, v in pairwise(units) if u.again and v.again and u.size in counts}
+    candidates = [size for size, count in counts.most_common(32) if count > 1 or size in again]
+    candidates = candidates[:_LEVEL_CANDIDATES_MAX]
+    ranked: list[tuple[float, tuple[int, ...]]]
+    ranked = sorted((_path_cost(units, base, (level,)), (level,)) for level in candidates)
+    yield from (chosen for _, chosen in ranked[:_SINGLE_LEVELS_MAX])
+    while ranked and len(ranked[0][1]) < _LEVELS_MAX:
+        cost, chosen = ranked[0]
+        ranked = sorted(
+            (_path_cost(units, base, (*chosen, level)), (*chosen, level))
+            for level in candidates
+            if level not in chosen
+        )
+        if not ranked or ranked[0][0] >= cost:
+            return
+        yield ranked[0][1]
+
+
+def _read_levels(units: Sequence[Unit], base: int) -> Iterator[tuple[int, ...]]:
+    """Lower levels that would explain the reads' sizes, each by itself.
+
+    A read that ends amid a segment that was cut anew holds whole segments of the base and some of
+    the level; the next one holds what is left. So sizes are multiples of the level, up or down,
+    modulo the base.
+    """
+    odd = [unit.size for unit in units[:-1] if unit.size % base]
+    candidates = Counter(size % base for size in odd if 3 * (size % base) >= base)
+    for size in odd:
+        for level in (size, base - size):
+            if 0 < 3 * level >= base and level < base and _usual(base, level):
+                candidates[level] += 2
+        if base - size % base in candidates:
+            candidates[base - size % base] += 1
+    for level in (base - fall for fall in sorted(_USUAL_FALLS)):
+        votes = sum(size % base in _read_residues(level, base) for size in odd)
+        if votes > 1 and level < base <= 3 * level:
+            candidates[level] += votes
+    found = []
+    for level, votes in candidates.most_common(_READ_LEVELS_TRIED):
+        explained = sum(size % base in _read_residues(level, base) for size in odd)
+        found.append((explained, votes, level))
+    for explained, _, level in sorted(found, reverse=True)[:_READ_LEVELS_MAX]:
+        if explained > 1 or (explained and _usual(base, level)):
+            yield (level,)
+
+
+@lru_cache(maxsize=256)
+def _read_residues(level: int, base: int) -> frozenset[int]:
+    """The sizes modulo the base of reads that begin or end amid a segment that was cut anew."""
+    return frozenset(
+        sign * pieces * level % base for pieces in range(1, _PIECES_MAX) for sign in (1, -1)
+    )
+
+
+def _path_cost(units: Sequence[Unit], base: int, lower: tuple[int, ...]) -> float:
+    """Bits for levels, changes, and the short segments that are left for writes to explain."""
+    levels = {base, *lower}
+    bits = _LEVEL_BITS * len(lower)
+    level = base
+    anchor = 0
+    for unit in units[:-1]:
+        if unit.union:
+            continue
+        if unit.size in levels:
+            if unit.size != level:
+                bits += _CHANGE_BITS
+                level = unit.size
+        elif lower and ((unit.end - anchor) % base == 0 or _cut_again(unit, min(lower))):
+            bits += 0.0 if unit.again else 1.0
+        else:
+            bits += _SHORT_BITS
+            anchor = unit.end
+    return bits
+
+
+def _cut_again(unit: Unit, level: int) -> bool:
+    """Whether a unit looks like the rest of a segment that was cut anew."""
+    return unit.again and not unit.push and unit.size < level
+
+
+def _usual(base: int, level: int) -> bool:
+    """Whether a tunnel's headers, or Linux's search for the MTU (tcp_base_mss), give this level."""
+    return base - level in _USUAL_FALLS or level in _PROBED
+
+
+def _along(
+    units: Sequence[Unit], base: int, lower: tuple[int, ...], bits: float, *, reads: bool
+) -> Path:
+    """The path with these levels, and how often it changed between them."""
+    levels = tuple(sorted({base, *lower}, reverse=True))
+    falls, rises = _read_changes(units, base, lower) if reads else _changes(units, levels)
+    total = bits + _LEVEL_BITS * len(lower) + _CHANGE_BITS * (falls + rises)
+    if not any(unit.again for unit in units):
+        total += _UNHEARD_BITS * (1 + (1 if reads else 2) * bool(rises))
+    if reads and lower[0] in _PROBED:
+        total -= _PROBED_BITS
+    elif reads and _usual(base, lower[0]):
+        total -= _TUNNEL_BITS
+    return Path(base, levels, total, falls, rises)
+
+
+def _changes(units: Sequence[Unit], levels: Sequence[int]) -> tuple[int, int]:
+    """How often full segments became smaller, and larger."""
+    level = levels[0]
+    falls = rises = 0
+    for unit in units:
+        size = unit.size
+        if size in levels and size != level:
+            falls += size < level
+            rises += size > level
+            level = size
+    return falls, rises
+
+
+def _read_changes(units: Sequence[Unit], base: int, lower: tuple[int, ...]) -> tuple[int, int]:
+    """The same of reads, which tell only whether the base came back after a fall: once or never."""
+    sizes = [unit.size for unit in units]
+    fell = next((place for place, size in enumerate(sizes) if size in lower), len(sizes))
+    back = sum(size == base for size in sizes[fell:])
+    return 1, int(back >= _BACK_READS)

@@ -1,0 +1,302 @@
+"""The client of a lab: drives senders over real sockets and records each write call.
+
+One process, one epoll loop, any number of sessions side by side. A write behaves as a blocking
+one does: what the socket's buffer cannot take yet follows as soon as there is room, before the
+sender's next step, and it stays one write.
+
+A sender's steps are all made before its session begins. So the time that its code takes is not
+in the trace, and a sender that fails, hangs or has no end harms no session but its own.
+
+The client refuses to speak anywhere but inside its lab: see ``refusal``.
+"""
+
+import argparse
+import heapq
+import reprlib
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from seglab import steps
+from seglab.channel import Channel, Message
+from seglab.errors import InputError
+from seglab.kernel.client_session import Session, SessionError, not_begun
+from seglab.mail.stored import spec_of
+from seglab.sender_registry import sender as sender_named
+from seglab.smtp_dialogue import session
+
+_REASON_MAX = 300
+_LAB_INTERFACES = {"lo", "c-eth0"}
+_MAKING_LIMIT_S = 2.0
+_STEPS_MAX = 1_000_000
+_WINDOW_LOOK_NS = 1_000_000
+
+
+class SlowSenderError(SessionError):
+    """The sender computes for too long, or has no end."""
+
+
+class _Alarm(BaseException):  # no Exception, lest a sender catches it
+    """The time for making steps is over."""
+
+
+class Client:
+    """All sessions of the lab, in one loop.
+
+    Attributes:
+        channel: to the parent.
+        sessions: those under way, by their sockets' descriptors.
+        timers: when to look at which of them again, and for what.
+        slow: senders that took too long to make their steps.
+        delayed_ns: how long those held up all sessions; not held against any other's time limit.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.sessions: dict[int, Session] = {}
+        self.timers: list[tuple[int, int, int, str]] = []
+        self.slow: dict[tuple[str, str], SlowSenderError] = {}
+        self.delayed_ns = 0
+        self.epoll = select.epoll()
+        self.waiting = [channel.fileno(), self.epoll.fileno()]
+
+    def run(self) -> None:
+        """Carry out the parent's jobs until it closes the channel."""
+        while not self.channel.ended:
+            ready, _, _ = select.select(self.waiting, [], [], self._timeout_s())
+            if self.waiting[0] in ready:
+                for message in self.channel.drain():
+                    if "ping" in message:
+                        self.tell({"pong": message["ping"]})
+                    else:
+                        self.start(message["job"])
+            if self.waiting[1] in ready:
+                for fd, events in self.epoll.poll(0):
+                    if session := self.sessions.get(fd):
+                        self.guarded(session, self.on_event, events)
+            self._run_timers()
+
+    def start(self, job: Message) -> None:
+        """Begin a session; what cannot begin is reported as failed."""
+        began_ns = time.monotonic_ns()
+        who = job["sender"], str(job["parameters"])
+        try:
+            if who in self.slow:  # waiting for it once was enough for all who waited with it
+                raise self.slow[who]
+            script = steps_of(job)
+            session = Session(job, script, time.monotonic_ns())
+        except (SessionError, OSError) as error:
+            if isinstance(error, SlowSenderError):
+                self.slow[who] = error
+                self.delayed_ns += time.monotonic_ns() - began_ns
+            reason = f"socket: {error.strerror}" if isinstance(error, OSError) else str(error)
+            self.tell({"result": not_begun(job["flow"], began_ns, reason)})
+            return
+        if job.get("announced"):
+            self.tell({"begun": session.flow, "t0_ns": session.t0_ns})
+        fd = session.sock.fileno()
+        self.sessions[fd] = session
+        self.epoll.register(fd, select.EPOLLOUT)
+        session.delayed_ns = self.delayed_ns
+        heapq.heappush(self.timers, (session.deadline_ns, session.flow, fd, "deadline"))
+        self.guarded(session, Session.connect)
+
+    def guarded(self, session: Session, action: Callable[..., None], *arguments: object) -> None:
+        """Run one step of a session; whatever goes wrong ends that session alone."""
+        try:
+            action(session, *arguments)
+        except SessionError as error:
+            self.end(session, str(error))
+        except OSError as error:
+            self.end(session, f"socket: {error.strerror or error}")
+
+    def on_event(self, session: Session, events: int) -> None:
+        """Go on with a session whose socket has news."""
+        if not session.mss:
+            session.connected()
+            self.epoll.modify(session.sock.fileno(), select.EPOLLIN)
+            self.advance(session)
+            return
+        if events & select.EPOLLOUT and session.unsent:
+            session.push()
+            if not session.unsent:
+                self.epoll.modify(session.sock.fileno(), select.EPOLLIN)
+                self.advance(session)
+        if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+            ended = session.read()
+            if session.expected is not None and session.take_reply():
+                self.advance(session)
+            if ended and session.sock.fileno() >= 0:
+                if not session.finishing:
+                    raise SessionError("the server closed the connection early")
+                self.end(session, None)
+
+    def advance(self, session: Session) -> None:
+        """Take the sender's steps until one of them must wait, or none is left."""
+        fd = session.sock.fileno()
+        for step in session.script:
+            if isinstance(step, steps.Write):
+                session.write(step)
+                if session.unsent:
+                    self.wait_for_room(session)
+                    return
+            elif isinstance(step, steps.Wait):
+                due_ns = time.monotonic_ns() + int(step.seconds * 1e9)
+                heapq.heappush(self.timers, (due_ns, session.flow, fd, "wait"))
+                return
+            else:
+                session.expected = step.code
+                if not session.take_reply():
+                    return
+        session.finishing = True
+        session.sock.shutdown(socket.SHUT_WR)
+
+    def wait_for_room(self, session: Session) -> None:
+        """Look at a write again when the socket's buffer, or the window, may have room."""
+        fd = session.sock.fileno()
+        if session.window_bytes is None:
+            self.epoll.modify(fd, select.EPOLLIN | select.EPOLLOUT)
+        else:  # no event tells of an acknowledgement
+            due_ns = time.monotonic_ns() + _WINDOW_LOOK_NS
+            heapq.heappush(self.timers, (due_ns, session.flow, fd, "window"))
+
+    def on_window(self, session: Session) -> None:
+        """Go on with a write that the window held up."""
+        session.push()
+        if session.unsent:
+            self.wait_for_room(session)
+        else:
+            self.advance(session)
+
+    def end(self, session: Session, error: str | None) -> None:
+        """Close the session's socket and tell the parent how it ended."""
+        fd = session.sock.fileno()
+        if self.sessions.pop(fd, None) is None:
+            return
+        self.epoll.unregister(fd)
+        if error is not None:
+            session.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        session.sock.close()
+        self.tell({"result": session.result(error)})
+
+    def tell(self, message: Message) -> None:
+        """Tell the parent; one that is gone is noticed by the channel's end, and ends the loop."""
+        with suppress(OSError):
+            self.channel.send(message)
+
+    def _timeout_s(self) -> float | None:
+        if not self.timers:
+            return None
+        return max(0, self.timers[0][0] - time.monotonic_ns()) / 1e9
+
+    def _run_timers(self) -> None:
+        now_ns = time.monotonic_ns()
+        while self.timers and self.timers[0][0] <= now_ns:
+            due_ns, flow, fd, kind = heapq.heappop(self.timers)
+            session = self.sessions.get(fd)
+            if session is None or session.flow != flow:
+                continue  # its session is over, and the descriptor may be another one's
+            if kind == "wait":
+                self.guarded(session, self.advance)
+            elif kind == "window":
+                self.guarded(session, self.on_window)
+            elif late_ns := self.delayed_ns - session.delayed_ns:
+                session.delayed_ns = self.delayed_ns
+                heapq.heappush(self.timers, (due_ns + late_ns, flow, fd, kind))
+            else:
+                self.end(session, "time limit reached")
+
+
+def steps_of(job: Message) -> list[steps.Step]:
+    """The steps of the job's sender: made here, from the seed, so that no payload travels.
+
+    Raises:
+        SessionError: the sender raised, took too long, or yielded what is no step.
+    """
+    signal.signal(signal.SIGALRM, _ring)
+    try:
+        sender = sender_named(job["sender"])
+        parameters = sender.resolve(job["parameters"])
+        mail = spec_of(job["message"])
+        message = sender.message_for(parameters, mail, job["message_seed"])
+        signal.setitimer(signal.ITIMER_REAL, _MAKING_LIMIT_S)
+        try:
+            script = list(islice(session(sender, message, parameters), _STEPS_MAX + 1))
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except InputError as error:
+        raise SessionError(str(error)) from error
+    except _Alarm as error:
+        raise SlowSenderError(
+            f"the sender took more than {_MAKING_LIMIT_S:g} s to make its steps"
+        ) from error
+    except Exception as error:  # a sender is somebody's code
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:_REASON_MAX]
+        raise SessionError(f"the sender raised {reason}") from error
+    if len(script) > _STEPS_MAX:
+        raise SlowSenderError(f"the sender yielded more than {_STEPS_MAX} steps")
+    for step in script:
+        if not isinstance(step, steps.Step) or (
+            isinstance(step, steps.Write) and not isinstance(step.data, bytes)
+        ):
+            raise SessionError(f"the sender yielded {reprlib.repr(step)}, which is no step")
+    return script
+
+
+def _ring(_number: int, _frame: object) -> None:
+    raise _Alarm
+
+
+def refusal(host_netns: int) -> str | None:
+    """Why the client must not speak here; ``None`` inside a lab.
+
+    It speaks only in a network namespace other than the host's, which has no interface but the
+    lab's and no default route; and there only to the lab's own addresses (``check_peer``).
+    """
+    if Path("/proc/self/ns/net").stat().st_ino == host_netns:
+        return "this is the host's own network namespace"
+    if others := {name for _, name in socket.if_nameindex()} - _LAB_INTERFACES:
+        return f"this network namespace has other interfaces: {', '.join(sorted(others))}"
+    routes = [line.split() for line in Path("/proc/net/route").read_text().splitlines()[1:]]
+    if any(route[1] == "00000000" for route in routes):
+        return "this network namespace has a default route"
+    table = Path("/proc/net/ipv6_route")
+    routes = [line.split() for line in table.read_text().splitlines()] if table.exists() else []
+    if any(route[1] == "00" and route[-1] != "lo" for route in routes):
+        return "this network namespace has a default route for IPv6"
+    return None
+
+
+def serve(fd: int) -> int:
+    """Refuse to run outside a lab, then do the jobs that come over ``fd``; the exit status."""
+    channel = Channel.from_fd(fd)
+    config = channel.receive()
+    if config is None:
+        return 0
+    if reason := refusal(config["host_netns"]):
+        channel.send({"refused": reason})
+        return 2
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    channel.send({"ready": True})
+    Client(channel).run()
+    return 0
+
+
+def main() -> None:
+    """Do the jobs of the parent at the other end of ``--fd``."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fd", type=int, required=True)
+    sys.exit(serve(parser.parse_args().fd))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""One session of the client: a socket, and what is written to it and read from it."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import socket
+import struct
+import sys
+import termios
+import time
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
+
+from seglab import steps
+from seglab.channel import Message
+from seglab.kernel.addresses import BY_VERSION
+from seglab.kernel.window import usable
+from seglab.mail.layout import layout
+
+_TCP_INFO_BYTES = 104
+_TCPI_OPT_TIMESTAMPS = 1
+_REPLY_MAX_BYTES = 1 << 16
+_IP_BIND_ADDRESS_NO_PORT = 24
+_IPV6_FREEBIND = 78  # AnyIP routes alone do not let a socket of IPv6 take their addresses
+_ROUND_TRIPS = 20
+"""What a session needs at most without loss: handshake, SMTP dialogue, slow start, and the end."""
+
+
+class SessionError(Exception):
+    """Why a session cannot go on."""
+
+
+class Session:
+    """One session under way: a socket, and the sender's steps still to take."""
+
+    def __init__(self, job: Message, script: Sequence[steps.Step], now_ns: int) -> None:
+        self.flow: int = job["flow"]
+        self.script = iter(script)
+        self.t0_ns = now_ns
+        self.deadline_ns = now_ns + int((job["time_limit_s"] + needed_s(job, script)) * 1e9)
+        self.nodelay: bool = job["nodelay"]
+        self.address = (job["client"], 0)
+        self.peer = (job["server"], job["port"])
+        self.writes: list[tuple[int, int, int]] = []
+        self.payload_start: int | None = None
+        self.payload_end = 0
+        self.digest = hashlib.sha256()
+        self.written = 0
+        self.unsent = memoryview(b"")
+        self.header = _header(script) if job.get("protocol") == "smtp" else {}
+        self.window_bytes: int | None = job.get("send_window_bytes")
+        self.expected: int | None = None
+        self.replies = bytearray()
+        self.finishing = False
+        self.delayed_ns = 0
+        self.mss = 0
+        self.timestamps = False
+        family = socket.AF_INET6 if ":" in self.peer[0] else socket.AF_INET
+        self.sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+
+    def connect(self) -> None:
+        """Start to connect, from the session's own address.
+
+        Raises:
+            SessionError: the peer is not the lab's server.
+        """
+        check_peer(self.peer[0])
+        self.sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+        if self.sock.family == socket.AF_INET6:
+            self.sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
+        if self.nodelay:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.bind(self.address)
+        status = self.sock.connect_ex(self.peer)
+        if status not in (0, errno.EINPROGRESS):
+            raise OSError(status, os.strerror(status))
+
+    def connected(self) -> None:
+        """Look at what was negotiated, once the connection stands.
+
+        Raises:
+            SessionError: it does not stand.
+        """
+        if status := self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise SessionError(f"connect: {os.strerror(status)}")
+        info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+        self.timestamps = bool(info[5] & _TCPI_OPT_TIMESTAMPS)
+        (self.mss,) = struct.unpack_from("=I", info, 16)
+
+    def result(self, error: str | None) -> Message:
+        """What the parent is told when the session has ended."""
+        start = 0 if self.payload_start is None else self.payload_start
+        return not_begun(self.flow, self.t0_ns, error) | {
+            "writes": self.writes,
+            "payload": [start, max(start, self.payload_end)],
+            "sha256": self.digest.hexdigest(),
+            "mss": self.mss,
+            "timestamps": self.timestamps,
+            **self.header,
+        }
+
+    def write(self, step: steps.Write) -> None:
+        """Record the write call, and hand its bytes to the socket."""
+        start, end = self.written, self.written + len(step.data)
+        if step.payload:
+            if self.payload_start is None:
+                self.payload_start = start
+            self.payload_end = end
+            self.digest.update(step.data)
+        self.written = end
+        self.unsent = memoryview(step.data)
+        self.writes.append((time.monotonic_ns(), start, end))
+        self.push()
+
+    def push(self) -> None:
+        """Hand the socket what it, and a window that counts bytes, can take of the write."""
+        while self.unsent:
+            allowed = len(self.unsent)
+            if self.window_bytes is not None:
+                in_flight = unacknowledged_bytes(self.sock)
+                allowed = usable(allowed, in_flight, self.window_bytes, self.mss)
+                if not allowed:
+                    return
+            try:
+                sent = self.sock.send(self.unsent[:allowed])
+            except BlockingIOError:
+                return
+            self.unsent = self.unsent[sent:]
+
+    def read(self) -> bool:
+        """Take in what the server said; whether its end of the stream is reached.
+
+        Raises:
+            SessionError: the server says too much.
+        """
+        try:
+            chunk = self.sock.recv(_REPLY_MAX_BYTES)
+        except BlockingIOError:
+            return False
+        self.replies += chunk
+        if len(self.replies) > _REPLY_MAX_BYTES:
+            raise SessionError(f"the server's reply is longer than {_REPLY_MAX_BYTES} bytes")
+        return not chunk
+
+    def take_reply(self) -> bool:
+        """Match the reply that is awaited, if all of it is here (RFC 5321, 4.2).
+
+        Raises:
+            SessionError: its code is another one.
+        """
+        position = 0
+        while (end := self.replies.find(b"\r\n", position)) >= 0:
+            line = bytes(self.replies[position:end])
+            position = end + 2
+            if line[3:4] != b"-":
+                del self.replies[:position]
+                if line[:3] != str(self.expected).encode():
+                    raise SessionError(
+                        f"the server replied {line[:80]!r} where {self.expected} was expected"
+                    )
+                self.expected = None
+                return True
+        return False
+
+
+def unacknowledged_bytes(sock: socket.socket) -> int:
+    """What was handed to the socket and not acknowledged yet (``SIOCOUTQ``, tcp(7))."""
+    answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+    return int.from_bytes(answer, sys.byteorder)
+
+
+def needed_s(job: Message, script: Iterable[steps.Step]) -> float:
+    """Seconds that a session takes by itself, beyond which its time limit counts.
+
+    Those are the sender's own waits, round trips, and what the slowest link needs for the bytes.
+    """
+    waits_s = sum(step.seconds for step in script if isinstance(step, steps.Wait))
+    written_bytes = sum(len(step.data) for step in script if isinstance(step, steps.Write))
+    carrying_s = written_bytes * 8 / (job["bw_mbit"] * 1e6) if job["bw_mbit"] else 0.0
+    return float(waits_s + _ROUND_TRIPS * job["round_trip_s"] + carrying_s)
+
+
+def _header(script: Iterable[steps.Step]) -> Message:
+    """Where the message's header fields stand, for the record."""
+    writes = (step for step in script if isinstance(step, steps.Write) and step.payload)
+    found = layout(b"".join(step.data for step in writes))
+    return {"header_end": found.header_end, "header_fields": found.fields}
+
+
+def not_begun(flow: int, t0_ns: int, error: str | None) -> Message:
+    """The result of a session of which nothing was seen."""
+    return {
+        "flow": flow,
+        "t0_ns": t0_ns,
+        "t_end_ns": time.monotonic_ns(),
+        "writes": [],
+        "payload": [0, 0],
+        "sha256": hashlib.sha256().hexdigest(),
+        "mss": 0,
+        "timestamps": False,
+        "error": error,
+    }
+
+
+def check_peer(address: str) -> None:
+    """Make sure that a session's peer is the lab's own server.
+
+    Raises:
+        SessionError: it is not.
+    """
+    peer = ip_address(address)
+    if peer not in BY_VERSION[peer.version].servers:
+        raise SessionError(f"{address} is not an address of the lab's server")

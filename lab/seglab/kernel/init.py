@@ -1,0 +1,160 @@
+"""The first process of a lab: makes the hosts, pins them, starts the parts, and ends them all.
+
+It is process 1 of the lab's own PID namespace. When it ends, however that comes about, the kernel
+kills every other process of the lab, and with them its network namespaces vanish. It ends when
+its parent does: a thread of its own waits for the end of file that the parent's end brings.
+"""
+
+import argparse
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+from seglab.channel import Channel, Message
+from seglab.kernel.parts import PARTS, Process
+
+_ROUTING_LIMIT_MS = 2000
+
+
+def main() -> None:
+    """Run the lab until the parent closes its end of the channel."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--lifeline", type=int, required=True)
+    for part in PARTS:
+        parser.add_argument(f"--{part}", type=int, required=True)
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parts = {part: Process(part, getattr(arguments, part)) for part in PARTS}
+    threading.Thread(target=_end_with_parent, args=(arguments.lifeline,), daemon=True).start()
+    channel = Channel.from_fd(arguments.fd)
+    try:
+        _run(channel, parts)
+    except Exception as error:  # whatever Mininet raises must reach the user
+        with suppress(OSError):  # the parent may be gone
+            channel.send({"failed": f"{type(error).__name__}: {error}"})
+    os._exit(0)
+
+
+def _run(channel: Channel, parts: dict[str, Process]) -> None:
+    from seglab.kernel import topology  # noqa: PLC0415, while the parts import theirs
+
+    config = channel.receive()
+    if config is None:
+        return
+    network = topology.start()
+    try:
+        _run_scripts(network, config["set_up"])
+        for part, process in parts.items():
+            process.enter(network.get(PARTS[part].node).pid)
+        states = _run_scripts(network, config["read_back"])
+        channel.send({"ready": {"states": states}})
+        _supervise(channel, network, parts)
+    except subprocess.CalledProcessError as error:
+        channel.send({"unfit": {"host": error.cmd, "errors": error.stderr}})
+
+
+def _run_scripts(network: Any, scripts: dict[str, str]) -> dict[str, str]:
+    """Run each node's script in its namespace, all at once; what they printed, by node."""
+    running = {name: _shell(network.get(name)) for name in scripts}
+    for name, process in running.items():  # short enough for a pipe: none waits for another
+        process.stdin.write(scripts[name])
+        process.stdin.close()
+        process.stdin = None
+    outputs = {}
+    for name, process in running.items():
+        output, errors = process.communicate()
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, name, output, errors)
+        outputs[name] = output
+    return outputs
+
+
+def _supervise(channel: Channel, network: Any, parts: dict[str, Process]) -> None:
+    """Tell the parent of every part that ends, and obey it, until it is gone."""
+    watched: dict[int, str] = {os.pidfd_open(process.pid): part for part, process in parts.items()}
+    while not channel.ended:
+        ready, _, _ = select.select([channel.fileno(), *watched], [], [])
+        for source in ready:
+            if source == channel.fileno():
+                for message in channel.drain():
+                    _obey(channel, message, network, parts)
+            else:
+                part = watched.pop(source)
+                os.close(source)
+                channel.send({"died": part, "status": parts[part].wait()})
+
+
+def _obey(channel: Channel, message: Message, network: Any, parts: dict[str, Process]) -> None:
+    match message:
+        case {"kill": part}:
+            parts[part].kill()
+        case {"execute": {"id": number, "node": node, "script": script}}:
+            process = _shell(network.get(node))
+            output, errors = process.communicate(script)
+            answer = {"status": process.returncode, "output": output, "errors": errors}
+            channel.send({"executed": number, **answer})
+        case {"route": {"id": number, "version": version, "lines": lines}}:
+            channel.send({"executed": number, **_routing(network, version).carry_out(lines)})
+
+
+class Routing:
+    """A standing ``ip -batch`` of the router: a change of a route takes no new process."""
+
+    def __init__(self, router: Any, version: int) -> None:
+        self._process = router.popen(
+            ["ip", f"-{version}", "-force", "-batch", "-"], stdin=subprocess.PIPE, stderr=None
+        )
+        self._printed = select.poll()
+        self._printed.register(self._process.stdout, select.POLLIN)
+
+    def carry_out(self, lines: str) -> dict[str, Any]:
+        """Run the lines, the last of which prints one line.
+
+        Returns:
+            ``t_ns``, a moment before which nothing changed; ``status``; and what was printed.
+        """
+        t_ns = time.monotonic_ns()
+        self._process.stdin.write(lines.encode())
+        self._process.stdin.flush()
+        output = ""
+        if self._printed.poll(_ROUTING_LIMIT_MS):
+            output = self._process.stdout.readline().decode()
+        else:  # what it prints later would be taken for the next answer
+            self._process.kill()
+        errors = "" if output else "ip printed nothing"
+        return {"t_ns": t_ns, "status": int(not output), "output": output, "errors": errors}
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process.poll() is not None
+
+
+_routings: dict[int, Routing] = {}
+
+
+def _routing(network: Any, version: int) -> Routing:
+    """The router's standing ``ip``, started anew where it has ended."""
+    if version not in _routings or _routings[version].ended:
+        _routings[version] = Routing(network.get("router"), version)
+    return _routings[version]
+
+
+def _shell(node: Any) -> Any:
+    """A shell in the node's namespace that reads its script from standard input."""
+    return node.popen(["sh", "-s"], stdin=subprocess.PIPE, text=True, universal_newlines=True)
+
+
+def _end_with_parent(lifeline: int) -> None:
+    os.read(lifeline, 1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""A line of a log that is none of the formats."""
+
+from dataclasses import dataclass
+
+from seglab.server.logs import quote
+
+_FOUND_MAX = 48
+
+
+class LineError(Exception):
+    """A line that cannot be used; the text says what was expected, and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """What is wrong with a line that was passed over.
+
+    Attributes:
+        name: of the log.
+        number: of the line, from 1.
+        problem: what was expected, and what was found; safe on a terminal.
+    """
+
+    name: str
+    number: int
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: line {self.number}: {self.problem}"
+
+
+def excerpt(line: bytes) -> str:
+    """The beginning of a line that anyone may have written, in quotes and safe on a terminal."""
+    more = "..." if len(line) > _FOUND_MAX else ""
+    return f"'{quote(line[:_FOUND_MAX])}{more}'"

@@ -1,0 +1,253 @@
+"""The header block of generated mail: which fields, in which order, and where their values begin.
+
+A block is a row of sections. A section ends where a field's value is to begin at a given offset,
+or with the block. Where a section's length is given, optional fields that fit are kept, and a
+field of random text before the section's last field takes up what is left.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from random import Random
+from typing import Final
+
+from seglab.mail import fields
+from seglab.mail.fields import (
+    FIELD_MAX_BYTES,
+    FILLER_MIN_BYTES,
+    NATURAL_RECEIVED_BYTES,
+    RECEIVED_BYTES,
+    VALUE_NAMES,
+    Story,
+)
+
+_ADDRESS_MAX: Final = 50
+
+HEADER_MAX_BYTES: Final = 1 << 16
+
+BOUNDARY_MAX_BYTES: Final = 29
+"""The longest delimiter of parts that a kind of mail draws."""
+
+FIRST: Final = ("Received", "Return-Path", "From", "MIME-Version", "Date")
+"""The fields that a block can begin with."""
+
+_MAX_BYTES: Final = {
+    "Date": 39,
+    "X-Received": 104,
+    "Return-Path": FIELD_MAX_BYTES,
+    "Reply-To": FIELD_MAX_BYTES,
+    "List-Unsubscribe": FIELD_MAX_BYTES,
+    "MIME-Version": 19,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The fields of a kind of mail.
+
+    Attributes:
+        order: all of them, in their order; the first begins the block unless another is asked for.
+        required: those that even the shortest block has, beside the first.
+        fixed: the values of those that never change; ``$boundary`` stands for the mail's own.
+    """
+
+    order: tuple[str, ...]
+    required: frozenset[str]
+    fixed: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        assert self.required <= {*self.order}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderSpec:
+    """What a header block is to be; see ``seglab.message.MessageSpec`` for the attributes.
+
+    Raises:
+        ValueError: no block is like this; begins with the attribute's name.
+    """
+
+    layout: Layout
+    header_bytes: int | None = None
+    first: str | None = None
+    received_bytes: int | None = None
+    value_at: Mapping[str, int] = field(default_factory=dict)
+    value_bytes: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.first is not None and self.first not in FIRST:
+            raise ValueError(f"first: expected one of {', '.join(FIRST)}, found {self.first!r}")
+        received = self.received_bytes
+        if received is not None and received not in RECEIVED_BYTES:
+            raise ValueError(
+                f"received_bytes: expected {RECEIVED_BYTES[0]} to {RECEIVED_BYTES[-1]}, "
+                f"found {received}"
+            )
+        self._check_values()
+        at = 0
+        for section in self.sections:
+            least = at + self._least(section.names)
+            if section.mark is None:
+                end = self.header_bytes
+                if end is not None and not least <= end <= HEADER_MAX_BYTES:
+                    raise ValueError(
+                        f"header_bytes: expected {least} to {HEADER_MAX_BYTES}, found {end}"
+                    )
+                continue
+            opening = len(section.mark) + 1
+            if not section.names:
+                raise ValueError(f"value_at.{section.mark}: the first field has its value's place")
+            found = self.value_at[section.mark]
+            if not least + opening <= found <= HEADER_MAX_BYTES:
+                raise ValueError(
+                    f"value_at.{section.mark}: expected {least + opening} to "
+                    f"{HEADER_MAX_BYTES}, found {found}"
+                )
+            at = found - opening
+
+    def _check_values(self) -> None:
+        known = [name for name in self.order if name in VALUE_NAMES]
+        for what, given in (("value_at", self.value_at), ("value_bytes", self.value_bytes)):
+            for name, size in given.items():
+                if name not in known:
+                    raise ValueError(f"{what}: expected some of {', '.join(known)}, found {name!r}")
+                if type(size) is not int:
+                    raise ValueError(f"{what}.{name}: expected a whole number, found {size!r}")
+        for name, size in self.value_bytes.items():
+            fits = fields.value_range(name)
+            if size not in fits:
+                raise ValueError(
+                    f"value_bytes.{name}: expected {fits[0]} to {fits[-1]}, found {size}"
+                )
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The fields in the block's order: the one that is to be first, then the others."""
+        return _led_by(self.first, self.layout.order)
+
+    @property
+    def required(self) -> frozenset[str]:
+        """The fields that the block has in any case."""
+        asked = {self.order[0], *self.value_at, *self.value_bytes}
+        if self.received_bytes is not None:
+            asked.add("Received")
+        return self.layout.required | asked
+
+    @property
+    def sections(self) -> "Sequence[_Section]":
+        """The fields, cut before each whose value's offset is given."""
+        cut: list[_Section] = []
+        names: list[str] = []
+        for name in self.order:
+            if name in self.value_at:
+                cut.append(_Section(tuple(names), name))
+                names = []
+            names.append(name)
+        return [*cut, _Section(tuple(names), None)]
+
+    @property
+    def min_bytes(self) -> int:
+        """The shortest block that always can be made."""
+        last = self.sections[-1]
+        before = self.sections[:-1]
+        if not before:
+            return self._least(last.names)
+        mark = before[-1].mark
+        assert mark is not None
+        return self.value_at[mark] - len(mark) - 1 + self._least(last.names)
+
+    def _least(self, names: Sequence[str]) -> int:
+        """The shortest section of these fields that always can be made."""
+        required = self.required
+        most = [self._most(name) for name in names if name in required]
+        return sum(most) + FILLER_MIN_BYTES if most else 0
+
+    def _most(self, name: str) -> int:
+        """The longest that a field comes out as it comes; of Received, the shortest."""
+        if name in self.value_bytes:
+            return len(name) + len(":\r\n") + self.value_bytes[name]
+        if name == "Received":
+            return self.received_bytes or RECEIVED_BYTES[0]
+        if name in self.layout.fixed:
+            longest = self.layout.fixed[name].replace("$boundary", "-" * BOUNDARY_MAX_BYTES)
+            return len(name) + len(": \r\n") + len(longest)
+        return _MAX_BYTES.get(name, FIELD_MAX_BYTES)
+
+    def block(self, draw: Random, story: Story, limit: int) -> bytes:
+        """The header block, each field with its CRLF, without the empty line.
+
+        Args:
+            draw: what draws.
+            story: the mail's.
+            limit: the most that the block may have where its length is not given; never less
+                than ``min_bytes``.
+        """
+        done = b""
+        for section in self.sections:
+            if section.mark is not None:
+                exact: int | None = self.value_at[section.mark] - len(section.mark) - 1
+            else:
+                exact = self.header_bytes
+            room = (limit if exact is None else exact) - len(done)
+            made = dict(self._made(draw, story, section.names, room))
+            filled = _fit(made, self.required, room)
+            left = room - sum(map(len, filled)) if exact is not None else 0
+            if left:
+                filled.insert(len(filled) - 1 or 1, fields.filler(draw, left))
+            done += b"".join(filled)
+        return done
+
+    def _made(
+        self, draw: Random, story: Story, names: Sequence[str], room: int
+    ) -> Iterator[tuple[str, bytes]]:
+        longer = NATURAL_RECEIVED_BYTES - RECEIVED_BYTES[0]
+        received = self.received_bytes or (
+            NATURAL_RECEIVED_BYTES if room - self._least(names) >= longer else RECEIVED_BYTES[0]
+        )
+        for name in names:
+            yield name, self._field(draw, story, name, received)
+
+    def _field(self, draw: Random, story: Story, name: str, received_bytes: int) -> bytes:
+        if name in VALUE_NAMES:
+            return fields.adjustable(draw, story, name, self.value_bytes.get(name))
+        if name in self.layout.fixed:
+            return fields.line(name, self.layout.fixed[name].replace("$boundary", story.boundary))
+        if name == "Received":
+            return fields.received(draw, story, received_bytes)
+        if name == "X-Received":
+            return fields.x_received(draw, story)
+        return fields.line(name, _value(story, name))
+
+
+def _value(story: Story, name: str) -> str:
+    address = story.author.address[-_ADDRESS_MAX:]
+    values = {"Date": story.date, "MIME-Version": "1.0", "List-Unsubscribe": f"<mailto:{address}>"}
+    return values.get(name, f"<{address}>")
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """Fields up to the one whose value's offset is given: ``mark``; ``None`` in the last."""
+
+    names: tuple[str, ...]
+    mark: str | None
+
+
+def _fit(made: Mapping[str, bytes], required: frozenset[str], room: int) -> list[bytes]:
+    """The required fields, and the others that fit in beside them or leave room for a filler."""
+    left = room - sum(len(made[name]) for name in made if name in required)
+    kept = []
+    for name, text in made.items():
+        if name not in required:
+            rest = left - len(text)
+            if rest != 0 and rest < FILLER_MIN_BYTES:
+                continue
+            left = rest
+        kept.append(text)
+    return kept
+
+
+@cache
+def _led_by(first: str | None, order: tuple[str, ...]) -> tuple[str, ...]:
+    first = first or order[0]
+    return (first, *(name for name in order if name != first))

@@ -1,0 +1,174 @@
+"""The user's own mail: a file, a folder of ``.eml`` files, or an mbox (RFC 4155), looked through.
+
+A file that begins with ``From`` and a space is an mbox, whatever it is called; in it, such a line
+after an empty one begins the next mail, if it has a time and a year.
+"""
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from seglab.errors import InputError
+from seglab.mail.stored import StoredMail, mail
+from seglab.parameters import PAYLOAD_MAX_BYTES
+
+MAILS_MAX: Final = 100_000
+"""The most mails of a source."""
+
+FILE_MAX_BYTES: Final = 1 << 30
+"""The largest file of a source."""
+
+_ENDING = ".eml"
+_MBOX_START = b"From "
+_SEPARATOR = re.compile(
+    rb"""
+      (?: \A From[ ]
+      | (?: (?<=\n\n) | (?<=\r\n\r\n) )
+        From[ ] (?= [^\r\n]{0,200} \d:\d\d [^\r\n]{0,20} [ ]\d{4} )
+      ) [^\r\n]* (?: \r?\n | \Z )
+    """,
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MailSource:
+    """The user's own mails, in a settled order.
+
+    Attributes:
+        path: the file or folder.
+        mails: all that can be sent: a folder's by their path, an mbox's as they lie in it.
+        skipped: how many were left out because they cannot be sent.
+        first_skipped: which was the first of these, and why; empty without.
+    """
+
+    path: str
+    mails: tuple[StoredMail, ...]
+    skipped: int = 0
+    first_skipped: str = ""
+
+    @property
+    def skipped_words(self) -> str | None:
+        """What was left out, and why; ``None`` where nothing was."""
+        if not self.skipped:
+            return None
+        total = self.skipped + len(self.mails)
+        return f"left out {self.skipped} of {total} mails: {self.first_skipped}"
+
+    def mail(self, repeat: int) -> StoredMail:
+        """The mail of a repeat: all in turn, then all again."""
+        return self.mails[repeat % len(self.mails)]
+
+
+@lru_cache(maxsize=8)
+def look_through(path: Path, *, skip_bad: bool = False) -> MailSource:
+    """All mails of a file, a folder, or an mbox.
+
+    Args:
+        path: an absolute one.
+        skip_bad: leave out what is no mail, or none that SMTP can carry, instead of refusing it.
+
+    Raises:
+        InputError: a mail cannot be sent, or there is none; says where and why.
+    """
+    mails: list[StoredMail] = []
+    skipped = 0
+    first_skipped = ""
+    for file, name in _files(path):
+        for found in _mails(file, name):
+            if isinstance(found, StoredMail):
+                mails.append(found)
+            elif skip_bad:
+                skipped += 1
+                first_skipped = first_skipped or found
+            else:
+                raise InputError(f"{found}; skip_bad = true leaves such mails out")
+            if len(mails) > MAILS_MAX:
+                raise InputError(f"{path}: more than {MAILS_MAX} mails")
+    if not mails:
+        raise InputError(f"{path}: none of its {skipped} mails can be sent")
+    return MailSource(str(path), tuple(mails), skipped, first_skipped)
+
+
+def _files(path: Path) -> Sequence[tuple[Path, str]]:
+    """The files to look into, each with its name for people."""
+    try:
+        if not path.is_dir():
+            return [(path, path.name)]
+        found = [p for p in path.rglob("*") if p.suffix.lower() == _ENDING and p.is_file()]
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    if not found:
+        raise InputError(f"{path}: no {_ENDING} file in this folder")
+    return [(file, file.relative_to(path).as_posix()) for file in sorted(found)]
+
+
+def _mails(file: Path, name: str) -> Iterator[StoredMail | str]:
+    """The file's mails in turn; a line of text for what cannot be sent."""
+    where = ascii(str(file)) if not str(file).isprintable() else str(file)
+    if not str(file).isprintable():
+        yield f"{where}: expected a file's name of printable characters"
+        return
+    try:
+        data = _content(file)
+    except OSError as error:
+        yield f"{where}: {error.strerror or error}"
+        return
+    except InputError as error:
+        yield f"{where}: {error}"
+        return
+    if not data.startswith(_MBOX_START):
+        yield _one(data, file, name, where)
+        return
+    separators = [match.span() for match in _SEPARATOR.finditer(data)]
+    ends = [start for start, _ in separators[1:]]
+    for number, ((_, start), end) in enumerate(zip(separators, [*ends, len(data)], strict=True), 1):
+        text = data[start:end]
+        at = f"{where}: mail {number}"
+        if text.strip() and end == len(data) and (problem := _cut_short(text)):
+            yield f"{at}: {problem}"
+            continue
+        size = len(text) - (text.endswith(b"\n\n") + 2 * text.endswith(b"\r\n\r\n"))
+        yield _one(data[start : start + size], file, f"{name}:{number}", at, start, quoted=True)
+
+
+def _one(
+    data: bytes, file: Path, name: str, where: str, start: int = 0, *, quoted: bool = False
+) -> StoredMail | str:
+    if len(data) > PAYLOAD_MAX_BYTES:
+        return f"{where}: {len(data)} bytes; expected {PAYLOAD_MAX_BYTES} at most"
+    try:
+        mail(data, quoted=quoted)
+    except InputError as error:
+        return f"{where}: {error}"
+    digest = hashlib.sha256(data).hexdigest()
+    return StoredMail(str(file), name, start, start + len(data), digest, quoted)
+
+
+def _content(file: Path) -> bytes:
+    """All of a regular file, if it is not too large."""
+    # Opened first and looked at then, so that it cannot be another one in between; a pipe would
+    # block without O_NONBLOCK.
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as opened:
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode):
+            raise InputError("expected a regular file")
+        if state.st_size > FILE_MAX_BYTES:
+            raise InputError(f"{state.st_size} bytes; expected {FILE_MAX_BYTES} at most")
+        return opened.read(FILE_MAX_BYTES)
+
+
+def _cut_short(text: bytes) -> str | None:
+    """What tells that an mbox ends in the middle of its last mail."""
+    if not text.endswith((b"\n", b"\r")):
+        return "the mbox is cut short: its last line has no end"
+    if b"\n\n" not in text and b"\r\n\r\n" not in text:
+        return "the mbox is cut short: no empty line ends the last mail's header"
+    return None

@@ -1,0 +1,384 @@
+"""What lies between a sender and the server, and the sender's own TCP: a value read from TOML."""
+
+import math
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import pairwise
+from typing import Any, Final
+
+from seglab.errors import InputError
+from seglab.link import LinkParams
+from seglab.parameters import shown
+from seglab.sender import PATH_CONDITIONS, PathCondition
+from seglab.specfile import Table, unit_of
+
+MTU_MIN_BYTES: Final = 68
+"""Each module must be able to forward a datagram of so many bytes (RFC 791, 3.2)."""
+
+MTU_MAX_BYTES: Final = 65_535
+"""The largest total length of a datagram (RFC 791, 3.1)."""
+
+IPV6_MTU_MIN_BYTES: Final = 1280
+"""What every link of IPv6 must carry (RFC 8200, 5)."""
+
+SMALL_MSS_BYTES: Final = 1024
+"""A path whose segments hold fewer bytes has the path condition ``small_mss``.
+
+The paper calls 920 bytes "very small" (Listing 11), and 536 is GPRS. 1024 is what Linux thinks
+that any path carries (``tcp_base_mss``); the least MTU of IPv6 leaves more.
+"""
+
+SCHEDULE_MAX: Final = 1000
+"""The most changes of an MTU in a network's schedule."""
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+"""What a network may be called: a part of file names, and of the engine's command lines."""
+
+_ALGORITHM = re.compile(r"[a-z0-9_]{1,15}", re.ASCII)  # TCP_CA_NAME_MAX, less its final zero
+_AT_MAX_MS = 3.6e6
+_REPEAT_MIN_MS = 100
+_HEADERS_BYTES = {4: 40, 6: 60}
+_TIMESTAMPS_BYTES = 12
+_DIALOGUE_ROUND_TRIPS = 8  # SYN, greeting, EHLO, MAIL, RCPT, DATA, the end of data, QUIT
+_ETHERNET_HEADER_BYTES = 14
+_BLACK_HOLE_S = 4.0  # until tcp_mtu_probing 1 takes effect: tcp_retries1 (3) retransmissions
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link, each direction for itself.
+
+    Attributes:
+        up: from the client to the server.
+        down: from the server to the client.
+    """
+
+    up: LinkParams = field(default_factory=LinkParams)
+    down: LinkParams = field(default_factory=LinkParams)
+
+
+@dataclass(frozen=True, slots=True)
+class Personality:
+    """The client's own TCP.
+
+    Attributes:
+        timestamps: whether it offers TCP timestamps, which take 12 bytes of each segment.
+        sack: whether it offers selective acknowledgements.
+        initcwnd: the initial congestion window, in segments (RFC 6928 has 10).
+        congestion_control: the algorithm's name, as the kernel has it.
+        mtu_probing: Linux's ``tcp_mtu_probing``: 0 never, 1 once a black hole is noticed, 2
+            always (RFC 4821).
+        pmtu_expires_s: how long it remembers that a path is narrower than its own link
+            (``route.mtu_expires``).
+        send_window_bytes: how much it keeps in flight at most, counted in bytes as other stacks
+            than Linux count their congestion window (``seglab.kernel.window``); ``None`` leaves
+            all to Linux.
+    """
+
+    timestamps: bool = True
+    sack: bool = True
+    initcwnd: int = 10
+    congestion_control: str = "reno"
+    mtu_probing: int = 0
+    pmtu_expires_s: int = 600
+    send_window_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MtuChange:
+    """What the router passes on to the server from ``at_ms`` of a session on: ``mtu`` bytes."""
+
+    at_ms: float
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """The router between the two links.
+
+    Attributes:
+        mtu: of its way on to the server; ``None`` lets all pass that the client can send.
+        mss_clamp: whether it lowers the MSS option of SYNs to what fits, as PPPoE routers do.
+        icmp: whether it says "fragmentation needed" (RFC 1191, RFC 8201); without, it is a black
+            hole for what does not fit.
+        schedule: how ``mtu`` changes during a session, counted from the session's start.
+        repeat_ms: after how long the schedule begins anew; ``None`` is never.
+    """
+
+    mtu: int | None = None
+    mss_clamp: bool = False
+    icmp: bool = True
+    schedule: tuple[MtuChange, ...] = ()
+    repeat_ms: float | None = None
+
+    @property
+    def filters(self) -> bool:
+        """Whether it needs a packet filter (nftables) for what it does."""
+        return self.mss_clamp or not self.icmp
+
+    def changes(self) -> Iterator[MtuChange]:
+        """The changes of a session in order; without end where the schedule repeats."""
+        begun_ms = 0.0
+        while self.schedule:
+            for change in self.schedule:
+                yield MtuChange(begun_ms + change.at_ms, change.mtu)
+            if self.repeat_ms is None:
+                return
+            begun_ms += self.repeat_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A path from the client to the server.
+
+    Attributes:
+        name: what scenarios call it.
+        title: one line for people.
+        source: where its numbers come from.
+        mtu: of the client's own interface, in bytes.
+        path_condition: the ground truth of what lay between.
+        access: the link between the client and the router.
+        core: the link between the router and the server.
+        client: the client's own TCP.
+        router: the router between the links.
+        ip_version: 4 or 6.
+        time_limit_s: a session over it is given up so long after the time that it needs, where
+            the run's own limit is not shorter.
+    """
+
+    name: str
+    title: str
+    source: str
+    mtu: int = 1500
+    path_condition: PathCondition = "steady"
+    access: Link = field(default_factory=Link)
+    core: Link = field(default_factory=Link)
+    client: Personality = field(default_factory=Personality)
+    router: Router = field(default_factory=Router)
+    ip_version: int = 4
+    time_limit_s: float | None = None
+
+    @property
+    def path_mtu(self) -> int:
+        """The largest packet that gets through when a session begins."""
+        return self.mtu if self.router.mtu is None else min(self.mtu, self.router.mtu)
+
+    @property
+    def mss(self) -> int:
+        """The payload bytes that a segment of the client holds when a session begins.
+
+        The MTU without the IP header (20 or 40 bytes), the TCP header of 20, and the option of
+        the timestamps. A router's MTU counts only where the router clamps the MSS: else the
+        client learns of it by its first segments.
+        """
+        mtu = self.path_mtu if self.router.mss_clamp else self.mtu
+        timestamps = _TIMESTAMPS_BYTES if self.client.timestamps else 0
+        return mtu - _HEADERS_BYTES[self.ip_version] - timestamps
+
+    @property
+    def round_trip_s(self) -> float:
+        """The delay there and back, without jitter and serialisation."""
+        links = (self.access, self.core)
+        return sum(link.up.delay_ms + link.down.delay_ms for link in links) / 1000
+
+    @property
+    def black_hole(self) -> bool:
+        """Whether the router loses the client's full segments without a word."""
+        return not (self.router.icmp or self.router.mss_clamp) and self.path_mtu < self.mtu
+
+    @property
+    def typical_condition(self) -> PathCondition:
+        """The path condition that its numbers make, unless its file says otherwise.
+
+        ``fluctuating`` where the path's MTU changes and rises again, ``pmtu_fall`` where the
+        path is or becomes narrower than the connection begins with, ``small_mss`` as
+        ``SMALL_MSS_BYTES`` has it, else ``steady``.
+        """
+        mtus = [self.mtu, self.path_mtu, *(min(self.mtu, c.mtu) for c in self.router.schedule)]
+        if self.router.mss_clamp:
+            mtus = mtus[1:]
+        if any(later > earlier for earlier, later in pairwise(mtus)):
+            return "fluctuating"
+        if min(mtus) < mtus[0]:
+            return "pmtu_fall"
+        return "small_mss" if self.mss < SMALL_MSS_BYTES else "steady"
+
+    def estimate_s(self, payload_bytes: int) -> float:
+        """About how long a session takes that sends so much mail, when nothing goes wrong.
+
+        The round trips of the dialogue and of slow start, and the time that the slowest link
+        takes for the bytes. Whoever sets a limit must leave room for losses beyond it.
+        """
+        segments = math.ceil(payload_bytes / self.mss)
+        windows = math.log2(segments / self.client.initcwnd + 1)
+        headers = self.mtu - self.mss + _ETHERNET_HEADER_BYTES
+        frames_bits = 8 * (payload_bytes + segments * headers)
+        rates = [link.up.bw_mbit for link in (self.access, self.core) if link.up.bw_mbit]
+        sending_s = frames_bits / (min(rates) * 1e6) if rates else 0.0
+        detours_s = _BLACK_HOLE_S if self.black_hole else 0.0
+        return self.round_trip_s * (_DIALOGUE_ROUND_TRIPS + windows) + sending_s + detours_s
+
+
+def parse(name: str, table: Table, base: Network | None = None) -> Network:
+    """The network that a table describes.
+
+    Args:
+        name: what it is called.
+        table: its content.
+        base: another network, which has the values that the table leaves out.
+
+    Raises:
+        InputError: says where in which file, what was expected and what was found.
+    """
+    if not NAME.fullmatch(name):
+        raise InputError(
+            f"{table.where}: {shown(name)} cannot name a network; "
+            "expected lower-case letters, digits, - and _, 64 at most"
+        )
+    like = base or Network(name, "", "")
+    links = table.table("links")
+    ip_version = table.integer("ip_version", 4, 6, default=like.ip_version, expected="4 or 6")
+    if ip_version == 5:
+        raise table.problem("ip_version", "4 or 6", ip_version)
+    mtu = _mtu(table, ip_version, default=like.mtu)
+    network = Network(
+        name=name,
+        title=table.text("title", default=base.title if base else None),
+        source=table.text("source", default=like.source),
+        mtu=mtu,
+        access=_link(links.table("access"), like.access),
+        core=_link(links.table("core"), like.core),
+        client=_personality(table.table("client"), like.client),
+        router=_router(table.table("router"), ip_version, like.router),
+        ip_version=ip_version,
+        time_limit_s=_time_limit(table, like.time_limit_s),
+    )
+    typical = network.typical_condition
+    condition = table.choice("path_condition", PATH_CONDITIONS, default=typical)
+    links.finish()
+    table.finish()
+    return replace(network, path_condition=condition)
+
+
+def _time_limit(table: Table, default: float | None) -> float | None:
+    if "time_limit_s" not in table:
+        return default
+    expected = "seconds, above 0"
+    limit_s = table.number("time_limit_s", expected=expected)
+    if not 0 < limit_s <= _AT_MAX_MS / 1000:
+        raise table.problem("time_limit_s", expected, limit_s)
+    return limit_s
+
+
+def _personality(table: Table, default: Personality) -> Personality:
+    algorithm = table.text("congestion_control", default=default.congestion_control)
+    if not _ALGORITHM.fullmatch(algorithm):
+        raise table.problem("congestion_control", "an algorithm's name, such as 'reno'", algorithm)
+    personality = Personality(
+        timestamps=table.boolean("timestamps", default=default.timestamps),
+        sack=table.boolean("sack", default=default.sack),
+        initcwnd=table.integer("initcwnd", 1, 1024, default=default.initcwnd),
+        congestion_control=algorithm,
+        mtu_probing=table.integer("mtu_probing", 0, 2, default=default.mtu_probing),
+        pmtu_expires_s=table.integer("pmtu_expires_s", 1, 86_400, default=default.pmtu_expires_s),
+        send_window_bytes=table.integer("send_window_bytes", 1, 1 << 30)
+        if "send_window_bytes" in table
+        else default.send_window_bytes,
+    )
+    table.finish()
+    return personality
+
+
+def _mtu(table: Table, ip_version: int, default: int | None = None) -> int:
+    least, rfc = (MTU_MIN_BYTES, 791) if ip_version == 4 else (IPV6_MTU_MIN_BYTES, 8200)
+    return table.integer(
+        "mtu",
+        least,
+        MTU_MAX_BYTES,
+        default=default,
+        expected=f"an IPv{ip_version} MTU from {least} to {MTU_MAX_BYTES} bytes (RFC {rfc})",
+    )
+
+
+def _router(table: Table, ip_version: int, default: Router) -> Router:
+    schedule = _schedule(table, ip_version) if "schedule" in table else default.schedule
+    router = Router(
+        mtu=_mtu(table, ip_version) if "mtu" in table else default.mtu,
+        mss_clamp=table.boolean("mss_clamp", default=default.mss_clamp),
+        icmp=table.boolean("icmp", default=default.icmp),
+        schedule=schedule,
+        repeat_ms=_repeat(table, schedule) if "repeat_ms" in table else default.repeat_ms,
+    )
+    table.finish()
+    return router
+
+
+def _schedule(table: Table, ip_version: int) -> tuple[MtuChange, ...]:
+    schedule: list[MtuChange] = []
+    listed = table.array("schedule", "a list of changes {at_ms, mtu}", required=False)
+    for number, value in enumerate(listed):
+        entry = table.inside(f"schedule[{number}]", value)
+        earliest = schedule[-1].at_ms if schedule else 0
+        expected = f"milliseconds from the session's start, after {earliest:g}"
+        at_ms = entry.number("at_ms", expected=expected)
+        if not earliest < at_ms <= _AT_MAX_MS:
+            raise entry.problem("at_ms", expected, at_ms)
+        change = MtuChange(at_ms, _mtu(entry, ip_version))
+        entry.finish()
+        schedule.append(change)
+    if len(schedule) > SCHEDULE_MAX:
+        raise table.problem("schedule", f"at most {SCHEDULE_MAX} changes", len(schedule))
+    return tuple(schedule)
+
+
+def _repeat(table: Table, schedule: tuple[MtuChange, ...]) -> float:
+    """After how long a schedule begins anew: not before it has ended, nor in a hurry."""
+    if not schedule:
+        raise table.problem("repeat_ms", "a schedule to repeat", "none")
+    least = max(schedule[-1].at_ms, _REPEAT_MIN_MS)
+    expected = f"milliseconds, {least:g} or more: the schedule has to end before it begins anew"
+    repeat_ms = table.number("repeat_ms", expected=expected)
+    if not least <= repeat_ms <= _AT_MAX_MS:
+        raise table.problem("repeat_ms", expected, repeat_ms)
+    return repeat_ms
+
+
+def _link(table: Table, default: Link) -> Link:
+    """Keys beside ``up`` and ``down`` hold in both directions."""
+    both = _values(table, also=("up", "down"))
+    directions = {}
+    for direction in ("up", "down"):
+        own = table.table(direction)
+        values = asdict(getattr(default, direction)) | both | _values(own)
+        own.finish()
+        try:
+            directions[direction] = LinkParams(**values)
+        except ValueError as error:
+            raise InputError(f"{table.where}.{direction}.{error}") from error
+    table.finish()
+    return Link(**directions)
+
+
+_TEXTS: Final[Collection[str]] = ("jitter_distribution",)
+_COUNTS: Final[Collection[str]] = ("max_queue_size", "mtu")
+_LISTS: Final[Collection[str]] = ("drop_data",)
+
+
+def _values(table: Table, also: Collection[str] = ()) -> dict[str, Any]:
+    """Link parameters with the right types; their ranges are the link's own business."""
+    names = [parameter.name for parameter in fields(LinkParams)]
+    table.only({*names, *also})
+    values: dict[str, Any] = {}
+    for name in names:
+        if name not in table:
+            continue
+        if name in _TEXTS:
+            values[name] = table.text(name)
+        elif name in _LISTS:
+            values[name] = tuple(table.integers(name))
+        elif name in _COUNTS:
+            values[name] = table.integer(name, 0)
+        else:
+            values[name] = table.number(name, expected=f"a number of {unit_of(name)}")
+    return values

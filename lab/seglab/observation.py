@@ -1,0 +1,211 @@
+"""What a classifier is told of one message: sizes, and what else is known of them.
+
+An observation comes from a capture, from a server's log, from a stored run, or from a line of
+JSON; its origin does not matter to a classifier. ``None`` means unknown throughout, never zero.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from itertools import accumulate
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+import msgspec
+
+from seglab import decoding
+
+if TYPE_CHECKING:
+    from seglab.record import SessionRecord
+    from seglab.trace import Segment
+
+Layer = Literal["segments", "reads"]
+
+SIZES_MAX: Final = 1_000_000
+"""The most sizes of one observation."""
+
+SIZE_MAX: Final = 1 << 40
+"""The largest single size, and the largest offset, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderField:
+    """Where a header field stands in the payload; its value is not kept.
+
+    Attributes:
+        name: as it was sent, such as ``Received``.
+        start: its first byte.
+        end: the byte after its last CRLF, folded lines included.
+    """
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One message as it came over the wire, or as a server read it.
+
+    Offsets count the bytes of the message from the first one after the 354 reply, up to and with
+    ``CRLF . CRLF``; for raw TCP, from the stream's first byte.
+
+    Attributes:
+        id: names it among those of one source.
+        sizes: bytes, in stream order: of the segments in which each byte was first seen, without
+            what a retransmission repeats; or of the reads. They join to the message.
+        layer: whether the sizes are segments' or reads'. Reads are unions of whole segments
+            unless the reader's buffer was too small.
+        mss: payload bytes of a full segment, TCP options taken off (RFC 6691).
+        timestamps: whether TCP timestamps were on; they take 12 bytes of each segment (RFC 7323).
+        push: for each size, whether the segment had PSH.
+        t_ns: for each size, when it was seen; only differences matter.
+        header_end: the offset of the end of the last header field; the empty line begins there.
+        fields: the header fields' names and places, as far as they were seen.
+        retransmission: for each size, whether the segment filled a hole or came again: sizes
+            that the sender's TCP may have cut anew.
+        rtt_ns: the round-trip time of the connection, from its handshake.
+        complete: whether the sizes reach the message's end; ``False`` where it was cut off.
+        encrypted: whether the bytes are TLS records, so that nothing inside them is known.
+        source: the file or run it came from.
+        client: the sender's address and port, as text.
+        server: the same of the server.
+        notes: what a reader should know of it, one line each: bytes that were not captured,
+            segments merged by offload.
+    """
+
+    id: str
+    sizes: tuple[int, ...]
+    layer: Layer = "reads"
+    mss: int | None = None
+    timestamps: bool | None = None
+    push: tuple[bool | None, ...] | None = None
+    t_ns: tuple[int, ...] | None = None
+    header_end: int | None = None
+    fields: tuple[HeaderField, ...] | None = None
+    retransmission: tuple[bool, ...] | None = None
+    rtt_ns: int | None = None
+    complete: bool | None = None
+    encrypted: bool = False
+    source: str | None = None
+    client: str | None = None
+    server: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.sizes) > SIZES_MAX:
+            raise ValueError(f"{len(self.sizes)} sizes, where at most {SIZES_MAX} are taken")
+        if self.sizes and not 0 < min(self.sizes) <= max(self.sizes) <= SIZE_MAX:
+            raise ValueError("each of `sizes` is at least one byte")
+        count = len(self.sizes)
+        for name, values in (
+            ("push", self.push),
+            ("t_ns", self.t_ns),
+            ("retransmission", self.retransmission),
+        ):
+            if values is not None and len(values) != count:
+                raise ValueError(f"`{name}` has {len(values)} values for {count} sizes")
+        if self.mss is not None and not 0 < self.mss <= SIZE_MAX:
+            raise ValueError(f"`mss` is {self.mss}, where bytes of a segment are expected")
+        if self.header_end is not None and not 0 <= self.header_end <= SIZE_MAX:
+            raise ValueError(f"`header_end` is {self.header_end}, where an offset is expected")
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The offset at which each size ends."""
+        return tuple(accumulate(self.sizes))
+
+    @property
+    def total_bytes(self) -> int:
+        """All sizes together."""
+        return sum(self.sizes)
+
+    def to_json(self) -> bytes:
+        """One line of JSON, without the newline; what is not known is left out."""
+        known = {
+            name: value
+            for name, value in zip(_NAMES, _values(self), strict=True)
+            if value is not None and value not in _EMPTY
+        }
+        if not self.encrypted:
+            del known["encrypted"]
+        return _encode(known)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries and lists, unknown values as ``None``."""
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        return values
+
+    @classmethod
+    def from_json(cls, line: bytes | str) -> Self:
+        """The observation of one line of JSON; keys that are not known are passed over.
+
+        Raises:
+            InputError: the line is no observation; says at which key.
+        """
+        return decoding.from_json(line, cls, "an observation")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The observation of a mapping with the same keys as the line of JSON.
+
+        Raises:
+            InputError: it is no observation; says at which key.
+        """
+        return decoding.from_dict(values, cls, "an observation")
+
+    @classmethod
+    def of_record(cls, record: "SessionRecord", layer: Layer) -> Self:
+        """What could be observed of a recorded session at that layer, and no ground truth.
+
+        At the layer of segments it is the server's view: what arrived, each byte once.
+        """
+        common: dict[str, Any] = {
+            "id": record.session_id,
+            "layer": layer,
+            "mss": record.mss,
+            "timestamps": record.timestamps,
+            "header_end": record.header_end,
+            "fields": None
+            if record.header_end is None
+            else tuple(HeaderField(f.name, f.start, f.end) for f in record.header_fields),
+            "complete": record.complete,
+        }
+        if layer == "reads":
+            return cls(
+                **common,
+                sizes=tuple(read.end - read.start for read in record.reads),
+                t_ns=tuple(read.t_ns for read in record.reads),
+            )
+        first = _first_seen(record.segments)
+        return cls(
+            **common,
+            sizes=tuple(end - start for start, end, _ in first),
+            push=tuple(s.psh for _, _, s in first),
+            t_ns=tuple(s.t_arrived_ns or 0 for _, _, s in first),
+            retransmission=tuple(s.retransmission for _, _, s in first),
+        )
+
+
+_EMPTY: tuple[object, ...] = ((), [])
+_NAMES: Final = tuple(field.name for field in fields(Observation))
+_values: Final = attrgetter(*_NAMES)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def _first_seen(segments: "tuple[Segment, ...]") -> "list[tuple[int, int, Segment]]":
+    """The stream's bytes by the segment that first brought each: ``start, end, segment``."""
+    spans: list[tuple[int, int, Segment]] = []
+    reached = 0
+    arrived = [s for s in segments if s.t_arrived_ns is not None]
+    for segment in sorted(arrived, key=lambda s: s.t_arrived_ns or 0):
+        gaps = [(segment.start, segment.end)]
+        for start, end, _ in spans if segment.start < reached else ():
+            gaps = [
+                part
+                for low, high in gaps
+                for part in ((low, min(high, start)), (max(low, end), high))
+                if part[0] < part[1]
+            ]
+        spans += [(low, high, segment) for low, high in gaps]
+        reached = max(reached, segment.end)
+    return sorted(spans, key=lambda span: span[0])

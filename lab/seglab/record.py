@@ -1,0 +1,175 @@
+"""One session of a run as it is stored: who sent what over which path, and its three layers.
+
+A record is a value of its own rather than a reference to a plan, so that a stored run can be
+read, judged and drawn years later by a program that no longer has the sender or the network.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import msgspec
+
+from seglab import decoding
+from seglab.trace import Read, Segment, Trace, Write
+
+SCHEMA_VERSION = 1
+"""Raised when a column is renamed or changes its meaning; columns may be added without."""
+
+Status = Literal["complete", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Captures:
+    """Where the session's packets are, as paths relative to the run folder.
+
+    Attributes:
+        client: the capture on the client's own link; ``None`` when none was written.
+        server: the capture on the server's own link.
+    """
+
+    client: str | None = None
+    server: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MtuChange:
+    """The router was told at ``t_ns`` to carry ``mtu`` bytes; no packet met that MTU before."""
+
+    t_ns: int
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderSpan:
+    """A header field of the message: ``start:end`` in the payload, with its last CRLF."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRecord:
+    """One session: one connection of one sender, over one network, to the server.
+
+    Attributes:
+        session_id: unique in its run, and the same when the run is repeated.
+        scenario: the scenario's name.
+        variant: which point of the scenario's sweep; empty outside a sweep.
+        sender: the sender's name.
+        style: who wrote, in the ground truth's words (``single_write``, ``relay``...).
+        terminator: ``with_body`` or ``own_write``; ``None`` for raw TCP.
+        network: the network's name.
+        path_condition: ``steady``, ``small_mss``, ``fluctuating`` or ``pmtu_fall``.
+        engine: ``kernel`` or ``model``.
+        seed: the session's own seed, 64 bits without a sign.
+        repeat: which repetition of its scenario, sender and network, from 0.
+        mtu: of the path, in bytes.
+        mss: payload bytes that fit one segment at that MTU.
+        timestamps: whether TCP timestamps were on (they take 12 bytes of each segment).
+        status: ``complete`` when all three layers are known, else ``failed``.
+        error: why it failed, in one line.
+        payload_bytes: length of the stream that the ranges count.
+        payload_sha256: of that stream as it was on the wire, in hexadecimal.
+        writes: the sender's write calls.
+        segments: the TCP segments with payload, as the wire saw them.
+        reads: what each ``recv`` of the server returned.
+        parameters: the sender's parameters, as JSON text.
+        t0_ns: when the session began, on the machine's monotonic clock.
+        duration_ns: from then until the connection's end.
+        reader: the server's way of reading: ``recv-loop`` or ``event-loop``.
+        buffer_bytes: the size of the reader's buffer.
+        initcwnd: the initial congestion window in segments; ``None`` is the kernel's own.
+        nodelay: whether the client had TCP_NODELAY set.
+        congestion_control: the client's congestion control algorithm.
+        message: what was sent: a kind of generated mail, or the name of the user's own.
+        captures: where its packets are.
+        mtu_changes: how the path's MTU changed while it ran.
+        header_end: where the last header field of the message ends; ``None`` for raw TCP.
+        header_fields: the message's header fields, in order.
+        schema_version: of this row.
+    """
+
+    session_id: str
+    scenario: str
+    sender: str
+    style: str
+    terminator: str | None
+    network: str
+    path_condition: str
+    engine: str
+    seed: int
+    repeat: int
+    mtu: int
+    mss: int
+    timestamps: bool
+    status: Status
+    error: str | None = None
+    payload_bytes: int
+    payload_sha256: str | None = None
+    writes: tuple[Write, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    reads: tuple[Read, ...] = ()
+    variant: str = ""
+    parameters: str = "{}"
+    t0_ns: int = 0
+    duration_ns: int = 0
+    reader: str = ""
+    buffer_bytes: int = 0
+    initcwnd: int | None = None
+    nodelay: bool = False
+    congestion_control: str = ""
+    message: str = ""
+    captures: Captures = Captures()
+    mtu_changes: tuple[MtuChange, ...] = ()
+    header_end: int | None = None
+    header_fields: tuple[HeaderSpan, ...] = ()
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def trace(self) -> Trace:
+        """The three layers as the value that checks itself."""
+        return Trace(self.payload_bytes, self.mss, self.writes, self.segments, self.reads)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the session was carried out and all of its layers are known."""
+        return self.status == "complete"
+
+    def parameter(self, name: str) -> Any:
+        """One of the sender's parameters; ``None`` when it has none of that name."""
+        try:
+            values = msgspec.json.decode(self.parameters)
+        except msgspec.DecodeError:
+            return None
+        return values.get(name) if isinstance(values, dict) else None
+
+    def to_json(self) -> bytes:
+        """The record as one line of JSON, without the newline."""
+        return _ENCODER.encode(self)
+
+    @classmethod
+    def from_json(cls, line: bytes) -> Self:
+        """The record that ``to_json`` wrote.
+
+        Raises:
+            InputError: the line is not a record; says at which field.
+        """
+        return decoding.from_json(line, cls, "a session record")
+
+    def to_row(self) -> dict[str, Any]:
+        """The record as plain dictionaries and lists, for a columnar file."""
+        row: dict[str, Any] = msgspec.to_builtins(self)
+        return row
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Self:
+        """The record that ``to_row`` wrote; columns it does not know are passed over.
+
+        Raises:
+            InputError: a column is missing or has the wrong type; says which.
+        """
+        return decoding.from_dict(row, cls, "a session record")
+
+
+_ENCODER = msgspec.json.Encoder()

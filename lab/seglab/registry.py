@@ -1,0 +1,87 @@
+"""Finds the senders, networks and scenarios: one file each, in the folders that hold them.
+
+A new one is a new file. Nothing else lists them: the command line, the matrix, the tests and the
+plots all ask here.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from seglab import network as network_
+from seglab import scenario as scenario_
+from seglab.core import plugins
+from seglab.errors import InputError, nearest
+from seglab.network import Network
+from seglab.scenario import Scenario
+from seglab.sender_registry import sender, senders
+from seglab.specfile import SIZE_MAX_BYTES, Table, decode, read
+
+__all__ = ["network", "networks", "parse_scenario", "scenario", "scenarios", "sender", "senders"]
+
+_T = TypeVar("_T")
+_ENDING = ".toml"
+
+
+@cache
+def networks() -> Mapping[str, Network]:
+    """All networks by name, which is the file's without its ending."""
+    return dict(_specs(plugins.PACKAGE / "networks", network_.parse))
+
+
+@cache
+def scenarios() -> Mapping[str, Scenario]:
+    """All scenarios by name, which is the file's without its ending."""
+    return dict(_specs(plugins.shipped("scenarios"), parse_scenario))
+
+
+def network(name: str) -> Network:
+    """The network of that name.
+
+    Raises:
+        InputError: there is none; has the nearest name.
+    """
+    known = networks()
+    if name not in known:
+        raise InputError(f"unknown network {name!r}; {nearest(name, known)}")
+    return known[name]
+
+
+def scenario(name_or_path: str | Path) -> Scenario:
+    """The scenario of that name, or in that file of the user's own.
+
+    A string is a path where it ends in ``.toml`` or holds a slash.
+
+    Raises:
+        InputError: there is none, or the file cannot be used; says where and why.
+    """
+    path = Path(name_or_path)
+    if isinstance(name_or_path, str) and path.suffix != _ENDING and path.name == name_or_path:
+        known = scenarios()
+        if name_or_path not in known:
+            raise InputError(
+                f"unknown scenario {name_or_path!r} (a file of your own needs the ending "
+                f"{_ENDING}); {nearest(name_or_path, known)}"
+            )
+        return known[name_or_path]
+    return parse_scenario(path.stem, Table(str(path), read(path)))
+
+
+def parse_scenario(name: str, table: Table) -> Scenario:
+    """The scenario that a table describes, with the registered senders and networks.
+
+    Raises:
+        InputError: the table cannot be used; says where and why.
+    """
+    return scenario_.parse(name, table, senders(), networks())
+
+
+def _specs(folder: Path, parse: Callable[[str, Table], _T]) -> Iterable[tuple[str, _T]]:
+    for file in plugins.files(folder, _ENDING):
+        where = f"{folder.name}/{file.name}"
+        with file.open("rb") as content:
+            yield (
+                file.stem,
+                parse(file.stem, Table(where, decode(content.read(SIZE_MAX_BYTES), where))),
+            )

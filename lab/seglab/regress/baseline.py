@@ -1,0 +1,88 @@
+"""An earlier run's accuracy, to which a later one is held."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Self
+
+import msgspec
+
+from seglab import decoding
+from seglab.errors import InputError
+from seglab.regress.case import Case
+from seglab.regress.judgement import Score
+from seglab.regress.result import Result
+from seglab.regress.scores import Place
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkScore:
+    """A score, and where it was reached."""
+
+    network: str
+    layer: str
+    score: Score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What is kept of a run.
+
+    Attributes:
+        classifier: its name.
+        sessions: what tells the sessions from others: ``fingerprint``.
+        scores: by network and layer.
+        baseline_version: of this form.
+    """
+
+    classifier: str
+    sessions: str
+    scores: list[NetworkScore] = field(default_factory=list)
+    baseline_version: int = VERSION
+
+    @property
+    def by_place(self) -> dict[Place, Score]:
+        """The scores by network and layer."""
+        return {(one.network, one.layer): one.score for one in self.scores}
+
+    def to_json(self) -> bytes:
+        """JSON for people, and for a version control system: indented, a newline at the end."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+    @classmethod
+    def from_json(cls, text: bytes, where: str) -> Self:
+        """The baseline that ``to_json`` wrote.
+
+        Raises:
+            InputError: the text is none, or a later version's.
+        """
+        try:
+            found = decoding.from_json(text, cls, "a baseline")
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+        if found.baseline_version > VERSION:
+            raise InputError(
+                f"{where}: has baseline_version {found.baseline_version}, this seglab reads up to"
+                f" {VERSION}; make it anew with --update-baseline"
+            )
+        return found
+
+    @classmethod
+    def of(cls, result: Result, cases: Iterable[Case]) -> Self:
+        """What a run leaves for the next."""
+        scores = [
+            NetworkScore(network=network, layer=layer, score=score)
+            for (network, layer), score in result.scores.items()
+        ]
+        return cls(classifier=result.classifier, sessions=fingerprint(cases), scores=scores)
+
+
+def fingerprint(cases: Iterable[Case]) -> str:
+    """The same for the same observations with the same truth, in whatever order."""
+    lines = sorted(
+        f"{case.observation.id} {case.style} {case.observation.mss} {case.observation.sizes}"
+        for case in cases
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]

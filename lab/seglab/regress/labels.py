@@ -1,0 +1,152 @@
+"""The label does not change with the network alone, where the wire still shows the same."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+
+from seglab.classifier import Verdict
+from seglab.regress.case import Case, Message
+from seglab.regress.judgement import (
+    Answer,
+    Bench,
+    Judgement,
+    Raised,
+    Side,
+    either,
+    judged,
+    styles,
+    words,
+)
+
+Label = Callable[[Answer], frozenset[str]]
+_Key = tuple[Message, str, frozenset[int]]
+_Entry = tuple[Case, Answer, frozenset[str]]
+_Group = list[_Entry]
+
+
+def label_ignores_mtu(bench: Bench) -> Iterator[Judgement]:
+    """The same bytes of the same sender, the same boundaries visible: no other style.
+
+    Sessions are compared with those of the same message over other networks that show the very
+    same boundaries between writes. They hold the same evidence of the writes, so an answer that
+    differs was decided by the network. Sets agree when they have a style in common. Exempt are
+    abstentions, sessions whose boundaries have left no trace, and those that show what no other
+    network shows.
+    """
+    return _ignores_network(bench, styles, lambda case: case.style)
+
+
+def terminator_ignores_mtu(bench: Bench) -> Iterator[Judgement]:
+    """As ``label_ignores_mtu``, for the terminator, where the classifier names one."""
+    return _ignores_network(bench, _terminator, lambda case: case.terminator)
+
+
+def answers_ignore_mtu(bench: Bench) -> Iterator[Judgement]:
+    """Where the same message shows the same and nothing else, it answers everywhere or nowhere.
+
+    A classifier that has learned one network may be silent on all others instead of wrong.
+    Compared are segments of the same message over different networks that show the same
+    boundaries, and no size besides that is not full; so a classifier may well be silent where the
+    path has cut segments anew, and about reads, of which nobody sees what they hold.
+    """
+    groups: dict[_Key, _Group] = defaultdict(list)
+    for case, answer in bench.pairs:
+        if case.message is None or not case.shows or not case.plain or isinstance(answer, Raised):
+            yield judged(case, None)
+        else:
+            groups[case.message, case.layer, case.trace].append((case, answer, styles(answer)))
+    for group in groups.values():
+        yield from _judged_silence(group)
+
+
+def _judged_silence(group: _Group) -> Iterator[Judgement]:
+    answered: dict[str, _Entry] = {}
+    for entry in sorted(group, key=_length):
+        if entry[2]:
+            answered.setdefault(entry[0].network, entry)
+    networks = {case.network for case, _, _ in group}
+    for case, answer, said in group:
+        other = next((e for network, e in answered.items() if network != case.network), None)
+        if said or other is None:
+            yield judged(case, passed=True if networks - {case.network} else None)
+            continue
+        yield judged(
+            case,
+            False,
+            f"{words(other[1])} over {other[0].network} (MTU {other[0].mtu}), but silent over"
+            f" {case.network} (MTU {case.mtu}): same bytes, same writes, same boundaries visible",
+            Side.of(other[0], other[1]),
+            Side.of(case, answer),
+        )
+
+
+def _terminator(answer: Answer) -> frozenset[str]:
+    if not isinstance(answer, Verdict) or answer.terminator is None:
+        return frozenset()
+    return frozenset({answer.terminator})
+
+
+def _ignores_network(
+    bench: Bench, label: Label, truth: Callable[[Case], str | None]
+) -> Iterator[Judgement]:
+    groups: dict[_Key, _Group] = defaultdict(list)
+    for case, answer in bench.pairs:
+        if isinstance(answer, Raised):
+            continue
+        said = label(answer)
+        if case.message is None or not case.shows or not said:
+            yield judged(case, None)
+        else:
+            groups[case.message, case.layer, case.trace].append((case, answer, said))
+    for group in groups.values():
+        yield from _judged_group(group, truth)
+
+
+def _judged_group(group: _Group, truth: Callable[[Case], str | None]) -> Iterator[Judgement]:
+    """Of two answers that exclude each other, the one with the truth stands, or the commoner."""
+    if len({case.network for case, _, _ in group}) < 2:
+        yield from (judged(case, None) for case, _, _ in group)
+        return
+    votes = Counter(said for _, _, said in group)
+    true = truth(group[0][0])
+
+    def rank(said: frozenset[str]) -> tuple[bool, int, list[str]]:
+        return true in said, votes[said], sorted(said)
+
+    order = sorted(votes, key=rank, reverse=True)
+    by_answer: dict[frozenset[str], dict[str, _Entry]] = defaultdict(dict)
+    for entry in sorted(group, key=_length):
+        by_answer[entry[2]].setdefault(entry[0].network, entry)
+    for case, answer, said in group:
+        partner = _contradiction(case, said, order, by_answer)
+        if partner is None:
+            yield judged(case, passed=True)
+            continue
+        other, others_answer, others_said = partner
+        here, there = either(said), either(others_said)
+        yield judged(
+            case,
+            False,
+            f"{there} over {other.network} (MTU {other.mtu}), {here} over {case.network}"
+            f" (MTU {case.mtu}): same bytes, same writes, same boundaries visible",
+            Side.of(other, others_answer, said=there),
+            Side.of(case, answer, said=here),
+        )
+
+
+def _contradiction(
+    case: Case,
+    said: frozenset[str],
+    order: list[frozenset[str]],
+    by_answer: dict[frozenset[str], dict[str, _Entry]],
+) -> _Entry | None:
+    """The plainest session over another network whose answer excludes this one and outranks it."""
+    for better in order[: order.index(said)]:
+        if not better & said:
+            for network, entry in by_answer[better].items():
+                if network != case.network:
+                    return entry
+    return None
+
+
+def _length(entry: _Entry) -> int:
+    return len(entry[0].observation.sizes)

@@ -1,0 +1,42 @@
+"""A result as one HTML file that opens from disk, alone, without a network or a script."""
+
+from importlib import resources
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+import seglab
+from seglab.regress.result import Result
+from seglab.regress.terminal import columns, rows, spaced
+
+EXAMPLES = 5
+"""How many findings of a check the page shows in full; the rest are lines of a table."""
+
+
+def page(result: Result) -> bytes:
+    """The page; every stored string is escaped."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["pieces"] = pieces
+    template = environment.from_string(_resource("seglab.regress", "regress.html"))
+    text = template.render(
+        css=Markup(  # noqa: S704, these are our own files
+            _resource("seglab.report", "report.css") + _resource("seglab.regress", "regress.css")
+        ),
+        result=result,
+        version=seglab.__version__,
+        mtus=columns(result),
+        rows=list(rows(result)),
+        examples=EXAMPLES,
+        spaced=spaced,
+    )
+    return text.encode()
+
+
+def pieces(sizes: tuple[int, ...]) -> list[tuple[int, float]]:
+    """Each size with its share of all bytes, in percent: how wide it is drawn."""
+    total = sum(sizes) or 1
+    return [(size, 100 * size / total) for size in sizes]
+
+
+def _resource(package: str, name: str) -> str:
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")

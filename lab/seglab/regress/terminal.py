@@ -1,0 +1,193 @@
+"""A result as text: the checks, the matrix of styles and MTUs, and the smallest examples."""
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
+
+from seglab.printable import count
+from seglab.regress.judgement import Side, printable
+from seglab.regress.result import Cell, Finding, Outcome, Result
+from seglab.report.prose import say, stdout
+
+EXAMPLES = 3
+"""How many findings of a check are shown in full."""
+
+SIZES_SHOWN = 24
+
+_COLOURS = {"passed": "green", "failed": "bold red", "known": "yellow"}
+_MARKS = {"passed": "ok", "failed": "BROKEN", "known": "known"}
+
+
+def show(result: Result, console: Console | None = None, *, examples: int = EXAMPLES) -> None:
+    """Print a result; colours follow the terminal and ``NO_COLOR``."""
+    console = console or stdout()
+    tables = checks_table(result), matrix_table(result)
+    if console.is_terminal and all(_fits(table, console) for table in tables):
+        console.print(tables[0])
+        console.print()
+        console.print(tables[1])
+    else:
+        for line in plain(result):
+            print(line, file=console.file)
+    for outcome in result.outcomes:
+        if outcome.findings:
+            _show_findings(outcome, console, examples)
+    for failure in result.stale:
+        say(
+            console,
+            f"[yellow]known failure that did not occur, remove it:[/] {_safe(failure.words)}"
+            f" ({_safe(failure.reason)})",
+            above=1,
+        )
+    say(console, overall(result), above=1)
+    colour = "bold green" if result.good else "bold red"
+    names = f": {', '.join(result.broken)}" if result.broken and result.stopped is None else ""
+    console.print(f"[{colour}]{_safe(result.headline)}{names}[/]", soft_wrap=True)
+    if result.stopped is not None:
+        sessions = count(result.sessions, "session")
+        say(console, f"what is above counts the {sessions} that it had answered")
+
+
+def plain(result: Result) -> Iterator[str]:
+    """Both tables for a pipe, or a narrow terminal: a line a row, with tabs between the columns."""
+    yield "\t".join(("check", "result", "judged", "exempt", "broken"))
+    for outcome in result.outcomes:
+        yield "\t".join((outcome.name, *_numbers(outcome)))
+    yield ""
+    mtus = columns(result)
+    yield "\t".join(("style", *(f"MTU {mtu}" for mtu in mtus)))
+    for style, cells in rows(result):
+        yield "\t".join((printable(style), *(cell_text(cell) for cell in cells)))
+
+
+def checks_table(result: Result) -> Table:
+    """Each check, how it ended, and over how many cases."""
+    table = Table("check", "result", "judged", "exempt", "broken", pad_edge=False)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for outcome in result.outcomes:
+        state, *numbers = _numbers(outcome)
+        colour = _COLOURS.get(outcome.state, "dim")
+        table.add_row(_safe(outcome.name), f"[{colour}]{state}[/]", *numbers)
+    return table
+
+
+def matrix_table(result: Result) -> Table:
+    """How often the answer held the truth, by style and MTU; red where a check broke."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("% right, by MTU", no_wrap=True)
+    for mtu in columns(result):
+        table.add_column(str(mtu), justify="right")
+    for style, cells in rows(result):
+        shown = [cell_text(cell).replace(" %", "") for cell in cells]
+        table.add_row(
+            _safe(style),
+            *(
+                f"[bold red]{text}[/]" if cell and cell.checks else text
+                for cell, text in zip(cells, shown, strict=True)
+            ),
+        )
+    return table
+
+
+def columns(result: Result) -> list[int]:
+    """The MTUs of the matrix."""
+    return sorted({mtu for _, mtu in result.cells})
+
+
+def rows(result: Result) -> Iterator[tuple[str, list[Cell | None]]]:
+    """The styles of the matrix, each with a cell an MTU."""
+    mtus = columns(result)
+    for style in dict.fromkeys(style for style, _ in result.cells):
+        yield style, [result.cells.get((style, mtu)) for mtu in mtus]
+
+
+def cell_text(cell: Cell | None) -> str:
+    """The share of right answers, with a mark where a check broke."""
+    if cell is None:
+        return ""
+    mark = "!" if cell.checks else ""
+    return f"{100 * cell.right / cell.sessions:.0f} %{mark}" if cell.sessions else mark
+
+
+def example_lines(finding: Finding) -> list[str]:
+    """A finding's smallest example, its sides below each other."""
+    lines = []
+    if finding.writes:
+        lines.append(f"writes    {spaced(finding.writes)}")
+    for side in finding.sides:
+        lines += [f"{side.answer}: {side_words(side)}", f"  {side.layer:<8} {spaced(side.sizes)}"]
+    return lines
+
+
+def finding_text(finding: Finding) -> str:
+    """A finding in words, with its example, for a place that has no colours."""
+    lines = (f"{finding.where}{_share(finding)}", finding.words, *example_lines(finding))
+    return "\n".join(map(printable, lines))
+
+
+def side_words(side: Side) -> str:
+    """Where the sizes of a side come from."""
+    mss = "unknown" if side.mss is None else str(side.mss)
+    session = "random sizes" if side.session_id is None else f"session {side.session_id}"
+    return f"{side.network}, MTU {side.mtu}, MSS {mss}, {session}"
+
+
+def spaced(sizes: tuple[int, ...], most: int = SIZES_SHOWN) -> str:
+    """Sizes as the paper prints them, the first ones of many."""
+    shown = " ".join(map(str, sizes[:most]))
+    return f"{shown} ... ({len(sizes) - most} more)" if len(sizes) > most else shown
+
+
+def overall(result: Result) -> str:
+    """How good the answers were over all networks, in words."""
+    scores = result.scores.values()
+    asked = sum(score.sessions for score in scores)
+    right, alone = sum(s.right for s in scores), sum(s.alone for s in scores)
+    return (
+        f"{count(asked, 'answer')}: {right} hold the true style, {alone} of these name no other;"
+        f" {sum(score.abstained for score in scores)} abstain"
+    )
+
+
+def _fits(table: Table, console: Console) -> bool:
+    """Whether a terminal is wide enough for it; what is cut in it would tell nothing."""
+    room = console.options.update(max_width=10_000)
+    return Measurement.get(console, room, table).maximum <= console.width
+
+
+def _numbers(outcome: Outcome) -> tuple[str, str, str, str]:
+    state = _MARKS.get(outcome.state, outcome.state)
+    broken = sum(finding.broken for finding in outcome.findings)
+    return state, str(outcome.judged), str(outcome.exempt), str(broken)
+
+
+def _show_findings(outcome: Outcome, console: Console, examples: int) -> None:
+    say(console, f"[bold]{_safe(outcome.name)}[/]: {_safe(outcome.summary)}", above=1)
+    for finding in outcome.findings[:examples]:
+        known = f" [yellow](known: {_safe(finding.reason)})[/]" if finding.reason else ""
+        say(
+            console,
+            f"{_safe(finding.where)}{_share(finding)}{known}\n{_safe(finding.words)}",
+            indent=2,
+        )
+        for line in example_lines(finding):
+            say(console, _safe(line), indent=4)
+    hidden = len(outcome.findings) - examples
+    if hidden > 0:
+        more = count(hidden, "more finding")
+        say(console, f"and {more} (--json and --html have all)", indent=2)
+
+
+def _safe(text: str) -> str:
+    """Stored text without control characters, and without markup."""
+    return escape("\n".join(map(printable, text.split("\n"))))
+
+
+def _share(finding: Finding) -> str:
+    """Of how many sessions a finding is, where it is about sessions."""
+    return f": {finding.broken} of {finding.judged}" if finding.style else ""

@@ -1,0 +1,38 @@
+"""From a stored run to its figures and its report."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from seglab.plots.style import FORMATS, render
+from seglab.report.embedding import embed
+from seglab.report.figures import drawings
+from seglab.report.page import page, picture
+from seglab.report.printed import verdict_of
+from seglab.report.summary import Summary, summarise
+from seglab.runfolder import RunFolder, replace_file, writing
+
+
+def build(folder: RunFolder, out: Path | None = None) -> Summary:
+    """See ``seglab.report.build``."""
+    summary, grouped = summarise(folder)
+    pictures, figures = [], []
+    for drawing in drawings(summary, grouped):
+        files = render(drawing.draw, FORMATS if out is None else ("svg",))
+        pictures.append(picture(drawing, files["svg"]))
+        for suffix, data in files.items() if out is None else ():
+            path = folder.figures / f"{drawing.name}.{suffix}"
+            _write(path, data)
+            figures.append(str(path.relative_to(folder.path)))
+    summary = replace(summary, figures=tuple(figures))
+    verdicts = {finding.experiment.name: verdict_of(finding) for finding in summary.findings}
+    sessions = embed(grouped, verdicts)
+    _write(out or folder.report, page(summary, pictures, sessions).encode())
+    if folder.writable and out is None:
+        folder.update(verdicts=summary.verdict_dicts())
+    return summary
+
+
+def _write(path: Path, data: bytes) -> None:
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, lambda file: file.write(data))

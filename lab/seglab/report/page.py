@@ -1,0 +1,129 @@
+"""``report.html``: one file that opens from disk, alone, without a network."""
+
+import base64
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from seglab.plots.seen import Cells
+from seglab.report.embedding import Embedded
+from seglab.report.figures import Drawing
+from seglab.report.summary import Summary
+from seglab.verdicts import spaced
+
+_FAILURES_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure as the page holds it."""
+
+    name: str
+    scenario: str | None
+    caption: str
+    text: str
+    source: str
+    captures: tuple[str, ...]
+    matrix: Cells | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Values by name and place: a table with a row a name and a column a place."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def page(summary: Summary, pictures: Sequence[Picture], sessions: Embedded) -> str:
+    """The report of a run as HTML.
+
+    Every stored string is escaped, and only our own script may run: the page's policy names it by
+    its hash.
+    """
+    manifest = summary.manifest
+    script = _resource("report.js")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    template = environment.from_string(_resource("report.html"))
+    return template.render(
+        css=Markup(_resource("report.css")),  # noqa: S704, it is our own file
+        script=Markup(script),  # noqa: S704, it is our own file
+        script_hash=_hash(script),
+        sessions=sessions,
+        session_data=Markup(sessions.text),  # noqa: S704, it holds no markup
+        summary=summary,
+        manifest=manifest,
+        counts=summary.counts,
+        started=manifest.started.replace("T", " ").replace("+00:00", " UTC"),
+        pictures=pictures,
+        reasons=Counter(failure.error for failure in summary.failures).most_common(),
+        failures=summary.failures[:_FAILURES_SHOWN],
+        hidden_failures=max(len(summary.failures) - _FAILURES_SHOWN, 0),
+        sysctls=grids(manifest.sysctls, "sysctl"),
+        offloads=grids(manifest.offloads, "interface"),
+        arguments={key: json.dumps(value) for key, value in manifest.arguments.items()},
+        spaced=spaced,
+    )
+
+
+def picture(drawing: Drawing, svg: bytes) -> Picture:
+    """A drawing and its SVG, ready to be shown by the page itself.
+
+    As an image, not as part of the document: so its ids cannot collide with another figure's.
+    """
+    source = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode('ascii')}"
+    return Picture(
+        drawing.name,
+        drawing.scenario,
+        drawing.caption,
+        drawing.text,
+        source,
+        drawing.captures,
+        drawing.matrix,
+    )
+
+
+def grids(stored: Mapping[str, Any], corner: str) -> list[Grid]:
+    """Nested values as tables: a table a network, whatever the depth below it.
+
+    Sysctls are ``{network: {host: {name: value}}}``, offloads ``{network: {interface: {name:
+    value}}}``. A value that is no such mapping becomes a table of one column, so that a manifest
+    from elsewhere is shown rather than refused.
+    """
+    found = []
+    for title, places in stored.items():
+        if isinstance(places, Mapping) and all(isinstance(v, Mapping) for v in places.values()):
+            names = sorted({name for values in places.values() for name in values})
+            rows = tuple(
+                (name, *(_text(values.get(name)) for values in places.values())) for name in names
+            )
+            found.append(Grid(title, (corner, *places), rows))
+        else:
+            items = places.items() if isinstance(places, Mapping) else [("", places)]
+            found.append(
+                Grid(title, (corner, "value"), tuple((name, _text(v)) for name, v in items))
+            )
+    return found
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _hash(script: str) -> str:
+    """The source expression of Content Security Policy 3 for exactly this inline script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode('ascii')}"
+
+
+def _resource(name: str) -> str:
+    return resources.files("seglab.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,133 @@
+"""The sizes of a message as one line for a terminal: a strip of blocks, and the run-length.
+
+A column of full height is one full segment, and one of less height is what is left of a size::
+
+    █ █ █▅       1440 x2 2240           three segments of 1440 and one of 800, in three reads
+    █ █ █ ▅▏     1440 x3 800            the same as segments; the last one had PSH
+
+So a read that merges shows its segments side by side, and a gap stands where a size ends.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from typing import Final
+
+from seglab.classifier import Verdict
+from seglab.observation import Observation
+
+EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
+FULL: Final = EIGHTHS[-1]
+EDGE: Final = "▉"
+PUSHED: Final = "▏"
+MORE: Final = "…"
+
+_MSS_DEFAULT = 1460
+_MSS_LEAST = 512
+_HEADERS_BYTES = {False: 40, True: 60}
+_TIMESTAMPS_BYTES = 12
+_COLUMNS_OF_A_SIZE_MAX = 12
+_SIZES_MAX = 2000
+_ASCII = str.maketrans(
+    {**dict.fromkeys("▁▂▃", "."), **dict.fromkeys("▄▅▆", "o"), "▇": "0", "█": "#", "▉": "#",
+     "▏": "|",
+     "…": "~", "▲": "^", "△": "^", "◆": "H", "└": "+", "┘": "+", "─": "-", "·": ".",
+     "╌": "~", "┆": ":"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A character of a strip, and what it stands for.
+
+    Attributes:
+        text: the character.
+        kind: ``full``, ``short``, ``push``, ``gap`` or ``more``.
+    """
+
+    text: str
+    kind: str
+
+
+def in_ascii(text: str) -> str:
+    """The same for a terminal that has no Unicode."""
+    return text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
+
+
+def full_bytes(mtu: int, *, timestamps: bool, ipv6: bool = False) -> int:
+    """The payload of a full segment at an MTU (RFC 6691, RFC 7323)."""
+    return mtu - _HEADERS_BYTES[ipv6] - timestamps * _TIMESTAMPS_BYTES
+
+
+def base_of(observation: Observation, verdict: Verdict | None = None) -> int:
+    """The bytes that are drawn as one full segment: the MSS, or the best guess at it."""
+    if observation.mss is not None:
+        return observation.mss
+    if verdict is not None and verdict.explanations:
+        mtu, timestamps = verdict.explanations[0]
+        ipv6 = observation.client is not None and observation.client.startswith("[")
+        guess = full_bytes(mtu, timestamps=timestamps, ipv6=ipv6)
+        if guess > 0:
+            return guess
+    likely = [size for size in observation.sizes if _MSS_LEAST <= size <= _MSS_DEFAULT]
+    return max(likely, default=_MSS_DEFAULT)
+
+
+def strip(
+    sizes: Sequence[int], base: int, push: Sequence[bool | None] | None, width: int
+) -> list[Cell]:
+    """The strip, in at most ``width`` columns; if it must, with a count behind what repeats."""
+    pushed = push or (None,) * len(sizes)
+    pairs = list(islice(zip(sizes, pushed, strict=True), _SIZES_MAX))
+    cells = _cells([(size, push, 1) for size, push in pairs], base)
+    if len(cells) > width:
+        runs = [(*pair, sum(1 for _ in equal)) for pair, equal in groupby(pairs)]
+        cells = _cells(runs, base)
+    if len(cells) <= width and len(pairs) == len(sizes):
+        return cells
+    return [*cells[: width - 1], Cell(MORE, "more")] if width > 0 else []
+
+
+def _cells(runs: Sequence[tuple[int, bool | None, int]], base: int) -> list[Cell]:
+    cells: list[Cell] = []
+    for size, pushed, count in runs:
+        if cells and cells[-1].kind != "push":
+            cells.append(Cell(" ", "gap"))
+        cells += _columns(size, base)
+        if count > 1:
+            cells += [Cell(digit, "more") for digit in f"x{count}"]
+        if pushed:
+            cells.append(Cell(PUSHED, "push"))
+    return cells
+
+
+def _columns(size: int, base: int) -> Iterator[Cell]:
+    whole, rest = divmod(size, base)
+    if whole > _COLUMNS_OF_A_SIZE_MAX:
+        yield from (Cell(FULL, "full"),) * (_COLUMNS_OF_A_SIZE_MAX // 2)
+        yield Cell("╌", "more")
+        whole = _COLUMNS_OF_A_SIZE_MAX // 2
+    for _ in range(whole):
+        yield Cell(FULL, "full")
+    if rest:
+        yield Cell(EIGHTHS[max(1, min(7, round(rest * 8 / base)))], "short")
+
+
+def run_length(sizes: Sequence[int], width: int | None = None) -> str:
+    """The sizes as a listing has them: ``1440 x3 800``; cut between two where it is too long."""
+    groups: list[str] = []
+    length = 0
+    for size, equal in groupby(sizes):
+        count = sum(1 for _ in equal)
+        text = f"{size} x{count}" if count > 1 else f"{size}"
+        length += len(text) + 1
+        if width is not None and length - 1 > width:
+            return _shortened(groups, width)
+        groups.append(text)
+    return " ".join(groups)
+
+
+def _shortened(groups: list[str], width: int) -> str:
+    while groups and len(" ".join(groups)) + 2 > width:
+        groups.pop()
+    return " ".join((*groups, MORE)) if width > 0 else ""

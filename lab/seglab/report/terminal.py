@@ -1,0 +1,88 @@
+"""A summary on the terminal: the table ``published | the lab | verdict``, and the words."""
+
+from itertools import islice
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from seglab.comparison import Comparison
+from seglab.printable import count
+from seglab.report.finding import Finding
+from seglab.report.prose import say, stdout
+from seglab.report.summary import Summary
+
+_FAILURES_SHOWN = 5
+_COLUMNS = ("experiment", "published", "the lab", "verdict")
+
+
+def show(summary: Summary, console: Console | None = None) -> None:
+    """Print a summary; colours follow the terminal and ``NO_COLOR``."""
+    console = console or stdout()
+    if console.is_terminal:
+        console.print(table(summary))
+    else:
+        for line in lines(summary):
+            print(line, file=console.file)  # as it is: the console would expand the tabs
+    for finding in summary.findings:
+        _show_criteria(finding, console)
+    for text in summary.paragraphs():
+        say(console, escape(text), above=1)
+    _show_failures(summary, console)
+    style = {True: "bold green", False: "bold red", None: "bold"}[summary.reproduced]
+    say(console, f"[{style}]{escape(summary.headline())}[/]", above=1)
+
+
+def show_comparison(comparison: Comparison, console: Console | None = None) -> None:
+    """Print what a run does differently from a reference."""
+    console = console or stdout()
+    say(console, f"[bold]{escape(comparison.headline())}[/]", above=1)
+    for setting in comparison.settings:
+        say(console, escape(setting.words()), indent=2)
+    for experiment in comparison.experiments:
+        style = "yellow" if experiment.differs else "dim"
+        words = f"[{style}]{escape(experiment.name)}: {escape(experiment.words())}[/]"
+        say(console, words, indent=2)
+    for names, where in ((comparison.only_there, "there"), (comparison.only_here, "here")):
+        if names:
+            say(console, f"only {where}: {escape(', '.join(names))}", indent=2)
+
+
+def lines(summary: Summary) -> list[str]:
+    """The table for a pipe: a line each, the columns' names first, with tabs between."""
+    rows = [(row.name, row.published, row.lab, row.verdict) for row in summary.rows]
+    return ["\t".join(" ".join(cell.split()) for cell in row) for row in (_COLUMNS, *rows)]
+
+
+def table(summary: Summary) -> Table:
+    """The table alone."""
+    found = Table(*_COLUMNS, pad_edge=False)
+    for row in summary.rows:
+        style = {True: "green", False: "red", None: "dim"}[row.reproduced]
+        found.add_row(
+            escape(row.name), escape(row.published), escape(row.lab), escape(row.verdict),
+            style=None if row.reproduced else style,
+        )  # fmt: skip
+    return found
+
+
+def _show_criteria(finding: Finding, console: Console) -> None:
+    if finding.verdict is None or (finding.seen is not None and finding.verdict.reproduced):
+        return
+    say(console, f"[bold]{escape(finding.experiment.name)}[/]", above=1)
+    for criterion in finding.verdict.criteria:
+        mark = "[green]yes[/]" if criterion.passed else "[red]no[/] "
+        say(console, f"{mark} {escape(criterion.name)}: {escape(criterion.words)}", indent=2)
+
+
+def _show_failures(summary: Summary, console: Console) -> None:
+    """One line for each reason, since a cell of a matrix fails as a whole."""
+    reasons: dict[str, list[str]] = {}
+    for failure in summary.failures:
+        reasons.setdefault(failure.error, []).append(failure.session_id)
+    for error, sessions in islice(reasons.items(), _FAILURES_SHOWN):
+        many = f"{len(sessions)} sessions, such as " if len(sessions) > 1 else ""
+        say(console, f"failed: {many}{escape(sessions[0])}: {escape(error)}")
+    if len(reasons) > _FAILURES_SHOWN:
+        more = sum(len(sessions) for sessions in islice(reasons.values(), _FAILURES_SHOWN, None))
+        say(console, f"... and {count(more, 'more failed session')}")

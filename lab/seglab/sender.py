@@ -1,0 +1,225 @@
+"""What a sender is: a name, its ground truth, its parameters, and its steps.
+
+A sender is a pure value. One file in ``senders/`` holds one, under the name ``SENDER``; the
+registry finds it there.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any, Literal, get_args
+
+from seglab.mail.stored import StoredMail
+from seglab.message import Message, MessageSpec, generate, raw, with_received
+from seglab.parameters import Flag, Integer, Number, Parameter, Parameters, resolve
+from seglab.steps import Step, Wait, Write
+
+Style = Literal[
+    "single_write",
+    "relay",
+    "headers_then_body",
+    "distinct_from",
+    "custom_headers",
+    "fixed_buffer",
+    "line_by_line",
+    "timed_writes",
+]
+"""Who wrote: how the sending program cuts a message into writes."""
+
+Terminator = Literal["with_body", "own_write"]
+"""Whether the end of data is in the last write of the text, or in a write of its own."""
+
+PathCondition = Literal["steady", "small_mss", "fluctuating", "pmtu_fall"]
+"""What lay between the sender and the server."""
+
+Kind = Literal["emulated", "real"]
+Protocol = Literal["raw", "smtp"]
+
+STYLES: tuple[Style, ...] = get_args(Style)
+TERMINATORS: tuple[Terminator, ...] = get_args(Terminator)
+PATH_CONDITIONS: tuple[PathCondition, ...] = get_args(PathCondition)
+
+GAP_MAX_MS = 60_000
+"""The longest pause between two writes."""
+
+Steps = Callable[[Message, Parameters], Iterator[Step]]
+
+Cuts = Callable[[Message, Parameters], Iterable[int]]
+"""Where writes end: offsets into the message's wire bytes, never falling."""
+
+Mail = MessageSpec | StoredMail
+"""What is to be sent: generated mail, or one of the user's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """One way of sending.
+
+    Attributes:
+        name: an identifier, unique among all senders.
+        summary: one line for people.
+        source: where the behaviour is described: a listing of the paper, an RFC, a program.
+        style: the ground truth with the default parameters; see ``style_for``.
+        parameters: what can be set, by name; ``smtp_parameters`` has those that every SMTP
+            sender shares.
+        steps: makes the payload's steps from a message and all parameters. The pieces written
+            join to the message's bytes on the wire, and the same input gives the same steps.
+        protocol: ``smtp`` senders get the common dialogue around their steps, ``raw`` ones
+            write to the connection as soon as it stands.
+        first: the header field with which generated mail begins unless the scenario says
+            otherwise: a relay's own Received, for example.
+        relays: whether the sender passes on what others wrote: it then adds a Received field to
+            mail that does not begin with one (RFC 5321, 4.4).
+        kind: ``emulated``, or ``real`` for a program that the lab runs.
+        style_of: makes the style from the parameters, where it depends on them.
+        payload_bytes_of: makes the payload's length from the parameters, where they settle it;
+            without it the length is the scenario's.
+    """
+
+    name: str
+    summary: str
+    source: str
+    style: Style
+    parameters: Mapping[str, Parameter]
+    steps: Steps
+    protocol: Protocol = "smtp"
+    first: str | None = None
+    relays: bool = False
+    kind: Kind = "emulated"
+    style_of: Callable[[Parameters], Style] | None = field(default=None, repr=False)
+    payload_bytes_of: Callable[[Parameters], int] | None = field(default=None, repr=False)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The default values of all parameters."""
+        return {name: parameter.default for name, parameter in self.parameters.items()}
+
+    @property
+    def terminator(self) -> Terminator | None:
+        """The ground truth with the default parameters; ``None`` where there is no SMTP."""
+        return self.terminator_for(self.defaults)
+
+    @property
+    def nodelay(self) -> bool:
+        """Whether the client sets TCP_NODELAY with the default parameters."""
+        return self.nodelay_for(self.defaults)
+
+    def resolve(self, given: Mapping[str, object], where: str | None = None) -> dict[str, Any]:
+        """All parameters with their values: what was given, checked, and defaults for the rest.
+
+        Raises:
+            InputError: an unknown name or a value that does not fit; the message begins with
+                ``where``, by default the sender's name.
+        """
+        return resolve(self.parameters, given, where or self.name)
+
+    def style_for(self, parameters: Parameters) -> Style:
+        """The ground truth of who wrote, with these parameters."""
+        return self.style if self.style_of is None else self.style_of(parameters)
+
+    def terminator_for(self, parameters: Parameters) -> Terminator | None:
+        """The ground truth of the end of data, with these parameters; ``None`` for raw TCP."""
+        if self.protocol == "raw":
+            return None
+        return "own_write" if parameters["terminator_bytes"] else "with_body"
+
+    def nodelay_for(self, parameters: Parameters) -> bool:
+        """Whether the client is to set TCP_NODELAY (which switches Nagle's algorithm off)."""
+        return bool(parameters["nodelay"])
+
+    def wait_s_for(self, parameters: Parameters) -> float:
+        """The seconds between the 354 reply and the first write of the payload."""
+        return float(parameters.get("wait_ms", 0)) / 1000
+
+    def pipelining_for(self, parameters: Parameters) -> bool:
+        """Whether MAIL, RCPT and DATA go out in one write (RFC 2920)."""
+        return bool(parameters.get("pipelining", False))
+
+    def mail_for(self, mail: Mail) -> Mail:
+        """What this sender makes of the mail that a scenario asks for.
+
+        Raises:
+            ValueError: it cannot send such a mail; begins with the name of an attribute of
+                ``MessageSpec``.
+        """
+        if isinstance(mail, StoredMail) or self.first is None:
+            return mail
+        if mail.first is None:
+            return replace(mail, first=self.first)
+        if self.relays and mail.first != self.first:
+            raise ValueError(
+                f"first: {self.name} puts its own {self.first} first, found {mail.first!r}"
+            )
+        return mail
+
+    def message_for(self, parameters: Parameters, mail: Mail, seed: int) -> Message:
+        """The payload of one session, the same for the same seed.
+
+        Args:
+            parameters: all of them, checked.
+            mail: what the scenario asks for; of no effect where the sender's parameters settle
+                the payload.
+            seed: the message's own seed.
+
+        Raises:
+            InputError: the user's own mail cannot be read any more, or has changed.
+        """
+        if self.payload_bytes_of is not None:
+            return raw(seed, self.payload_bytes_of(parameters))
+        mail = self.mail_for(mail)
+        if isinstance(mail, MessageSpec):
+            return generate(seed, mail)
+        message = mail.read()
+        return with_received(message, seed) if self.relays else message
+
+
+def in_writes(cuts: Cuts) -> Steps:
+    """The steps of a sender that says only where its writes end.
+
+    The last ``terminator_bytes`` of the message have a write of their own, and between each two
+    writes is the pause ``gap_ms``. Offsets that repeat, or lie beyond the text, are passed over.
+    """
+
+    def steps(message: Message, parameters: Parameters) -> Iterator[Step]:
+        end = len(message.wire)
+        text_end = end - parameters["terminator_bytes"]
+        inside = (cut for cut in cuts(message, parameters) if 0 < cut < text_end)
+        for number, (start, stop) in enumerate(
+            pairwise(dict.fromkeys((0, *inside, text_end, end)))
+        ):
+            if number and parameters["gap_ms"]:
+                yield Wait(parameters["gap_ms"] / 1000)
+            yield Write(message.wire[start:stop])
+
+    return steps
+
+
+def nodelay_parameter(default: bool) -> dict[str, Parameter]:
+    """The parameter that every sender has."""
+    return {
+        "nodelay": Flag(default, "whether TCP_NODELAY is set, which switches Nagle's algorithm off")
+    }
+
+
+def smtp_parameters(
+    *, terminator_bytes: int = 0, nodelay: bool = False, gap_ms: float = 0
+) -> dict[str, Parameter]:
+    """The parameters that every SMTP sender has, with this sender's defaults.
+
+    Args:
+        terminator_bytes: how much of the end of data goes out in a write of its own: 5 for
+            ``CRLF . CRLF``, 3 for ``. CRLF``, 0 for nothing.
+        nodelay: whether TCP_NODELAY is set.
+        gap_ms: the pause between two writes of the payload.
+    """
+    own = "bytes of the end of data in a write of their own: 5 CRLF.CRLF, 3 .CRLF, 0 none"
+    wait = "the pause between the 354 reply and the first write of the payload"
+    pause = "the pause between one write of the payload and the next"
+    group = "whether MAIL, RCPT and DATA go out in one write (RFC 2920)"
+    return {
+        "terminator_bytes": Integer(terminator_bytes, 0, 5, own, choices=(0, 3, 5)),
+        "wait_ms": Number(0, 0, GAP_MAX_MS, wait),
+        "gap_ms": Number(gap_ms, 0, GAP_MAX_MS, pause),
+        "pipelining": Flag(False, group),
+        **nodelay_parameter(nodelay),
+    }

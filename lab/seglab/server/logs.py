@@ -1,0 +1,112 @@
+r"""The server's log formats; ``docs/server.md`` has their grammar.
+
+``sessions`` and ``events`` are those of the paper: a line per payload with the sizes of its reads,
+``[2] (1) 4320 (2) 800``, and a line per read with the two ends of what it returned,
+``[1][1400] 'MIME-Version: 1.0\r\nX-Received: b[...]ues also were a factor.\r\nChrist,'``.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from time import monotonic_ns, time_ns
+from typing import TextIO
+
+import msgspec
+
+from seglab.server.connection import SAMPLE_END_BYTES, ConnectionLog, clip
+
+FORMATS = ("json", "sessions", "events")
+GAP = "[...]"
+
+_NAMED = {0x0A: r"\n", 0x0D: r"\r", 0x09: r"\t", 0x27: r"\'", 0x5C: r"\\"}
+_ESCAPES = {
+    byte: _NAMED.get(byte, f"\\x{byte:02x}")
+    for byte in range(256)
+    if byte in _NAMED or not 0x20 <= byte <= 0x7E
+}
+
+
+def session_line(number: int, read_sizes: Iterable[int]) -> str:
+    """A payload in the paper's session format, without the line's end.
+
+    Args:
+        number: of the session, from 1.
+        read_sizes: the bytes of each read of the payload, in order.
+    """
+    segments = (f"({n}) {size}" for n, size in enumerate(read_sizes, start=1))
+    return " ".join((f"[{number}]", *segments))
+
+
+def event_line(number: int, size: int, sample: bytes) -> str:
+    """A read in the paper's event format, without the line's end.
+
+    Args:
+        number: of the read within its payload, from 1.
+        size: of the read in bytes.
+        sample: all its bytes where there are at most 64, else the first 32 and the last 32.
+    """
+    text = quote(sample)
+    if size > len(sample):
+        text = quote(sample[:SAMPLE_END_BYTES]) + GAP + quote(sample[SAMPLE_END_BYTES:])
+    return f"[{number}][{size}] '{text}'"
+
+
+def quote(data: bytes) -> str:
+    r"""Bytes as printable ASCII, as between the quotes of a Python ``b'...'``.
+
+    CR, LF and TAB become ``\r``, ``\n`` and ``\t``; a quote and a backslash get a backslash
+    before them; every other byte that is not printable ASCII becomes ``\xhh``. So nothing that
+    a client sends can reach a terminal as a control sequence.
+    """
+    return data.decode("latin-1").translate(_ESCAPES)
+
+
+def writer(log_format: str, stream: TextIO) -> Callable[[ConnectionLog], None]:
+    """What writes the log of each ended connection to ``stream``, flushed line by line.
+
+    Args:
+        log_format: one of ``FORMATS``. ``"events"`` needs logs that keep samples.
+        stream: where to; its encoding may be ASCII.
+    """
+    formats: dict[str, Callable[[ConnectionLog], Iterator[str]]] = {
+        "json": _json_lines,
+        "sessions": _SessionLines(),
+        "events": _event_lines,
+    }
+    lines = formats[log_format]
+
+    def write(log: ConnectionLog) -> None:
+        for line in lines(log):
+            stream.write(line + "\n")
+            stream.flush()
+
+    return write
+
+
+def _json_lines(log: ConnectionLog) -> Iterator[str]:
+    accepted_ns = time_ns() - (monotonic_ns() - log.t_accept_ns)
+    accepted = datetime.fromtimestamp(accepted_ns / 1e9, UTC)
+    record = {"time": accepted.isoformat(timespec="milliseconds"), **log.as_message()}
+    yield msgspec.json.encode(record).decode("ascii")
+
+
+class _SessionLines:
+    """Numbers the payloads of all connections in the order in which their connections ended."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, log: ConnectionLog) -> Iterator[str]:
+        for start, end in log.payloads:
+            self._count += 1
+            yield session_line(self._count, _sizes(log, start, end))
+
+
+def _event_lines(log: ConnectionLog) -> Iterator[str]:
+    for (start, end), samples in zip(log.payloads, log.samples, strict=True):
+        sizes = _sizes(log, start, end)
+        for number, (size, sample) in enumerate(zip(sizes, samples, strict=True), start=1):
+            yield event_line(number, size, sample)
+
+
+def _sizes(log: ConnectionLog, start: int, end: int) -> Sequence[int]:
+    return [high - low for _, low, high in clip(log.reads, start, end)]

@@ -1,0 +1,319 @@
+"""The server's side of SMTP (RFC 5321) without any I/O: bytes in, replies and events out.
+
+Service extensions: PIPELINING (RFC 2920), 8BITMIME (RFC 6152), SIZE (RFC 1870). The work is
+linear in the bytes fed, however they are cut, and the memory is bounded by the limits.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from seglab.server.limits import Limits
+from seglab.server.payload import Payload
+from seglab.server.session import Message, Output
+
+# An address without spaces or control characters: (dot-)string or quoted string, and a domain or
+# an address literal. The source route before it, "@one,@two:", is accepted and ignored
+# (RFC 5321, appendix C).
+_MAILBOX = rb'(?:"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*"|[!#-;=?A-~]+)@[!-;=?A-~]+'
+_ROUTE = rb"(?:@[A-Za-z0-9.\-]+(?:,@[A-Za-z0-9.\-]+)*:)?"
+_REVERSE = re.compile(rb"FROM:[ ]*<" + _ROUTE + rb"(|" + _MAILBOX + rb")>((?: +[!-~]+)*) *", re.I)
+_FORWARD = re.compile(
+    rb"TO:[ ]*<" + _ROUTE + rb"(Postmaster|" + _MAILBOX + rb")>((?: +[!-~]+)*) *", re.I
+)
+_PRINTABLE = re.compile(rb"[ -~]*")
+
+_MAX_PATH = 256  # RFC 5321, 4.5.3.1.3, with its angle brackets
+_NOT_IMPLEMENTED = frozenset(
+    (b"BDAT", b"EXPN", b"ETRN", b"AUTH", b"STARTTLS", b"TURN", b"SEND", b"SOML", b"SAML", b"BURL")
+)
+
+_OK = b"250 OK\r\n"
+_START = b"354 Start mail input; end with <CRLF>.<CRLF>\r\n"
+_HELP = b"214 EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP; this server forwards nothing\r\n"
+_VRFY = b"252 Cannot verify, but will take a message for it\r\n"
+_UNKNOWN = b"500 Command not recognized\r\n"
+_MISSING = b"502 Command not implemented\r\n"
+_TOO_LONG = "500 Line too long"
+_MESSAGE_TOO_BIG = "552 Message exceeds the size limit"
+_DATA_LINE_TOO_LONG = "500 Line of message data too long"
+
+
+class _Transaction(NamedTuple):
+    """What MAIL began."""
+
+    mail_from: str
+    parameters: tuple[str, ...]
+
+
+class SmtpSession:
+    """One SMTP session; see ``seglab.server.session.Session`` for its attributes."""
+
+    def __init__(
+        self, limits: Limits, domain: str = "seglab.invalid", *, keep_content: bool = False
+    ) -> None:
+        self._limits = limits
+        self._keep_content = keep_content
+        self._domain = domain
+        self._ehlo = (
+            f"250-{domain}\r\n250-PIPELINING\r\n250-8BITMIME\r\n"
+            f"250-SIZE {limits.message_bytes}\r\n250 HELP\r\n"
+        ).encode()
+        self.greeting = f"220 {domain} ESMTP seglab, forwards nothing\r\n".encode()
+        self.ended: str | None = None
+        self.refused: str | None = None
+        self.payload_start: int | None = None
+        self._consumed = 0
+        self._partial = b""
+        self._skipping = False
+        self._errors = 0
+        self._helo: str | None = None
+        self._transaction: _Transaction | None = None
+        self._recipients: list[str] = []
+        self._payload: Payload | None = None
+
+    def feed(self, data: bytes) -> Output:
+        """Take what one ``recv`` returned.
+
+        Returns:
+            The replies to send, and the messages that came to their end. Bytes after the end
+            of the session are counted and ignored.
+        """
+        replies: list[bytes] = []
+        messages: list[Message] = []
+        position = 0
+        while position < len(data) and self.ended is None:
+            if self._payload is None:
+                position = self._feed_command(data, position, replies)
+            else:
+                position = self._feed_payload(data, position, replies, messages)
+        self._consumed += len(data)
+        return b"".join(replies), messages
+
+    def stop(self, ended: str, text: str) -> bytes:
+        """End the session for a reason of the server.
+
+        Args:
+            ended: what the log is to say, such as ``"idle"``.
+            text: the reason for the client.
+
+        Returns:
+            The 421 reply (RFC 5321, 3.8).
+        """
+        self.ended = ended
+        reply = f"421 {self._domain} {text}, closing"
+        if ended.startswith("limit"):
+            self.refused = self.refused or reply
+        return reply.encode() + b"\r\n"
+
+    def end_of_stream(self) -> Sequence[Message]:
+        """The client sends nothing more; what it left unfinished is no message."""
+        return ()
+
+    # Commands ------------------------------------------------------------------------------
+
+    def _feed_command(self, data: bytes, position: int, replies: list[bytes]) -> int:
+        """Take one command line, or what there is of it; returns the position after it."""
+        limit = self._limits.command_line_bytes
+        end = data.find(b"\n", position) + 1
+        if end == 0:
+            if not self._skipping:
+                self._partial += data[position : position + limit]
+                if len(self._partial) >= limit:
+                    self._partial = b""
+                    self._skipping = True
+                    self._refuse_line(replies)
+            return len(data)
+        if self._skipping:
+            self._skipping = False
+            return end
+        if end - position + len(self._partial) > limit:
+            self._partial = b""
+            self._refuse_line(replies)
+            return end
+        line = self._partial + data[position:end]
+        self._partial = b""
+        reply = self._command(line)
+        if reply is _START:
+            self.payload_start = self._consumed + end
+        replies.append(reply)
+        if reply[:1] == b"5":
+            self._count_error(replies)
+        return end
+
+    def _refuse_line(self, replies: list[bytes]) -> None:
+        self.refused = self.refused or _TOO_LONG
+        replies.append(_TOO_LONG.encode() + b"\r\n")
+        self._count_error(replies)
+
+    def _count_error(self, replies: list[bytes]) -> None:
+        self._errors += 1
+        if self._errors >= self._limits.errors and self.ended is None:
+            replies.append(self.stop("limit errors", "too many errors"))
+
+    def _command(self, line: bytes) -> bytes:
+        if line[-2:-1] != b"\r":
+            return b"500 Line must end with CRLF\r\n"
+        text = line[:-2]
+        if not _PRINTABLE.fullmatch(text):
+            return b"500 Only printable ASCII is allowed in a command\r\n"
+        verb, _, argument = text.partition(b" ")
+        verb = verb.upper()
+        handler = _HANDLERS.get(verb)
+        if handler is None:
+            return _MISSING if verb in _NOT_IMPLEMENTED else _UNKNOWN
+        return handler(self, argument.strip(b" "))
+
+    def _ehlo_command(self, argument: bytes) -> bytes:
+        return self._hello(argument, self._ehlo)
+
+    def _helo_command(self, argument: bytes) -> bytes:
+        return self._hello(argument, f"250 {self._domain}\r\n".encode())
+
+    def _hello(self, argument: bytes, reply: bytes) -> bytes:
+        if not argument or b" " in argument:
+            return b"501 Syntax: EHLO or HELO, then the client's domain\r\n"
+        self._helo = argument.decode("ascii")
+        self._reset()
+        return reply
+
+    def _mail_command(self, argument: bytes) -> bytes:
+        if self._helo is None:
+            return b"503 Send EHLO or HELO first\r\n"
+        if self._transaction is not None:
+            return b"503 A transaction is under way; RSET ends it\r\n"
+        match = _REVERSE.fullmatch(argument)
+        if match is None or len(match[1]) + 2 > _MAX_PATH:
+            return b"501 Syntax: MAIL FROM:<address> [SIZE=n] [BODY=7BIT|8BITMIME]\r\n"
+        parameters = match[2].split()
+        for parameter in parameters:
+            if (problem := self._mail_parameter(parameter)) is not None:
+                return problem
+        self._transaction = _Transaction(
+            match[1].decode("ascii"), tuple(p.decode("ascii") for p in parameters)
+        )
+        return _OK
+
+    def _mail_parameter(self, parameter: bytes) -> bytes | None:
+        """The reply that refuses a parameter of MAIL, or ``None`` where it is good."""
+        key, _, value = parameter.upper().partition(b"=")
+        if key == b"SIZE":
+            if not value.isdigit() or len(value) > 20:  # RFC 1870: at most 20 digits
+                return b"501 Syntax: SIZE=number\r\n"
+            if int(value) > self._limits.message_bytes:
+                self.refused = self.refused or _MESSAGE_TOO_BIG
+                return _MESSAGE_TOO_BIG.encode() + b"\r\n"
+            return None
+        if key == b"BODY":
+            if value in {b"7BIT", b"8BITMIME"}:
+                return None
+            return b"501 Syntax: BODY=7BIT or BODY=8BITMIME\r\n"
+        return b"555 Parameter of MAIL not recognized\r\n"
+
+    def _rcpt_command(self, argument: bytes) -> bytes:
+        if self._transaction is None:
+            return b"503 Send MAIL first\r\n"
+        match = _FORWARD.fullmatch(argument)
+        if match is None or len(match[1]) + 2 > _MAX_PATH:
+            return b"501 Syntax: RCPT TO:<address>\r\n"
+        if match[2]:
+            return b"555 Parameter of RCPT not recognized\r\n"
+        if len(self._recipients) >= self._limits.recipients:
+            reply = f"452 Too many recipients, {self._limits.recipients} is the limit"
+            self.refused = self.refused or reply
+            return reply.encode() + b"\r\n"
+        self._recipients.append(match[1].decode("ascii"))
+        return _OK
+
+    def _data_command(self, argument: bytes) -> bytes:
+        if argument:
+            return b"501 Syntax: DATA\r\n"
+        if self._transaction is None:
+            return b"503 Send MAIL and RCPT first\r\n"
+        if not self._recipients:
+            return b"554 No valid recipients\r\n"
+        limits = self._limits
+        self._payload = Payload(
+            limits.message_bytes, limits.message_line_bytes, keep_content=self._keep_content
+        )
+        return _START
+
+    def _rset_command(self, argument: bytes) -> bytes:
+        if argument:
+            return b"501 Syntax: RSET\r\n"
+        self._reset()
+        return _OK
+
+    def _quit_command(self, argument: bytes) -> bytes:
+        if argument:
+            return b"501 Syntax: QUIT\r\n"
+        self.ended = "quit"
+        return f"221 {self._domain} closing\r\n".encode()
+
+    def _noop_command(self, _argument: bytes) -> bytes:
+        return _OK
+
+    def _help_command(self, _argument: bytes) -> bytes:
+        return _HELP
+
+    def _vrfy_command(self, argument: bytes) -> bytes:
+        return _VRFY if argument else b"501 Syntax: VRFY user\r\n"
+
+    def _reset(self) -> None:
+        self._transaction = None
+        self._recipients = []
+
+    # Message data --------------------------------------------------------------------------
+
+    def _feed_payload(
+        self, data: bytes, position: int, replies: list[bytes], messages: list[Message]
+    ) -> int:
+        payload = self._payload
+        transaction = self._transaction
+        start = self.payload_start
+        assert payload is not None
+        assert transaction is not None
+        assert start is not None
+        end = payload.feed(data, position)
+        if end < 0:
+            return len(data)
+        reply = "250 OK, logged and not forwarded"
+        if payload.too_big:
+            reply = _MESSAGE_TOO_BIG
+        elif payload.line_too_long:
+            reply = _DATA_LINE_TOO_LONG
+        if reply[0] != "2":
+            self.refused = self.refused or reply
+        messages.append(
+            Message(
+                start=start,
+                end=self._consumed + end,
+                sha256=payload.hexdigest(),
+                content_bytes=payload.content_bytes,
+                reply=reply,
+                helo=self._helo or "",
+                mail_from=transaction.mail_from,
+                recipients=tuple(self._recipients),
+                parameters=transaction.parameters,
+                content=payload.content,
+            )
+        )
+        replies.append(reply.encode() + b"\r\n")
+        self._payload = None
+        self.payload_start = None
+        self._reset()
+        return end
+
+
+_HANDLERS: dict[bytes, Callable[[SmtpSession, bytes], bytes]] = {
+    b"EHLO": SmtpSession._ehlo_command,
+    b"HELO": SmtpSession._helo_command,
+    b"MAIL": SmtpSession._mail_command,
+    b"RCPT": SmtpSession._rcpt_command,
+    b"DATA": SmtpSession._data_command,
+    b"RSET": SmtpSession._rset_command,
+    b"NOOP": SmtpSession._noop_command,
+    b"QUIT": SmtpSession._quit_command,
+    b"VRFY": SmtpSession._vrfy_command,
+    b"HELP": SmtpSession._help_command,
+}

@@ -1,0 +1,237 @@
+"""Reads TOML files that a stranger may have written, and says in one line what is wrong in them.
+
+Every message has the same form: ``file: key.path: expected what, found what``, with the nearest
+known name where a name is unknown.
+"""
+
+import math
+import stat
+import tomllib
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from seglab.errors import InputError, nearest
+from seglab.parameters import shown
+
+SIZE_MAX_BYTES = 1 << 20
+
+_UNITS = {
+    "_ms": "milliseconds",
+    "_pct": "per cent",
+    "_mbit": "Mbit/s",
+    "_bytes": "bytes",
+    "_s": "seconds",
+}
+_TEXT_MAX = 1000
+_LINE_MAX = 300
+_MISSING = object()
+_T = TypeVar("_T", bound=str)
+
+
+def unit_of(key: str) -> str:
+    """The unit that a key's ending names, in words; the key itself where it names none."""
+    return next((unit for ending, unit in _UNITS.items() if key.endswith(ending)), key)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        InputError: it cannot be read, is no regular file, is too large, or is not TOML.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path}: expected a regular file")
+        with path.open("rb") as file:
+            data = file.read(SIZE_MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    if len(data) > SIZE_MAX_BYTES:
+        raise InputError(f"{path}: larger than {SIZE_MAX_BYTES} bytes, the limit for such a file")
+    return decode(data, str(path))
+
+
+def decode(data: bytes, where: str) -> dict[str, Any]:
+    """The content of TOML text.
+
+    Raises:
+        InputError: it is not TOML; has the line and column of the first mistake.
+    """
+    try:
+        return tomllib.loads(data.decode())
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{where}: not UTF-8 at line {line}") from error
+    except tomllib.TOMLDecodeError as error:
+        last_line = len(data.splitlines())
+        end = f"at line {last_line}, the end of the file"
+        found = one_line(str(error)).replace("at end of document", end)
+        raise InputError(f"{where}: not TOML: {found}") from error
+    except RecursionError as error:
+        raise InputError(f"{where}: not usable TOML: nested too deeply") from error
+    except ValueError as error:  # Python refuses to convert numbers of thousands of digits
+        raise InputError(f"{where}: not usable TOML: a number has too many digits") from error
+
+
+class Table:
+    """A TOML table that knows where it stands, and which of its keys have been asked for."""
+
+    def __init__(self, where: str, values: dict[str, Any], prefix: str = "") -> None:
+        self._root = where
+        self._prefix = prefix
+        self._values = values
+        self._known: set[str] = set()
+
+    @property
+    def file(self) -> str:
+        """The file in which it stands."""
+        return self._root
+
+    @property
+    def where(self) -> str:
+        """The file and the table's path in it: how a message begins."""
+        return f"{self._root}: {self._prefix}" if self._prefix else self._root
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def problem(self, key: str, expected: str, found: object) -> InputError:
+        """The error for a value that does not fit."""
+        return InputError(f"{self._at(key)}: expected {expected}, found {shown(found)}")
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """One line of text; required where there is no default."""
+        value = self._take(key, default, "one line of text")
+        if not isinstance(value, str) or not value.isprintable() or len(value) > _TEXT_MAX:
+            raise self.problem(key, f"one line of text of {_TEXT_MAX} characters at most", value)
+        return value
+
+    def choice(self, key: str, choices: Collection[_T], default: _T | None = None) -> _T:
+        """One of some words; required where there is no default."""
+        value = self._take(key, default, f"one of {', '.join(choices)}")
+        if not isinstance(value, str):
+            raise self.problem(key, f"one of {', '.join(choices)}", value)
+        if value not in choices:
+            raise InputError(f"{self._at(key)}: unknown {shown(value)}; {near(value, choices)}")
+        return cast(_T, value)
+
+    def boolean(self, key: str, default: bool | None = None) -> bool:
+        """``true`` or ``false``; required where there is no default."""
+        value = self._take(key, default, "true or false")
+        if not isinstance(value, bool):
+            raise self.problem(key, "true or false", value)
+        return value
+
+    def integer(
+        self,
+        key: str,
+        minimum: int,
+        maximum: int | None = None,
+        *,
+        default: int | None = None,
+        expected: str | None = None,
+    ) -> int:
+        """A whole number in a range; required where there is no default."""
+        if expected is None:
+            upper = "or more" if maximum is None else f"to {maximum}"
+            expected = f"a whole number, {minimum} {upper}"
+        value = self._take(key, default, expected)
+        if type(value) is not int or value < minimum or (maximum is not None and value > maximum):
+            raise self.problem(key, expected, value)
+        return value
+
+    def number(self, key: str, *, expected: str) -> float:
+        """A finite number."""
+        value = self._take(key, None, expected)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _finite(value):
+            raise self.problem(key, expected, value)
+        return value
+
+    def integers(self, key: str) -> list[int]:
+        """A list of whole numbers."""
+        value = self._take(key, None, "a list of whole numbers")
+        if not isinstance(value, list) or any(type(item) is not int for item in value):
+            raise self.problem(key, "a list of whole numbers", value)
+        return value
+
+    def says(self, key: str, word: str) -> bool:
+        """Whether the value is just this word, where it may be something else."""
+        if self._values.get(key) != word:
+            return False
+        self._known.add(key)
+        return True
+
+    def array(self, key: str, expected: str, *, required: bool = True) -> list[Any]:
+        """A list of anything, not empty where it is required."""
+        value = self._take(key, None if required else [], expected)
+        if not isinstance(value, list) or (required and not value):
+            raise self.problem(key, expected, value)
+        return value
+
+    def table(self, key: str) -> "Table":
+        """A table below this one; empty where it is absent."""
+        value = self._take(key, {}, "a table")
+        return self.inside(key, value)
+
+    def inside(self, key: str, value: object) -> "Table":
+        """A value that must be a table, as one that stands at ``key`` of this one."""
+        if not isinstance(value, dict):
+            raise self.problem(key, "a table", value)
+        return Table(self._root, value, self._path(key))
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """All keys and values, without a check."""
+        self._known |= self._values.keys()
+        return iter(self._values.items())
+
+    def only(self, known: Collection[str]) -> None:
+        """Refuse keys that are not known, with the nearest known one."""
+        for key in self._values:
+            if key not in known:
+                raise InputError(f"{self.where}: unknown key {shown(key)}; {near(key, known)}")
+
+    def finish(self) -> None:
+        """Refuse keys that nobody asked for."""
+        self.only(self._known)
+
+    def _take(self, key: str, default: object, expected: str) -> object:
+        self._known.add(key)
+        value = self._values.get(key, _MISSING)
+        if value is not _MISSING:
+            return value
+        if default is None:
+            self._blame_misspelling(key)
+            raise InputError(f"{self.where}: {key} is missing; expected {expected}")
+        return default
+
+    def _blame_misspelling(self, key: str) -> None:
+        """Where a required key is missing and one that is not known looks like it, say so."""
+        strangers = [found for found in self._values if found not in self._known]
+        for found in get_close_matches(key, strangers, n=1):
+            raise InputError(f"{self.where}: unknown key {shown(found)}; did you mean {key!r}?")
+
+    def _path(self, key: str) -> str:
+        return f"{self._prefix}.{key}" if self._prefix else key
+
+    def _at(self, key: str) -> str:
+        return f"{self._root}: {self._path(key)}"
+
+
+def near(word: str, known: Collection[str]) -> str:
+    """A hint for an unknown word, which may be of any length."""
+    return nearest(word[:100], known)
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
+
+
+def one_line(text: str) -> str:
+    """Text that may hold what a stranger wrote, as one short line that is safe on a terminal."""
+    line = " ".join(text.split())[:_LINE_MAX]
+    return "".join(character if character.isprintable() else "?" for character in line)

@@ -1,0 +1,121 @@
+"""Answers that can be used: of the right types, with known words, and offsets inside the message.
+
+The one place where an answer is held to that, whoever gave it: ``seglab classify`` and
+``from lab import classify`` refuse one that cannot be, the check ``valid_verdicts`` of
+``seglab regress`` finds it.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from seglab.classifier import Classifier, Verdict
+from seglab.errors import InputError, nearest
+from seglab.observation import Observation
+from seglab.printable import safe
+from seglab.regress.judgement import Answer, ClassifierFailedError, Raised, raised
+from seglab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
+
+_ID_SHOWN = 80
+
+
+def checked(verdict: Verdict) -> Verdict:
+    """The verdict with all its values of the types that they should have: tuples, not lists.
+
+    Raises:
+        InputError: a value has another type; says which.
+        TypeError: a value is none that could be stored, such as NumPy's.
+    """
+    return Verdict.from_dict(verdict.to_dict())
+
+
+def faults(verdict: Verdict, total_bytes: int) -> Iterator[str]:
+    """What is wrong with a verdict on a message of so many bytes, in words."""
+    for style in verdict.styles:
+        if style not in STYLES:
+            yield _unknown("style", style, STYLES)
+    if verdict.terminator not in (None, *TERMINATORS):
+        yield _unknown("terminator", verdict.terminator, TERMINATORS)
+    if verdict.path_condition not in (None, *PATH_CONDITIONS):
+        yield _unknown("path condition", verdict.path_condition, PATH_CONDITIONS)
+    yield from _offsets(verdict, total_bytes)
+    if verdict.buffer is not None and verdict.buffer <= 0:
+        yield f"buffer {verdict.buffer}, where bytes are expected"
+    if verdict.confidence is not None and not 0 <= verdict.confidence <= 1:
+        yield f"confidence {verdict.confidence:g}, where a probability is expected"
+    if any(not 0 <= share <= 1 for share in verdict.boundary_confidence):
+        yield "boundary_confidence holds a value that is no probability"
+    if verdict.boundary_confidence and len(verdict.boundary_confidence) != len(verdict.boundaries):
+        yield (
+            f"boundary_confidence has {len(verdict.boundary_confidence)} values for"
+            f" {len(verdict.boundaries)} boundaries"
+        )
+
+
+def careful(one: Classifier) -> Classifier:
+    """The classifier, with an ``InputError`` in place of whatever is no answer.
+
+    It says in one line which message it was, and why; see ``verdict_of``.
+    """
+
+    def classify(observation: Observation) -> Verdict | None:
+        return verdict_of(one.name, observation, _answer(one, observation))
+
+    return Classifier(one.name, one.summary, classify)
+
+
+def verdict_of(name: str, observation: Observation, answer: Answer) -> Verdict | None:
+    """What a classifier of that name answered, if it can be.
+
+    Raises:
+        InputError: it raised, or its answer cannot be.
+    """
+    if isinstance(answer, Raised):
+        raise failed(name, observation, answer.reason)
+    if answer is not None and (wrong := next(faults(answer, observation.total_bytes), None)):
+        raise failed(name, observation, wrong)
+    return answer
+
+
+def failed(name: str, observation: Observation, reason: str) -> InputError:
+    """A classifier's failure at a message, in one line."""
+    shown = safe(observation.id[:_ID_SHOWN])
+    return InputError(f"classifier {safe(name)}: failed at message {shown}: {safe(reason)}")
+
+
+def _answer(one: Classifier, observation: Observation) -> Answer:
+    try:
+        found = one.classify(observation)
+        return None if found is None else checked(found)
+    except ClassifierFailedError as error:
+        return Raised(error.reason)
+    except Exception as error:
+        return raised(error)
+
+
+def _offsets(verdict: Verdict, total_bytes: int) -> Iterator[str]:
+    yield from _ends("boundary", verdict.boundaries, total_bytes)
+    for before, after in pairwise(verdict.boundaries):
+        if after <= before:
+            yield f"boundary {after} follows boundary {before}, where offsets rise"
+    for start, end in verdict.recut:
+        if not 0 <= start < end <= total_bytes:
+            yield f"recut {start}:{end} is no range of the message's {total_bytes} bytes"
+    yield from _ends("held_back", verdict.held_back, total_bytes)
+    for style, ends in verdict.witnesses.items():
+        if style not in STYLES:
+            yield f"witnesses: {_unknown('style', style, STYLES)}"
+        for offset in ends:
+            if not 0 <= offset <= total_bytes:
+                yield f"witness {offset} lies outside the message's {total_bytes} bytes"
+
+
+def _ends(what: str, offsets: Sequence[int], total_bytes: int) -> Iterator[str]:
+    for offset in offsets:
+        if not 0 < offset < total_bytes:
+            yield f"{what} {offset} lies outside the message's {total_bytes} bytes"
+
+
+def _unknown(what: str, word: object, known: Sequence[str]) -> str:
+    """A word of the classifier's as it may be printed: short, without control characters."""
+    shown = str(word)[:80]
+    return f"unknown {what} {shown!a}; {nearest(shown, known)}"

@@ -1,0 +1,321 @@
+"""Whether the lab's sessions of a scenario are those that the paper printed.
+
+Pure functions of published read sizes and recorded sessions. A scenario is reproduced when all
+three criteria hold: the reads end where segments end, every printed sequence occurs, and a
+permutation test cannot tell the published sessions from the lab's by their number of reads.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seglab.printable import count
+from seglab.record import SessionRecord
+from seglab.trace import boundaries, sizes
+
+ALPHA = 0.05
+"""The permutation test tells the two apart when p falls below this."""
+
+RESAMPLES = 9_999
+"""Random permutations a test, so that p is known to about 0.005 near ``ALPHA``."""
+
+Sizes = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One criterion's outcome, ready to print.
+
+    Attributes:
+        name: in a word or two.
+        title: what has to hold.
+        passed: whether it does.
+        words: what was found.
+    """
+
+    name: str
+    title: str
+    passed: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Boundaries:
+    """Criterion (a): each read of each session without loss ends where a segment ends.
+
+    Attributes:
+        sessions: complete sessions without loss, the ones that were checked.
+        reads: how many reads they have together.
+        violations: a read that ends inside a segment, each in words.
+    """
+
+    sessions: int
+    reads: int
+    violations: tuple[str, ...]
+
+    def criterion(self) -> Criterion:
+        """The outcome; with nothing to check it is not a pass."""
+        if not self.sessions:
+            words = "no complete session without loss to check"
+        elif self.violations:
+            words = (
+                f"{len(self.violations)} of {self.reads} reads end inside a segment,"
+                f" first: {self.violations[0]}"
+            )
+        else:
+            words = (
+                f"all {self.reads} reads of {count(self.sessions, 'session')} without loss"
+                " end where a segment ends"
+            )
+        passed = self.sessions > 0 and not self.violations
+        return Criterion("boundaries", "every read ends where a segment ends", passed, words)
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One distinct sequence of read sizes: in how many sessions the paper and the lab have it."""
+
+    sizes: Sizes
+    published: int
+    lab: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """Criterion (b): every distinct sequence that the paper prints occurs in the lab.
+
+    Attributes:
+        published_sessions: how many sessions the paper prints.
+        lab_sessions: how many complete ones the lab has.
+        printed: the paper's distinct sequences, the most frequent first.
+        others: the lab's sequences that the paper does not print, the most frequent first.
+    """
+
+    published_sessions: int
+    lab_sessions: int
+    printed: tuple[Occurrence, ...]
+    others: tuple[Occurrence, ...]
+
+    @property
+    def missing(self) -> tuple[Occurrence, ...]:
+        """Printed sequences that no session of the lab has."""
+        return tuple(item for item in self.printed if not item.lab)
+
+    @property
+    def rarest(self) -> Occurrence | None:
+        """The printed sequence that the lab has least often."""
+        return min(self.printed, key=lambda item: item.lab, default=None)
+
+    def criterion(self) -> Criterion:
+        """The outcome; without a published sequence it is not a pass."""
+        found, total = len(self.printed) - len(self.missing), len(self.printed)
+        words = f"{found} of {total} published sequences occur in {self.lab_sessions} sessions"
+        if self.missing:
+            words += "; missing: " + "; ".join(spaced(item.sizes) for item in self.missing)
+        elif self.rarest:
+            words += f", the rarest ({spaced(self.rarest.sizes)}) in {self.rarest.lab}"
+        passed = bool(self.printed) and not self.missing
+        return Criterion("sequences", "every published sequence occurs", passed, words)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCounts:
+    """Criterion (c): the number of reads a session does not tell published from lab.
+
+    Attributes:
+        published_mean: reads a session, of the published ones; ``None`` without any.
+        lab_mean: likewise of the lab's.
+        p: two-sided, of the permutation test on the difference of the means; ``None`` with
+            fewer than two sessions on either side.
+    """
+
+    published_mean: float | None
+    lab_mean: float | None
+    p: float | None
+
+    def criterion(self) -> Criterion:
+        """The outcome; with fewer than two sessions on either side it is not a pass."""
+        name, title = "read counts", "the number of reads does not tell them apart"
+        if self.p is None or self.published_mean is None or self.lab_mean is None:
+            return Criterion(name, title, False, "fewer than two sessions to compare")
+        told = self.p < ALPHA
+        words = (
+            f"{self.published_mean:.2f} reads a session published, {self.lab_mean:.2f} in the lab;"
+            f" permutation test {p_words(self.p)},"
+            f" {'below' if told else 'not below'} {ALPHA}"
+        )
+        return Criterion(name, title, not told, words)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one scenario that the paper prints."""
+
+    scenario: str
+    failed_sessions: int
+    boundaries: Boundaries
+    sequences: Sequences
+    read_counts: ReadCounts
+
+    @property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """The three criteria, in the order (a), (b), (c)."""
+        return (
+            self.boundaries.criterion(),
+            self.sequences.criterion(),
+            self.read_counts.criterion(),
+        )
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether all three criteria hold."""
+        return all(criterion.passed for criterion in self.criteria)
+
+
+def judge(
+    scenario: str,
+    published: Sequence[Sequence[int]],
+    records: Iterable[SessionRecord],
+    *,
+    seed: int = 0,
+) -> Verdict:
+    """Compare a scenario's published sessions with the lab's.
+
+    Args:
+        scenario: its name.
+        published: one list of read sizes a session, as printed.
+        records: the lab's sessions of this scenario, failed ones included.
+        seed: of the permutation test.
+    """
+    sessions = list(records)
+    complete = [record for record in sessions if record.complete]
+    printed_counts = [len(session) for session in published]
+    lab_counts = [len(record.reads) for record in complete]
+    return Verdict(
+        scenario=scenario,
+        failed_sessions=len(sessions) - len(complete),
+        boundaries=check_boundaries(complete),
+        sequences=count_sequences(published, complete),
+        read_counts=ReadCounts(
+            _mean(printed_counts),
+            _mean(lab_counts),
+            permutation_p(printed_counts, lab_counts, seed=seed),
+        ),
+    )
+
+
+def check_boundaries(complete: Iterable[SessionRecord]) -> Boundaries:
+    """Criterion (a) over complete sessions; those with loss are passed over.
+
+    A read may end elsewhere after a retransmission, since TCP is free to cut anew.
+    """
+    sessions = reads = 0
+    violations = []
+    for record in complete:
+        if not record.trace.loss_free:
+            continue
+        sessions += 1
+        reads += len(record.reads)
+        ends = boundaries(record.segments)
+        for read in record.reads:
+            if read.end not in ends:
+                inside = next((s for s in record.segments if s.start < read.end < s.end), None)
+                where = f"segment {inside.start}:{inside.end}" if inside else "no segment"
+                violations.append(
+                    f"{record.session_id}: read {read.start}:{read.end} ends inside {where}"
+                )
+    return Boundaries(sessions, reads, tuple(violations))
+
+
+def count_sequences(
+    published: Sequence[Sequence[int]], complete: Iterable[SessionRecord]
+) -> Sequences:
+    """Criterion (b): how often each sequence of read sizes was printed, and occurs."""
+    printed = Counter(tuple(session) for session in published)
+    lab = Counter(tuple(sizes(record.reads)) for record in complete)
+    return Sequences(
+        published_sessions=printed.total(),
+        lab_sessions=lab.total(),
+        printed=tuple(
+            Occurrence(sequence, times, lab[sequence])
+            for sequence, times in sorted(printed.items(), key=lambda item: (-item[1], item[0]))
+        ),
+        others=tuple(
+            Occurrence(sequence, 0, times)
+            for sequence, times in sorted(lab.items(), key=lambda item: (-item[1], item[0]))
+            if sequence not in printed
+        ),
+    )
+
+
+def permutation_p(
+    published: Sequence[int], lab: Sequence[int], *, seed: int, resamples: int = RESAMPLES
+) -> float | None:
+    """Two-sided p of the difference of two means, under exchange of the labels.
+
+    Exact where all permutations are at most ``resamples``, else by random ones from ``seed``.
+
+    Returns:
+        ``None`` when either side has fewer than two sessions.
+    """
+    if min(len(published), len(lab)) < 2:
+        return None
+    from scipy import stats  # noqa: PLC0415, a second to import, and not all commands judge
+
+    result = stats.permutation_test(
+        (np.asarray(published, float), np.asarray(lab, float)),
+        _difference_of_means,
+        vectorized=True,
+        permutation_type="independent",
+        alternative="two-sided",
+        n_resamples=resamples,
+        batch=512,
+        rng=np.random.default_rng(seed),
+    )
+    return float(result.pvalue)
+
+
+def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a share; ``(0, 1)`` when nothing was tried.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference,
+    JASA 22 (1927); without continuity correction.
+    """
+    if not trials:
+        return 0.0, 1.0
+    from scipy import stats  # noqa: PLC0415, a second to import, and not all commands judge
+
+    interval = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def spaced(sequence: Sequence[int]) -> str:
+    """Sizes as the paper prints them, without the numbers before each: ``1440 1440 2240``."""
+    return " ".join(map(str, sequence))
+
+
+def percent(part: int | float, whole: int | float = 1) -> str:
+    """A share in whole percent; never 0 or 100 unless it is exactly that."""
+    share = 100 * part / whole
+    if 0 < share < 1:
+        return "below 1 %"
+    return "above 99 %" if 99 < share < 100 else f"{share:.0f} %"
+
+
+def p_words(p: float) -> str:
+    """``p = 0.042``, and ``p < 0.001`` below that."""
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+
+
+def _difference_of_means(
+    published: NDArray[np.float64], lab: NDArray[np.float64], axis: int
+) -> Any:
+    return published.mean(axis=axis) - lab.mean(axis=axis)
+
+
+def _mean(values: Sequence[int]) -> float | None:
+    return sum(values) / len(values) if values else None

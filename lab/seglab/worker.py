@@ -1,0 +1,122 @@
+"""Asks a Python classifier of somebody's own, which has a process of its own.
+
+There it may print, hang, exit or crash, and the work done so far is kept. ``seglab.answering`` runs
+in that process; what the classifier prints goes on to our standard error.
+"""
+
+import os
+import selectors
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from seglab.errors import InputError
+from seglab.foreign import ForeignAsker
+from seglab.observation import Observation
+from seglab.printable import count
+from seglab.regress.judgement import printable
+
+LOADING_S: Final = 120.0
+"""How long a classifier's modules may take to be imported."""
+
+_BEGIN: Final = (
+    "import sys; sys.path[:] = sys.argv[2:];"
+    " from seglab.answering import main_of_worker; main_of_worker()"
+)
+_SIZES_SHOWN: Final = 5
+_CHUNK: Final = 1 << 16
+
+
+class WorkerAsker(ForeignAsker):
+    """A classifier of Python in a process of its own, which ``close`` ends.
+
+    Attributes:
+        name: the classifier's.
+        summary: one line for people.
+    """
+
+    def __init__(
+        self, reference: str, time_limit_s: float = 10.0, stderr: Path | None = None
+    ) -> None:
+        """Start the process and load the classifier.
+
+        Args:
+            reference: ``package.module:name``, or a built-in's name.
+            time_limit_s: for one answer; loading has a limit of its own.
+            stderr: a file that gets what it says on standard error, in place of our own.
+
+        Raises:
+            InputError: there is no such classifier, or it cannot be loaded.
+        """
+        self._reference = reference
+        command = [sys.executable, "-c", _BEGIN, reference, *map(str, sys.path)]
+        super().__init__(command, time_limit_s, stderr)
+        try:
+            told = self._told()
+        except BaseException:
+            self._broken = "it was not loaded"
+            self.close()
+            raise
+        self.name, self.summary = str(told.get("name")), str(told.get("summary"))
+
+    def fresh(self) -> "WorkerAsker":
+        """The same classifier in a new process; it ends when this one does."""
+        other = WorkerAsker(self._reference, self._time_limit_s, self._stderr_path)
+        self._others.append(other)
+        return other
+
+    def _told(self) -> dict[str, Any]:
+        """The first line: the name, or why there is none."""
+        why = f"classifier {printable(self._reference)!r} cannot be loaded"
+        until = time.monotonic() + LOADING_S
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stdout, selectors.EVENT_READ)
+            selector.register(self._errors, selectors.EVENT_READ)
+            while b"\n" not in self._lines:
+                ready = {key.fd for key, _ in selector.select(until - time.monotonic())}
+                if not ready and time.monotonic() >= until:
+                    raise InputError(f"{why}: not done within {LOADING_S:g} s")
+                if self._errors in ready and not self._drain_errors():
+                    selector.unregister(self._errors)
+                if self._stdout in ready:
+                    data = os.read(self._stdout, _CHUNK)
+                    if not data:
+                        raise InputError(f"{why}: its process {self._how()}{self._last_words()}")
+                    self._lines += data
+        line, _, rest = bytes(self._lines).partition(b"\n")
+        self._lines[:] = rest
+        told: dict[str, Any] = msgspec.json.decode(line)
+        if "error" in told:
+            raise InputError(str(told["error"]))
+        return told
+
+    def _late(self, observation: Observation) -> str:
+        return f"no answer within {self._time_limit_s:g} s to {_which(observation)}"
+
+    def _ended(self, observation: Observation) -> str:
+        return f"its process {self._how()} at {_which(observation)}{self._last_words()}"
+
+    def _heard(self, data: bytes) -> None:
+        """What it prints stands on our standard error, as it would from our own process."""
+        if self._stderr is None:
+            with suppress(OSError, ValueError):  # nobody reads it any more
+                stream = sys.stderr
+                raw = getattr(stream, "buffer", None)
+                if raw is None:
+                    stream.write(data.decode("utf-8", "replace"))
+                else:
+                    raw.write(data)
+                stream.flush()
+
+
+def _which(observation: Observation) -> str:
+    """An observation, so that it can be found again: by its id and first sizes."""
+    sizes = observation.sizes
+    first = " ".join(map(str, sizes[:_SIZES_SHOWN]))
+    more = " ..." if len(sizes) > _SIZES_SHOWN else ""
+    shown = printable(observation.id[:80])
+    return f"observation {shown} ({count(len(sizes), 'size')}: {first}{more})"
