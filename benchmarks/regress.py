@@ -21,7 +21,7 @@ from typing import Any
 from common import ROOT, machine, machine_line
 
 from seglab.asking import open_classifier
-from seglab.record import SessionRecord
+from seglab.core.record import SessionRecord
 from seglab.regress.case import Layers, cases
 from seglab.regress.checks import CHECKS
 from seglab.regress.result import run

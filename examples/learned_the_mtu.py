@@ -10,7 +10,7 @@ Ethernet's maximum segment size, and no sender's. See how it fails:
 from collections import Counter, defaultdict
 from functools import cache
 
-from seglab.observation import Observation
+from seglab.core.observation import Observation
 from seglab.session_source import records
 
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from sklearn.ensemble import RandomForestClassifier
 
+from seglab.core.observation import Observation
+from seglab.core.record import SessionRecord
 from seglab.dataset import records
-from seglab.observation import Observation
-from seglab.record import SessionRecord
 from seglab.session_source import records as stored
 
 HELD_OUT = ("mtu-576", "ipv6-minimum", "pppoe-clamped", "jumbo")

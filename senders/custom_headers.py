@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+from seglab.core.parameters import Flag, HeaderNames, Parameters, Word
 from seglab.message import Message
-from seglab.parameters import Flag, HeaderNames, Parameters, Word
 from seglab.sender import Sender, in_writes, smtp_parameters
 
 

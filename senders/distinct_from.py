@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from itertools import chain
 
+from seglab.core.parameters import Parameters
 from seglab.message import Message
-from seglab.parameters import Parameters
 from seglab.sender import Sender, in_writes, smtp_parameters
 
 

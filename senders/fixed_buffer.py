@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from seglab.core.parameters import Integer, Parameters
 from seglab.message import Message
-from seglab.parameters import Integer, Parameters
 from seglab.sender import Sender, in_writes, smtp_parameters
 
 

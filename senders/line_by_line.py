@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from itertools import islice
 from re import finditer
 
+from seglab.core.parameters import Integer, Parameters
 from seglab.message import Message
-from seglab.parameters import Integer, Parameters
 from seglab.sender import Sender, in_writes, smtp_parameters
 
 

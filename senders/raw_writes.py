@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
+from seglab.core.parameters import Number, Parameters, Sizes
 from seglab.message import Message
-from seglab.parameters import Number, Parameters, Sizes
 from seglab.sender import Sender, Style, nodelay_parameter
 from seglab.steps import Step, Wait, Write
 

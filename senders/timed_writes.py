@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from seglab.core.parameters import Integer, Number, Parameters
 from seglab.message import Message
-from seglab.parameters import Integer, Number, Parameters
 from seglab.sender import GAP_MAX_MS, Sender, in_writes, smtp_parameters
 
 

@@ -11,9 +11,9 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
+from seglab.core.record import SessionRecord
 from seglab.evaluation.wire import first_sent, personality_of
 from seglab.network import Network
-from seglab.record import SessionRecord
 from seglab.registry import scenario
 from seglab.runfolder import RunFolder
 from seglab.tcp.admissible import INITIAL_WINDOW, could_give

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seglab.commands.evaluate import Lines
+from seglab.core.record import SessionRecord
 from seglab.evaluation.judging import find_witness
 from seglab.evaluation.wire import first_sent, personality_of
-from seglab.record import SessionRecord
 from seglab.registry import scenario
 from seglab.runfolder import RunFolder
 from seglab.sender import STYLES

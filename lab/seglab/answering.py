@@ -20,8 +20,8 @@ import msgspec
 
 from seglab.classifier import Classifier, Verdict
 from seglab.classifier_registry import classifier
+from seglab.core.observation import Observation
 from seglab.errors import SeglabError
-from seglab.observation import Observation
 from seglab.regress.judgement import printable, raised
 from seglab.validity import checked
 

@@ -10,8 +10,8 @@ from types import FrameType
 
 from seglab.classifier import Classifier
 from seglab.classifier_registry import classifier
+from seglab.core.observation import Observation
 from seglab.foreign import PREFIX, ForeignAsker
-from seglab.observation import Observation
 from seglab.parallel import ParallelAsker
 from seglab.regress.judgement import Answer, Asker, ClassifierFailedError, raised
 from seglab.validity import checked

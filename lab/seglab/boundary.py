@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from seglab.printable import count
-from seglab.record import SessionRecord
-from seglab.trace import Span
+from seglab.core.record import SessionRecord
+from seglab.core.text import count
+from seglab.core.trace import Span
 from seglab.verdicts import Sizes, percent, spaced, wilson
 
 NAMED_AS_ONE_BLOCK = (1, 3, 5, 6, 8, 10)

@@ -6,8 +6,8 @@ from typing import Any, Self
 
 import msgspec
 
-from seglab import decoding
-from seglab.observation import Observation
+from seglab.core import decoding
+from seglab.core.observation import Observation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from seglab.classifier import Classifier, Verdict
+from seglab.core.observation import Observation
 from seglab.errors import InputError, nearest
-from seglab.observation import Observation
 
 
 @cache

@@ -16,11 +16,11 @@ from typing import Any, BinaryIO, Final, get_args, overload
 from seglab.classifier import Classifier, Verdict
 from seglab.classifier_registry import classifier as named
 from seglab.classifier_registry import of_callable
+from seglab.core.observation import Layer, Observation
+from seglab.core.text import safe
 from seglab.errors import InputError
 from seglab.judged import stated
-from seglab.observation import Layer, Observation
 from seglab.opening import Warn, read, read_stream, sources
-from seglab.printable import safe
 from seglab.validity import careful
 
 DEFAULT: Final = "boundaries"

@@ -9,8 +9,8 @@ from io import TextIOWrapper
 
 import click
 
+from seglab.core.text import safe
 from seglab.errors import SeglabError
-from seglab.printable import safe
 
 COMMANDS = {
     "classify": "classify:classify",

@@ -25,8 +25,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from seglab.core import plugins
+from seglab.core.specfile import one_line
 from seglab.errors import EnvironmentLacksError, InputError, SeglabError
-from seglab.specfile import one_line
 
 TIME_LIMIT_S: Final = 10.0
 """How long a scheduler may take to answer, and the first worker to be there."""

@@ -15,11 +15,11 @@ from typing import Final
 
 from seglab.classifier_registry import classifier
 from seglab.cluster import Cluster, Failed, connected
+from seglab.core.observation import Observation
+from seglab.core.specfile import one_line
 from seglab.errors import InputError
 from seglab.foreign import PREFIX, ForeignAsker
-from seglab.observation import Observation
 from seglab.regress.judgement import Answer, ClassifierFailedError
-from seglab.specfile import one_line
 
 BLOCK_MIN: Final = 250
 BLOCK_MAX: Final = 4000

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from scipy import stats
 
-from seglab import decoding
+from seglab.core import decoding
 from seglab.manifest import Manifest
 from seglab.verdicts import Sizes, p_words, percent, spaced
 

@@ -7,8 +7,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
+from seglab.core.text import safe
 from seglab.errors import InputError
-from seglab.printable import safe
 
 CHUNK_BYTES: Final = 1 << 18
 

@@ -21,9 +21,9 @@ from typing import Any, BinaryIO, Final, Self
 import msgspec
 
 from seglab.classifier_registry import as_verdict
+from seglab.core.observation import Observation
+from seglab.core.text import count
 from seglab.errors import InputError
-from seglab.observation import Observation
-from seglab.printable import count
 from seglab.regress.judgement import Answer, ClassifierFailedError, Raised, printable
 
 PREFIX: Final = "cmd:"

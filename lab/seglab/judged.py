@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from seglab.classifier import Verdict
-from seglab.observation import Observation
+from seglab.core.observation import Observation
 from seglab.weights import Score, Weights
 
 

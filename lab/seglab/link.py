@@ -20,7 +20,7 @@ from dataclasses import dataclass, fields
 from random import Random
 from typing import NamedTuple
 
-from seglab.seeds import derive
+from seglab.core.seeds import derive
 
 ETHERNET_HEADER_BYTES = 14
 """What a frame has beyond its IP packet. It counts at the rate, as in tc's ``qdisc_pkt_len``;

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
+from seglab.core.record import SessionRecord
+from seglab.core.text import count
+from seglab.core.trace import boundaries, sizes
 from seglab.paper import Layer, PublishedListing
-from seglab.printable import count
-from seglab.record import SessionRecord
-from seglab.trace import boundaries, sizes
 from seglab.verdicts import Criterion, Occurrence, Sequences, Sizes, percent
 
 

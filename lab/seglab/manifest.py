@@ -11,10 +11,10 @@ from typing import Any, Literal, Self
 import msgspec
 
 import seglab
-from seglab import decoding
+from seglab.core import decoding
+from seglab.core.record import SCHEMA_VERSION
 from seglab.errors import InputError
 from seglab.paper import Layer
-from seglab.record import SCHEMA_VERSION
 
 RunStatus = Literal["running", "complete", "interrupted", "failed"]
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Self
 
+from seglab.core.parameters import PAYLOAD_MAX_BYTES
 from seglab.mail.fields import LINE_MAX, NATURAL_RECEIVED_BYTES, Story, received
 from seglab.mail.filling import Filling
 from seglab.mail.header import HEADER_MAX_BYTES, HeaderSpec
 from seglab.mail.kinds import KINDS
 from seglab.mail.words import lexicon
-from seglab.parameters import PAYLOAD_MAX_BYTES
 
 __all__ = [
     "END_OF_DATA",

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from seglab.core.record import SessionRecord
+from seglab.core.text import count
+from seglab.core.trace import sizes
 from seglab.paper import PublishedTable
-from seglab.printable import count
-from seglab.record import SessionRecord
-from seglab.trace import sizes
 from seglab.verdicts import Criterion, Sizes, spaced
 
 IP_AND_TCP_BYTES: Final = 40

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from seglab.capture import Capture, sniff
+from seglab.core.observation import Layer, Observation
+from seglab.core.record import SessionRecord
+from seglab.core.text import count, safe
 from seglab.errors import InputError
 from seglab.logs import BadLine, LogReader
-from seglab.observation import Layer, Observation
-from seglab.printable import count, safe
-from seglab.record import SessionRecord
 
 CHUNK_BYTES: Final = 1 << 18
 

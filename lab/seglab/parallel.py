@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from seglab.observation import Observation
+from seglab.core.observation import Observation
 from seglab.regress.judgement import Answer, Asker, ClassifierFailedError
 from seglab.worker import WorkerAsker
 

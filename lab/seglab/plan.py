@@ -7,14 +7,14 @@ order, or on which others run: a session that runs alone is the one of the whole
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from seglab.core.parameters import Parameters
+from seglab.core.seeds import derive
 from seglab.errors import InputError
 from seglab.mail.source import MailSource
 from seglab.message import Message
 from seglab.network import Network
-from seglab.parameters import Parameters
 from seglab.reader import Reader
 from seglab.scenario import Cast, Scenario
-from seglab.seeds import derive
 from seglab.sender import Mail, PathCondition, Protocol, Sender, Style, Terminator
 
 

@@ -12,11 +12,11 @@ from typing import TypeVar
 from seglab import network as network_
 from seglab import scenario as scenario_
 from seglab.core import plugins
+from seglab.core.specfile import SIZE_MAX_BYTES, Table, decode, read
 from seglab.errors import InputError, nearest
 from seglab.network import Network
 from seglab.scenario import Scenario
 from seglab.sender_registry import sender, senders
-from seglab.specfile import SIZE_MAX_BYTES, Table, decode, read
 
 __all__ = ["network", "networks", "parse_scenario", "scenario", "scenarios", "sender", "senders"]
 

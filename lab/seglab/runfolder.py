@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from seglab import journal
+from seglab.core.record import SessionRecord
 from seglab.errors import EnvironmentLacksError, InputError
 from seglab.manifest import Counts, Manifest, RunStatus, now
-from seglab.record import SessionRecord
 from seglab.store import read_sessions, read_statuses, write_sessions
 
 MANIFEST = "run.json"

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from seglab import paper
+from seglab.core.parameters import Parameters, shown
+from seglab.core.seeds import derive
+from seglab.core.specfile import Table, near, one_line
 from seglab.errors import InputError
 from seglab.mail.source import MailSource, look_through
 from seglab.message import MessageSpec
 from seglab.network import Network
 from seglab.network import parse as parse_network
-from seglab.parameters import Parameters, shown
 from seglab.reader import Reader
-from seglab.seeds import derive
 from seglab.sender import Sender
-from seglab.specfile import Table, near, one_line
 
 SESSIONS_MAX: Final = 1_000_000
 """The most sessions of a scenario, all its senders, networks and sweep values together."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
+from seglab.core.parameters import Flag, Integer, Number, Parameter, Parameters, resolve
 from seglab.mail.stored import StoredMail
 from seglab.message import Message, MessageSpec, generate, raw, with_received
-from seglab.parameters import Flag, Integer, Number, Parameter, Parameters, resolve
 from seglab.steps import Step, Wait, Write
 
 Style = Literal[

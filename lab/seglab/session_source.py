@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
+from seglab.core.record import SessionRecord
 from seglab.errors import InputError
-from seglab.record import SessionRecord
 from seglab.regress.case import Case, Layers, cases
 from seglab.runfolder import MANIFEST, RunFolder
 from seglab.store import read_sessions

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from seglab.core.parameters import Parameters
 from seglab.message import Message
-from seglab.parameters import Parameters
 from seglab.sender import Sender
 from seglab.steps import Expect, Step, Wait, command
 

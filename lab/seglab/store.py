@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from seglab.core.record import SCHEMA_VERSION, SessionRecord
 from seglab.errors import InputError
-from seglab.record import SCHEMA_VERSION, SessionRecord
 
 ROW_GROUP_SESSIONS = 4096
 

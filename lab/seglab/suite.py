@@ -14,6 +14,7 @@ from typing import Any
 from seglab.asking import LocalAsker, open_classifier
 from seglab.classifier import Classifier
 from seglab.classifier_registry import of_callable
+from seglab.core.specfile import SIZE_MAX_BYTES, read
 from seglab.errors import InputError
 from seglab.regress import checks as checks_
 from seglab.regress import known as known_
@@ -23,7 +24,6 @@ from seglab.regress.judgement import Asker, Bench, Check, ClassifierFailedError,
 from seglab.regress.known import KnownFailure
 from seglab.regress.result import Outcome, outcome
 from seglab.session_source import load
-from seglab.specfile import SIZE_MAX_BYTES, read
 
 Reference = str | Classifier | Callable[..., Any]
 

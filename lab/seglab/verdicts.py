@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seglab.printable import count
-from seglab.record import SessionRecord
-from seglab.trace import boundaries, sizes
+from seglab.core.record import SessionRecord
+from seglab.core.text import count
+from seglab.core.trace import boundaries, sizes
 
 ALPHA = 0.05
 """The permutation test tells the two apart when p falls below this."""

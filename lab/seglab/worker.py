@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
+from seglab.core.observation import Observation
+from seglab.core.text import count
 from seglab.errors import InputError
 from seglab.foreign import ForeignAsker
-from seglab.observation import Observation
-from seglab.printable import count
 from seglab.regress.judgement import printable
 
 LOADING_S: Final = 120.0

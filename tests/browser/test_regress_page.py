@@ -10,7 +10,7 @@ from regressing import sessions
 
 from seglab.asking import LocalAsker
 from seglab.classifier_registry import of_callable
-from seglab.observation import Observation
+from seglab.core.observation import Observation
 from seglab.regress.case import cases
 from seglab.regress.checks import CHECKS
 from seglab.regress.page import page

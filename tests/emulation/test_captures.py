@@ -7,8 +7,8 @@ from commanding import Seglab
 
 from seglab import store
 from seglab.capture import observations
-from seglab.observation import Observation
-from seglab.record import SessionRecord
+from seglab.core.observation import Observation
+from seglab.core.record import SessionRecord
 
 SCENARIOS = {"listing-05": "smtp", "scenario-2": "raw"}
 SAME = (

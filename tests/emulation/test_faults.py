@@ -23,6 +23,7 @@ from commanding import (
 from seglab import plan as plan_
 from seglab import registry
 from seglab.core import plugins
+from seglab.core.record import SessionRecord
 from seglab.errors import PartDiedError
 from seglab.kernel import engine as engine_
 from seglab.kernel import lab as lab_
@@ -30,7 +31,6 @@ from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.lab import KernelLab
 from seglab.network import Network
 from seglab.plan import SessionSpec
-from seglab.record import SessionRecord
 from seglab.runfolder import RunFolder
 
 JOBS = 4

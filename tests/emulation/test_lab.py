@@ -9,14 +9,14 @@ import pytest
 
 from seglab import plan as plan_
 from seglab import registry
+from seglab.core.record import SessionRecord
+from seglab.core.trace import sizes
 from seglab.errors import EnvironmentLacksError
 from seglab.kernel import join
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.lab import KernelLab
 from seglab.network import Network
 from seglab.plan import SessionSpec
-from seglab.record import SessionRecord
-from seglab.trace import sizes
 
 PLANNED = tuple[SessionSpec, Network]
 

@@ -6,12 +6,12 @@ from collections import defaultdict
 import pytest
 
 from seglab import plan, registry
+from seglab.core.record import SessionRecord
+from seglab.core.trace import sizes
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.listings import ListingVerdict, judge_listing
 from seglab.mtu_table import judge_table
 from seglab.paper import PublishedListing, PublishedTable, paper
-from seglab.record import SessionRecord
-from seglab.trace import sizes
 
 EACH = 6
 """Sessions a listing in one go; its share of good ones falls on a busy machine."""

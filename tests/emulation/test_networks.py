@@ -18,12 +18,12 @@ from scapy.utils import rdpcap
 
 from seglab import plan as plan_
 from seglab import registry
+from seglab.core.record import SessionRecord
+from seglab.core.trace import sizes
 from seglab.errors import EnvironmentLacksError
 from seglab.kernel import join, sandbox
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.lab import KernelLab
-from seglab.record import SessionRecord
-from seglab.trace import sizes
 
 PAPER = json.loads((Path(registry.__file__).parent / "paper.json").read_text())
 TABLE_1 = {

@@ -8,12 +8,12 @@ from commanding import seglab
 
 from seglab.classifier import Classifier, Verdict
 from seglab.commands.evaluate import Lines, evaluate_run
+from seglab.core.observation import Observation
+from seglab.core.record import SessionRecord
 from seglab.evaluation.grammar import Shape, is_instance
 from seglab.evaluation.judging import find_witness
 from seglab.evaluation.lines import line_ends, payload_of
 from seglab.evaluation.wire import first_sent
-from seglab.observation import Observation
-from seglab.record import SessionRecord
 from seglab.runfolder import RunFolder
 
 NETWORKS = """

@@ -18,9 +18,9 @@ import pytest
 from conftest import need
 
 from seglab.channel import Channel
+from seglab.core.trace import Segment
 from seglab.kernel import pcapng
 from seglab.kernel.packets import Journey, handshake, journeys, segments
-from seglab.trace import Segment
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -10,8 +10,8 @@ from scapy.all import GRE, IP, fragment, raw
 
 from seglab.capture.chosen import Core, compiled, pure
 from seglab.capture.reader import Capture
+from seglab.core.observation import Observation
 from seglab.errors import InputError
-from seglab.observation import Observation
 
 Outcome = tuple[list[Observation], list[str]] | str
 

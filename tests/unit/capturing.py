@@ -9,7 +9,7 @@ from scapy.all import IP, TCP, IPv6, Raw, raw
 
 from seglab.capture.chosen import Core
 from seglab.capture.reader import Capture
-from seglab.observation import Observation
+from seglab.core.observation import Observation
 
 MS = 1_000_000
 T0_NS = 1_700_000_000_000_000_000

@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import ClassVar
 
 from seglab import plan
+from seglab.core.record import Captures
+from seglab.core.trace import Read, Segment, Write
 from seglab.dataset import shard
 from seglab.dataset.folder import begin, finish
 from seglab.dataset.spec import parse_text
 from seglab.kernel import join
-from seglab.record import Captures
 from seglab.sender_registry import sender
 from seglab.steps import Wait
-from seglab.trace import Read, Segment, Write
 
 SPEC = """
 title = "Small"

@@ -1,7 +1,7 @@
 """Classifiers to ask, for the tests of ``seglab classify``; a process with them starts fast."""
 
 from seglab.classifier import Verdict
-from seglab.observation import Observation
+from seglab.core.observation import Observation
 
 
 def stub(observation: Observation) -> Verdict | None:

@@ -8,8 +8,8 @@ import json
 import random
 from itertools import accumulate
 
-from seglab.record import SessionRecord
-from seglab.trace import Read, Segment, Write
+from seglab.core.record import SessionRecord
+from seglab.core.trace import Read, Segment, Write
 
 MS = 1_000_000
 

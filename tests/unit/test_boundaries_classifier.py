@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from seglab import paper
 from seglab.classifier import Verdict
 from seglab.classifiers.boundaries import SIZES_LOOKED_AT, classify
-from seglab.observation import HeaderField, Observation
+from seglab.core.observation import HeaderField, Observation
 from seglab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
 
 RECEIVED = HeaderField("Received", 0, 150)

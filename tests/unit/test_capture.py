@@ -24,8 +24,8 @@ from capturing import (
 from seglab.capture import Capture, observations, sniff
 from seglab.capture.chosen import Core
 from seglab.capture.core.table import CONNECTION_BYTES
+from seglab.core.observation import HeaderField
 from seglab.errors import InputError
-from seglab.observation import HeaderField
 
 pytest_plugins = ["capture_core"]
 

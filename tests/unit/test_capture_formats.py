@@ -51,8 +51,8 @@ from scapy.all import (
 from scapy.contrib.mpls import MPLS
 
 from seglab.capture.chosen import Core
+from seglab.core.observation import Observation
 from seglab.errors import InputError
-from seglab.observation import Observation
 
 pytest_plugins = ["capture_core"]
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seglab.capture.chosen import Core
-from seglab.observation import Observation
+from seglab.core.observation import Observation
 
 pytest_plugins = ["capture_core"]
 

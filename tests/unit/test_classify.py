@@ -21,11 +21,11 @@ from synthetic import record
 from seglab import classify
 from seglab.classifier import Classifier, Verdict
 from seglab.classifier_registry import of_callable
+from seglab.core.observation import Observation
+from seglab.core.text import safe
 from seglab.errors import InputError
 from seglab.manifest import Manifest
-from seglab.observation import Observation
 from seglab.opening import Stream, read_stream, sources
-from seglab.printable import safe
 from seglab.runfolder import RunFolder
 from seglab.server.logs import session_line
 from seglab.store import write_sessions

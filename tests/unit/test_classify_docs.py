@@ -13,13 +13,13 @@ from test_docs import blocks, table, text
 
 from seglab import weights
 from seglab.cli import seglab
+from seglab.core.observation import SIZES_MAX
+from seglab.core.specfile import Table, decode
 from seglab.logs import LINE_MAX_BYTES, observations, visible
 from seglab.logs.reading import BAD_LINES_MAX
-from seglab.observation import SIZES_MAX
 from seglab.report.strip import in_ascii
 from seglab.report.strip_explained import drawing
 from seglab.report.strip_table import COLUMNS, WIDE
-from seglab.specfile import Table, decode
 
 DOCUMENT = "docs/classify.md"
 PAPER = Path(__file__).parent / "data" / "vb2014-events.log"

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seglab.classifier import Verdict
+from seglab.core.observation import SIZE_MAX, Observation
 from seglab.judged import Judged
-from seglab.observation import SIZE_MAX, Observation
 from seglab.report.strip import base_of, in_ascii, run_length, strip
 from seglab.report.strip_explained import drawing
 from seglab.report.strip_message import page

@@ -13,13 +13,13 @@ from seglab.commands import compare as compare_
 from seglab.commands.report import report
 from seglab.commands.reproduce import EXPERIMENTS
 from seglab.comparison import StoredSummary, compare
+from seglab.core.trace import Segment
 from seglab.errors import InputError
 from seglab.manifest import Experiment, Manifest
 from seglab.report import building
 from seglab.report.summary import summarise
 from seglab.report.terminal import show_comparison
 from seglab.runfolder import RunFolder
-from seglab.trace import Segment
 
 LISTING = Experiment("listing-03", "MTA", "listings.3")
 GOOD, MERGED = [1400] * 7 + [36], [1400] * 6 + [1436]

@@ -7,11 +7,11 @@ import pytest
 
 from seglab.classifier import Verdict
 from seglab.comparison import StoredSummary
+from seglab.core.observation import Observation
+from seglab.core.record import SessionRecord
 from seglab.dataset.result import ShardResult
 from seglab.errors import InputError
 from seglab.manifest import Manifest
-from seglab.observation import Observation
-from seglab.record import SessionRecord
 
 
 @pytest.mark.parametrize(

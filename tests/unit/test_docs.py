@@ -15,11 +15,11 @@ import pytest
 
 from seglab import network, networks, registry, scenario
 from seglab.cli import COMMANDS, seglab
+from seglab.core.specfile import Table, decode
 from seglab.mail.kinds import KINDS
 from seglab.manifest import Manifest
 from seglab.message import MessageSpec, generate
 from seglab.sender_registry import senders_in
-from seglab.specfile import Table, decode
 from seglab.steps import Wait, Write
 from seglab.store import SCHEMA
 

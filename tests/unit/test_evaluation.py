@@ -12,6 +12,9 @@ from synthetic import MS, record
 
 from seglab.classifier import Classifier, Verdict
 from seglab.commands.evaluate import evaluate_run, over
+from seglab.core.observation import Layer, Observation
+from seglab.core.record import HeaderSpan, SessionRecord
+from seglab.core.trace import Read, Segment, Write
 from seglab.errors import InputError
 from seglab.evaluation import evaluate
 from seglab.evaluation.boundaries import traced, written
@@ -20,9 +23,6 @@ from seglab.evaluation.lines import line_ends, payload_of
 from seglab.evaluation.table import lines
 from seglab.evaluation.wire import first_sent, personality_of
 from seglab.kernel.pcapng import CapturedPacket, write
-from seglab.observation import Layer, Observation
-from seglab.record import HeaderSpan, SessionRecord
-from seglab.trace import Read, Segment, Write
 
 FIELDS = (HeaderSpan("Received", 0, 77), HeaderSpan("From", 77, 120))
 LINES = (50, 77, 120, 122, *range(200, 5000, 100), 5120)

@@ -11,9 +11,9 @@ from ending import gone
 from seglab import parallel
 from seglab.asking import open_classifier
 from seglab.classifier import Verdict
+from seglab.core.observation import Observation
 from seglab.errors import InputError
 from seglab.foreign import AHEAD, ForeignAsker
-from seglab.observation import Observation
 from seglab.regress.judgement import ClassifierFailedError, Raised
 
 PRELUDE = "import json, os, sys, time\nread = sys.stdin.readline\n"

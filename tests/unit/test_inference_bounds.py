@@ -7,6 +7,7 @@ from itertools import accumulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seglab.core.observation import HeaderField, Observation
 from seglab.inference.ground import Ground
 from seglab.inference.lines import explain
 from seglab.inference.path import Path, paths
@@ -21,7 +22,6 @@ from seglab.inference.writers import (
     plain,
     seen,
 )
-from seglab.observation import HeaderField, Observation
 
 NAMES = ("Received", "From", "To", "Subject")
 ROUNDING = 1e-6

@@ -8,10 +8,10 @@ import pytest
 from frames import MS, Recorder
 
 from seglab import plan, registry
+from seglab.core.record import SessionRecord
 from seglab.errors import EnvironmentLacksError
 from seglab.kernel import join
 from seglab.kernel.join import Outcome
-from seglab.record import SessionRecord
 
 NETWORK = registry.network("vb2014")
 SPEC = plan.plan(registry.scenario("scenario-1"), seed=1, sessions=1)[0]

@@ -7,6 +7,8 @@ import pytest
 from synthetic import MS, reads_of, record
 
 from seglab import registry
+from seglab.core.record import MtuChange, SessionRecord
+from seglab.core.trace import Segment, Write
 from seglab.errors import InputError
 from seglab.listings import (
     PATHS,
@@ -21,11 +23,9 @@ from seglab.listings import (
     shortened,
 )
 from seglab.paper import PublishedListing, paper
-from seglab.record import MtuChange, SessionRecord
 from seglab.smtp_dialogue import session
 from seglab.steps import Expect, Wait
 from seglab.steps import Write as WriteStep
-from seglab.trace import Segment, Write
 
 MIDDLE = {
     "listings.8": [47, 1440, 2880, 600],

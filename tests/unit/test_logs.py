@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_server_logs import SMTP, log_of, written
 
+from seglab.core.observation import HeaderField, Observation
 from seglab.errors import InputError
 from seglab.logs import BadLine, LogReader, observations, reading
 from seglab.mail.layout import layout
-from seglab.observation import HeaderField, Observation
 from seglab.paper import paper
 from seglab.server.connection import ConnectionLog, clip
 from seglab.server.logs import FORMATS, event_line, session_line, writer

@@ -6,9 +6,9 @@ import pytest
 from synthetic import record
 
 from seglab import registry
+from seglab.core.trace import Segment
 from seglab.mtu_table import judge_table
 from seglab.paper import PublishedTable, published
-from seglab.trace import Segment
 
 TABLE = published("mtu_table")
 

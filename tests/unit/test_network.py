@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seglab import registry
+from seglab.core.specfile import Table, decode
 from seglab.errors import InputError
 from seglab.network import MtuChange, Network, Router, parse
-from seglab.specfile import Table, decode
 
 
 def network(text: str, base: Network | None = None) -> Network:

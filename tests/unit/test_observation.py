@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import MS, record
 
+from seglab.core.observation import SIZES_MAX, HeaderField, Observation
+from seglab.core.record import HeaderSpan
+from seglab.core.trace import Read, Segment, Write
 from seglab.errors import InputError
-from seglab.observation import SIZES_MAX, HeaderField, Observation
-from seglab.record import HeaderSpan
-from seglab.trace import Read, Segment, Write
 
 
 def test_offsets_follow_from_sizes() -> None:

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scapy.all import ICMP, IP, TCP, UDP, Ether, IPerror, IPv6, Raw, TCPerror, raw
 
+from seglab.core.trace import Segment, Trace
 from seglab.kernel import headers
 from seglab.kernel.packets import handshake, journeys, largest, segments
-from seglab.trace import Segment, Trace
 
 OPTIONS = st.lists(
     st.sampled_from(

@@ -5,7 +5,7 @@ import pytest
 from seglab.boundary import NAMED_AS_ONE_BLOCK
 from seglab.classifier import Verdict
 from seglab.classifier_registry import classifier
-from seglab.observation import HeaderField, Observation
+from seglab.core.observation import HeaderField, Observation
 from seglab.paper import paper
 
 PAPER = classifier("paper")

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from synthetic import MS, cut_evenly, record, simulated
 
+from seglab.core.record import MtuChange
+from seglab.core.trace import Read, Segment, Write
 from seglab.listings import layer_sizes
 from seglab.paper import paper
 from seglab.plots.distribution import ROWS_AT_MOST, distribution
@@ -28,8 +30,6 @@ from seglab.plots.seen import (
 from seglab.plots.strips import KINDS, Strip, strips
 from seglab.plots.style import render
 from seglab.plots.timeline import timeline, visible_changes
-from seglab.record import MtuChange
-from seglab.trace import Read, Segment, Write
 
 
 def texts(figure):

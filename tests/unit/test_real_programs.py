@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from seglab.classifiers.boundaries import classify
-from seglab.observation import Observation
+from seglab.core.observation import Observation
 
 CASES = [
     json.loads(line)

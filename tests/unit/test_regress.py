@@ -14,6 +14,7 @@ from synthetic import MS
 from seglab.asking import LocalAsker
 from seglab.classifier import Classifier, Verdict
 from seglab.classifier_registry import as_verdict, of_callable
+from seglab.core.trace import Read
 from seglab.errors import InputError
 from seglab.regress.case import Case, visible
 from seglab.regress.checks import CHECKS, chosen
@@ -21,7 +22,6 @@ from seglab.regress.judgement import Settings
 from seglab.regress.junit import to_junit
 from seglab.regress.result import run
 from seglab.regress.terminal import finding_text, show
-from seglab.trace import Read
 
 
 def regress(function, records=None, checks=(), **settings):

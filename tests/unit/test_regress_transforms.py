@@ -6,7 +6,7 @@ from itertools import accumulate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.observation import Observation
+from seglab.core.observation import Observation
 from seglab.regress.transforms import OFFLOAD_MAX, merged_reads, noise, offloaded, retransmitted
 
 SEEDS = st.integers(0, 2**63 - 1)

@@ -15,9 +15,9 @@ from rich.console import Console
 from synthetic import reads_of, record, simulated
 
 from seglab.commands.report import report
+from seglab.core.record import Captures
 from seglab.manifest import Counts, Experiment, Manifest
 from seglab.paper import paper
-from seglab.record import Captures
 from seglab.report import build, building
 from seglab.report.figures import drawings
 from seglab.report.page import grids

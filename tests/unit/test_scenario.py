@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seglab import paper, registry
+from seglab.core.specfile import SIZE_MAX_BYTES, Table, decode
 from seglab.errors import InputError
 from seglab.link import LinkParams
 from seglab.message import MessageSpec
 from seglab.reader import Reader
-from seglab.specfile import SIZE_MAX_BYTES, Table, decode
 
 GOOD = 'title = "mine"\nnetworks = ["vb2014"]\nsenders = ["relay"]\n'
 OWN = 'title = "mine"\nsenders = ["relay"]\n[[network]]\nname = "mine"\ntitle = "my path"\n'

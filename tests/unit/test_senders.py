@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seglab import registry
+from seglab.core.parameters import Flag, HeaderNames, Integer, Number, Parameters, Sizes, Word
 from seglab.errors import InputError
 from seglab.mail.kinds import KINDS
 from seglab.message import Message, MessageSpec, generate
-from seglab.parameters import Flag, HeaderNames, Integer, Number, Parameters, Sizes, Word
 from seglab.sender import STYLES, Sender
 from seglab.steps import Expect, Step, Wait, Write
 

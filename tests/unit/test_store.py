@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from synthetic import record, simulated
 
 from seglab import store
+from seglab.core.record import Captures, SessionRecord
+from seglab.core.trace import Segment
 from seglab.errors import InputError
-from seglab.record import Captures, SessionRecord
-from seglab.trace import Segment
 
 FULL = record(
     terminator="own_write",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.trace import Read, Segment, Trace, Write, boundaries, sizes
+from seglab.core.trace import Read, Segment, Trace, Write, boundaries, sizes
 
 SOUND = Trace(
     payload_bytes=3000,

@@ -16,10 +16,10 @@ from synthetic import record
 from seglab import parallel
 from seglab.asking import open_classifier
 from seglab.classifier import Verdict
+from seglab.core.observation import Observation
 from seglab.errors import InputError
 from seglab.foreign import LINE_MAX
 from seglab.manifest import Manifest
-from seglab.observation import Observation
 from seglab.regress.judgement import ClassifierFailedError, Raised
 from seglab.runfolder import RunFolder
 

@@ -5,8 +5,8 @@ import os
 import sys
 
 from seglab.capture.reader import observations
+from seglab.core.text import safe
 from seglab.errors import InputError, SeglabError
-from seglab.printable import safe
 
 _USAGE = "usage: python -m seglab.capture CAPTURE...   (- is standard input)"
 

@@ -14,8 +14,8 @@ from seglab.capture.blocks import (
     pcap_interface,
 )
 from seglab.capture.chosen import Core, best
+from seglab.core.observation import Observation
 from seglab.errors import InputError
-from seglab.observation import Observation
 
 CHUNK_BYTES: Final = 1 << 20
 GZIP_BYTES: Final = 1 << 16

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from seglab.classifier import Classifier, Verdict
+from seglab.core.observation import Observation
 from seglab.inference.evidence import evidence, explained_mtus
 from seglab.inference.posterior import Account, accounts
 from seglab.inference.units import Unit, units_of
-from seglab.observation import Observation
 
 SIZES_LOOKED_AT = 256
 """How many sizes of a message the inference walks over; what comes later says little."""

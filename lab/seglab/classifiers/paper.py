@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import Final
 
 from seglab.classifier import Classifier, Verdict
-from seglab.observation import HeaderField, Observation
+from seglab.core.observation import HeaderField, Observation
 
 _END_OF_DATA: Final = 5  # CR LF . CR LF, Listings 6 and 7
 _GPRS_MSS: Final = 536  # "the minimum value (associated with GPRS)", Listing 10

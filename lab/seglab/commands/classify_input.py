@@ -15,14 +15,14 @@ import click
 
 from seglab.classifier import Classifier, Classify, Verdict
 from seglab.classifier_registry import classifier as named
+from seglab.core.observation import Layer, Observation
+from seglab.core.text import safe
 from seglab.errors import InputError, SeglabError
 from seglab.following import Pipe, Tail
 from seglab.foreign import PREFIX, ForeignAsker
 from seglab.judged import Judged, judged
-from seglab.observation import Layer, Observation
 from seglab.opening import Stream, read, read_stream, sources
 from seglab.parallel import Workers
-from seglab.printable import safe
 from seglab.regress.judgement import ClassifierFailedError, Raised
 from seglab.validity import careful, failed, verdict_of
 from seglab.weights import Weights

@@ -23,6 +23,8 @@ from seglab.commands.running import (
     seed_option,
 )
 from seglab.commands.values import FILE, FOLDER, given
+from seglab.core.record import SessionRecord
+from seglab.core.text import count
 from seglab.dataset.check import check
 from seglab.dataset.damage import lost, readable, refuse_changed
 from seglab.dataset.estimate import Estimate, estimate, room_bytes, size
@@ -38,8 +40,6 @@ from seglab.errors import EnvironmentLacksError, InputError
 from seglab.kernel import pace
 from seglab.kernel.slots import Slots
 from seglab.mail.source import MailSource
-from seglab.printable import count
-from seglab.record import SessionRecord
 from seglab.runfolder import replace_file, writing
 
 SHARDS_AT_ONCE = 2

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TextIO
 
 from seglab.classifier import Classifier
+from seglab.core.observation import Layer
+from seglab.core.record import SessionRecord
+from seglab.core.text import safe
 from seglab.errors import InputError, nearest
 from seglab.evaluation import evaluate
 from seglab.evaluation.lines import line_ends, payload_of
 from seglab.evaluation.table import lines
-from seglab.observation import Layer
-from seglab.printable import safe
-from seglab.record import SessionRecord
 from seglab.runfolder import RunFolder
 
 _CAPTURE_MAX_BYTES = 1 << 28

@@ -23,8 +23,8 @@ from seglab.commands.running import (
     seed_option,
 )
 from seglab.commands.values import FILE, finite, given
+from seglab.core.text import count
 from seglab.errors import EnvironmentLacksError, InputError
-from seglab.printable import count
 from seglab.regress import checks as checks_
 from seglab.regress.baseline import Baseline, fingerprint
 from seglab.regress.case import Case, Layers

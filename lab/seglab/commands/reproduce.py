@@ -18,6 +18,7 @@ from seglab.commands.running import (
     session_options,
 )
 from seglab.commands.values import STORED
+from seglab.core.trace import sizes
 from seglab.errors import InputError, nearest
 from seglab.listings import as_published
 from seglab.paper import PublishedListing, PublishedScenario, paper
@@ -25,7 +26,6 @@ from seglab.report import build
 from seglab.report.terminal import show, show_comparison
 from seglab.runfolder import RunFolder
 from seglab.scenario import Scenario
-from seglab.trace import sizes
 
 EXPERIMENTS = (
     *(f"scenario-{number}" for number in paper().scenarios),

@@ -18,12 +18,12 @@ import click
 
 from seglab.commands.progress import RunProgress
 from seglab.commands.values import finite, given
+from seglab.core.record import SessionRecord
 from seglab.errors import SeglabError
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.manifest import RunStatus
 from seglab.network import Network
 from seglab.plan import SessionSpec
-from seglab.record import SessionRecord
 from seglab.runfolder import RunFolder, writing
 
 _SETTLED = {"scenarios", "senders", "networks", "only", "sessions", "seed", "out"}

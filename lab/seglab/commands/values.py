@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from seglab.printable import safe
+from seglab.core.text import safe
 
 
 class _Place(click.Path):

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from seglab.core.specfile import one_line
 from seglab.dataset.manifest import Manifest
 from seglab.dataset.tally import Tally
-from seglab.specfile import one_line
 
 FINDINGS_MAX: Final = 20
 """Of one kind, in one file; what is beyond is counted."""

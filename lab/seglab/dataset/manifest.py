@@ -6,14 +6,14 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from seglab import decoding
+from seglab.core import decoding
+from seglab.core.record import SCHEMA_VERSION
 from seglab.dataset.columns import COLUMNS
 from seglab.dataset.plan import fingerprint
 from seglab.dataset.result import File
 from seglab.dataset.spec import DatasetSpec, parse_text
 from seglab.errors import InputError
 from seglab.manifest import now
-from seglab.record import SCHEMA_VERSION
 
 
 class Manifest(msgspec.Struct, kw_only=True):

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from seglab import plan as sessions_
+from seglab.core.record import SCHEMA_VERSION
 from seglab.dataset.spec import Combination, DatasetSpec
 from seglab.dataset.splits import Part
 from seglab.errors import InputError
 from seglab.mail.source import MailSource
 from seglab.network import Network
 from seglab.plan import SessionSpec
-from seglab.record import SCHEMA_VERSION
 from seglab.scenario import Cast
 
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from seglab.core.record import SessionRecord
 from seglab.dataset.columns import SPLITS
 from seglab.dataset.layout import Layout
 from seglab.dataset.manifest import read_manifest
 from seglab.dataset.splits import PARTS
 from seglab.errors import InputError, nearest
-from seglab.record import SessionRecord
 
 
 def records(path: Path, split: str | None = None, column: str = "split") -> Iterator[SessionRecord]:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import msgspec
 
-from seglab import decoding
+from seglab.core import decoding
 from seglab.dataset.columns import LABELS, SPLITS
 from seglab.errors import InputError
 from seglab.manifest import hardware, now, versions

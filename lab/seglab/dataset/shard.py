@@ -20,6 +20,8 @@ from typing import Any, Final
 import msgspec
 
 from seglab import journal
+from seglab.core.record import SessionRecord
+from seglab.core.specfile import one_line
 from seglab.dataset.captures import write_archive
 from seglab.dataset.layout import Layout
 from seglab.dataset.plan import Placed, fingerprint, planned
@@ -29,9 +31,7 @@ from seglab.dataset.splits import PARTS
 from seglab.errors import InputError
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.slots import Slots
-from seglab.record import SessionRecord
 from seglab.runfolder import lock_folder, replace_file, writing
-from seglab.specfile import one_line
 from seglab.store import write_dataset
 
 DEFAULT_JOBS: Final = 40

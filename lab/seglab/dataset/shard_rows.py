@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seglab.core.record import SessionRecord
 from seglab.dataset.findings import FINDINGS_MAX, Checked
 from seglab.dataset.layout import Layout
 from seglab.dataset.plan import Placed
 from seglab.dataset.result import ShardResult
 from seglab.errors import InputError
 from seglab.kernel.join import blank
-from seglab.record import SessionRecord
 from seglab.store import read_rows, schema_differences
 
 _AS_PLANNED = (

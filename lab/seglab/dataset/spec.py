@@ -10,12 +10,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from seglab.core.parameters import shown
+from seglab.core.specfile import Table, decode, one_line, read
 from seglab.dataset.splits import Splits, split_table
 from seglab.errors import InputError
 from seglab.mail.source import MailSource
 from seglab.message import MessageSpec
 from seglab.network import Network
-from seglab.parameters import shown
 from seglab.reader import Reader
 from seglab.registry import networks as all_networks
 from seglab.registry import senders as all_senders
@@ -30,7 +31,6 @@ from seglab.scenario import (
     safe_name,
     senders_of,
 )
-from seglab.specfile import Table, decode, one_line, read
 
 REPEATS_MAX: Final = 1_000_000_000
 MESSAGES_MAX: Final = 100

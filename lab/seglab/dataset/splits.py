@@ -12,10 +12,10 @@ from functools import lru_cache
 from random import Random
 from typing import Final, Literal, get_args
 
+from seglab.core.parameters import shown
+from seglab.core.seeds import derive
+from seglab.core.specfile import Table, near
 from seglab.errors import InputError
-from seglab.parameters import shown
-from seglab.seeds import derive
-from seglab.specfile import Table, near
 
 Part = Literal["train", "validation", "test"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from seglab.core.seeds import derive
+from seglab.core.text import count
 from seglab.dataset.columns import LABELS, SPLITS
 from seglab.dataset.splits import PARTS
-from seglab.printable import count
-from seglab.seeds import derive
 
 _CAP = 10_000
 

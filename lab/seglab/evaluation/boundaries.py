@@ -1,8 +1,8 @@
 """Where the writes of a session ended, and which of these ends left a trace."""
 
+from seglab.core.observation import Layer, Observation
+from seglab.core.record import SessionRecord
 from seglab.evaluation.wire import first_sent, personality_of
-from seglab.observation import Layer, Observation
-from seglab.record import SessionRecord
 
 
 def written(record: SessionRecord) -> frozenset[int]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
-from seglab.record import SessionRecord
+from seglab.core.record import SessionRecord
 
 Key = tuple[str, str, str, str, int]
 """What two sessions have in common that send the same bytes by the same writes."""

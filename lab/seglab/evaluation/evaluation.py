@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from seglab.classifier import Classifier
+from seglab.core.observation import Layer, Observation
+from seglab.core.record import SessionRecord
 from seglab.evaluation.boundaries import traced, written
 from seglab.evaluation.constancy import Constancy, Key, Seen, constancy, key_of
 from seglab.evaluation.judging import LineEnds, judge
 from seglab.evaluation.metrics import BoundaryCounts, Confusion
-from seglab.observation import Layer, Observation
-from seglab.record import SessionRecord
 
 MISTAKES_KEPT = 1000
 

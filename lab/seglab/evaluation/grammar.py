@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import islice
 from math import gcd
 
-from seglab.record import HeaderSpan, SessionRecord
+from seglab.core.record import HeaderSpan, SessionRecord
 
 _TERMINATORS = (0, 3, 5)
 _EMPTY_LINE = 2

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from seglab.classifier import Verdict
+from seglab.core.observation import Layer
+from seglab.core.record import SessionRecord
 from seglab.evaluation.grammar import Shape, candidates, is_instance
 from seglab.evaluation.wire import first_sent, personality_of
-from seglab.observation import Layer
-from seglab.record import SessionRecord
 from seglab.tcp.admissible import could_give
 
 LineEnds = Callable[[SessionRecord], Sequence[int] | None]

@@ -11,7 +11,7 @@ import re
 import struct
 from collections.abc import Iterator
 
-from seglab.record import SessionRecord
+from seglab.core.record import SessionRecord
 
 _ENHANCED_PACKET = 6
 _BLOCK = struct.Struct("=II")

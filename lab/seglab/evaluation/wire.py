@@ -1,6 +1,6 @@
 """What a record says about its wire: how the sender's TCP cut the message, and by which MSSs."""
 
-from seglab.record import SessionRecord
+from seglab.core.record import SessionRecord
 from seglab.tcp.admissible import Personality
 
 _HEADERS_BYTES = {True: (52, 72), False: (40, 60)}  # IPv4 and IPv6; 12 of them for timestamps

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from seglab.core.observation import Observation
 from seglab.inference.path import OVERHEADS_V6, Path, explanations
 from seglab.inference.posterior import Account
-from seglab.observation import Observation
 
 _LISTED_MAX = 8
 

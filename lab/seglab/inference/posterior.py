@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
+from seglab.core.observation import Observation
 from seglab.inference.ground import Ground
 from seglab.inference.likelihood import Explained
 from seglab.inference.lines import explain
@@ -22,7 +23,6 @@ from seglab.inference.writers import (
     seen,
     with_hidden_terminator,
 )
-from seglab.observation import Observation
 
 MARGIN_BITS = 10.0
 """An explanation this much longer than the best one has no weight."""

@@ -5,7 +5,7 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from seglab.observation import Observation
+from seglab.core.observation import Observation
 
 STALL_MIN_NS = 3_000_000
 """Less than this between two units never counts as a stall: a busy sender's own time."""

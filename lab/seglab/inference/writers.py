@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any, Final, Literal, NamedTuple
 
-from seglab.observation import HeaderField, Layer, Observation
+from seglab.core.observation import HeaderField, Layer, Observation
 from seglab.sender import Style
 
 UNFOLDED_BYTES: Final = 40

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from seglab.core.record import SessionRecord
 from seglab.errors import EnvironmentLacksError, PartDiedError, SeglabError
 from seglab.kernel import join, pace, sandbox
 from seglab.kernel.lab import KernelLab
@@ -17,7 +18,6 @@ from seglab.kernel.slots import Slots
 from seglab.network import Network
 from seglab.plan import SessionSpec
 from seglab.reader import Reader
-from seglab.record import SessionRecord
 from seglab.runfolder import writing
 
 BARREN_LABS = 3

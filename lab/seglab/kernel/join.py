@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from seglab.channel import Message
+from seglab.core.record import Captures, HeaderSpan, MtuChange, SessionRecord
+from seglab.core.trace import Read, Write
 from seglab.errors import EnvironmentLacksError
 from seglab.kernel import packets, pcapng
 from seglab.kernel.packets import Journey
 from seglab.network import Network
 from seglab.plan import SessionSpec
-from seglab.record import Captures, HeaderSpan, MtuChange, SessionRecord
-from seglab.trace import Read, Write
 
 ENGINE = "kernel"
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
+from seglab.core.trace import Segment
 from seglab.kernel.headers import ACK, PSH, SYN, TcpPacket, is_plain_tcp, parse_ip, parse_tcp
-from seglab.trace import Segment
 
 LINKS = ("access", "core")
 """The links between client and server, as the wire numbers them."""

@@ -28,11 +28,11 @@ from pathlib import Path
 from typing import Any
 
 from seglab.channel import Message, Outbox
+from seglab.core.seeds import derive
 from seglab.kernel import packet_socket
 from seglab.kernel.flow import DIRECTIONS, DROP_REASON, FRAME, T_OUT, Flow, Record
 from seglab.kernel.headers import IPV4, IPV6, carries_data, may_open, quoted_addresses
 from seglab.link import LinkParams, LinkState
-from seglab.seeds import derive
 
 _MAX_FRAME_BYTES = 65535 + 14 + 4  # the largest IP packet, Ethernet header and VLAN tag
 _BATCH = 64  # frames from one socket before the others have their turn

@@ -13,8 +13,8 @@ for one is handed out, to be told.
 import re
 from dataclasses import dataclass
 
+from seglab.core.observation import SIZE_MAX
 from seglab.logs.badline import LineError
-from seglab.observation import SIZE_MAX
 from seglab.server.connection import SAMPLE_END_BYTES
 from seglab.server.logs import GAP
 

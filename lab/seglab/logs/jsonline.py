@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import msgspec
 
+from seglab.core.observation import SIZE_MAX, SIZES_MAX, Observation
 from seglab.errors import InputError
 from seglab.logs.badline import LineError
-from seglab.observation import SIZE_MAX, SIZES_MAX, Observation
 from seglab.server.logs import quote
 
 EXPECTED = "an observation (with id and sizes), or a server's connection (with reads and payloads)"

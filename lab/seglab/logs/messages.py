@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from seglab.core.observation import SIZES_MAX, Observation
 from seglab.logs.eventline import Shown
 from seglab.logs.visible import FIELD_NAME, HIDDEN_MAX, header_of
-from seglab.observation import SIZES_MAX, Observation
 
 _READS_LOOKED_AT = 256
 _END_OF_DATA = b"\r\n.\r\n"

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 
+from seglab.core.observation import Observation
 from seglab.errors import InputError
 from seglab.logs import eventline, jsonline, sessionline
 from seglab.logs.badline import BadLine, LineError, excerpt
 from seglab.logs.eventline import EventLine
 from seglab.logs.messages import Messages
-from seglab.observation import Observation
 
 LINE_MAX_BYTES = 32 << 20
 """The longest line that is read; a million sizes with their times fit."""

@@ -2,8 +2,8 @@
 
 import re
 
+from seglab.core.observation import SIZE_MAX, SIZES_MAX
 from seglab.logs.badline import LineError
-from seglab.observation import SIZE_MAX, SIZES_MAX
 
 EXPECTED = "a session as [number] (1) bytes (2) bytes ..."
 

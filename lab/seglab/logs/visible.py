@@ -18,8 +18,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from seglab.core.observation import HeaderField
 from seglab.logs.eventline import Shown
-from seglab.observation import HeaderField
 
 HIDDEN_IN_FIELD_MAX = 32
 HIDDEN_MAX = 512

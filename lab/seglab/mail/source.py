@@ -14,9 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from seglab.core.parameters import PAYLOAD_MAX_BYTES
 from seglab.errors import InputError
 from seglab.mail.stored import StoredMail, mail
-from seglab.parameters import PAYLOAD_MAX_BYTES
 
 MAILS_MAX: Final = 100_000
 """The most mails of a source."""

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from seglab.core.parameters import PAYLOAD_MAX_BYTES
 from seglab.errors import InputError
 from seglab.message import Message, MessageSpec
-from seglab.parameters import PAYLOAD_MAX_BYTES
 
 LINE_MAX_BYTES: Final = 998
 """The longest line without its CRLF (RFC 5322, 2.1.1; RFC 5321, 4.5.3.1.6)."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import mean, median
 
+from seglab.core.record import SessionRecord
+from seglab.core.trace import Segment
 from seglab.listings import layer_sizes
 from seglab.paper import Layer, Sizes
-from seglab.record import SessionRecord
-from seglab.trace import Segment
 
 TERMINATORS = (3, 5)
 """Lengths of an end of data in a write of its own: ``. CRLF`` and ``CRLF . CRLF``."""

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from seglab.core.record import MtuChange, SessionRecord
+from seglab.core.trace import Segment, Span, Write
 from seglab.plots.clock import Clock, clock
 from seglab.plots.seen import carried
 from seglab.plots.style import (
@@ -26,8 +28,6 @@ from seglab.plots.style import (
     heading,
     readable_on,
 )
-from seglab.record import MtuChange, SessionRecord
-from seglab.trace import Segment, Span, Write
 
 _LABELS_AT_MOST = 24
 _BOXES_AT_MOST = 14

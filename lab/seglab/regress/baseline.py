@@ -7,7 +7,7 @@ from typing import Self
 
 import msgspec
 
-from seglab import decoding
+from seglab.core import decoding
 from seglab.errors import InputError
 from seglab.regress.case import Case
 from seglab.regress.judgement import Score

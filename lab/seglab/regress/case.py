@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from seglab.observation import Layer, Observation
-from seglab.record import SessionRecord
-from seglab.trace import sizes
+from seglab.core.observation import Layer, Observation
+from seglab.core.record import SessionRecord
+from seglab.core.trace import sizes
 
 Layers = Literal["segments", "reads", "both"]
 

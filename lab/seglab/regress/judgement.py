@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from seglab.classifier import Verdict
+from seglab.core.observation import Layer, Observation
 from seglab.errors import InputError
-from seglab.observation import Layer, Observation
 from seglab.regress.case import Case
 from seglab.sender import STYLES
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from seglab.printable import count
+from seglab.core.text import count
 from seglab.regress.case import Case
 from seglab.regress.judgement import (
     Answer,

@@ -8,7 +8,8 @@ from dataclasses import replace
 import msgspec
 
 from seglab.classifier import Verdict
-from seglab.observation import Observation
+from seglab.core.observation import Observation
+from seglab.core.seeds import derive
 from seglab.regress.case import Case
 from seglab.regress.judgement import (
     Answer,
@@ -21,7 +22,6 @@ from seglab.regress.judgement import (
     styles,
 )
 from seglab.regress.transforms import merged_reads, noise, offloaded, retransmitted
-from seglab.seeds import derive
 
 NOISE_PER_NETWORK = 40
 

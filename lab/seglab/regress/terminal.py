@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from seglab.printable import count
+from seglab.core.text import count
 from seglab.regress.judgement import Side, printable
 from seglab.regress.result import Cell, Finding, Outcome, Result
 from seglab.report.prose import say, stdout

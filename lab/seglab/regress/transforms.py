@@ -10,9 +10,9 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Final, TypeVar
 
-from seglab.observation import Layer, Observation
+from seglab.core.observation import Layer, Observation
+from seglab.core.seeds import derive
 from seglab.regress.case import anonymous
-from seglab.seeds import derive
 
 _T = TypeVar("_T")
 

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from seglab.record import SessionRecord
+from seglab.core.record import SessionRecord
+from seglab.core.trace import Read, Segment, Write
 from seglab.report.figures import captures_of
-from seglab.trace import Read, Segment, Write
 
 BYTES_AT_MOST = 8_000_000
 """How long the text may become: about 20 000 sessions of ten segments, half a second to read."""

@@ -6,6 +6,9 @@ from functools import partial
 from itertools import chain
 from statistics import mean
 
+from seglab.core.record import SessionRecord
+from seglab.core.text import count
+from seglab.core.trace import sizes
 from seglab.paper import Layer
 from seglab.plots.distribution import distribution
 from seglab.plots.heatmap import heatmap
@@ -24,12 +27,9 @@ from seglab.plots.sequences import frequencies
 from seglab.plots.strips import Strip, strips
 from seglab.plots.style import Drawer
 from seglab.plots.timeline import timeline
-from seglab.printable import count
-from seglab.record import SessionRecord
 from seglab.report.finding import Finding, plain
 from seglab.report.printed import layer_of, printed_rows
 from seglab.report.summary import Grouped, Summary, telling
-from seglab.trace import sizes
 from seglab.verdicts import spaced
 
 _ROWS_AT_MOST = 40

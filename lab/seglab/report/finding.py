@@ -13,6 +13,8 @@ from seglab.boundary import (
     separation_words,
     single_block,
 )
+from seglab.core.record import SessionRecord
+from seglab.core.text import count
 from seglab.listings import ListingVerdict, judge_listing, listing_sequences
 from seglab.manifest import Counts, Experiment, Manifest
 from seglab.mtu_table import TableVerdict, judge_table
@@ -25,8 +27,6 @@ from seglab.paper import (
     paper,
     published,
 )
-from seglab.printable import count
-from seglab.record import SessionRecord
 from seglab.verdicts import (
     Sequences,
     Sizes,

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from seglab.core.record import SessionRecord
 from seglab.listings import as_published, layer_sizes
 from seglab.paper import Layer, PublishedListing, Sizes, keys, published
-from seglab.record import SessionRecord
 from seglab.report.finding import Finding
 
 

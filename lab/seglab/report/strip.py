@@ -14,7 +14,7 @@ from itertools import groupby, islice
 from typing import Final
 
 from seglab.classifier import Verdict
-from seglab.observation import Observation
+from seglab.core.observation import Observation
 
 EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
 FULL: Final = EIGHTHS[-1]

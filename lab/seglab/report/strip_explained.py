@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from seglab.classifier import Verdict
-from seglab.observation import Observation
+from seglab.core.observation import Observation
 from seglab.report.strip import EDGE, FULL, MORE, PUSHED, base_of
 
 _LABEL = 10

@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
+from seglab.core.record import SessionRecord
+from seglab.core.text import count
+from seglab.core.trace import sizes
 from seglab.manifest import Counts, Experiment, Manifest
-from seglab.printable import count
-from seglab.record import SessionRecord
 from seglab.report.finding import AnyVerdict, Finding, Row, find, plain
 from seglab.runfolder import RunFolder
-from seglab.trace import sizes
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from seglab.comparison import Comparison
-from seglab.printable import count
+from seglab.core.text import count
 from seglab.report.finding import Finding
 from seglab.report.prose import say, stdout
 from seglab.report.summary import Summary

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from seglab.observation import SIZES_MAX, Observation
+from seglab.core.observation import SIZES_MAX, Observation
 
 from .header import fields_of
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from seglab.observation import Observation
+from seglab.core.observation import Observation
 
 from .connection import Connection
 from .message import Ledger

@@ -9,8 +9,8 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from seglab import decoding
-from seglab.trace import Read, Segment, Trace, Write
+from seglab.core import decoding
+from seglab.core.trace import Read, Segment, Trace, Write
 
 SCHEMA_VERSION = 1
 """Raised when a column is renamed or changes its meaning; columns may be added without."""

@@ -12,8 +12,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from seglab.core.parameters import shown
 from seglab.errors import InputError, nearest
-from seglab.parameters import shown
 
 SIZE_MAX_BYTES = 1 << 20
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import msgspec
 
-from seglab import decoding
+from seglab.core import decoding
 
 if TYPE_CHECKING:
-    from seglab.record import SessionRecord
-    from seglab.trace import Segment
+    from seglab.core.record import SessionRecord
+    from seglab.core.trace import Segment
 
 Layer = Literal["segments", "reads"]
 
