@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
+from seglab.core.labels import Style
 from seglab.core.parameters import Number, Parameters, Sizes
 from seglab.message import Message
-from seglab.sender import Sender, Style, nodelay_parameter
+from seglab.sender import Sender, nodelay_parameter
 from seglab.steps import Step, Wait, Write
 
 

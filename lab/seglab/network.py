@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Any, Final
 
+from seglab.core.labels import PATH_CONDITIONS, PathCondition
 from seglab.core.parameters import shown
 from seglab.core.specfile import Table, unit_of
 from seglab.errors import InputError
 from seglab.link import LinkParams
-from seglab.sender import PATH_CONDITIONS, PathCondition
 
 MTU_MIN_BYTES: Final = 68
 """Each module must be able to forward a datagram of so many bytes (RFC 791, 3.2)."""

@@ -7,6 +7,7 @@ order, or on which others run: a session that runs alone is the one of the whole
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from seglab.core.labels import PathCondition, Style, Terminator
 from seglab.core.parameters import Parameters
 from seglab.core.seeds import derive
 from seglab.errors import InputError
@@ -15,7 +16,7 @@ from seglab.message import Message
 from seglab.network import Network
 from seglab.reader import Reader
 from seglab.scenario import Cast, Scenario
-from seglab.sender import Mail, PathCondition, Protocol, Sender, Style, Terminator
+from seglab.sender import Mail, Protocol, Sender
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,37 +7,16 @@ registry finds it there.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
+from seglab.core.labels import Style, Terminator
 from seglab.core.parameters import Flag, Integer, Number, Parameter, Parameters, resolve
 from seglab.mail.stored import StoredMail
 from seglab.message import Message, MessageSpec, generate, raw, with_received
 from seglab.steps import Step, Wait, Write
 
-Style = Literal[
-    "single_write",
-    "relay",
-    "headers_then_body",
-    "distinct_from",
-    "custom_headers",
-    "fixed_buffer",
-    "line_by_line",
-    "timed_writes",
-]
-"""Who wrote: how the sending program cuts a message into writes."""
-
-Terminator = Literal["with_body", "own_write"]
-"""Whether the end of data is in the last write of the text, or in a write of its own."""
-
-PathCondition = Literal["steady", "small_mss", "fluctuating", "pmtu_fall"]
-"""What lay between the sender and the server."""
-
 Kind = Literal["emulated", "real"]
 Protocol = Literal["raw", "smtp"]
-
-STYLES: tuple[Style, ...] = get_args(Style)
-TERMINATORS: tuple[Terminator, ...] = get_args(Terminator)
-PATH_CONDITIONS: tuple[PathCondition, ...] = get_args(PathCondition)
 
 GAP_MAX_MS = 60_000
 """The longest pause between two writes."""

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from seglab.classifier import Classifier, Verdict
+from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.observation import Observation
 from seglab.core.text import safe
 from seglab.errors import InputError, nearest
 from seglab.regress.judgement import Answer, ClassifierFailedError, Raised, raised
-from seglab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
 
 _ID_SHOWN = 80
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from seglab.classifier import Classifier, Verdict
 from seglab.classifier_registry import as_verdict, classifier, classifiers
+from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.observation import Observation
 from seglab.errors import InputError
 from seglab.mail.layout import layout
 from seglab.message import MessageSpec, generate
-from seglab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
 
 SEEN = Observation(id="x", sizes=(1448, 600), mss=1448, timestamps=True)
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seglab.core.labels import STYLES
 from seglab.core.record import HeaderSpan
 from seglab.evaluation.grammar import Shape, candidates, is_instance
 from seglab.evaluation.lines import line_ends
 from seglab.mail.layout import layout
 from seglab.message import Message, MessageSpec
 from seglab.registry import senders
-from seglab.sender import STYLES
 from seglab.steps import Write
 
 FIELDS = (

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from seglab.core.labels import PATH_CONDITIONS, STYLES
 from seglab.network import Network
 from seglab.registry import networks, scenario
-from seglab.sender import PATH_CONDITIONS, STYLES
 
 QUALITY = Path(__file__).parents[2] / "benchmarks" / "quality"
 SPLIT = tomllib.loads((QUALITY / "split.toml").read_text())

@@ -2,8 +2,8 @@
 
 import pytest
 
+from seglab.core.labels import STYLES
 from seglab.plots.dataset import summary
-from seglab.sender import STYLES
 
 PARTS = {"train": 3, "test": 1}
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from seglab import registry
+from seglab.core.labels import PATH_CONDITIONS
 from seglab.errors import InputError
 from seglab.link import LinkParams
-from seglab.sender import PATH_CONDITIONS
 from seglab.sender_registry import senders_in
 
 SENDER = """

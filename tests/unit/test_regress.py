@@ -213,7 +213,7 @@ def test_guessing_on_noise_is_found() -> None:
 
 def test_all_styles_at_once_are_an_abstention() -> None:
     """An answer that excludes no style is not counted as right."""
-    from seglab.sender import STYLES  # noqa: PLC0415
+    from seglab.core.labels import STYLES  # noqa: PLC0415
 
     result = regress(lambda _: STYLES)
     assert {score.right for score in result.scores.values()} == {0}

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seglab import registry
+from seglab.core.labels import STYLES
 from seglab.core.parameters import Flag, HeaderNames, Integer, Number, Parameters, Sizes, Word
 from seglab.errors import InputError
 from seglab.mail.kinds import KINDS
 from seglab.message import Message, MessageSpec, generate
-from seglab.sender import STYLES, Sender
+from seglab.sender import Sender
 from seglab.steps import Expect, Step, Wait, Write
 
 HEADERS = ("Subject", "from", "To", "Date", "Message-ID", "Received", "X-None")

@@ -6,8 +6,8 @@ import pytest
 
 from seglab import weights
 from seglab.classifier import Verdict
+from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.errors import InputError
-from seglab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
 
 MINE = """
 [style]

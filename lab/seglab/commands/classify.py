@@ -16,6 +16,7 @@ from seglab.classifier import Classifier
 from seglab.classifying import DEFAULT
 from seglab.commands.classify_input import Input, opened
 from seglab.commands.values import STORED, finite, given
+from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.observation import Layer, Observation
 from seglab.core.specfile import near
 from seglab.core.text import safe
@@ -24,7 +25,6 @@ from seglab.foreign import PREFIX
 from seglab.judged import Judged, judged, label
 from seglab.report.strip_message import page
 from seglab.report.strip_table import Sheet, Summary, line
-from seglab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.weights import Weights, load
 
 _WIDTH_OF_A_PIPE = 80

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any, Final, Literal, NamedTuple
 
+from seglab.core.labels import Style
 from seglab.core.observation import HeaderField, Layer, Observation
-from seglab.sender import Style
 
 UNFOLDED_BYTES: Final = 40
 """A header field up to here is one line: folding it would help nobody (RFC 5322, 2.1.1)."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from seglab.classifier import Verdict
+from seglab.core.labels import STYLES
 from seglab.core.observation import Layer, Observation
 from seglab.errors import InputError
 from seglab.regress.case import Case
-from seglab.sender import STYLES
 
 EXAMPLE_SIZES = 400
 """How many sizes of an observation a finding keeps."""

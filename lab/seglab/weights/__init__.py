@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from seglab.classifier import Verdict
+from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.specfile import Table, decode, read
 from seglab.errors import InputError
-from seglab.sender import PATH_CONDITIONS, STYLES, TERMINATORS
 
 EXAMPLE: Final = "example"
 """Stands for the shipped file where a path is expected."""

@@ -1,0 +1,25 @@
+"""The three axes of ground truth, and the values of each."""
+
+from typing import Literal, get_args
+
+Style = Literal[
+    "single_write",
+    "relay",
+    "headers_then_body",
+    "distinct_from",
+    "custom_headers",
+    "fixed_buffer",
+    "line_by_line",
+    "timed_writes",
+]
+"""Who wrote: how the sending program cuts a message into writes."""
+
+Terminator = Literal["with_body", "own_write"]
+"""Whether the end of data is in the last write of the text, or in a write of its own."""
+
+PathCondition = Literal["steady", "small_mss", "fluctuating", "pmtu_fall"]
+"""What lay between the sender and the server."""
+
+STYLES: tuple[Style, ...] = get_args(Style)
+TERMINATORS: tuple[Terminator, ...] = get_args(Terminator)
+PATH_CONDITIONS: tuple[PathCondition, ...] = get_args(PathCondition)
