@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from seglab.core.parameters import Integer, Parameters
 from seglab.message import Message
-from seglab.sender import Sender, in_writes, smtp_parameters
+from seglab.sender.sender import Sender, in_writes, smtp_parameters
 
 
 def cuts(message: Message, parameters: Parameters) -> Iterable[int]:

@@ -6,7 +6,7 @@ from re import finditer
 
 from seglab.core.parameters import Integer, Parameters
 from seglab.message import Message
-from seglab.sender import Sender, in_writes, smtp_parameters
+from seglab.sender.sender import Sender, in_writes, smtp_parameters
 
 
 def cuts(message: Message, parameters: Parameters) -> Iterable[int]:

@@ -6,8 +6,8 @@ from itertools import pairwise
 from seglab.core.labels import Style
 from seglab.core.parameters import Number, Parameters, Sizes
 from seglab.message import Message
-from seglab.sender import Sender, nodelay_parameter
-from seglab.steps import Step, Wait, Write
+from seglab.sender.sender import Sender, nodelay_parameter
+from seglab.sender.steps import Step, Wait, Write
 
 
 def steps(message: Message, parameters: Parameters) -> Iterator[Step]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from seglab.core.parameters import Parameters
 from seglab.message import Message
-from seglab.sender import Sender, in_writes, smtp_parameters
+from seglab.sender.sender import Sender, in_writes, smtp_parameters
 
 
 def cuts(message: Message, _parameters: Parameters) -> Iterable[int]:

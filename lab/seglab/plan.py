@@ -16,7 +16,7 @@ from seglab.message import Message
 from seglab.network import Network
 from seglab.reader import Reader
 from seglab.scenario import Cast, Scenario
-from seglab.sender import Mail, Protocol, Sender
+from seglab.sender.sender import Mail, Protocol, Sender
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

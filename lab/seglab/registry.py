@@ -16,7 +16,7 @@ from seglab.core.specfile import SIZE_MAX_BYTES, Table, decode, read
 from seglab.errors import InputError, nearest
 from seglab.network import Network
 from seglab.scenario import Scenario
-from seglab.sender_registry import sender, senders
+from seglab.sender.registry import sender, senders
 
 __all__ = ["network", "networks", "parse_scenario", "scenario", "scenarios", "sender", "senders"]
 

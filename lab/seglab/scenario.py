@@ -16,7 +16,7 @@ from seglab.message import MessageSpec
 from seglab.network import Network
 from seglab.network import parse as parse_network
 from seglab.reader import Reader
-from seglab.sender import Sender
+from seglab.sender.sender import Sender
 
 SESSIONS_MAX: Final = 1_000_000
 """The most sessions of a scenario, all its senders, networks and sweep values together."""

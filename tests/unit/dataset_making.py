@@ -11,8 +11,8 @@ from seglab.dataset import shard
 from seglab.dataset.folder import begin, finish
 from seglab.dataset.spec import parse_text
 from seglab.kernel import join
-from seglab.sender_registry import sender
-from seglab.steps import Wait
+from seglab.sender.registry import sender
+from seglab.sender.steps import Wait
 
 SPEC = """
 title = "Small"

@@ -19,7 +19,7 @@ import pytest
 from seglab.channel import Channel, Message
 from seglab.errors import InputError
 from seglab.kernel import client, client_session
-from seglab.steps import Expect, Wait, Write
+from seglab.sender.steps import Expect, Wait, Write
 
 HERE = Path(__file__).parent
 PATIENCE_S = 20.0

@@ -11,7 +11,7 @@ from seglab import plan as sessions_
 from seglab.dataset.plan import placed, planned, shard_range
 from seglab.dataset.splits import PARTS, Splits
 from seglab.errors import InputError
-from seglab.sender_registry import sender
+from seglab.sender.registry import sender
 
 EVERY = [place for shard in range(3) for place in planned(spec_of(), 1, shard)]
 

@@ -19,8 +19,8 @@ from seglab.core.specfile import Table, decode
 from seglab.mail.kinds import KINDS
 from seglab.manifest import Manifest
 from seglab.message import MessageSpec, generate
-from seglab.sender_registry import senders_in
-from seglab.steps import Wait, Write
+from seglab.sender.registry import senders_in
+from seglab.sender.steps import Wait, Write
 from seglab.store import SCHEMA
 
 ROOT = Path(__file__).parents[2]

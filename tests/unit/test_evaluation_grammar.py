@@ -13,7 +13,7 @@ from seglab.evaluation.lines import line_ends
 from seglab.mail.layout import layout
 from seglab.message import Message, MessageSpec
 from seglab.registry import senders
-from seglab.steps import Write
+from seglab.sender.steps import Write
 
 FIELDS = (
     HeaderSpan("Received", 0, 100),

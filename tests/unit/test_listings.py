@@ -23,9 +23,9 @@ from seglab.listings import (
     shortened,
 )
 from seglab.paper import PublishedListing, paper
-from seglab.smtp_dialogue import session
-from seglab.steps import Expect, Wait
-from seglab.steps import Write as WriteStep
+from seglab.sender.smtp import session
+from seglab.sender.steps import Expect, Wait
+from seglab.sender.steps import Write as WriteStep
 
 MIDDLE = {
     "listings.8": [47, 1440, 2880, 600],

@@ -16,8 +16,8 @@ from seglab.mail.stored import mail
 from seglab.message import END_OF_DATA, Message, MessageSpec
 from seglab.plan import message, plan
 from seglab.runfolder import RunFolder
-from seglab.smtp_dialogue import session
-from seglab.steps import Expect, Write
+from seglab.sender.smtp import session
+from seglab.sender.steps import Expect, Write
 
 GOOD = b"From: <a@b.example>\nSubject: hello\n\nHello,\n.a dot\nbye\n"
 MBOX = (

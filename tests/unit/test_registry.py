@@ -8,10 +8,10 @@ from seglab import registry
 from seglab.core.labels import PATH_CONDITIONS
 from seglab.errors import InputError
 from seglab.link import LinkParams
-from seglab.sender_registry import senders_in
+from seglab.sender.registry import senders_in
 
 SENDER = """
-from seglab.sender import Sender, smtp_parameters
+from seglab.sender.sender import Sender, smtp_parameters
 {name} = Sender(name="{value}", summary="s", source="s", style="relay",
                 parameters=smtp_parameters(), steps=lambda message, parameters: iter(()))
 """

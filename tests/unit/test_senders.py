@@ -14,8 +14,8 @@ from seglab.core.parameters import Flag, HeaderNames, Integer, Number, Parameter
 from seglab.errors import InputError
 from seglab.mail.kinds import KINDS
 from seglab.message import Message, MessageSpec, generate
-from seglab.sender import Sender
-from seglab.steps import Expect, Step, Wait, Write
+from seglab.sender.sender import Sender
+from seglab.sender.steps import Expect, Step, Wait, Write
 
 HEADERS = ("Subject", "from", "To", "Date", "Message-ID", "Received", "X-None")
 SENDERS = [*registry.senders().values()]

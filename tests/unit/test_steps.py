@@ -2,10 +2,11 @@
 
 import pytest
 
-from seglab import registry, smtp_dialogue
+from seglab import registry
 from seglab.message import Message, MessageSpec, generate
-from seglab.smtp_dialogue import Envelope
-from seglab.steps import Expect, Wait, Write, command
+from seglab.sender import smtp as smtp_dialogue
+from seglab.sender.smtp import Envelope
+from seglab.sender.steps import Expect, Wait, Write, command
 
 
 def test_write_holds_at_least_one_byte() -> None:

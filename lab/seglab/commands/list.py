@@ -14,7 +14,7 @@ from rich.table import Table
 from seglab import registry
 from seglab.network import Network
 from seglab.scenario import Cast, Scenario
-from seglab.sender import Sender
+from seglab.sender.sender import Sender
 
 _LISTS = {
     "senders": ("name", "kind", "protocol", "style", "terminator", "summary"),

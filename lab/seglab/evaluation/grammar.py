@@ -55,7 +55,7 @@ def is_instance(style: str, ends: Iterable[int], shape: Shape) -> bool | None:
     """Whether a sender of that style can write so; ``None`` where the message's lines decide.
 
     Args:
-        style: one of ``seglab.sender.STYLES``.
+        style: one of ``seglab.sender.sender.STYLES``.
         ends: offsets inside the message.
         shape: of the message.
     """

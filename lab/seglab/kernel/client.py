@@ -25,13 +25,13 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from seglab import steps
 from seglab.channel import Channel, Message
 from seglab.errors import InputError
 from seglab.kernel.client_session import Session, SessionError, not_begun
 from seglab.mail.stored import spec_of
-from seglab.sender_registry import sender as sender_named
-from seglab.smtp_dialogue import session
+from seglab.sender import steps
+from seglab.sender.registry import sender as sender_named
+from seglab.sender.smtp import session
 
 _REASON_MAX = 300
 _LAB_INTERFACES = {"lo", "c-eth0"}

@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
-from seglab import steps
 from seglab.channel import Message
 from seglab.kernel.addresses import BY_VERSION
 from seglab.kernel.window import usable
 from seglab.mail.layout import layout
+from seglab.sender import steps
 
 _TCP_INFO_BYTES = 104
 _TCPI_OPT_TIMESTAMPS = 1

@@ -10,7 +10,7 @@ from typing import Final
 from seglab.mail.stored import StoredMail
 from seglab.network import Network
 from seglab.plan import SessionSpec
-from seglab.sender_registry import sender
+from seglab.sender.registry import sender
 
 WORK_S: Final = 1.5
 """How long a session may take that counts in full among those that run side by side.

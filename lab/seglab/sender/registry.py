@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seglab.core import plugins
 from seglab.errors import InputError, nearest
-from seglab.sender import Sender
+from seglab.sender.sender import Sender
 
 
 @cache

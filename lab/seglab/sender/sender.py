@@ -13,7 +13,7 @@ from seglab.core.labels import Style, Terminator
 from seglab.core.parameters import Flag, Integer, Number, Parameter, Parameters, resolve
 from seglab.mail.stored import StoredMail
 from seglab.message import Message, MessageSpec, generate, raw, with_received
-from seglab.steps import Step, Wait, Write
+from seglab.sender.steps import Step, Wait, Write
 
 Kind = Literal["emulated", "real"]
 Protocol = Literal["raw", "smtp"]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from seglab.core.parameters import Parameters
 from seglab.message import Message
-from seglab.sender import Sender
-from seglab.steps import Expect, Step, Wait, command
+from seglab.sender.sender import Sender
+from seglab.sender.steps import Expect, Step, Wait, command
 
 
 @dataclass(frozen=True, slots=True)

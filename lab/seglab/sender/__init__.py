@@ -1,0 +1,1 @@
+"""What a sender is: the names that the author of one imports."""
