@@ -5,7 +5,7 @@ from itertools import islice
 from re import finditer
 
 from seglab.core.parameters import Integer, Parameters
-from seglab.message import Message
+from seglab.mail.message import Message
 from seglab.sender.sender import Sender, in_writes, smtp_parameters
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from seglab.core.labels import Style
 from seglab.core.parameters import Number, Parameters, Sizes
-from seglab.message import Message
+from seglab.mail.message import Message
 from seglab.sender.sender import Sender, nodelay_parameter
 from seglab.sender.steps import Step, Wait, Write
 

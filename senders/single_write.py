@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from seglab.core.parameters import Parameters
-from seglab.message import Message
+from seglab.mail.message import Message
 from seglab.sender.sender import Sender, in_writes, smtp_parameters
 
 

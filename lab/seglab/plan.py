@@ -11,8 +11,8 @@ from seglab.core.labels import PathCondition, Style, Terminator
 from seglab.core.parameters import Parameters
 from seglab.core.seeds import derive
 from seglab.errors import InputError
+from seglab.mail.message import Message
 from seglab.mail.source import MailSource
-from seglab.message import Message
 from seglab.network import Network
 from seglab.reader import Reader
 from seglab.scenario import Cast, Scenario

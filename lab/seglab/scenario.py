@@ -11,8 +11,8 @@ from seglab.core.parameters import Parameters, shown
 from seglab.core.seeds import derive
 from seglab.core.specfile import Table, near, one_line
 from seglab.errors import InputError
+from seglab.mail.message import MessageSpec
 from seglab.mail.source import MailSource, look_through
-from seglab.message import MessageSpec
 from seglab.network import Network
 from seglab.network import parse as parse_network
 from seglab.reader import Reader

@@ -14,7 +14,7 @@ from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.observation import Observation
 from seglab.errors import InputError
 from seglab.mail.layout import layout
-from seglab.message import MessageSpec, generate
+from seglab.mail.message import MessageSpec, generate
 
 SEEN = Observation(id="x", sizes=(1448, 600), mss=1448, timestamps=True)
 

@@ -11,7 +11,7 @@ from seglab.core.record import HeaderSpan
 from seglab.evaluation.grammar import Shape, candidates, is_instance
 from seglab.evaluation.lines import line_ends
 from seglab.mail.layout import layout
-from seglab.message import Message, MessageSpec
+from seglab.mail.message import Message, MessageSpec
 from seglab.registry import senders
 from seglab.sender.steps import Write
 

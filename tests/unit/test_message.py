@@ -20,7 +20,7 @@ from seglab.mail.fields import Story
 from seglab.mail.filling import base64_lines
 from seglab.mail.header import FIRST, HeaderSpec
 from seglab.mail.kinds import KINDS
-from seglab.message import (
+from seglab.mail.message import (
     END_OF_DATA,
     HEADER_MAX_BYTES,
     LINE_MAX,
@@ -191,7 +191,7 @@ def test_listing_3_ends_as_printed() -> None:
 def test_plain_text_does_without_faker() -> None:
     """The lab's client starts fast: only the kinds that need Faker's words import it."""
     code = (
-        "import sys; import seglab.kernel.client; from seglab.message import *;"
+        "import sys; import seglab.kernel.client; from seglab.mail.message import *;"
         "generate(1, MessageSpec()); assert 'faker' not in sys.modules;"
         "generate(1, MessageSpec(kind='newsletter')); assert 'faker' in sys.modules"
     )
@@ -201,7 +201,7 @@ def test_plain_text_does_without_faker() -> None:
 def test_the_same_words_in_every_process() -> None:
     """What Faker draws is pinned: another process, with another hash seed, makes the same mail."""
     code = (
-        "import hashlib; from seglab.message import *; from seglab.mail.kinds import KINDS;"
+        "import hashlib; from seglab.mail.message import *; from seglab.mail.kinds import KINDS;"
         "print(*(hashlib.sha256(generate(5, MessageSpec(kind=k)).wire).hexdigest() for k in KINDS))"
     )
     outputs = {

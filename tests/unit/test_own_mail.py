@@ -11,9 +11,9 @@ from seglab import registry
 from seglab.commands.order import Order
 from seglab.commands.run import tell_left_out
 from seglab.errors import InputError
+from seglab.mail.message import END_OF_DATA, Message, MessageSpec
 from seglab.mail.source import MailSource, look_through
 from seglab.mail.stored import mail
-from seglab.message import END_OF_DATA, Message, MessageSpec
 from seglab.plan import message, plan
 from seglab.runfolder import RunFolder
 from seglab.sender.smtp import session

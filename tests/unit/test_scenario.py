@@ -11,7 +11,7 @@ from seglab import paper, registry
 from seglab.core.specfile import SIZE_MAX_BYTES, Table, decode
 from seglab.errors import InputError
 from seglab.link import LinkParams
-from seglab.message import MessageSpec
+from seglab.mail.message import MessageSpec
 from seglab.reader import Reader
 
 GOOD = 'title = "mine"\nnetworks = ["vb2014"]\nsenders = ["relay"]\n'

@@ -13,7 +13,7 @@ from seglab.core.labels import STYLES
 from seglab.core.parameters import Flag, HeaderNames, Integer, Number, Parameters, Sizes, Word
 from seglab.errors import InputError
 from seglab.mail.kinds import KINDS
-from seglab.message import Message, MessageSpec, generate
+from seglab.mail.message import Message, MessageSpec, generate
 from seglab.sender.sender import Sender
 from seglab.sender.steps import Expect, Step, Wait, Write
 

@@ -3,7 +3,7 @@
 import pytest
 
 from seglab import registry
-from seglab.message import Message, MessageSpec, generate
+from seglab.mail.message import Message, MessageSpec, generate
 from seglab.sender import smtp as smtp_dialogue
 from seglab.sender.smtp import Envelope
 from seglab.sender.steps import Expect, Wait, Write, command

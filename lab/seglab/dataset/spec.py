@@ -14,8 +14,8 @@ from seglab.core.parameters import shown
 from seglab.core.specfile import Table, decode, one_line, read
 from seglab.dataset.splits import Splits, split_table
 from seglab.errors import InputError
+from seglab.mail.message import MessageSpec
 from seglab.mail.source import MailSource
-from seglab.message import MessageSpec
 from seglab.network import Network
 from seglab.reader import Reader
 from seglab.registry import networks as all_networks

@@ -61,7 +61,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderSpec:
-    """What a header block is to be; see ``seglab.message.MessageSpec`` for the attributes.
+    """What a header block is to be; see ``seglab.mail.message.MessageSpec`` for the attributes.
 
     Raises:
         ValueError: no block is like this; begins with the attribute's name.

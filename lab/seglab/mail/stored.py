@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from seglab.core.parameters import PAYLOAD_MAX_BYTES
 from seglab.errors import InputError
-from seglab.message import Message, MessageSpec
+from seglab.mail.message import Message, MessageSpec
 
 LINE_MAX_BYTES: Final = 998
 """The longest line without its CRLF (RFC 5322, 2.1.1; RFC 5321, 4.5.3.1.6)."""

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from seglab.core.labels import Style, Terminator
 from seglab.core.parameters import Flag, Integer, Number, Parameter, Parameters, resolve
+from seglab.mail.message import Message, MessageSpec, generate, raw, with_received
 from seglab.mail.stored import StoredMail
-from seglab.message import Message, MessageSpec, generate, raw, with_received
 from seglab.sender.steps import Step, Wait, Write
 
 Kind = Literal["emulated", "real"]

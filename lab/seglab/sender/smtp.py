@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from seglab.core.parameters import Parameters
-from seglab.message import Message
+from seglab.mail.message import Message
 from seglab.sender.sender import Sender
 from seglab.sender.steps import Expect, Step, Wait, command
 
