@@ -13,7 +13,7 @@ from pathlib import Path
 
 from seglab.core.record import SessionRecord
 from seglab.evaluation.wire import first_sent, personality_of
-from seglab.network import Network
+from seglab.networks.network import Network
 from seglab.registry import scenario
 from seglab.runfolder import RunFolder
 from seglab.tcp.admissible import INITIAL_WINDOW, could_give

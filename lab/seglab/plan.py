@@ -13,7 +13,7 @@ from seglab.core.seeds import derive
 from seglab.errors import InputError
 from seglab.mail.message import Message
 from seglab.mail.source import MailSource
-from seglab.network import Network
+from seglab.networks.network import Network
 from seglab.reader import Reader
 from seglab.scenario import Cast, Scenario
 from seglab.sender.sender import Mail, Protocol, Sender

@@ -13,8 +13,8 @@ from seglab.core.specfile import Table, near, one_line
 from seglab.errors import InputError
 from seglab.mail.message import MessageSpec
 from seglab.mail.source import MailSource, look_through
-from seglab.network import Network
-from seglab.network import parse as parse_network
+from seglab.networks.network import Network
+from seglab.networks.network import parse as parse_network
 from seglab.reader import Reader
 from seglab.sender.sender import Sender
 

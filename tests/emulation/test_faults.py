@@ -29,7 +29,7 @@ from seglab.kernel import engine as engine_
 from seglab.kernel import lab as lab_
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.lab import KernelLab
-from seglab.network import Network
+from seglab.networks.network import Network
 from seglab.plan import SessionSpec
 from seglab.runfolder import RunFolder
 

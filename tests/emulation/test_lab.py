@@ -15,7 +15,7 @@ from seglab.errors import EnvironmentLacksError
 from seglab.kernel import join
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.lab import KernelLab
-from seglab.network import Network
+from seglab.networks.network import Network
 from seglab.plan import SessionSpec
 
 PLANNED = tuple[SessionSpec, Network]

@@ -13,12 +13,13 @@ from types import ModuleType
 import click
 import pytest
 
-from seglab import network, networks, registry, scenario
+from seglab import networks, registry, scenario
 from seglab.cli import COMMANDS, seglab
 from seglab.core.specfile import Table, decode
 from seglab.mail.kinds import KINDS
 from seglab.mail.message import MessageSpec, generate
 from seglab.manifest import Manifest
+from seglab.networks import network
 from seglab.sender.registry import senders_in
 from seglab.sender.steps import Wait, Write
 from seglab.store import SCHEMA

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seglab.core.labels import PATH_CONDITIONS, STYLES
-from seglab.network import Network
+from seglab.networks.network import Network
 from seglab.registry import networks, scenario
 
 QUALITY = Path(__file__).parents[2] / "benchmarks" / "quality"

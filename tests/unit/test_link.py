@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.link import DISTRIBUTIONS, ETHERNET_HEADER_BYTES, Fate, LinkParams, LinkState
+from seglab.networks.link import DISTRIBUTIONS, ETHERNET_HEADER_BYTES, Fate, LinkParams, LinkState
 
 MS = 1_000_000
 

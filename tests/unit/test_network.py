@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from seglab import registry
 from seglab.core.specfile import Table, decode
 from seglab.errors import InputError
-from seglab.network import MtuChange, Network, Router, parse
+from seglab.networks.network import MtuChange, Network, Router, parse
 
 
 def network(text: str, base: Network | None = None) -> Network:

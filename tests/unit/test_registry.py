@@ -7,7 +7,7 @@ import pytest
 from seglab import registry
 from seglab.core.labels import PATH_CONDITIONS
 from seglab.errors import InputError
-from seglab.link import LinkParams
+from seglab.networks.link import LinkParams
 from seglab.sender.registry import senders_in
 
 SENDER = """

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from seglab import paper, registry
 from seglab.core.specfile import SIZE_MAX_BYTES, Table, decode
 from seglab.errors import InputError
-from seglab.link import LinkParams
 from seglab.mail.message import MessageSpec
+from seglab.networks.link import LinkParams
 from seglab.reader import Reader
 
 GOOD = 'title = "mine"\nnetworks = ["vb2014"]\nsenders = ["relay"]\n'

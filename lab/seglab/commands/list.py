@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from seglab import registry
-from seglab.network import Network
+from seglab.networks.network import Network
 from seglab.scenario import Cast, Scenario
 from seglab.sender.sender import Sender
 

@@ -22,7 +22,7 @@ from seglab.core.record import SessionRecord
 from seglab.errors import SeglabError
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.manifest import RunStatus
-from seglab.network import Network
+from seglab.networks.network import Network
 from seglab.plan import SessionSpec
 from seglab.runfolder import RunFolder, writing
 

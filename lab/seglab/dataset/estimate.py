@@ -13,7 +13,7 @@ from typing import Final
 from seglab.dataset.spec import Combination, DatasetSpec
 from seglab.kernel import pace
 from seglab.mail.source import MailSource
-from seglab.network import Network
+from seglab.networks.network import Network
 
 CPU_S: Final = 0.012
 """Processor time of a session: its connection, its dialogue, its record."""

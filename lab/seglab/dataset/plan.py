@@ -17,7 +17,7 @@ from seglab.dataset.spec import Combination, DatasetSpec
 from seglab.dataset.splits import Part
 from seglab.errors import InputError
 from seglab.mail.source import MailSource
-from seglab.network import Network
+from seglab.networks.network import Network
 from seglab.plan import SessionSpec
 from seglab.scenario import Cast
 

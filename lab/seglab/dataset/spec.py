@@ -16,7 +16,7 @@ from seglab.dataset.splits import Splits, split_table
 from seglab.errors import InputError
 from seglab.mail.message import MessageSpec
 from seglab.mail.source import MailSource
-from seglab.network import Network
+from seglab.networks.network import Network
 from seglab.reader import Reader
 from seglab.registry import networks as all_networks
 from seglab.registry import senders as all_senders

@@ -15,7 +15,7 @@ from seglab.errors import EnvironmentLacksError, PartDiedError, SeglabError
 from seglab.kernel import join, pace, sandbox
 from seglab.kernel.lab import KernelLab
 from seglab.kernel.slots import Slots
-from seglab.network import Network
+from seglab.networks.network import Network
 from seglab.plan import SessionSpec
 from seglab.reader import Reader
 from seglab.runfolder import writing

@@ -3,7 +3,7 @@
 from typing import Any
 
 from seglab.kernel.headers import Teardown
-from seglab.link import LinkState
+from seglab.networks.link import LinkState
 
 DIRECTIONS = ("a_to_b", "b_to_a")
 """From the client's end of a link to the server's, and back."""

@@ -7,7 +7,7 @@ an exception.
 import struct
 from typing import NamedTuple
 
-from seglab.link import ETHERNET_HEADER_BYTES
+from seglab.networks.link import ETHERNET_HEADER_BYTES
 
 IPV4 = b"\x08\x00"
 IPV6 = b"\x86\xdd"

@@ -11,7 +11,7 @@ from seglab.core.trace import Read, Write
 from seglab.errors import EnvironmentLacksError
 from seglab.kernel import packets, pcapng
 from seglab.kernel.packets import Journey
-from seglab.network import Network
+from seglab.networks.network import Network
 from seglab.plan import SessionSpec
 
 ENGINE = "kernel"

@@ -22,7 +22,7 @@ from seglab.kernel import pins, sandbox
 from seglab.kernel.addresses import BY_VERSION, RAW_PORT, SMTP_PORT
 from seglab.kernel.join import Outcome
 from seglab.kernel.parts import PARTS
-from seglab.network import Network
+from seglab.networks.network import Network
 from seglab.reader import Reader
 
 START_LIMIT_S = 60.0

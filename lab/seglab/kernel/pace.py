@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from seglab.mail.stored import StoredMail
-from seglab.network import Network
+from seglab.networks.network import Network
 from seglab.plan import SessionSpec
 from seglab.sender.registry import sender
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from seglab.kernel.addresses import BY_VERSION, Addresses
-from seglab.network import Network, Personality, Router
+from seglab.networks.network import Network, Personality, Router
 
 OFFLOADS = ("rx", "tx", "sg", "tso", "gso", "gro")
 """Switched off at every end of every link, by ``ethtool -K``'s names."""

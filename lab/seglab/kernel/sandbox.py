@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seglab.core import plugins
 from seglab.errors import EnvironmentLacksError
-from seglab.network import Network
+from seglab.networks.network import Network
 
 TOOLS = {
     "unshare": "util-linux",

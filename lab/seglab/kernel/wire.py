@@ -4,7 +4,7 @@
 
 It stands in the network namespace where all links of the lab meet. A link joins two interfaces;
 each of them has a packet socket (``packet(7)``) that reads what the host behind it sends, and
-writes what that host is to receive. In between, ``seglab.link`` says when each frame leaves, or why
+writes what that host is to receive. In between, ``seglab.networks.link`` says when each frame leaves, or why
 it does not. Every frame of a session is recorded on every link, with its fate.
 
 Link states belong to a session (a *flow*, known by its pair of addresses), so sessions side by
@@ -32,7 +32,7 @@ from seglab.core.seeds import derive
 from seglab.kernel import packet_socket
 from seglab.kernel.flow import DIRECTIONS, DROP_REASON, FRAME, T_OUT, Flow, Record
 from seglab.kernel.headers import IPV4, IPV6, carries_data, may_open, quoted_addresses
-from seglab.link import LinkParams, LinkState
+from seglab.networks.link import LinkParams, LinkState
 
 _MAX_FRAME_BYTES = 65535 + 14 + 4  # the largest IP packet, Ethernet header and VLAN tag
 _BATCH = 64  # frames from one socket before the others have their turn

@@ -30,7 +30,7 @@
     repeat_ms = 2000                           # after how long it begins anew; by default never
 
     [links.access]                             # between client and router, in both directions
-    delay_ms = 10                              # any field of seglab.link.LinkParams
+    delay_ms = 10                              # any field of seglab.networks.link.LinkParams
 
     [links.access.up]                          # from client to server: over what holds for both
     bw_mbit = 1

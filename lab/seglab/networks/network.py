@@ -11,7 +11,7 @@ from seglab.core.labels import PATH_CONDITIONS, PathCondition
 from seglab.core.parameters import shown
 from seglab.core.specfile import Table, unit_of
 from seglab.errors import InputError
-from seglab.link import LinkParams
+from seglab.networks.link import LinkParams
 
 MTU_MIN_BYTES: Final = 68
 """Each module must be able to forward a datagram of so many bytes (RFC 791, 3.2)."""
