@@ -42,13 +42,13 @@ from common import (
 
 sys.path.insert(0, str(ROOT))
 
-from seglab import plan, registry
 from seglab.core.record import SessionRecord
+from seglab.experiment import plan, registry
+from seglab.experiment.reader import Reader
 from seglab.kernel.addresses import IPV4
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.lab import KernelLab
 from seglab.manifest import Manifest
-from seglab.reader import Reader
 from seglab.runfolder import RunFolder
 
 NETWORK = "unimpaired"

@@ -30,9 +30,11 @@ NETWORK = "unimpaired"
 
 async def up_and_down() -> tuple[float, float]:
     """Seconds until a lab is ready, and until it is gone."""
-    from seglab import registry  # noqa: PLC0415, so that importing counts in a fresh process
+    from seglab.experiment import (  # noqa: PLC0415, so that importing counts in a fresh process
+        registry,
+    )
+    from seglab.experiment.reader import Reader  # noqa: PLC0415
     from seglab.kernel.lab import KernelLab  # noqa: PLC0415
-    from seglab.reader import Reader  # noqa: PLC0415
 
     network = registry.network(NETWORK)
     began = time.monotonic()

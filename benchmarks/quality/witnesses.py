@@ -26,7 +26,7 @@ from seglab.core.labels import STYLES
 from seglab.core.record import SessionRecord
 from seglab.evaluation.judging import find_witness
 from seglab.evaluation.wire import first_sent, personality_of
-from seglab.registry import scenario
+from seglab.experiment.registry import scenario
 from seglab.runfolder import RunFolder
 from seglab.tcp.admissible import INITIAL_WINDOW, could_give
 from seglab.tcp.model import Connection, cut

@@ -12,7 +12,8 @@ import pytest
 from commanding import Seglab, inside, interfaces, recorded, seglab, shell, wait_until
 from conftest import need
 
-from seglab import cli, registry
+from seglab import cli
+from seglab.experiment import registry
 from seglab.runfolder import RunFolder
 
 SESSIONS = 40

@@ -20,17 +20,17 @@ from commanding import (
     wait_until,
 )
 
-from seglab import plan as plan_
-from seglab import registry
 from seglab.core import plugins
 from seglab.core.record import SessionRecord
 from seglab.errors import PartDiedError
+from seglab.experiment import plan as plan_
+from seglab.experiment import registry
+from seglab.experiment.plan import SessionSpec
 from seglab.kernel import engine as engine_
 from seglab.kernel import lab as lab_
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.lab import KernelLab
 from seglab.networks.network import Network
-from seglab.plan import SessionSpec
 from seglab.runfolder import RunFolder
 
 JOBS = 4

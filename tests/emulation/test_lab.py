@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from seglab import plan as plan_
-from seglab import registry
 from seglab.core.record import SessionRecord
 from seglab.core.trace import sizes
 from seglab.errors import EnvironmentLacksError
+from seglab.experiment import plan as plan_
+from seglab.experiment import registry
+from seglab.experiment.plan import SessionSpec
 from seglab.kernel import join
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.lab import KernelLab
 from seglab.networks.network import Network
-from seglab.plan import SessionSpec
 
 PLANNED = tuple[SessionSpec, Network]
 

@@ -5,9 +5,9 @@ from collections import defaultdict
 
 import pytest
 
-from seglab import plan, registry
 from seglab.core.record import SessionRecord
 from seglab.core.trace import sizes
+from seglab.experiment import plan, registry
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.listings import ListingVerdict, judge_listing
 from seglab.mtu_table import judge_table

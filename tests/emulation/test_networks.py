@@ -16,11 +16,11 @@ from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6
 from scapy.packet import Packet
 from scapy.utils import rdpcap
 
-from seglab import plan as plan_
-from seglab import registry
 from seglab.core.record import SessionRecord
 from seglab.core.trace import sizes
 from seglab.errors import EnvironmentLacksError
+from seglab.experiment import plan as plan_
+from seglab.experiment import registry
 from seglab.kernel import join, sandbox
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.lab import KernelLab

@@ -4,12 +4,12 @@ import hashlib
 from dataclasses import replace
 from typing import ClassVar
 
-from seglab import plan
 from seglab.core.record import Captures
 from seglab.core.trace import Read, Segment, Write
 from seglab.dataset import shard
 from seglab.dataset.folder import begin, finish
 from seglab.dataset.spec import parse_text
+from seglab.experiment import plan
 from seglab.kernel import join
 from seglab.sender.registry import sender
 from seglab.sender.steps import Wait

@@ -7,7 +7,7 @@ import struct
 import threading
 from collections.abc import Iterator
 
-from seglab.reader import Reader
+from seglab.experiment.reader import Reader
 from seglab.server.connection import ConnectionLog
 from seglab.server.limits import Limits
 from seglab.server.listening import Listener

@@ -7,10 +7,10 @@ from dataset_making import SESSIONS, SPEC, spec_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab import plan as sessions_
 from seglab.dataset.plan import placed, planned, shard_range
 from seglab.dataset.splits import PARTS, Splits
 from seglab.errors import InputError
+from seglab.experiment import plan as sessions_
 from seglab.sender.registry import sender
 
 EVERY = [place for shard in range(3) for place in planned(spec_of(), 1, shard)]

@@ -13,9 +13,10 @@ from types import ModuleType
 import click
 import pytest
 
-from seglab import networks, registry, scenario
+from seglab import networks
 from seglab.cli import COMMANDS, seglab
 from seglab.core.specfile import Table, decode
+from seglab.experiment import registry, scenario
 from seglab.mail.kinds import KINDS
 from seglab.mail.message import MessageSpec, generate
 from seglab.manifest import Manifest

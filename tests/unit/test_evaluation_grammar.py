@@ -10,9 +10,9 @@ from seglab.core.labels import STYLES
 from seglab.core.record import HeaderSpan
 from seglab.evaluation.grammar import Shape, candidates, is_instance
 from seglab.evaluation.lines import line_ends
+from seglab.experiment.registry import senders
 from seglab.mail.layout import layout
 from seglab.mail.message import Message, MessageSpec
-from seglab.registry import senders
 from seglab.sender.steps import Write
 
 FIELDS = (

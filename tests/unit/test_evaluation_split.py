@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from seglab.core.labels import PATH_CONDITIONS, STYLES
+from seglab.experiment.registry import networks, scenario
 from seglab.networks.network import Network
-from seglab.registry import networks, scenario
 
 QUALITY = Path(__file__).parents[2] / "benchmarks" / "quality"
 SPLIT = tomllib.loads((QUALITY / "split.toml").read_text())

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from frames import MS, Recorder
 
-from seglab import plan, registry
 from seglab.core.record import SessionRecord
 from seglab.errors import EnvironmentLacksError
+from seglab.experiment import plan, registry
 from seglab.kernel import join
 from seglab.kernel.join import Outcome
 

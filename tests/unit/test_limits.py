@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from seglab.reader import Reader
+from seglab.experiment.reader import Reader
 from seglab.server.limits import Limits
 from seglab.server.listening import Listener
 from seglab.server.process import raise_descriptor_limit

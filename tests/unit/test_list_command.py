@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from seglab import registry
 from seglab.commands.list import list_command
+from seglab.experiment import registry
 
 
 def listed(*arguments: str) -> str:

@@ -6,10 +6,10 @@ from itertools import accumulate
 import pytest
 from synthetic import MS, reads_of, record
 
-from seglab import registry
 from seglab.core.record import MtuChange, SessionRecord
 from seglab.core.trace import Segment, Write
 from seglab.errors import InputError
+from seglab.experiment import registry
 from seglab.listings import (
     PATHS,
     RULES,

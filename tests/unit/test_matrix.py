@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from seglab import paper, plan, registry
+from seglab import paper
 from seglab.errors import InputError
-from seglab.scenario import Scenario
+from seglab.experiment import plan, registry
+from seglab.experiment.scenario import Scenario
 
 
 def scenario(folder: Path, text: str) -> Scenario:

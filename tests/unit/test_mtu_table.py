@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from synthetic import record
 
-from seglab import registry
 from seglab.core.trace import Segment
+from seglab.experiment import registry
 from seglab.mtu_table import judge_table
 from seglab.paper import PublishedTable, published
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab import registry
 from seglab.core.specfile import Table, decode
 from seglab.errors import InputError
+from seglab.experiment import registry
 from seglab.networks.network import MtuChange, Network, Router, parse
 
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab import registry
 from seglab.commands.order import Order
 from seglab.commands.run import tell_left_out
 from seglab.errors import InputError
+from seglab.experiment import registry
+from seglab.experiment.plan import message, plan
 from seglab.mail.message import END_OF_DATA, Message, MessageSpec
 from seglab.mail.source import MailSource, look_through
 from seglab.mail.stored import mail
-from seglab.plan import message, plan
 from seglab.runfolder import RunFolder
 from seglab.sender.smtp import session
 from seglab.sender.steps import Expect, Write

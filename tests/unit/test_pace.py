@@ -2,8 +2,8 @@
 
 import pytest
 
-from seglab import plan as plan_
-from seglab import registry
+from seglab.experiment import plan as plan_
+from seglab.experiment import registry
 from seglab.kernel import pace
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from seglab import registry
+from seglab.experiment import registry
 from seglab.kernel import pins
 from seglab.kernel.pins import HostPlan, HostState
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from seglab import registry
 from seglab.errors import InputError
-from seglab.plan import message, plan
-from seglab.scenario import Scenario, label
+from seglab.experiment import registry
+from seglab.experiment.plan import message, plan
+from seglab.experiment.scenario import Scenario, label
 
 MATRIX = """
 title = "two senders and a sweep on two networks"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from seglab import registry
 from seglab.core.labels import PATH_CONDITIONS
 from seglab.errors import InputError
+from seglab.experiment import registry
 from seglab.networks.link import LinkParams
 from seglab.sender.registry import senders_in
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab import registry
 from seglab.core.labels import STYLES
 from seglab.core.parameters import Flag, HeaderNames, Integer, Number, Parameters, Sizes, Word
 from seglab.errors import InputError
+from seglab.experiment import registry
 from seglab.mail.kinds import KINDS
 from seglab.mail.message import Message, MessageSpec, generate
 from seglab.sender.sender import Sender

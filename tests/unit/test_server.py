@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from serving import PATIENCE_S, read_all, read_lines, reset, running
 
-from seglab.reader import KINDS, Reader
+from seglab.experiment.reader import KINDS, Reader
 from seglab.server import loop
 from seglab.server.connection import ConnectionLog
 from seglab.server.limits import Limits

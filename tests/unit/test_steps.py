@@ -2,7 +2,7 @@
 
 import pytest
 
-from seglab import registry
+from seglab.experiment import registry
 from seglab.mail.message import Message, MessageSpec, generate
 from seglab.sender import smtp as smtp_dialogue
 from seglab.sender.smtp import Envelope

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seglab import registry
+from seglab.experiment import registry
+from seglab.experiment.scenario import Cast, Scenario
 from seglab.networks.network import Network
-from seglab.scenario import Cast, Scenario
 from seglab.sender.sender import Sender
 
 _LISTS = {

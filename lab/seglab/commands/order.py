@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from seglab import registry
 from seglab.commands.running import Planned
 from seglab.errors import InputError, nearest
+from seglab.experiment import registry
+from seglab.experiment.plan import plan
+from seglab.experiment.scenario import Scenario
 from seglab.manifest import Experiment, Manifest
-from seglab.plan import plan
 from seglab.runfolder import RunFolder
-from seglab.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,12 @@ from seglab.commands.running import (
 from seglab.commands.values import STORED
 from seglab.core.trace import sizes
 from seglab.errors import InputError, nearest
+from seglab.experiment.scenario import Scenario
 from seglab.listings import as_published
 from seglab.paper import PublishedListing, PublishedScenario, paper
 from seglab.report import build
 from seglab.report.terminal import show, show_comparison
 from seglab.runfolder import RunFolder
-from seglab.scenario import Scenario
 
 EXPERIMENTS = (
     *(f"scenario-{number}" for number in paper().scenarios),

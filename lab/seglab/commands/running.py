@@ -20,10 +20,10 @@ from seglab.commands.progress import RunProgress
 from seglab.commands.values import finite, given
 from seglab.core.record import SessionRecord
 from seglab.errors import SeglabError
+from seglab.experiment.plan import SessionSpec
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.manifest import RunStatus
 from seglab.networks.network import Network
-from seglab.plan import SessionSpec
 from seglab.runfolder import RunFolder, writing
 
 _SETTLED = {"scenarios", "senders", "networks", "only", "sessions", "seed", "out"}

@@ -14,7 +14,7 @@ import click
 
 from seglab.commands.values import FILE
 from seglab.errors import EnvironmentLacksError, InputError
-from seglab.reader import KINDS, Reader
+from seglab.experiment.reader import KINDS, Reader
 from seglab.server.connection import ConnectionLog
 from seglab.server.limits import Limits
 from seglab.server.listening import PROTOCOLS, Listener

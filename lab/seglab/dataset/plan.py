@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from seglab import plan as sessions_
 from seglab.core.record import SCHEMA_VERSION
 from seglab.dataset.spec import Combination, DatasetSpec
 from seglab.dataset.splits import Part
 from seglab.errors import InputError
+from seglab.experiment import plan as sessions_
+from seglab.experiment.plan import SessionSpec
+from seglab.experiment.scenario import Cast
 from seglab.mail.source import MailSource
 from seglab.networks.network import Network
-from seglab.plan import SessionSpec
-from seglab.scenario import Cast
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,10 @@ from seglab.core.parameters import shown
 from seglab.core.specfile import Table, decode, one_line, read
 from seglab.dataset.splits import Splits, split_table
 from seglab.errors import InputError
-from seglab.mail.message import MessageSpec
-from seglab.mail.source import MailSource
-from seglab.networks.network import Network
-from seglab.reader import Reader
-from seglab.registry import networks as all_networks
-from seglab.registry import senders as all_senders
-from seglab.scenario import (
+from seglab.experiment.reader import Reader
+from seglab.experiment.registry import networks as all_networks
+from seglab.experiment.registry import senders as all_senders
+from seglab.experiment.scenario import (
     Cast,
     Scenario,
     generated_mail,
@@ -31,6 +28,9 @@ from seglab.scenario import (
     safe_name,
     senders_of,
 )
+from seglab.mail.message import MessageSpec
+from seglab.mail.source import MailSource
+from seglab.networks.network import Network
 
 REPEATS_MAX: Final = 1_000_000_000
 MESSAGES_MAX: Final = 100

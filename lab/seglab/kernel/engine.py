@@ -12,12 +12,12 @@ from typing import IO, Any
 
 from seglab.core.record import SessionRecord
 from seglab.errors import EnvironmentLacksError, PartDiedError, SeglabError
+from seglab.experiment.plan import SessionSpec
+from seglab.experiment.reader import Reader
 from seglab.kernel import join, pace, sandbox
 from seglab.kernel.lab import KernelLab
 from seglab.kernel.slots import Slots
 from seglab.networks.network import Network
-from seglab.plan import SessionSpec
-from seglab.reader import Reader
 from seglab.runfolder import writing
 
 BARREN_LABS = 3

@@ -9,10 +9,10 @@ from seglab.channel import Message
 from seglab.core.record import Captures, HeaderSpan, MtuChange, SessionRecord
 from seglab.core.trace import Read, Write
 from seglab.errors import EnvironmentLacksError
+from seglab.experiment.plan import SessionSpec
 from seglab.kernel import packets, pcapng
 from seglab.kernel.packets import Journey
 from seglab.networks.network import Network
-from seglab.plan import SessionSpec
 
 ENGINE = "kernel"
 

@@ -18,12 +18,12 @@ import msgspec
 
 from seglab.channel import Message, Outbox
 from seglab.errors import EnvironmentLacksError, PartDiedError
+from seglab.experiment.reader import Reader
 from seglab.kernel import pins, sandbox
 from seglab.kernel.addresses import BY_VERSION, RAW_PORT, SMTP_PORT
 from seglab.kernel.join import Outcome
 from seglab.kernel.parts import PARTS
 from seglab.networks.network import Network
-from seglab.reader import Reader
 
 START_LIMIT_S = 60.0
 GRACE_S = 5.0

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from seglab.experiment.plan import SessionSpec
 from seglab.mail.stored import StoredMail
 from seglab.networks.network import Network
-from seglab.plan import SessionSpec
 from seglab.sender.registry import sender
 
 WORK_S: Final = 1.5

@@ -1,4 +1,4 @@
-"""The networks: one TOML file each, found by ``seglab.registry`` under the file's name.
+"""The networks: one TOML file each, found by ``seglab.experiment.registry`` under the file's name.
 
 ::
 

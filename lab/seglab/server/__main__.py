@@ -15,7 +15,7 @@ from typing import Any
 
 from seglab.channel import Channel
 from seglab.errors import SeglabError
-from seglab.reader import Reader
+from seglab.experiment.reader import Reader
 from seglab.server.connection import ConnectionLog
 from seglab.server.limits import Limits
 from seglab.server.listening import Listener

@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass, field
 
 from seglab.errors import EnvironmentLacksError, InputError, nearest
-from seglab.reader import Reader
+from seglab.experiment.reader import Reader
 
 PROTOCOLS = ("raw", "smtp")
 OUT_OF_DESCRIPTORS = frozenset((errno.EMFILE, errno.ENFILE))

@@ -9,13 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from seglab import scenario as scenario_
 from seglab.core import plugins
 from seglab.core.specfile import SIZE_MAX_BYTES, Table, decode, read
 from seglab.errors import InputError, nearest
+from seglab.experiment import scenario as scenario_
+from seglab.experiment.scenario import Scenario
 from seglab.networks import network as network_
 from seglab.networks.network import Network
-from seglab.scenario import Scenario
 from seglab.sender.registry import sender, senders
 
 __all__ = ["network", "networks", "parse_scenario", "scenario", "scenarios", "sender", "senders"]

@@ -11,11 +11,11 @@ from seglab.core.parameters import Parameters, shown
 from seglab.core.seeds import derive
 from seglab.core.specfile import Table, near, one_line
 from seglab.errors import InputError
+from seglab.experiment.reader import Reader
 from seglab.mail.message import MessageSpec
 from seglab.mail.source import MailSource, look_through
 from seglab.networks.network import Network
 from seglab.networks.network import parse as parse_network
-from seglab.reader import Reader
 from seglab.sender.sender import Sender
 
 SESSIONS_MAX: Final = 1_000_000

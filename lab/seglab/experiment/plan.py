@@ -11,11 +11,11 @@ from seglab.core.labels import PathCondition, Style, Terminator
 from seglab.core.parameters import Parameters
 from seglab.core.seeds import derive
 from seglab.errors import InputError
+from seglab.experiment.reader import Reader
+from seglab.experiment.scenario import Cast, Scenario
 from seglab.mail.message import Message
 from seglab.mail.source import MailSource
 from seglab.networks.network import Network
-from seglab.reader import Reader
-from seglab.scenario import Cast, Scenario
 from seglab.sender.sender import Mail, Protocol, Sender
 
 

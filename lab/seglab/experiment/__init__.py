@@ -1,0 +1,1 @@
+"""What is to be run: a scenario, the sessions it plans, how the server reads."""
