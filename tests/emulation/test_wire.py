@@ -17,9 +17,9 @@ import msgspec
 import pytest
 from conftest import need
 
-from seglab.channel import Channel
 from seglab.core.trace import Segment
 from seglab.kernel import pcapng
+from seglab.kernel.channel import Channel
 from seglab.kernel.packets import Journey, handshake, journeys, segments
 
 HERE = Path(__file__).parent

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from seglab.channel import Channel
+from seglab.kernel.channel import Channel
 
 CLIENT, SERVER = "10.0.0.1", "10.64.0.1"
 _HOST = """

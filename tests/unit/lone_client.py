@@ -6,8 +6,8 @@ speaks to this machine, which it refuses otherwise, and a job's ``script`` stand
 
 import sys
 
-from seglab.channel import Channel
 from seglab.kernel import client, client_session
+from seglab.kernel.channel import Channel
 from seglab.sender import steps
 
 KINDS = {"write": steps.Write, "wait": steps.Wait, "expect": steps.Expect}

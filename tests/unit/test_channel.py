@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.channel import Channel, Message, Outbox
+from seglab.kernel.channel import Channel, Message, Outbox
 
 MESSAGES: list[Message] = [{"ready": True}, {"frame": bytes(5000)}, {}, {"flow": 1, "x": [1, None]}]
 

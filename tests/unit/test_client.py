@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from seglab.channel import Channel, Message
 from seglab.errors import InputError
 from seglab.kernel import client, client_session
+from seglab.kernel.channel import Channel, Message
 from seglab.sender.steps import Expect, Wait, Write
 
 HERE = Path(__file__).parent

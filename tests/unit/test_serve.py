@@ -17,9 +17,9 @@ import pytest
 from click.testing import CliRunner
 from serving import PATIENCE_S, read_all
 
-from seglab.channel import Channel
 from seglab.commands.serve import serve
 from seglab.errors import EnvironmentLacksError, InputError
+from seglab.kernel.channel import Channel
 from seglab.server.listening import Listener, listen
 
 # Inside a lab ----------------------------------------------------------------------------

@@ -25,8 +25,8 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from seglab.channel import Channel, Message
 from seglab.errors import InputError
+from seglab.kernel.channel import Channel, Message
 from seglab.kernel.client_session import Session, SessionError, not_begun
 from seglab.mail.stored import spec_of
 from seglab.sender import steps

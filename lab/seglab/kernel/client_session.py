@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
-from seglab.channel import Message
 from seglab.kernel.addresses import BY_VERSION
+from seglab.kernel.channel import Message
 from seglab.kernel.window import usable
 from seglab.mail.layout import layout
 from seglab.sender import steps

@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from seglab.channel import Channel, Message
+from seglab.kernel.channel import Channel, Message
 from seglab.kernel.parts import PARTS, Process
 
 _ROUTING_LIMIT_MS = 2000

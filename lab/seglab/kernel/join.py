@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from seglab.channel import Message
 from seglab.core.record import Captures, HeaderSpan, MtuChange, SessionRecord
 from seglab.core.trace import Read, Write
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment.plan import SessionSpec
 from seglab.kernel import packets, pcapng
+from seglab.kernel.channel import Message
 from seglab.kernel.packets import Journey
 from seglab.networks.network import Network
 

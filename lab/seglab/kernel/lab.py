@@ -16,11 +16,11 @@ from typing import IO, Any, Self
 
 import msgspec
 
-from seglab.channel import Message, Outbox
 from seglab.errors import EnvironmentLacksError, PartDiedError
 from seglab.experiment.reader import Reader
 from seglab.kernel import pins, sandbox
 from seglab.kernel.addresses import BY_VERSION, RAW_PORT, SMTP_PORT
+from seglab.kernel.channel import Message, Outbox
 from seglab.kernel.join import Outcome
 from seglab.kernel.parts import PARTS
 from seglab.networks.network import Network

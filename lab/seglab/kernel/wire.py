@@ -27,9 +27,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from seglab.channel import Message, Outbox
 from seglab.core.seeds import derive
 from seglab.kernel import packet_socket
+from seglab.kernel.channel import Message, Outbox
 from seglab.kernel.flow import DIRECTIONS, DROP_REASON, FRAME, T_OUT, Flow, Record
 from seglab.kernel.headers import IPV4, IPV6, carries_data, may_open, quoted_addresses
 from seglab.networks.link import LinkParams, LinkState

@@ -13,9 +13,9 @@ import threading
 from collections import deque
 from typing import Any
 
-from seglab.channel import Channel
 from seglab.errors import SeglabError
 from seglab.experiment.reader import Reader
+from seglab.kernel.channel import Channel
 from seglab.server.connection import ConnectionLog
 from seglab.server.limits import Limits
 from seglab.server.listening import Listener
