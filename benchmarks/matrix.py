@@ -26,7 +26,7 @@ from common import ROOT, environment, machine, machine_line
 
 sys.path.insert(0, str(ROOT))
 
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
 
 MAIN = "from seglab.cli import main; main()"
 SAMPLE_S = 0.5

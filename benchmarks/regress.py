@@ -25,8 +25,8 @@ from seglab.core.record import SessionRecord
 from seglab.regress.case import Layers, cases
 from seglab.regress.checks import CHECKS
 from seglab.regress.result import run
+from seglab.runs.parquet import write_sessions
 from seglab.session_source import records
-from seglab.store import write_sessions
 
 
 def again_and_again(source: str) -> Iterator[SessionRecord]:

@@ -48,8 +48,8 @@ from seglab.experiment.reader import Reader
 from seglab.kernel.addresses import IPV4
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.lab import KernelLab
-from seglab.manifest import Manifest
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
+from seglab.runs.manifest import Manifest
 
 NETWORK = "unimpaired"
 SIZES = 3000, 6000

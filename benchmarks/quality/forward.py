@@ -15,7 +15,7 @@ from seglab.core.record import SessionRecord
 from seglab.evaluation.wire import first_sent, personality_of
 from seglab.experiment.registry import scenario
 from seglab.networks.network import Network
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
 from seglab.tcp.admissible import INITIAL_WINDOW, could_give
 from seglab.tcp.model import Connection, Sent, cut
 

@@ -27,7 +27,7 @@ from seglab.core.record import SessionRecord
 from seglab.evaluation.judging import find_witness
 from seglab.evaluation.wire import first_sent, personality_of
 from seglab.experiment.registry import scenario
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
 from seglab.tcp.admissible import INITIAL_WINDOW, could_give
 from seglab.tcp.model import Connection, cut
 

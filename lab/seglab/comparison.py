@@ -14,7 +14,7 @@ import msgspec
 from scipy import stats
 
 from seglab.core import decoding
-from seglab.manifest import Manifest
+from seglab.runs.manifest import Manifest
 from seglab.verdicts import Sizes, p_words, percent, spaced
 
 ALPHA: Final = 0.01

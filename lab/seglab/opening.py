@@ -376,11 +376,11 @@ def _first(file: FileIO, name: str) -> bytes:
 
 def _records(source: Source) -> Iterator[SessionRecord]:
     if source.kind == "run":
-        from seglab.runfolder import RunFolder  # noqa: PLC0415, PyArrow takes a moment to import
+        from seglab.runs.folder import RunFolder  # noqa: PLC0415, PyArrow takes a moment to import
 
         yield from RunFolder.open(source.path).sessions()
         return
-    from seglab.store import read_sessions  # noqa: PLC0415
+    from seglab.runs.parquet import read_sessions  # noqa: PLC0415
 
     yield from read_sessions(source.path)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from seglab.core.record import SessionRecord
 from seglab.errors import InputError
 from seglab.regress.case import Case, Layers, cases
-from seglab.runfolder import MANIFEST, RunFolder
-from seglab.store import read_sessions
+from seglab.runs.folder import MANIFEST, RunFolder
+from seglab.runs.parquet import read_sessions
 
 SAMPLE = "sample"
 """The name of the sessions that come with the package."""

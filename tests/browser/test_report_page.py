@@ -15,11 +15,11 @@ from synthetic import MS, reads_of, record, simulated
 
 from seglab.core.record import Captures, MtuChange, SessionRecord
 from seglab.core.trace import Read, Segment, Write, sizes
-from seglab.manifest import Experiment, Manifest
 from seglab.paper import paper
 from seglab.plots.clock import clock
 from seglab.report import build, building
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
+from seglab.runs.manifest import Experiment, Manifest
 
 SESSIONS = 1000
 LOAD_LIMIT_MS = 10_000

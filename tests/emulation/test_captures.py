@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from commanding import Seglab
 
-from seglab import store
 from seglab.capture import observations
 from seglab.core.observation import Observation
 from seglab.core.record import SessionRecord
+from seglab.runs import parquet as store
 
 SCENARIOS = {"listing-05": "smtp", "scenario-2": "raw"}
 SAME = (

@@ -14,7 +14,7 @@ from conftest import need
 
 from seglab import cli
 from seglab.experiment import registry
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
 
 SESSIONS = 40
 

@@ -31,7 +31,7 @@ from seglab.kernel import lab as lab_
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.lab import KernelLab
 from seglab.networks.network import Network
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
 
 JOBS = 4
 LAB_ENDED = ("the lab was killed (SIGKILL)", "the lab ended with status 1")

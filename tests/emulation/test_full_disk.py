@@ -15,8 +15,8 @@ from pathlib import Path
 sys.path[:0] = [{root!r}, {root!r} + "/tests/unit"]
 from synthetic import simulated
 from seglab.errors import EnvironmentLacksError
-from seglab.manifest import Manifest
-from seglab.runfolder import RunFolder
+from seglab.runs.manifest import Manifest
+from seglab.runs.folder import RunFolder
 
 disk = Path({disk!r})
 folder = RunFolder.create(disk / "run", Manifest(command="run"))

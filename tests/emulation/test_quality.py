@@ -14,7 +14,7 @@ from seglab.evaluation.grammar import Shape, is_instance
 from seglab.evaluation.judging import find_witness
 from seglab.evaluation.lines import line_ends, payload_of
 from seglab.evaluation.wire import first_sent
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
 
 NETWORKS = """
 [[network]]

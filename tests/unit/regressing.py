@@ -5,7 +5,7 @@ from pathlib import Path
 from synthetic import MS, cut_evenly, record
 
 from seglab.core.trace import Read, Segment, Write
-from seglab.store import write_sessions
+from seglab.runs.parquet import write_sessions
 
 NETWORKS = {"wide": (1500, 1448), "middle": (1280, 1228), "narrow": (576, 524)}
 

@@ -24,11 +24,11 @@ from seglab.classifier_registry import of_callable
 from seglab.core.observation import Observation
 from seglab.core.text import safe
 from seglab.errors import InputError
-from seglab.manifest import Manifest
 from seglab.opening import Stream, read_stream, sources
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
+from seglab.runs.manifest import Manifest
+from seglab.runs.parquet import write_sessions
 from seglab.server.logs import session_line
-from seglab.store import write_sessions
 
 STUB = Classifier("stub", "for tests", stub)
 LOG = "\n".join((session_line(1, (77, 2896, 329)), session_line(2, (5120,)))).encode()

@@ -19,8 +19,8 @@ from seglab import cli
 from seglab.classifier_registry import classifiers, of_callable
 from seglab.commands.classify import classify
 from seglab.errors import InputError
-from seglab.manifest import Manifest
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
+from seglab.runs.manifest import Manifest
 from seglab.server.logs import session_line
 
 PAPER = Path(__file__).parent / "data" / "vb2014-events.log"

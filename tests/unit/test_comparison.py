@@ -15,11 +15,11 @@ from seglab.commands.reproduce import EXPERIMENTS
 from seglab.comparison import StoredSummary, compare
 from seglab.core.trace import Segment
 from seglab.errors import InputError
-from seglab.manifest import Experiment, Manifest
 from seglab.report import building
 from seglab.report.summary import summarise
 from seglab.report.terminal import show_comparison
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
+from seglab.runs.manifest import Experiment, Manifest
 
 LISTING = Experiment("listing-03", "MTA", "listings.3")
 GOOD, MERGED = [1400] * 7 + [36], [1400] * 6 + [1436]

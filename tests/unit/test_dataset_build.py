@@ -19,7 +19,7 @@ from seglab.dataset.reading import rows
 from seglab.dataset.result import read_result
 from seglab.dataset.shard import ShardBuild, build_shard
 from seglab.errors import EnvironmentLacksError, InputError
-from seglab.runfolder import lock_folder
+from seglab.runs.folder import lock_folder
 
 
 @pytest.fixture(autouse=True)

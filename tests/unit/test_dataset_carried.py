@@ -16,7 +16,7 @@ from seglab.dataset.folder import begin, finish
 from seglab.dataset.reading import rows
 from seglab.dataset.result import ShardResult
 from seglab.errors import InputError
-from seglab.runfolder import lock_folder
+from seglab.runs.folder import lock_folder
 
 SEED = 3
 

@@ -16,7 +16,7 @@ from seglab.dataset.columns import COLUMNS
 from seglab.dataset.croissant import croissant
 from seglab.dataset.layout import Layout
 from seglab.dataset.spec import read_spec
-from seglab.store import DATASET_SCHEMA
+from seglab.runs.parquet import DATASET_SCHEMA
 
 
 @pytest.fixture(autouse=True)

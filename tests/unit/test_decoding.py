@@ -11,7 +11,7 @@ from seglab.core.observation import Observation
 from seglab.core.record import SessionRecord
 from seglab.dataset.result import ShardResult
 from seglab.errors import InputError
-from seglab.manifest import Manifest
+from seglab.runs.manifest import Manifest
 
 
 @pytest.mark.parametrize(

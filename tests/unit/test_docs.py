@@ -19,11 +19,11 @@ from seglab.core.specfile import Table, decode
 from seglab.experiment import registry, scenario
 from seglab.mail.kinds import KINDS
 from seglab.mail.message import MessageSpec, generate
-from seglab.manifest import Manifest
 from seglab.networks import network
+from seglab.runs.manifest import Manifest
+from seglab.runs.parquet import SCHEMA
 from seglab.sender.registry import senders_in
 from seglab.sender.steps import Wait, Write
-from seglab.store import SCHEMA
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [

@@ -11,11 +11,11 @@ from synthetic import MS, record, simulated
 
 from seglab.core.record import MtuChange
 from seglab.core.trace import Read, Segment
-from seglab.manifest import Counts, Experiment
 from seglab.paper import paper
 from seglab.report.embedding import embed
 from seglab.report.finding import Finding
 from seglab.report.printed import layer_of, printed_rows, verdict_of
+from seglab.runs.manifest import Counts, Experiment
 from seglab.verdicts import Sequences
 
 

@@ -15,7 +15,7 @@ from seglab.experiment.plan import message, plan
 from seglab.mail.message import END_OF_DATA, Message, MessageSpec
 from seglab.mail.source import MailSource, look_through
 from seglab.mail.stored import mail
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
 from seglab.sender.smtp import session
 from seglab.sender.steps import Expect, Write
 

@@ -13,9 +13,9 @@ from regressing import sample_file, sessions
 
 from seglab import cli
 from seglab.errors import EnvironmentLacksError
-from seglab.manifest import Manifest
 from seglab.regress.checks import chosen
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
+from seglab.runs.manifest import Manifest
 
 RULES = """
 import time

@@ -7,9 +7,9 @@ from synthetic import reads_of, record
 from seglab.commands.order import Order
 from seglab.commands.reproduce import EXPERIMENTS, chosen, reproduce, rounds, unseen
 from seglab.errors import InputError
-from seglab.manifest import Manifest
 from seglab.paper import paper
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
+from seglab.runs.manifest import Manifest
 
 LISTING_13 = paper().listings[13].sizes
 

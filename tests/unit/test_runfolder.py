@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from synthetic import record
 
-from seglab import runfolder
 from seglab.errors import EnvironmentLacksError, InputError
-from seglab.manifest import Counts, Manifest
-from seglab.runfolder import RunFolder, natural, replace_file
+from seglab.runs import folder as runfolder
+from seglab.runs.folder import RunFolder, natural, replace_file
+from seglab.runs.manifest import Counts, Manifest
 
 MANIFEST = Manifest(command="run", seed=7, counts=Counts(planned=3))
 RECORDS = [record(f"scenario-1/{i}") for i in (1, 2, 10)]
@@ -177,8 +177,8 @@ import os, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from synthetic import record
-from seglab.manifest import Manifest
-from seglab.runfolder import RunFolder
+from seglab.runs.manifest import Manifest
+from seglab.runs.folder import RunFolder
 folder = RunFolder.create(Path({out!r}), Manifest(command="run"))
 for i in range(5):
     folder.append(record(f"scenario-1/{{i}}"))

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import record, simulated
 
-from seglab import store
 from seglab.core.record import Captures, SessionRecord
 from seglab.core.trace import Segment
 from seglab.errors import InputError
+from seglab.runs import parquet as store
 
 FULL = record(
     terminator="own_write",

@@ -19,9 +19,9 @@ from seglab.classifier import Verdict
 from seglab.core.observation import Observation
 from seglab.errors import InputError
 from seglab.foreign import LINE_MAX
-from seglab.manifest import Manifest
 from seglab.regress.judgement import ClassifierFailedError, Raised
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
+from seglab.runs.manifest import Manifest
 
 WILD = '''
 """Classifiers that are no good guests."""

@@ -10,8 +10,8 @@ import click
 
 from seglab.comparison import Comparison, StoredSummary, compare
 from seglab.errors import InputError
-from seglab.manifest import Manifest
-from seglab.runfolder import MANIFEST, RunFolder, replace_file, writing
+from seglab.runs.folder import MANIFEST, RunFolder, replace_file, writing
+from seglab.runs.manifest import Manifest
 
 if TYPE_CHECKING:
     from seglab.report.summary import Summary

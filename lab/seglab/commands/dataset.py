@@ -40,7 +40,7 @@ from seglab.errors import EnvironmentLacksError, InputError
 from seglab.kernel import pace
 from seglab.kernel.slots import Slots
 from seglab.mail.source import MailSource
-from seglab.runfolder import replace_file, writing
+from seglab.runs.folder import replace_file, writing
 
 SHARDS_AT_ONCE = 2
 """How many shards are under way; the second takes what the first leaves free."""

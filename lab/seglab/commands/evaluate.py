@@ -14,7 +14,7 @@ from seglab.errors import InputError, nearest
 from seglab.evaluation import evaluate
 from seglab.evaluation.lines import line_ends, payload_of
 from seglab.evaluation.table import lines
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
 
 _CAPTURE_MAX_BYTES = 1 << 28
 

@@ -11,8 +11,8 @@ from seglab.errors import InputError, nearest
 from seglab.experiment import registry
 from seglab.experiment.plan import plan
 from seglab.experiment.scenario import Scenario
-from seglab.manifest import Experiment, Manifest
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
+from seglab.runs.manifest import Experiment, Manifest
 
 
 @dataclass(frozen=True, slots=True)

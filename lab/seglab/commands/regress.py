@@ -34,7 +34,7 @@ from seglab.regress.page import page
 from seglab.regress.record import to_dict
 from seglab.regress.result import Result, run
 from seglab.regress.terminal import show
-from seglab.runfolder import RunFolder, replace_file, writing
+from seglab.runs.folder import RunFolder, replace_file, writing
 from seglab.session_source import load
 from seglab.suite import read_baseline, read_known
 

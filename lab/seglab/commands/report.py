@@ -7,7 +7,7 @@ import click
 from seglab.commands.compare import against, compare_option, keep, load, printed
 from seglab.commands.values import FILE, FOLDER
 from seglab.report import build
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
 
 
 @click.command()

@@ -25,7 +25,7 @@ from seglab.listings import as_published
 from seglab.paper import PublishedListing, PublishedScenario, paper
 from seglab.report import build
 from seglab.report.terminal import show, show_comparison
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
 
 EXPERIMENTS = (
     *(f"scenario-{number}" for number in paper().scenarios),

@@ -19,7 +19,7 @@ from seglab.commands.values import STORED
 from seglab.mail.source import MailSource
 from seglab.report import build
 from seglab.report.terminal import show
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
 
 
 @click.command()

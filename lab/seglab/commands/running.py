@@ -22,9 +22,9 @@ from seglab.core.record import SessionRecord
 from seglab.errors import SeglabError
 from seglab.experiment.plan import SessionSpec
 from seglab.kernel.engine import EngineOptions, KernelEngine
-from seglab.manifest import RunStatus
 from seglab.networks.network import Network
-from seglab.runfolder import RunFolder, writing
+from seglab.runs.folder import RunFolder, writing
+from seglab.runs.manifest import RunStatus
 
 _SETTLED = {"scenarios", "senders", "networks", "only", "sessions", "seed", "out"}
 

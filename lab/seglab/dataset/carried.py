@@ -24,7 +24,7 @@ from seglab.dataset.spec import DatasetSpec, parse_text
 from seglab.dataset.splits import PARTS
 from seglab.errors import InputError
 from seglab.kernel import sandbox
-from seglab.runfolder import lock_folder, replace_file, writing
+from seglab.runs.folder import lock_folder, replace_file, writing
 
 BYTES_MAX: Final = 1 << 30
 """How large a shard may be that travels: it is in memory on its way."""

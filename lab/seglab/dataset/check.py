@@ -19,7 +19,7 @@ from seglab.dataset.spec import DatasetSpec
 from seglab.dataset.splits import PARTS
 from seglab.dataset.tally import Leaks
 from seglab.errors import InputError
-from seglab.store import read_rows
+from seglab.runs.parquet import read_rows
 
 Report = Callable[[str, int], None]
 """Is told what is looked at, and how many sessions have been."""

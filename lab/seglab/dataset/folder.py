@@ -14,7 +14,7 @@ from seglab.dataset.result import File, ShardResult, now, read_result
 from seglab.dataset.shard import described, is_there
 from seglab.dataset.spec import DatasetSpec
 from seglab.errors import InputError
-from seglab.runfolder import replace_file, writing
+from seglab.runs.folder import replace_file, writing
 
 
 def begin(spec: DatasetSpec, seed: int, out: Path) -> Manifest:

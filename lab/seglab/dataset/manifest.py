@@ -13,7 +13,7 @@ from seglab.dataset.plan import fingerprint
 from seglab.dataset.result import File
 from seglab.dataset.spec import DatasetSpec, parse_text
 from seglab.errors import InputError
-from seglab.manifest import now
+from seglab.runs.manifest import now
 
 
 class Manifest(msgspec.Struct, kw_only=True):

@@ -41,7 +41,7 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         InputError: as ``records``.
     """
-    from seglab.store import read_rows  # noqa: PLC0415 -- PyArrow only where it is used
+    from seglab.runs.parquet import read_rows  # noqa: PLC0415 -- PyArrow only where it is used
 
     for file in data_files(path):
         yield from read_rows(file)
@@ -78,7 +78,7 @@ def _of_dataset(path: Path, split: str | None, column: str) -> Iterator[SessionR
 
 
 def _of_run(path: Path, split: str | None) -> Iterator[SessionRecord]:
-    from seglab.runfolder import RunFolder  # noqa: PLC0415 -- PyArrow only where it is used
+    from seglab.runs.folder import RunFolder  # noqa: PLC0415 -- PyArrow only where it is used
 
     if split is not None:
         raise InputError(f"{path}: a run has no splits; build a dataset for them")

@@ -9,7 +9,7 @@ import msgspec
 from seglab.core import decoding
 from seglab.dataset.columns import LABELS, SPLITS
 from seglab.errors import InputError
-from seglab.manifest import hardware, now, versions
+from seglab.runs.manifest import hardware, now, versions
 
 __all__ = ["FailedSession", "File", "ShardResult", "now", "read_result"]
 

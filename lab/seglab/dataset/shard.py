@@ -19,7 +19,6 @@ from typing import Any, Final
 
 import msgspec
 
-from seglab import journal
 from seglab.core.record import SessionRecord
 from seglab.core.specfile import one_line
 from seglab.dataset.captures import write_archive
@@ -31,8 +30,9 @@ from seglab.dataset.splits import PARTS
 from seglab.errors import InputError
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.slots import Slots
-from seglab.runfolder import lock_folder, replace_file, writing
-from seglab.store import write_dataset
+from seglab.runs import journal
+from seglab.runs.folder import lock_folder, replace_file, writing
+from seglab.runs.parquet import write_dataset
 
 DEFAULT_JOBS: Final = 40
 TIME_LIMIT_S: Final = 60.0

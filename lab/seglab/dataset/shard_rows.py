@@ -13,7 +13,7 @@ from seglab.dataset.plan import Placed
 from seglab.dataset.result import ShardResult
 from seglab.errors import InputError
 from seglab.kernel.join import blank
-from seglab.store import read_rows, schema_differences
+from seglab.runs.parquet import read_rows, schema_differences
 
 _AS_PLANNED = (
     "session_id", "scenario", "sender", "variant", "parameters", "style", "terminator", "network",

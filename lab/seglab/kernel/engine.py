@@ -18,7 +18,7 @@ from seglab.kernel import join, pace, sandbox
 from seglab.kernel.lab import KernelLab
 from seglab.kernel.slots import Slots
 from seglab.networks.network import Network
-from seglab.runfolder import writing
+from seglab.runs.folder import writing
 
 BARREN_LABS = 3
 """How many labs in a row may die without completing a session before the run is given up."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from seglab.report.summary import Summary
-    from seglab.runfolder import RunFolder
+    from seglab.runs.folder import RunFolder
 
 
 def build(folder: "RunFolder", out: Path | None = None) -> "Summary":

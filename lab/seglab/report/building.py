@@ -9,7 +9,7 @@ from seglab.report.figures import drawings
 from seglab.report.page import page, picture
 from seglab.report.printed import verdict_of
 from seglab.report.summary import Summary, summarise
-from seglab.runfolder import RunFolder, replace_file, writing
+from seglab.runs.folder import RunFolder, replace_file, writing
 
 
 def build(folder: RunFolder, out: Path | None = None) -> Summary:

@@ -16,7 +16,6 @@ from seglab.boundary import (
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.listings import ListingVerdict, judge_listing, listing_sequences
-from seglab.manifest import Counts, Experiment, Manifest
 from seglab.mtu_table import TableVerdict, judge_table
 from seglab.paper import (
     Published,
@@ -27,6 +26,7 @@ from seglab.paper import (
     paper,
     published,
 )
+from seglab.runs.manifest import Counts, Experiment, Manifest
 from seglab.verdicts import (
     Sequences,
     Sizes,

@@ -14,9 +14,9 @@ import msgspec
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import sizes
-from seglab.manifest import Counts, Experiment, Manifest
 from seglab.report.finding import AnyVerdict, Finding, Row, find, plain
-from seglab.runfolder import RunFolder
+from seglab.runs.folder import RunFolder
+from seglab.runs.manifest import Counts, Experiment, Manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from seglab import journal
 from seglab.core.record import SessionRecord
 from seglab.errors import EnvironmentLacksError, InputError
-from seglab.manifest import Counts, Manifest, RunStatus, now
-from seglab.store import read_sessions, read_statuses, write_sessions
+from seglab.runs import journal
+from seglab.runs.manifest import Counts, Manifest, RunStatus, now
+from seglab.runs.parquet import read_sessions, read_statuses, write_sessions
 
 MANIFEST = "run.json"
 JOURNAL = "sessions.jsonl"
