@@ -15,9 +15,9 @@ from synthetic import MS, reads_of, record, simulated
 
 from seglab.core.record import Captures, MtuChange, SessionRecord
 from seglab.core.trace import Read, Segment, Write, sizes
-from seglab.paper import paper
 from seglab.plots.clock import clock
 from seglab.report import build, building
+from seglab.reproduction.paper import paper
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Experiment, Manifest
 

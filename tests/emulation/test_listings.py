@@ -9,9 +9,9 @@ from seglab.core.record import SessionRecord
 from seglab.core.trace import sizes
 from seglab.experiment import plan, registry
 from seglab.kernel.engine import EngineOptions, KernelEngine
-from seglab.listings import ListingVerdict, judge_listing
-from seglab.mtu_table import judge_table
-from seglab.paper import PublishedListing, PublishedTable, paper
+from seglab.reproduction.listings import ListingVerdict, judge_listing
+from seglab.reproduction.mtu_table import judge_table
+from seglab.reproduction.paper import PublishedListing, PublishedTable, paper
 
 EACH = 6
 """Sessions a listing in one go; its share of good ones falls on a busy machine."""

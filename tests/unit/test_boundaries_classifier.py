@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seglab import paper
 from seglab.classifier import Verdict
 from seglab.classifiers.boundaries import SIZES_LOOKED_AT, classify
 from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.observation import HeaderField, Observation
+from seglab.reproduction import paper
 
 RECEIVED = HeaderField("Received", 0, 150)
 FROM = HeaderField("From", 150, 190)

@@ -7,14 +7,11 @@ import pytest
 from synthetic import reads_of, simulated
 
 import seglab
-from seglab.boundary import (
-    cut,
-    published_separation,
-    separation,
-    single_block,
-)
+from seglab.reproduction.separation import cut, published_separation, separation, single_block
 
-PAPER = json.loads((Path(seglab.__file__).parent / "paper.json").read_text())["scenarios"]
+PAPER = json.loads((Path(seglab.__file__).parent / "reproduction/paper.json").read_text())[
+    "scenarios"
+]
 
 
 def two_writes(number, sizes, **changes):

@@ -12,12 +12,12 @@ from synthetic import reads_of, record
 from seglab.commands import compare as compare_
 from seglab.commands.report import report
 from seglab.commands.reproduce import EXPERIMENTS
-from seglab.comparison import StoredSummary, compare
 from seglab.core.trace import Segment
 from seglab.errors import InputError
 from seglab.report import building
 from seglab.report.summary import summarise
 from seglab.report.terminal import show_comparison
+from seglab.reproduction.comparison import StoredSummary, compare
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Experiment, Manifest
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from seglab.classifier import Verdict
-from seglab.comparison import StoredSummary
 from seglab.core.observation import Observation
 from seglab.core.record import SessionRecord
 from seglab.dataset.result import ShardResult
 from seglab.errors import InputError
+from seglab.reproduction.comparison import StoredSummary
 from seglab.runs.manifest import Manifest
 
 

@@ -11,12 +11,12 @@ from synthetic import MS, record, simulated
 
 from seglab.core.record import MtuChange
 from seglab.core.trace import Read, Segment
-from seglab.paper import paper
 from seglab.report.embedding import embed
 from seglab.report.finding import Finding
 from seglab.report.printed import layer_of, printed_rows, verdict_of
+from seglab.reproduction.paper import paper
+from seglab.reproduction.scenarios import Sequences
 from seglab.runs.manifest import Counts, Experiment
-from seglab.verdicts import Sequences
 
 
 def embedded(records, room=8_000_000):

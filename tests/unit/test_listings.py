@@ -10,7 +10,7 @@ from seglab.core.record import MtuChange, SessionRecord
 from seglab.core.trace import Segment, Write
 from seglab.errors import InputError
 from seglab.experiment import registry
-from seglab.listings import (
+from seglab.reproduction.listings import (
     PATHS,
     RULES,
     as_published,
@@ -22,7 +22,7 @@ from seglab.listings import (
     path_did,
     shortened,
 )
-from seglab.paper import PublishedListing, paper
+from seglab.reproduction.paper import PublishedListing, paper
 from seglab.sender.smtp import session
 from seglab.sender.steps import Expect, Wait
 from seglab.sender.steps import Write as WriteStep

@@ -15,7 +15,7 @@ from seglab.core.observation import HeaderField, Observation
 from seglab.errors import InputError
 from seglab.logs import BadLine, LogReader, observations, reading
 from seglab.mail.layout import layout
-from seglab.paper import paper
+from seglab.reproduction.paper import paper
 from seglab.server.connection import ConnectionLog, clip
 from seglab.server.logs import FORMATS, event_line, session_line, writer
 

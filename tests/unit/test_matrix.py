@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from seglab import paper
 from seglab.errors import InputError
 from seglab.experiment import plan, registry
 from seglab.experiment.scenario import Scenario
+from seglab.reproduction import paper
 
 
 def scenario(folder: Path, text: str) -> Scenario:

@@ -7,8 +7,8 @@ from synthetic import record
 
 from seglab.core.trace import Segment
 from seglab.experiment import registry
-from seglab.mtu_table import judge_table
-from seglab.paper import PublishedTable, published
+from seglab.reproduction.mtu_table import judge_table
+from seglab.reproduction.paper import PublishedTable, published
 
 TABLE = published("mtu_table")
 

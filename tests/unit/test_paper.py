@@ -3,7 +3,7 @@
 import pytest
 
 from seglab.errors import InputError
-from seglab.paper import (
+from seglab.reproduction.paper import (
     PublishedListing,
     PublishedScenario,
     PublishedTable,

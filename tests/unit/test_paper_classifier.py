@@ -2,11 +2,11 @@
 
 import pytest
 
-from seglab.boundary import NAMED_AS_ONE_BLOCK
 from seglab.classifier import Verdict
 from seglab.classifier_registry import classifier
 from seglab.core.observation import HeaderField, Observation
-from seglab.paper import paper
+from seglab.reproduction.paper import paper
+from seglab.reproduction.separation import NAMED_AS_ONE_BLOCK
 
 PAPER = classifier("paper")
 

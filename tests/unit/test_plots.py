@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import MS, record, simulated
 
-from seglab.boundary import PublishedSeparation, separation
 from seglab.core.trace import Segment
 from seglab.plots.clock import clock
 from seglab.plots.separation import curve
 from seglab.plots.sequences import frequencies
 from seglab.plots.style import INK, PAPER, WRITES, readable_on, render
 from seglab.plots.timeline import spread, timeline
-from seglab.verdicts import count_sequences
+from seglab.reproduction.scenarios import count_sequences
+from seglab.reproduction.separation import PublishedSeparation, separation
 
 
 def svg(draw):

@@ -11,8 +11,6 @@ from synthetic import MS, cut_evenly, record, simulated
 
 from seglab.core.record import MtuChange
 from seglab.core.trace import Read, Segment, Write
-from seglab.listings import layer_sizes
-from seglab.paper import paper
 from seglab.plots.distribution import ROWS_AT_MOST, distribution
 from seglab.plots.heatmap import heatmap
 from seglab.plots.seen import (
@@ -30,6 +28,8 @@ from seglab.plots.seen import (
 from seglab.plots.strips import KINDS, Strip, strips
 from seglab.plots.style import render
 from seglab.plots.timeline import timeline, visible_changes
+from seglab.reproduction.listings import layer_sizes
+from seglab.reproduction.paper import paper
 
 
 def texts(figure):

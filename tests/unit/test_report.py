@@ -16,12 +16,12 @@ from synthetic import reads_of, record, simulated
 
 from seglab.commands.report import report
 from seglab.core.record import Captures
-from seglab.paper import paper
 from seglab.report import build, building
 from seglab.report.figures import drawings
 from seglab.report.page import grids
 from seglab.report.summary import summarise, telling
 from seglab.report.terminal import show
+from seglab.reproduction.paper import paper
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Counts, Experiment, Manifest
 

@@ -7,7 +7,7 @@ from synthetic import reads_of, record
 from seglab.commands.order import Order
 from seglab.commands.reproduce import EXPERIMENTS, chosen, reproduce, rounds, unseen
 from seglab.errors import InputError
-from seglab.paper import paper
+from seglab.reproduction.paper import paper
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Manifest
 

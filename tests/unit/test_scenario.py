@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seglab import paper
 from seglab.core.specfile import SIZE_MAX_BYTES, Table, decode
 from seglab.errors import InputError
 from seglab.experiment import registry
 from seglab.experiment.reader import Reader
 from seglab.mail.message import MessageSpec
 from seglab.networks.link import LinkParams
+from seglab.reproduction import paper
 
 GOOD = 'title = "mine"\nnetworks = ["vb2014"]\nsenders = ["relay"]\n'
 OWN = 'title = "mine"\nsenders = ["relay"]\n[[network]]\nname = "mine"\ntitle = "my path"\n'

@@ -7,7 +7,13 @@ import pytest
 from synthetic import reads_of, record, simulated
 
 from seglab.core.trace import Read, Segment
-from seglab.verdicts import check_boundaries, count_sequences, judge, permutation_p, wilson
+from seglab.reproduction.scenarios import (
+    check_boundaries,
+    count_sequences,
+    judge,
+    permutation_p,
+    wilson,
+)
 
 ONE = [[5120], [4320, 800], [4320, 800]]
 

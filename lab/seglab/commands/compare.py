@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from seglab.comparison import Comparison, StoredSummary, compare
 from seglab.errors import InputError
+from seglab.reproduction.comparison import Comparison, StoredSummary, compare
 from seglab.runs.folder import MANIFEST, RunFolder, replace_file, writing
 from seglab.runs.manifest import Manifest
 

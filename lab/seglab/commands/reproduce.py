@@ -21,10 +21,10 @@ from seglab.commands.values import STORED
 from seglab.core.trace import sizes
 from seglab.errors import InputError, nearest
 from seglab.experiment.scenario import Scenario
-from seglab.listings import as_published
-from seglab.paper import PublishedListing, PublishedScenario, paper
 from seglab.report import build
 from seglab.report.terminal import show, show_comparison
+from seglab.reproduction.listings import as_published
+from seglab.reproduction.paper import PublishedListing, PublishedScenario, paper
 from seglab.runs.folder import RunFolder
 
 EXPERIMENTS = (

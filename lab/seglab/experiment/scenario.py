@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from seglab import paper
 from seglab.core.parameters import Parameters, shown
 from seglab.core.seeds import derive
 from seglab.core.specfile import Table, near, one_line
@@ -16,6 +15,7 @@ from seglab.mail.message import MessageSpec
 from seglab.mail.source import MailSource, look_through
 from seglab.networks.network import Network
 from seglab.networks.network import parse as parse_network
+from seglab.reproduction import paper
 from seglab.sender.sender import Sender
 
 SESSIONS_MAX: Final = 1_000_000
@@ -73,7 +73,7 @@ class Scenario:
         networks: over which paths.
         reader: how the server reads.
         sessions: how many sessions for each sender on each network, by default.
-        published: the paper's numbers for it, as a key of ``seglab.paper.published``.
+        published: the paper's numbers for it, as a key of ``seglab.reproduction.paper.published``.
         layer: where a listing's sizes are to be found.
         message: the mails: generated ones, or the user's own; of no effect for raw senders.
         sweep: more variants, of one parameter.

@@ -13,8 +13,8 @@ from statistics import mean, median
 
 from seglab.core.record import SessionRecord
 from seglab.core.trace import Segment
-from seglab.listings import layer_sizes
-from seglab.paper import Layer, Sizes
+from seglab.reproduction.listings import layer_sizes
+from seglab.reproduction.paper import Layer, Sizes
 
 TERMINATORS = (3, 5)
 """Lengths of an end of data in a write of its own: ``. CRLF`` and ``CRLF . CRLF``."""

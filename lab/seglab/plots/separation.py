@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from seglab.boundary import PublishedSeparation, SeparationPoint
 from seglab.plots.style import BLUE, INK, ORANGE, PAPER, VERMILLION, heading
-from seglab.verdicts import wilson
+from seglab.reproduction.scenarios import wilson
+from seglab.reproduction.separation import PublishedSeparation, SeparationPoint
 
 _LABELS_APART = 0.034
 

@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
-from seglab.paper import Sizes
 from seglab.plots.seen import TERMINATORS, parts, starts
 from seglab.plots.style import (
     BLUE,
@@ -21,6 +20,7 @@ from seglab.plots.style import (
     heading,
     readable_on,
 )
+from seglab.reproduction.paper import Sizes
 
 KINDS = {"multiple": BLUE, "another": SKY, "remainder": ORANGE, "terminator": PURPLE}
 """What the colours say."""

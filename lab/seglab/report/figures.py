@@ -9,7 +9,6 @@ from statistics import mean
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import sizes
-from seglab.paper import Layer
 from seglab.plots.distribution import distribution
 from seglab.plots.heatmap import heatmap
 from seglab.plots.seen import (
@@ -30,7 +29,8 @@ from seglab.plots.timeline import timeline
 from seglab.report.finding import Finding, plain
 from seglab.report.printed import layer_of, printed_rows
 from seglab.report.summary import Grouped, Summary, telling
-from seglab.verdicts import spaced
+from seglab.reproduction.paper import Layer
+from seglab.reproduction.scenarios import spaced
 
 _ROWS_AT_MOST = 40
 _ROWS_A_SCENARIO = 10

@@ -4,20 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seglab.boundary import (
-    Block,
-    PublishedSeparation,
-    SeparationPoint,
-    published_separation,
-    separation,
-    separation_words,
-    single_block,
-)
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
-from seglab.listings import ListingVerdict, judge_listing, listing_sequences
-from seglab.mtu_table import TableVerdict, judge_table
-from seglab.paper import (
+from seglab.reproduction.listings import ListingVerdict, judge_listing, listing_sequences
+from seglab.reproduction.mtu_table import TableVerdict, judge_table
+from seglab.reproduction.paper import (
     Published,
     PublishedListing,
     PublishedScenario,
@@ -26,8 +17,7 @@ from seglab.paper import (
     paper,
     published,
 )
-from seglab.runs.manifest import Counts, Experiment, Manifest
-from seglab.verdicts import (
+from seglab.reproduction.scenarios import (
     Sequences,
     Sizes,
     Verdict,
@@ -36,6 +26,16 @@ from seglab.verdicts import (
     p_words,
     spaced,
 )
+from seglab.reproduction.separation import (
+    Block,
+    PublishedSeparation,
+    SeparationPoint,
+    published_separation,
+    separation,
+    separation_words,
+    single_block,
+)
+from seglab.runs.manifest import Counts, Experiment, Manifest
 
 JUDGED_COMMAND = "reproduce"
 """The command whose runs get verdicts; others are described only."""

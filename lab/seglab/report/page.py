@@ -16,7 +16,7 @@ from seglab.plots.seen import Cells
 from seglab.report.embedding import Embedded
 from seglab.report.figures import Drawing
 from seglab.report.summary import Summary
-from seglab.verdicts import spaced
+from seglab.reproduction.scenarios import spaced
 
 _FAILURES_SHOWN = 200
 

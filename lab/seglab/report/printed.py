@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from seglab.core.record import SessionRecord
-from seglab.listings import as_published, layer_sizes
-from seglab.paper import Layer, PublishedListing, Sizes, keys, published
 from seglab.report.finding import Finding
+from seglab.reproduction.listings import as_published, layer_sizes
+from seglab.reproduction.paper import Layer, PublishedListing, Sizes, keys, published
 
 
 def printed_rows(finding: Finding) -> tuple[Sizes, ...]:

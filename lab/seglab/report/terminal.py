@@ -6,11 +6,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seglab.comparison import Comparison
 from seglab.core.text import count
 from seglab.report.finding import Finding
 from seglab.report.prose import say, stdout
 from seglab.report.summary import Summary
+from seglab.reproduction.comparison import Comparison
 
 _FAILURES_SHOWN = 5
 _COLUMNS = ("experiment", "published", "the lab", "verdict")

@@ -14,7 +14,7 @@ import seglab
 from seglab.core import decoding
 from seglab.core.record import SCHEMA_VERSION
 from seglab.errors import InputError
-from seglab.paper import Layer
+from seglab.reproduction.paper import Layer
 
 RunStatus = Literal["running", "complete", "interrupted", "failed"]
 

@@ -13,7 +13,7 @@ from itertools import accumulate
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import Span
-from seglab.verdicts import Sizes, percent, spaced, wilson
+from seglab.reproduction.scenarios import Sizes, percent, spaced, wilson
 
 NAMED_AS_ONE_BLOCK = (1, 3, 5, 6, 8, 10)
 """The sessions of scenario 2 that the paper's text counts as a single block of 10 KB."""

@@ -15,8 +15,8 @@ from typing import Final, Literal
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import boundaries, sizes
-from seglab.paper import Layer, PublishedListing
-from seglab.verdicts import Criterion, Occurrence, Sequences, Sizes, percent
+from seglab.reproduction.paper import Layer, PublishedListing
+from seglab.reproduction.scenarios import Criterion, Occurrence, Sequences, Sizes, percent
 
 
 @dataclass(frozen=True, slots=True)

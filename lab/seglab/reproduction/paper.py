@@ -1,4 +1,4 @@
-"""What the paper published, as values: ``lab/seglab/paper.json`` read once and typed."""
+"""What the paper published, as values: ``lab/seglab/reproduction/paper.json`` read once and typed."""
 
 from functools import cache
 from importlib import resources
@@ -97,7 +97,7 @@ class Paper(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def paper() -> Paper:
     """The paper's numbers, from the package's own data."""
-    data = resources.files("seglab").joinpath("paper.json").read_bytes()
+    data = resources.files("seglab.reproduction").joinpath("paper.json").read_bytes()
     return msgspec.json.decode(data, type=Paper, strict=False)
 
 

@@ -14,8 +14,8 @@ import msgspec
 from scipy import stats
 
 from seglab.core import decoding
+from seglab.reproduction.scenarios import Sizes, p_words, percent, spaced
 from seglab.runs.manifest import Manifest
-from seglab.verdicts import Sizes, p_words, percent, spaced
 
 ALPHA: Final = 0.01
 """Over all sequences of one experiment together (Bonferroni's correction)."""

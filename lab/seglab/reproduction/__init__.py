@@ -1,0 +1,1 @@
+"""What VB2014 printed, and whether a run reproduces it."""
