@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seglab.classifying import classify as classify
+    from seglab.classification.api import classify as classify
 
 
 def __getattr__(name: str) -> Any:
     """Look up ``__version__`` and ``classify`` when asked for: a lab starts without them."""
     if name == "classify":
-        from seglab.classifying import classify  # noqa: PLC0415
+        from seglab.classification.api import classify  # noqa: PLC0415
 
         return classify
     if name != "__version__":

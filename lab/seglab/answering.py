@@ -18,12 +18,12 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from seglab.classifier import Classifier, Verdict
-from seglab.classifier_registry import classifier
+from seglab.classification.classifier import Classifier, Verdict
+from seglab.classification.registry import classifier
+from seglab.classification.validation import checked
 from seglab.core.observation import Observation
 from seglab.errors import SeglabError
 from seglab.regress.judgement import printable, raised
-from seglab.validity import checked
 
 _LEAVE_S = 2.0
 

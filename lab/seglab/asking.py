@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from seglab.classifier import Classifier
-from seglab.classifier_registry import classifier
+from seglab.classification.classifier import Classifier
+from seglab.classification.registry import classifier
+from seglab.classification.validation import checked
 from seglab.core.observation import Observation
 from seglab.foreign import PREFIX, ForeignAsker
 from seglab.parallel import ParallelAsker
 from seglab.regress.judgement import Answer, Asker, ClassifierFailedError, raised
-from seglab.validity import checked
 from seglab.worker import WorkerAsker
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from seglab.classifier_registry import classifier
+from seglab.classification.registry import classifier
 from seglab.cluster import Cluster, Failed, connected
 from seglab.core.observation import Observation
 from seglab.core.specfile import one_line

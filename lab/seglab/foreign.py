@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Final, Self
 
 import msgspec
 
-from seglab.classifier_registry import as_verdict
+from seglab.classification.registry import as_verdict
 from seglab.core.observation import Observation
 from seglab.core.text import count
 from seglab.errors import InputError

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from seglab.asking import LocalAsker, open_classifier
-from seglab.classifier import Classifier
-from seglab.classifier_registry import of_callable
+from seglab.classification.classifier import Classifier
+from seglab.classification.registry import of_callable
 from seglab.core.specfile import SIZE_MAX_BYTES, read
 from seglab.errors import InputError
 from seglab.regress import checks as checks_

@@ -9,7 +9,7 @@ from conftest import need
 from regressing import sessions
 
 from seglab.asking import LocalAsker
-from seglab.classifier_registry import of_callable
+from seglab.classification.registry import of_callable
 from seglab.core.observation import Observation
 from seglab.regress.case import cases
 from seglab.regress.checks import CHECKS

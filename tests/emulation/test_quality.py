@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from commanding import seglab
 
-from seglab.classifier import Classifier, Verdict
+from seglab.classification.classifier import Classifier, Verdict
 from seglab.commands.evaluate import Lines, evaluate_run
 from seglab.core.observation import Observation
 from seglab.core.record import SessionRecord

@@ -1,6 +1,6 @@
 """Classifiers to ask, for the tests of ``seglab classify``; a process with them starts fast."""
 
-from seglab.classifier import Verdict
+from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
 
 

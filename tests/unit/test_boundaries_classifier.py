@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seglab.classifier import Verdict
+from seglab.classification.classifier import Verdict
 from seglab.classifiers.boundaries import SIZES_LOOKED_AT, classify
 from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.observation import HeaderField, Observation

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seglab.classifier import Classifier, Verdict
-from seglab.classifier_registry import as_verdict, classifier, classifiers
+from seglab.classification.classifier import Classifier, Verdict
+from seglab.classification.registry import as_verdict, classifier, classifiers
 from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.observation import Observation
 from seglab.errors import InputError

@@ -19,12 +19,12 @@ from stub_classifiers import failing, stub
 from synthetic import record
 
 from seglab import classify
-from seglab.classifier import Classifier, Verdict
-from seglab.classifier_registry import of_callable
+from seglab.classification.classifier import Classifier, Verdict
+from seglab.classification.inputs import Stream, read_stream, sources
+from seglab.classification.registry import of_callable
 from seglab.core.observation import Observation
 from seglab.core.text import safe
 from seglab.errors import InputError
-from seglab.opening import Stream, read_stream, sources
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Manifest
 from seglab.runs.parquet import write_sessions
@@ -179,7 +179,7 @@ def test_an_endless_stream_of_nothing(endless: bytes) -> None:
 
 def test_a_named_pipe_without_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is waited for, but not for ever."""
-    monkeypatch.setattr("seglab.opening._WRITER_S", 0.2)
+    monkeypatch.setattr("seglab.classification.inputs._WRITER_S", 0.2)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="nobody opened for writing within"):
         list(classify(tmp_path / "pipe", classifier=STUB))
@@ -217,7 +217,7 @@ def test_parquet_from_a_pipe(tmp_path: Path) -> None:
 
 def test_a_decompression_bomb_of_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ends in one line; what was read before is given."""
-    monkeypatch.setattr("seglab.opening._UNZIPPED_FREE", 1 << 20)
+    monkeypatch.setattr("seglab.classification.inputs._UNZIPPED_FREE", 1 << 20)
     bomb = gzip.compress(LOG + b"\n" + b" " * (50 << 20))
     found = classify(io.BytesIO(bomb), classifier=STUB)
     assert next(found).style == "relay"

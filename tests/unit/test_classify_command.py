@@ -16,7 +16,7 @@ from stub_classifiers import failing_at_nine, stub, style_alone
 from synthetic import record
 
 from seglab import cli
-from seglab.classifier_registry import classifiers, of_callable
+from seglab.classification.registry import classifiers, of_callable
 from seglab.commands.classify import classify
 from seglab.errors import InputError
 from seglab.runs.folder import RunFolder
@@ -36,7 +36,7 @@ def stubs(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {**classifiers()} | {
         one.__name__: of_callable(one) for one in (stub, style_alone, failing_at_nine)
     }
-    monkeypatch.setattr("seglab.classifier_registry.classifiers", lambda: known)
+    monkeypatch.setattr("seglab.classification.registry.classifiers", lambda: known)
 
 
 def ran(*arguments: str | Path, stdin: bytes = b"") -> Result:

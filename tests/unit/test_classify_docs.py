@@ -11,7 +11,7 @@ import click
 import pytest
 from test_docs import blocks, table, text
 
-from seglab import weights
+from seglab.classification import weights
 from seglab.cli import seglab
 from seglab.core.observation import SIZES_MAX
 from seglab.core.specfile import Table, decode

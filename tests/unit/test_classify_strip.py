@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.classifier import Verdict
+from seglab.classification.classifier import Verdict
+from seglab.classification.scored import Judged
+from seglab.classification.weights import Score
 from seglab.core.observation import SIZE_MAX, Observation
-from seglab.judged import Judged
 from seglab.report.strip import base_of, in_ascii, run_length, strip
 from seglab.report.strip_explained import drawing
 from seglab.report.strip_message import page
 from seglab.report.strip_table import Summary, line
-from seglab.weights import Score
 
 SIZES = st.lists(
     st.one_of(st.integers(1, 3000), st.sampled_from([5, 1448, 1460, 2896]), st.just(SIZE_MAX)),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from seglab.classifier import Verdict
+from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
 from seglab.core.record import SessionRecord
 from seglab.dataset.result import ShardResult

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from synthetic import MS, record
 
-from seglab.classifier import Classifier, Verdict
+from seglab.classification.classifier import Classifier, Verdict
 from seglab.commands.evaluate import evaluate_run, over
 from seglab.core.observation import Layer, Observation
 from seglab.core.record import HeaderSpan, SessionRecord

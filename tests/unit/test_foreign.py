@@ -10,7 +10,7 @@ from ending import gone
 
 from seglab import parallel
 from seglab.asking import open_classifier
-from seglab.classifier import Verdict
+from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
 from seglab.errors import InputError
 from seglab.foreign import AHEAD, ForeignAsker

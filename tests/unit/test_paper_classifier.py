@@ -2,8 +2,8 @@
 
 import pytest
 
-from seglab.classifier import Verdict
-from seglab.classifier_registry import classifier
+from seglab.classification.classifier import Verdict
+from seglab.classification.registry import classifier
 from seglab.core.observation import HeaderField, Observation
 from seglab.reproduction.paper import paper
 from seglab.reproduction.separation import NAMED_AS_ONE_BLOCK

@@ -12,8 +12,8 @@ from rich.console import Console
 from synthetic import MS
 
 from seglab.asking import LocalAsker
-from seglab.classifier import Classifier, Verdict
-from seglab.classifier_registry import as_verdict, of_callable
+from seglab.classification.classifier import Classifier, Verdict
+from seglab.classification.registry import as_verdict, of_callable
 from seglab.core.trace import Read
 from seglab.errors import InputError
 from seglab.regress.case import Case, visible

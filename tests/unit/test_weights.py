@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from seglab import weights
-from seglab.classifier import Verdict
+from seglab.classification import weights
+from seglab.classification.classifier import Verdict
 from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.errors import InputError
 

@@ -15,7 +15,7 @@ from synthetic import record
 
 from seglab import parallel
 from seglab.asking import open_classifier
-from seglab.classifier import Verdict
+from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
 from seglab.errors import InputError
 from seglab.foreign import LINE_MAX

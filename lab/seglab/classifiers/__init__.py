@@ -1,5 +1,5 @@
-"""The built-in classifiers: one file each, found by ``seglab.classifier_registry``.
+"""The built-in classifiers: one file each, found by ``seglab.classification.registry``.
 
 To add one, write ``lab/seglab/classifiers/NAME.py`` with ``CLASSIFIER``, the one
-``seglab.classifier.Classifier`` of the file.
+``seglab.classification.classifier.Classifier`` of the file.
 """

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from seglab.classifier import Classifier, Verdict
+from seglab.classification.classifier import Classifier, Verdict
 from seglab.core.observation import Observation
 from seglab.inference.evidence import evidence, explained_mtus
 from seglab.inference.posterior import Account, accounts

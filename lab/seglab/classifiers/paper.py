@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Final
 
-from seglab.classifier import Classifier, Verdict
+from seglab.classification.classifier import Classifier, Verdict
 from seglab.core.observation import HeaderField, Observation
 
 _END_OF_DATA: Final = 5  # CR LF . CR LF, Listings 6 and 7

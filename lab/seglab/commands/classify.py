@@ -12,8 +12,10 @@ from typing import Any, cast, get_args
 import click
 from rich.console import Console
 
-from seglab.classifier import Classifier
-from seglab.classifying import DEFAULT
+from seglab.classification.api import DEFAULT
+from seglab.classification.classifier import Classifier
+from seglab.classification.scored import Judged, judged, label
+from seglab.classification.weights import Weights, load
 from seglab.commands.classify_input import Input, opened
 from seglab.commands.values import STORED, finite, given
 from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
@@ -22,10 +24,8 @@ from seglab.core.specfile import near
 from seglab.core.text import safe
 from seglab.errors import InputError
 from seglab.foreign import PREFIX
-from seglab.judged import Judged, judged, label
 from seglab.report.strip_message import page
 from seglab.report.strip_table import Sheet, Summary, line
-from seglab.weights import Weights, load
 
 _WIDTH_OF_A_PIPE = 80
 _IDS_KEPT = 1000

@@ -13,19 +13,19 @@ from pathlib import Path
 
 import click
 
-from seglab.classifier import Classifier, Classify, Verdict
-from seglab.classifier_registry import classifier as named
+from seglab.classification.classifier import Classifier, Classify, Verdict
+from seglab.classification.inputs import Stream, read, read_stream, sources
+from seglab.classification.registry import classifier as named
+from seglab.classification.scored import Judged, judged
+from seglab.classification.tail import Pipe, Tail
+from seglab.classification.validation import careful, failed, verdict_of
+from seglab.classification.weights import Weights
 from seglab.core.observation import Layer, Observation
 from seglab.core.text import safe
 from seglab.errors import InputError, SeglabError
-from seglab.following import Pipe, Tail
 from seglab.foreign import PREFIX, ForeignAsker
-from seglab.judged import Judged, judged
-from seglab.opening import Stream, read, read_stream, sources
 from seglab.parallel import Workers
 from seglab.regress.judgement import ClassifierFailedError, Raised
-from seglab.validity import careful, failed, verdict_of
-from seglab.weights import Weights
 from seglab.worker import WorkerAsker
 
 POLL_S = 0.2

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from seglab.classifier import Classifier
+from seglab.classification.classifier import Classifier
 from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
 from seglab.core.text import safe

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from seglab.classifier import Classifier
+from seglab.classification.classifier import Classifier
 from seglab.core.observation import Layer, Observation
 from seglab.core.record import SessionRecord
 from seglab.evaluation.boundaries import traced, written

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from seglab.classifier import Verdict
+from seglab.classification.classifier import Verdict
 from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
 from seglab.evaluation.grammar import Shape, candidates, is_instance

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from seglab.classifier import Verdict
+from seglab.classification.classifier import Verdict
 from seglab.core.labels import STYLES
 from seglab.core.observation import Layer, Observation
 from seglab.errors import InputError

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
-from seglab.classifier import Verdict
+from seglab.classification.classifier import Verdict
 from seglab.regress.case import Case, Message
 from seglab.regress.judgement import (
     Answer,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
-from seglab.classifier import Verdict
+from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
 from seglab.core.seeds import derive
 from seglab.regress.case import Case

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from seglab.classification.validation import faults
 from seglab.regress.judgement import Bench, Judgement, Raised, Side, judged
-from seglab.validity import faults
 
 
 def answers(bench: Bench) -> Iterator[Judgement]:

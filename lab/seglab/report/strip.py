@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Final
 
-from seglab.classifier import Verdict
+from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
 
 EIGHTHS: Final = " ▁▂▃▄▅▆▇█"

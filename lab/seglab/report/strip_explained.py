@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from seglab.classifier import Verdict
+from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
 from seglab.report.strip import EDGE, FULL, MORE, PUSHED, base_of
 

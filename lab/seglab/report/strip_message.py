@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
+from seglab.classification.scored import Judged
 from seglab.core.observation import Observation
 from seglab.core.text import safe
-from seglab.judged import Judged
 from seglab.report.strip import base_of, full_bytes, in_ascii
 from seglab.report.strip_explained import drawing, marks_of
 

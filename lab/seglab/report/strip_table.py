@@ -13,8 +13,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from seglab.classification.scored import Judged
 from seglab.core.text import count, safe
-from seglab.judged import Judged
 from seglab.report.strip import base_of, in_ascii, run_length, strip
 
 WIDE: Final = 120

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from seglab.classifier import Verdict
+from seglab.classification.classifier import Verdict
 from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.specfile import Table, decode, read
 from seglab.errors import InputError

@@ -13,21 +13,21 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final, get_args, overload
 
-from seglab.classifier import Classifier, Verdict
-from seglab.classifier_registry import classifier as named
-from seglab.classifier_registry import of_callable
+from seglab.classification.classifier import Classifier, Verdict
+from seglab.classification.inputs import Warn, read, read_stream, sources
+from seglab.classification.registry import classifier as named
+from seglab.classification.registry import of_callable
+from seglab.classification.scored import stated
+from seglab.classification.validation import careful
 from seglab.core.observation import Layer, Observation
 from seglab.core.text import safe
 from seglab.errors import InputError
-from seglab.judged import stated
-from seglab.opening import Warn, read, read_stream, sources
-from seglab.validity import careful
 
 DEFAULT: Final = "boundaries"
 """The classifier that is used where none is named."""
 
 Own = Callable[[Observation], object]
-"""A function of one's own; what it may return stands at ``seglab.classifier_registry``."""
+"""A function of one's own; what it may return stands at ``seglab.classification.registry``."""
 
 
 @overload

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from seglab.classifier import Verdict
+from seglab.classification.classifier import Verdict
+from seglab.classification.weights import Score, Weights
 from seglab.core.observation import Observation
-from seglab.weights import Score, Weights
 
 
 @dataclass(frozen=True, slots=True)

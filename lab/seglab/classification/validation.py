@@ -8,7 +8,7 @@ The one place where an answer is held to that, whoever gave it: ``seglab classif
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from seglab.classifier import Classifier, Verdict
+from seglab.classification.classifier import Classifier, Verdict
 from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.observation import Observation
 from seglab.core.text import safe

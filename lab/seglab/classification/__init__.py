@@ -1,0 +1,1 @@
+"""A classifier, its answer, and what it is asked about."""
