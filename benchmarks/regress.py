@@ -20,11 +20,11 @@ from typing import Any
 
 from common import ROOT, machine, machine_line
 
-from seglab.asking import open_classifier
 from seglab.core.record import SessionRecord
 from seglab.regress.case import Layers, cases
 from seglab.regress.checks import CHECKS
 from seglab.regress.result import run
+from seglab.runners.open import open_classifier
 from seglab.runs.parquet import write_sessions
 from seglab.session_source import records
 

@@ -18,8 +18,8 @@ from seglab.cluster import Cluster, Failed, connected
 from seglab.core.observation import Observation
 from seglab.core.specfile import one_line
 from seglab.errors import InputError
-from seglab.foreign import PREFIX, ForeignAsker
 from seglab.regress.judgement import Answer, ClassifierFailedError
+from seglab.runners.program import PREFIX, ForeignAsker
 
 BLOCK_MIN: Final = 250
 BLOCK_MAX: Final = 4000
@@ -76,7 +76,7 @@ class ClusterAsker:
 def open_classifier_on(
     address: str, reference: str, time_limit_s: float = 10.0
 ) -> Iterator[tuple[str, ClusterAsker]]:
-    """As ``seglab.asking.open_classifier``, on the workers of a cluster.
+    """As ``seglab.runners.open.open_classifier``, on the workers of a cluster.
 
     Raises:
         InputError: there is no such classifier here, or not on every worker.
@@ -130,4 +130,4 @@ def why_not(reference: str) -> str | None:
 def _command(reference: str) -> str | list[str]:
     if reference.startswith(PREFIX):
         return reference.removeprefix(PREFIX)
-    return [sys.executable, "-m", "seglab.answering", reference]
+    return [sys.executable, "-m", "seglab.runners.worker_main", reference]

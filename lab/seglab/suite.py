@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from seglab.asking import LocalAsker, open_classifier
 from seglab.classification.classifier import Classifier
 from seglab.classification.registry import of_callable
 from seglab.core.specfile import SIZE_MAX_BYTES, read
@@ -23,6 +22,7 @@ from seglab.regress.case import Case, Layers
 from seglab.regress.judgement import Asker, Bench, Check, ClassifierFailedError, Settings
 from seglab.regress.known import KnownFailure
 from seglab.regress.result import Outcome, outcome
+from seglab.runners.open import LocalAsker, open_classifier
 from seglab.session_source import load
 
 Reference = str | Classifier | Callable[..., Any]

@@ -8,13 +8,13 @@ from chromium import Browser, browser
 from conftest import need
 from regressing import sessions
 
-from seglab.asking import LocalAsker
 from seglab.classification.registry import of_callable
 from seglab.core.observation import Observation
 from seglab.regress.case import cases
 from seglab.regress.checks import CHECKS
 from seglab.regress.page import page
 from seglab.regress.result import run
+from seglab.runners.open import LocalAsker
 
 
 def table(observation: Observation) -> str:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from ending import gone
 
-from seglab import parallel
-from seglab.asking import open_classifier
 from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
 from seglab.errors import InputError
-from seglab.foreign import AHEAD, ForeignAsker
 from seglab.regress.judgement import ClassifierFailedError, Raised
+from seglab.runners import pool as parallel
+from seglab.runners.open import open_classifier
+from seglab.runners.program import AHEAD, ForeignAsker
 
 PRELUDE = "import json, os, sys, time\nread = sys.stdin.readline\n"
 ECHO = """

@@ -11,7 +11,6 @@ from regressing import session, sessions
 from rich.console import Console
 from synthetic import MS
 
-from seglab.asking import LocalAsker
 from seglab.classification.classifier import Classifier, Verdict
 from seglab.classification.registry import as_verdict, of_callable
 from seglab.core.trace import Read
@@ -22,6 +21,7 @@ from seglab.regress.judgement import Settings
 from seglab.regress.junit import to_junit
 from seglab.regress.result import run
 from seglab.regress.terminal import finding_text, show
+from seglab.runners.open import LocalAsker
 
 
 def regress(function, records=None, checks=(), **settings):

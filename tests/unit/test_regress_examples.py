@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from conftest import need
 
-from seglab.asking import open_classifier
 from seglab.regress.checks import CHECKS
 from seglab.regress.judgement import Settings
 from seglab.regress.result import Result, run
+from seglab.runners.open import open_classifier
 from seglab.session_source import load
 from seglab.suite import read_known
 

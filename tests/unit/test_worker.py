@@ -13,13 +13,13 @@ from ending import gone
 from regressing import sample_file
 from synthetic import record
 
-from seglab import parallel
-from seglab.asking import open_classifier
 from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
 from seglab.errors import InputError
-from seglab.foreign import LINE_MAX
 from seglab.regress.judgement import ClassifierFailedError, Raised
+from seglab.runners import pool as parallel
+from seglab.runners.open import open_classifier
+from seglab.runners.program import LINE_MAX
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Manifest
 

@@ -23,9 +23,9 @@ from seglab.core.observation import Layer, Observation
 from seglab.core.specfile import near
 from seglab.core.text import safe
 from seglab.errors import InputError
-from seglab.foreign import PREFIX
 from seglab.report.strip_message import page
 from seglab.report.strip_table import Sheet, Summary, line
+from seglab.runners.program import PREFIX
 
 _WIDTH_OF_A_PIPE = 80
 _IDS_KEPT = 1000

@@ -23,10 +23,10 @@ from seglab.classification.weights import Weights
 from seglab.core.observation import Layer, Observation
 from seglab.core.text import safe
 from seglab.errors import InputError, SeglabError
-from seglab.foreign import PREFIX, ForeignAsker
-from seglab.parallel import Workers
 from seglab.regress.judgement import ClassifierFailedError, Raised
-from seglab.worker import WorkerAsker
+from seglab.runners.pool import Workers
+from seglab.runners.program import PREFIX, ForeignAsker
+from seglab.runners.worker import WorkerAsker
 
 POLL_S = 0.2
 IDLE_POLLS = 5

@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from seglab.asking import open_classifier
 from seglab.commands.order import Order
 from seglab.commands.running import (
     DEFAULT_TIME_LIMIT_S,
@@ -34,6 +33,7 @@ from seglab.regress.page import page
 from seglab.regress.record import to_dict
 from seglab.regress.result import Result, run
 from seglab.regress.terminal import show
+from seglab.runners.open import open_classifier
 from seglab.runs.folder import RunFolder, replace_file, writing
 from seglab.session_source import load
 from seglab.suite import read_baseline, read_known

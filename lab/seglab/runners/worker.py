@@ -1,6 +1,6 @@
 """Asks a Python classifier of somebody's own, which has a process of its own.
 
-There it may print, hang, exit or crash, and the work done so far is kept. ``seglab.answering`` runs
+There it may print, hang, exit or crash, and the work done so far is kept. ``seglab.runners.worker_main`` runs
 in that process; what the classifier prints goes on to our standard error.
 """
 
@@ -17,15 +17,15 @@ import msgspec
 from seglab.core.observation import Observation
 from seglab.core.text import count
 from seglab.errors import InputError
-from seglab.foreign import ForeignAsker
 from seglab.regress.judgement import printable
+from seglab.runners.program import ForeignAsker
 
 LOADING_S: Final = 120.0
 """How long a classifier's modules may take to be imported."""
 
 _BEGIN: Final = (
     "import sys; sys.path[:] = sys.argv[2:];"
-    " from seglab.answering import main_of_worker; main_of_worker()"
+    " from seglab.runners.worker_main import main_of_worker; main_of_worker()"
 )
 _SIZES_SHOWN: Final = 5
 _CHUNK: Final = 1 << 16

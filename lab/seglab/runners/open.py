@@ -12,10 +12,10 @@ from seglab.classification.classifier import Classifier
 from seglab.classification.registry import classifier
 from seglab.classification.validation import checked
 from seglab.core.observation import Observation
-from seglab.foreign import PREFIX, ForeignAsker
-from seglab.parallel import ParallelAsker
 from seglab.regress.judgement import Answer, Asker, ClassifierFailedError, raised
-from seglab.worker import WorkerAsker
+from seglab.runners.pool import ParallelAsker
+from seglab.runners.program import PREFIX, ForeignAsker
+from seglab.runners.worker import WorkerAsker
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from seglab.core.observation import Observation
 from seglab.regress.judgement import Answer, Asker, ClassifierFailedError
-from seglab.worker import WorkerAsker
+from seglab.runners.worker import WorkerAsker
 
 TRIAL: Final = 64
 """How many observations are asked about before it is known how slow a classifier is."""
