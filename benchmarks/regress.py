@@ -24,9 +24,9 @@ from seglab.core.record import SessionRecord
 from seglab.regress.case import Layers, cases
 from seglab.regress.checks import CHECKS
 from seglab.regress.result import run
+from seglab.regress.sessions import records
 from seglab.runners.open import open_classifier
 from seglab.runs.parquet import write_sessions
-from seglab.session_source import records
 
 
 def again_and_again(source: str) -> Iterator[SessionRecord]:

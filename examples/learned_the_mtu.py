@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from functools import cache
 
 from seglab.core.observation import Observation
-from seglab.session_source import records
+from seglab.regress.sessions import records
 
 
 @cache

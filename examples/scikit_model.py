@@ -21,7 +21,7 @@ from sklearn.ensemble import RandomForestClassifier
 from seglab.core.observation import Observation
 from seglab.core.record import SessionRecord
 from seglab.dataset import records
-from seglab.session_source import records as stored
+from seglab.regress.sessions import records as stored
 
 HELD_OUT = ("mtu-576", "ipv6-minimum", "pppoe-clamped", "jumbo")
 """The networks of the sample on which no model is trained."""

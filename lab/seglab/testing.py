@@ -22,7 +22,7 @@ import pytest
 if TYPE_CHECKING:
     from seglab.regress.known import KnownFailure
     from seglab.regress.result import Finding
-    from seglab.suite import Choice, Reference, Suite
+    from seglab.regress.suite import Choice, Reference, Suite
 
 __all__ = ["CheckOn", "parametrize_with_checks"]
 
@@ -268,7 +268,7 @@ def _from_ini(config: pytest.Config) -> "Choice | None":
 
 
 def _choice(**values: Any) -> "Choice":
-    from seglab.suite import Choice  # noqa: PLC0415
+    from seglab.regress.suite import Choice  # noqa: PLC0415
 
     if values["layer"] not in ("segments", "reads", "both"):
         raise pytest.UsageError(
@@ -278,7 +278,7 @@ def _choice(**values: Any) -> "Choice":
 
 
 def _suite(choice: "Choice") -> "Suite":
-    from seglab.suite import Suite  # noqa: PLC0415
+    from seglab.regress.suite import Suite  # noqa: PLC0415
 
     if choice not in _SUITES:
         _SUITES[choice] = Suite(choice)

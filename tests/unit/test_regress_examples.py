@@ -14,9 +14,9 @@ from conftest import need
 from seglab.regress.checks import CHECKS
 from seglab.regress.judgement import Settings
 from seglab.regress.result import Result, run
+from seglab.regress.sessions import load
+from seglab.regress.suite import read_known
 from seglab.runners.open import open_classifier
-from seglab.session_source import load
-from seglab.suite import read_known
 
 ROOT = Path(__file__).parents[2]
 KNOWN = ROOT / "examples/known.toml"

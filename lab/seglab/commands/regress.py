@@ -32,11 +32,11 @@ from seglab.regress.junit import to_junit
 from seglab.regress.page import page
 from seglab.regress.record import to_dict
 from seglab.regress.result import Result, run
+from seglab.regress.sessions import load
+from seglab.regress.suite import read_baseline, read_known
 from seglab.regress.terminal import show
 from seglab.runners.open import open_classifier
 from seglab.runs.folder import RunFolder, replace_file, writing
-from seglab.session_source import load
-from seglab.suite import read_baseline, read_known
 
 
 def _file_option(name: str, words: str) -> Callable[[Command], Command]:

@@ -22,8 +22,8 @@ from seglab.regress.case import Case, Layers
 from seglab.regress.judgement import Asker, Bench, Check, ClassifierFailedError, Settings
 from seglab.regress.known import KnownFailure
 from seglab.regress.result import Outcome, outcome
+from seglab.regress.sessions import load
 from seglab.runners.open import LocalAsker, open_classifier
-from seglab.session_source import load
 
 Reference = str | Classifier | Callable[..., Any]
 
