@@ -92,4 +92,4 @@ def test_dask_only_where_it_is_used() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout.split()
     assert "seglab.commands.regress" in loaded
-    assert not {"dask", "distributed", "seglab.cluster"} & set(loaded)
+    assert not {"dask", "distributed", "seglab.cluster.dask"} & set(loaded)

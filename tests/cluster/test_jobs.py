@@ -16,7 +16,7 @@ import farjobs
 from clusters import Processes, processes
 from commanding import ROOT, seglab, wait_until
 
-from seglab.cluster import RETRIES, Failed, connected
+from seglab.cluster.dask import RETRIES, Failed, connected
 from seglab.errors import EnvironmentLacksError
 
 

@@ -5,8 +5,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from seglab import cluster
-from seglab.cluster import connected
+from seglab.cluster import dask as cluster
+from seglab.cluster.dask import connected
 from seglab.commands.regress import regress
 from seglab.errors import EnvironmentLacksError, InputError
 

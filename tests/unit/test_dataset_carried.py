@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 from dataset_making import SPEC, PureEngine, build, spec_of
 
-from seglab.dataset import carried, shard
-from seglab.dataset.carried import Order, Packed, build_packed, call_off, put
+from seglab.cluster import shards as carried
+from seglab.cluster.shards import Order, Packed, build_packed, call_off, put
+from seglab.dataset import shard
 from seglab.dataset.check import check
 from seglab.dataset.folder import begin, finish
 from seglab.dataset.reading import rows

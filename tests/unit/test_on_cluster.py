@@ -3,13 +3,13 @@
 import pytest
 from dataset_making import PureEngine, spec_of
 
-from seglab.cluster import Failed
+from seglab.cluster.dask import Failed
+from seglab.cluster.shards import Order, build_packed
 from seglab.commands import on_cluster
 from seglab.commands.on_cluster import ShardsFailedError, build_on, refuse_unfit
 from seglab.commands.progress import RunProgress
 from seglab.commands.running import Interruption
 from seglab.dataset import shard
-from seglab.dataset.carried import Order, build_packed
 from seglab.dataset.estimate import estimate
 from seglab.dataset.folder import begin, built, finish
 from seglab.dataset.plan import fingerprint

@@ -252,9 +252,9 @@ def _build_far(
     quiet: bool,
 ) -> None:
     """Build the shards that are missing on a cluster."""
-    from seglab.cluster import connected  # noqa: PLC0415 -- Dask only where it is used
+    from seglab.cluster.dask import connected  # noqa: PLC0415 -- Dask only where it is used
+    from seglab.cluster.shards import Order  # noqa: PLC0415
     from seglab.commands.on_cluster import build_on, refuse_unfit  # noqa: PLC0415
-    from seglab.dataset.carried import Order  # noqa: PLC0415
 
     done = sum(len(shard_range(spec, shard)) for shard in there)
     whole = estimate(spec, jobs, spec.sessions - done)

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from seglab.cluster import Cluster, Failed
+from seglab.cluster import shards as carried
+from seglab.cluster.dask import Cluster, Failed
+from seglab.cluster.shards import BYTES_MAX, Order, build_packed, put, ready
 from seglab.commands.progress import RunProgress
 from seglab.commands.running import Interruption
-from seglab.dataset import carried
-from seglab.dataset.carried import BYTES_MAX, Order, build_packed, put, ready
 from seglab.dataset.estimate import Estimate, size
 from seglab.dataset.plan import fingerprint
 from seglab.dataset.spec import DatasetSpec

@@ -242,7 +242,9 @@ def _opened(
         with open_classifier(classifier, time_limit_s, stderr, processes) as opened:
             yield opened
         return
-    from seglab.cluster_asker import open_classifier_on  # noqa: PLC0415 -- Dask only where it is used
+    from seglab.cluster.runner import (  # noqa: PLC0415 -- Dask only where it is used
+        open_classifier_on,
+    )
 
     with open_classifier_on(cluster, classifier, time_limit_s) as far:
         yield far

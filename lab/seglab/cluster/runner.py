@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from seglab.classification.registry import classifier
-from seglab.cluster import Cluster, Failed, connected
+from seglab.cluster.dask import Cluster, Failed, connected
 from seglab.core.observation import Observation
 from seglab.core.specfile import one_line
 from seglab.errors import InputError

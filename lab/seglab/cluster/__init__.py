@@ -1,0 +1,1 @@
+"""Work on many machines: Dask, its jobs, and what travels there and back."""
