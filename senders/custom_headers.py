@@ -2,9 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 
-from seglab.core.parameters import Flag, HeaderNames, Parameters, Word
-from seglab.mail.message import Message
-from seglab.sender.sender import Sender, in_writes, smtp_parameters
+from seglab.sender import (
+    Flag,
+    HeaderNames,
+    Message,
+    Parameters,
+    Sender,
+    Word,
+    in_writes,
+    smtp_parameters,
+)
 
 
 def cuts(message: Message, parameters: Parameters) -> Iterable[int]:

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable
 
-from seglab.core.parameters import Flag, Integer, Parameters
-from seglab.mail.message import Message
-from seglab.sender.sender import Sender, in_writes, smtp_parameters
+from seglab.sender import Flag, Integer, Message, Parameters, Sender, in_writes, smtp_parameters
 
 
 def cuts(message: Message, parameters: Parameters) -> Iterable[int]:

@@ -4,9 +4,7 @@ from collections.abc import Iterable
 from itertools import islice
 from re import finditer
 
-from seglab.core.parameters import Integer, Parameters
-from seglab.mail.message import Message
-from seglab.sender.sender import Sender, in_writes, smtp_parameters
+from seglab.sender import Integer, Message, Parameters, Sender, in_writes, smtp_parameters
 
 
 def cuts(message: Message, parameters: Parameters) -> Iterable[int]:

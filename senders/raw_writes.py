@@ -3,11 +3,18 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from seglab.core.labels import Style
-from seglab.core.parameters import Number, Parameters, Sizes
-from seglab.mail.message import Message
-from seglab.sender.sender import Sender, nodelay_parameter
-from seglab.sender.steps import Step, Wait, Write
+from seglab.sender import (
+    Message,
+    Number,
+    Parameters,
+    Sender,
+    Sizes,
+    Step,
+    Style,
+    Wait,
+    Write,
+    nodelay_parameter,
+)
 
 
 def steps(message: Message, parameters: Parameters) -> Iterator[Step]:

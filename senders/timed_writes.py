@@ -2,9 +2,16 @@
 
 from collections.abc import Iterable
 
-from seglab.core.parameters import Integer, Number, Parameters
-from seglab.mail.message import Message
-from seglab.sender.sender import GAP_MAX_MS, Sender, in_writes, smtp_parameters
+from seglab.sender import (
+    GAP_MAX_MS,
+    Integer,
+    Message,
+    Number,
+    Parameters,
+    Sender,
+    in_writes,
+    smtp_parameters,
+)
 
 
 def cuts(message: Message, parameters: Parameters) -> Iterable[int]:

@@ -244,8 +244,7 @@ def odd_senders(folder: Path, **sources: str) -> Path:
     (folder / "scenarios").symlink_to(real.parent / "scenarios")
     for name, source in sources.items():
         (folder / "senders" / f"{name}.py").write_text(
-            "from seglab.sender.sender import Sender, nodelay_parameter\n"
-            "from seglab.sender.steps import Expect, Wait, Write\n\n"
+            "from seglab.sender import Expect, Sender, Wait, Write, nodelay_parameter\n\n"
             "def steps(message, parameters):\n"
             f"    {source}\n"
             f"SENDER = Sender(name={name!r}, summary='odd', source='a test', protocol='raw',\n"

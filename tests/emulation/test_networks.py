@@ -1,7 +1,7 @@
 """Networks on the real kernel: what physics and RFCs say about each, seen in what was captured.
 
-Expected sizes are counted from the MTUs of ``lab/seglab/reproduction/paper.json`` and of RFCs, never from the
-lab.
+Expected sizes are counted from the MTUs of ``lab/seglab/reproduction/paper.json`` and of RFCs,
+never from the lab.
 """
 
 import asyncio

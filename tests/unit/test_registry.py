@@ -11,7 +11,7 @@ from seglab.networks.link import LinkParams
 from seglab.sender.registry import senders_in
 
 SENDER = """
-from seglab.sender.sender import Sender, smtp_parameters
+from seglab.sender import Sender, smtp_parameters
 {name} = Sender(name="{value}", summary="s", source="s", style="relay",
                 parameters=smtp_parameters(), steps=lambda message, parameters: iter(()))
 """

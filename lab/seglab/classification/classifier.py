@@ -16,8 +16,8 @@ class Verdict:
 
     Attributes:
         id: of the observation.
-        style: one of ``seglab.sender.sender.STYLES``; several where they explain the sizes equally well;
-            ``None`` where the classifier abstains.
+        style: one of ``seglab.sender.sender.STYLES``; several where they explain the sizes equally
+            well; ``None`` where the classifier abstains.
         terminator: ``with_body`` or ``own_write``; ``None`` where the sizes do not tell.
         path_condition: one of ``seglab.sender.sender.PATH_CONDITIONS``; ``None`` where unknown.
         buffer: the sender's buffer in bytes, where it has one.

@@ -79,7 +79,7 @@ def load(path: str | Path) -> Weights:
         InputError: the file cannot be read, or something in it is no weight; says where.
     """
     if str(path) == EXAMPLE and not Path(path).exists():
-        data = resources.files(__name__).joinpath("example.toml").read_bytes()
+        data = resources.files("seglab.classification").joinpath("example.toml").read_bytes()
         return parse(Table(EXAMPLE, decode(data, EXAMPLE)))
     return parse(Table(str(path), read(Path(path))))
 

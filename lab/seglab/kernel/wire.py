@@ -4,8 +4,8 @@
 
 It stands in the network namespace where all links of the lab meet. A link joins two interfaces;
 each of them has a packet socket (``packet(7)``) that reads what the host behind it sends, and
-writes what that host is to receive. In between, ``seglab.networks.link`` says when each frame leaves, or why
-it does not. Every frame of a session is recorded on every link, with its fate.
+writes what that host is to receive. In between, ``seglab.networks.link`` says when each frame
+leaves, or why it does not. Every frame of a session is recorded on every link, with its fate.
 
 Link states belong to a session (a *flow*, known by its pair of addresses), so sessions side by
 side share neither bandwidth, queue nor dice. Frames of no open flow pass at once and are counted.

@@ -1,4 +1,4 @@
-"""What the paper published, as values: ``lab/seglab/reproduction/paper.json`` read once and typed."""
+"""What the paper published, as values: ``paper.json`` beside this file, read once and typed."""
 
 from functools import cache
 from importlib import resources

@@ -1,7 +1,8 @@
 """Asks a Python classifier of somebody's own, which has a process of its own.
 
-There it may print, hang, exit or crash, and the work done so far is kept. ``seglab.runners.worker_main`` runs
-in that process; what the classifier prints goes on to our standard error.
+There it may print, hang, exit or crash, and the work done so far is kept.
+``seglab.runners.worker_main`` runs in that process; what the classifier prints goes on to our
+standard error.
 """
 
 import os

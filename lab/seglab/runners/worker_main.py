@@ -1,8 +1,8 @@
 """The process in which a Python classifier runs, for ``worker`` and ``cluster_asker``.
 
-It reads observations and prints answers as ``seglab.runners.program`` speaks with any program, so that a
-classifier of somebody's own can end its process, or be ended, and a slow one be asked in several.
-What it raises is an answer of its own.
+It reads observations and prints answers as ``seglab.runners.program`` speaks with any program, so
+that a classifier of somebody's own can end its process, or be ended, and a slow one be asked in
+several. What it raises is an answer of its own.
 """
 
 import json
@@ -29,7 +29,7 @@ _LEAVE_S = 2.0
 
 
 def main() -> None:
-    """Answer line by line, until there are no more: ``python -m seglab.runners.worker_main REFERENCE``."""
+    """Answer each line of questions until there are no more; the argument names the classifier."""
     questions, answers = _streams()
     try:
         one = classifier(sys.argv[1])

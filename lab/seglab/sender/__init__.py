@@ -1,1 +1,54 @@
-"""What a sender is: the names that the author of one imports."""
+"""What a sender is: every name that the author of one imports.
+
+::
+
+    from seglab.sender import Message, Parameters, Sender, in_writes, smtp_parameters
+
+A sender is a pure value with its ground truth. It owns no socket and no clock, so it can be
+tested as a list of steps, and runs on any engine.
+"""
+
+from seglab.core.labels import PathCondition, Style, Terminator
+from seglab.core.parameters import (
+    Flag,
+    HeaderNames,
+    Integer,
+    Number,
+    Parameter,
+    Parameters,
+    Sizes,
+    Word,
+)
+from seglab.mail.message import Message
+from seglab.sender.sender import (
+    GAP_MAX_MS,
+    Sender,
+    in_writes,
+    nodelay_parameter,
+    smtp_parameters,
+)
+from seglab.sender.steps import Expect, Step, Wait, Write
+
+__all__ = [
+    "GAP_MAX_MS",
+    "Expect",
+    "Flag",
+    "HeaderNames",
+    "Integer",
+    "Message",
+    "Number",
+    "Parameter",
+    "Parameters",
+    "PathCondition",
+    "Sender",
+    "Sizes",
+    "Step",
+    "Style",
+    "Terminator",
+    "Wait",
+    "Word",
+    "Write",
+    "in_writes",
+    "nodelay_parameter",
+    "smtp_parameters",
+]
