@@ -2,8 +2,9 @@
 
 import tomllib
 from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,14 @@ SPLIT = tomllib.loads((QUALITY / "split.toml").read_text())
 FILES = {
     "tuning": sorted(QUALITY.glob("tuning-*.toml")),
     "held_out": sorted(QUALITY.glob("held-out-*.toml")),
+    "fresh": sorted(QUALITY.glob("fresh-*.toml")),
+}
+OLDER = ("tuning", "held_out")
+PAUSES_AND_SIZES = {
+    "fixed_buffer": "buffer_bytes",
+    "headers_then_body": "body_buffer_bytes",
+    "raw_writes": "writes",
+    "timed_writes": "gap_ms",
 }
 
 
@@ -33,6 +42,21 @@ def mtus(paths: Iterable[Network]) -> set[int]:
     return found
 
 
+def full_segments(paths: Iterable[Network]) -> set[int]:
+    """What a full segment of such a path holds, at each MTU that a connection may go by."""
+    found: set[int] = set()
+    for path in paths:
+        headers = (60 if path.ip_version == 6 else 40) + 12 * path.client.timestamps
+        found |= {mtu - headers for mtu in mtus([path])}
+    return found
+
+
+def values_of(side: str, sender: str, parameter: str) -> set[Any]:
+    """The values of a parameter with which a side's scenarios have a sender write; 0 is none."""
+    parts = chain.from_iterable(scenario(file).senders for file in FILES[side])
+    return {part.parameters[parameter] for part in parts if part.sender.name == sender} - {0}
+
+
 @pytest.mark.parametrize("side", FILES)
 def test_a_side_sends_over_its_networks(side: str) -> None:
     """The scenario files name the networks that the split names, and no other."""
@@ -40,21 +64,49 @@ def test_a_side_sends_over_its_networks(side: str) -> None:
     assert set(networks_of(side)) == set(SPLIT[side])
 
 
-def test_no_mtu_is_on_both_sides() -> None:
-    """A rule that has learned an MTU cannot be right about the other side."""
-    assert not mtus(networks_of("tuning").values()) & mtus(networks_of("held_out").values())
+@pytest.mark.parametrize(("one", "other"), [*combinations(FILES, 2)])
+def test_no_mtu_is_on_two_sides(one: str, other: str) -> None:
+    """A rule that has learned an MTU of one side cannot be right about another."""
+    assert not mtus(networks_of(one).values()) & mtus(networks_of(other).values())
+
+
+@pytest.mark.parametrize("older", OLDER)
+def test_the_fresh_side_has_full_segments_of_its_own(older: str) -> None:
+    """Nor can one that has learned how much a full segment holds."""
+    fresh, known = (full_segments(networks_of(side).values()) for side in ("fresh", older))
+    assert not fresh & known
+
+
+@pytest.mark.parametrize("older", OLDER)
+def test_the_fresh_side_has_mails_of_its_own(older: str) -> None:
+    """No mail of the fresh side is as long as one of an older side."""
+    fresh, known = (
+        {scenario(file).message.payload_bytes for file in FILES[side]} for side in ("fresh", older)
+    )
+    assert not fresh & known
+
+
+@pytest.mark.parametrize("older", OLDER)
+@pytest.mark.parametrize(("sender", "parameter"), PAUSES_AND_SIZES.items())
+def test_the_fresh_side_has_buffers_and_pauses_of_its_own(
+    sender: str, parameter: str, older: str
+) -> None:
+    """The sizes and pauses by which senders write are not those of an older side."""
+    fresh = values_of("fresh", sender, parameter)
+    assert fresh
+    assert not fresh & values_of(older, sender, parameter)
 
 
 def test_every_shipped_network_has_a_side() -> None:
     """A new network needs a decision, and none is on two sides."""
-    sides = [*SPLIT["tuning"], *SPLIT["held_out"], *SPLIT["neither"]]
+    sides = [*chain.from_iterable(SPLIT[side] for side in FILES), *SPLIT["neither"]]
     assert len(sides) == len(set(sides))
     assert {*networks()} <= {*sides}
 
 
 @pytest.mark.parametrize("side", FILES)
 def test_a_side_has_every_sender_and_path_condition(side: str) -> None:
-    """Both sides ask for every style, and for all that can lie between."""
+    """Every side asks for every style, and for all that can lie between."""
     parts = chain.from_iterable(scenario(file).senders for file in FILES[side])
     assert {part.sender.style_for(part.parameters) for part in parts} == {*STYLES}
     conditions = {path.path_condition for path in networks_of(side).values()}
