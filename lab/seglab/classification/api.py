@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Final, get_args, overload
+from typing import Any, BinaryIO, Final, overload
 
 from seglab.classification.classifier import Classifier, Verdict
 from seglab.classification.inputs import Warn, read, read_stream, sources
@@ -19,7 +19,7 @@ from seglab.classification.registry import classifier as named
 from seglab.classification.registry import of_callable
 from seglab.classification.scored import stated
 from seglab.classification.validation import careful
-from seglab.core.observation import Layer, Observation
+from seglab.core.observation import LAYERS, Layer, Observation
 from seglab.core.text import safe
 from seglab.errors import InputError
 
@@ -77,8 +77,8 @@ def classify(
             none that can be read, or the classifier raised, or its answer cannot be.
         TypeError: the source is none of these types.
     """
-    if layer not in get_args(Layer):
-        raise InputError(f"layer: expected {' or '.join(get_args(Layer))}, found {layer!r}")
+    if layer not in LAYERS:
+        raise InputError(f"layer: expected {' or '.join(LAYERS)}, found {layer!r}")
     one = careful(named(classifier) if isinstance(classifier, str) else of_callable(classifier))
     if isinstance(source, Mapping):
         source = Observation.from_dict(source)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import accumulate
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
 import msgspec
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from seglab.core.trace import Segment
 
 Layer = Literal["segments", "reads"]
+"""Where sizes are looked at: in what the wire carried, or in what the server read."""
+
+LAYERS: Final[tuple[Layer, ...]] = get_args(Layer)
 
 SIZES_MAX: Final = 1_000_000
 """The most sizes of one observation."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from seglab.core.observation import LAYERS, Layer
 from seglab.core.parameters import Parameters, shown
 from seglab.core.seeds import derive
 from seglab.core.specfile import Table, near, one_line
@@ -87,7 +88,7 @@ class Scenario:
     reader: Reader
     sessions: int
     published: str | None = None
-    layer: paper.Layer = "reads"
+    layer: Layer = "reads"
     message: MessageSpec | MailSource = field(default_factory=MessageSpec)
     sweep: Sweep | None = None
 
@@ -171,7 +172,7 @@ def parse(
         reader=_reader(table),
         sessions=table.integer("sessions", 1, SESSIONS_MAX, default=100),
         published=published,
-        layer=table.choice("layer", paper.LAYERS, default="reads"),
+        layer=table.choice("layer", LAYERS, default="reads"),
         message=_message(table, parts),
         sweep=_sweep(table, parts),
     )

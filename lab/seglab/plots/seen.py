@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import mean, median
 
+from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
 from seglab.core.trace import Segment
 from seglab.reproduction.listings import layer_sizes
-from seglab.reproduction.paper import Layer, Sizes
+from seglab.reproduction.paper import Sizes
 
 TERMINATORS = (3, 5)
 """Lengths of an end of data in a write of its own: ``. CRLF`` and ``CRLF . CRLF``."""

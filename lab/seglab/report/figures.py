@@ -6,6 +6,7 @@ from functools import partial
 from itertools import chain
 from statistics import mean
 
+from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import sizes
@@ -29,7 +30,6 @@ from seglab.plots.timeline import timeline
 from seglab.report.finding import Finding, plain
 from seglab.report.printed import layer_of, printed_rows
 from seglab.report.summary import Grouped, Summary, telling
-from seglab.reproduction.paper import Layer
 from seglab.reproduction.scenarios import spaced
 
 _ROWS_AT_MOST = 40

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
 from seglab.report.finding import Finding
 from seglab.reproduction.listings import as_published, layer_sizes
-from seglab.reproduction.paper import Layer, PublishedListing, Sizes, keys, published
+from seglab.reproduction.paper import PublishedListing, Sizes, keys, published
 
 
 def printed_rows(finding: Finding) -> tuple[Sizes, ...]:

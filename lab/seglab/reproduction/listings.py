@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
+from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import boundaries, sizes
-from seglab.reproduction.paper import Layer, PublishedListing
+from seglab.reproduction.paper import PublishedListing
 from seglab.reproduction.scenarios import Criterion, Occurrence, Sequences, Sizes, percent
 
 

@@ -2,7 +2,7 @@
 
 from functools import cache
 from importlib import resources
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
@@ -11,11 +11,6 @@ from seglab.errors import InputError, nearest
 Sizes = tuple[int, ...]
 """Bytes per server read of one session, in order."""
 
-
-Layer = Literal["reads", "segments"]
-"""Where a listing's sizes are looked for: what the server read, or what the wire carried."""
-
-LAYERS: Final[tuple[Layer, ...]] = ("reads", "segments")
 
 MTU_TABLE: Final = "mtu_table"
 """The key of Table 1."""

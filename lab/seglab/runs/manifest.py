@@ -12,9 +12,9 @@ import msgspec
 
 import seglab
 from seglab.core import decoding
+from seglab.core.observation import Layer
 from seglab.core.record import SCHEMA_VERSION
 from seglab.errors import InputError
-from seglab.reproduction.paper import Layer
 
 RunStatus = Literal["running", "complete", "interrupted", "failed"]
 
