@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from dataset_making import SESSIONS, SPEC, Breakdown, PureEngine, build, spec_of
 
+from seglab.core.files import lock_folder
 from seglab.dataset import records, shard
 from seglab.dataset.check import check
 from seglab.dataset.folder import begin, built, finish
@@ -19,7 +20,6 @@ from seglab.dataset.reading import rows
 from seglab.dataset.result import read_result
 from seglab.dataset.shard import ShardBuild, build_shard
 from seglab.errors import EnvironmentLacksError, InputError
-from seglab.runs.folder import lock_folder
 
 
 @pytest.fixture(autouse=True)

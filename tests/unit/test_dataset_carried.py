@@ -11,13 +11,13 @@ from dataset_making import SPEC, PureEngine, build, spec_of
 
 from seglab.cluster import shards as carried
 from seglab.cluster.shards import Order, Packed, build_packed, call_off, put
+from seglab.core.files import lock_folder
 from seglab.dataset import shard
 from seglab.dataset.check import check
 from seglab.dataset.folder import begin, finish
 from seglab.dataset.reading import rows
 from seglab.dataset.result import ShardResult
 from seglab.errors import InputError
-from seglab.runs.folder import lock_folder
 
 SEED = 3
 

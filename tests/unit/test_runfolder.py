@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from synthetic import record
 
+from seglab.core.files import replace_file
 from seglab.errors import EnvironmentLacksError, InputError
 from seglab.runs import folder as runfolder
-from seglab.runs.folder import RunFolder, natural, replace_file
+from seglab.runs.folder import RunFolder, natural_sort_key
 from seglab.runs.manifest import Counts, Manifest
 
 MANIFEST = Manifest(command="run", seed=7, counts=Counts(planned=3))
@@ -169,7 +170,7 @@ def test_replacing_a_file_fails_without_a_trace(tmp_path):
 def test_natural_order():
     """Numbers in ids sort as numbers."""
     names = ["s-1/10", "s-1/9", "s-10/1", "s-2/1"]
-    assert sorted(names, key=natural) == ["s-1/9", "s-1/10", "s-2/1", "s-10/1"]
+    assert sorted(names, key=natural_sort_key) == ["s-1/9", "s-1/10", "s-2/1", "s-10/1"]
 
 
 KILLED = """
@@ -178,7 +179,7 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from synthetic import record
 from seglab.runs.manifest import Manifest
-from seglab.runs.folder import RunFolder
+from seglab.runs.folder import RunFolder, natural_sort_key
 folder = RunFolder.create(Path({out!r}), Manifest(command="run"))
 for i in range(5):
     folder.append(record(f"scenario-1/{{i}}"))
@@ -189,7 +190,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_kill_minus_nine_loses_nothing(tmp_path):
     """Each appended session is there after its writer was killed in the next instant."""
     script = KILLED.format(tests=str(Path(__file__).parent), out=str(tmp_path / "run"))
-    environment = os.environ | {"PYTHONPATH": str(Path(runfolder.__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(runfolder.__file__).parents[2])}
     ended = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
     assert ended.returncode == -signal.SIGKILL
     assert len(list(RunFolder.open(tmp_path / "run").sessions())) == 5

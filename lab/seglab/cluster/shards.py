@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from seglab.core.files import lock_folder, replace_file, writing
 from seglab.dataset.layout import Layout
 from seglab.dataset.plan import fingerprint, shard_range
 from seglab.dataset.result import File, ShardResult
@@ -24,7 +25,6 @@ from seglab.dataset.spec import DatasetSpec, parse_text
 from seglab.dataset.splits import PARTS
 from seglab.errors import InputError
 from seglab.kernel import sandbox
-from seglab.runs.folder import lock_folder, replace_file, writing
 
 BYTES_MAX: Final = 1 << 30
 """How large a shard may be that travels: it is in memory on its way."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from seglab.core.files import replace_file, writing
 from seglab.errors import InputError
 from seglab.reproduction.comparison import Comparison, StoredSummary, compare
-from seglab.runs.folder import MANIFEST, RunFolder, replace_file, writing
+from seglab.runs.folder import MANIFEST, RunFolder
 from seglab.runs.manifest import Manifest
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from seglab.commands.running import (
     seed_option,
 )
 from seglab.commands.values import FILE, FOLDER, given
+from seglab.core.files import replace_file, writing
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.dataset.check import check
@@ -40,7 +41,6 @@ from seglab.errors import EnvironmentLacksError, InputError
 from seglab.kernel import pace
 from seglab.kernel.slots import Slots
 from seglab.mail.source import MailSource
-from seglab.runs.folder import replace_file, writing
 
 SHARDS_AT_ONCE = 2
 """How many shards are under way; the second takes what the first leaves free."""

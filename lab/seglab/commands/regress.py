@@ -22,6 +22,7 @@ from seglab.commands.running import (
     seed_option,
 )
 from seglab.commands.values import FILE, finite, given
+from seglab.core.files import replace_file, writing
 from seglab.core.text import count
 from seglab.errors import EnvironmentLacksError, InputError
 from seglab.regress import checks as checks_
@@ -36,7 +37,7 @@ from seglab.regress.sessions import load
 from seglab.regress.suite import read_baseline, read_known
 from seglab.regress.terminal import show
 from seglab.runners.open import open_classifier
-from seglab.runs.folder import RunFolder, replace_file, writing
+from seglab.runs.folder import RunFolder
 
 
 def _file_option(name: str, words: str) -> Callable[[Command], Command]:

@@ -18,12 +18,13 @@ import click
 
 from seglab.commands.progress import RunProgress
 from seglab.commands.values import finite, given
+from seglab.core.files import writing
 from seglab.core.record import SessionRecord
 from seglab.errors import SeglabError
 from seglab.experiment.plan import SessionSpec
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.networks.network import Network
-from seglab.runs.folder import RunFolder, writing
+from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import RunStatus
 
 _SETTLED = {"scenarios", "senders", "networks", "only", "sessions", "seed", "out"}

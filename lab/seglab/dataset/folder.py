@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from seglab.core.files import replace_file, writing
 from seglab.dataset.croissant import croissant
 from seglab.dataset.datasheet import datasheet
 from seglab.dataset.layout import Layout
@@ -14,7 +15,6 @@ from seglab.dataset.result import File, ShardResult, now, read_result
 from seglab.dataset.shard import described, is_there
 from seglab.dataset.spec import DatasetSpec
 from seglab.errors import InputError
-from seglab.runs.folder import replace_file, writing
 
 
 def begin(spec: DatasetSpec, seed: int, out: Path) -> Manifest:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
+from seglab.core.files import lock_folder, replace_file, writing
 from seglab.core.record import SessionRecord
 from seglab.core.specfile import one_line
 from seglab.dataset.captures import write_archive
@@ -31,7 +32,6 @@ from seglab.errors import InputError
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.slots import Slots
 from seglab.runs import journal
-from seglab.runs.folder import lock_folder, replace_file, writing
 from seglab.runs.parquet import write_dataset
 
 DEFAULT_JOBS: Final = 40

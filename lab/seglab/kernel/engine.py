@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from seglab.core.files import writing
 from seglab.core.record import SessionRecord
 from seglab.errors import EnvironmentLacksError, PartDiedError, SeglabError
 from seglab.experiment.plan import SessionSpec
@@ -18,7 +19,6 @@ from seglab.kernel import join, pace, sandbox
 from seglab.kernel.lab import KernelLab
 from seglab.kernel.slots import Slots
 from seglab.networks.network import Network
-from seglab.runs.folder import writing
 
 BARREN_LABS = 3
 """How many labs in a row may die without completing a session before the run is given up."""

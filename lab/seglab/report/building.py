@@ -3,13 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+from seglab.core.files import replace_file, writing
 from seglab.plots.style import FORMATS, render
 from seglab.report.embedding import embed
 from seglab.report.figures import drawings
 from seglab.report.page import page, picture
 from seglab.report.printed import verdict_of
 from seglab.report.summary import Summary, summarise
-from seglab.runs.folder import RunFolder, replace_file, writing
+from seglab.runs.folder import RunFolder
 
 
 def build(folder: RunFolder, out: Path | None = None) -> Summary:

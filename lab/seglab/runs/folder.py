@@ -7,19 +7,18 @@ replaced as a whole. So at every instant the folder can be opened, and holds all
     run.json  sessions.parquet (or sessions.jsonl)  wire/  figures/  report.html  log.txt
 """
 
-import errno
-import fcntl
 import heapq
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from seglab.core.files import is_locked, lock_folder, replace_file, writing
 from seglab.core.record import SessionRecord
-from seglab.errors import EnvironmentLacksError, InputError
+from seglab.errors import InputError
 from seglab.runs import journal
 from seglab.runs.manifest import Counts, Manifest, RunStatus, now
 from seglab.runs.parquet import read_sessions, read_statuses, write_sessions
@@ -27,8 +26,6 @@ from seglab.runs.parquet import read_sessions, read_statuses, write_sessions
 MANIFEST = "run.json"
 JOURNAL = "sessions.jsonl"
 SESSIONS = "sessions.parquet"
-
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 class RunFolder:
@@ -85,7 +82,7 @@ class RunFolder:
             InputError: no run is there.
         """
         manifest = _load(path)
-        if manifest.status == "running" and not _is_locked(path):
+        if manifest.status == "running" and not is_locked(path):
             manifest = replace(manifest, status="interrupted")
         folder = cls(path, manifest)
         folder._learn_statuses()
@@ -138,7 +135,7 @@ class RunFolder:
         newest, written = {}, self.path / JOURNAL
         if written.exists():
             newest = {entry.session_id: entry for entry in journal.entries(written)}
-        ordered = sorted(newest.values(), key=lambda entry: natural(entry.session_id))
+        ordered = sorted(newest.values(), key=lambda entry: natural_sort_key(entry.session_id))
         stored = self.path / SESSIONS
         earlier = (
             (record for record in read_sessions(stored) if record.session_id not in newest)
@@ -146,7 +143,9 @@ class RunFolder:
             else iter(())
         )
         yield from heapq.merge(
-            earlier, _read_entries(written, ordered), key=lambda record: natural(record.session_id)
+            earlier,
+            _read_entries(written, ordered),
+            key=lambda record: natural_sort_key(record.session_id),
         )
 
     def update(self, **changes: Any) -> None:
@@ -229,34 +228,7 @@ class RunFolder:
             self._writer = None
 
 
-def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Put a new file in the place of ``path``, wholly or not at all.
-
-    Args:
-        path: may exist or not; readers see the old content or the new, never a part.
-        write: writes the content to the open file.
-
-    Raises:
-        OSError: nothing has changed, and no temporary file is left.
-    """
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    parent = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
-
-
-def natural(name: str) -> tuple[str | int, ...]:
+def natural_sort_key(name: str) -> tuple[str | int, ...]:
     """A sort key by which ``scenario-1/2`` comes before ``scenario-1/10``."""
     return tuple(
         int(part) if index % 2 else part for index, part in enumerate(re.split(r"(\d+)", name))
@@ -299,48 +271,3 @@ def _make_empty(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if any(out.iterdir()):
         raise InputError(f"{out}: is not empty and holds no run; give another --out")
-
-
-def lock_folder(path: Path, what: str = "run") -> int:
-    """Lock a folder for writing; the lock goes with the descriptor that is returned.
-
-    Raises:
-        InputError: another process holds it.
-    """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(fd)
-        raise InputError(f"{path}: another seglab is writing this {what}") from error
-    except OSError:
-        pass  # a file system that has no locks: go on without
-    return fd
-
-
-def _is_locked(path: Path) -> bool:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    else:
-        return False
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn a failure to write into one line for the user."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise EnvironmentLacksError(
-                f"{path}: the disk is full; what is recorded stays readable."
-                " Free some space, then go on with --resume"
-            ) from error
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,101 @@
+"""Files that are written wholly or not at all, and folders that one process at a time writes to."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from seglab.errors import EnvironmentLacksError, InputError
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+
+
+def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Put a new file in the place of ``path``, wholly or not at all.
+
+    Args:
+        path: may exist or not; readers see the old content or the new, never a part.
+        write: writes the content to the open file.
+
+    Raises:
+        OSError: nothing has changed, and no temporary file is left.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    parent = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(parent)
+    finally:
+        os.close(parent)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an ``OSError`` inside the block into a one-line error about ``path``.
+
+    Raises:
+        EnvironmentLacksError: the disk is full, or the user's quota is used up.
+        InputError: the path cannot be written for any other reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise EnvironmentLacksError(
+                f"{path}: the disk is full; what is recorded stays readable."
+                " Free some space, then go on with --resume"
+            ) from error
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def lock_folder(path: Path, what: str = "run") -> int:
+    """Lock a folder for writing.
+
+    A file system that has no locks grants every request.
+
+    Args:
+        path: the folder.
+        what: what the folder holds, for the error message.
+
+    Returns:
+        A file descriptor. The kernel releases the lock when it is closed, or the process ends.
+
+    Raises:
+        InputError: another process holds the lock.
+        OSError: the folder cannot be opened.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(fd)
+        raise InputError(f"{path}: another seglab is writing this {what}") from error
+    except OSError:
+        pass  # a file system that has no locks
+    return fd
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process holds the lock of a folder."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # a file system that has no locks
+    else:
+        return False
+    finally:
+        os.close(fd)
