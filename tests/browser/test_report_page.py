@@ -16,7 +16,7 @@ from synthetic import MS, reads_of, record, simulated
 from seglab.core.record import Captures, MtuChange, SessionRecord
 from seglab.core.trace import Read, Segment, Write, sizes
 from seglab.plots.clock import clock
-from seglab.report import build, building
+from seglab.report import build, build_report
 from seglab.reproduction.paper import paper
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Experiment, Manifest
@@ -91,8 +91,8 @@ def built(path: Path, sessions, **manifest) -> Path:
             folder.append(session)
         folder.finalise("complete")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "FORMATS", ("svg",))
-        build(RunFolder.open(path))
+        patch.setattr(build, "FORMATS", ("svg",))
+        build_report(RunFolder.open(path))
     return path / "report.html"
 
 

@@ -14,7 +14,7 @@ from seglab.core.observation import SIZE_MAX, Observation
 from seglab.report.strip import base_of, in_ascii, run_length, strip
 from seglab.report.strip_explained import drawing
 from seglab.report.strip_message import page
-from seglab.report.strip_table import Summary, line
+from seglab.report.strip_table import AnswerTally, line
 
 SIZES = st.lists(
     st.one_of(st.integers(1, 3000), st.sampled_from([5, 1448, 1460, 2896]), st.just(SIZE_MAX)),
@@ -188,7 +188,7 @@ def test_nothing_of_a_verdict_reaches_the_terminal_as_it_is() -> None:
         ),
         Score(1, {"style": 1}, 0, 2),
     )  # fmt: skip
-    summary = Summary()
+    summary = AnswerTally()
     summary.add(one, shown=True)
     for text in (*page(one, 80), *line(one).split("\t"), summary.words()):
         assert text.isprintable()

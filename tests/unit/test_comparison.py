@@ -14,10 +14,11 @@ from seglab.commands.report import report
 from seglab.commands.reproduce import EXPERIMENTS
 from seglab.core.trace import Segment
 from seglab.errors import InputError
-from seglab.report import building
+from seglab.report import build
 from seglab.report.summary import summarise
 from seglab.report.terminal import show_comparison
-from seglab.reproduction.comparison import StoredSummary, compare
+from seglab.reproduction.comparison import compare
+from seglab.reproduction.stored_summary import StoredSummary
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Experiment, Manifest
 
@@ -29,7 +30,7 @@ SEGMENTS = tuple(Segment(0, 1, read.start, read.end) for read in reads_of(GOOD))
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
     """What is compared does not depend on the figures, which take seconds to draw."""
-    monkeypatch.setattr(building, "drawings", lambda *_: [])
+    monkeypatch.setattr(build, "drawings", lambda *_: [])
 
 
 def stored(path, good, merged, **manifest):

@@ -10,7 +10,7 @@ from seglab.core.observation import Observation
 from seglab.core.record import SessionRecord
 from seglab.dataset.result import ShardResult
 from seglab.errors import InputError
-from seglab.reproduction.comparison import StoredSummary
+from seglab.reproduction.stored_summary import StoredSummary
 from seglab.runs.manifest import Manifest
 
 

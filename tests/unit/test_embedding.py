@@ -12,8 +12,8 @@ from synthetic import MS, record, simulated
 from seglab.core.record import MtuChange
 from seglab.core.trace import Read, Segment
 from seglab.report.embedding import embed
-from seglab.report.finding import Finding
-from seglab.report.printed import layer_of, printed_rows, verdict_of
+from seglab.report.published import layer_of, published_rows, verdict_of
+from seglab.report.scenario_result import ScenarioResult
 from seglab.reproduction.paper import paper
 from seglab.reproduction.scenarios import Sequences
 from seglab.runs.manifest import Counts, Experiment
@@ -106,10 +106,10 @@ def test_where_room_ends_each_cell_keeps_its_first():
     assert found.left_out > 0
 
 
-def finding(published, layer="reads"):
-    """A finding about an experiment that nothing was counted for."""
+def result(published, layer="reads"):
+    """A result of an experiment that nothing was counted for."""
     experiment = Experiment("x", published=published, layer=layer)
-    return Finding(experiment, Counts(), Sequences(0, 0, (), ()))
+    return ScenarioResult(experiment, Counts(), Sequences(0, 0, (), ()))
 
 
 def carrying(sizes, **changes):
@@ -137,13 +137,13 @@ def carrying(sizes, **changes):
 )
 def test_a_session_is_called_by_its_sizes(key, layer, sizes, expected):
     """A complete listing has to be met exactly, a cut one as a beginning, at its own layer."""
-    call = verdict_of(finding(key, layer))
+    call = verdict_of(result(key, layer))
     assert call(carrying(sizes)) == expected
     assert call(carrying(sizes, status="failed")) == "failed"
 
 
 def test_what_prints_nothing_is_about_segments():
     """Only where the paper prints sizes does an experiment's own layer count."""
-    assert layer_of(finding(None)) == "segments"
-    assert layer_of(finding("listings.4")) == "reads"
-    assert printed_rows(finding("listings.8")) == ()
+    assert layer_of(result(None)) == "segments"
+    assert layer_of(result("listings.4")) == "reads"
+    assert published_rows(result("listings.8")) == ()

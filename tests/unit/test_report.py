@@ -16,10 +16,10 @@ from synthetic import reads_of, record, simulated
 
 from seglab.commands.report import report
 from seglab.core.record import Captures
-from seglab.report import build, building
+from seglab.report import build, build_report
 from seglab.report.figures import drawings
 from seglab.report.page import grids
-from seglab.report.summary import summarise, telling
+from seglab.report.summary import most_informative, summarise
 from seglab.report.terminal import show
 from seglab.reproduction.paper import paper
 from seglab.runs.folder import RunFolder
@@ -33,7 +33,7 @@ HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7
 @pytest.fixture(autouse=True)
 def one_format(monkeypatch):
     """Draw SVG alone: what a report says does not depend on the PNG beside it."""
-    monkeypatch.setattr(building, "FORMATS", ("svg",))
+    monkeypatch.setattr(build, "FORMATS", ("svg",))
 
 
 def published_sessions(times=1):
@@ -109,10 +109,10 @@ def page_of(folder_path):
 
 def test_the_papers_own_sessions_reproduce_the_paper(tmp_path, monkeypatch):
     """A lab that saw exactly the printed sessions is a full reproduction, also in run.json."""
-    monkeypatch.setattr(building, "FORMATS", ("svg", "png"))
+    monkeypatch.setattr(build, "FORMATS", ("svg", "png"))
     path = run_folder(tmp_path / "run", published_sessions(4))
     with RunFolder.resume(path) as folder:
-        summary = build(folder)
+        summary = build_report(folder)
         folder.finalise("complete")
     assert summary.reproduced is True
     stored = json.loads((path / "run.json").read_text())["verdicts"]
@@ -131,7 +131,7 @@ def test_the_papers_own_sessions_reproduce_the_paper(tmp_path, monkeypatch):
 def test_a_missing_sequence_is_not_reproduced(tmp_path):
     """Without the one session that read all at once, scenario 2 fails and says what is missing."""
     records = [r for r in published_sessions(4) if len(r.reads) > 1 or r.payload_bytes == 5120]
-    summary = build(RunFolder.open(run_folder(tmp_path / "run", records)))
+    summary = build_report(RunFolder.open(run_folder(tmp_path / "run", records)))
     assert summary.reproduced is False
     assert summary.headline() == "Not reproduced: scenario-2"
     text = " ".join(page_of(tmp_path / "run").words)
@@ -144,7 +144,7 @@ def test_a_plain_run_is_described_not_judged(tmp_path):
     path = run_folder(
         tmp_path / "run", published_sessions(), command="run", scenarios=EXPERIMENTS[:1]
     )
-    summary = build(RunFolder.open(path))
+    summary = build_report(RunFolder.open(path))
     assert summary.reproduced is None
     assert summary.verdict_dicts() is None
     assert [row.name for row in summary.rows] == ["scenario-1", "scenario-2", "scenario-3"]
@@ -156,20 +156,20 @@ def test_an_interrupted_run_has_a_report(tmp_path):
     """A run whose writer was killed is reported from its journal, and says that it is not whole."""
     records = list(published_sessions())[:5]
     path = run_folder(tmp_path / "run", records, status=None, counts=Counts(planned=36))
-    summary = build(RunFolder.open(path))
+    summary = build_report(RunFolder.open(path))
     assert summary.headline() == "Interrupted: 5 of 36 sessions ended"
     assert "--resume" in " ".join(page_of(path).words)
 
 
 def test_a_run_without_a_session_has_a_report(tmp_path):
     """Interrupted at once, or with every session failed, a run still has its page."""
-    build(RunFolder.open(run_folder(tmp_path / "empty", [], scenarios=())))
+    build_report(RunFolder.open(run_folder(tmp_path / "empty", [], scenarios=())))
     page_of(tmp_path / "empty")
     failed = [
         replace(r, status="failed", error="the wire died", writes=(), segments=(), reads=())
         for r in published_sessions()
     ]
-    summary = build(RunFolder.open(run_folder(tmp_path / "failed", failed)))
+    summary = build_report(RunFolder.open(run_folder(tmp_path / "failed", failed)))
     assert summary.reproduced is False
     assert len(summary.failures) == 36
     assert "the wire died" in " ".join(page_of(tmp_path / "failed").words)
@@ -191,7 +191,7 @@ def test_hostile_strings_are_only_text(tmp_path):
         offloads={HOSTILE: HOSTILE},
         error=HOSTILE,
     )
-    summary = build(RunFolder.open(path))
+    summary = build_report(RunFolder.open(path))
     text = "".join(page_of(path).words)
     assert HOSTILE in text
     figures = {p.name for p in (path / "figures").iterdir()}
@@ -206,7 +206,7 @@ def test_links_go_to_captures_below_wire(tmp_path):
     """A session's captures are linked when they are plain paths below wire/."""
     session = record(captures=Captures("wire/a b.pcapng", "/etc/passwd"))
     path = run_folder(tmp_path / "run", [session])
-    build(RunFolder.open(path))
+    build_report(RunFolder.open(path))
     assert [link for link in page_of(path).links if link[0] != "#"] == ["wire/a%20b.pcapng"]
 
 
@@ -278,12 +278,12 @@ def test_a_sweep_stays_out_of_the_verdict(tmp_path):
         for gap in (0, 10)
     ]
     path = run_folder(tmp_path / "run", [*published_sessions(2), *sweep])
-    (finding,) = [f for f in summarise(RunFolder.open(path))[0].findings if f.separation_words]
-    assert finding.experiment.name == "scenario-3"
-    assert finding.sequences.lab_sessions == 24
-    assert finding.counts.complete == 30
-    assert [(p.gap_ms, p.sessions) for p in finding.separation] == [(0, 3), (10, 3), (100, 24)]
-    assert [(p.gap_ms, p.reads) for p in finding.published_separation] == [(0, 6), (100, 12)]
+    (result,) = [f for f in summarise(RunFolder.open(path))[0].results if f.separation_words]
+    assert result.experiment.name == "scenario-3"
+    assert result.sequences.lab_sessions == 24
+    assert result.counts.complete == 30
+    assert [(p.gap_ms, p.sessions) for p in result.separation] == [(0, 3), (10, 3), (100, 24)]
+    assert [(p.gap_ms, p.reads) for p in result.published_separation] == [(0, 6), (100, 12)]
 
 
 def test_the_telling_session_merges_writes():
@@ -292,8 +292,8 @@ def test_the_telling_session_merges_writes():
     joined = simulated(2, reads=reads_of([1440, 8800]), session_id="joined")
     whole = simulated(3, reads=reads_of([10240]), session_id="whole")
     failed = simulated(4, status="failed")
-    assert telling([apart, whole, joined, failed]).session_id == "joined"
-    assert telling([failed]) is None
+    assert most_informative([apart, whole, joined, failed]).session_id == "joined"
+    assert most_informative([failed]) is None
 
 
 def test_nested_settings_become_tables():

@@ -24,7 +24,7 @@ from seglab.core.specfile import near
 from seglab.core.text import safe
 from seglab.errors import InputError
 from seglab.report.strip_message import page
-from seglab.report.strip_table import Sheet, Summary, line
+from seglab.report.strip_table import AnswerTally, Sheet, line
 from seglab.runners.program import PREFIX
 
 _WIDTH_OF_A_PIPE = 80
@@ -262,7 +262,7 @@ def _show(
 ) -> None:
     """Print what is found as it comes, and then the summary."""
     terminal = sys.stdout.isatty() and not as_json
-    summary = Summary()
+    summary = AnswerTally()
     sheet = None
     if terminal:
         sheet = Sheet(Console(highlight=False), scored=scored, sources=source.several)

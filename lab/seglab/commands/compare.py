@@ -10,12 +10,13 @@ import click
 
 from seglab.core.files import replace_file, writing
 from seglab.errors import InputError
-from seglab.reproduction.comparison import Comparison, StoredSummary, compare
+from seglab.reproduction.comparison import Comparison, compare
+from seglab.reproduction.stored_summary import StoredSummary
 from seglab.runs.folder import MANIFEST, RunFolder
 from seglab.runs.manifest import Manifest
 
 if TYPE_CHECKING:
-    from seglab.report.summary import Summary
+    from seglab.report.summary import RunSummary
 
 SUMMARY: Final = "summary.json"
 
@@ -67,7 +68,7 @@ def load(path: Path) -> tuple[StoredSummary, Manifest]:
 
 
 def against(
-    reference: tuple[StoredSummary, Manifest] | None, summary: "Summary"
+    reference: tuple[StoredSummary, Manifest] | None, summary: "RunSummary"
 ) -> Comparison | None:
     """A run held against a reference, where there is one."""
     if reference is None:
@@ -75,7 +76,7 @@ def against(
     return compare(*reference, StoredSummary.of(summary.to_dict()), summary.manifest)
 
 
-def printed(summary: "Summary", comparison: Comparison | None) -> str:
+def printed(summary: "RunSummary", comparison: Comparison | None) -> str:
     """What ``--json`` prints."""
     found = summary.to_dict()
     if comparison is not None:
@@ -83,7 +84,7 @@ def printed(summary: "Summary", comparison: Comparison | None) -> str:
     return json.dumps(found, indent=2)
 
 
-def keep(folder: RunFolder, summary: "Summary", out: Path) -> None:
+def keep(folder: RunFolder, summary: "RunSummary", out: Path) -> None:
     """Write what a later run can be compared with: summary, environment and some figures.
 
     Raises:

@@ -6,7 +6,7 @@ import click
 
 from seglab.commands.compare import against, compare_option, keep, load, printed
 from seglab.commands.values import FILE, FOLDER
-from seglab.report import build
+from seglab.report import build_report
 from seglab.runs.folder import RunFolder
 
 
@@ -38,7 +38,7 @@ def report(
     """
     folder = RunFolder.open(run)
     earlier = None if reference is None else load(reference)
-    summary = build(folder, out)
+    summary = build_report(folder, out)
     comparison = against(earlier, summary)
     if kept is not None:
         keep(folder, summary, kept)

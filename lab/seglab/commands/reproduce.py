@@ -21,7 +21,7 @@ from seglab.commands.values import STORED
 from seglab.core.trace import sizes
 from seglab.errors import InputError, nearest
 from seglab.experiment.scenario import Scenario
-from seglab.report import build
+from seglab.report import build_report
 from seglab.report.terminal import show, show_comparison
 from seglab.reproduction.listings import as_published
 from seglab.reproduction.paper import PublishedListing, PublishedScenario, paper
@@ -108,7 +108,7 @@ def reproduce(
                     time_limit_s=time_limit_s,
                     voice=Voice(quiet, verbose),
                 )
-            summary = build(folder)
+            summary = build_report(folder)
         except KeyboardInterrupt:
             interrupted(folder)
     comparison = against(earlier, summary)

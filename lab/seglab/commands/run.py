@@ -17,7 +17,7 @@ from seglab.commands.running import (
 )
 from seglab.commands.values import STORED
 from seglab.mail.source import MailSource
-from seglab.report import build
+from seglab.report import build_report
 from seglab.report.terminal import show
 from seglab.runs.folder import RunFolder
 
@@ -92,7 +92,7 @@ def run(
                     time_limit_s=time_limit_s,
                     voice=Voice(quiet, verbose),
                 )
-            summary = build(folder)
+            summary = build_report(folder)
         except KeyboardInterrupt:
             interrupted(folder)
     if as_json:

@@ -6,7 +6,7 @@ from math import ceil, sqrt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from seglab.plots.seen import Spread
+from seglab.plots.features import SizeDistribution
 from seglab.plots.style import BLUE, INK, MUTED, ORANGE, PAPER, RULE, bare, heading
 
 _WIDTH_INCHES = 9.4
@@ -20,7 +20,7 @@ _SIZES_NAMED = 3
 _STEM = 0.29  # of a row: leaves room for the numbers of both neighbours
 
 
-def distribution(title: str, groups: Sequence[Spread]) -> Figure:
+def distribution(title: str, groups: Sequence[SizeDistribution]) -> Figure:
     """The figure: a row a group, segments above its line and reads below.
 
     All rows share one axis in multiples of their own MSS, so that what an MTU decides stands in
@@ -53,7 +53,7 @@ def distribution(title: str, groups: Sequence[Spread]) -> Figure:
     return figure
 
 
-def _draw_group(axes: Axes, y: float, group: Spread, limit: int) -> None:
+def _draw_group(axes: Axes, y: float, group: SizeDistribution, limit: int) -> None:
     axes.axhline(y, color=RULE, linewidth=1, zorder=2)
     label = group.label if len(group.label) <= 24 else f"{group.label[:23]}…"
     at = -0.012 * (limit + 0.15)

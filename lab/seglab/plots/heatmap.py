@@ -5,7 +5,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
-from seglab.plots.seen import Cell, Cells
+from seglab.plots.features import Matrix, MatrixCell
 from seglab.plots.style import INK, MUTED, PAPER, RULE, VERMILLION, bare, heading, readable_on
 
 _SCALE = LinearSegmentedColormap.from_list(
@@ -17,7 +17,7 @@ _LEFT_INCHES, _RIGHT_INCHES = 2.1, 0.3
 _TOP_INCHES, _BOTTOM_INCHES = 1.3, 1.25
 
 
-def heatmap(title: str, matrix: Cells) -> Figure:
+def heatmap(title: str, matrix: Matrix) -> Figure:
     """The figure: a cell's colour and number are the mean agreement of its sessions, in percent.
 
     A cell of which every session failed is hatched and says why; one of which some failed has a
@@ -49,7 +49,7 @@ def heatmap(title: str, matrix: Cells) -> Figure:
     return figure
 
 
-def _subtitle(matrix: Cells) -> str:
+def _subtitle(matrix: Matrix) -> str:
     cells = [cell for row in matrix.rows for cell in row if cell]
     failed = sum(cell.sessions - cell.complete for cell in cells)
     sessions = sum(cell.sessions for cell in cells)
@@ -59,7 +59,7 @@ def _subtitle(matrix: Cells) -> str:
     )
 
 
-def _draw_cell(axes: Axes, x: int, y: int, cell: Cell | None, inches: float) -> None:
+def _draw_cell(axes: Axes, x: int, y: int, cell: MatrixCell | None, inches: float) -> None:
     corner, size = (x + 0.02, y + 0.03), (0.96, 0.94)
     if cell is None:
         axes.text(x + 0.5, y + 0.5, "·", ha="center", va="center", color=MUTED, zorder=3)

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from seglab.plots.style import BLUE, INK, ORANGE, PAPER, VERMILLION, heading
-from seglab.reproduction.scenarios import wilson
 from seglab.reproduction.separation import PublishedSeparation, SeparationPoint
+from seglab.reproduction.statistics import wilson
 
 _LABELS_APART = 0.034
 

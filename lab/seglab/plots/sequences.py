@@ -4,7 +4,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from seglab.plots.style import BLUE, INK, MUTED, ORANGE, PAPER, bare, heading
-from seglab.reproduction.scenarios import Occurrence, Sequences, spaced, wilson
+from seglab.reproduction.scenarios import Occurrence, Sequences, spaced
+from seglab.reproduction.statistics import wilson
 
 _OTHERS_SHOWN = 5
 _ROW_INCHES = 0.4

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
-from seglab.plots.seen import TERMINATORS, parts, starts
+from seglab.plots.features import TERMINATORS, left_edges, size_parts
 from seglab.plots.style import (
     BLUE,
     INK,
@@ -112,7 +112,7 @@ def _parts_of(row: Strip, index: int) -> tuple[tuple[str, int], ...]:
     last = index == len(row.sizes) - 1
     size = row.sizes[index]
     alone = last and index > 0 and row.own_terminator and size in TERMINATORS
-    return parts(size, row.mss, row.others, terminator=alone)
+    return size_parts(size, row.mss, row.others, terminator=alone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _boxes(row: Strip, y: float, total: int, width: float) -> list[_Box]:
     lengths = [length * scale for length in lengths]
     return [
         _Box(left, y + 0.035, length, row.sizes[index], _parts_of(row, index), row.mss)
-        for index, (left, length) in enumerate(zip(starts(lengths), lengths, strict=True))
+        for index, (left, length) in enumerate(zip(left_edges(lengths), lengths, strict=True))
     ]
 
 
@@ -156,7 +156,7 @@ def _draw_boxes(axes: Axes, boxes: Sequence[_Box]) -> None:
     faces, colours, edges, marks = [], [], [], []
     for box in boxes:
         for (kind, share), start in zip(
-            box.parts, starts([share for _, share in box.parts]), strict=True
+            box.parts, left_edges([share for _, share in box.parts]), strict=True
         ):
             faces.append(_corners(box.at(int(start)), box.at(int(start) + share), box.bottom))
             colours.append(KINDS[kind])

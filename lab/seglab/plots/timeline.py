@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from seglab.core.record import MtuChange, SessionRecord
 from seglab.core.trace import Segment, Span, Write
 from seglab.plots.clock import Clock, clock
-from seglab.plots.seen import carried
+from seglab.plots.features import carried
 from seglab.plots.style import (
     GREEN,
     INK,

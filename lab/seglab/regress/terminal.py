@@ -11,7 +11,7 @@ from rich.table import Table
 from seglab.core.text import count
 from seglab.regress.judgement import Side, printable
 from seglab.regress.result import Cell, Finding, Outcome, Result
-from seglab.report.prose import say, stdout
+from seglab.report.console import say, stdout
 
 EXAMPLES = 3
 """How many findings of a check are shown in full."""

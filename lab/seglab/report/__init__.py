@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seglab.report.summary import Summary
+    from seglab.report.summary import RunSummary
     from seglab.runs.folder import RunFolder
 
 
-def build(folder: "RunFolder", out: Path | None = None) -> "Summary":
+def build_report(folder: "RunFolder", out: Path | None = None) -> "RunSummary":
     """Judge a stored run, draw its figures, and write its report.
 
     Args:
@@ -23,6 +23,6 @@ def build(folder: "RunFolder", out: Path | None = None) -> "Summary":
         InputError: a stored file is damaged, or a place cannot be written.
         EnvironmentLacksError: the disk is full.
     """
-    from seglab.report import building  # noqa: PLC0415, SciPy and Matplotlib take a second to import
+    from seglab.report import build  # noqa: PLC0415, SciPy and Matplotlib take a second to import
 
-    return building.build(folder, out)
+    return build.build_report(folder, out)

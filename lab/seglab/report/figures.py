@@ -11,25 +11,25 @@ from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import sizes
 from seglab.plots.distribution import distribution
-from seglab.plots.heatmap import heatmap
-from seglab.plots.seen import (
-    Cells,
+from seglab.plots.features import (
+    Matrix,
     Pattern,
-    Spread,
-    cells,
+    SizeDistribution,
     ends_alone,
+    matrix_of,
     other_full_sizes,
     patterns,
-    spreads,
+    size_distributions,
 )
+from seglab.plots.heatmap import heatmap
 from seglab.plots.separation import curve
 from seglab.plots.sequences import frequencies
 from seglab.plots.strips import Strip, strips
 from seglab.plots.style import Drawer
 from seglab.plots.timeline import timeline
-from seglab.report.finding import Finding, plain
-from seglab.report.printed import layer_of, printed_rows
-from seglab.report.summary import Grouped, Summary, telling
+from seglab.report.published import layer_of, published_rows
+from seglab.report.scenario_result import ScenarioResult, outside_sweep
+from seglab.report.summary import Grouped, RunSummary, most_informative
 from seglab.reproduction.scenarios import spaced
 
 _ROWS_AT_MOST = 40
@@ -58,24 +58,24 @@ class Drawing:
     text: str
     draw: Drawer
     captures: tuple[str, ...] = ()
-    matrix: Cells | None = None
+    matrix: Matrix | None = None
 
 
-def drawings(summary: Summary, grouped: Grouped) -> list[Drawing]:
+def drawings(summary: RunSummary, grouped: Grouped) -> list[Drawing]:
     """The figures of a run: what concerns all of it first, then scenario by scenario."""
     together = list(_of_the_run(summary, grouped))
     return [
         *together,
         *chain.from_iterable(
-            _of_a_scenario(finding, grouped.get(finding.experiment.name, []), alone=not together)
-            for finding in summary.findings
+            _of_a_scenario(result, grouped.get(result.experiment.name, []), alone=not together)
+            for result in summary.results
         ),
     ]
 
 
-def _of_the_run(summary: Summary, grouped: Grouped) -> Iterator[Drawing]:
+def _of_the_run(summary: RunSummary, grouped: Grouped) -> Iterator[Drawing]:
     """Only where there is more than one scenario to set side by side."""
-    shown = [f for f in summary.findings if f.experiment.name in grouped]
+    shown = [f for f in summary.results if f.experiment.name in grouped]
     if len(shown) < 2:
         return
     rows = [row for f in shown for row in _side_by_side(f, grouped[f.experiment.name])]
@@ -88,53 +88,55 @@ def _of_the_run(summary: Summary, grouped: Grouped) -> Iterator[Drawing]:
             f"{count(len(rows), 'sequence')} of sizes of {count(len(shown), 'experiment')}.",
             partial(strips, "The published sizes and the lab's", _in_words(shown), rows),
         )
-    groups = spreads(chain.from_iterable(plain(r) for r in grouped.values()), "scenario")
+    groups = size_distributions(
+        chain.from_iterable(outside_sweep(r) for r in grouped.values()), "scenario"
+    )
     if groups:
         yield _distribution("distribution", None, groups)
 
 
-def _in_words(findings: Sequence[Finding]) -> str:
-    experiments = count(len(findings), "experiment")
+def _in_words(results: Sequence[ScenarioResult]) -> str:
+    experiments = count(len(results), "experiment")
     return f"{experiments}; of the lab, the sequence like the paper's and the most frequent other"
 
 
 def _of_a_scenario(
-    finding: Finding, records: Sequence[SessionRecord], *, alone: bool
+    result: ScenarioResult, records: Sequence[SessionRecord], *, alone: bool
 ) -> Iterator[Drawing]:
     """Its sizes only where it stands alone: else its rows are in the figure of the whole run."""
-    name = finding.experiment.name
-    subject = plain(records)
-    matrix = cells(subject)
+    name = result.experiment.name
+    subject = outside_sweep(records)
+    matrix = matrix_of(subject)
     if is_matrix(matrix):
         yield _heatmap(name, matrix)
-    session = telling(records)
+    session = most_informative(records)
     if session is not None:
         yield _timeline(session)
-        if len(finding.sequences.printed) > 1:
-            yield _sequences(finding)
+        if len(result.sequences.printed) > 1:
+            yield _sequences(result)
         elif alone or len(matrix.networks) > 1:
-            yield _strips(finding, subject, matrix)
+            yield _strips(result, subject, matrix)
         if len(matrix.networks) > 1:
             yield _distribution(
-                f"distribution-{file_name(name)}", name, spreads(subject, "network")
+                f"distribution-{file_name(name)}", name, size_distributions(subject, "network")
             )
-    if finding.separation_words:
+    if result.separation_words:
         yield Drawing(
             f"separation-{file_name(name)}",
             name,
             "The share of the sessions in which no segment (on the wire), or no read, holds"
             " bytes of two writes.",
-            finding.separation_words,
-            partial(curve, name, finding.separation, finding.published_separation),
+            result.separation_words,
+            partial(curve, name, result.separation, result.published_separation),
         )
 
 
-def is_matrix(matrix: Cells) -> bool:
+def is_matrix(matrix: Matrix) -> bool:
     """Whether senders are crossed with networks, so that a heat map says something."""
     return len(matrix.senders) > 1 and len(matrix.networks) > 1
 
 
-def _heatmap(name: str, matrix: Cells) -> Drawing:
+def _heatmap(name: str, matrix: Matrix) -> Drawing:
     known = [
         (cell.agreement, sender, network)
         for sender, row in zip(matrix.senders, matrix.rows, strict=True)
@@ -163,23 +165,23 @@ def _heatmap(name: str, matrix: Cells) -> Drawing:
     )
 
 
-def _sequences(finding: Finding) -> Drawing:
-    name = finding.experiment.name
+def _sequences(result: ScenarioResult) -> Drawing:
+    name = result.experiment.name
     return Drawing(
         f"sequences-{file_name(name)}",
         name,
         "How often each sequence of read sizes occurs. Below the dashed line: sequences"
         " that only the lab saw.",
-        f"{finding.row.published} published; {finding.row.lab} in the lab.",
-        partial(frequencies, name, finding.sequences),
+        f"{result.row.published} published; {result.row.lab} in the lab.",
+        partial(frequencies, name, result.sequences),
     )
 
 
-def _strips(finding: Finding, records: Sequence[SessionRecord], matrix: Cells) -> Drawing:
-    name, layer = finding.experiment.name, layer_of(finding)
-    rows, crossed = _published(finding, records), len(matrix.senders) + len(matrix.networks) > 2
+def _strips(result: ScenarioResult, records: Sequence[SessionRecord], matrix: Matrix) -> Drawing:
+    name, layer = result.experiment.name, layer_of(result)
+    rows, crossed = _published(result, records), len(matrix.senders) + len(matrix.networks) > 2
     if crossed:
-        rows += _row_a_cell(records, layer, _telling_networks(matrix))
+        rows += _row_a_cell(records, layer, _representative_networks(matrix))
     else:
         rows += [_row(p, "") for p in patterns(records, layer, _ROWS_A_SCENARIO)]
     first = next((row for row in rows if not row.published), None)
@@ -200,19 +202,19 @@ def _strips(finding: Finding, records: Sequence[SessionRecord], matrix: Cells) -
     )  # fmt: skip
 
 
-def _side_by_side(finding: Finding, records: Sequence[SessionRecord]) -> list[Strip]:
+def _side_by_side(result: ScenarioResult, records: Sequence[SessionRecord]) -> list[Strip]:
     """The first published row of a scenario, the lab's like it, and its most frequent others."""
-    subject = plain(records)
-    printed = _published(finding, subject)[:1]
-    found = patterns(subject, layer_of(finding), len(subject))
+    subject = outside_sweep(records)
+    printed = _published(result, subject)[:1]
+    found = patterns(subject, layer_of(result), len(subject))
     if printed:
         row = printed[0].sizes
         found.sort(key=lambda pattern: pattern.sizes[: len(row)] != row)
     found = found[: _ROWS_BESIDE if printed else 1]
-    return [*printed, *(_row(pattern, _title(finding)) for pattern in found)]
+    return [*printed, *(_row(pattern, _title(result)) for pattern in found)]
 
 
-def _published(finding: Finding, records: Sequence[SessionRecord]) -> list[Strip]:
+def _published(result: ScenarioResult, records: Sequence[SessionRecord]) -> list[Strip]:
     complete = next((record for record in records if record.complete), None)
     if complete is None:
         return []
@@ -223,14 +225,14 @@ def _published(finding: Finding, records: Sequence[SessionRecord]) -> list[Strip
             complete.mss,
             other_full_sizes(complete),
             ends_alone(complete),
-            _title(finding),
+            _title(result),
             published=True,
         )
-        for row in printed_rows(finding)
+        for row in published_rows(result)
     ]
 
 
-def _telling_networks(matrix: Cells) -> tuple[str, ...]:
+def _representative_networks(matrix: Matrix) -> tuple[str, ...]:
     """All networks where all rows fit; else some, from the most agreeable to the least."""
     known: dict[str, list[float]] = {}
     for row in matrix.rows:
@@ -273,12 +275,12 @@ def _row(pattern: Pattern, group: str, label: str = "") -> Strip:
     )
 
 
-def _title(finding: Finding) -> str:
-    experiment = finding.experiment
+def _title(result: ScenarioResult) -> str:
+    experiment = result.experiment
     return f"{experiment.name}: {experiment.title}" if experiment.title else experiment.name
 
 
-def _distribution(name: str, scenario: str | None, groups: Sequence[Spread]) -> Drawing:
+def _distribution(name: str, scenario: str | None, groups: Sequence[SizeDistribution]) -> Drawing:
     full = [
         sum(n for size, n in group.segments.items() if size == group.mss)
         / max(sum(group.segments.values()), 1)

@@ -12,10 +12,10 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from seglab.plots.seen import Cells
+from seglab.plots.features import Matrix
 from seglab.report.embedding import Embedded
 from seglab.report.figures import Drawing
-from seglab.report.summary import Summary
+from seglab.report.summary import RunSummary
 from seglab.reproduction.scenarios import spaced
 
 _FAILURES_SHOWN = 200
@@ -31,7 +31,7 @@ class Picture:
     text: str
     source: str
     captures: tuple[str, ...]
-    matrix: Cells | None
+    matrix: Matrix | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
 
 
-def page(summary: Summary, pictures: Sequence[Picture], sessions: Embedded) -> str:
+def page(summary: RunSummary, pictures: Sequence[Picture], sessions: Embedded) -> str:
     """The report of a run as HTML.
 
     Every stored string is escaped, and only our own script may run: the page's policy names it by

@@ -37,7 +37,7 @@ _ASCII = str.maketrans(
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class StripCell:
     """A character of a strip, and what it stands for.
 
     Attributes:
@@ -75,7 +75,7 @@ def base_of(observation: Observation, verdict: Verdict | None = None) -> int:
 
 def strip(
     sizes: Sequence[int], base: int, push: Sequence[bool | None] | None, width: int
-) -> list[Cell]:
+) -> list[StripCell]:
     """The strip, in at most ``width`` columns; if it must, with a count behind what repeats."""
     pushed = push or (None,) * len(sizes)
     pairs = list(islice(zip(sizes, pushed, strict=True), _SIZES_MAX))
@@ -85,32 +85,32 @@ def strip(
         cells = _cells(runs, base)
     if len(cells) <= width and len(pairs) == len(sizes):
         return cells
-    return [*cells[: width - 1], Cell(MORE, "more")] if width > 0 else []
+    return [*cells[: width - 1], StripCell(MORE, "more")] if width > 0 else []
 
 
-def _cells(runs: Sequence[tuple[int, bool | None, int]], base: int) -> list[Cell]:
-    cells: list[Cell] = []
+def _cells(runs: Sequence[tuple[int, bool | None, int]], base: int) -> list[StripCell]:
+    cells: list[StripCell] = []
     for size, pushed, count in runs:
         if cells and cells[-1].kind != "push":
-            cells.append(Cell(" ", "gap"))
+            cells.append(StripCell(" ", "gap"))
         cells += _columns(size, base)
         if count > 1:
-            cells += [Cell(digit, "more") for digit in f"x{count}"]
+            cells += [StripCell(digit, "more") for digit in f"x{count}"]
         if pushed:
-            cells.append(Cell(PUSHED, "push"))
+            cells.append(StripCell(PUSHED, "push"))
     return cells
 
 
-def _columns(size: int, base: int) -> Iterator[Cell]:
+def _columns(size: int, base: int) -> Iterator[StripCell]:
     whole, rest = divmod(size, base)
     if whole > _COLUMNS_OF_A_SIZE_MAX:
-        yield from (Cell(FULL, "full"),) * (_COLUMNS_OF_A_SIZE_MAX // 2)
-        yield Cell("╌", "more")
+        yield from (StripCell(FULL, "full"),) * (_COLUMNS_OF_A_SIZE_MAX // 2)
+        yield StripCell("╌", "more")
         whole = _COLUMNS_OF_A_SIZE_MAX // 2
     for _ in range(whole):
-        yield Cell(FULL, "full")
+        yield StripCell(FULL, "full")
     if rest:
-        yield Cell(EIGHTHS[max(1, min(7, round(rest * 8 / base)))], "short")
+        yield StripCell(EIGHTHS[max(1, min(7, round(rest * 8 / base)))], "short")
 
 
 def run_length(sizes: Sequence[int], width: int | None = None) -> str:

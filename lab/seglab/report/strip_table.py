@@ -212,7 +212,7 @@ def _sizes(judged: Judged, room: int) -> Text:
     return text.append("  ").append(run_length(observation.sizes, room - len(cells) - 2))
 
 
-class Summary:
+class AnswerTally:
     """Counts what was found.
 
     Attributes:

@@ -14,7 +14,13 @@ import msgspec
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import sizes
-from seglab.report.finding import AnyVerdict, Finding, Row, find, plain
+from seglab.report.scenario_result import (
+    AnyVerdict,
+    ResultRow,
+    ScenarioResult,
+    outside_sweep,
+    result_of,
+)
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Counts, Experiment, Manifest
 
@@ -28,33 +34,33 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class RunSummary:
     """Everything that a stored run says.
 
     Attributes:
         run: the folder.
         manifest: of the run.
-        findings: one a scenario, in the manifest's order.
+        results: one a scenario, in the manifest's order.
         failures: the sessions that failed.
         figures: the files drawn, relative to the folder; empty before they are.
     """
 
     run: str
     manifest: Manifest
-    findings: tuple[Finding, ...]
+    results: tuple[ScenarioResult, ...]
     failures: tuple[Failure, ...]
     figures: tuple[str, ...] = ()
 
     @property
     def reproduced(self) -> bool | None:
         """Whether every judged scenario is reproduced; ``None`` when nothing was judged."""
-        verdicts = [f.verdict for f in self.findings if f.verdict is not None]
+        verdicts = [f.verdict for f in self.results if f.verdict is not None]
         return all(verdict.reproduced for verdict in verdicts) if verdicts else None
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[ResultRow, ...]:
         """The table ``published | the lab | verdict``."""
-        return tuple(finding.row for finding in self.findings)
+        return tuple(result.row for result in self.results)
 
     def headline(self) -> str:
         """The verdict on the run in one line."""
@@ -78,18 +84,18 @@ class Summary:
     @property
     def counts(self) -> Counts:
         """Of all sessions, as recorded: an interrupted run's manifest does not know them yet."""
-        complete = sum(f.counts.complete for f in self.findings)
-        failed = sum(f.counts.failed for f in self.findings)
+        complete = sum(f.counts.complete for f in self.results)
+        failed = sum(f.counts.failed for f in self.results)
         return Counts(max(self.manifest.counts.planned, complete + failed), complete, failed)
 
     def paragraphs(self) -> tuple[str, ...]:
         """What the layers show, in words: the separation of writes, and the 10 KB block."""
         words = []
-        for finding in self.findings:
-            if finding.separation_words:
-                words.append(finding.separation_words)
-            if finding.block is not None:
-                words += [finding.block.the_paper(), finding.block.the_lab()]
+        for result in self.results:
+            if result.separation_words:
+                words.append(result.separation_words)
+            if result.block is not None:
+                words += [result.block.paper_text(), result.block.lab_text()]
         return tuple(words)
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,7 +109,7 @@ class Summary:
             "headline": self.headline(),
             "reproduced": self.reproduced,
             "counts": msgspec.to_builtins(self.counts),
-            "scenarios": [_finding_dict(finding) for finding in self.findings],
+            "scenarios": [_result_dict(result) for result in self.results],
             "paragraphs": list(self.paragraphs()),
             "failures": msgspec.to_builtins(self.failures),
             "figures": list(self.figures),
@@ -111,14 +117,14 @@ class Summary:
 
     def verdict_dicts(self) -> list[dict[str, Any]] | None:
         """The verdicts as they stand in ``run.json``; ``None`` when nothing was judged."""
-        found = [verdict_dict(f.verdict) for f in self.findings if f.verdict is not None]
+        found = [verdict_dict(f.verdict) for f in self.results if f.verdict is not None]
         return found or None
 
 
 Grouped = dict[str, list[SessionRecord]]
 
 
-def summarise(folder: RunFolder) -> tuple[Summary, Grouped]:
+def summarise(folder: RunFolder) -> tuple[RunSummary, Grouped]:
     """Read a run folder and judge it.
 
     Returns:
@@ -132,11 +138,11 @@ def summarise(folder: RunFolder) -> tuple[Summary, Grouped]:
         grouped[record.scenario].append(record)
     named = {experiment.name: experiment for experiment in folder.manifest.scenarios}
     named |= {name: Experiment(name) for name in grouped if name not in named}
-    summary = Summary(
+    summary = RunSummary(
         run=str(folder.path),
         manifest=folder.manifest,
-        findings=tuple(
-            find(experiment, grouped.get(name, []), folder.manifest)
+        results=tuple(
+            result_of(experiment, grouped.get(name, []), folder.manifest)
             for name, experiment in named.items()
         ),
         failures=tuple(
@@ -159,31 +165,31 @@ def verdict_dict(verdict: AnyVerdict) -> dict[str, Any]:
     }
 
 
-def _finding_dict(finding: Finding) -> dict[str, Any]:
+def _result_dict(result: ScenarioResult) -> dict[str, Any]:
     return {
-        "name": finding.experiment.name,
-        "title": finding.experiment.title,
-        **{k: v for k, v in msgspec.to_builtins(finding.row).items() if k not in {"name", "title"}},
-        "counts": msgspec.to_builtins(finding.counts),
-        "verdict": finding.verdict and verdict_dict(finding.verdict),
-        "seen": finding.seen and msgspec.to_builtins(finding.seen),
-        "sequences": msgspec.to_builtins(finding.sequences),
+        "name": result.experiment.name,
+        "title": result.experiment.title,
+        **{k: v for k, v in msgspec.to_builtins(result.row).items() if k not in {"name", "title"}},
+        "counts": msgspec.to_builtins(result.counts),
+        "verdict": result.verdict and verdict_dict(result.verdict),
+        "seen": result.seen and msgspec.to_builtins(result.seen),
+        "sequences": msgspec.to_builtins(result.sequences),
         "separation": [
             msgspec.to_builtins(point)
             | {"reads_interval": point.reads_interval, "wire_interval": point.wire_interval}
-            for point in finding.separation
+            for point in result.separation
         ],
     }
 
 
-def telling(records: Sequence[SessionRecord]) -> SessionRecord | None:
+def most_informative(records: Sequence[SessionRecord]) -> SessionRecord | None:
     """The session that shows most in one figure.
 
     One whose reads merge segments without swallowing everything, and if there is such a one,
     across two writes; of these, one with the most frequent sequence. ``None`` without a complete
     session.
     """
-    complete = [record for record in plain(records) if record.complete]
+    complete = [record for record in outside_sweep(records) if record.complete]
     frequency = Counter(tuple(sizes(record.reads)) for record in complete)
     return max(
         complete,

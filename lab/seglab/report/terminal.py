@@ -7,16 +7,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from seglab.core.text import count
-from seglab.report.finding import Finding
-from seglab.report.prose import say, stdout
-from seglab.report.summary import Summary
+from seglab.report.console import say, stdout
+from seglab.report.scenario_result import ScenarioResult
+from seglab.report.summary import RunSummary
 from seglab.reproduction.comparison import Comparison
 
 _FAILURES_SHOWN = 5
 _COLUMNS = ("experiment", "published", "the lab", "verdict")
 
 
-def show(summary: Summary, console: Console | None = None) -> None:
+def show(summary: RunSummary, console: Console | None = None) -> None:
     """Print a summary; colours follow the terminal and ``NO_COLOR``."""
     console = console or stdout()
     if console.is_terminal:
@@ -24,8 +24,8 @@ def show(summary: Summary, console: Console | None = None) -> None:
     else:
         for line in lines(summary):
             print(line, file=console.file)  # as it is: the console would expand the tabs
-    for finding in summary.findings:
-        _show_criteria(finding, console)
+    for result in summary.results:
+        _show_criteria(result, console)
     for text in summary.paragraphs():
         say(console, escape(text), above=1)
     _show_failures(summary, console)
@@ -48,13 +48,13 @@ def show_comparison(comparison: Comparison, console: Console | None = None) -> N
             say(console, f"only {where}: {escape(', '.join(names))}", indent=2)
 
 
-def lines(summary: Summary) -> list[str]:
+def lines(summary: RunSummary) -> list[str]:
     """The table for a pipe: a line each, the columns' names first, with tabs between."""
     rows = [(row.name, row.published, row.lab, row.verdict) for row in summary.rows]
     return ["\t".join(" ".join(cell.split()) for cell in row) for row in (_COLUMNS, *rows)]
 
 
-def table(summary: Summary) -> Table:
+def table(summary: RunSummary) -> Table:
     """The table alone."""
     found = Table(*_COLUMNS, pad_edge=False)
     for row in summary.rows:
@@ -66,16 +66,16 @@ def table(summary: Summary) -> Table:
     return found
 
 
-def _show_criteria(finding: Finding, console: Console) -> None:
-    if finding.verdict is None or (finding.seen is not None and finding.verdict.reproduced):
+def _show_criteria(result: ScenarioResult, console: Console) -> None:
+    if result.verdict is None or (result.seen is not None and result.verdict.reproduced):
         return
-    say(console, f"[bold]{escape(finding.experiment.name)}[/]", above=1)
-    for criterion in finding.verdict.criteria:
+    say(console, f"[bold]{escape(result.experiment.name)}[/]", above=1)
+    for criterion in result.verdict.criteria:
         mark = "[green]yes[/]" if criterion.passed else "[red]no[/] "
         say(console, f"{mark} {escape(criterion.name)}: {escape(criterion.words)}", indent=2)
 
 
-def _show_failures(summary: Summary, console: Console) -> None:
+def _show_failures(summary: RunSummary, console: Console) -> None:
     """One line for each reason, since a cell of a matrix fails as a whole."""
     reasons: dict[str, list[str]] = {}
     for failure in summary.failures:

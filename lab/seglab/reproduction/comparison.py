@@ -13,8 +13,13 @@ from typing import Any, Final
 import msgspec
 from scipy import stats
 
-from seglab.core import decoding
-from seglab.reproduction.scenarios import Sizes, p_words, percent, spaced
+from seglab.reproduction.paper import Sizes
+from seglab.reproduction.scenarios import p_words, percent, spaced
+from seglab.reproduction.stored_summary import (
+    StoredScenario,
+    StoredSequences,
+    StoredSummary,
+)
 from seglab.runs.manifest import Manifest
 
 ALPHA: Final = 0.01
@@ -23,82 +28,8 @@ ALPHA: Final = 0.01
 _SEQUENCES_SHOWN = 3
 
 
-class StoredOccurrence(msgspec.Struct, frozen=True):
-    """A sequence of sizes, and in how many sessions of the lab it occurs."""
-
-    sizes: Sizes
-    lab: int
-
-
-class StoredSequences(msgspec.Struct, frozen=True):
-    """The sequences of an experiment, printed ones and others."""
-
-    lab_sessions: int
-    printed: tuple[StoredOccurrence, ...] = ()
-    others: tuple[StoredOccurrence, ...] = ()
-
-
-class StoredMedium(msgspec.Struct, frozen=True):
-    """One row of Table 1."""
-
-    name: str
-    timestamps: bool
-    largest: Sizes
-
-
-class StoredSeen(msgspec.Struct, frozen=True):
-    """What became of a listing or of Table 1, as much as is compared."""
-
-    sessions: int
-    matching: int | None = None
-    media: tuple[StoredMedium, ...] = ()
-
-
-class StoredReadCounts(msgspec.Struct, frozen=True):
-    """Reads a session, and the p of the permutation test against the paper's."""
-
-    lab_mean: float | None = None
-    p: float | None = None
-
-
-class StoredVerdict(msgspec.Struct, frozen=True):
-    """A verdict, as much as is compared."""
-
-    read_counts: StoredReadCounts | None = None
-
-
-class StoredExperiment(msgspec.Struct, frozen=True):
-    """One experiment of a stored summary."""
-
-    name: str
-    sequences: StoredSequences
-    reproduced: bool | None = None
-    verdict: StoredVerdict | None = None
-    seen: StoredSeen | None = None
-
-
-class StoredSummary(msgspec.Struct, frozen=True):
-    """A run's summary as ``--json`` prints it, as much as is compared."""
-
-    scenarios: tuple[StoredExperiment, ...]
-
-    @classmethod
-    def from_json(cls, text: bytes) -> "StoredSummary":
-        """The summary that ``seglab reproduce --json`` printed.
-
-        Raises:
-            InputError: it is none.
-        """
-        return decoding.from_json(text, cls, "the summary of a run")
-
-    @classmethod
-    def of(cls, summary: Mapping[str, Any]) -> "StoredSummary":
-        """The summary from its own JSON data."""
-        return msgspec.convert(summary, type=cls)
-
-
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ChangedSetting:
     """Something of the environment that is not as it was.
 
     Attributes:
@@ -123,7 +54,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Experiment:
+class ExperimentComparison:
     """One experiment in both runs.
 
     Attributes:
@@ -192,8 +123,8 @@ class Comparison:
     """
 
     reference: str
-    settings: tuple[Setting, ...]
-    experiments: tuple[Experiment, ...]
+    settings: tuple[ChangedSetting, ...]
+    experiments: tuple[ExperimentComparison, ...]
     only_there: tuple[str, ...] = ()
     only_here: tuple[str, ...] = ()
 
@@ -249,14 +180,14 @@ def compare(
     )
 
 
-def _settings(there: Manifest, here: Manifest) -> Iterator[Setting]:
+def _settings(there: Manifest, here: Manifest) -> Iterator[ChangedSetting]:
     for kind in ("kernel", "machine"):
         if getattr(there, kind) != getattr(here, kind):
-            yield Setting(kind, "", getattr(there, kind), getattr(here, kind))
+            yield ChangedSetting(kind, "", getattr(there, kind), getattr(here, kind))
     for name in sorted({*there.versions, *here.versions}):
         before, now = there.versions.get(name, ""), here.versions.get(name, "")
         if before != now:
-            yield Setting("version", name, before, now)
+            yield ChangedSetting("version", name, before, now)
     for kind, before_all, now_all in (
         ("sysctl", there.sysctls, here.sysctls),
         ("offload", there.offloads, here.offloads),
@@ -272,7 +203,7 @@ def _settings(there: Manifest, here: Manifest) -> Iterator[Setting]:
                     if before != now:
                         networks[name, before, now].add(network)
         for (name, before, now), where in sorted(networks.items()):
-            yield Setting(kind, name, before, now, len(where))
+            yield ChangedSetting(kind, name, before, now, len(where))
 
 
 def _flat(values: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
@@ -284,13 +215,13 @@ def _flat(values: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str
         yield " ".join(path), str(values)
 
 
-def _experiment(there: StoredExperiment, here: StoredExperiment) -> Experiment:
+def _experiment(there: StoredScenario, here: StoredScenario) -> ExperimentComparison:
     shares = tuple(_share(one) for one in (there, here))
     reads = tuple(one.verdict.read_counts for one in (there, here) if one.verdict)
     means = tuple(r.lab_mean for r in reads if r and r.lab_mean is not None)
     p_values = tuple(r.p for r in reads if r and r.p is not None)
     reads_p = _means_p(there.sequences, here.sequences) if len(means) == 2 else None
-    return Experiment(
+    return ExperimentComparison(
         name=there.name,
         reference=there.reproduced,
         here=here.reproduced,
@@ -307,7 +238,7 @@ def _experiment(there: StoredExperiment, here: StoredExperiment) -> Experiment:
     )
 
 
-def _share(experiment: StoredExperiment) -> float | None:
+def _share(experiment: StoredScenario) -> float | None:
     seen = experiment.seen
     if seen is None or seen.matching is None or not seen.sessions:
         return None
@@ -340,7 +271,7 @@ def _read_counts(sequences: StoredSequences) -> list[int] | None:
     return found if len(found) == sequences.lab_sessions else None
 
 
-def _other_shares(there: StoredExperiment, here: StoredExperiment) -> Iterator[str]:
+def _other_shares(there: StoredScenario, here: StoredScenario) -> Iterator[str]:
     """Of a listing: whether the share of the sessions as published is another one."""
     before, now = there.seen, here.seen
     if before is None or now is None or before.matching is None or now.matching is None:
@@ -350,7 +281,7 @@ def _other_shares(there: StoredExperiment, here: StoredExperiment) -> Iterator[s
         yield f"another share of sessions as published ({p_words(p)})"
 
 
-def _media(there: StoredExperiment, here: StoredExperiment) -> Iterator[str]:
+def _media(there: StoredScenario, here: StoredScenario) -> Iterator[str]:
     """Of Table 1: the media whose largest segments are other ones."""
     before = {(m.name, m.timestamps): m.largest for m in there.seen.media} if there.seen else {}
     for medium in here.seen.media if here.seen else ():
@@ -363,7 +294,7 @@ def _media(there: StoredExperiment, here: StoredExperiment) -> Iterator[str]:
             )
 
 
-def _sequences(there: StoredExperiment, here: StoredExperiment) -> Iterator[str]:
+def _sequences(there: StoredScenario, here: StoredScenario) -> Iterator[str]:
     """The sequences whose shares differ most, beyond chance."""
     before, now = _counts(there.sequences), _counts(here.sequences)
     totals = there.sequences.lab_sessions, here.sequences.lab_sessions

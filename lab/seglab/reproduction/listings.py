@@ -16,8 +16,8 @@ from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import boundaries, sizes
-from seglab.reproduction.paper import PublishedListing
-from seglab.reproduction.scenarios import Criterion, Occurrence, Sequences, Sizes, percent
+from seglab.reproduction.paper import PublishedListing, Sizes
+from seglab.reproduction.scenarios import Criterion, Occurrence, Sequences, percent
 
 
 @dataclass(frozen=True, slots=True)

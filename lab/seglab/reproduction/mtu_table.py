@@ -11,8 +11,8 @@ from typing import Final
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import sizes
-from seglab.reproduction.paper import PublishedTable
-from seglab.reproduction.scenarios import Criterion, Sizes, spaced
+from seglab.reproduction.paper import PublishedTable, Sizes
+from seglab.reproduction.scenarios import Criterion, spaced
 
 IP_AND_TCP_BYTES: Final = 40
 """The headers of IPv4 and of TCP, without options (RFC 879)."""

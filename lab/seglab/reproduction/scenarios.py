@@ -8,22 +8,15 @@ permutation test cannot tell the published sessions from the lab's by their numb
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import boundaries, sizes
+from seglab.reproduction.paper import Sizes
+from seglab.reproduction.statistics import permutation_p
 
 ALPHA = 0.05
 """The permutation test tells the two apart when p falls below this."""
-
-RESAMPLES = 9_999
-"""Random permutations a test, so that p is known to about 0.005 near ``ALPHA``."""
-
-Sizes = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +37,7 @@ class Criterion:
 
 
 @dataclass(frozen=True, slots=True)
-class Boundaries:
+class ReadEnds:
     """Criterion (a): each read of each session without loss ends where a segment ends.
 
     Attributes:
@@ -152,12 +145,12 @@ class ReadCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ScenarioVerdict:
     """What became of one scenario that the paper prints."""
 
     scenario: str
     failed_sessions: int
-    boundaries: Boundaries
+    boundaries: ReadEnds
     sequences: Sequences
     read_counts: ReadCounts
 
@@ -176,13 +169,13 @@ class Verdict:
         return all(criterion.passed for criterion in self.criteria)
 
 
-def judge(
+def judge_scenario(
     scenario: str,
     published: Sequence[Sequence[int]],
     records: Iterable[SessionRecord],
     *,
     seed: int = 0,
-) -> Verdict:
+) -> ScenarioVerdict:
     """Compare a scenario's published sessions with the lab's.
 
     Args:
@@ -195,10 +188,10 @@ def judge(
     complete = [record for record in sessions if record.complete]
     printed_counts = [len(session) for session in published]
     lab_counts = [len(record.reads) for record in complete]
-    return Verdict(
+    return ScenarioVerdict(
         scenario=scenario,
         failed_sessions=len(sessions) - len(complete),
-        boundaries=check_boundaries(complete),
+        boundaries=check_read_ends(complete),
         sequences=count_sequences(published, complete),
         read_counts=ReadCounts(
             _mean(printed_counts),
@@ -208,7 +201,7 @@ def judge(
     )
 
 
-def check_boundaries(complete: Iterable[SessionRecord]) -> Boundaries:
+def check_read_ends(complete: Iterable[SessionRecord]) -> ReadEnds:
     """Criterion (a) over complete sessions; those with loss are passed over.
 
     A read may end elsewhere after a retransmission, since TCP is free to cut anew.
@@ -228,7 +221,7 @@ def check_boundaries(complete: Iterable[SessionRecord]) -> Boundaries:
                 violations.append(
                     f"{record.session_id}: read {read.start}:{read.end} ends inside {where}"
                 )
-    return Boundaries(sessions, reads, tuple(violations))
+    return ReadEnds(sessions, reads, tuple(violations))
 
 
 def count_sequences(
@@ -252,47 +245,6 @@ def count_sequences(
     )
 
 
-def permutation_p(
-    published: Sequence[int], lab: Sequence[int], *, seed: int, resamples: int = RESAMPLES
-) -> float | None:
-    """Two-sided p of the difference of two means, under exchange of the labels.
-
-    Exact where all permutations are at most ``resamples``, else by random ones from ``seed``.
-
-    Returns:
-        ``None`` when either side has fewer than two sessions.
-    """
-    if min(len(published), len(lab)) < 2:
-        return None
-    from scipy import stats  # noqa: PLC0415, a second to import, and not all commands judge
-
-    result = stats.permutation_test(
-        (np.asarray(published, float), np.asarray(lab, float)),
-        _difference_of_means,
-        vectorized=True,
-        permutation_type="independent",
-        alternative="two-sided",
-        n_resamples=resamples,
-        batch=512,
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.pvalue)
-
-
-def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share; ``(0, 1)`` when nothing was tried.
-
-    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference,
-    JASA 22 (1927); without continuity correction.
-    """
-    if not trials:
-        return 0.0, 1.0
-    from scipy import stats  # noqa: PLC0415, a second to import, and not all commands judge
-
-    interval = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)
-
-
 def spaced(sequence: Sequence[int]) -> str:
     """Sizes as the paper prints them, without the numbers before each: ``1440 1440 2240``."""
     return " ".join(map(str, sequence))
@@ -309,12 +261,6 @@ def percent(part: int | float, whole: int | float = 1) -> str:
 def p_words(p: float) -> str:
     """``p = 0.042``, and ``p < 0.001`` below that."""
     return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
-
-
-def _difference_of_means(
-    published: NDArray[np.float64], lab: NDArray[np.float64], axis: int
-) -> Any:
-    return published.mean(axis=axis) - lab.mean(axis=axis)
 
 
 def _mean(values: Sequence[int]) -> float | None:

@@ -13,7 +13,9 @@ from itertools import accumulate
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import Span
-from seglab.reproduction.scenarios import Sizes, percent, spaced, wilson
+from seglab.reproduction.paper import Sizes
+from seglab.reproduction.scenarios import percent, spaced
+from seglab.reproduction.statistics import wilson
 
 NAMED_AS_ONE_BLOCK = (1, 3, 5, 6, 8, 10)
 """The sessions of scenario 2 that the paper's text counts as a single block of 10 KB."""
@@ -106,7 +108,7 @@ class Block:
         """Length of the whole stream."""
         return sum(self.writes)
 
-    def the_paper(self) -> str:
+    def paper_text(self) -> str:
         """The paper's version, held against its own printed sessions."""
         merging = [session.number for session in self.printed if session.merges]
         named = [session.number for session in self.printed if session.named]
@@ -134,7 +136,7 @@ class Block:
             " sessions."
         )
 
-    def the_lab(self) -> str:
+    def lab_text(self) -> str:
         """The lab's version, from what was written, carried and read."""
         if not self.lab_sessions:
             return "The lab has no complete session of this scenario to set against it."
@@ -173,8 +175,8 @@ def separation(records: Iterable[SessionRecord]) -> tuple[SeparationPoint, ...]:
         SeparationPoint(
             gap_ms,
             len(group),
-            reads=sum(not merges(record.reads, joints(record)) for record in group),
-            wire=sum(not merges(record.segments, joints(record)) for record in group),
+            reads=sum(not crosses(record.reads, write_boundaries(record)) for record in group),
+            wire=sum(not crosses(record.segments, write_boundaries(record)) for record in group),
         )
         for gap_ms, group in sorted(groups.items())
     )
@@ -246,18 +248,18 @@ def single_block(
             for number, session in enumerate(published, start=1)
         ),
         lab_sessions=len(complete),
-        reads_merged=sum(merges(record.reads, joints(record)) for record in complete),
-        wire_merged=sum(merges(record.segments, joints(record)) for record in complete),
+        reads_merged=sum(crosses(record.reads, write_boundaries(record)) for record in complete),
+        wire_merged=sum(crosses(record.segments, write_boundaries(record)) for record in complete),
         last_segments=tuple(endings.most_common()),
     )
 
 
-def joints(record: SessionRecord) -> tuple[int, ...]:
+def write_boundaries(record: SessionRecord) -> tuple[int, ...]:
     """The offsets inside the stream where one write ends and the next begins."""
     return tuple(write.end for write in record.writes[:-1])
 
 
-def merges(spans: Iterable[Span], offsets: Sequence[int]) -> bool:
+def crosses(spans: Iterable[Span], offsets: Sequence[int]) -> bool:
     """Whether any span runs across any of the offsets."""
     return any(span.start < offset < span.end for span in spans for offset in offsets)
 

@@ -43,7 +43,7 @@ def other_full_sizes(record: SessionRecord) -> frozenset[int]:
     return frozenset(mtu - header for mtu in mtus for header in headers) - {record.mss}
 
 
-def parts(
+def size_parts(
     size: int, mss: int, others: Collection[int] = (), *, terminator: bool = False
 ) -> tuple[tuple[str, int], ...]:
     """A size as ``multiple`` of the MSS and ``remainder``, or as what else it is.
@@ -79,7 +79,7 @@ def agreement(record: SessionRecord) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class MatrixCell:
     """The sessions of one sender on one network.
 
     Attributes:
@@ -98,15 +98,15 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
+class Matrix:
     """A matrix: a row a sender, a column a network, ``None`` where there is no session."""
 
     senders: tuple[str, ...]
     networks: tuple[str, ...]
-    rows: tuple[tuple[Cell | None, ...], ...]
+    rows: tuple[tuple[MatrixCell | None, ...], ...]
 
 
-def cells(records: Iterable[SessionRecord]) -> Cells:
+def matrix_of(records: Iterable[SessionRecord]) -> Matrix:
     """The matrix of some sessions; networks by falling MSS, senders as they come."""
     grouped: dict[tuple[str, str], list[SessionRecord]] = defaultdict(list)
     mss: dict[str, int] = {}
@@ -115,19 +115,19 @@ def cells(records: Iterable[SessionRecord]) -> Cells:
         mss[record.network] = max(mss.get(record.network, 0), record.mss)
     senders = tuple(dict.fromkeys(sender for sender, _ in grouped))
     networks = tuple(sorted(mss, key=lambda name: (-mss[name], name)))
-    return Cells(
+    return Matrix(
         senders,
         networks,
         tuple(tuple(_cell(grouped.get((s, n), ())) for n in networks) for s in senders),
     )
 
 
-def _cell(records: Sequence[SessionRecord]) -> Cell | None:
+def _cell(records: Sequence[SessionRecord]) -> MatrixCell | None:
     if not records:
         return None
     complete = [record for record in records if record.complete]
     reasons = Counter(reason_class(r.error) for r in records if not r.complete)
-    return Cell(
+    return MatrixCell(
         len(records),
         len(complete),
         mean(map(agreement, complete)) if complete else None,
@@ -191,7 +191,7 @@ def ends_alone(record: SessionRecord) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class SizeDistribution:
     """How often each size occurs in a group of sessions with one MSS.
 
     Attributes:
@@ -207,7 +207,7 @@ class Spread:
     reads: dict[int, int]
 
 
-def spreads(records: Iterable[SessionRecord], key: str) -> list[Spread]:
+def size_distributions(records: Iterable[SessionRecord], key: str) -> list[SizeDistribution]:
     """The distribution of sizes, a group a value of the attribute ``key`` and MSS.
 
     Networks come by falling MTU, then by falling MSS, which timestamps lower; others as they come.
@@ -220,7 +220,7 @@ def spreads(records: Iterable[SessionRecord], key: str) -> list[Spread]:
     if key == "network":
         ordered.sort(key=lambda group: (-max(record.mtu for record in group[1]), -group[0][1]))
     return [
-        Spread(
+        SizeDistribution(
             label,
             mss,
             _counted(layer_sizes(record, "segments") for record in members),
@@ -234,7 +234,7 @@ def _counted(sequences: Iterable[Sizes]) -> dict[int, int]:
     return dict(Counter(size for sequence in sequences for size in sequence))
 
 
-def starts(lengths: Sequence[float]) -> list[float]:
+def left_edges(lengths: Sequence[float]) -> list[float]:
     """Where each of some lengths laid end to end begins."""
     places = [0.0]
     for length in lengths:

@@ -13,16 +13,16 @@ from seglab.reproduction.paper import (
     PublishedListing,
     PublishedScenario,
     PublishedTable,
+    Sizes,
     keys,
     paper,
     published,
 )
 from seglab.reproduction.scenarios import (
+    ScenarioVerdict,
     Sequences,
-    Sizes,
-    Verdict,
     count_sequences,
-    judge,
+    judge_scenario,
     p_words,
     spaced,
 )
@@ -42,12 +42,12 @@ JUDGED_COMMAND = "reproduce"
 
 _BLOCK_KEY = "scenarios.2"
 
-AnyVerdict = Verdict | ListingVerdict | TableVerdict
+AnyVerdict = ScenarioVerdict | ListingVerdict | TableVerdict
 """Each has a ``scenario``, ``criteria``, and whether they make it ``reproduced``."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ResultRow:
     """One line of the table ``published | the lab | verdict``.
 
     Attributes:
@@ -68,7 +68,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ScenarioResult:
     """What one scenario of the run gave.
 
     Attributes:
@@ -95,10 +95,10 @@ class Finding:
     cells: int = 1
 
     @property
-    def row(self) -> Row:
+    def row(self) -> ResultRow:
         """Its line of the table."""
         reproduced = self.verdict.reproduced if self.verdict else None
-        return Row(
+        return ResultRow(
             name=self.experiment.name,
             title=self.experiment.title,
             published=self._published(),
@@ -123,7 +123,7 @@ class Finding:
             f" {count(len(seen.printed), 'read sequence')}"
         )
         if (
-            isinstance(self.verdict, Verdict)
+            isinstance(self.verdict, ScenarioVerdict)
             and self.verdict.read_counts.published_mean is not None
         ):
             text += f", {self.verdict.read_counts.published_mean:.2f} reads each"
@@ -140,7 +140,10 @@ class Finding:
                 text += f" (the rarest in {seen.rarest.lab})"
         elif seen.others:
             text += self._most_often(seen)
-        if isinstance(self.verdict, Verdict) and self.verdict.read_counts.lab_mean is not None:
+        if (
+            isinstance(self.verdict, ScenarioVerdict)
+            and self.verdict.read_counts.lab_mean is not None
+        ):
             text += f", {self.verdict.read_counts.lab_mean:.2f} reads each"
             if self.verdict.read_counts.p is not None:
                 text += f" ({p_words(self.verdict.read_counts.p)})"
@@ -164,19 +167,21 @@ class Finding:
         return f"not reproduced: {', '.join(failed)}"
 
 
-def find(experiment: Experiment, records: list[SessionRecord], manifest: Manifest) -> Finding:
+def result_of(
+    experiment: Experiment, records: list[SessionRecord], manifest: Manifest
+) -> ScenarioResult:
     """What the run's sessions of one scenario gave."""
     printed = _published(experiment)
     source = printed if isinstance(printed, PublishedScenario) else None
     judged = manifest.command == JUDGED_COMMAND
-    subject = plain(records)
+    subject = outside_sweep(records)
     complete = [record for record in subject if record.complete]
     seen = _seen(experiment, printed, subject)
     verdict: AnyVerdict | None = seen if judged else None
     if source is not None and judged:
-        verdict = judge(experiment.name, source.sessions, subject, seed=manifest.seed)
+        verdict = judge_scenario(experiment.name, source.sessions, subject, seed=manifest.seed)
     statuses = Counter(record.status for record in records)
-    return Finding(
+    return ScenarioResult(
         experiment=experiment,
         counts=Counts(len(records), statuses["complete"], statuses["failed"]),
         sequences=_sequences(experiment, printed, complete),
@@ -234,6 +239,6 @@ def _block(
     return single_block(source.writes, records[0].mss, source.sessions, records)
 
 
-def plain(records: Sequence[SessionRecord]) -> list[SessionRecord]:
+def outside_sweep(records: Sequence[SessionRecord]) -> list[SessionRecord]:
     """The sessions outside a sweep; all of them where there are no others."""
     return [record for record in records if not record.variant] or list(records)

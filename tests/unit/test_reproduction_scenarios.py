@@ -8,12 +8,11 @@ from synthetic import reads_of, record, simulated
 
 from seglab.core.trace import Read, Segment
 from seglab.reproduction.scenarios import (
-    check_boundaries,
+    check_read_ends,
     count_sequences,
-    judge,
-    permutation_p,
-    wilson,
+    judge_scenario,
 )
+from seglab.reproduction.statistics import permutation_p, wilson
 
 ONE = [[5120], [4320, 800], [4320, 800]]
 
@@ -25,14 +24,14 @@ def sessions(*sequences):
 
 def test_a_lab_like_the_paper_reproduces():
     """Sessions with the printed sequences in the printed shares meet all three criteria."""
-    verdict = judge("scenario-1", ONE, sessions(*ONE * 20))
+    verdict = judge_scenario("scenario-1", ONE, sessions(*ONE * 20))
     assert [c.passed for c in verdict.criteria] == [True, True, True]
     assert verdict.reproduced
 
 
 def test_a_read_inside_a_segment_is_a_violation():
     """A read that ends where no segment ends is named, with the segment it falls into."""
-    checked = check_boundaries(sessions([4320, 800], [1500, 3620]))
+    checked = check_read_ends(sessions([4320, 800], [1500, 3620]))
     assert checked.sessions == 2
     assert checked.reads == 4
     assert checked.violations == ("scenario-1/1: read 0:1500 ends inside segment 1440:2880",)
@@ -44,21 +43,21 @@ def test_sessions_with_loss_are_not_checked():
     (lossy,) = sessions([1500, 3620])
     lost = replace(lossy.segments[0], dropped=True, t_arrived_ns=None)
     lossy = replace(lossy, segments=(lost, *lossy.segments))
-    checked = check_boundaries([lossy])
+    checked = check_read_ends([lossy])
     assert checked.sessions == 0
     assert not checked.violations
 
 
 def test_nothing_checked_is_no_pass():
     """No criterion passes without a session."""
-    verdict = judge("scenario-1", ONE, [])
+    verdict = judge_scenario("scenario-1", ONE, [])
     assert [c.passed for c in verdict.criteria] == [False, False, False]
 
 
 def test_failed_sessions_do_not_count():
     """A failed session's layers are ignored, and it is counted as failed."""
     bad = replace(sessions([1500, 3620])[0], status="failed", error="server died")
-    verdict = judge("scenario-1", ONE, [bad, *sessions(*ONE * 5)])
+    verdict = judge_scenario("scenario-1", ONE, [bad, *sessions(*ONE * 5)])
     assert verdict.failed_sessions == 1
     assert verdict.sequences.lab_sessions == 15
     assert verdict.reproduced
@@ -80,7 +79,7 @@ def test_different_read_counts_are_told_apart():
     """A lab whose sessions are all read byte by byte fails the third criterion only."""
     published = [[5120]] * 12
     lab = sessions(*[[1440, 1440, 1440, 800]] * 60, [5120])
-    verdict = judge("scenario-1", published, lab)
+    verdict = judge_scenario("scenario-1", published, lab)
     assert [c.passed for c in verdict.criteria] == [True, True, False]
 
 
@@ -129,7 +128,7 @@ def test_wilson_matches_published_values(successes, trials, low, high):
 def test_one_session_is_too_few_to_compare():
     """With fewer than two sessions on a side there is no p, and no pass."""
     assert permutation_p([1], [1, 2, 3], seed=1) is None
-    assert not judge("scenario-1", ONE, sessions([5120])).read_counts.criterion().passed
+    assert not judge_scenario("scenario-1", ONE, sessions([5120])).read_counts.criterion().passed
 
 
 def test_wilson_of_nothing_is_everything():
@@ -139,7 +138,7 @@ def test_wilson_of_nothing_is_everything():
 
 def test_simulated_sessions_end_on_boundaries():
     """The independent simulator's reads are unions of segments, and the check agrees."""
-    checked = check_boundaries([simulated(i) for i in range(50)])
+    checked = check_read_ends([simulated(i) for i in range(50)])
     assert checked.sessions == 50
     assert checked.criterion().passed
 
@@ -147,4 +146,4 @@ def test_simulated_sessions_end_on_boundaries():
 def test_a_read_beyond_all_segments_is_a_violation():
     """A read that ends outside the captured stream is reported as within no segment."""
     odd = record(segments=(Segment(0, 1, 0, 1440),), reads=(Read(2, 0, 9999),))
-    assert "no segment" in check_boundaries([odd]).violations[0]
+    assert "no segment" in check_read_ends([odd]).violations[0]

@@ -62,7 +62,7 @@ def test_the_papers_remark_is_checked_on_its_own_sessions():
     assert [s.number for s in block.printed if s.named and s.impossible_ends] == [3]
     assert block.printed[2].impossible_ends == (6560, 8000)
     assert all(s.fits_two_writes for s in block.printed)
-    text = block.the_paper()
+    text = block.paper_text()
     assert "exactly the printed sessions" in text
     assert "session 3 (1440 1440 1440 2240 1440 2240)" in text
     assert "6560 and 8000" in text
@@ -78,10 +78,10 @@ def test_the_labs_version_follows_its_data(joined, conclusion):
     assert block.reads_merged == 4
     assert block.wire_merged == (4 if joined else 0)
     assert block.last_segments == ((160 if joined else 800, 4),)
-    assert conclusion in block.the_lab()
+    assert conclusion in block.lab_text()
 
 
 def test_no_session_gives_no_conclusion():
     """Without sessions the lab's version says so instead of dividing by zero."""
     block = single_block([5120, 5120], 1440, PAPER["2"]["sessions"], [])
-    assert "no complete session" in block.the_lab()
+    assert "no complete session" in block.lab_text()

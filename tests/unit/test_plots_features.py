@@ -12,19 +12,19 @@ from synthetic import MS, cut_evenly, record, simulated
 from seglab.core.record import MtuChange
 from seglab.core.trace import Read, Segment, Write
 from seglab.plots.distribution import ROWS_AT_MOST, distribution
-from seglab.plots.heatmap import heatmap
-from seglab.plots.seen import (
-    Spread,
+from seglab.plots.features import (
+    SizeDistribution,
     agreement,
     carried,
-    cells,
+    left_edges,
+    matrix_of,
     other_full_sizes,
-    parts,
     patterns,
     reason_class,
-    spreads,
-    starts,
+    size_distributions,
+    size_parts,
 )
+from seglab.plots.heatmap import heatmap
 from seglab.plots.strips import KINDS, Strip, strips
 from seglab.plots.style import render
 from seglab.plots.timeline import timeline, visible_changes
@@ -88,7 +88,7 @@ def test_what_was_sent_twice_is_carried_once():
 @given(st.integers(1, 100_000), st.integers(1, 20_000))
 def test_parts_hold_all_bytes(size, mss):
     """A multiple of the MSS and less than one MSS, together the size."""
-    found = dict(parts(size, mss))
+    found = dict(size_parts(size, mss))
     assert sum(found.values()) == size
     assert found.get("multiple", 0) % mss == 0
     assert found.get("remainder", 0) < mss
@@ -97,7 +97,7 @@ def test_parts_hold_all_bytes(size, mss):
 def test_cells_count_failures_and_order_networks():
     """Networks stand by falling MSS; a cell says how many failed and why most did."""
     failed = record("c", network="slow", mss=536, status="failed", writes=(), reads=())
-    matrix = cells(
+    matrix = matrix_of(
         [
             record("a", network="slow", mss=536),
             replace(failed, error="hit the time limit of 20 s"),
@@ -134,7 +134,7 @@ def test_patterns_count_sequences_of_a_layer():
 
 def test_spreads_group_by_network_and_mss():
     """A group a network; its sizes are counted at both layers."""
-    found = spreads([record("a"), record("b"), record("c", network="n2")], "network")
+    found = size_distributions([record("a"), record("b"), record("c", network="n2")], "network")
     assert [(g.label, g.mss) for g in found] == [("paper", 1440), ("n2", 1440)]
     assert found[0].segments == {1440: 6, 800: 2}
     assert found[0].reads == {5120: 2}
@@ -144,22 +144,22 @@ def test_networks_come_by_falling_mtu_and_then_without_timestamps_first():
     """Whatever the order of the sessions."""
     values = [("c", 576, 536), ("b", 1500, 1448), ("a", 1500, 1460)]
     records = [record(n, network=n, mtu=mtu, mss=mss) for n, mtu, mss in values]
-    assert [group.label for group in spreads(records, "network")] == ["a", "b", "c"]
+    assert [group.label for group in size_distributions(records, "network")] == ["a", "b", "c"]
 
 
 def test_sizes_that_fill_another_mtu_are_told_apart():
     """Listing 13: after the fall from 1500 to 1428, 1388 is full, and 72 what was left over."""
     session = record(mtu=1500, mss=1460, mtu_changes=(MtuChange(9, 1428),))
     assert 1388 in other_full_sizes(session)
-    assert parts(1388, 1460, other_full_sizes(session)) == (("another", 1388),)
-    assert parts(72, 1460, other_full_sizes(session)) == (("remainder", 72),)
+    assert size_parts(1388, 1460, other_full_sizes(session)) == (("another", 1388),)
+    assert size_parts(72, 1460, other_full_sizes(session)) == (("remainder", 72),)
     assert 1376 in other_full_sizes(replace(session, timestamps=True, mss=1448))
 
 
 def test_starts_lie_end_to_end():
     """Each length begins where the one before ends."""
-    assert starts([2, 3, 4]) == [0, 2, 5]
-    assert starts([]) == []
+    assert left_edges([2, 3, 4]) == [0, 2, 5]
+    assert left_edges([]) == []
 
 
 def test_every_listing_can_be_drawn_as_strips():
@@ -202,7 +202,7 @@ def test_heat_maps_of_any_size(senders):
                   error="the time limit passed" if n == 3 else None)
         for s in range(senders) for n in range(20) if (s, n) != (0, 5)
     ]  # fmt: skip
-    figure = heatmap("title", cells(records))
+    figure = heatmap("title", matrix_of(records))
     assert ("timed out" in texts(figure)) is (senders > 0)
     ElementTree.fromstring(render(lambda: figure, ("svg",))["svg"])
 
@@ -211,9 +211,9 @@ def test_heat_maps_of_any_size(senders):
     "groups",
     [
         [],
-        [Spread("empty", 1440, {}, {})],
-        [Spread("merged", 100, {100: 3, 7: 1}, {5000: 2, 300: 1})],
-        [Spread(f"n{i}", 500 + i, {500: 1}, {500: 1}) for i in range(ROWS_AT_MOST + 5)],
+        [SizeDistribution("empty", 1440, {}, {})],
+        [SizeDistribution("merged", 100, {100: 3, 7: 1}, {5000: 2, 300: 1})],
+        [SizeDistribution(f"n{i}", 500 + i, {500: 1}, {500: 1}) for i in range(ROWS_AT_MOST + 5)],
     ],
     ids=["none", "empty", "beyond", "many"],
 )

@@ -8,12 +8,12 @@ from seglab.plots.style import FORMATS, render
 from seglab.report.embedding import embed
 from seglab.report.figures import drawings
 from seglab.report.page import page, picture
-from seglab.report.printed import verdict_of
-from seglab.report.summary import Summary, summarise
+from seglab.report.published import verdict_of
+from seglab.report.summary import RunSummary, summarise
 from seglab.runs.folder import RunFolder
 
 
-def build(folder: RunFolder, out: Path | None = None) -> Summary:
+def build_report(folder: RunFolder, out: Path | None = None) -> RunSummary:
     """See ``seglab.report.build``."""
     summary, grouped = summarise(folder)
     pictures, figures = [], []
@@ -25,7 +25,7 @@ def build(folder: RunFolder, out: Path | None = None) -> Summary:
             _write(path, data)
             figures.append(str(path.relative_to(folder.path)))
     summary = replace(summary, figures=tuple(figures))
-    verdicts = {finding.experiment.name: verdict_of(finding) for finding in summary.findings}
+    verdicts = {result.experiment.name: verdict_of(result) for result in summary.results}
     sessions = embed(grouped, verdicts)
     _write(out or folder.report, page(summary, pictures, sessions).encode())
     if folder.writable and out is None:

@@ -4,32 +4,32 @@ from collections.abc import Callable
 
 from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
-from seglab.report.finding import Finding
+from seglab.report.scenario_result import ScenarioResult
 from seglab.reproduction.listings import as_published, layer_sizes
 from seglab.reproduction.paper import PublishedListing, Sizes, keys, published
 
 
-def printed_rows(finding: Finding) -> tuple[Sizes, ...]:
+def published_rows(result: ScenarioResult) -> tuple[Sizes, ...]:
     """The distinct sequences of sizes that the paper prints; none where it prints nothing."""
-    if finding.sequences.printed:
-        return tuple(item.sizes for item in finding.sequences.printed)
-    listing = _listing(finding)
+    if result.sequences.printed:
+        return tuple(item.sizes for item in result.sequences.printed)
+    listing = _listing(result)
     return (listing.sizes,) if listing and listing.sizes else ()
 
 
-def layer_of(finding: Finding) -> Layer:
+def layer_of(result: ScenarioResult) -> Layer:
     """The layer that an experiment is about; ``segments`` where the paper prints nothing."""
-    return finding.experiment.layer if printed_rows(finding) else "segments"
+    return result.experiment.layer if published_rows(result) else "segments"
 
 
-def verdict_of(finding: Finding) -> Callable[[SessionRecord], str]:
+def verdict_of(result: ScenarioResult) -> Callable[[SessionRecord], str]:
     """What to call a session of an experiment, in a word or two.
 
     A session is as published when its sizes, at the experiment's layer, are a printed row, or
     what the verdict on its listing takes for one.
     """
-    rows, experiment = printed_rows(finding), finding.experiment
-    listing = _listing(finding)
+    rows, experiment = published_rows(result), result.experiment
+    listing = _listing(result)
 
     def alike(record: SessionRecord) -> bool:
         if listing is not None and experiment.published is not None:
@@ -46,7 +46,7 @@ def verdict_of(finding: Finding) -> Callable[[SessionRecord], str]:
     return verdict
 
 
-def _listing(finding: Finding) -> PublishedListing | None:
-    key = finding.experiment.published
+def _listing(result: ScenarioResult) -> PublishedListing | None:
+    key = result.experiment.published
     found = published(key) if key is not None and key in keys() else None
     return found if isinstance(found, PublishedListing) else None
