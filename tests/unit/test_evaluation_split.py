@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from seglab.core.labels import PATH_CONDITIONS, STYLES
+from seglab.core.tcpip import full_segment
 from seglab.experiment.registry import networks, scenario
 from seglab.networks.network import Network
 
@@ -46,8 +47,10 @@ def full_segments(paths: Iterable[Network]) -> set[int]:
     """What a full segment of such a path holds, at each MTU that a connection may go by."""
     found: set[int] = set()
     for path in paths:
-        headers = (60 if path.ip_version == 6 else 40) + 12 * path.client.timestamps
-        found |= {mtu - headers for mtu in mtus([path])}
+        on = path.client.timestamps
+        found |= {
+            full_segment(mtu, ip_version=path.ip_version, timestamps=on) for mtu in mtus([path])
+        }
     return found
 
 

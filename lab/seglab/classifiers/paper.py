@@ -10,11 +10,12 @@ from itertools import accumulate
 from typing import Final
 
 from seglab.classification.classifier import Classifier, Verdict
-from seglab.core.observation import HeaderField, Observation
+from seglab.core.observation import Observation
+from seglab.core.tcpip import full_segment_of_mss
+from seglab.core.trace import HeaderField
 
 _END_OF_DATA: Final = 5  # CR LF . CR LF, Listings 6 and 7
 _GPRS_MSS: Final = 536  # "the minimum value (associated with GPRS)", Listing 10
-_TIMESTAMPS_BYTES: Final = 12
 _VERY_SMALL_MSS: Final = 920  # Listing 11
 _BASES: Final = (1460, 1448, 1440, 1400, 1388, 920, 536)  # all that the paper's rows have
 _KILOBYTE: Final = 1024  # Listing 12: "multiples of 1,024 bytes of data"
@@ -98,10 +99,11 @@ class _Message:
 
 def _base(sizes: Sequence[int]) -> int | None:
     """The base MSS: the size of which most sizes are multiples; the last one is a remainder."""
+    least = full_segment_of_mss(_GPRS_MSS, timestamps=True)
     counts = {
         size: sum(other % size == 0 for other in sizes[:-1])
         for size in {*sizes[:-1]}
-        if size >= _GPRS_MSS - _TIMESTAMPS_BYTES
+        if size >= least
     }
     repeated = {size: count for size, count in counts.items() if count >= _SEVERAL}
     return max(repeated, key=lambda size: (repeated[size], size), default=None)
@@ -124,7 +126,7 @@ def _variation_of_the_mss(message: _Message) -> Verdict | None:
 
 def _cellular(message: _Message) -> Verdict | None:
     """Listing 10: the MSS goes between the least value, which is GPRS's, and higher ones."""
-    least = _GPRS_MSS - _TIMESTAMPS_BYTES * bool(message.observation.timestamps)
+    least = full_segment_of_mss(_GPRS_MSS, timestamps=bool(message.observation.timestamps))
     counts = Counter(message.sizes)
     higher = {size for size in counts if size > least and size in _BASES}
     if message.observation.mss is not None and message.observation.mss > least:

@@ -1,9 +1,8 @@
 """What a record says about its wire: how the sender's TCP cut the message, and by which MSSs."""
 
 from seglab.core.record import SessionRecord
+from seglab.core.tcpip import full_segments
 from seglab.tcp.admissible import Personality
-
-_HEADERS_BYTES = {True: (52, 72), False: (40, 60)}  # IPv4 and IPv6; 12 of them for timestamps
 
 
 def first_sent(record: SessionRecord) -> tuple[tuple[int, int], ...]:
@@ -36,7 +35,7 @@ def personality_of(record: SessionRecord, *, nodelay: bool | None = None) -> Per
 def _other_mss(record: SessionRecord) -> frozenset[int]:
     """The MSSs that the path's other MTUs make, and the one after a router dropped something."""
     mtus = {record.mtu, *(change.mtu for change in record.mtu_changes)}
-    found = {mtu - size for mtu in mtus for size in _HEADERS_BYTES[record.timestamps]}
+    found = {size for m in mtus for size in full_segments(m, timestamps=record.timestamps)}
     refused = [s.t_sent_ns for s in record.segments if s.drop_reason == "router"]
     if refused:
         later = [s.end - s.start for s in record.segments if s.t_sent_ns > refused[-1]]

@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Final
 
+from seglab.core.tcpip import IPV6_MTU_MIN_BYTES, full_segment, headers_bytes
 from seglab.inference.units import Unit
 
 KNOWN_MTUS: Final = (
@@ -19,10 +20,13 @@ KNOWN_MTUS: Final = (
 )  # fmt: skip
 """Media, tunnels and DSL: Table 1 of VB2014, p0f's labels, RFC 791, 1055 and 8200."""
 
-OVERHEADS: Final = ((40, False), (52, True))
-"""IPv4 and TCP headers, and whether with timestamps (RFC 6691, 7323)."""
+OVERHEADS: Final = tuple((headers_bytes(timestamps=on), on) for on in (False, True))
+"""What the headers of IPv4 and TCP take of an MTU, without timestamps and with them."""
 
-OVERHEADS_V6: Final = ((60, False), (72, True))
+OVERHEADS_V6: Final = tuple(
+    (headers_bytes(ip_version=6, timestamps=on), on) for on in (False, True)
+)
+"""What the headers of IPv6 and TCP take of an MTU, without timestamps and with them."""
 
 LARGE_MSS: Final = 32768
 """Above it, over loopback, the peer's window bounds segments before the MSS does."""
@@ -31,13 +35,13 @@ LARGE_SEGMENT: Final = 16384
 READER_BUFFER: Final = 65536
 """What Node.js, and the lab's server, hand to ``recv``."""
 
-LEVEL_MIN: Final = 296 - 52
+LEVEL_MIN: Final = full_segment(296, timestamps=True)
 """The least full segment that a path falls to: the last MTU but 68 of RFC 1191, 7.1, less headers.
 
 Below it are lines of text, of which many are alike.
 """
 
-SMALL_MTU: Final = 1280
+SMALL_MTU: Final = IPV6_MTU_MIN_BYTES
 """Below the least MTU of IPv6 (RFC 8200, 5), a link counts as small."""
 
 _KNOWN = frozenset(mtu - overhead for mtu in KNOWN_MTUS for overhead, _ in OVERHEADS)
@@ -129,7 +133,9 @@ class Path:
             return "fluctuating"
         if self.fell:
             return "pmtu_fall"
-        return "small_mss" if self.base + OVERHEADS[0][0] < SMALL_MTU - 52 else "steady"
+        return (
+            "small_mss" if self.base + OVERHEADS[0][0] < SMALL_MTU - OVERHEADS[1][0] else "steady"
+        )
 
 
 def _pieces(levels: Sequence[int], base: int) -> frozenset[int]:

@@ -7,7 +7,13 @@ an exception.
 import struct
 from typing import NamedTuple
 
-from seglab.networks.link import ETHERNET_HEADER_BYTES
+from seglab.core.tcpip import (
+    ETHERNET_HEADER_BYTES,
+    IPV4_HEADER_BYTES,
+    IPV6_HEADER_BYTES,
+    TCP_HEADER_BYTES,
+    TIMESTAMPS_BYTES,
+)
 
 IPV4 = b"\x08\x00"
 IPV6 = b"\x86\xdd"
@@ -18,18 +24,14 @@ _TCP = 6
 _ICMP = 1
 _ICMPV6 = 58
 _IPV4_HEADER = struct.Struct("!BxHHHxB2x4s4s")
-_IPV4_HEADER_BYTES = 20
 _FRAGMENT = 0x3FFF  # more fragments, or an offset
 _IPV6_HEADER = struct.Struct("!4xHBx16s16s")
-_IPV6_HEADER_BYTES = 40
 _TCP_HEADER = struct.Struct("!HHIIBB6x")
 _PLAIN_HEADERS = struct.Struct("!2xHHH4x4s4sHHIIBB6x")  # IPv4 without options, and TCP
 _PLAIN_TCP_AT = 34
-_TCP_HEADER_BYTES = 20
 _PLAIN_IPV4 = b"\x08\x00\x45"  # IPv4 without options: all has its place, as follows
 _PROTOCOL_AT, _TCP_PORTS, _TCP_FLAGS_AT, _PLAIN_HEADERS_BYTES = 23, slice(34, 38), 47, 54
 _TIMESTAMPS_ALONE = b"\x01\x01\x08\x0a"  # as Linux lays out segments after the SYN
-_TIMESTAMPS_ALONE_BYTES = 12
 _OPTION_END, _OPTION_NOP, _OPTION_MSS, _OPTION_TIMESTAMPS = 0, 1, 2, 8
 _ICMP_ERRORS = frozenset((3, 4, 5, 11, 12))  # RFC 792: those that quote the packet
 _ICMPV6_ERRORS = 128  # RFC 4443: types below are errors
@@ -104,12 +106,12 @@ def parse_ip(frame: bytes, start: int = ETHERNET_HEADER_BYTES) -> IpPacket | Non
     if len(frame) <= start:
         return None
     version = frame[start] >> 4
-    if version == 4 and len(frame) >= start + _IPV4_HEADER_BYTES:
+    if version == 4 and len(frame) >= start + IPV4_HEADER_BYTES:
         first, total, ip_id, fragment, protocol, source, destination = _IPV4_HEADER.unpack_from(
             frame, start
         )
         header = (first & 0x0F) * 4
-        if header < _IPV4_HEADER_BYTES or total < header:
+        if header < IPV4_HEADER_BYTES or total < header:
             return None
         return IpPacket(
             source,
@@ -120,9 +122,9 @@ def parse_ip(frame: bytes, start: int = ETHERNET_HEADER_BYTES) -> IpPacket | Non
             start + total,
             bool(fragment & _FRAGMENT),
         )
-    if version == 6 and len(frame) >= start + _IPV6_HEADER_BYTES:
+    if version == 6 and len(frame) >= start + IPV6_HEADER_BYTES:
         length, protocol, source, destination = _IPV6_HEADER.unpack_from(frame, start)
-        content = start + _IPV6_HEADER_BYTES
+        content = start + IPV6_HEADER_BYTES
         return IpPacket(source, destination, protocol, 0, content, content + length, False)
     return None
 
@@ -134,16 +136,16 @@ def parse_tcp(frame: bytes) -> TcpPacket | None:
         start, end, is_fragment = _PLAIN_TCP_AT, ETHERNET_HEADER_BYTES + total, fragment & _FRAGMENT
     else:
         ip = parse_ip(frame) if frame[12:14] in (IPV4, IPV6) else None
-        if ip is None or ip.protocol != _TCP or len(frame) - ip.start < _TCP_HEADER_BYTES:
+        if ip is None or ip.protocol != _TCP or len(frame) - ip.start < TCP_HEADER_BYTES:
             return None
         source, destination, _, ip_id, start, end, is_fragment = ip
         tcp = list(_TCP_HEADER.unpack_from(frame, start))
     source_port, destination_port, seq, ack, offset, flags = tcp
     header_bytes = (offset >> 4) * 4
     payload_start = start + header_bytes
-    if is_fragment or header_bytes < _TCP_HEADER_BYTES or not payload_start <= end <= len(frame):
+    if is_fragment or header_bytes < TCP_HEADER_BYTES or not payload_start <= end <= len(frame):
         return None
-    options = frame[start + _TCP_HEADER_BYTES : payload_start]
+    options = frame[start + TCP_HEADER_BYTES : payload_start]
     mss, timestamps = _options(options) if options else (None, False)
     return TcpPacket(
         source,
@@ -279,7 +281,7 @@ class Teardown:
 
 def _options(options: bytes) -> tuple[int | None, bool]:
     """The MSS and whether there are timestamps; stops at the first option that is cut short."""
-    if len(options) == _TIMESTAMPS_ALONE_BYTES and options.startswith(_TIMESTAMPS_ALONE):
+    if len(options) == TIMESTAMPS_BYTES and options.startswith(_TIMESTAMPS_ALONE):
         return None, True
     mss = None
     timestamps = False

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
+from seglab.core.tcpip import MSS_DEFAULT_BYTES, full_segment_of_mss
 from seglab.core.trace import Segment
 from seglab.kernel.headers import ACK, PSH, SYN, TcpPacket, is_plain_tcp, parse_ip, parse_tcp
 
 LINKS = ("access", "core")
 """The links between client and server, as the wire numbers them."""
 
-_DEFAULT_MSS = 536  # RFC 9293, 3.7.1: where a SYN has no MSS option
-_TIMESTAMPS_BYTES = 12  # RFC 7323: the option's 10 bytes and its padding, in each segment
 _SEQ_MODULUS = 1 << 32
 _WHEN = itemgetter(0)
 _WHEN_IN = attrgetter("t_in_ns")
@@ -103,8 +102,8 @@ class Handshake:
     @property
     def mss(self) -> int:
         """The most payload that a segment from the client can have."""
-        announced = min(self.client_mss or _DEFAULT_MSS, self.server_mss or _DEFAULT_MSS)
-        return announced - _TIMESTAMPS_BYTES * self.timestamps
+        announced = min(self.client_mss or MSS_DEFAULT_BYTES, self.server_mss or MSS_DEFAULT_BYTES)
+        return full_segment_of_mss(announced, timestamps=self.timestamps)
 
 
 def journeys(records: Iterable[Sequence[Any]], links: Sequence[str] = LINKS) -> list[Journey]:

@@ -9,6 +9,9 @@ serialised at ``bw_mbit``, and travels for ``delay_ms`` plus a jitter:
 It is the order of a real link, and so differs from Mininet's ``TCLink``, which delays first
 (netem) and limits the rate afterwards (HTB, with a burst of 15 kB that ours does not have).
 
+The Ethernet header of a frame counts at the rate, as in tc's ``qdisc_pkt_len``. Preamble, frame
+check sequence and the gap between frames do not.
+
 Times are integer nanoseconds. The wire of the kernel engine calls this code with the machine's
 monotonic clock, and a simulator may call it with virtual time: the same offers get the same fates.
 """
@@ -21,13 +24,8 @@ from random import Random
 from typing import NamedTuple
 
 from seglab.core.seeds import derive
+from seglab.core.tcpip import ETHERNET_HEADER_BYTES, MTU_MAX_BYTES, MTU_MIN_BYTES
 
-ETHERNET_HEADER_BYTES = 14
-"""What a frame has beyond its IP packet. It counts at the rate, as in tc's ``qdisc_pkt_len``;
-preamble, frame check sequence and gap between frames do not."""
-
-_MIN_MTU = 68  # RFC 791: every link must carry 68 bytes
-_MAX_MTU = 65535  # the length field of an IPv4 packet
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _PARETO_SHAPE = 3.0  # as in the table that netem calls pareto
@@ -149,8 +147,8 @@ class LinkParams:
                 "a number of frames from 0, on a link with a rate (bw_mbit)",
             ),
             "mtu": (
-                self.mtu is None or (_whole(self.mtu, _MIN_MTU) and self.mtu <= _MAX_MTU),
-                f"bytes from {_MIN_MTU} to {_MAX_MTU}",
+                self.mtu is None or (_whole(self.mtu, MTU_MIN_BYTES) and self.mtu <= MTU_MAX_BYTES),
+                f"bytes from {MTU_MIN_BYTES} to {MTU_MAX_BYTES}",
             ),
             "drop_data": (
                 all(_whole(n, 1) for n in self.drop_data),

@@ -10,17 +10,15 @@ from typing import Any, Final
 from seglab.core.labels import PATH_CONDITIONS, PathCondition
 from seglab.core.parameters import shown
 from seglab.core.specfile import Table, unit_of
+from seglab.core.tcpip import (
+    ETHERNET_HEADER_BYTES,
+    IPV6_MTU_MIN_BYTES,
+    MTU_MAX_BYTES,
+    MTU_MIN_BYTES,
+    full_segment,
+)
 from seglab.errors import InputError
 from seglab.networks.link import LinkParams
-
-MTU_MIN_BYTES: Final = 68
-"""Each module must be able to forward a datagram of so many bytes (RFC 791, 3.2)."""
-
-MTU_MAX_BYTES: Final = 65_535
-"""The largest total length of a datagram (RFC 791, 3.1)."""
-
-IPV6_MTU_MIN_BYTES: Final = 1280
-"""What every link of IPv6 must carry (RFC 8200, 5)."""
 
 SMALL_MSS_BYTES: Final = 1024
 """A path whose segments hold fewer bytes has the path condition ``small_mss``.
@@ -38,10 +36,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 _ALGORITHM = re.compile(r"[a-z0-9_]{1,15}", re.ASCII)  # TCP_CA_NAME_MAX, less its final zero
 _AT_MAX_MS = 3.6e6
 _REPEAT_MIN_MS = 100
-_HEADERS_BYTES = {4: 40, 6: 60}
-_TIMESTAMPS_BYTES = 12
 _DIALOGUE_ROUND_TRIPS = 8  # SYN, greeting, EHLO, MAIL, RCPT, DATA, the end of data, QUIT
-_ETHERNET_HEADER_BYTES = 14
 _BLACK_HOLE_S = 4.0  # until tcp_mtu_probing 1 takes effect: tcp_retries1 (3) retransmissions
 
 
@@ -168,13 +163,11 @@ class Network:
     def mss(self) -> int:
         """The payload bytes that a segment of the client holds when a session begins.
 
-        The MTU without the IP header (20 or 40 bytes), the TCP header of 20, and the option of
-        the timestamps. A router's MTU counts only where the router clamps the MSS: else the
-        client learns of it by its first segments.
+        It is a full segment at the client's MTU (``core.tcpip``). A router's MTU counts only where
+        the router clamps the MSS: without that, the client learns of it by its first segments.
         """
         mtu = self.path_mtu if self.router.mss_clamp else self.mtu
-        timestamps = _TIMESTAMPS_BYTES if self.client.timestamps else 0
-        return mtu - _HEADERS_BYTES[self.ip_version] - timestamps
+        return full_segment(mtu, ip_version=self.ip_version, timestamps=self.client.timestamps)
 
     @property
     def round_trip_s(self) -> float:
@@ -212,7 +205,7 @@ class Network:
         """
         segments = math.ceil(payload_bytes / self.mss)
         windows = math.log2(segments / self.client.initcwnd + 1)
-        headers = self.mtu - self.mss + _ETHERNET_HEADER_BYTES
+        headers = self.mtu - self.mss + ETHERNET_HEADER_BYTES
         frames_bits = 8 * (payload_bytes + segments * headers)
         rates = [link.up.bw_mbit for link in (self.access, self.core) if link.up.bw_mbit]
         sending_s = frames_bits / (min(rates) * 1e6) if rates else 0.0

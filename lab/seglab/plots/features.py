@@ -13,6 +13,7 @@ from statistics import mean, median
 
 from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
+from seglab.core.tcpip import full_segments
 from seglab.core.trace import Segment
 from seglab.reproduction.listings import layer_sizes
 from seglab.reproduction.paper import Sizes
@@ -38,9 +39,9 @@ def other_full_sizes(record: SessionRecord) -> frozenset[int]:
 
     An MTU less the IPv4 or the IPv6 header, the TCP header, and the timestamps where they are on.
     """
-    headers = (52, 72) if record.timestamps else (40, 60)
     mtus = {record.mtu, *(change.mtu for change in record.mtu_changes)}
-    return frozenset(mtu - header for mtu in mtus for header in headers) - {record.mss}
+    full = {size for mtu in mtus for size in full_segments(mtu, timestamps=record.timestamps)}
+    return frozenset(full - {record.mss})
 
 
 def size_parts(

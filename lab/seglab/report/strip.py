@@ -15,6 +15,7 @@ from typing import Final
 
 from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
+from seglab.core.tcpip import full_segment
 
 EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
 FULL: Final = EIGHTHS[-1]
@@ -24,8 +25,6 @@ MORE: Final = "…"
 
 _MSS_DEFAULT = 1460
 _MSS_LEAST = 512
-_HEADERS_BYTES = {False: 40, True: 60}
-_TIMESTAMPS_BYTES = 12
 _COLUMNS_OF_A_SIZE_MAX = 12
 _SIZES_MAX = 2000
 _ASCII = str.maketrans(
@@ -54,11 +53,6 @@ def in_ascii(text: str) -> str:
     return text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
 
 
-def full_bytes(mtu: int, *, timestamps: bool, ipv6: bool = False) -> int:
-    """The payload of a full segment at an MTU (RFC 6691, RFC 7323)."""
-    return mtu - _HEADERS_BYTES[ipv6] - timestamps * _TIMESTAMPS_BYTES
-
-
 def base_of(observation: Observation, verdict: Verdict | None = None) -> int:
     """The bytes that are drawn as one full segment: the MSS, or the best guess at it."""
     if observation.mss is not None:
@@ -66,7 +60,7 @@ def base_of(observation: Observation, verdict: Verdict | None = None) -> int:
     if verdict is not None and verdict.explanations:
         mtu, timestamps = verdict.explanations[0]
         ipv6 = observation.client is not None and observation.client.startswith("[")
-        guess = full_bytes(mtu, timestamps=timestamps, ipv6=ipv6)
+        guess = full_segment(mtu, ip_version=6 if ipv6 else 4, timestamps=timestamps)
         if guess > 0:
             return guess
     likely = [size for size in observation.sizes if _MSS_LEAST <= size <= _MSS_DEFAULT]

@@ -5,8 +5,9 @@ from textwrap import wrap
 
 from seglab.classification.scored import Judged
 from seglab.core.observation import Observation
+from seglab.core.tcpip import full_segment
 from seglab.core.text import safe
-from seglab.report.strip import base_of, full_bytes, in_ascii
+from seglab.report.strip import base_of, in_ascii
 from seglab.report.strip_explained import drawing, marks_of
 
 _LEGEND = {
@@ -105,7 +106,7 @@ def _verdict(judged: Judged) -> Iterator[tuple[str, str]]:
 
 
 def _mtu(base: int, mtu: int, timestamps: bool) -> str:
-    ipv6 = full_bytes(mtu, timestamps=timestamps, ipv6=True) == base
+    ipv6 = full_segment(mtu, ip_version=6, timestamps=timestamps) == base
     with_them = "with" if timestamps else "without"
     return f"{mtu} {with_them} timestamps" + (" over IPv6" if ipv6 else "")
 

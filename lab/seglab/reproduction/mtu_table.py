@@ -6,19 +6,13 @@ segment over each medium is what its MTU predicts, without and with TCP timestam
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from seglab.core.record import SessionRecord
+from seglab.core.tcpip import full_segment, headers_bytes
 from seglab.core.text import count
 from seglab.core.trace import sizes
 from seglab.reproduction.paper import PublishedTable, Sizes
 from seglab.reproduction.scenarios import Criterion, spaced
-
-IP_AND_TCP_BYTES: Final = 40
-"""The headers of IPv4 and of TCP, without options (RFC 879)."""
-
-TIMESTAMPS_BYTES: Final = 12
-"""What the timestamps option takes of every segment, padding counted (RFC 7323, appendix A)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +81,7 @@ class TableVerdict:
 
     def _criterion(self, *, timestamps: bool) -> Criterion:
         media = [medium for medium in self.media if medium.timestamps is timestamps]
-        less = IP_AND_TCP_BYTES + TIMESTAMPS_BYTES * timestamps
+        less = headers_bytes(timestamps=timestamps)
         wrong = [medium for medium in media if not medium.agrees]
         words = ", ".join(f"{m.mtu}: {spaced(m.largest) or 'no session'}" for m in wrong or media)
         if wrong:
@@ -116,7 +110,7 @@ def judge_table(
                     name,
                     mtu,
                     timestamps,
-                    mtu - IP_AND_TCP_BYTES - TIMESTAMPS_BYTES * timestamps,
+                    full_segment(mtu, timestamps=timestamps),
                     tuple(sorted(largest)),
                     len(there),
                 )

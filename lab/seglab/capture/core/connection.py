@@ -3,6 +3,12 @@
 from _socket import AF_INET, AF_INET6, inet_ntop  # all of `socket` takes long to import
 from typing import TYPE_CHECKING, Final
 
+from seglab.core.tcpip import (
+    MSS_DEFAULT_BYTES,
+    MSS_DEFAULT_IPV6_BYTES,
+    full_segment_of_mss,
+)
+
 from .dialogue import Dialogue
 from .message import NO_TIME, Account, Facts, Message
 from .stream import Half
@@ -13,11 +19,6 @@ if TYPE_CHECKING:
 
 MAIL_PORTS: Final = frozenset((25, 465, 587, 2525))
 TLS_PORT: Final = 465
-DEFAULT_MSS: Final = 536, 1220
-"""Without the option: RFC 9293, 3.7.1, for IPv4 and IPv6."""
-
-TIMESTAMPS_BYTES: Final = 12
-
 _ACK = 16
 _TLS_HANDSHAKE = 0x16
 _TRIES = 8
@@ -229,9 +230,10 @@ class Connection:
     def _full_segment(self, client: Half, server: Half) -> int | None:
         if client.isn < 0 or server.isn < 0:
             return None
-        default = DEFAULT_MSS[len(client.key) > _V4_KEY_BYTES]
+        ipv4 = len(client.key) <= _V4_KEY_BYTES
+        default = MSS_DEFAULT_BYTES if ipv4 else MSS_DEFAULT_IPV6_BYTES
         announced = min(client.mss or default, server.mss or default)
-        full = announced - TIMESTAMPS_BYTES * bool(self._timestamps(client, server))
+        full = full_segment_of_mss(announced, timestamps=bool(self._timestamps(client, server)))
         return full if full > 0 else None
 
 
