@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from seglab.classification.classifier import Verdict
 from seglab.classifiers.boundaries import SIZES_LOOKED_AT, classify
 from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
-from seglab.core.observation import HeaderField, Observation
+from seglab.core.observation import Observation
+from seglab.core.trace import HeaderField
 from seglab.reproduction import paper
 
 RECEIVED = HeaderField("Received", 0, 150)

@@ -24,7 +24,7 @@ from capturing import (
 from seglab.capture import Capture, observations, sniff
 from seglab.capture.chosen import Core
 from seglab.capture.core.table import CONNECTION_BYTES
-from seglab.core.observation import HeaderField
+from seglab.core.trace import HeaderField
 from seglab.errors import InputError
 
 pytest_plugins = ["capture_core"]

@@ -13,8 +13,8 @@ from synthetic import MS, record
 from seglab.classification.classifier import Classifier, Verdict
 from seglab.commands.evaluate import evaluate_run, over
 from seglab.core.observation import Layer, Observation
-from seglab.core.record import HeaderSpan, SessionRecord
-from seglab.core.trace import Read, Segment, Write
+from seglab.core.record import SessionRecord
+from seglab.core.trace import HeaderField, Read, Segment, Write
 from seglab.errors import InputError
 from seglab.evaluation import evaluate
 from seglab.evaluation.boundaries import traced, written
@@ -24,7 +24,7 @@ from seglab.evaluation.table import lines
 from seglab.evaluation.wire import first_sent, personality_of
 from seglab.kernel.pcapng import CapturedPacket, write
 
-FIELDS = (HeaderSpan("Received", 0, 77), HeaderSpan("From", 77, 120))
+FIELDS = (HeaderField("Received", 0, 77), HeaderField("From", 77, 120))
 LINES = (50, 77, 120, 122, *range(200, 5000, 100), 5120)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seglab.core.labels import STYLES
-from seglab.core.record import HeaderSpan
+from seglab.core.trace import HeaderField
 from seglab.evaluation.grammar import Shape, candidates, is_instance
 from seglab.evaluation.lines import line_ends
 from seglab.experiment.registry import senders
@@ -16,10 +16,10 @@ from seglab.mail.message import Message, MessageSpec
 from seglab.sender.steps import Write
 
 FIELDS = (
-    HeaderSpan("Received", 0, 100),
-    HeaderSpan("From", 100, 130),
-    HeaderSpan("Subject", 130, 160),
-    HeaderSpan("Date", 160, 200),
+    HeaderField("Received", 0, 100),
+    HeaderField("From", 100, 130),
+    HeaderField("Subject", 130, 160),
+    HeaderField("Date", 160, 200),
 )
 MAIL = Shape(3000, 200, FIELDS, (60, 100, 130, 160, 200, 202, *range(280, 2997, 78), 2997, 3000))
 
@@ -55,7 +55,7 @@ def written(name: str, given_: dict[str, object], seed: int, size: int) -> tuple
 def shape_of(message: Message, *, lines: bool = True) -> Shape:
     """What the grammars ask of a message."""
     found = layout(message.wire)
-    fields = tuple(HeaderSpan(*field) for field in found.fields)
+    fields = tuple(HeaderField(*field) for field in found.fields)
     ends = line_ends(message.wire) if lines else None
     return Shape(len(message.wire), found.header_end, fields, ends)
 

@@ -7,7 +7,8 @@ from itertools import accumulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seglab.core.observation import HeaderField, Observation
+from seglab.core.observation import Observation
+from seglab.core.trace import HeaderField
 from seglab.inference.ground import Ground
 from seglab.inference.lines import explain
 from seglab.inference.path import Path, paths

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_server_logs import SMTP, log_of, written
 
-from seglab.core.observation import HeaderField, Observation
+from seglab.core.observation import Observation
+from seglab.core.trace import HeaderField
 from seglab.errors import InputError
 from seglab.logs import BadLine, LogReader, observations, reading
 from seglab.mail.layout import layout

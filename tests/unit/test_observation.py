@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import MS, record
 
-from seglab.core.observation import SIZES_MAX, HeaderField, Observation
-from seglab.core.record import HeaderSpan
-from seglab.core.trace import Read, Segment, Write
+from seglab.core.observation import SIZES_MAX, Observation
+from seglab.core.trace import HeaderField, Read, Segment, Write
 from seglab.errors import InputError
 
 
@@ -119,7 +118,7 @@ MAIL = record(
     terminator="with_body",
     writes=(Write(0, 0, 3000),),
     header_end=100,
-    header_fields=(HeaderSpan("From", 0, 100),),
+    header_fields=(HeaderField("From", 0, 100),),
     segments=(
         Segment(1 * MS, None, 0, 1448, dropped=True),
         Segment(2 * MS, 30 * MS, 1448, 2896),

@@ -4,7 +4,8 @@ import pytest
 
 from seglab.classification.classifier import Verdict
 from seglab.classification.registry import classifier
-from seglab.core.observation import HeaderField, Observation
+from seglab.core.observation import Observation
+from seglab.core.trace import HeaderField
 from seglab.reproduction.paper import paper
 from seglab.reproduction.separation import NAMED_AS_ONE_BLOCK
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 import msgspec
 
 from seglab.core import decoding
+from seglab.core.trace import HeaderField, Segment
 
 if TYPE_CHECKING:
     from seglab.core.record import SessionRecord
-    from seglab.core.trace import Segment
 
 Layer = Literal["segments", "reads"]
 """Where sizes are looked at: in what the wire carried, or in what the server read."""
@@ -28,21 +28,6 @@ SIZES_MAX: Final = 1_000_000
 
 SIZE_MAX: Final = 1 << 40
 """The largest single size, and the largest offset, in bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderField:
-    """Where a header field stands in the payload; its value is not kept.
-
-    Attributes:
-        name: as it was sent, such as ``Received``.
-        start: its first byte.
-        end: the byte after its last CRLF, folded lines included.
-    """
-
-    name: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,9 +153,7 @@ class Observation:
             "mss": record.mss,
             "timestamps": record.timestamps,
             "header_end": record.header_end,
-            "fields": None
-            if record.header_end is None
-            else tuple(HeaderField(f.name, f.start, f.end) for f in record.header_fields),
+            "fields": None if record.header_end is None else record.header_fields,
             "complete": record.complete,
         }
         if layer == "reads":
@@ -195,7 +178,7 @@ _values: Final = attrgetter(*_NAMES)
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def _first_seen(segments: "tuple[Segment, ...]") -> "list[tuple[int, int, Segment]]":
+def _first_seen(segments: tuple[Segment, ...]) -> list[tuple[int, int, Segment]]:
     """The stream's bytes by the segment that first brought each: ``start, end, segment``."""
     spans: list[tuple[int, int, Segment]] = []
     reached = 0

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import msgspec
 
 from seglab.core import decoding
-from seglab.core.trace import Read, Segment, Trace, Write
+from seglab.core.trace import HeaderField, Read, Segment, Trace, Write
 
 SCHEMA_VERSION = 1
 """Raised when a column is renamed or changes its meaning; columns may be added without."""
@@ -37,15 +37,6 @@ class MtuChange:
 
     t_ns: int
     mtu: int
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderSpan:
-    """A header field of the message: ``start:end`` in the payload, with its last CRLF."""
-
-    name: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +114,7 @@ class SessionRecord:
     captures: Captures = Captures()
     mtu_changes: tuple[MtuChange, ...] = ()
     header_end: int | None = None
-    header_fields: tuple[HeaderSpan, ...] = ()
+    header_fields: tuple[HeaderField, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     @property

@@ -54,6 +54,21 @@ class Read:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class HeaderField:
+    """Where a header field of the message stands in the payload. Its value is not kept.
+
+    Attributes:
+        name: as it was sent, such as ``Received``.
+        start: its first byte.
+        end: the byte after its last CRLF, folded lines included.
+    """
+
+    name: str
+    start: int
+    end: int
+
+
 class Span(Protocol):
     """Anything with a half-open byte range."""
 

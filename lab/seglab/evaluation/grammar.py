@@ -11,7 +11,8 @@ from functools import cached_property
 from itertools import islice
 from math import gcd
 
-from seglab.core.record import HeaderSpan, SessionRecord
+from seglab.core.record import SessionRecord
+from seglab.core.trace import HeaderField
 
 _TERMINATORS = (0, 3, 5)
 _EMPTY_LINE = 2
@@ -32,7 +33,7 @@ class Shape:
 
     total: int
     header_end: int | None = None
-    fields: tuple[HeaderSpan, ...] = ()
+    fields: tuple[HeaderField, ...] = ()
     line_ends: tuple[int, ...] | None = None
 
     @classmethod

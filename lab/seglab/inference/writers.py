@@ -12,7 +12,8 @@ from itertools import combinations, pairwise
 from typing import Any, Final, Literal, NamedTuple
 
 from seglab.core.labels import Style
-from seglab.core.observation import HeaderField, Layer, Observation
+from seglab.core.observation import Layer, Observation
+from seglab.core.trace import HeaderField
 
 UNFOLDED_BYTES: Final = 40
 """A header field up to here is one line: folding it would help nobody (RFC 5322, 2.1.1)."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from seglab.core.record import Captures, HeaderSpan, MtuChange, SessionRecord
-from seglab.core.trace import Read, Write
+from seglab.core.record import Captures, MtuChange, SessionRecord
+from seglab.core.trace import HeaderField, Read, Write
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment.plan import SessionSpec
 from seglab.kernel import packets, pcapng
@@ -133,7 +133,7 @@ def joined(spec: SessionSpec, network: Network, outcome: Outcome, wall_offset_ns
         duration_ns=client["t_end_ns"] - t0_ns,
         mtu_changes=tuple(MtuChange(t - t0_ns, mtu) for t, mtu in outcome.mtu_changes),
         header_end=client.get("header_end"),
-        header_fields=tuple(HeaderSpan(*span) for span in client.get("header_fields", ())),
+        header_fields=tuple(HeaderField(*span) for span in client.get("header_fields", ())),
     )
     error = _error(client, connection, record, outcome.wire)
     if error and network.black_hole and any(s.drop_reason == "router" for s in record.segments):

@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from seglab.core.observation import HeaderField
+from seglab.core.trace import HeaderField
 from seglab.logs.eventline import Shown
 
 HIDDEN_IN_FIELD_MAX = 32

@@ -1,6 +1,6 @@
 """Where the fields of a message's header stand: ``seglab.mail.layout``, without its expressions."""
 
-from seglab.core.observation import HeaderField
+from seglab.core.trace import HeaderField
 
 _TAB, _LF, _CR, _SPACE, _COLON, _DELETE = 9, 10, 13, 32, 58, 127
 
