@@ -23,7 +23,7 @@ from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Manifest
 from seglab.server.logs import session_line
 
-PAPER = Path(__file__).parent / "data" / "vb2014-events.log"
+PAPER = Path(__file__).parents[2] / "examples" / "paper.log"
 STUB = ("--classifier", "stub")
 OWN_STUB = ("--classifier", "stub_classifiers:stub")
 COMMAND = "from seglab.cli import main; main()"

@@ -22,7 +22,7 @@ from seglab.report.strip_explained import drawing
 from seglab.report.strip_table import COLUMNS, WIDE
 
 DOCUMENT = "docs/classify.md"
-PAPER = Path(__file__).parent / "data" / "vb2014-events.log"
+PAPER = Path(__file__).parents[2] / "examples" / "paper.log"
 
 
 @pytest.mark.parametrize("program", blocks(DOCUMENT, "python"))

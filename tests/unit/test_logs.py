@@ -20,7 +20,7 @@ from seglab.reproduction.paper import paper
 from seglab.server.connection import ConnectionLog, clip
 from seglab.server.logs import FORMATS, event_line, session_line, writer
 
-PRINTED = Path(__file__).parent / "data" / "vb2014-events.log"
+PRINTED = Path(__file__).parents[2] / "examples" / "paper.log"
 PUBLISHED = [
     *(sizes for scenario in paper().scenarios.values() for sizes in scenario.sessions),
     *(listing.sizes for listing in paper().listings.values() if listing.sizes),

@@ -194,7 +194,7 @@ def regress(
     settings = Settings(seed=seed)
     if tolerance is not None:
         settings = Settings(seed=seed, tolerance=tolerance, own_tolerance=tolerance)
-    processes = processes or len(os.sched_getaffinity(0))
+    processes = processes or _processors()
     with _opened(classifier, time_limit_s, stderr, processes, cluster) as (name, asker):
         if not sources:
             sources = (str(_fresh_run(scenarios, repeats, out, seed, jobs, quiet=quiet)),)
@@ -225,6 +225,13 @@ def regress(
     if update_baseline and baseline is not None:
         _update(baseline, result, cases)
     return 0 if result.good else 1
+
+
+def _processors() -> int:
+    """Return how many processors this process may use; of all, where only Linux could say."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _refuse_unwritable(*paths: Path | None) -> None:

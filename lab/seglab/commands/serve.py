@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -130,6 +131,10 @@ def serve(
     prints the sizes of the reads in which the message arrived, such as
         [1] (1) 4320 (2) 800
     """  # noqa: D301 -- click looks for the backspace character itself
+    if not hasattr(select, "epoll"):
+        raise EnvironmentLacksError(
+            "the logging server needs epoll, which only Linux has; use the Vagrant box (vagrant up)"
+        )
     try:
         listener = Listener(host, port, protocol, Reader(reader, buffer_bytes, turn_us))
         allowed = Limits.from_mapping(limits)

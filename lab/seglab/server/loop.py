@@ -32,8 +32,9 @@ _LINGER_NS = 2_000_000_000
 _NO_LINGER = struct.pack("ii", 1, 0)
 _S = 1_000_000_000
 _DONTWAIT = int(socket.MSG_DONTWAIT)  # plain integers: converting an enum takes longer
-_MORE = int(socket.MSG_MORE)
+_MORE = int(getattr(socket, "MSG_MORE", 0))  # Linux only, as epoll is
 _NEVER = 1 << 62
+_READABLE = getattr(select, "EPOLLIN", 1)  # macOS has no epoll, and imports this for ``--help``
 
 OnEnd = Callable[[ConnectionLog], None]
 
@@ -101,7 +102,7 @@ class Server:
         """How many connections at once the limits and the limit of open files allow."""
         return self._max_connections
 
-    def watch(self, fd: int, on_ready: Callable[[], None], events: int = select.EPOLLIN) -> None:
+    def watch(self, fd: int, on_ready: Callable[[], None], events: int = _READABLE) -> None:
         """Call ``on_ready`` from the loop when ``fd`` is ready; again for other events."""
         if fd in self._watched:
             self._epoll.modify(fd, events)
