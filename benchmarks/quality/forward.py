@@ -12,7 +12,8 @@ from collections import Counter
 from pathlib import Path
 
 from seglab.core.record import SessionRecord
-from seglab.evaluation.wire import first_sent, personality_of
+from seglab.core.trace import first_sent
+from seglab.evaluation.wire import personality_of
 from seglab.experiment.registry import scenario
 from seglab.networks.network import Network
 from seglab.runs.folder import RunFolder
@@ -41,10 +42,10 @@ def modelled(record: SessionRecord, network: Network) -> list[Sent]:
 def admitted(record: SessionRecord) -> tuple[bool, bool]:
     """Whether the grammar admits a session's own writes: by its segments, and by its reads."""
     ends = [write.end for write in record.writes]
-    spans = first_sent(record)
-    known = {end for _, end in spans}
+    spans = first_sent(record.segments)
+    known = {end for _, end, _ in spans}
     personality = personality_of(record)
-    by_segments = could_give(ends, [b - a for a, b in spans], personality)
+    by_segments = could_give(ends, [b - a for a, b, _ in spans], personality)
     reads = [read.end - read.start for read in record.reads]
     unexplained = [read.end for read in record.reads if read.end not in known]
     return by_segments, could_give(ends, reads, personality, merged=True, unexplained=unexplained)

@@ -24,8 +24,9 @@ from typing import NamedTuple
 from seglab.commands.evaluate import Lines
 from seglab.core.labels import STYLES
 from seglab.core.record import SessionRecord
+from seglab.core.trace import first_sent
 from seglab.evaluation.judging import find_witness
-from seglab.evaluation.wire import first_sent, personality_of
+from seglab.evaluation.wire import personality_of
 from seglab.experiment.registry import scenario
 from seglab.runs.folder import RunFolder
 from seglab.tcp.admissible import INITIAL_WINDOW, could_give
@@ -54,7 +55,7 @@ class Trial(NamedTuple):
 
 def sizes(record: SessionRecord) -> list[int]:
     """Of the segments, as they were first sent."""
-    return [end - start for start, end in first_sent(record)]
+    return [end - start for start, end, _ in first_sent(record.segments)]
 
 
 def trials(run: Path, each: int) -> Iterator[Trial]:
@@ -72,7 +73,7 @@ def trials(run: Path, each: int) -> Iterator[Trial]:
             if ends is None:
                 continue
             taken[key] += 1
-            apart = ends <= {end for _, end in first_sent(record)}
+            apart = ends <= {end for _, end, _ in first_sent(record.segments)}
             nodelay = could_give(ends, sizes(record), personality_of(record, nodelay=True))
             whole = tuple(sorted({*ends, record.payload_bytes}))
             yield Trial(record, style, whole, PAUSE_MS * apart, nodelay)
@@ -80,7 +81,7 @@ def trials(run: Path, each: int) -> Iterator[Trial]:
 
 def modelled(trial: Trial) -> list[int]:
     """The sizes that the forward model gives, with the pauses that show what the session showed."""
-    seen = {end for _, end in first_sent(trial.record)}
+    seen = {end for _, end, _ in first_sent(trial.record.segments)}
     t_ns = 0
     writes = []
     for start, end in pairwise((0, *trial.ends)):

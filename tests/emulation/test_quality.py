@@ -10,10 +10,10 @@ from seglab.classification.classifier import Classifier, Verdict
 from seglab.commands.evaluate import Lines, evaluate_run
 from seglab.core.observation import Observation
 from seglab.core.record import SessionRecord
+from seglab.core.trace import first_sent
 from seglab.evaluation.grammar import Shape, is_instance
 from seglab.evaluation.judging import find_witness
 from seglab.evaluation.lines import line_ends, payload_of
-from seglab.evaluation.wire import first_sent
 from seglab.runs.folder import RunFolder
 
 NETWORKS = """
@@ -75,7 +75,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def sizes(record: SessionRecord) -> list[int]:
     """Of the segments."""
-    return [end - start for start, end in first_sent(record)]
+    return [end - start for start, end, _ in first_sent(record.segments)]
 
 
 def test_captures_hold_the_lines_of_each_message(folder: Path) -> None:

@@ -12,16 +12,15 @@ from synthetic import MS, record
 
 from seglab.classification.classifier import Classifier, Verdict
 from seglab.commands.evaluate import evaluate_run, over
-from seglab.core.observation import Layer, Observation
+from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
-from seglab.core.trace import HeaderField, Read, Segment, Write
+from seglab.core.trace import HeaderField, Read, Segment, Write, first_sent, sizes
 from seglab.errors import InputError
 from seglab.evaluation import evaluate
-from seglab.evaluation.boundaries import traced, written
 from seglab.evaluation.judging import judge
 from seglab.evaluation.lines import line_ends, payload_of
 from seglab.evaluation.table import lines
-from seglab.evaluation.wire import first_sent, personality_of
+from seglab.evaluation.wire import personality_of
 from seglab.kernel.pcapng import CapturedPacket, write
 
 FIELDS = (HeaderField("Received", 0, 77), HeaderField("From", 77, 120))
@@ -168,27 +167,10 @@ def test_the_path_does_the_same_to_the_same_segments() -> None:
         ),
         path_condition="pmtu_fall",
     )
-    assert [b - a for a, b in first_sent(cut_anew)] == [1440, 1440, 1440, 800]
+    assert sizes(first_sent(cut_anew.segments)) == [1440, 1440, 1440, 800]
     assert personality_of(cut_anew).full_sizes(0) == {1440}
     assert credited(cut_anew, "single_write", "fixed_buffer") == "single_write"
     assert credited(cut_anew, "single_write", "relay") == "relay"
-
-
-def test_which_boundaries_leave_a_trace() -> None:
-    """2880 ends a full segment; 3000 is inside one; 1000 ends a short one."""
-    found = session((1000, 1880, 120, 2120), (1000, 1440, 440, 1440, 800))
-    observation = Observation.of_record(found, "segments")
-    assert written(found) == {1000, 2880, 3000}
-    assert traced(found, observation) == {1000, 2880}
-    full = session((1440, 3680), (1440, 1440, 1440, 800))
-    assert traced(full, Observation.of_record(full, "segments")) == frozenset()
-
-
-def test_reads_must_end_where_the_short_segment_does() -> None:
-    """A boundary amid a read has left no trace in the reads."""
-    found = session((1000, 4120), (1000, 1440, 1440, 1240), (2440, 2680))
-    assert traced(found, Observation.of_record(found, "segments")) == {1000}
-    assert traced(found, Observation.of_record(found, "reads")) == frozenset()
 
 
 def always(*styles: str) -> Classifier:

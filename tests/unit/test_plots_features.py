@@ -15,7 +15,6 @@ from seglab.plots.distribution import ROWS_AT_MOST, distribution
 from seglab.plots.features import (
     SizeDistribution,
     agreement,
-    carried,
     left_edges,
     matrix_of,
     other_full_sizes,
@@ -69,20 +68,6 @@ def on_wire(writes, segments, mss=1000):
 def test_agreement_compares_short_segments_with_writes(writes, segments, expected):
     """Ends of writes and of short segments, both over either, without the end of the stream."""
     assert agreement(on_wire(writes, segments)) == expected
-
-
-def test_what_was_sent_twice_is_carried_once():
-    """A retransmission, a duplicate and a loss leave each byte in one carried segment."""
-    segments = (
-        Segment(0, None, 0, 1000, dropped=True),
-        Segment(1, 60, 1000, 2000),
-        Segment(2, 61, 1000, 2000, retransmission=True),
-        Segment(90, 150, 0, 1000, retransmission=True),
-    )
-    assert [(s.start, s.end, s.t_arrived_ns) for s in carried(segments)] == [
-        (0, 1000, 150),
-        (1000, 2000, 60),
-    ]
 
 
 @given(st.integers(1, 100_000), st.integers(1, 20_000))

@@ -15,7 +15,7 @@ from seglab.classification.classifier import Classifier, Verdict
 from seglab.classification.registry import as_verdict, of_callable
 from seglab.core.trace import Read
 from seglab.errors import InputError
-from seglab.regress.case import Case, visible
+from seglab.regress.case import Case
 from seglab.regress.checks import CHECKS, chosen
 from seglab.regress.judgement import Settings
 from seglab.regress.junit import to_junit
@@ -88,13 +88,17 @@ def test_lost_boundaries_are_exempt() -> None:
     assert (outcome.judged, outcome.exempt) == (0, 2)
 
 
-def test_visible_boundaries() -> None:
-    """A boundary is visible where a size ends that is not full; reads hide those inside them."""
-    one = Case.of_record(session("wide", "fixed_buffer", [2048, 2048, 904]), "segments")
-    assert one.trace == {2048, 4096}
-    reads = replace(one.observation, sizes=(1448, 2648, 904), layer="reads", push=None, t_ns=None,
-                    retransmission=None)  # fmt: skip
-    assert visible((2048, 2048, 904), reads) == {4096}
+def test_a_case_has_what_its_layer_shows() -> None:
+    """A boundary within a read is not visible there, and reads may always hold something else."""
+    one = session("wide", "fixed_buffer", [2048, 2048, 904])
+    case = Case.of_record(one, "segments")
+    assert case.visible_boundaries == {2048, 4096}
+    assert case.only_boundaries_visible
+    joined = replace(one, reads=(Read(9 * MS, 0, 1448), Read(9 * MS, 1448, 4096),
+                                 Read(9 * MS, 4096, 5000)))  # fmt: skip
+    case = Case.of_record(joined, "reads")
+    assert case.visible_boundaries == {4096}
+    assert not case.only_boundaries_visible
 
 
 def test_sets_agree_that_intersect() -> None:

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.core.trace import Read, Segment, Trace, Write, boundaries, sizes
+from seglab.core.trace import (
+    Read,
+    Segment,
+    Trace,
+    Write,
+    boundaries,
+    first_arrived,
+    first_sent,
+    sizes,
+)
 
 SOUND = Trace(
     payload_bytes=3000,
@@ -157,3 +166,45 @@ def test_a_lost_layer_never_goes_unnoticed(trace: Trace, data: st.DataObject) ->
     events = getattr(trace, layer)
     gone = data.draw(st.integers(0, len(events) - 1))
     assert replace(trace, **{layer: events[:gone] + events[gone + 1 :]}).violations()
+
+
+RESENT = (
+    Segment(10, None, 0, 1440, dropped=True),
+    Segment(11, None, 1440, 2880, dropped=True),
+    Segment(12, 100, 2880, 3000),
+    Segment(40, 140, 0, 1400, retransmission=True),
+    Segment(41, 141, 1400, 2800, retransmission=True),
+    Segment(42, 142, 2800, 3000, retransmission=True),
+)
+"""The path lost two segments. The sender sent them again in pieces of 1400 bytes, and the last of
+these pieces repeats what had arrived."""
+
+
+def test_first_sent_is_the_senders_view() -> None:
+    """Lost segments count as they were sent, and nothing counts that was sent again."""
+    found = first_sent(RESENT)
+    assert [(start, end) for start, end, _ in found] == [(0, 1440), (1440, 2880), (2880, 3000)]
+    assert [piece.segment for piece in found] == [*RESENT[:3]]
+
+
+def test_first_arrived_is_the_receivers_view() -> None:
+    """Lost segments do not count, and of one that repeats what had arrived its new bytes do."""
+    found = first_arrived(reversed(RESENT))
+    spans = [(start, end) for start, end, _ in found]
+    assert spans == [(0, 1400), (1400, 2800), (2800, 2880), (2880, 3000)]
+    assert [piece.segment for piece in found] == [*RESENT[3:], RESENT[2]]
+
+
+def test_a_segment_that_surrounds_what_arrived_has_two_pieces() -> None:
+    """The bytes in its middle belong to the segment that brought them."""
+    segments = (Segment(1, 5, 100, 200), Segment(2, 6, 0, 300))
+    assert [(a, b) for a, b, _ in first_arrived(segments)] == [(0, 100), (100, 200), (200, 300)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), max_size=12))
+def test_each_byte_arrives_once(spans: list[tuple[int, int]]) -> None:
+    """However segments overlap, the pieces hold the bytes of all of them, without overlaps."""
+    segments = [Segment(i, i, start, start + size) for i, (start, size) in enumerate(spans)]
+    pieces = first_arrived(segments)
+    covered = [byte for start, end, _ in pieces for byte in range(start, end)]
+    assert covered == sorted({byte for s in segments for byte in range(s.start, s.end)})

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 import msgspec
 
 from seglab.core import decoding
-from seglab.core.trace import HeaderField, Segment
+from seglab.core.trace import HeaderField, first_arrived
 
 if TYPE_CHECKING:
     from seglab.core.record import SessionRecord
@@ -162,7 +162,7 @@ class Observation:
                 sizes=tuple(read.end - read.start for read in record.reads),
                 t_ns=tuple(read.t_ns for read in record.reads),
             )
-        first = _first_seen(record.segments)
+        first = first_arrived(record.segments)
         return cls(
             **common,
             sizes=tuple(end - start for start, end, _ in first),
@@ -176,22 +176,3 @@ _EMPTY: tuple[object, ...] = ((), [])
 _NAMES: Final = tuple(field.name for field in fields(Observation))
 _values: Final = attrgetter(*_NAMES)
 _encode: Final = msgspec.json.Encoder().encode
-
-
-def _first_seen(segments: tuple[Segment, ...]) -> list[tuple[int, int, Segment]]:
-    """The stream's bytes by the segment that first brought each: ``start, end, segment``."""
-    spans: list[tuple[int, int, Segment]] = []
-    reached = 0
-    arrived = [s for s in segments if s.t_arrived_ns is not None]
-    for segment in sorted(arrived, key=lambda s: s.t_arrived_ns or 0):
-        gaps = [(segment.start, segment.end)]
-        for start, end, _ in spans if segment.start < reached else ():
-            gaps = [
-                part
-                for low, high in gaps
-                for part in ((low, min(high, start)), (max(low, end), high))
-                if part[0] < part[1]
-            ]
-        spans += [(low, high, segment) for low, high in gaps]
-        reached = max(reached, segment.end)
-    return sorted(spans, key=lambda span: span[0])

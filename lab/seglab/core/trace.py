@@ -8,7 +8,7 @@ first payload byte. For SMTP that is the first byte after the 354 reply, up to a
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,14 @@ class HeaderField:
     end: int
 
 
+class Piece(NamedTuple):
+    """The bytes ``start:end`` of the stream, which ``segment`` was the first to carry."""
+
+    start: int
+    end: int
+    segment: Segment
+
+
 class Span(Protocol):
     """Anything with a half-open byte range."""
 
@@ -115,6 +123,49 @@ def sizes(spans: Iterable[Span]) -> list[int]:
 def boundaries(spans: Iterable[Span]) -> set[int]:
     """The ends of the spans, as offsets into the payload."""
     return {span.end for span in spans}
+
+
+def first_sent(segments: Iterable[Segment]) -> tuple[Piece, ...]:
+    """The stream as the sender's TCP cut it when it sent each byte for the first time.
+
+    This is the sender's view. Segments that the path lost are part of it, and what the sender
+    sent again is not.
+
+    Returns:
+        The pieces in stream order, without overlaps.
+    """
+    return _first_carried(sorted(segments, key=lambda segment: segment.t_sent_ns))
+
+
+def first_arrived(segments: Iterable[Segment]) -> tuple[Piece, ...]:
+    """The stream by the segments in which each byte arrived for the first time.
+
+    This is the receiver's view. Segments that the path lost are not part of it. A segment that
+    repeats what had arrived counts with its new bytes alone, and not at all where it has none.
+
+    Returns:
+        The pieces in stream order, without overlaps.
+    """
+    arrived = [(s.t_arrived_ns, s) for s in segments if s.t_arrived_ns is not None]
+    return _first_carried(segment for _, segment in sorted(arrived, key=lambda pair: pair[0]))
+
+
+def _first_carried(segments: Iterable[Segment]) -> tuple[Piece, ...]:
+    """The pieces of the stream, each with the first of ``segments`` that has its bytes."""
+    pieces: list[Piece] = []
+    reached = 0
+    for segment in segments:
+        gaps = [(segment.start, segment.end)]
+        for start, end, _ in pieces if segment.start < reached else ():
+            gaps = [
+                part
+                for low, high in gaps
+                for part in ((low, min(high, start)), (max(low, end), high))
+                if part[0] < part[1]
+            ]
+        pieces += [Piece(low, high, segment) for low, high in gaps]
+        reached = max(reached, segment.end)
+    return tuple(sorted(pieces, key=_start))
 
 
 def _partition(layer: str, spans: tuple[Span, ...], total: int) -> list[str]:

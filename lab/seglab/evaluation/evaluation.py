@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from seglab.classification.classifier import Classifier
+from seglab.core.boundaries import visible_boundaries, write_boundaries
 from seglab.core.observation import Layer, Observation
 from seglab.core.record import SessionRecord
-from seglab.evaluation.boundaries import traced, written
 from seglab.evaluation.constancy import Constancy, Key, Seen, constancy, key_of
 from seglab.evaluation.judging import LineEnds, judge
 from seglab.evaluation.metrics import BoundaryCounts, Confusion
@@ -174,7 +174,7 @@ class _Layer:
         observation = Observation.of_record(record, self.layer)
         verdict = classifier(observation)
         judgement = judge(record, self.layer, verdict, self.line_ends)
-        ends, marks = written(record), traced(record, observation)
+        ends, visible = write_boundaries(record), visible_boundaries(record, observation.ends)
         named = frozenset() if verdict is None else frozenset(verdict.boundaries)
         self.mtus[record.network] = record.mtu
         for part in (
@@ -188,14 +188,14 @@ class _Layer:
             if record.terminator is not None:
                 terminator = None if verdict is None else verdict.terminator
                 part.terminator.add(record.terminator, terminator)
-            part.boundaries.add(ends, marks, named)
+            part.boundaries.add(ends, visible, named)
             part.set_sizes[len(judgement.styles)] += 1
             if len(judgement.styles) > 1:
                 part.sets += 1
                 part.sets_right += judgement.credited == record.style
                 part.sets_impossible += bool(judgement.impossible)
                 part.sets_unknown += bool(judgement.unknown)
-        self.seen.append((key_of(record), Seen(record.mtu, marks, frozenset(judgement.styles))))
+        self.seen.append((key_of(record), Seen(record.mtu, visible, frozenset(judgement.styles))))
         if judgement.credited != record.style and len(self.mistakes) < MISTAKES_KEPT:
             self.mistakes.append(
                 Mistake(

@@ -21,8 +21,9 @@ from itertools import accumulate
 from seglab.classification.classifier import Verdict
 from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
+from seglab.core.trace import boundaries, first_sent, sizes
 from seglab.evaluation.grammar import Shape, candidates, is_instance
-from seglab.evaluation.wire import first_sent, personality_of
+from seglab.evaluation.wire import personality_of
 from seglab.tcp.admissible import could_give
 
 LineEnds = Callable[[SessionRecord], Sequence[int] | None]
@@ -93,13 +94,13 @@ class _Session:
         self.record = record
         self.merged = layer == "reads"
         self.personality = personality_of(record)
-        segments = first_sent(record)
-        self.sizes = [end - start for start, end in segments]
+        segments = first_sent(record.segments)
+        self.sizes = sizes(segments)
         self.unexplained: tuple[int, ...] = ()
         if self.merged:
-            ends = {end for _, end in segments}
+            ends = boundaries(segments)
             self.unexplained = tuple(read.end for read in record.reads if read.end not in ends)
-            self.sizes = [read.end - read.start for read in record.reads]
+            self.sizes = sizes(record.reads)
         self.line_ends = line_ends
         self.shape = Shape.of(record)
         self.unknown: set[str] = set()

@@ -1,8 +1,8 @@
 """What of a session can be seen: the facts behind the strips, the heat map, the distribution.
 
-Pure functions of stored sessions. *Seen* means: a segment shorter than the MSS ends there. A
-sender fills its segments as long as it has bytes, so a short one says that a write ended, unless
-the path cut it. The *agreement* of a session compares these ends with the ends of the writes.
+Pure functions of stored sessions. Which boundaries between writes are *visible* is defined in
+``seglab.core.boundaries``. The *agreement* of a session compares them with all ends of writes, and
+with all ends of short segments, some of which are the path's doing.
 """
 
 from collections import Counter, defaultdict
@@ -11,27 +11,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import mean, median
 
+from seglab.core.boundaries import short_ends, visible_boundaries, write_boundaries
 from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
 from seglab.core.tcpip import full_segments
-from seglab.core.trace import Segment
+from seglab.core.trace import boundaries, first_arrived, sizes
 from seglab.reproduction.listings import layer_sizes
 from seglab.reproduction.paper import Sizes
 
 TERMINATORS = (3, 5)
 """Lengths of an end of data in a write of its own: ``. CRLF`` and ``CRLF . CRLF``."""
-
-
-def carried(segments: Iterable[Segment]) -> list[Segment]:
-    """The segments that brought new bytes to the server, in the order of the stream."""
-    arrived = sorted(
-        (s for s in segments if s.t_arrived_ns is not None), key=lambda s: (s.start, s.t_sent_ns)
-    )
-    found: list[Segment] = []
-    for segment in arrived:
-        if not found or segment.end > found[-1].end:
-            found.append(segment)
-    return found
 
 
 def other_full_sizes(record: SessionRecord) -> frozenset[int]:
@@ -69,14 +58,14 @@ def size_parts(
 def agreement(record: SessionRecord) -> float:
     """How far the short segments tell where the writes ended, from 0 to 1.
 
-    The ends that are both over the ends that are either, the end of the stream left out. A
-    session in which nothing was to be seen and nothing is seen agrees: 1.
+    The visible boundaries over all offsets at which a write or a short segment ended, the end of
+    the stream left out. A session with one write and without a short segment agrees: 1.
     """
-    inner = {write.end for write in record.writes} - {record.payload_bytes}
-    short = {s.end for s in carried(record.segments) if s.end - s.start < record.mss}
-    seen = short - {record.payload_bytes}
-    either = inner | seen
-    return len(inner & seen) / len(either) if either else 1.0
+    arrived = first_arrived(record.segments)
+    visible = visible_boundaries(record, boundaries(arrived))
+    short = short_ends(sizes(arrived), record.mss) - {record.payload_bytes}
+    either = write_boundaries(record) | short
+    return len(visible) / len(either) if either else 1.0
 
 
 @dataclass(frozen=True, slots=True)

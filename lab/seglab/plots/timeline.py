@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from seglab.core.record import MtuChange, SessionRecord
-from seglab.core.trace import Segment, Span, Write
+from seglab.core.trace import Segment, Span, Write, first_arrived
 from seglab.plots.clock import Clock, clock
-from seglab.plots.features import carried
 from seglab.plots.style import (
     GREEN,
     INK,
@@ -253,7 +252,7 @@ def _draw_stream(axes: Axes, record: SessionRecord) -> None:
     total = max(record.payload_bytes, 1)
     rows = (
         ("written", record.writes),
-        ("carried", carried(record.segments)),
+        ("carried", first_arrived(record.segments)),
         ("read", record.reads),
     )
     axes.set(xlim=(-total * 0.002, total * 1.002), ylim=(-0.12, len(rows)))

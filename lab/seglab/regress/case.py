@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from seglab.core.boundaries import short_ends, visible_boundaries
 from seglab.core.observation import Layer, Observation
 from seglab.core.record import SessionRecord
 from seglab.core.trace import sizes
@@ -41,9 +42,10 @@ class Case:
         mtu: of its path.
         message: which message of which sender it was; ``None`` where the bytes are not known.
         writes: the sizes of the sender's writes.
-        trace: the boundaries between writes that can be seen at this layer; see ``visible``.
-        plain: whether nothing else can be seen: these are segments, each that is not full ends
-            with a write, the last one excepted, and none came again.
+        visible_boundaries: the boundaries between writes that this layer shows, as
+            ``seglab.core.boundaries`` defines them.
+        only_boundaries_visible: whether the layer shows nothing else: it is that of segments,
+            every short segment but the last one ends with a write, and none was sent again.
     """
 
     session_id: str
@@ -54,8 +56,8 @@ class Case:
     mtu: int
     message: Message | None
     writes: tuple[int, ...]
-    trace: frozenset[int]
-    plain: bool
+    visible_boundaries: frozenset[int]
+    only_boundaries_visible: bool
 
     @property
     def layer(self) -> Layer:
@@ -63,51 +65,27 @@ class Case:
         return self.observation.layer
 
     @property
-    def shows(self) -> bool:
-        """Whether the layer still says anything of the writes: one of several, or a lone one."""
-        return bool(self.trace) or len(self.writes) == 1
+    def has_evidence(self) -> bool:
+        """Whether the layer says anything about the writes: shows a boundary, or there is none."""
+        return bool(self.visible_boundaries) or len(self.writes) == 1
 
     @classmethod
     def of_record(cls, record: SessionRecord, layer: Layer) -> "Case":
         """The case of a complete session."""
         observation = Observation.of_record(record, layer)
-        return case(
-            observation,
+        visible = visible_boundaries(record, observation.ends)
+        return cls(
             session_id=record.session_id,
+            observation=replace(observation, id=anonymous(record.session_id, layer)),
             style=record.style,
             terminator=record.terminator,
             network=record.network,
             mtu=record.mtu,
             message=message_of(record.sender, record.parameters, record.payload_sha256),
             writes=tuple(sizes(record.writes)),
+            visible_boundaries=visible,
+            only_boundaries_visible=_nothing_else(visible, observation),
         )
-
-
-def case(
-    observation: Observation,
-    *,
-    session_id: str,
-    style: str,
-    terminator: str | None,
-    network: str,
-    mtu: int,
-    message: Message | None,
-    writes: tuple[int, ...],
-) -> Case:
-    """A case whose observation gets an id that says nothing, and whose trace is worked out."""
-    trace = visible(writes, observation)
-    return Case(
-        session_id=session_id,
-        observation=replace(observation, id=anonymous(session_id, observation.layer)),
-        style=style,
-        terminator=terminator,
-        network=network,
-        mtu=mtu,
-        message=message,
-        writes=writes,
-        trace=trace,
-        plain=plain(trace, observation),
-    )
 
 
 def message_of(sender: str, parameters: str, payload_sha256: str | None) -> Message | None:
@@ -134,39 +112,12 @@ def anonymous(*names: str) -> str:
     return hashlib.blake2b("\0".join(names).encode(), digest_size=8).hexdigest()
 
 
-def visible(writes: Iterable[int], observation: Observation) -> frozenset[int]:
-    """The ends of writes, the last one's excepted, at which a size ends that is not full.
-
-    A full segment ends where it is full, whether or not a write ends there too: such a boundary
-    has left no trace. Of reads, those count that are no whole number of full segments.
-    """
-    ends: set[int] = set()
-    at = 0
-    for size in writes:
-        at += size
-        ends.add(at)
-    ends.discard(at)
-    if not ends:
-        return frozenset()
-    return _short_ends(observation) & ends
-
-
-def plain(trace: frozenset[int], observation: Observation) -> bool:
+def _nothing_else(visible: frozenset[int], observation: Observation) -> bool:
     """Whether segments show these boundaries and nothing else.
 
-    Of reads it cannot be seen whether they hold several segments.
+    Reads do not show whether they hold several segments.
     """
     again = observation.retransmission is not None and any(observation.retransmission)
     if again or observation.layer != "segments":
         return False
-    return _short_ends(observation) - {observation.total_bytes} == trace
-
-
-def _short_ends(observation: Observation) -> frozenset[int]:
-    """Where sizes end that are not full: all of them, where the MSS is not known."""
-    mss = observation.mss
-    return frozenset(
-        end
-        for size, end in zip(observation.sizes, observation.ends, strict=True)
-        if mss is None or size % mss
-    )
+    return short_ends(observation.sizes, observation.mss) - {observation.total_bytes} == visible

@@ -50,10 +50,17 @@ def answers_ignore_mtu(bench: Bench) -> Iterator[Judgement]:
     """
     groups: dict[_Key, _Group] = defaultdict(list)
     for case, answer in bench.pairs:
-        if case.message is None or not case.shows or not case.plain or isinstance(answer, Raised):
+        if (
+            case.message is None
+            or not case.has_evidence
+            or not case.only_boundaries_visible
+            or isinstance(answer, Raised)
+        ):
             yield judged(case, None)
         else:
-            groups[case.message, case.layer, case.trace].append((case, answer, styles(answer)))
+            groups[case.message, case.layer, case.visible_boundaries].append(
+                (case, answer, styles(answer))
+            )
     for group in groups.values():
         yield from _judged_silence(group)
 
@@ -93,10 +100,10 @@ def _ignores_network(
         if isinstance(answer, Raised):
             continue
         said = label(answer)
-        if case.message is None or not case.shows or not said:
+        if case.message is None or not case.has_evidence or not said:
             yield judged(case, None)
         else:
-            groups[case.message, case.layer, case.trace].append((case, answer, said))
+            groups[case.message, case.layer, case.visible_boundaries].append((case, answer, said))
     for group in groups.values():
         yield from _judged_group(group, truth)
 

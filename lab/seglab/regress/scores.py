@@ -87,7 +87,7 @@ def _below_baseline(bench: Bench, baseline: dict[Place, Score]) -> Iterator[Judg
 
 
 def _below_mean(bench: Bench) -> Iterator[Judgement]:
-    found = scores((case, answer) for case, answer in bench.pairs if case.shows)
+    found = scores((case, answer) for case, answer in bench.pairs if case.has_evidence)
     mtus = _mtus(bench)
     for place, score in found.items():
         others = [s for (name, layer), s in found.items() if layer == place[1] and name != place[0]]

@@ -97,15 +97,20 @@
   const overlapping = (items, span) =>
     items.filter((item) => item.start < span.end && span.start < item.end);
 
-  /** The segments that brought new bytes, in the order of the stream. */
-  const carried = (segments) => {
+  /** The stream by the segments in which each byte arrived first: first_arrived of core/trace.py. */
+  const firstArrived = (segments) => {
+    const pieces = [];
     const arrived = segments.filter((s) => s.arrived !== null);
-    arrived.sort((a, b) => a.start - b.start || a.t - b.t);
-    const found = [];
+    arrived.sort((a, b) => a.arrived - b.arrived);
     for (const s of arrived) {
-      if (!found.length || s.end > found[found.length - 1].end) found.push(s);
+      let gaps = [[s.start, s.end]];
+      for (const { start, end } of pieces) {
+        gaps = gaps.flatMap(([low, high]) =>
+          [[low, Math.min(high, start)], [Math.max(low, end), high]].filter(([a, b]) => a < b));
+      }
+      for (const [start, end] of gaps) pieces.push({ ...s, start, end });
     }
-    return found;
+    return pieces.sort((a, b) => a.start - b.start);
   };
 
   // ---------------------------------------------------------------- the list, only what is visible
@@ -566,7 +571,7 @@
       role: "group", "aria-label": `The three layers of ${session.id}`,
     });
     view = {
-      session, root, shown: null, carried: carried(session.segments), all: [],
+      session, root, shown: null, carried: firstArrived(session.segments), all: [],
       at: (t) => left + time.place(t) * width,
       byte: (offset) => left + offset / total * width,
       band: svg("rect", { y: Y.strips[0] - 4, height: Y.bytes - Y.strips[0] - 8, class: "band", visibility: "hidden" }),

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
-from seglab.core.trace import boundaries, sizes
+from seglab.core.trace import boundaries, first_arrived, sizes
 from seglab.reproduction.paper import PublishedListing, Sizes
 from seglab.reproduction.scenarios import Criterion, Occurrence, Sequences, percent
 
@@ -250,16 +250,7 @@ def layer_sizes(record: SessionRecord, layer: Layer) -> Sizes:
     """
     if layer == "reads":
         return tuple(sizes(record.reads))
-    found = []
-    end = 0
-    for segment in sorted(
-        (s for s in record.segments if s.t_arrived_ns is not None),
-        key=lambda s: (s.start, s.t_arrived_ns or 0),
-    ):
-        if segment.end > end:
-            found.append(segment.end - max(segment.start, end))
-            end = segment.end
-    return tuple(found)
+    return tuple(sizes(first_arrived(record.segments)))
 
 
 def path_did(record: SessionRecord, event: PathEvent) -> bool:

@@ -25,40 +25,27 @@ full send buffer, the peer's window) is rare, and ``docs/quality.md`` counts it.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate, islice, pairwise
 from typing import Final
+
+from seglab.core.boundaries import FullSegments
 
 INITIAL_WINDOW: Final = 10
 """Linux's own (RFC 6928), in segments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Personality:
+class Personality(FullSegments):
     """What decides how writes are cut, beside the writes.
 
     Attributes:
-        mss: payload bytes of a full segment when the message began.
-        others: of a full segment after the path's MTU had changed, beside ``mss``.
         initcwnd: the initial window in segments; ``None`` is the kernel's own.
         nodelay: whether Nagle's algorithm was off; ``None`` leaves it open.
-        disturbed_from: what begins here or later was first sent after the sender had sent
-            something again; ``None`` for nothing. Until then ``others`` do not count.
     """
 
-    mss: int
-    others: frozenset[int] = field(default_factory=frozenset)
     initcwnd: int | None = None
     nodelay: bool | None = None
-    disturbed_from: int | None = None
-
-    def disturbed(self, start: int) -> bool:
-        """Whether something had been sent again when ``start`` was sent for the first time."""
-        return self.disturbed_from is not None and start >= self.disturbed_from
-
-    def full_sizes(self, start: int) -> frozenset[int]:
-        """All sizes that a full segment can have which begins there."""
-        return frozenset({self.mss, *self.others} if self.disturbed(start) else {self.mss})
 
     def window_hides(self, segments_before: int, start: int) -> bool:
         """Whether a full window can have held back what begins at ``start``."""
