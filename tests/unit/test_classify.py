@@ -23,7 +23,6 @@ from seglab.classification.classifier import Classifier, Verdict
 from seglab.classification.inputs import Stream, read_stream, sources
 from seglab.classification.registry import of_callable
 from seglab.core.observation import Observation
-from seglab.core.text import safe
 from seglab.errors import InputError
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Manifest
@@ -344,15 +343,6 @@ def test_any_bytes_end_in_observations_or_an_input_error(data: bytes, zipped: bo
     except InputError as error:
         told.append(str(error))
     assert all(text.startswith("x: ") and text.isprintable() for text in told)
-
-
-@given(st.text())
-def test_safe_text_is_printable(text: str) -> None:
-    """Nothing that reaches a terminal moves its cursor, and what is printable stays."""
-    assert safe(text).isprintable()
-    if text.isprintable():
-        assert safe(text) == text
-    assert safe("\x1b[2J\u202e\ud800\n") == "\\x1b[2J\\u202e\\ud800\\n"
 
 
 def test_sources_are_named_safely(tmp_path: Path) -> None:

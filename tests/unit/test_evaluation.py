@@ -217,7 +217,7 @@ def test_the_tables_hold_nothing_that_a_terminal_obeys() -> None:
     hostile = record(network="\x1b[2Jx", style="\x07single")
     text = "\n".join(lines(evaluate(always("relay"), [hostile])))
     assert text.replace("\n", "").isprintable()
-    assert "?[2Jx" in text
+    assert "\\x1b[2Jx" in text
 
 
 def test_a_run_that_is_not_there(tmp_path: Path) -> None:

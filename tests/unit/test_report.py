@@ -202,6 +202,28 @@ def test_hostile_strings_are_only_text(tmp_path):
     assert "[red]" in console.export_text()
 
 
+def test_no_stored_name_reaches_the_terminal_as_a_command(tmp_path, recwarn):
+    """A scenario's name with escape sequences and letters of no font is only text everywhere."""
+    name = "\x1b]0;owned\x07\x1b[2J\u202e\u4e2d\u6587"
+    odd = simulated(1, session_id=name, scenario=name, sender=name, network=name, gap_ms=3)
+    failed = replace(odd, session_id=f"{name}2", status="failed", error=name)
+    other = replace(odd, session_id="b", network="\x1b[1mb", sender="\x9bb", parameters='{"g": 9}')
+    experiments = (Experiment(name, name, name),)
+    path = run_folder(tmp_path / "run", [odd, other, failed], scenarios=experiments, error=name)
+    result = CliRunner().invoke(report, [str(path)], standalone_mode=False)
+    assert result.exception is None
+    assert result.output.replace("\n", "").replace("\t", "").isprintable()
+    assert "\\x1b[2J" in result.output
+    assert not recwarn.list
+    drawn = sorted(path.glob("figures/*.svg"))
+    assert drawn
+    for figure in drawn:
+        ElementTree.parse(figure)  # XML cannot hold an escape
+    console = Console(width=120, file=StringIO(), force_terminal=True, color_system=None)
+    show(build_report(RunFolder.open(path)), console)
+    assert console.file.getvalue().replace("\n", "").isprintable()
+
+
 def test_links_go_to_captures_below_wire(tmp_path):
     """A session's captures are linked when they are plain paths below wire/."""
     session = record(captures=Captures("wire/a b.pcapng", "/etc/passwd"))

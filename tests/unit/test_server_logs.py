@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from seglab.server.connection import Connection, ConnectionLog, clip
 from seglab.server.limits import Limits
-from seglab.server.logs import event_line, quote, session_line, writer
+from seglab.server.logs import event_line, session_line, writer
 from seglab.server.session import RawSession, Session
 from seglab.server.smtp import SmtpSession
 
@@ -96,14 +96,6 @@ def test_session_lines_read_back(sessions: list[list[int]]) -> None:
         assert match is not None
         assert int(match[1]) == number
         assert [int(size) for size in re.findall(r"\) ([0-9]+)", match[2])] == sizes
-
-
-@given(st.binary())
-def test_quoted_bytes_are_harmless(data: bytes) -> None:
-    """Only printable ASCII leaves, whatever came, and no quote ends the text early."""
-    text = quote(data)
-    assert all(" " <= character <= "~" for character in text)
-    assert ast.literal_eval(f"b'{text}'") == data
 
 
 def test_smtp_logs_only_the_message() -> None:

@@ -32,14 +32,14 @@ def main(names: list[str]) -> int:
 
 
 def _warn(note: str) -> None:
-    sys.stderr.write(f"{note}\n")
+    sys.stderr.write(f"{safe(note)}\n")
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except SeglabError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{safe(str(error))}\n")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere

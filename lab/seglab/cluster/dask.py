@@ -25,7 +25,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from seglab.core import plugins
-from seglab.core.specfile import one_line
+from seglab.core.text import one_line
 from seglab.errors import EnvironmentLacksError, InputError, SeglabError
 
 TIME_LIMIT_S: Final = 10.0

@@ -16,7 +16,7 @@ from typing import Final
 from seglab.classification.registry import classifier
 from seglab.cluster.dask import Cluster, Failed, connected
 from seglab.core.observation import Observation
-from seglab.core.specfile import one_line
+from seglab.core.text import one_line
 from seglab.errors import InputError
 from seglab.regress.judgement import Answer, ClassifierFailedError
 from seglab.runners.program import PREFIX, ForeignAsker

@@ -25,7 +25,7 @@ from seglab.commands.running import (
 from seglab.commands.values import FILE, FOLDER, given
 from seglab.core.files import replace_file, writing
 from seglab.core.record import SessionRecord
-from seglab.core.text import count
+from seglab.core.text import count, safe
 from seglab.dataset.check import check
 from seglab.dataset.damage import lost, readable, refuse_changed
 from seglab.dataset.estimate import Estimate, estimate, room_bytes, size
@@ -367,10 +367,11 @@ def _show(manifest: Manifest, out: Path) -> None:
     click.echo(f"{made}: {parts}" if parts else made)
     for part, pct in manifest.dataset().splits.pct.items():
         if pct and not manifest.splits.get("split", {}).get(part):
-            click.echo(f"note: no session is in {part}, which was to have {pct} %; more repeats")
+            words = f"note: no session is in {part}, which was to have {pct} %; more repeats"
+            click.echo(safe(words))
     for network, entry in manifest.failures.items():
         failed = count(entry["failed"], "session")
-        click.echo(f"failed on {network}: {failed}; the first: {entry['error']}")
+        click.echo(safe(f"failed on {network}: {failed}; the first: {entry['error']}"))
     click.echo(f"dataset:   {out}")
     click.echo(f"datasheet: {Layout(out).datasheet}")
 

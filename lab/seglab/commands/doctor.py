@@ -13,10 +13,10 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from seglab.kernel import sandbox
+from seglab.report.console import as_markup
 
 MIN_FREE_BYTES = 1 << 30
 
@@ -119,7 +119,9 @@ def _print(results: list[Check]) -> None:
         table.add_column(column, overflow="fold")
     marks = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "lacks": "[red]lacks[/]"}
     for check in results:
-        table.add_row(marks[check.status], check.name, escape(check.found), escape(check.remedy))
+        table.add_row(
+            marks[check.status], check.name, as_markup(check.found), as_markup(check.remedy)
+        )
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
     lacking = [check.name for check in results if check.status == "lacks"]

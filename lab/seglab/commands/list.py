@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from seglab.core.text import safe
 from seglab.experiment import registry
 from seglab.experiment.scenario import Cast, Scenario
 from seglab.networks.network import Network
+from seglab.report.console import as_markup
 from seglab.sender.sender import Sender
 
 _LISTS = {
@@ -43,7 +44,7 @@ def list_command(what: str, as_json: bool) -> int:
         _print_table(entries, _LISTS[what])
     else:
         for entry in entries:
-            click.echo("\t".join(_cell(entry[column]) for column in _LISTS[what]))
+            click.echo("\t".join(safe(_cell(entry[column])) for column in _LISTS[what]))
     return 0
 
 
@@ -113,7 +114,7 @@ def _print_table(entries: Iterable[Mapping[str, Any]], columns: tuple[str, ...])
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold", no_wrap=column in _WHOLE)
     for entry in entries:
-        table.add_row(*(escape(_cell(entry[column])) for column in columns))
+        table.add_row(*(as_markup(_cell(entry[column])) for column in columns))
     Console().print(table)
 
 

@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from seglab.core.text import safe
+
 PLAIN_EVERY_S = 5.0
 BAR_EVERY_S = 0.5
 
@@ -108,7 +110,7 @@ class RunProgress:
 
     def _line(self, text: str) -> None:
         """A line of its own, whole however narrow the terminal is taken to be."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(safe(text), markup=False, soft_wrap=True)
 
     def _by_average(self) -> float | None:
         to_come = self._total - self._done
@@ -149,7 +151,7 @@ class CheckProgress:
         if not self._quiet and now - self._said >= PLAIN_EVERY_S:
             self._said = now
             words = f"{sessions:,} sessions checked" if sessions else f"reading {what}"
-            self._console.print(words, markup=False, soft_wrap=True)
+            self._console.print(safe(words), markup=False, soft_wrap=True)
 
 
 class _Until(ProgressColumn):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from seglab.core.text import shorten
 from seglab.errors import InputError, nearest
 
 Parameters = Mapping[str, Any]
@@ -202,7 +203,7 @@ def shown(value: object) -> str:
         text = _REPR.repr(value)
     except ValueError:  # an integer of more digits than Python prints
         return "a number of thousands of digits"
-    return text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 3] + "..."
+    return shorten(text, _SHOWN_MAX)
 
 
 _SHOWN_MAX = 60

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from seglab.core.parameters import shown
+from seglab.core.text import one_line
 from seglab.errors import InputError, nearest
 
 SIZE_MAX_BYTES = 1 << 20
@@ -25,7 +26,6 @@ _UNITS = {
     "_s": "seconds",
 }
 _TEXT_MAX = 1000
-_LINE_MAX = 300
 _MISSING = object()
 _T = TypeVar("_T", bound=str)
 
@@ -229,9 +229,3 @@ def _finite(value: float) -> bool:
         return math.isfinite(value)
     except OverflowError:  # an integer beyond every float
         return False
-
-
-def one_line(text: str) -> str:
-    """Text that may hold what a stranger wrote, as one short line that is safe on a terminal."""
-    line = " ".join(text.split())[:_LINE_MAX]
-    return "".join(character if character.isprintable() else "?" for character in line)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from seglab.core.specfile import one_line
+from seglab.core.text import one_line
 from seglab.dataset.manifest import Manifest
 from seglab.dataset.tally import Tally
 

@@ -21,7 +21,7 @@ import msgspec
 
 from seglab.core.files import lock_folder, replace_file, writing
 from seglab.core.record import SessionRecord
-from seglab.core.specfile import one_line
+from seglab.core.text import one_line
 from seglab.dataset.captures import write_archive
 from seglab.dataset.layout import Layout
 from seglab.dataset.plan import Placed, fingerprint, planned

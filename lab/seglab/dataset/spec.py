@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from seglab.core.parameters import shown
-from seglab.core.specfile import Table, decode, one_line, read
+from seglab.core.specfile import Table, decode, read
+from seglab.core.text import one_line
 from seglab.dataset.splits import Splits, split_table
 from seglab.errors import InputError
 from seglab.experiment.reader import Reader

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from seglab.core.text import safe, spaced
 from seglab.evaluation.evaluation import Evaluation, LayerEvaluation, Mistake, Part
 from seglab.evaluation.metrics import Confusion
 
@@ -17,7 +18,7 @@ def lines(evaluation: Evaluation, mistakes: int = 10) -> Iterator[str]:
         mistakes: how many of the wrong answers of each layer are named.
     """
     left_out = f", {evaluation.left_out} left out (failed)" if evaluation.left_out else ""
-    yield f"{_plain(evaluation.classifier)} on {evaluation.sessions} sessions{left_out}"
+    yield f"{safe(evaluation.classifier)} on {evaluation.sessions} sessions{left_out}"
     for layer in evaluation.layers:
         yield ""
         yield from _layer(layer, mistakes)
@@ -59,19 +60,19 @@ def _layer(layer: LayerEvaluation, mistakes: int) -> Iterator[str]:
     for name, part in sorted(layer.networks.items()):
         if part.style.right < part.style.total:
             yield ""
-            yield from _matrix(f"style, {_plain(name)}", part.style)
+            yield from _matrix(f"style, {safe(name)}", part.style)
     yield from _mistakes(layer.mistakes, mistakes)
 
 
 def _matrix(title: str, confusion: Confusion) -> Iterator[str]:
     answers = [*confusion.labels, *([None] if confusion.abstained else [])]
     header = [f"{title}: truth", "sessions", "precision", "recall", "F1"]
-    rows = [[*header, *(_plain(answer or _ABSTAINED) for answer in answers)]]
+    rows = [[*header, *(safe(answer or _ABSTAINED) for answer in answers)]]
     for score in confusion.scores():
         counts = (confusion.counts[score.label, answer] for answer in answers)
         rows.append(
             [
-                _plain(score.label),
+                safe(score.label),
                 str(score.sessions),
                 _number(score.precision),
                 _number(score.recall),
@@ -87,7 +88,7 @@ def _parts(title: str, parts: dict[str, Part], mtus: dict[str, int]) -> Iterator
     for name, part in sorted(parts.items()):
         rows.append(
             [
-                _plain(name),
+                safe(name),
                 str(mtus.get(name, "")),
                 str(part.style.total),
                 str(part.style.right),
@@ -108,24 +109,14 @@ def _mistakes(found: Sequence[Mistake], shown: int) -> Iterator[str]:
     for mistake in found[:: max(1, len(found) // shown)][:shown]:
         answer = " or ".join(mistake.answer) or _ABSTAINED
         impossible = f", impossible: {', '.join(mistake.impossible)}" if mistake.impossible else ""
-        yield f"  {_plain(mistake.session_id)}"
-        yield f"    is {_plain(mistake.truth)}, answered {_plain(answer + impossible)}"
-        yield f"    writes {_sizes(mistake.writes)}"
-        yield f"    sizes  {_sizes(mistake.sizes)} (MSS {mistake.mss})"
-
-
-def _sizes(sizes: Sequence[int]) -> str:
-    more = " ..." if len(sizes) > _SIZES_SHOWN else ""
-    return " ".join(map(str, sizes[:_SIZES_SHOWN])) + more
+        yield f"  {safe(mistake.session_id)}"
+        yield f"    is {safe(mistake.truth)}, answered {safe(answer + impossible)}"
+        yield f"    writes {spaced(mistake.writes, _SIZES_SHOWN)}"
+        yield f"    sizes  {spaced(mistake.sizes, _SIZES_SHOWN)} (MSS {mistake.mss})"
 
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _plain(text: str) -> str:
-    """The text without anything that a terminal would obey."""
-    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -9,7 +9,8 @@ from typing import Any, Final
 from seglab.core.observation import LAYERS, Layer
 from seglab.core.parameters import Parameters, shown
 from seglab.core.seeds import derive
-from seglab.core.specfile import Table, near, one_line
+from seglab.core.specfile import Table, near
+from seglab.core.text import one_line
 from seglab.errors import InputError
 from seglab.experiment.reader import Reader
 from seglab.mail.message import MessageSpec

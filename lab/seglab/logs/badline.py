@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from seglab.server.logs import quote
+from seglab.core.text import quoted
 
 _FOUND_MAX = 48
 
@@ -31,5 +31,4 @@ class BadLine:
 
 def excerpt(line: bytes) -> str:
     """The beginning of a line that anyone may have written, in quotes and safe on a terminal."""
-    more = "..." if len(line) > _FOUND_MAX else ""
-    return f"'{quote(line[:_FOUND_MAX])}{more}'"
+    return f"'{quoted(line, _FOUND_MAX)}'"

@@ -6,9 +6,9 @@ from dataclasses import replace
 import msgspec
 
 from seglab.core.observation import SIZE_MAX, SIZES_MAX, Observation
+from seglab.core.text import one_line
 from seglab.errors import InputError
 from seglab.logs.badline import LineError
-from seglab.server.logs import quote
 
 EXPECTED = "an observation (with id and sizes), or a server's connection (with reads and payloads)"
 
@@ -58,8 +58,7 @@ def parse(line: bytes, name: str) -> Iterator[Observation]:
         if kind.reads is not msgspec.UNSET:
             return iter(_payloads(_CONNECTION.decode(line), name))
     except (msgspec.MsgspecError, InputError, RecursionError, ValueError) as error:
-        reason = " ".join(quote(str(error).encode("utf-8", "replace")).split())
-        raise LineError(f"expected {EXPECTED}: {reason[:200]}") from error
+        raise LineError(f"expected {EXPECTED}: {one_line(str(error), 200)}") from error
     raise LineError(f"expected {EXPECTED}")
 
 

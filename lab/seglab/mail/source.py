@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from seglab.core.parameters import PAYLOAD_MAX_BYTES
+from seglab.core.text import safe
 from seglab.errors import InputError
 from seglab.mail.stored import StoredMail, mail
 
@@ -111,8 +112,8 @@ def _files(path: Path) -> Sequence[tuple[Path, str]]:
 
 def _mails(file: Path, name: str) -> Iterator[StoredMail | str]:
     """The file's mails in turn; a line of text for what cannot be sent."""
-    where = ascii(str(file)) if not str(file).isprintable() else str(file)
-    if not str(file).isprintable():
+    where = safe(str(file))
+    if where != str(file):
         yield f"{where}: expected a file's name of printable characters"
         return
     try:

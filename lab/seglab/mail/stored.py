@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from seglab.core.parameters import PAYLOAD_MAX_BYTES
+from seglab.core.text import quoted
 from seglab.errors import InputError
 from seglab.mail.message import Message, MessageSpec
 
@@ -162,5 +163,4 @@ def _line(text: bytes, at: int) -> str:
 
 
 def _shown(line: bytes) -> str:
-    text = line[:40].decode("ascii", "backslashreplace")
-    return repr(text if len(line) <= 40 else text + "...")
+    return f"'{quoted(line, 40)}'"

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from seglab.core.text import safe
 from seglab.plots.style import BLUE, GREEN, INK, MUTED, ORANGE, RULE, WRITES, heading
 
 PARTS = {"train": BLUE, "validation": ORANGE, "test": GREEN, None: RULE}
@@ -148,4 +149,4 @@ def _legend(figure: Figure, height: float, parts: Sequence[str | None]) -> None:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _NAME_MAX else text[: _NAME_MAX - 1] + "…"
+    return safe(text if len(text) <= _NAME_MAX else text[: _NAME_MAX - 1] + "…")

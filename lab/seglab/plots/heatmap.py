@@ -5,6 +5,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
+from seglab.core.text import safe
 from seglab.plots.features import Matrix, MatrixCell
 from seglab.plots.style import INK, MUTED, PAPER, RULE, VERMILLION, bare, heading, readable_on
 
@@ -39,9 +40,9 @@ def heatmap(title: str, matrix: Matrix) -> Figure:
     for y, cells in enumerate(matrix.rows):
         for x, cell in enumerate(cells):
             _draw_cell(axes, x, y, cell, used / columns)
-    axes.set_yticks([y + 0.5 for y in range(len(matrix.senders))], list(matrix.senders))
+    axes.set_yticks([y + 0.5 for y in range(len(matrix.senders))], [*map(safe, matrix.senders)])
     axes.set_xticks(
-        [x + 0.5 for x in range(len(matrix.networks))], list(matrix.networks),
+        [x + 0.5 for x in range(len(matrix.networks))], [*map(safe, matrix.networks)],
         rotation=38, ha="right", rotation_mode="anchor",
     )  # fmt: skip
     axes.tick_params(labelcolor=INK, labelsize=9, pad=5)

@@ -3,8 +3,9 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from seglab.core.text import spaced
 from seglab.plots.style import BLUE, INK, MUTED, ORANGE, PAPER, bare, heading
-from seglab.reproduction.scenarios import Occurrence, Sequences, spaced
+from seglab.reproduction.scenarios import Occurrence, Sequences
 from seglab.reproduction.statistics import wilson
 
 _OTHERS_SHOWN = 5

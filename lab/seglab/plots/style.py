@@ -4,6 +4,7 @@ The colours are those of Okabe and Ito (Color Universal Design, 2008). Files are
 same data: SVG ids come from a fixed salt, and no date is written.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from seglab.core.text import safe
 
 INK = "#1b1f24"
 MUTED = "#636b74"
@@ -71,12 +75,16 @@ def render(draw: Drawer, suffixes: Sequence[str] = FORMATS) -> dict[str, bytes]:
     """A figure as the bytes of a file of each format, drawn once for all of them.
 
     Args:
-        draw: makes the figure; it is called under the common style.
+        draw: makes the figure; it is called under the common style. What it writes anywhere but at
+            ticks may hold control characters, and is made safe here.
         suffixes: of ``FORMATS``.
     """
     rendered = {}
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(_RC), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")  # a box stands for it
         figure = draw()
+        for text in figure.findobj(Text):
+            text.set_text("\n".join(map(safe, text.get_text().split("\n"))))
         for suffix in suffixes:
             buffer = BytesIO()
             figure.savefig(

@@ -7,6 +7,7 @@ from typing import Protocol, Self
 from seglab.classification.classifier import Verdict
 from seglab.core.labels import STYLES
 from seglab.core.observation import Layer, Observation
+from seglab.core.text import one_line, safe
 from seglab.errors import InputError
 from seglab.regress.case import Case
 
@@ -23,9 +24,9 @@ class Raised:
 
 def raised(error: BaseException) -> Raised:
     """What a classifier raised and where, in one printable line; ours say all by their words."""
-    text = " ".join(str(error).split())[:300]
+    text = one_line(str(error))
     if isinstance(error, InputError):
-        return Raised(printable(text))
+        return Raised(text)
     name = type(error).__name__
     line = f"{name}: {text}" if text else name
     place = error.__traceback__
@@ -34,16 +35,7 @@ def raised(error: BaseException) -> Raised:
     if place is not None:
         file = place.tb_frame.f_code.co_filename.rpartition("/")[2]
         line = f"{line} ({file}, line {place.tb_lineno})"
-    return Raised(printable(line))
-
-
-def printable(text: str) -> str:
-    """Text from elsewhere as it may be printed: without control characters."""
-    return text if text.isprintable() else "".join(map(_shown, text))
-
-
-def _shown(character: str) -> str:
-    return character if character.isprintable() else ascii(character)[1:-1]
+    return Raised(safe(line))
 
 
 Answer = Verdict | Raised | None
@@ -94,7 +86,7 @@ def words(answer: Answer) -> str:
 
 def either(names: Iterable[str]) -> str:
     """One of several names, in words; they are a classifier's, and may be anything."""
-    return " or ".join(printable(name[:80]) for name in sorted(names))
+    return " or ".join(safe(name[:80]) for name in sorted(names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from seglab.core.text import xml_text
 from seglab.regress.result import Finding, Outcome, Result
 from seglab.regress.terminal import finding_text
 
 
 def to_junit(result: Result) -> bytes:
     """The XML, as CI systems read it; what XML cannot hold is replaced."""
-    root = Element("testsuites", name=_clean(f"seglab regress {result.classifier}"))
+    root = Element("testsuites", name=xml_text(f"seglab regress {result.classifier}"))
     total = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     for outcome in result.outcomes:
         suite = SubElement(root, "testsuite", name=outcome.name)
@@ -17,7 +18,10 @@ def to_junit(result: Result) -> bytes:
         for network, findings in _networks(outcome, result):
             counted["tests"] += 1
             case = SubElement(
-                suite, "testcase", classname=f"seglab.regress.{outcome.name}", name=_clean(network)
+                suite,
+                "testcase",
+                classname=f"seglab.regress.{outcome.name}",
+                name=xml_text(network),
             )
             kind = _fill(case, outcome, findings)
             if kind is not None:
@@ -44,20 +48,15 @@ def _networks(outcome: Outcome, result: Result) -> Iterable[tuple[str, list[Find
 def _fill(case: Element, outcome: Outcome, findings: list[Finding]) -> str | None:
     """Say how a test case ended; which counter it belongs to."""
     if outcome.why_not is not None:
-        SubElement(case, "error", message=_clean(outcome.why_not), type="not run")
+        SubElement(case, "error", message=xml_text(outcome.why_not), type="not run")
         return "errors"
     unexpected = [finding for finding in findings if finding.reason is None]
     if unexpected:
         words = f"{len(unexpected)} findings, the smallest: {unexpected[0].words}"
-        failure = SubElement(case, "failure", message=_clean(words), type=outcome.name)
-        failure.text = _clean("\n\n".join(map(finding_text, unexpected)))
+        failure = SubElement(case, "failure", message=xml_text(words), type=outcome.name)
+        failure.text = xml_text("\n\n".join(map(finding_text, unexpected)))
         return "failures"
     if findings:
-        SubElement(case, "skipped", message=_clean(f"known: {findings[0].reason}"))
+        SubElement(case, "skipped", message=xml_text(f"known: {findings[0].reason}"))
         return "skipped"
     return None
-
-
-def _clean(text: str) -> str:
-    """Text without the characters that XML 1.0 cannot hold."""
-    return "".join(c if c in "\t\n" or (c.isprintable() and c < "\ufffe") else "?" for c in text)

@@ -6,8 +6,9 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 import seglab
+from seglab.core.text import spaced
 from seglab.regress.result import Result
-from seglab.regress.terminal import columns, rows, spaced
+from seglab.regress.terminal import columns, rows
 
 EXAMPLES = 5
 """How many findings of a check the page shows in full; the rest are lines of a table."""

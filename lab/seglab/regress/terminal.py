@@ -4,14 +4,13 @@ from collections.abc import Iterator
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from seglab.core.text import count
-from seglab.regress.judgement import Side, printable
+from seglab.core.text import count, safe, spaced
+from seglab.regress.judgement import Side
 from seglab.regress.result import Cell, Finding, Outcome, Result
-from seglab.report.console import say, stdout
+from seglab.report.console import as_markup, say, stdout
 
 EXAMPLES = 3
 """How many findings of a check are shown in full."""
@@ -39,14 +38,14 @@ def show(result: Result, console: Console | None = None, *, examples: int = EXAM
     for failure in result.stale:
         say(
             console,
-            f"[yellow]known failure that did not occur, remove it:[/] {_safe(failure.words)}"
-            f" ({_safe(failure.reason)})",
+            f"[yellow]known failure that did not occur, remove it:[/] {as_markup(failure.words)}"
+            f" ({as_markup(failure.reason)})",
             above=1,
         )
     say(console, overall(result), above=1)
     colour = "bold green" if result.good else "bold red"
     names = f": {', '.join(result.broken)}" if result.broken and result.stopped is None else ""
-    console.print(f"[{colour}]{_safe(result.headline)}{names}[/]", soft_wrap=True)
+    console.print(f"[{colour}]{as_markup(result.headline)}{names}[/]", soft_wrap=True)
     if result.stopped is not None:
         sessions = count(result.sessions, "session")
         say(console, f"what is above counts the {sessions} that it had answered")
@@ -61,7 +60,7 @@ def plain(result: Result) -> Iterator[str]:
     mtus = columns(result)
     yield "\t".join(("style", *(f"MTU {mtu}" for mtu in mtus)))
     for style, cells in rows(result):
-        yield "\t".join((printable(style), *(cell_text(cell) for cell in cells)))
+        yield "\t".join((safe(style), *(cell_text(cell) for cell in cells)))
 
 
 def checks_table(result: Result) -> Table:
@@ -72,7 +71,7 @@ def checks_table(result: Result) -> Table:
     for outcome in result.outcomes:
         state, *numbers = _numbers(outcome)
         colour = _COLOURS.get(outcome.state, "dim")
-        table.add_row(_safe(outcome.name), f"[{colour}]{state}[/]", *numbers)
+        table.add_row(as_markup(outcome.name), f"[{colour}]{state}[/]", *numbers)
     return table
 
 
@@ -85,7 +84,7 @@ def matrix_table(result: Result) -> Table:
     for style, cells in rows(result):
         shown = [cell_text(cell).replace(" %", "") for cell in cells]
         table.add_row(
-            _safe(style),
+            as_markup(style),
             *(
                 f"[bold red]{text}[/]" if cell and cell.checks else text
                 for cell, text in zip(cells, shown, strict=True)
@@ -118,16 +117,19 @@ def example_lines(finding: Finding) -> list[str]:
     """A finding's smallest example, its sides below each other."""
     lines = []
     if finding.writes:
-        lines.append(f"writes    {spaced(finding.writes)}")
+        lines.append(f"writes    {spaced(finding.writes, SIZES_SHOWN)}")
     for side in finding.sides:
-        lines += [f"{side.answer}: {side_words(side)}", f"  {side.layer:<8} {spaced(side.sizes)}"]
+        lines += [
+            f"{side.answer}: {side_words(side)}",
+            f"  {side.layer:<8} {spaced(side.sizes, SIZES_SHOWN)}",
+        ]
     return lines
 
 
 def finding_text(finding: Finding) -> str:
     """A finding in words, with its example, for a place that has no colours."""
     lines = (f"{finding.where}{_share(finding)}", finding.words, *example_lines(finding))
-    return "\n".join(map(printable, lines))
+    return "\n".join(map(safe, lines))
 
 
 def side_words(side: Side) -> str:
@@ -135,12 +137,6 @@ def side_words(side: Side) -> str:
     mss = "unknown" if side.mss is None else str(side.mss)
     session = "random sizes" if side.session_id is None else f"session {side.session_id}"
     return f"{side.network}, MTU {side.mtu}, MSS {mss}, {session}"
-
-
-def spaced(sizes: tuple[int, ...], most: int = SIZES_SHOWN) -> str:
-    """Sizes as the paper prints them, the first ones of many."""
-    shown = " ".join(map(str, sizes[:most]))
-    return f"{shown} ... ({len(sizes) - most} more)" if len(sizes) > most else shown
 
 
 def overall(result: Result) -> str:
@@ -167,25 +163,20 @@ def _numbers(outcome: Outcome) -> tuple[str, str, str, str]:
 
 
 def _show_findings(outcome: Outcome, console: Console, examples: int) -> None:
-    say(console, f"[bold]{_safe(outcome.name)}[/]: {_safe(outcome.summary)}", above=1)
+    say(console, f"[bold]{as_markup(outcome.name)}[/]: {as_markup(outcome.summary)}", above=1)
     for finding in outcome.findings[:examples]:
-        known = f" [yellow](known: {_safe(finding.reason)})[/]" if finding.reason else ""
+        known = f" [yellow](known: {as_markup(finding.reason)})[/]" if finding.reason else ""
         say(
             console,
-            f"{_safe(finding.where)}{_share(finding)}{known}\n{_safe(finding.words)}",
+            f"{as_markup(finding.where)}{_share(finding)}{known}\n{as_markup(finding.words)}",
             indent=2,
         )
         for line in example_lines(finding):
-            say(console, _safe(line), indent=4)
+            say(console, as_markup(line), indent=4)
     hidden = len(outcome.findings) - examples
     if hidden > 0:
         more = count(hidden, "more finding")
         say(console, f"and {more} (--json and --html have all)", indent=2)
-
-
-def _safe(text: str) -> str:
-    """Stored text without control characters, and without markup."""
-    return escape("\n".join(map(printable, text.split("\n"))))
 
 
 def _share(finding: Finding) -> str:

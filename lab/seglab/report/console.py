@@ -5,7 +5,10 @@ end (grep, a file, a log of CI) wants each of them in one line.
 """
 
 from rich.console import Console
+from rich.markup import escape
 from rich.padding import Padding
+
+from seglab.core.text import safe
 
 
 def stdout() -> Console:
@@ -13,12 +16,17 @@ def stdout() -> Console:
     return Console(highlight=False, emoji=False)
 
 
+def as_markup(text: str) -> str:
+    """Return stored text as markup that shows it: no escape sequence, no tag, line breaks kept."""
+    return escape("\n".join(map(safe, text.split("\n"))))
+
+
 def say(console: Console, markup: str, *, indent: int = 0, above: int = 0) -> None:
     """Print a text.
 
     Args:
         console: where to.
-        markup: the text; what is not markup is escaped in it.
+        markup: the text; ``as_markup`` has made what is not markup safe.
         indent: columns before each line.
         above: empty lines before it.
     """

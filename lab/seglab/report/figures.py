@@ -8,7 +8,7 @@ from statistics import mean
 
 from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
-from seglab.core.text import count
+from seglab.core.text import count, spaced
 from seglab.core.trace import sizes
 from seglab.plots.distribution import distribution
 from seglab.plots.features import (
@@ -30,7 +30,6 @@ from seglab.plots.timeline import timeline
 from seglab.report.published import layer_of, published_rows
 from seglab.report.scenario_result import ScenarioResult, outside_sweep
 from seglab.report.summary import Grouped, RunSummary, most_informative
-from seglab.reproduction.scenarios import spaced
 
 _ROWS_AT_MOST = 40
 _ROWS_A_SCENARIO = 10

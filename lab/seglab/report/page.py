@@ -12,11 +12,11 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from seglab.core.text import spaced
 from seglab.plots.features import Matrix
 from seglab.report.embedding import Embedded
 from seglab.report.figures import Drawing
 from seglab.report.summary import RunSummary
-from seglab.reproduction.scenarios import spaced
 
 _FAILURES_SHOWN = 200
 

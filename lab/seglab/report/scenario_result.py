@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seglab.core.record import SessionRecord
-from seglab.core.text import count
+from seglab.core.text import count, p_value, spaced
 from seglab.reproduction.listings import ListingVerdict, judge_listing, listing_sequences
 from seglab.reproduction.mtu_table import TableVerdict, judge_table
 from seglab.reproduction.paper import (
@@ -23,8 +23,6 @@ from seglab.reproduction.scenarios import (
     Sequences,
     count_sequences,
     judge_scenario,
-    p_words,
-    spaced,
 )
 from seglab.reproduction.separation import (
     Block,
@@ -146,7 +144,7 @@ class ScenarioResult:
         ):
             text += f", {self.verdict.read_counts.lab_mean:.2f} reads each"
             if self.verdict.read_counts.p is not None:
-                text += f" ({p_words(self.verdict.read_counts.p)})"
+                text += f" ({p_value(self.verdict.read_counts.p)})"
         return text
 
     def _most_often(self, seen: Sequences) -> str:

@@ -3,11 +3,10 @@
 from itertools import islice
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from seglab.core.text import count
-from seglab.report.console import say, stdout
+from seglab.core.text import count, one_line
+from seglab.report.console import as_markup, say, stdout
 from seglab.report.scenario_result import ScenarioResult
 from seglab.report.summary import RunSummary
 from seglab.reproduction.comparison import Comparison
@@ -27,31 +26,31 @@ def show(summary: RunSummary, console: Console | None = None) -> None:
     for result in summary.results:
         _show_criteria(result, console)
     for text in summary.paragraphs():
-        say(console, escape(text), above=1)
+        say(console, as_markup(text), above=1)
     _show_failures(summary, console)
     style = {True: "bold green", False: "bold red", None: "bold"}[summary.reproduced]
-    say(console, f"[{style}]{escape(summary.headline())}[/]", above=1)
+    say(console, f"[{style}]{as_markup(summary.headline())}[/]", above=1)
 
 
 def show_comparison(comparison: Comparison, console: Console | None = None) -> None:
     """Print what a run does differently from a reference."""
     console = console or stdout()
-    say(console, f"[bold]{escape(comparison.headline())}[/]", above=1)
+    say(console, f"[bold]{as_markup(comparison.headline())}[/]", above=1)
     for setting in comparison.settings:
-        say(console, escape(setting.words()), indent=2)
+        say(console, as_markup(setting.words()), indent=2)
     for experiment in comparison.experiments:
         style = "yellow" if experiment.differs else "dim"
-        words = f"[{style}]{escape(experiment.name)}: {escape(experiment.words())}[/]"
+        words = f"[{style}]{as_markup(experiment.name)}: {as_markup(experiment.words())}[/]"
         say(console, words, indent=2)
     for names, where in ((comparison.only_there, "there"), (comparison.only_here, "here")):
         if names:
-            say(console, f"only {where}: {escape(', '.join(names))}", indent=2)
+            say(console, f"only {where}: {as_markup(', '.join(names))}", indent=2)
 
 
 def lines(summary: RunSummary) -> list[str]:
     """The table for a pipe: a line each, the columns' names first, with tabs between."""
     rows = [(row.name, row.published, row.lab, row.verdict) for row in summary.rows]
-    return ["\t".join(" ".join(cell.split()) for cell in row) for row in (_COLUMNS, *rows)]
+    return ["\t".join(one_line(cell, None) for cell in row) for row in (_COLUMNS, *rows)]
 
 
 def table(summary: RunSummary) -> Table:
@@ -59,20 +58,18 @@ def table(summary: RunSummary) -> Table:
     found = Table(*_COLUMNS, pad_edge=False)
     for row in summary.rows:
         style = {True: "green", False: "red", None: "dim"}[row.reproduced]
-        found.add_row(
-            escape(row.name), escape(row.published), escape(row.lab), escape(row.verdict),
-            style=None if row.reproduced else style,
-        )  # fmt: skip
+        cells = map(as_markup, (row.name, row.published, row.lab, row.verdict))
+        found.add_row(*cells, style=None if row.reproduced else style)
     return found
 
 
 def _show_criteria(result: ScenarioResult, console: Console) -> None:
     if result.verdict is None or (result.seen is not None and result.verdict.reproduced):
         return
-    say(console, f"[bold]{escape(result.experiment.name)}[/]", above=1)
+    say(console, f"[bold]{as_markup(result.experiment.name)}[/]", above=1)
     for criterion in result.verdict.criteria:
         mark = "[green]yes[/]" if criterion.passed else "[red]no[/] "
-        say(console, f"{mark} {escape(criterion.name)}: {escape(criterion.words)}", indent=2)
+        say(console, f"{mark} {as_markup(criterion.name)}: {as_markup(criterion.words)}", indent=2)
 
 
 def _show_failures(summary: RunSummary, console: Console) -> None:
@@ -82,7 +79,7 @@ def _show_failures(summary: RunSummary, console: Console) -> None:
         reasons.setdefault(failure.error, []).append(failure.session_id)
     for error, sessions in islice(reasons.items(), _FAILURES_SHOWN):
         many = f"{len(sessions)} sessions, such as " if len(sessions) > 1 else ""
-        say(console, f"failed: {many}{escape(sessions[0])}: {escape(error)}")
+        say(console, f"failed: {many}{as_markup(sessions[0])}: {as_markup(error)}")
     if len(reasons) > _FAILURES_SHOWN:
         more = sum(len(sessions) for sessions in islice(reasons.values(), _FAILURES_SHOWN, None))
         say(console, f"... and {count(more, 'more failed session')}")

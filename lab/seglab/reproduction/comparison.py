@@ -13,8 +13,8 @@ from typing import Any, Final
 import msgspec
 from scipy import stats
 
+from seglab.core.text import p_value, percent, spaced
 from seglab.reproduction.paper import Sizes
-from seglab.reproduction.scenarios import p_words, percent, spaced
 from seglab.reproduction.stored_summary import (
     StoredScenario,
     StoredSequences,
@@ -98,7 +98,7 @@ class ExperimentComparison:
         if self.reads:
             parts.append("{:.2f} reads a session there, {:.2f} here".format(*self.reads))
         if self.p_values:
-            parts.append("{} there, {} here".format(*map(p_words, self.p_values)))
+            parts.append("{} there, {} here".format(*map(p_value, self.p_values)))
         if self.untested:
             parts.append("means are not tested")
         if self.differences:
@@ -248,7 +248,7 @@ def _share(experiment: StoredScenario) -> float | None:
 def _other_means(p: float | None) -> Iterator[str]:
     """Whether the mean number of reads is another one."""
     if p is not None and p < ALPHA:
-        yield f"another mean of reads a session ({p_words(p)}; it drifts with the machine's load)"
+        yield f"another mean of reads a session ({p_value(p)}; it drifts with the machine's load)"
 
 
 def _means_p(there: StoredSequences, here: StoredSequences) -> float | None:
@@ -278,7 +278,7 @@ def _other_shares(there: StoredScenario, here: StoredScenario) -> Iterator[str]:
         return
     p = _chance((before.matching, before.sessions), (now.matching, now.sessions))
     if p < ALPHA:
-        yield f"another share of sessions as published ({p_words(p)})"
+        yield f"another share of sessions as published ({p_value(p)})"
 
 
 def _media(there: StoredScenario, here: StoredScenario) -> Iterator[str]:
@@ -328,7 +328,7 @@ def _chance(there: tuple[int, int], here: tuple[int, int]) -> float:
 
 def _short(sequence: Iterable[int]) -> str:
     sizes = tuple(sequence)
-    return spaced(sizes) if len(sizes) <= 12 else f"{spaced(sizes[:12])} ..."
+    return spaced(sizes, 12)
 
 
 def _verdict(reproduced: bool | None) -> str:

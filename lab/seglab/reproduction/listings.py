@@ -14,10 +14,10 @@ from typing import Final, Literal
 
 from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
-from seglab.core.text import count
+from seglab.core.text import count, percent
 from seglab.core.trace import boundaries, first_arrived, sizes
 from seglab.reproduction.paper import PublishedListing, Sizes
-from seglab.reproduction.scenarios import Criterion, Occurrence, Sequences, percent
+from seglab.reproduction.scenarios import Criterion, Occurrence, Sequences
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from seglab.core.record import SessionRecord
 from seglab.core.tcpip import full_segment, headers_bytes
-from seglab.core.text import count
+from seglab.core.text import count, spaced
 from seglab.core.trace import sizes
 from seglab.reproduction.paper import PublishedTable, Sizes
-from seglab.reproduction.scenarios import Criterion, spaced
+from seglab.reproduction.scenarios import Criterion
 
 
 @dataclass(frozen=True, slots=True)

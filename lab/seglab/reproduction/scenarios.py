@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from seglab.core.record import SessionRecord
-from seglab.core.text import count
+from seglab.core.text import count, p_value, spaced
 from seglab.core.trace import boundaries, sizes
 from seglab.reproduction.paper import Sizes
 from seglab.reproduction.statistics import permutation_p
@@ -138,7 +138,7 @@ class ReadCounts:
         told = self.p < ALPHA
         words = (
             f"{self.published_mean:.2f} reads a session published, {self.lab_mean:.2f} in the lab;"
-            f" permutation test {p_words(self.p)},"
+            f" permutation test {p_value(self.p)},"
             f" {'below' if told else 'not below'} {ALPHA}"
         )
         return Criterion(name, title, not told, words)
@@ -243,24 +243,6 @@ def count_sequences(
             if sequence not in printed
         ),
     )
-
-
-def spaced(sequence: Sequence[int]) -> str:
-    """Sizes as the paper prints them, without the numbers before each: ``1440 1440 2240``."""
-    return " ".join(map(str, sequence))
-
-
-def percent(part: int | float, whole: int | float = 1) -> str:
-    """A share in whole percent; never 0 or 100 unless it is exactly that."""
-    share = 100 * part / whole
-    if 0 < share < 1:
-        return "below 1 %"
-    return "above 99 %" if 99 < share < 100 else f"{share:.0f} %"
-
-
-def p_words(p: float) -> str:
-    """``p = 0.042``, and ``p < 0.001`` below that."""
-    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
 def _mean(values: Sequence[int]) -> float | None:

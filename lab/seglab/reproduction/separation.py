@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from seglab.core.record import SessionRecord
-from seglab.core.text import count
+from seglab.core.text import count, percent, spaced
 from seglab.core.trace import Span
 from seglab.reproduction.paper import Sizes
-from seglab.reproduction.scenarios import percent, spaced
 from seglab.reproduction.statistics import wilson
 
 NAMED_AS_ONE_BLOCK = (1, 3, 5, 6, 8, 10)

@@ -22,9 +22,9 @@ import msgspec
 
 from seglab.classification.registry import as_verdict
 from seglab.core.observation import Observation
-from seglab.core.text import count
+from seglab.core.text import count, safe, shorten
 from seglab.errors import InputError
-from seglab.regress.judgement import Answer, ClassifierFailedError, Raised, printable
+from seglab.regress.judgement import Answer, ClassifierFailedError, Raised
 
 PREFIX: Final = "cmd:"
 
@@ -240,11 +240,11 @@ class ForeignAsker:
                 f" {observation.id!r}: answers come in the order of the questions"
             )
         if isinstance(value, dict) and isinstance(value.get("raised"), str):
-            return Raised(printable(value["raised"][:400]))
+            return Raised(safe(value["raised"][:400]))
         try:
             verdict = as_verdict(observation, value)
         except InputError as error:
-            raise ClassifierFailedError(f"{where}: {printable(str(error))}") from None
+            raise ClassifierFailedError(f"{where}: {safe(str(error))}") from None
         return None if verdict is None else verdict.about(observation)
 
     def _late(self, observation: Observation) -> str:
@@ -355,5 +355,4 @@ def _signal_name(number: int) -> str:
 
 def _shown(text: bytes) -> str:
     """Foreign bytes as they may be printed: short, in one line, no control characters."""
-    shown = printable(text[:120].decode("utf-8", "replace"))
-    return f"{shown}..." if len(text) > 120 else shown
+    return safe(shorten(text[:500].decode("utf-8", "replace"), 120))

@@ -16,9 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from seglab.core.observation import Observation
-from seglab.core.text import count
+from seglab.core.text import count, safe
 from seglab.errors import InputError
-from seglab.regress.judgement import printable
 from seglab.runners.program import ForeignAsker
 
 LOADING_S: Final = 120.0
@@ -72,7 +71,7 @@ class WorkerAsker(ForeignAsker):
 
     def _told(self) -> dict[str, Any]:
         """The first line: the name, or why there is none."""
-        why = f"classifier {printable(self._reference)!r} cannot be loaded"
+        why = f"classifier {safe(self._reference)!r} cannot be loaded"
         until = time.monotonic() + LOADING_S
         with selectors.DefaultSelector() as selector:
             selector.register(self._stdout, selectors.EVENT_READ)
@@ -119,5 +118,5 @@ def _which(observation: Observation) -> str:
     sizes = observation.sizes
     first = " ".join(map(str, sizes[:_SIZES_SHOWN]))
     more = " ..." if len(sizes) > _SIZES_SHOWN else ""
-    shown = printable(observation.id[:80])
+    shown = safe(observation.id[:80])
     return f"observation {shown} ({count(len(sizes), 'size')}: {first}{more})"

@@ -22,8 +22,9 @@ from seglab.classification.classifier import Classifier, Verdict
 from seglab.classification.registry import classifier
 from seglab.classification.validation import checked
 from seglab.core.observation import Observation
+from seglab.core.text import safe
 from seglab.errors import SeglabError
-from seglab.regress.judgement import printable, raised
+from seglab.regress.judgement import raised
 
 _LEAVE_S = 2.0
 
@@ -53,7 +54,7 @@ def main_of_worker() -> None:
         return
     except BaseException as error:
         words = raised(error).reason
-        why = f"classifier {printable(sys.argv[1])!r} cannot be loaded: {words}"
+        why = f"classifier {safe(sys.argv[1])!r} cannot be loaded: {words}"
         _say(answers, {"error": why})
         return
     _say(answers, {"name": one.name, "summary": one.summary})

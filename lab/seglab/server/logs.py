@@ -12,17 +12,11 @@ from typing import TextIO
 
 import msgspec
 
+from seglab.core.text import quoted
 from seglab.server.connection import SAMPLE_END_BYTES, ConnectionLog, clip
 
 FORMATS = ("json", "sessions", "events")
 GAP = "[...]"
-
-_NAMED = {0x0A: r"\n", 0x0D: r"\r", 0x09: r"\t", 0x27: r"\'", 0x5C: r"\\"}
-_ESCAPES = {
-    byte: _NAMED.get(byte, f"\\x{byte:02x}")
-    for byte in range(256)
-    if byte in _NAMED or not 0x20 <= byte <= 0x7E
-}
 
 
 def session_line(number: int, read_sizes: Iterable[int]) -> str:
@@ -44,20 +38,10 @@ def event_line(number: int, size: int, sample: bytes) -> str:
         size: of the read in bytes.
         sample: all its bytes where there are at most 64, else the first 32 and the last 32.
     """
-    text = quote(sample)
+    text = quoted(sample)
     if size > len(sample):
-        text = quote(sample[:SAMPLE_END_BYTES]) + GAP + quote(sample[SAMPLE_END_BYTES:])
+        text = quoted(sample[:SAMPLE_END_BYTES]) + GAP + quoted(sample[SAMPLE_END_BYTES:])
     return f"[{number}][{size}] '{text}'"
-
-
-def quote(data: bytes) -> str:
-    r"""Bytes as printable ASCII, as between the quotes of a Python ``b'...'``.
-
-    CR, LF and TAB become ``\r``, ``\n`` and ``\t``; a quote and a backslash get a backslash
-    before them; every other byte that is not printable ASCII becomes ``\xhh``. So nothing that
-    a client sends can reach a terminal as a control sequence.
-    """
-    return data.decode("latin-1").translate(_ESCAPES)
 
 
 def writer(log_format: str, stream: TextIO) -> Callable[[ConnectionLog], None]:
