@@ -264,7 +264,7 @@ def test_an_mtu_that_no_link_has(mtu: int, tmp_path: Path) -> None:
         (["run", "scenario-1", "--sessions", "1e3"], "'1e3' is not a valid integer range"),
         (["run", "scenario-1", "--jobs", "0"], "0 is not in the range 1<=x"),
         (["run", "scenario-1", "--time-limit", "-1"], "-1.0 is not in the range"),
-        (["run", "scenario-1", "--network", "ppoe"], "--network 'ppoe': not in scenario-1"),
+        (["run", "scenario-1", "--network", "ppoe"], "network 'ppoe': not in scenario-1"),
         (["run", "scenario-1", "--out", "/proc/run"], "/proc/run: cannot be written"),
         (["run", "scenario-1", "--out", "/dev/null"], "/dev/null: is a file"),
         (["run", "scenario-1", "--out", "/dev/null/run"], "/dev/null/run: cannot be written"),

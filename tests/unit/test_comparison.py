@@ -9,12 +9,12 @@ from click.testing import CliRunner
 from rich.console import Console
 from synthetic import reads_of, record
 
-from seglab.commands import compare as compare_
 from seglab.commands.report import report
-from seglab.commands.reproduce import EXPERIMENTS
 from seglab.core.trace import Segment
 from seglab.errors import InputError
+from seglab.execution.paper_rounds import EXPERIMENTS
 from seglab.report import build
+from seglab.report import reference as compare_
 from seglab.report.summary import summarise
 from seglab.report.terminal import show_comparison
 from seglab.reproduction.comparison import compare

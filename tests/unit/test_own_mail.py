@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.commands.order import Order
 from seglab.commands.run import tell_left_out
 from seglab.errors import InputError
+from seglab.execution.request import RunRequest
 from seglab.experiment import registry
 from seglab.experiment.plan import message, plan
 from seglab.mail.message import END_OF_DATA, Message, MessageSpec
@@ -212,9 +212,9 @@ def test_mails_left_out_are_told(
     (tmp_path / "mail" / "a.eml").write_bytes(b"no mail")
     (tmp_path / "mail" / "b.eml").write_bytes(GOOD)
     (tmp_path / "own.toml").write_text(SCENARIO + "skip_bad = true\n")
-    order = Order((str(tmp_path / "own.toml"),))
-    with RunFolder.create(tmp_path / "run", order.manifest("run", 1, 1, 60)) as folder:
-        tell_left_out(order, folder, quiet=quiet)
+    request = RunRequest((str(tmp_path / "own.toml"),))
+    with RunFolder.create(tmp_path / "run", request.manifest("run", 1, 1, 60)) as folder:
+        tell_left_out(request, folder, quiet=quiet)
         folder.finalise("complete")
     words = f"own: left out 1 of 2 mails: {tmp_path / 'mail' / 'a.eml'}: not a mail"
     assert words in (tmp_path / "run" / "log.txt").read_text()

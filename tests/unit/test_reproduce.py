@@ -4,9 +4,10 @@ import pytest
 from click.testing import CliRunner
 from synthetic import reads_of, record
 
-from seglab.commands.order import Order
-from seglab.commands.reproduce import EXPERIMENTS, chosen, reproduce, rounds, unseen
+from seglab.commands.reproduce import reproduce
 from seglab.errors import InputError
+from seglab.execution.paper_rounds import EXPERIMENTS, chosen, rounds, unseen
+from seglab.execution.request import RunRequest
 from seglab.reproduction.paper import paper
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Manifest
@@ -30,7 +31,7 @@ def listing_13(sizes=LISTING_13, **changes):
 def test_all_of_the_paper_is_covered():
     """Three scenarios, eleven listings and Table 1, and all of them exist."""
     assert len(EXPERIMENTS) == 3 + 11 + 1
-    scenarios = Order(EXPERIMENTS).load()
+    scenarios = RunRequest(EXPERIMENTS).load()
     assert len({scenario.published for scenario in scenarios}) == len(EXPERIMENTS)
     assert all(scenario.expectation is not None for scenario in scenarios)
 
@@ -68,8 +69,8 @@ def test_the_reference_is_read_before_anything_runs(tmp_path):
 
 def test_scenarios_run_before_the_listings(folder):
     """Their numbers of reads are compared, so nothing else runs beside them."""
-    order = Order(("listing-13", "scenario-1"), sessions=3)
-    first, last = rounds(order, 1, folder)
+    request = RunRequest(("listing-13", "scenario-1"), sessions=3)
+    first, last = rounds(request, 1, folder)
     assert {spec.scenario for spec, _ in first} == {"scenario-1"}
     assert {spec.scenario for spec, _ in last} == {"scenario-1", "listing-13"}
     assert len(first) * 2 == len(last) == 6
@@ -77,20 +78,20 @@ def test_scenarios_run_before_the_listings(folder):
 
 def test_a_listing_that_has_not_occurred_runs_on(folder):
     """Sessions are added while no session is as published, and not beyond that."""
-    order = Order(("listing-13", "table-1"))
-    assert unseen(order, folder) == ["listing-13"]
-    going = rounds(order, 1, folder)
+    request = RunRequest(("listing-13", "table-1"))
+    assert unseen(request, folder) == ["listing-13"]
+    going = rounds(request, 1, folder)
     first = next(going)
     folder.append(listing_13([9391]))
     second = next(going)
     assert len(first) < len(second)
     assert [spec.session_id for spec, _ in first] == [s.session_id for s, _ in second[: len(first)]]
     folder.append(listing_13())
-    assert unseen(order, folder) == []
+    assert unseen(request, folder) == []
     assert next(going, None) is None
 
 
 def test_failed_sessions_have_not_occurred(folder):
     """A session that failed shows nothing, whatever it read."""
     folder.append(listing_13(status="failed", error="the wire ended"))
-    assert unseen(Order(("listing-13",)), folder) == ["listing-13"]
+    assert unseen(RunRequest(("listing-13",)), folder) == ["listing-13"]

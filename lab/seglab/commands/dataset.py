@@ -14,14 +14,8 @@ from typing import Any, BinaryIO, NoReturn
 
 import click
 
+from seglab.commands.options import cluster_option, jobs_option, seed_option
 from seglab.commands.progress import CheckProgress, RunProgress
-from seglab.commands.running import (
-    DEFAULT_TIME_LIMIT_S,
-    Interruption,
-    cluster_option,
-    jobs_option,
-    seed_option,
-)
 from seglab.commands.values import FILE, FOLDER, given
 from seglab.core.files import replace_file, writing
 from seglab.core.record import SessionRecord
@@ -38,6 +32,8 @@ from seglab.dataset.shard import ShardBuild
 from seglab.dataset.spec import DatasetSpec, read_spec
 from seglab.dataset.splits import PARTS
 from seglab.errors import EnvironmentLacksError, InputError
+from seglab.execution.carry_out import DEFAULT_TIME_LIMIT_S
+from seglab.execution.interruption import Interruption
 from seglab.kernel import pace
 from seglab.kernel.slots import Slots
 from seglab.mail.source import MailSource
@@ -230,10 +226,8 @@ def _build(
         done += _under_way(spec, seed, out, there)
         progress.plan(spec.sessions, done)
         try:
-            asyncio.run(
-                interruption.carry(
-                    partial(_build_all, spec, seed, out, gaps(spec, there), jobs, progress)
-                )
+            interruption.run(
+                partial(_build_all, spec, seed, out, gaps(spec, there), jobs, progress)
             )
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
@@ -252,9 +246,9 @@ def _build_far(
     quiet: bool,
 ) -> None:
     """Build the shards that are missing on a cluster."""
+    from seglab.cluster.building import build_on, refuse_unfit  # noqa: PLC0415
     from seglab.cluster.dask import connected  # noqa: PLC0415 -- Dask only where it is used
     from seglab.cluster.shards import Order  # noqa: PLC0415
-    from seglab.commands.on_cluster import build_on, refuse_unfit  # noqa: PLC0415
 
     done = sum(len(shard_range(spec, shard)) for shard in there)
     whole = estimate(spec, jobs, spec.sessions - done)

@@ -10,21 +10,14 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from seglab.commands.order import Order
-from seglab.commands.running import (
-    DEFAULT_TIME_LIMIT_S,
-    Command,
-    Voice,
-    carry_out,
-    cluster_option,
-    default_out,
-    jobs_option,
-    seed_option,
-)
+from seglab.commands.options import Command, cluster_option, jobs_option, seed_option
+from seglab.commands.progress import RunProgress
 from seglab.commands.values import FILE, finite, given
 from seglab.core.files import replace_file, writing
 from seglab.core.text import count
 from seglab.errors import EnvironmentLacksError, InputError
+from seglab.execution.carry_out import DEFAULT_TIME_LIMIT_S, carry_out, new_run_path
+from seglab.execution.request import RunRequest
 from seglab.regress import checks as checks_
 from seglab.regress.baseline import Baseline, fingerprint
 from seglab.regress.case import Case, Layers
@@ -268,14 +261,15 @@ def _fresh_run(
     quiet: bool,
 ) -> Path:
     """Carry out scenarios on the kernel engine; the run's folder."""
-    order = Order(scenarios or ("regress",), sessions=repeats)
-    specs = order.specs(seed)
-    manifest = order.manifest("run", seed, jobs, DEFAULT_TIME_LIMIT_S)
+    request = RunRequest(scenarios or ("regress",), sessions=repeats)
+    specs = request.specs(seed)
+    manifest = request.manifest("run", seed, jobs, DEFAULT_TIME_LIMIT_S)
     try:
-        with RunFolder.create(out or default_out("regress"), manifest) as folder:
-            carry_out(
-                folder, [specs], jobs=jobs, time_limit_s=DEFAULT_TIME_LIMIT_S, voice=Voice(quiet)
-            )
+        with (
+            RunFolder.create(out or new_run_path("regress"), manifest) as folder,
+            RunProgress(quiet=quiet) as progress,
+        ):
+            carry_out(folder, [specs], jobs=jobs, progress=progress)
     except EnvironmentLacksError as error:
         raise EnvironmentLacksError(
             f"{error} (or take stored sessions: --sessions sample)"

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
-from seglab.commands.compare import against, compare_option, keep, load, printed
+from seglab.commands.options import compare_option
 from seglab.commands.values import FILE, FOLDER
 from seglab.report import build_report
+from seglab.report.reference import against, as_json_text, keep, load
 from seglab.runs.folder import RunFolder
 
 
@@ -43,7 +44,7 @@ def report(
     if kept is not None:
         keep(folder, summary, kept)
     if as_json:
-        click.echo(printed(summary, comparison))
+        click.echo(as_json_text(summary, comparison))
     else:
         from seglab.report.terminal import show, show_comparison  # noqa: PLC0415, as build does
 

@@ -5,17 +5,12 @@ from pathlib import Path
 
 import click
 
-from seglab.commands.order import Order, resumed
+from seglab.commands.options import interrupted, reject_options_fixed_by_run, session_options
+from seglab.commands.progress import RunProgress
 from seglab.commands.reproduce import reproduce
-from seglab.commands.running import (
-    Voice,
-    carry_out,
-    default_out,
-    interrupted,
-    refuse_settled,
-    session_options,
-)
 from seglab.commands.values import STORED
+from seglab.execution.carry_out import carry_out, new_run_path
+from seglab.execution.request import RunRequest, resume
 from seglab.mail.source import MailSource
 from seglab.report import build_report
 from seglab.report.terminal import show
@@ -32,6 +27,7 @@ from seglab.runs.folder import RunFolder
 )
 @click.option(
     "--resume",
+    "resumed",
     type=STORED,
     metavar="DIR",
     help="Go on with an interrupted run: what is complete stays, the rest runs.",
@@ -41,7 +37,7 @@ def run(
     scenarios: tuple[str, ...],
     senders: tuple[str, ...],
     networks: tuple[str, ...],
-    resume: Path | None,
+    resumed: Path | None,
     sessions: int | None,
     seed: int,
     jobs: int,
@@ -63,35 +59,36 @@ def run(
 
     Exit code 0: every session is complete; 1: some failed, and the run folder says why.
     """  # noqa: D301 -- click looks for the backspace character itself
-    if resume is not None:
-        refuse_settled()
-        if RunFolder.open(resume).manifest.command == "reproduce":
+    if resumed is not None:
+        reject_options_fixed_by_run()
+        if RunFolder.open(resumed).manifest.command == "reproduce":
             options = {"jobs": jobs, "time_limit_s": time_limit_s, "as_json": as_json}
             context = click.get_current_context()
             return int(
-                context.invoke(reproduce, resume=resume, quiet=quiet, verbose=verbose, **options)
+                context.invoke(reproduce, resumed=resumed, quiet=quiet, verbose=verbose, **options)
             )
-        folder, order = resumed(resume)
+        folder, request = resume(resumed)
         seed = folder.manifest.seed
     elif scenarios:
-        order = Order(scenarios, senders, networks, sessions)
-        order.specs(seed)
+        request = RunRequest(scenarios, senders, networks, sessions)
+        request.specs(seed)
         name = Path(scenarios[0]).stem if len(scenarios) == 1 else "run"
-        manifest = order.manifest("run", seed, jobs, time_limit_s)
-        folder = RunFolder.create(out or default_out(name), manifest)
+        manifest = request.manifest("run", seed, jobs, time_limit_s)
+        folder = RunFolder.create(out or new_run_path(name), manifest)
     else:
         raise click.UsageError("which scenario? seglab list scenarios shows them")
     with folder:
         try:
             if folder.writable:
-                tell_left_out(order, folder, quiet=quiet)
-                carry_out(
-                    folder,
-                    [order.specs(seed)],
-                    jobs=jobs,
-                    time_limit_s=time_limit_s,
-                    voice=Voice(quiet, verbose),
-                )
+                tell_left_out(request, folder, quiet=quiet)
+                with RunProgress(quiet=quiet, verbose=verbose) as progress:
+                    carry_out(
+                        folder,
+                        [request.specs(seed)],
+                        jobs=jobs,
+                        time_limit_s=time_limit_s,
+                        progress=progress,
+                    )
             summary = build_report(folder)
         except KeyboardInterrupt:
             interrupted(folder)
@@ -104,9 +101,9 @@ def run(
     return 1 if summary.counts.failed else 0
 
 
-def tell_left_out(order: Order, folder: RunFolder, *, quiet: bool) -> None:
+def tell_left_out(request: RunRequest, folder: RunFolder, *, quiet: bool) -> None:
     """Say which of the user's own mails are not sent: in ``log.txt`` and, unless quiet, here."""
-    for scenario in order.load():
+    for scenario in request.load():
         source = scenario.message
         if isinstance(source, MailSource) and (words := source.skipped_words):
             folder.log(f"{scenario.name}: {words}")

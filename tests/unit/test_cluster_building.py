@@ -3,17 +3,17 @@
 import pytest
 from dataset_making import PureEngine, spec_of
 
+from seglab.cluster import building
+from seglab.cluster.building import ShardsFailedError, build_on, refuse_unfit
 from seglab.cluster.dask import Failed
 from seglab.cluster.shards import Order, build_packed
-from seglab.commands import on_cluster
-from seglab.commands.on_cluster import ShardsFailedError, build_on, refuse_unfit
 from seglab.commands.progress import RunProgress
-from seglab.commands.running import Interruption
 from seglab.dataset import shard
 from seglab.dataset.estimate import estimate
 from seglab.dataset.folder import begin, built, finish
 from seglab.dataset.plan import fingerprint
 from seglab.errors import InputError
+from seglab.execution.interruption import Interruption
 
 SEED = 3
 
@@ -106,7 +106,7 @@ def test_unfit(tmp_path, monkeypatch):
     cluster.says["tcp://two:1"] = "0" * 64
     with pytest.raises(InputError, match="it reads another plan"):
         refuse_unfit(spec, whole, order(), cluster)
-    monkeypatch.setattr(on_cluster, "BYTES_MAX", 1000)
+    monkeypatch.setattr(building, "BYTES_MAX", 1000)
     with pytest.raises(InputError, match="choose a smaller shard_sessions"):
         refuse_unfit(spec, whole, order(), cluster)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from seglab.cluster import shards as carried
 from seglab.cluster.dask import Cluster, Failed
 from seglab.cluster.shards import BYTES_MAX, Order, build_packed, put, ready
-from seglab.commands.progress import RunProgress
-from seglab.commands.running import Interruption
 from seglab.dataset.estimate import Estimate, size
 from seglab.dataset.plan import fingerprint
 from seglab.dataset.spec import DatasetSpec
 from seglab.errors import InputError, SeglabError
+from seglab.execution.interruption import Interruption
+from seglab.execution.progress import Progress
 
 
 class ShardsFailedError(SeglabError):
@@ -46,7 +46,7 @@ def build_on(
     order: Order,
     out: Path,
     shards: Iterable[int],
-    progress: RunProgress,
+    progress: Progress,
     interruption: Interruption,
 ) -> None:
     """Build shards on a cluster; what is built is in place, whatever happens then.

@@ -4,9 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-import click
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from seglab.core.files import replace_file, writing
 from seglab.errors import InputError
@@ -31,19 +29,6 @@ KEPT_FIGURES: Final = (
 """The figures that a reference keeps: those that say most, as small files."""
 
 _SIZE_MAX_BYTES = 1 << 26
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def compare_option(command: Command) -> Command:
-    """The option of every command that compares its run with an earlier one."""
-    return click.option(
-        "--compare",
-        "reference",
-        type=click.Path(path_type=Path),
-        metavar="DIR",
-        help="Say what is different from an earlier run: its folder, or what was kept of it.",
-    )(command)
 
 
 def load(path: Path) -> tuple[StoredSummary, Manifest]:
@@ -76,7 +61,7 @@ def against(
     return compare(*reference, StoredSummary.of(summary.to_dict()), summary.manifest)
 
 
-def printed(summary: "RunSummary", comparison: Comparison | None) -> str:
+def as_json_text(summary: "RunSummary", comparison: Comparison | None) -> str:
     """What ``--json`` prints."""
     found = summary.to_dict()
     if comparison is not None:

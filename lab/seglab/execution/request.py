@@ -6,36 +6,48 @@ from pathlib import Path
 
 import msgspec
 
-from seglab.commands.running import Planned
 from seglab.errors import InputError, nearest
 from seglab.experiment import registry
-from seglab.experiment.plan import plan
+from seglab.experiment.plan import SessionSpec, plan
 from seglab.experiment.scenario import Scenario
+from seglab.networks.network import Network
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Experiment, Manifest
 
+Planned = tuple[SessionSpec, Network]
+"""A session to carry out, and the network that it runs over."""
+
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What to run; all that ``--resume`` needs to plan the same sessions again."""
+class RunRequest:
+    """What to run. A run stores it, so that the same sessions can be planned again later.
 
-    scenarios: tuple[str, ...]
+    Attributes:
+        scenarios: names of shipped scenarios, paths of TOML files, or scenarios as values.
+        senders: names of the senders to keep; empty keeps all.
+        networks: names of the networks to keep; empty keeps all.
+        sessions: how many for each sender on each network; ``None`` is each scenario's own number.
+    """
+
+    scenarios: tuple[str | Path | Scenario, ...]
     senders: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     sessions: int | None = None
 
     def load(self) -> list[Scenario]:
-        """The scenarios, by name or path.
+        """The scenarios as values.
 
         Raises:
-            InputError: one is not known, or two have one name, which their sessions would share.
+            InputError: a scenario is not known, or two have the same name, which would give their
+                sessions the same ids.
         """
         found: dict[str, Scenario] = {}
         for given in self.scenarios:
-            scenario = registry.scenario(given)
+            scenario = given if isinstance(given, Scenario) else registry.scenario(given)
             if scenario.name in found:
+                name = scenario.name if isinstance(given, Scenario) else given
                 raise InputError(
-                    f"{given}: a scenario called {scenario.name!r} is given already; "
+                    f"{name}: a scenario called {scenario.name!r} is given already; "
                     "give each once, or rename a file"
                 )
             found[scenario.name] = scenario
@@ -45,7 +57,7 @@ class Order:
         """Every session to run.
 
         Raises:
-            InputError: a name is not known, or nothing is left to run.
+            InputError: a scenario, sender or network is not known, or no session is left.
         """
         scenarios = self.load()
         self._check("sender", self.senders, {c.sender.name for s in scenarios for c in s.senders})
@@ -56,14 +68,21 @@ class Order:
         return specs
 
     def manifest(self, command: str, seed: int, jobs: int, time_limit_s: float) -> Manifest:
-        """The manifest of a run of this order that is about to begin."""
-        known = registry.scenarios()
+        """The manifest of a run of this request that is about to begin.
+
+        Args:
+            command: the command that can resume the run.
+            seed: the run's.
+            jobs: how many sessions run side by side.
+            time_limit_s: for one session.
+
+        Raises:
+            InputError: a scenario is not known, or cannot be used.
+        """
         return Manifest(
             command=command,
             arguments={
-                "scenarios": [
-                    str(Path(n).resolve()) if n not in known else n for n in self.scenarios
-                ],
+                "scenarios": [_reference(given) for given in self.scenarios],
                 "senders": list(self.senders),
                 "networks": list(self.networks),
                 "sessions": self.sessions,
@@ -81,7 +100,10 @@ class Order:
         )
 
     def fingerprints(self, seed: int) -> dict[str, str]:
-        """By scenario, what tells its plan (sessions, senders, networks) from any other."""
+        """A digest of each scenario's plan, by the scenario's name.
+
+        It differs where the sessions, senders, networks or messages differ.
+        """
         return {
             scenario.name: hashlib.sha256(
                 msgspec.json.encode(self._planned(scenario, seed), order="deterministic")
@@ -102,20 +124,35 @@ class Order:
     def _check(self, what: str, asked: tuple[str, ...], known: set[str]) -> None:
         for name in asked:
             if name not in known:
-                raise InputError(
-                    f"--{what} {name!r}: not in {', '.join(self.scenarios)}; {nearest(name, known)}"
+                where = ", ".join(
+                    given.name if isinstance(given, Scenario) else str(given)
+                    for given in self.scenarios
                 )
+                raise InputError(f"{what} {name!r}: not in {where}; {nearest(name, known)}")
 
 
-def order_of(manifest: Manifest, path: Path) -> Order:
-    """The order that a stored run was given.
+def _reference(given: str | Path | Scenario) -> str:
+    """How a run's manifest names a scenario: by its name, or its file's path from the root."""
+    if isinstance(given, Scenario):
+        return given.name
+    if isinstance(given, str) and given in registry.scenarios():
+        return given
+    return str(Path(given).resolve())
+
+
+def request_of(manifest: Manifest, path: Path) -> RunRequest:
+    """The request that a stored run carries out.
+
+    Args:
+        manifest: the run's.
+        path: of the run's folder, for the error message.
 
     Raises:
-        InputError: the manifest holds none.
+        InputError: the manifest does not hold it.
     """
     arguments = manifest.arguments
     try:
-        return Order(
+        return RunRequest(
             scenarios=tuple(map(str, arguments["scenarios"])),
             senders=tuple(map(str, arguments["senders"])),
             networks=tuple(map(str, arguments["networks"])),
@@ -127,22 +164,27 @@ def order_of(manifest: Manifest, path: Path) -> Order:
         ) from error
 
 
-def resumed(path: Path) -> tuple[RunFolder, Order]:
-    """A stored run to go on with, and its order. One that has nothing left to do is only read.
+def resume(path: Path) -> tuple[RunFolder, RunRequest]:
+    """Open a stored run to continue it.
+
+    Returns:
+        The folder and the run's request. The folder is open for writing, unless every session is
+        complete already: then it is open for reading only.
 
     Raises:
-        InputError: no run is there, another process writes it, or a scenario is not what it was.
+        InputError: there is no run, another process writes it, or a scenario is not what it was
+            when the run began.
     """
     folder = RunFolder.open(path)
     manifest = folder.manifest
-    order = order_of(manifest, path)
+    request = request_of(manifest, path)
     if manifest.status == "complete" and not manifest.counts.failed:
-        return folder, order
+        return folder, request
     began_with = manifest.arguments.get("plan", {})
-    for name, now in order.fingerprints(manifest.seed).items():
+    for name, now in request.fingerprints(manifest.seed).items():
         if began_with.get(name, now) != now:
             raise InputError(
                 f"{path}: {name} has changed since this run began (its file, a network or a "
                 "sender); put it back as it was, or start a new run"
             )
-    return RunFolder.resume(path), order
+    return RunFolder.resume(path), request

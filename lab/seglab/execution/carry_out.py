@@ -1,0 +1,134 @@
+"""Carrying out the sessions of a run on an engine, and leaving a valid run folder."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from seglab.core.files import writing
+from seglab.core.record import SessionRecord
+from seglab.errors import SeglabError
+from seglab.execution.interruption import Interruption
+from seglab.execution.progress import NoProgress, Progress
+from seglab.execution.request import Planned
+from seglab.kernel.engine import EngineOptions, KernelEngine
+from seglab.runs.folder import RunFolder
+from seglab.runs.manifest import RunStatus
+
+DEFAULT_JOBS: Final = 40
+DEFAULT_SEED: Final = 2014
+DEFAULT_TIME_LIMIT_S: Final = 60.0
+
+
+def new_run_path(name: str) -> Path:
+    """The path of a new run folder: below ``runs``, named after what runs and the time."""
+    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{name}-{stamp}-{secrets.token_hex(2)}"
+
+
+def carry_out(
+    folder: RunFolder,
+    rounds: Iterable[Sequence[Planned]],
+    *,
+    jobs: int = DEFAULT_JOBS,
+    time_limit_s: float = DEFAULT_TIME_LIMIT_S,
+    progress: Progress | None = None,
+    on_record: Callable[[SessionRecord], None] | None = None,
+) -> None:
+    """Run the sessions that are not complete yet, and leave a valid run folder however that ends.
+
+    Args:
+        folder: the run, open for writing.
+        rounds: the sessions. The next round is taken when all sessions of the one before have
+            ended; it holds all sessions so far, and perhaps more.
+        jobs: how many sessions run side by side.
+        time_limit_s: how long one session may take, beyond its sender's pauses and its network's
+            own time.
+        progress: learns how the run goes.
+        on_record: takes each session's record once the folder has it.
+
+    Raises:
+        SeglabError: the run cannot continue. The folder says so, and holds what had ended.
+        KeyboardInterrupt: Ctrl-C or SIGTERM came. The folder holds what had ended.
+    """
+    began = time.monotonic()
+    progress = progress or NoProgress()
+    with Interruption() as interruption, _log_file(folder) as log:
+        engine = KernelEngine(EngineOptions(jobs, time_limit_s, folder.path, log.fileno()))
+        progress.left_s = engine.forecast.left_s
+
+        def keep(record: SessionRecord) -> None:
+            folder.append(record)
+            if record.error is not None:
+                folder.log(f"{record.session_id}: failed: {record.error}")
+            progress.ended(record.session_id, record.error)
+            if on_record is not None:
+                on_record(record)
+
+        try:
+            for specs in rounds:
+                statuses = folder.statuses()
+                todo = [p for p in specs if statuses.get(p[0].session_id) != "complete"]
+                folder.update(counts=replace(folder.manifest.counts, planned=len(specs)))
+                progress.plan(len(specs), len(specs) - len(todo))
+                if todo:
+                    interruption.run(partial(engine.run, todo, keep))
+                interruption.check()
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            _end(folder, engine, began, "interrupted")
+            raise KeyboardInterrupt from None
+        except SeglabError as error:
+            folder.log(f"failed: {error}")
+            with suppress(SeglabError):
+                _end(folder, engine, began, "failed", str(error))
+            raise
+        except BaseException as error:
+            with suppress(SeglabError, OSError):
+                _end(folder, engine, began, "failed", f"{type(error).__name__}: {error}")
+            raise
+        _end(folder, engine, began, "complete")
+
+
+@contextmanager
+def _log_file(folder: RunFolder) -> Iterator[BinaryIO]:
+    """Open the file for what the processes of the labs print."""
+    path = folder.path / "log.txt"
+    with writing(path):
+        log = path.open("ab")
+    with log:
+        yield log
+
+
+def _end(
+    folder: RunFolder,
+    engine: KernelEngine,
+    began: float,
+    status: RunStatus,
+    error: str | None = None,
+) -> None:
+    """Write into the manifest what was in force on each host, and end the run."""
+    before_s = folder.manifest.timings.get("sessions", 0.0)
+    timings = {"sessions": round(before_s + time.monotonic() - began, 3)}
+    folder.update(
+        timings=timings,
+        sysctls=folder.manifest.sysctls | _in_force(engine, "sysctls"),
+        offloads=folder.manifest.offloads | _in_force(engine, "offloads"),
+        mtus=folder.manifest.mtus | _in_force(engine, "mtu"),
+        routes=folder.manifest.routes | _in_force(engine, "routes"),
+        rules=folder.manifest.rules | _in_force(engine, "rules"),
+    )
+    folder.finalise(status, error)
+
+
+def _in_force(engine: KernelEngine, what: str) -> dict[str, Any]:
+    """One kind of setting that was read back, by network and host."""
+    return {
+        network: {host: state[what] for host, state in hosts.items() if state[what]}
+        for network, hosts in engine.environments.items()
+    }
