@@ -14,12 +14,12 @@ from dataset_making import SESSIONS, SPEC, PureEngine, build, spec_of
 
 from seglab.dataset import shard
 from seglab.dataset.check import check
-from seglab.dataset.findings import FINDINGS_MAX
+from seglab.dataset.check_result import DEFECTS_MAX
 from seglab.dataset.folder import begin
 from seglab.dataset.layout import Layout
 from seglab.dataset.picture import picture
 from seglab.dataset.result import read_result
-from seglab.dataset.shard import described
+from seglab.dataset.shard import file_entry
 from seglab.errors import InputError
 
 
@@ -58,15 +58,15 @@ def settled(path: Path) -> None:
             continue
         for name in list(result.files):
             if (path / name).exists():
-                result.files[name] = described(path / name)
+                result.files[name] = file_entry(path / name)
         layout.result(number).write_bytes(result.to_json())
     for name in list(manifest["files"]):
         if (path / name).exists():
-            file = described(path / name)
+            file = file_entry(path / name)
             manifest["files"][name] = {"bytes": file.bytes, "sha256": file.sha256}
     layout.manifest.write_text(json.dumps(manifest))
     sums = {name: file["sha256"] for name, file in manifest["files"].items()}
-    sums["manifest.json"] = described(layout.manifest).sha256
+    sums["manifest.json"] = file_entry(layout.manifest).sha256
     layout.sums.write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()))
 
 
@@ -87,7 +87,7 @@ def test_sound(sound: Path) -> None:
     checked = check(sound)
     assert checked.findings == []
     assert checked.notes == []
-    assert checked.tally.sessions == SESSIONS
+    assert checked.counts.sessions == SESSIONS
 
 
 def test_settling_is_sound(copy: Path) -> None:
@@ -340,8 +340,8 @@ def test_many_findings_are_counted(copy: Path) -> None:
     rewritten(copy, "train-00000.parquet", change)
     found = [line for line in lines(copy) if line.startswith("conservation: ")]
     total = pq.read_metadata(copy / "data" / "train-00000.parquet").num_rows
-    assert len(found) == FINDINGS_MAX + 1
-    assert found[-1].endswith(f"{total - FINDINGS_MAX} more of these")
+    assert len(found) == DEFECTS_MAX + 1
+    assert found[-1].endswith(f"{total - DEFECTS_MAX} more of these")
 
 
 def test_an_unfinished_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,7 +350,7 @@ def test_an_unfinished_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     PureEngine.reset()
     build(tmp_path, shards=[0])
     found = lines(tmp_path)
-    assert "completeness: manifest.json: the build has not finished; go on with it" in found
+    assert "completeness: manifest.json: the build has not finished; continue it" in found
     assert "completeness: shard 2: missing; build it" in found
 
 
@@ -358,9 +358,9 @@ def test_a_build_that_has_hardly_begun(tmp_path: Path) -> None:
     """Of twenty million shards that are missing, the first are told, and how many there are."""
     begin(spec_of(SPEC.replace("repeats = 5", "repeats = 37_037_038")), 1, tmp_path)
     found = lines(tmp_path)
-    assert len(found) == FINDINGS_MAX + 2
+    assert len(found) == DEFECTS_MAX + 2
     assert "completeness: shard 19: missing; build it" in found
-    assert f"completeness: shards: {20_000_001 - FINDINGS_MAX} more are missing" in found
+    assert f"completeness: shards: {20_000_001 - DEFECTS_MAX} more are missing" in found
 
 
 def test_nothing_there(tmp_path: Path) -> None:
@@ -378,7 +378,10 @@ def test_paths_outside(copy: Path) -> None:
     manifest = json.loads(layout.manifest.read_text())
     manifest["files"]["../../etc/passwd"] = {"bytes": 1, "sha256": "x"}
     layout.manifest.write_text(json.dumps(manifest))
-    assert any("../../etc/passwd: no name of a file" in line for line in lines(copy))
+    assert any(
+        "../../etc/passwd: not the name of a file inside the dataset" in line
+        for line in lines(copy)
+    )
 
 
 def test_a_plan_that_cannot_be_made(copy: Path) -> None:
@@ -391,7 +394,7 @@ def test_a_plan_that_cannot_be_made(copy: Path) -> None:
     checked = check(copy)
     assert checked.findings == []
     assert "unknown sender 'a_sender_of_somebody'" in checked.notes[0]
-    assert checked.tally.sessions == SESSIONS
+    assert checked.counts.sessions == SESSIONS
 
 
 def test_picture(sound: Path) -> None:
@@ -407,7 +410,7 @@ def test_a_damaged_shard_description(copy: Path) -> None:
     """A shard's description that is none is told, and the others are checked all the same."""
     Layout(copy).result(1).write_text("{")
     manifest = json.loads(Layout(copy).manifest.read_text())
-    file = described(Layout(copy).result(1))
+    file = file_entry(Layout(copy).result(1))
     manifest["files"]["shards/00001.json"] = {"bytes": file.bytes, "sha256": file.sha256}
     Layout(copy).manifest.write_text(json.dumps(manifest))
     found = lines(copy)

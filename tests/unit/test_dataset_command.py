@@ -11,7 +11,7 @@ from dataset_making import SESSIONS, SPEC, Breakdown, PureEngine, spec_of
 
 from seglab import cli
 from seglab.commands import dataset
-from seglab.dataset import damage, shard
+from seglab.dataset import integrity, shard
 from seglab.dataset.estimate import duration, estimate, room_bytes, size
 
 BILLION = SPEC.replace("repeats = 5", "repeats = 37_037_038")
@@ -161,7 +161,7 @@ def test_much_is_looked_at_by_its_size(
     out = tmp_path / "made"
     Run(capsys, "build", spec, "--out", out, "--quiet")
     spoil_data(out)
-    monkeypatch.setattr(damage, "READ_MAX_BYTES", 1000)
+    monkeypatch.setattr(integrity, "COMPARED_MAX_BYTES", 1000)
     again = Run(capsys, "build", spec, "--out", out)
     assert again.code == 0
     assert (

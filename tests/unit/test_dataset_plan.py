@@ -7,7 +7,7 @@ from dataset_making import SESSIONS, SPEC, spec_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.dataset.plan import placed, planned, shard_range
+from seglab.dataset.plan import planned, session_at, shard_range
 from seglab.dataset.splits import PARTS, Splits
 from seglab.errors import InputError
 from seglab.experiment import plan as sessions_
@@ -30,9 +30,9 @@ def test_a_session_alone_is_that_of_the_whole() -> None:
     """What a session is does not depend on the others, nor on the size of the shards."""
     other = spec_of(SPEC.replace("shard_sessions = 50", "shard_sessions = 7"))
     for number in (0, 8, 101, SESSIONS - 1):
-        assert placed(spec_of(), 1, number) == EVERY[number]
-        assert placed(other, 1, number).spec.seed == EVERY[number].spec.seed
-        assert placed(other, 1, number).split == EVERY[number].split
+        assert session_at(spec_of(), 1, number) == EVERY[number]
+        assert session_at(other, 1, number).spec.seed == EVERY[number].spec.seed
+        assert session_at(other, 1, number).split == EVERY[number].split
 
 
 def test_shards_that_there_are_not() -> None:
@@ -46,7 +46,7 @@ def test_shards_that_there_are_not() -> None:
 def test_more_repeats_keep_the_sessions() -> None:
     """A dataset with more repeats begins with the smaller one's sessions, in the same parts."""
     more = spec_of(SPEC.replace("repeats = 5", "repeats = 20"))
-    assert [placed(more, 1, place.number) for place in EVERY[:50]] == EVERY[:50]
+    assert [session_at(more, 1, place.number) for place in EVERY[:50]] == EVERY[:50]
 
 
 def test_no_message_in_two_parts() -> None:
@@ -79,7 +79,7 @@ def test_readers_share_messages() -> None:
     text = SPEC.replace("[splits]", '[[readers]]\n[[readers]]\nkind = "recv-loop"\n[splits]')
     spec = spec_of(text)
     assert spec.sessions == 2 * SESSIONS
-    one, other = placed(spec, 1, 0), placed(spec, 1, 3)
+    one, other = session_at(spec, 1, 0), session_at(spec, 1, 3)
     assert (one.spec.variant, other.spec.variant) == ("reader=event-loop", "reader=recv-loop")
     assert one.spec.message_seed == other.spec.message_seed
     assert one.message_id == other.message_id
@@ -102,7 +102,7 @@ def test_held_out_templates() -> None:
 def test_nothing_held_out() -> None:
     """Where nothing is held out, those columns are empty."""
     head, _ = SPEC.split("networks = { test")
-    place = placed(spec_of(head), 1, 5)
+    place = session_at(spec_of(head), 1, 5)
     assert (place.split_network, place.split_template) == (None, None)
 
 
@@ -156,5 +156,5 @@ def test_a_far_session_is_planned_at_once() -> None:
     """A session of a billion is found by its number, without the others."""
     spec = spec_of(SPEC.replace("repeats = 5", "repeats = 100_000_000"))
     assert spec.sessions == 2_700_000_000
-    last = placed(spec, 1, spec.sessions - 1)
+    last = session_at(spec, 1, spec.sessions - 1)
     assert last.spec.repeat == 99_999_999

@@ -19,7 +19,7 @@ from typing import BinaryIO, Final
 from seglab.core.files import lock_folder, replace_file, writing
 from seglab.dataset.layout import Layout
 from seglab.dataset.plan import fingerprint, shard_range
-from seglab.dataset.result import File, ShardResult
+from seglab.dataset.result import FileEntry, ShardResult
 from seglab.dataset.shard import ShardBuild
 from seglab.dataset.spec import DatasetSpec, parse_text
 from seglab.dataset.splits import PARTS
@@ -165,7 +165,7 @@ def _checked(
     planned = len(shard_range(spec, shard))
     allowed = {layout.name(path) for path in _paths(layout, shard)}
     found = {
-        name: File(len(data), hashlib.sha256(data).hexdigest())
+        name: FileEntry(len(data), hashlib.sha256(data).hexdigest())
         for name, data in packed.files.items()
     }
     if (

@@ -21,12 +21,12 @@ from seglab.core.files import replace_file, writing
 from seglab.core.record import SessionRecord
 from seglab.core.text import count, safe
 from seglab.dataset.check import check
-from seglab.dataset.damage import lost, readable, refuse_changed
+from seglab.dataset.check_result import CheckResult, Defect
 from seglab.dataset.estimate import Estimate, estimate, room_bytes, size
-from seglab.dataset.findings import Checked, Finding
-from seglab.dataset.folder import begin, built, finish, gaps
+from seglab.dataset.folder import begin, built, finish, missing_shards
+from seglab.dataset.integrity import contents_are_compared, lost_files, refuse_changed
 from seglab.dataset.layout import Layout
-from seglab.dataset.manifest import Manifest, read_manifest
+from seglab.dataset.manifest import DatasetManifest, read_manifest
 from seglab.dataset.plan import fingerprint, shard_range
 from seglab.dataset.shard import ShardBuild
 from seglab.dataset.spec import DatasetSpec, read_spec
@@ -165,7 +165,7 @@ def check_command(path: Path, out: Path | None, as_json: bool, quiet: bool) -> i
         click.echo(f"note: {note}")
     for finding in findings:
         click.echo(str(finding))
-    tally = checked.tally
+    tally = checked.counts
     words = count(len(findings), "finding") if findings else "no findings"
     parts = _parts(tally.splits)
     shares = f" ({parts})" if parts else ""
@@ -181,11 +181,11 @@ def _parts(splits: Mapping[str, Mapping[str, int]]) -> str:
     return ", ".join(f"{part} {sizes[part]}" for part in PARTS if part in sizes)
 
 
-def _draw(checked: Checked, out: Path) -> Path | None:
+def _draw(checked: CheckResult, out: Path) -> Path | None:
     """Write the summary figure; ``None`` where there is nothing to draw."""
     from seglab.dataset.picture import picture  # noqa: PLC0415 -- Matplotlib only where it is used
 
-    if not checked.tally.sessions:
+    if not checked.counts.sessions:
         return None
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -199,9 +199,9 @@ def _put(data: bytes, file: BinaryIO) -> None:
 
 
 def _result(
-    checked: Checked, findings: list[Finding], path: Path, figure: Path | None
+    checked: CheckResult, findings: list[Defect], path: Path, figure: Path | None
 ) -> dict[str, Any]:
-    tally = checked.tally
+    tally = checked.counts
     return {
         "dataset": str(path),
         "name": checked.manifest.name,
@@ -225,10 +225,9 @@ def _build(
         done = sum(len(shard_range(spec, shard)) for shard in there)
         done += _under_way(spec, seed, out, there)
         progress.plan(spec.sessions, done)
+        missing = missing_shards(spec, there)
         try:
-            interruption.run(
-                partial(_build_all, spec, seed, out, gaps(spec, there), jobs, progress)
-            )
+            interruption.run(partial(_build_all, spec, seed, out, missing, jobs, progress))
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
 
@@ -260,7 +259,7 @@ def _build_far(
         begin(spec, seed, out)
         with Interruption() as interruption, progress:
             progress.plan(spec.sessions, done)
-            build_on(cluster, spec, order, out, gaps(spec, there), progress, interruption)
+            build_on(cluster, spec, order, out, missing_shards(spec, there), progress, interruption)
 
 
 async def _build_all(
@@ -302,16 +301,16 @@ def _tell_left_out(spec: DatasetSpec) -> None:
             click.echo(f"{template}: {words}", err=True)
 
 
-def _found(spec: DatasetSpec, stored: Manifest, out: Path, there: set[int]) -> str:
+def _found(spec: DatasetSpec, stored: DatasetManifest, out: Path, there: set[int]) -> str:
     """What there is already, in words."""
     if len(there) == spec.shards:
         shards = "its one shard is" if spec.shards == 1 else f"all {spec.shards} shards are"
         words = f"{out}: {shards} built"
-        if stored.status == "complete" and not readable(stored):
+        if stored.status == "complete" and not contents_are_compared(stored):
             words += ", by the sizes of their files; `seglab dataset check` reads them"
         return words
     if stored.status == "complete":
-        why = next(lost(Layout(out), stored), "a shard's description is missing")
+        why = next(lost_files(Layout(out), stored), "a shard's description is missing")
         return f"{out}: {count(spec.shards - len(there), 'shard')} to be built anew: {why}"
     words = f"{out}: going on with a build: {len(there)} of {spec.shards} shards are there"
     more = _under_way(spec, stored.seed, out, there)
@@ -355,7 +354,7 @@ def _existing(out: Path) -> Path:
     return next(path for path in (out.resolve(), *out.resolve().parents) if path.exists())
 
 
-def _show(manifest: Manifest, out: Path) -> None:
+def _show(manifest: DatasetManifest, out: Path) -> None:
     parts = _parts(manifest.splits)
     made = f"{count(manifest.complete, 'session')} in {count(manifest.shards, 'shard')}"
     click.echo(f"{made}: {parts}" if parts else made)

@@ -1,8 +1,8 @@
-"""The captures of a shard: one ZIP archive.
+"""Writes the captures of a shard as one ZIP archive.
 
-A dataset of a million sessions has two million captures, more files than most file systems and
-copying programs handle well. A ZIP has a directory: one capture is read without the others, by
-``unzip -p`` or by any language's own library.
+A dataset of a million sessions has two million captures. Most file systems and copying programs
+do not handle so many files well. A ZIP archive has a directory, so ``unzip -p``, or the library of
+any language, reads one capture without reading the others.
 """
 
 import zipfile
@@ -11,14 +11,21 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 LEVEL: Final = 1
-"""Of deflate: the captures are text for the most part, and the next levels gain little."""
+"""The level of deflate. Captures are text for the most part, and the next levels gain little."""
 
 VANTAGES: Final = ("client", "server")
-_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can say; the packets have stamps
+"""The two hosts at which each session is captured."""
+
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can hold; packets have their own times
 
 
 def write_archive(file: BinaryIO, folder: Path, session_ids: Iterable[str]) -> None:
-    """Write the captures of some sessions as one archive, those that there are.
+    """Write the captures of some sessions as one archive.
+
+    Args:
+        file: where to write it.
+        folder: holds the captures. A session without a capture there is left out.
+        session_ids: in the order that the archive is to have.
 
     Raises:
         OSError: for instance, the disk is full.

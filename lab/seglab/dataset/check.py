@@ -1,6 +1,7 @@
-"""Checks a dataset: its files, its rows, and that it is what its manifest says.
+"""Checks a dataset: its files, its rows, and that both are what its manifest says.
 
-A shard at a time, so that the memory does not grow with the dataset, but for nine bytes a message.
+It reads one shard after another, so its memory does not grow with the dataset, except for eight
+bytes for each message and part.
 """
 
 from collections.abc import Callable, Iterator
@@ -8,29 +9,29 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
-from seglab.dataset.findings import FINDINGS_MAX, Checked
+from seglab.dataset.check_result import DEFECTS_MAX, CheckResult
+from seglab.dataset.label_counts import Leaks
 from seglab.dataset.layout import Layout
-from seglab.dataset.manifest import Manifest, read_manifest
+from seglab.dataset.manifest import DatasetManifest, read_manifest
 from seglab.dataset.plan import planned
 from seglab.dataset.result import read_result
-from seglab.dataset.shard import described
-from seglab.dataset.shard_rows import Astray, ShardRows, unreadable
+from seglab.dataset.row_checks import MisplacedRow, ShardRows, unreadable
+from seglab.dataset.shard import file_entry
 from seglab.dataset.spec import DatasetSpec
 from seglab.dataset.splits import PARTS
-from seglab.dataset.tally import Leaks
 from seglab.errors import InputError
 from seglab.runs.parquet import read_rows
 
-Report = Callable[[str, int], None]
-"""Is told what is looked at, and how many sessions have been."""
+OnProgress = Callable[[str, int], None]
+"""Called with what the check reads next, and with the number of sessions that it has checked."""
 
 
-def check(path: Path, report: Report | None = None) -> Checked:
+def check(path: Path, on_progress: OnProgress | None = None) -> CheckResult:
     """Check a dataset.
 
     Args:
         path: its folder.
-        report: is told how far it is.
+        on_progress: called whenever the check begins to read something else.
 
     Raises:
         InputError: no dataset is there.
@@ -39,41 +40,41 @@ def check(path: Path, report: Report | None = None) -> Checked:
     manifest = read_manifest(layout.manifest)
     if manifest is None:
         raise InputError(f"{path}: no dataset is here (manifest.json is missing)")
-    found = Checked(manifest)
+    found = CheckResult(manifest)
     if manifest.status != "complete":
-        found.add("completeness", "manifest.json", "the build has not finished; go on with it")
-    _files(layout, found, report)
+        found.add("completeness", "manifest.json", "the build has not finished; continue it")
+    _check_files(layout, found, on_progress)
     spec = _spec(found)
     leaks = Leaks()
-    astray: list[Astray] = []
-    for shard in _there(layout, found):
-        if report is not None:
-            report("rows", found.tally.sessions)
-        astray += _shard(layout, shard, spec, found, leaks)
+    misplaced: list[MisplacedRow] = []
+    for shard in _shards_there(layout, found):
+        if on_progress is not None:
+            on_progress("rows", found.counts.sessions)
+        misplaced += _check_shard(layout, shard, spec, found, leaks)
         leaks.settle()
-    _rows_astray(layout, astray, found)
+    _report_misplaced(layout, misplaced, found)
     for column, words in leaks.found():
         found.add("leakage", column, words)
-    if not found.findings:  # else it may be unbalanced for what is missing
-        for words in (*_empty_parts(found, spec), *found.tally.gaps()):
+    if not found.findings:  # what is missing may be what makes it unbalanced
+        for words in (*_empty_parts(found, spec), *found.counts.missing_labels()):
             found.add("balance", "split", words)
-    _totals(found)
+    _check_totals(found)
     return found
 
 
-def _files(layout: Layout, found: Checked, report: Report | None) -> None:
-    """Every file is there, as it was, and no other is."""
+def _check_files(layout: Layout, found: CheckResult, on_progress: OnProgress | None) -> None:
+    """Every file of the manifest is unchanged, and the folders hold no other file."""
     files = found.manifest.files
     sums = _sums(layout, found)
     for name, file in files.items():
-        if report is not None:
-            report(name, 0)
+        if on_progress is not None:
+            on_progress(name, 0)
         if not _is_inside(name):
-            found.add("checksums", name, "no name of a file of this dataset")
+            found.add("checksums", name, "not the name of a file inside the dataset")
             continue
         path = layout.path / name
         try:
-            there = described(path)
+            there = file_entry(path)
         except FileNotFoundError:
             found.add("checksums", name, "missing")
             continue
@@ -98,8 +99,12 @@ def _files(layout: Layout, found: Checked, report: Report | None) -> None:
                 found.add("checksums", name, "is not in manifest.json")
 
 
-def _sums(layout: Layout, found: Checked) -> dict[str, str] | None:
-    """What ``SHA256SUMS`` says; holds the manifest itself to it."""
+def _sums(layout: Layout, found: CheckResult) -> dict[str, str] | None:
+    """The digests in ``SHA256SUMS`` by file; compares the manifest's own with its content.
+
+    Returns:
+        ``None`` where the build has not finished, or the file cannot be read.
+    """
     if found.manifest.status != "complete":
         return None
     try:
@@ -108,7 +113,7 @@ def _sums(layout: Layout, found: Checked) -> dict[str, str] | None:
         found.add("checksums", "SHA256SUMS", f"cannot be read: {error.strerror or error}")
         return None
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    if sums.get("manifest.json") != described(layout.manifest).sha256:
+    if sums.get("manifest.json") != file_entry(layout.manifest).sha256:
         found.add("checksums", "manifest.json", "its content has changed, by SHA256SUMS")
     return sums
 
@@ -118,40 +123,46 @@ def _is_inside(name: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts
 
 
-def _there(layout: Layout, found: Checked) -> list[int]:
-    """The shards that there are, in order; takes down those that are missing."""
+def _shards_there(layout: Layout, found: CheckResult) -> list[int]:
+    """The shards that have a description, in order; reports the missing ones."""
     total = found.manifest.shards
     names = (path.stem for path in (layout.path / "shards").glob("*.json"))
     there = {n for n in map(int, filter(str.isdecimal, names)) if n < total}
-    gaps = (shard for shard in range(total) if shard not in there)
-    for shard in islice(gaps, FINDINGS_MAX):
+    missing = (shard for shard in range(total) if shard not in there)
+    for shard in islice(missing, DEFECTS_MAX):
         found.add("completeness", f"shard {shard}", "missing; build it")
-    if (more := total - len(there) - FINDINGS_MAX) > 0:
+    if (more := total - len(there) - DEFECTS_MAX) > 0:
         found.add("completeness", "shards", f"{more} more are missing")
     return sorted(there)
 
 
-def _spec(found: Checked) -> DatasetSpec | None:
-    """The specification, to hold the rows to the plan; without it, that is left out."""
+def _spec(found: CheckResult) -> DatasetSpec | None:
+    """The specification, with which rows are compared with the plan.
+
+    Returns:
+        ``None`` where this seglab cannot make the same plan from it; a note says why.
+    """
     try:
         spec = found.manifest.dataset()
     except InputError as error:
-        found.notes.append(f"rows are not held to the plan, which this seglab cannot make: {error}")
+        found.notes.append(
+            f"rows are not compared with the plan, which this seglab cannot make: {error}"
+        )
         return None
-    fresh = Manifest.begun(spec, found.manifest.seed)
+    fresh = DatasetManifest.begun(spec, found.manifest.seed)
     if fresh.fingerprint != found.manifest.fingerprint:
         found.notes.append(
-            "rows are not held to the plan: this seglab plans another dataset from the "
+            "rows are not compared with the plan: this seglab plans another dataset from the "
             "specification (a sender, a network or the mails have changed)"
         )
         return None
     return spec
 
 
-def _shard(
-    layout: Layout, shard: int, spec: DatasetSpec | None, found: Checked, leaks: Leaks
-) -> list[Astray]:
-    """Check a shard; gives the rows that belong to another."""
+def _check_shard(
+    layout: Layout, shard: int, spec: DatasetSpec | None, found: CheckResult, leaks: Leaks
+) -> list[MisplacedRow]:
+    """Check the rows of a shard; returns those that belong to another shard."""
     manifest = found.manifest
     where = f"shard {shard}"
     try:
@@ -167,14 +178,14 @@ def _shard(
     rows = ShardRows(layout, shard, result, plan, found)
     for part in PARTS:
         for row in rows.of(part):
-            found.tally.add(row)
+            found.counts.add(row)
             leaks.add(row)
     rows.settle()
-    return rows.astray
+    return rows.misplaced
 
 
-def _rows_astray(layout: Layout, astray: list[Astray], found: Checked) -> None:
-    """Rows in a shard that is not theirs: there twice, if their own has them as well."""
+def _report_misplaced(layout: Layout, misplaced: list[MisplacedRow], found: CheckResult) -> None:
+    """Report the rows that are in a wrong shard, and say whether their own shard has them too."""
 
     @cache
     def numbers(shard: int) -> set[int]:
@@ -182,11 +193,11 @@ def _rows_astray(layout: Layout, astray: list[Astray], found: Checked) -> None:
         for path in (layout.data(part, shard) for part in PARTS):
             try:
                 there.update(row["number"] for row in read_rows(path, ["number"]))
-            except (InputError, KeyError):  # which has been told, or there is none
+            except (InputError, KeyError):  # the file is missing, or was reported before
                 continue
         return there
 
-    for one in astray:
+    for one in misplaced:
         own = one.number // found.manifest.shard_sessions
         where = f"{one.file}: {one.session_id}"
         if one.number in numbers(own):
@@ -196,22 +207,22 @@ def _rows_astray(layout: Layout, astray: list[Astray], found: Checked) -> None:
             found.add("plan", where, words, one.file)
 
 
-def _empty_parts(found: Checked, spec: DatasetSpec | None) -> Iterator[str]:
-    """Parts that were to have sessions, and have none: there are too few messages."""
-    if spec is not None and found.tally.sessions:
+def _empty_parts(found: CheckResult, spec: DatasetSpec | None) -> Iterator[str]:
+    """Describe the parts that should have sessions and have none: there are too few messages."""
+    if spec is not None and found.counts.sessions:
         for part, pct in spec.splits.pct.items():
-            if pct and not found.tally.splits["split"][part]:
+            if pct and not found.counts.splits["split"][part]:
                 yield f"no session is in {part}, which was to have {pct} %; more repeats"
 
 
-def _totals(found: Checked) -> None:
-    """The counts in the manifest are those of the rows."""
-    manifest, tally = found.manifest, found.tally
+def _check_totals(found: CheckResult) -> None:
+    """The manifest's counts are those of the rows."""
+    manifest, tally = found.manifest, found.counts
     if manifest.status != "complete" or found.findings:
         return
     if tally.sessions != manifest.complete:
         words = f"says {manifest.complete} sessions, the rows are {tally.sessions}"
         found.add("completeness", "manifest.json", words)
     if manifest.complete + manifest.failed != manifest.planned:
-        words = f"{manifest.planned} planned, but {manifest.complete} + {manifest.failed} told of"
+        words = f"{manifest.planned} planned, but {manifest.complete} + {manifest.failed} reported"
         found.add("completeness", "manifest.json", words)

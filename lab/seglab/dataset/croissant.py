@@ -8,7 +8,7 @@ import json
 from typing import Any, Final
 
 from seglab.dataset.columns import COLUMNS, Column, fields_of
-from seglab.dataset.manifest import Manifest
+from seglab.dataset.manifest import DatasetManifest
 from seglab.dataset.splits import PARTS
 
 CONFORMS_TO: Final = "http://mlcommons.org/croissant/1.0"
@@ -66,7 +66,7 @@ _CONTEXT: Final = {
 }
 
 
-def croissant(manifest: Manifest) -> bytes:
+def croissant(manifest: DatasetManifest) -> bytes:
     """The metadata of a dataset, as JSON-LD."""
     value: dict[str, Any] = {
         "@context": _CONTEXT,

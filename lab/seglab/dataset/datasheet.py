@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import fill
 
 from seglab.dataset.columns import COLUMNS, LABELS
-from seglab.dataset.manifest import Manifest
+from seglab.dataset.manifest import DatasetManifest
 from seglab.dataset.spec import DatasetSpec
 from seglab.dataset.splits import PARTS
 
@@ -149,7 +149,7 @@ Licence: {licence}.{creator}
 """
 
 
-def datasheet(manifest: Manifest, spec: DatasetSpec) -> str:
+def datasheet(manifest: DatasetManifest, spec: DatasetSpec) -> str:
     """The datasheet's text."""
     files = "\n".join(
         f"  - split: {part}\n    path: data/{part}-*.parquet"
@@ -210,11 +210,11 @@ def _licence(licence: str) -> str:
     return f"license: {json.dumps(licence.lower())}"
 
 
-def _description(manifest: Manifest) -> str:
+def _description(manifest: DatasetManifest) -> str:
     return "" if manifest.description == manifest.title else f"{_plain(manifest.description)}\n\n"
 
 
-def _counts(manifest: Manifest) -> str:
+def _counts(manifest: DatasetManifest) -> str:
     words = f"{manifest.planned} sessions were planned, {manifest.complete} are here."
     if not manifest.failed:
         return words
@@ -234,7 +234,7 @@ def _mail(spec: DatasetSpec) -> str:
     return "it has no mail's text, only sizes and the names of header fields" if own else generated
 
 
-def _balance(manifest: Manifest) -> str:
+def _balance(manifest: DatasetManifest) -> str:
     rows = (
         (f"`{column}`", value, *(str(counts.get(part, 0)) for part in PARTS))
         for column in LABELS
@@ -243,7 +243,7 @@ def _balance(manifest: Manifest) -> str:
     return _table(("column", "value", *PARTS), rows)
 
 
-def _split_table(manifest: Manifest) -> str:
+def _split_table(manifest: DatasetManifest) -> str:
     rows = (
         (f"`{column}`", *(str(counts.get(part, 0)) for part in PARTS),
          str(manifest.complete - sum(counts.values())))

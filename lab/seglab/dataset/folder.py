@@ -10,14 +10,14 @@ from seglab.core.files import replace_file, writing
 from seglab.dataset.croissant import croissant
 from seglab.dataset.datasheet import datasheet
 from seglab.dataset.layout import Layout
-from seglab.dataset.manifest import Manifest, read_manifest
-from seglab.dataset.result import File, ShardResult, now, read_result
-from seglab.dataset.shard import described, is_there
+from seglab.dataset.manifest import DatasetManifest, read_manifest
+from seglab.dataset.result import FileEntry, ShardResult, now, read_result
+from seglab.dataset.shard import file_entry, has_all_files
 from seglab.dataset.spec import DatasetSpec
 from seglab.errors import InputError
 
 
-def begin(spec: DatasetSpec, seed: int, out: Path) -> Manifest:
+def begin(spec: DatasetSpec, seed: int, out: Path) -> DatasetManifest:
     """Make a dataset's folder, or take up the one that is there.
 
     Raises:
@@ -25,7 +25,7 @@ def begin(spec: DatasetSpec, seed: int, out: Path) -> Manifest:
         EnvironmentLacksError: the disk is full.
     """
     layout = Layout(out)
-    fresh = Manifest.begun(spec, seed)
+    fresh = DatasetManifest.begun(spec, seed)
     manifest = read_manifest(layout.manifest)
     if manifest is not None:
         _refuse_other(layout, manifest, fresh)
@@ -53,16 +53,16 @@ def built(spec: DatasetSpec, out: Path, fingerprint: str) -> set[int]:
         if shard < spec.shards
         and (result := read_result(layout.result(shard))) is not None
         and result.fingerprint == fingerprint
-        and is_there(layout, result)
+        and has_all_files(layout, result)
     }
 
 
-def gaps(spec: DatasetSpec, there: Collection[int]) -> Iterator[int]:
+def missing_shards(spec: DatasetSpec, there: Collection[int]) -> Iterator[int]:
     """The shards that are not built yet, in order."""
     return (shard for shard in range(spec.shards) if shard not in there)
 
 
-def finish(spec: DatasetSpec, seed: int, out: Path) -> Manifest:
+def finish(spec: DatasetSpec, seed: int, out: Path) -> DatasetManifest:
     """Describe a dataset whose shards are all built; changes nothing where that is done.
 
     Raises:
@@ -75,7 +75,7 @@ def finish(spec: DatasetSpec, seed: int, out: Path) -> Manifest:
     if len(there) < spec.shards:
         raise InputError(
             f"{out}: {spec.shards - len(there)} of {spec.shards} shards are not built, the first "
-            f"of them {next(gaps(spec, there))}; build them, then finish"
+            f"of them {next(missing_shards(spec, there))}; build them, then finish"
         )
     layout.leave_building()
     if manifest.status == "complete" and _as_described(layout, manifest, spec):
@@ -88,7 +88,7 @@ def finish(spec: DatasetSpec, seed: int, out: Path) -> Manifest:
     with writing(out):
         for path, text in texts.items():
             replace_file(path, lambda file, text=text: file.write(text))  # type: ignore[misc]
-            manifest.files[layout.name(path)] = described(path)
+            manifest.files[layout.name(path)] = file_entry(path)
         manifest.files = dict(sorted(manifest.files.items()))
         text = manifest.to_json()
         replace_file(layout.manifest, lambda file: file.write(text))
@@ -105,9 +105,9 @@ def results(layout: Layout, shards: int) -> Iterator[ShardResult]:
             yield result
 
 
-def _summed(spec: DatasetSpec, seed: int, layout: Layout, started: str) -> Manifest:
+def _summed(spec: DatasetSpec, seed: int, layout: Layout, started: str) -> DatasetManifest:
     """The manifest of all shards together."""
-    manifest = Manifest.begun(spec, seed)
+    manifest = DatasetManifest.begun(spec, seed)
     manifest.status, manifest.started, manifest.finished = "complete", started, now()
     splits: dict[str, Counter[str]] = {}
     labels: dict[str, dict[str, Counter[str]]] = {}
@@ -116,7 +116,7 @@ def _summed(spec: DatasetSpec, seed: int, layout: Layout, started: str) -> Manif
         manifest.complete += result.complete
         manifest.files |= result.files
         path = layout.result(result.shard)
-        manifest.files[layout.name(path)] = described(path)
+        manifest.files[layout.name(path)] = file_entry(path)
         for column, counts in result.splits.items():
             splits.setdefault(column, Counter()).update(counts)
         for column, values in result.labels.items():
@@ -135,7 +135,7 @@ def _summed(spec: DatasetSpec, seed: int, layout: Layout, started: str) -> Manif
     return manifest
 
 
-def _add_failures(manifest: Manifest, result: ShardResult) -> None:
+def _add_failures(manifest: DatasetManifest, result: ShardResult) -> None:
     manifest.failed += len(result.failed)
     for failed in result.failed:
         entry = manifest.failures.setdefault(
@@ -144,7 +144,7 @@ def _add_failures(manifest: Manifest, result: ShardResult) -> None:
         entry["failed"] += 1
 
 
-def _add_circumstances(manifest: Manifest, result: ShardResult) -> None:
+def _add_circumstances(manifest: DatasetManifest, result: ShardResult) -> None:
     for network, hosts in result.environment.items():
         if manifest.environment.setdefault(network, hosts) != hosts:
             manifest.differing.setdefault(network, []).append(result.shard)
@@ -158,14 +158,14 @@ def _add_circumstances(manifest: Manifest, result: ShardResult) -> None:
             values.append(value)
 
 
-def _as_described(layout: Layout, manifest: Manifest, spec: DatasetSpec) -> bool:
+def _as_described(layout: Layout, manifest: DatasetManifest, spec: DatasetSpec) -> bool:
     """Whether the description is of these files, and says what the specification says now."""
     for result in results(layout, spec.shards):
         path = layout.result(result.shard)
-        there = {**result.files, layout.name(path): described(path)}
+        there = {**result.files, layout.name(path): file_entry(path)}
         if any(manifest.files.get(name) != file for name, file in there.items()):
             return False
-    fresh = Manifest.begun(spec, manifest.seed)
+    fresh = DatasetManifest.begun(spec, manifest.seed)
     same = all(
         getattr(fresh, name) == getattr(manifest, name)
         for name in ("title", "description", "licence", "creator")
@@ -173,7 +173,7 @@ def _as_described(layout: Layout, manifest: Manifest, spec: DatasetSpec) -> bool
     return same and all(path.exists() for path in (layout.datasheet, layout.croissant, layout.sums))
 
 
-def _refuse_other(layout: Layout, stored: Manifest, fresh: Manifest) -> None:
+def _refuse_other(layout: Layout, stored: DatasetManifest, fresh: DatasetManifest) -> None:
     if stored.fingerprint == fresh.fingerprint:
         return
     if stored.seed != fresh.seed:
@@ -190,10 +190,10 @@ def _refuse_other(layout: Layout, stored: Manifest, fresh: Manifest) -> None:
     )
 
 
-def _sums(layout: Layout, manifest: Manifest, own: str) -> bytes:
+def _sums(layout: Layout, manifest: DatasetManifest, own: str) -> bytes:
     sums = {name: file.sha256 for name, file in manifest.files.items()}
     sums[layout.name(layout.manifest)] = own
     return "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())).encode()
 
 
-__all__ = ["File", "begin", "built", "finish", "gaps", "results"]
+__all__ = ["FileEntry", "begin", "built", "finish", "missing_shards", "results"]

@@ -10,13 +10,13 @@ from seglab.core import decoding
 from seglab.core.record import SCHEMA_VERSION
 from seglab.dataset.columns import COLUMNS
 from seglab.dataset.plan import fingerprint
-from seglab.dataset.result import File
+from seglab.dataset.result import FileEntry
 from seglab.dataset.spec import DatasetSpec, parse_text
 from seglab.errors import InputError
 from seglab.runs.manifest import now
 
 
-class Manifest(msgspec.Struct, kw_only=True):
+class DatasetManifest(msgspec.Struct, kw_only=True):
     """Everything about a dataset that is not about one session.
 
     Attributes:
@@ -81,7 +81,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     started: str = ""
     finished: str | None = None
     timings: dict[str, float] = {}
-    files: dict[str, File] = {}
+    files: dict[str, FileEntry] = {}
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
@@ -124,7 +124,7 @@ class Manifest(msgspec.Struct, kw_only=True):
         return {key: value for key, value in values.items() if key not in left_out}
 
 
-def read_manifest(path: Path) -> Manifest | None:
+def read_manifest(path: Path) -> DatasetManifest | None:
     """The stored manifest; ``None`` where there is none.
 
     Raises:
@@ -137,7 +137,7 @@ def read_manifest(path: Path) -> Manifest | None:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     try:
-        manifest = decoding.from_json(text, Manifest, "the manifest of a dataset")
+        manifest = decoding.from_json(text, DatasetManifest, "the manifest of a dataset")
     except InputError as error:
         raise InputError(f"{path}: {error}; put back the one that was there") from error
     if manifest.schema_version > SCHEMA_VERSION:

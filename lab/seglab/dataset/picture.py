@@ -2,16 +2,16 @@
 
 from collections import Counter
 
-from seglab.dataset.findings import Checked
+from seglab.dataset.check_result import CheckResult
 from seglab.plots.dataset import summary
 from seglab.plots.style import render
 
 _TITLE_MAX = 80
 
 
-def picture(checked: Checked) -> dict[str, bytes]:
+def picture(checked: CheckResult) -> dict[str, bytes]:
     """The figure as files, by suffix."""
-    tally, manifest = checked.tally, checked.manifest
+    tally, manifest = checked.counts, checked.manifest
     splits = tally.splits.get("split", Counter[str]())
     parts = ", ".join(f"{count:,} {part}" for part, count in splits.items())
     subtitle = f"{tally.sessions:,} sessions: {parts}; seed {manifest.seed}"

@@ -23,7 +23,7 @@ from seglab.networks.network import Network
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedSession:
     """One planned session of a dataset, and where it belongs.
 
     Attributes:
@@ -61,13 +61,13 @@ def shard_range(spec: DatasetSpec, shard: int) -> range:
     return range(first, min(first + spec.shard_sessions, spec.sessions))
 
 
-def planned(spec: DatasetSpec, seed: int, shard: int) -> Iterator[Placed]:
+def planned(spec: DatasetSpec, seed: int, shard: int) -> Iterator[PlacedSession]:
     """The sessions of a shard, in the order of their numbers."""
     for number in shard_range(spec, shard):
-        yield placed(spec, seed, number)
+        yield session_at(spec, seed, number)
 
 
-def placed(spec: DatasetSpec, seed: int, number: int) -> Placed:
+def session_at(spec: DatasetSpec, seed: int, number: int) -> PlacedSession:
     """The session of that number."""
     rest, network_at = divmod(number, len(spec.networks))
     rest, reader_at = divmod(rest, len(spec.readers))
@@ -79,7 +79,7 @@ def placed(spec: DatasetSpec, seed: int, number: int) -> Placed:
     session = sessions_.session(scenario, part, network, repeat, seed)
     kind, at, message_id = _message(spec, combination, repeat)
     split = spec.splits.of_message(seed, kind, at)
-    return Placed(
+    return PlacedSession(
         number=number,
         spec=session,
         network=network,

@@ -11,10 +11,10 @@ from seglab.dataset.columns import LABELS, SPLITS
 from seglab.errors import InputError
 from seglab.runs.manifest import hardware, now, versions
 
-__all__ = ["FailedSession", "File", "ShardResult", "now", "read_result"]
+__all__ = ["FailedSession", "FileEntry", "ShardResult", "now", "read_result"]
 
 
-class File(msgspec.Struct, frozen=True):
+class FileEntry(msgspec.Struct, frozen=True):
     """A file of the dataset: its size, and the SHA-256 of its bytes in hexadecimal."""
 
     bytes: int
@@ -60,7 +60,7 @@ class ShardResult(msgspec.Struct, kw_only=True):
     failed: tuple[FailedSession, ...] = ()
     splits: dict[str, dict[str, int]] = {}
     labels: dict[str, dict[str, dict[str, int]]] = {}
-    files: dict[str, File] = {}
+    files: dict[str, FileEntry] = {}
     environment: dict[str, Any] = {}
     versions: dict[str, str] = msgspec.field(default_factory=versions)
     kernel: str = msgspec.field(default_factory=release)

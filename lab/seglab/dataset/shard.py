@@ -24,8 +24,8 @@ from seglab.core.record import SessionRecord
 from seglab.core.text import one_line
 from seglab.dataset.captures import write_archive
 from seglab.dataset.layout import Layout
-from seglab.dataset.plan import Placed, fingerprint, planned
-from seglab.dataset.result import FailedSession, File, ShardResult, now, read_result
+from seglab.dataset.plan import PlacedSession, fingerprint, planned
+from seglab.dataset.result import FailedSession, FileEntry, ShardResult, now, read_result
 from seglab.dataset.spec import DatasetSpec
 from seglab.dataset.splits import PARTS
 from seglab.errors import InputError
@@ -43,7 +43,7 @@ TRIES: Final = 2
 _CHUNK_BYTES = 1 << 20
 _FIRST = 1e6  # more than any session lasts: the lower shard's sessions come first
 
-Hand = Callable[[SessionRecord], None]
+OnRecord = Callable[[SessionRecord], None]
 
 
 def build_shard(
@@ -93,7 +93,7 @@ class ShardBuild:
         *,
         jobs: int = DEFAULT_JOBS,
         time_limit_s: float = TIME_LIMIT_S,
-        on_record: Hand | None = None,
+        on_record: OnRecord | None = None,
         slots: Slots | None = None,
     ) -> None:
         self.spec = spec
@@ -124,7 +124,7 @@ class ShardBuild:
                 f"{self.layout.result(self.shard)}: a shard of another specification or seed; "
                 "give another --out"
             )
-        return result if is_there(self.layout, result) else None
+        return result if has_all_files(self.layout, result) else None
 
     def recorded(self) -> int:
         """How many of its sessions were complete when an earlier builder was broken off."""
@@ -154,7 +154,7 @@ class ShardBuild:
                 await settling  # all that it needs is there: let it end
                 raise
 
-    async def _sessions(self, places: list[Placed]) -> None:
+    async def _sessions(self, places: list[PlacedSession]) -> None:
         """Carry out the sessions that are not complete, and those that failed once more."""
         with ExitStack() as stack:
             writer = journal.JournalWriter(self._journal)
@@ -208,7 +208,7 @@ class ShardBuild:
             return {}
         return found
 
-    def _todo(self, places: list[Placed], *, again: bool) -> list[Placed]:
+    def _todo(self, places: list[PlacedSession], *, again: bool) -> list[PlacedSession]:
         """The sessions to carry out; ``again`` leaves those out that had no chance.
 
         Nothing gets over their network, or it is a black hole for what is not small enough.
@@ -222,7 +222,7 @@ class ShardBuild:
             and (not again or (place.network.name in fit and not place.network.black_hole))
         ]
 
-    def _settle(self, places: list[Placed], began: float) -> ShardResult:
+    def _settle(self, places: list[PlacedSession], began: float) -> ShardResult:
         """Write the shard's files, its description last, and remove what it was made from."""
         with writing(self.layout.path):
             result = self._write(places)
@@ -232,7 +232,7 @@ class ShardBuild:
         self._clear()
         return result
 
-    def _write(self, places: list[Placed]) -> ShardResult:
+    def _write(self, places: list[PlacedSession]) -> ShardResult:
         """Turn journal and captures into the shard's files."""
         newest = {entry.session_id: entry for entry in journal.entries(self._journal)}
         entries = [newest[place.spec.session_id] for place in places]
@@ -263,7 +263,7 @@ class ShardBuild:
             if any(complete):
                 path = self.layout.data(part, self.shard)
                 replace_file(path, partial(write_dataset, rows=rows(part)))
-                result.files[self.layout.name(path)] = described(path)
+                result.files[self.layout.name(path)] = file_entry(path)
             else:
                 self.layout.data(part, self.shard).unlink(missing_ok=True)
         result.failed = self._failed(places, entries)
@@ -271,13 +271,13 @@ class ShardBuild:
             names = [e.session_id for e in entries if e.status == "complete"]
             path = self.layout.wire(self.shard)
             replace_file(path, lambda file: write_archive(file, self._work / "wire", names))
-            result.files[self.layout.name(path)] = described(path)
+            result.files[self.layout.name(path)] = file_entry(path)
         else:
             self.layout.wire(self.shard).unlink(missing_ok=True)
         result.finished = now()
         return result
 
-    def _row(self, record: SessionRecord, place: Placed) -> dict[str, Any]:
+    def _row(self, record: SessionRecord, place: PlacedSession) -> dict[str, Any]:
         archive = self.layout.name(self.layout.wire(self.shard))
         row = record.to_row()
         for vantage, name in row["captures"].items():
@@ -294,7 +294,7 @@ class ShardBuild:
         }
 
     def _failed(
-        self, places: list[Placed], entries: list[journal.Entry]
+        self, places: list[PlacedSession], entries: list[journal.Entry]
     ) -> tuple[FailedSession, ...]:
         found = []
         with self._journal.open("rb") as file:
@@ -310,21 +310,21 @@ class ShardBuild:
         shutil.rmtree(self._work, ignore_errors=True)
 
 
-def is_there(layout: Layout, result: ShardResult) -> bool:
+def has_all_files(layout: Layout, result: ShardResult) -> bool:
     """Whether all files of a shard are there, as far as their sizes tell."""
     return all(_size(layout.path / name) == file.bytes for name, file in result.files.items())
 
 
-def described(path: Path) -> File:
+def file_entry(path: Path) -> FileEntry:
     """A file's size, and its SHA-256."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
-    return File(path.stat().st_size, digest.hexdigest())
+    return FileEntry(path.stat().st_size, digest.hexdigest())
 
 
-def failure(place: Placed, error: str | None) -> FailedSession:
+def failure(place: PlacedSession, error: str | None) -> FailedSession:
     """What is told of a session that has no row."""
     return FailedSession(
         place.number, place.spec.session_id, place.network.name, one_line(error or "")

@@ -2,22 +2,22 @@
 
 from dataset_making import spec_of
 
-from seglab.dataset.findings import Checked
-from seglab.dataset.manifest import Manifest
+from seglab.dataset.check_result import CheckResult
+from seglab.dataset.label_counts import LabelCounts, Leaks
+from seglab.dataset.manifest import DatasetManifest
 from seglab.dataset.picture import picture
-from seglab.dataset.tally import Leaks, Tally
 
 
 def test_unbalanced_labels() -> None:
     """A label that one part has and another has not is told; an empty part is not."""
-    tally = Tally()
+    tally = LabelCounts()
     row = {"style": "relay", "terminator": None, "path_condition": "steady", "network": "n",
            "sender": "s", "template": "t", "split_network": None, "split_template": None,
            "segments": [], "reads": []}  # fmt: skip
     tally.add(row | {"split": "train"})
-    assert list(tally.gaps()) == []
+    assert list(tally.missing_labels()) == []
     tally.add(row | {"split": "test", "style": "single_write"})
-    assert list(tally.gaps()) == [
+    assert list(tally.missing_labels()) == [
         "test has no session with style relay, of which there are 1; more repeats, "
         "or a larger part",
         "train has no session with style single_write, of which there are 1; more repeats, "
@@ -40,9 +40,9 @@ def test_leaks_are_found_over_files() -> None:
 
 def test_picture_of_many_styles() -> None:
     """A dataset with more styles than colours, long names and large numbers can be drawn."""
-    checked = Checked(Manifest.begun(spec_of(), 1))
+    checked = CheckResult(DatasetManifest.begun(spec_of(), 1))
     for number in range(20):
-        checked.tally.add(
+        checked.counts.add(
             {"style": f"style {number} of a very long name indeed", "terminator": None,
              "path_condition": "steady", "network": f"n{number}", "sender": "s", "template": "t",
              "split": "train", "split_network": None, "split_template": None,

@@ -1,4 +1,4 @@
-"""What a dataset has of everything: counts that grow row by row, and stay small."""
+"""Counts the rows of a dataset by label, and finds messages that are in two parts."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,20 +13,23 @@ from seglab.core.text import count
 from seglab.dataset.columns import LABELS, SPLITS
 from seglab.dataset.splits import PARTS
 
-_CAP = 10_000
+_SIZES_MAX = 10_000  # a session with more segments or reads counts as one with so many
 
 
 @dataclass(slots=True)
-class Tally:
-    """Counts of a dataset's rows.
+class LabelCounts:
+    """How many rows of a dataset have each label, part and number of segments.
+
+    It stays small however many rows are added.
 
     Attributes:
-        sessions: how many.
-        labels: by label column and value, how many in each part of ``split``.
-        splits: by split column, how many in each part.
-        networks: by network, how many in each part of ``split_network``, ``None`` for neither.
-        segments: how many sessions have so many segments, by style.
-        reads: likewise for reads.
+        sessions: how many rows there are.
+        labels: rows in each part of ``split``, by label column and value.
+        splits: rows in each part, by split column.
+        networks: rows in each part of ``split_network``, by network. The part ``None`` counts the
+            rows that belong to no part.
+        segments: sessions by their number of segments, by style.
+        reads: sessions by their number of reads, by style.
     """
 
     sessions: int = 0
@@ -47,10 +50,13 @@ class Tally:
                 self.splits.setdefault(column, Counter())[row[column]] += 1
         self.networks.setdefault(row["network"], Counter())[row["split_network"]] += 1
         for counts, layer in ((self.segments, "segments"), (self.reads, "reads")):
-            counts.setdefault(row["style"], Counter())[min(len(row[layer]), _CAP)] += 1
+            counts.setdefault(row["style"], Counter())[min(len(row[layer]), _SIZES_MAX)] += 1
 
-    def gaps(self) -> Iterator[str]:
-        """Labels that one part of ``split`` has and another, which is not empty, has not."""
+    def missing_labels(self) -> Iterator[str]:
+        """Describe each label that one part of ``split`` has and another part lacks.
+
+        A part without any row lacks nothing.
+        """
         there = [part for part in PARTS if self.splits.get("split", Counter())[part]]
         for column in ("style", "terminator", "path_condition"):
             for value, counts in sorted(self.labels.get(column, {}).items()):
@@ -63,14 +69,14 @@ class Tally:
 
 
 class Leaks:
-    """Finds messages that are in two parts, at nine bytes a message and part."""
+    """Finds messages that are in two parts. It keeps eight bytes for each message and part."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], list[npt.NDArray[np.uint64]]] = {}
+        self._compact: dict[tuple[str, str], list[npt.NDArray[np.uint64]]] = {}
         self._new: dict[tuple[str, str, str], set[int]] = {}
 
     def add(self, row: dict[str, Any]) -> None:
-        """Take a row's message into account."""
+        """Remember a row's message and payload for each part that the row is in."""
         for column in SPLITS:
             part = row[column]
             if part is None:
@@ -81,21 +87,21 @@ class Leaks:
                     self._new.setdefault((column, what, part), set()).add(_digest(what, value))
 
     def settle(self) -> None:
-        """Put what was taken since the last time into its compact form."""
+        """Store what was added since the last call in its compact form."""
         for (column, what, part), values in self._new.items():
-            found = np.fromiter(values, dtype=np.uint64, count=len(values))
-            self._seen.setdefault((column, f"{what} {part}"), []).append(found)
+            digests = np.fromiter(values, dtype=np.uint64, count=len(values))
+            self._compact.setdefault((column, f"{what} {part}"), []).append(digests)
         self._new = {}
 
     def found(self) -> Iterator[tuple[str, str]]:
-        """What is in two parts, in words, and by which column."""
+        """Yield a split column, and words that say what is in two of its parts."""
         self.settle()
         for column in SPLITS:
             for what in ("payload_sha256", "message_id"):
                 sets = {
-                    part: np.unique(np.concatenate(self._seen[key]))
+                    part: np.unique(np.concatenate(self._compact[key]))
                     for part in PARTS
-                    if (key := (column, f"{what} {part}")) in self._seen
+                    if (key := (column, f"{what} {part}")) in self._compact
                 }
                 for at, one in enumerate(PARTS):
                     for other in PARTS[at + 1 :]:
@@ -117,6 +123,7 @@ def _shared(what: str, one: str, other: str, both: npt.NDArray[np.uint64]) -> st
 
 
 def _digest(what: str, value: str) -> int:
+    """64 bits that stand for a message: of a SHA-256, its first ones."""
     if what == "payload_sha256":
         try:
             return int(value[:16], 16)

@@ -1,4 +1,4 @@
-"""Checks the rows of one shard of a dataset, each by itself and all together."""
+"""Checks the rows of one shard of a dataset: each row by itself, and all rows together."""
 
 import zipfile
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from seglab.core.record import SessionRecord
-from seglab.dataset.findings import FINDINGS_MAX, Checked
+from seglab.dataset.check_result import DEFECTS_MAX, CheckResult
 from seglab.dataset.layout import Layout
-from seglab.dataset.plan import Placed
+from seglab.dataset.plan import PlacedSession
 from seglab.dataset.result import ShardResult
 from seglab.errors import InputError
 from seglab.kernel.join import blank
@@ -23,13 +23,13 @@ _AS_PLANNED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Astray:
-    """A row whose number is another shard's.
+class MisplacedRow:
+    """A row that is in another shard than the one that its number belongs to.
 
     Attributes:
-        number: its.
-        session_id: its.
-        file: where it is.
+        number: the row's.
+        session_id: the row's.
+        file: the file that holds it.
     """
 
     number: int
@@ -38,10 +38,10 @@ class Astray:
 
 
 class ShardRows:
-    """The rows of a shard, held to all that must be true of each, and of all together.
+    """The rows of a shard, and the defects that they show.
 
     Attributes:
-        astray: rows whose number is another shard's, with where they are; only the first ones.
+        misplaced: the first rows whose number belongs to another shard.
     """
 
     def __init__(
@@ -49,8 +49,8 @@ class ShardRows:
         layout: Layout,
         shard: int,
         result: ShardResult,
-        plan: dict[int, Placed] | None,
-        found: Checked,
+        plan: dict[int, PlacedSession] | None,
+        found: CheckResult,
     ) -> None:
         self._layout = layout
         self._shard = shard
@@ -69,10 +69,10 @@ class ShardRows:
         self._ids: set[str] = set()
         self._captures: set[str] = set()
         self._readable = True
-        self.astray: list[Astray] = []
+        self.misplaced: list[MisplacedRow] = []
 
     def of(self, part: str) -> Iterator[dict[str, Any]]:
-        """The sound rows of a part; takes down what is wrong with the others."""
+        """Yield the sound rows of a part, and report what is wrong with the others."""
         path = self._layout.data(part, self._shard)
         name = self._layout.name(path)
         if not path.exists():
@@ -93,13 +93,13 @@ class ShardRows:
             unreadable(self._found, path, self._layout, error)
 
     def settle(self) -> None:
-        """Hold the shard's rows together to its plan, and to its captures."""
+        """Check all rows together against the plan and the captures, once ``of`` has read them."""
         where = f"shard {self._shard}"
         if self._readable:
-            told = self._numbers | {entry.number for entry in self._result.failed}
+            known = self._numbers | {entry.number for entry in self._result.failed}
             count = len(self._range)
-            if (gone := count - len(told)) > 0:
-                at = next(n for n in self._range if n not in told)
+            if (gone := count - len(known)) > 0:
+                at = next(n for n in self._range if n not in known)
                 self._found.add(
                     "completeness", where,
                     f"{gone} of {count} sessions are missing, the first of them number {at}",
@@ -121,7 +121,7 @@ class ShardRows:
         self._ids.add(session_id)
         self._check_laws(record, name)
         if number not in self._range:
-            self._go_astray(number, session_id, name)
+            self._note_misplaced(number, session_id, name)
             return False
         if row["split"] != part:
             words = f"its split is {row['split']}, the file's is {part}"
@@ -131,9 +131,9 @@ class ShardRows:
         self._captures.update(path.rpartition("/")[2] for path in captures if path is not None)
         return True
 
-    def _go_astray(self, number: int, session_id: str, name: str) -> None:
-        if 0 <= number < self._found.manifest.planned and len(self.astray) < FINDINGS_MAX:
-            self.astray.append(Astray(number, session_id, name))
+    def _note_misplaced(self, number: int, session_id: str, name: str) -> None:
+        if 0 <= number < self._found.manifest.planned and len(self.misplaced) < DEFECTS_MAX:
+            self.misplaced.append(MisplacedRow(number, session_id, name))
             return
         there = f"{self._range.start} to {self._range.stop - 1}"
         words = f"its number is {number}, the shard has {there}"
@@ -183,8 +183,8 @@ class ShardRows:
             )  # fmt: skip
 
 
-def unreadable(found: Checked, path: Path, layout: Layout, error: InputError) -> None:
-    """Take a file down that cannot be read, unless it is known to have changed."""
+def unreadable(found: CheckResult, path: Path, layout: Layout, error: InputError) -> None:
+    """Report a file that cannot be read, unless it is known to have changed."""
     name = layout.name(path)
-    if ("checksums", name) not in found.more:
+    if ("checksums", name) not in found.found:
         found.add("schema", name, str(error).removeprefix(f"{path}: "))
