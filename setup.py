@@ -45,15 +45,15 @@ def extensions() -> list[Extension]:
         from Cython.Build import cythonize  # noqa: PLC0415 - only there while building
     except ImportError:
         return []
-    chosen = runpy.run_path(str(HERE / "lab" / "seglab" / "capture" / "chosen.py"))
+    backend = runpy.run_path(str(HERE / "lab" / "seglab" / "capture" / "backend.py"))
     folder = COPIES.joinpath(*PACKAGE.split("."))
     for package in (folder, *folder.parents):
         if package.is_relative_to(COPIES) and package != COPIES:
             write(package / "__init__.py", "")
     found = []
-    for name in chosen["MODULES"]:
+    for name in backend["MODULES"]:
         text = (CORE / f"{name}.py").read_text(encoding="utf-8")
-        write(folder / f"{name}.py", f"{text}\nSOURCES = {chosen['digest'](CORE)!r}\n")
+        write(folder / f"{name}.py", f"{text}\nSOURCES = {backend['digest'](CORE)!r}\n")
         types = CORE / f"{name}.pxd"
         if types.is_file():
             write(folder / f"{name}.pxd", types.read_text(encoding="utf-8"))

@@ -100,7 +100,7 @@ def test_the_inner_loop_is_compiled_where_it_can_be(installed: Installed) -> Non
     headers = Path(sysconfig.get_path("include"), "Python.h")
     if shutil.which("gcc") is None or not headers.is_file():
         pytest.skip("no gcc or no Python.h; ./bootstrap.sh test installs them")
-    program = "from seglab.capture.chosen import best; print(best().compiled)"
+    program = "from seglab.capture.backend import best; print(best().compiled)"
     assert installed.succeed("python", "-c", program).split() == ["True"]
 
 

@@ -8,7 +8,7 @@ from capturing import Packets, Talk, enhanced, interface, mail, message, pcap, p
 from hypothesis import strategies as st
 from scapy.all import GRE, IP, fragment, raw
 
-from seglab.capture.chosen import Core, compiled, pure
+from seglab.capture.backend import Core, compiled, pure
 from seglab.capture.reader import Capture
 from seglab.core.observation import Observation
 from seglab.errors import InputError

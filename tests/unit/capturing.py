@@ -7,7 +7,7 @@ from typing import Any
 
 from scapy.all import IP, TCP, IPv6, Raw, raw
 
-from seglab.capture.chosen import Core
+from seglab.capture.backend import Core
 from seglab.capture.reader import Capture
 from seglab.core.observation import Observation
 

@@ -22,7 +22,7 @@ from capturing import (
 )
 
 from seglab.capture import Capture, observations, sniff
-from seglab.capture.chosen import Core
+from seglab.capture.backend import Core
 from seglab.capture.core.table import CONNECTION_BYTES
 from seglab.core.trace import HeaderField
 from seglab.errors import InputError

@@ -7,7 +7,7 @@ from capturing import Talk, mail, message, pcap
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from seglab.capture.chosen import Core
+from seglab.capture.backend import Core
 from seglab.capture.core.header import fields_of
 from seglab.capture.reader import Capture
 from seglab.mail.layout import layout

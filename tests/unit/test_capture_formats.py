@@ -50,7 +50,7 @@ from scapy.all import (
 )
 from scapy.contrib.mpls import MPLS
 
-from seglab.capture.chosen import Core
+from seglab.capture.backend import Core
 from seglab.core.observation import Observation
 from seglab.errors import InputError
 

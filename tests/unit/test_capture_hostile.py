@@ -26,8 +26,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seglab.capture import reader
-from seglab.capture.chosen import Core
-from seglab.capture.core.table import HALVES, HELD_BYTES
+from seglab.capture.backend import Core
+from seglab.capture.core.table import HALF_STREAMS_MAX, HELD_BYTES
 from seglab.capture.reader import Capture
 from seglab.errors import InputError
 
@@ -123,7 +123,7 @@ def test_a_decompression_bomb(core: Core, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_half_open_connections(core: Core) -> None:
     """More connections than are remembered: the oldest go, and the notes say how many."""
-    count = HALVES
+    count = HALF_STREAMS_MAX
     capture = Capture("x", core=core)
     capture.feed(pcap([]))
     head = struct.pack("<IIII", 0, 0, len(SYN), len(SYN))
@@ -134,10 +134,10 @@ def test_half_open_connections(core: Core) -> None:
         ]
         capture.feed(b"".join(packets))
         assert capture._table.ledger.held <= HELD_BYTES
-        assert len(capture._table.young) <= HALVES
+        assert len(capture._table.young) <= HALF_STREAMS_MAX
     (note,) = capture.notes
     evicted = int(note.split()[0])
-    assert count - HALVES <= evicted < count
+    assert count - HALF_STREAMS_MAX <= evicted < count
     assert capture.close() == []
 
 

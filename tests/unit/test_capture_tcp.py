@@ -7,7 +7,7 @@ from capturing import MS, Packets, Talk, mail, message, pcap, read, read_one
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seglab.capture.chosen import Core
+from seglab.capture.backend import Core
 from seglab.core.observation import Observation
 
 pytest_plugins = ["capture_core"]

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final, Literal
 
+from seglab.capture.backend import Core, best
 from seglab.capture.blocks import (
     LINKS,
     MAGICS,
@@ -13,7 +14,6 @@ from seglab.capture.blocks import (
     Interface,
     pcap_interface,
 )
-from seglab.capture.chosen import Core, best
 from seglab.core.observation import Observation
 from seglab.errors import InputError
 

@@ -5,9 +5,9 @@ from libc.stdint cimport int64_t
 
 from .dialogue cimport Dialogue as CDialogue
 from .message cimport Account as CAccount
-from .message cimport Facts as CFacts
-from .message cimport Message as CMessage
-from .stream cimport Half as CHalf
+from .message cimport ConnectionFacts as CConnectionFacts
+from .message cimport CapturedMessage as CCapturedMessage
+from .stream cimport HalfStream as CHalfStream
 
 cdef int _ACK
 cdef int _TLS_HANDSHAKE
@@ -24,8 +24,8 @@ cdef class Connection:
     cdef public int64_t number
     cdef public object table
     cdef public CAccount account
-    cdef public CHalf first
-    cdef public CHalf client
+    cdef public CHalfStream first
+    cdef public CHalfStream client
     cdef public CDialogue dialogue
     cdef public object rtt_ns
     cdef public object stamped
@@ -36,27 +36,27 @@ cdef class Connection:
     cdef int64_t _probes
     cdef bint _client_ended
 
-    @cython.locals(twin=CHalf)
-    cpdef syn(self, CHalf half, int64_t t_ns, int64_t seq, int flags, tuple options)
-    cpdef shake(self, CHalf half, int64_t t_ns, int64_t ack)
-    @cython.locals(twin=CHalf)
-    cpdef bint meet(self, CHalf half, int64_t seq, int64_t ack, int flags, int64_t size,
+    @cython.locals(peer=CHalfStream)
+    cpdef on_syn(self, CHalfStream half, int64_t t_ns, int64_t seq, int flags, tuple options)
+    cpdef on_handshake_ack(self, CHalfStream half, int64_t t_ns, int64_t ack)
+    @cython.locals(peer=CHalfStream)
+    cpdef bint identify_protocol(self, CHalfStream half, int64_t seq, int64_t ack, int flags, int64_t size,
                     bytes data) except -1
     @cython.locals(first=int, port=int64_t)
-    cdef bint _foreign(self, CHalf half, bytes data) except -1
-    @cython.locals(server=CHalf)
-    cdef _settle(self, CHalf client, bint greeted)
-    cpdef probed(self, CHalf half)
-    @cython.locals(twin=CHalf)
-    cpdef half_closed(self, CHalf half, int64_t t_ns)
-    @cython.locals(twin=CHalf, half=CHalf)
+    cdef bint _foreign(self, CHalfStream half, bytes data) except -1
+    @cython.locals(server=CHalfStream)
+    cdef _settle(self, CHalfStream client, bint greeted)
+    cpdef on_zero_window_probe(self, CHalfStream half)
+    @cython.locals(peer=CHalfStream)
+    cpdef on_half_closed(self, CHalfStream half, int64_t t_ns)
+    @cython.locals(peer=CHalfStream, half=CHalfStream)
     cpdef over(self, int64_t t_ns, reason)
-    @cython.locals(client=CHalf)
+    @cython.locals(client=CHalfStream)
     cdef _close(self, reason)
-    cpdef finish(self, CMessage message, object complete, bint encrypted)
-    @cython.locals(server=CHalf, client=CHalf, facts=CFacts)
-    cdef CFacts _facts(self)
-    cdef object _timestamps(self, CHalf client, CHalf server)
-    cdef object _full_segment(self, CHalf client, CHalf server)
-    @cython.locals(twin=CHalf)
+    cpdef finish(self, CCapturedMessage message, object complete, bint encrypted)
+    @cython.locals(server=CHalfStream, client=CHalfStream, facts=CConnectionFacts)
+    cdef CConnectionFacts _facts(self)
+    cdef object _timestamps(self, CHalfStream client, CHalfStream server)
+    cdef object _full_segment(self, CHalfStream client, CHalfStream server)
+    @cython.locals(peer=CHalfStream)
     cpdef drop(self)

@@ -1,8 +1,15 @@
-"""One TCP connection: its two halves, its handshake, and the dialogue over it."""
+"""One TCP connection: its two half-streams, its handshake, and the dialogue over it.
+
+A connection owns its half-streams and is owned by the table. It reaches the table only through the
+protocol ``Directory``, and the half-streams reach it only through ``stream.StreamOwner``, so that
+the modules of this package import each other in one direction: table, connection, stream, dialogue,
+message.
+"""
 
 from _socket import AF_INET, AF_INET6, inet_ntop  # all of `socket` takes long to import
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
+from seglab.core.observation import Observation
 from seglab.core.tcpip import (
     MSS_DEFAULT_BYTES,
     MSS_DEFAULT_IPV6_BYTES,
@@ -10,12 +17,9 @@ from seglab.core.tcpip import (
 )
 
 from .dialogue import Dialogue
-from .message import NO_TIME, Account, Facts, Message
-from .stream import Half
-from .words import may_begin, opens, replies
-
-if TYPE_CHECKING:
-    from .table import Table
+from .message import NO_TIME, Account, CapturedMessage, ConnectionFacts, Ledger
+from .smtp_verbs import begins_command, begins_reply, may_be_smtp
+from .stream import HalfStream
 
 MAIL_PORTS: Final = frozenset((25, 465, 587, 2525))
 TLS_PORT: Final = 465
@@ -27,11 +31,40 @@ _V4_KEY_BYTES = 12
 _NOT_SEEN = "the connection's beginning was not captured"
 
 
-class Connection:
-    """Two halves that belong together.
+class Directory(Protocol):
+    """What a connection asks of the table that it is in.
 
     Attributes:
+        name: of the capture.
+        protocol: ``smtp`` or ``raw``, as for ``Capture``.
+        ledger: the memory that all connections use.
+        found: where finished observations go.
+        one_sided: of how many connections nothing of the client was captured.
+    """
+
+    name: str
+    protocol: str
+    ledger: Ledger
+    found: list[Observation]
+    one_sided: int
+
+    def ignore(self, key: bytes, peer_key: bytes) -> None:
+        """Look no more at what comes between these two."""
+
+
+class Connection:
+    """Two half-streams that belong together.
+
+    Attributes:
+        account: the memory that it uses.
+        client: the half-stream of the client; ``None`` while nobody knows who that is.
+        dialogue: what is said; ``None`` before it is known that it is worth following.
+        first: the half-stream that was seen first.
+        notes: what to know of all its messages.
         number: counts the connections of a capture from 0, as Wireshark's ``tcp.stream`` does.
+        rtt_ns: from the SYN to the handshake's last ACK; ``None`` where that is not known.
+        stamped: whether its segments have timestamps, where no handshake said it; else ``None``.
+        table: the table that it is in.
     """
 
     __slots__ = (
@@ -51,14 +84,14 @@ class Connection:
         "table",
     )
 
-    def __init__(self, number: int, key: bytes, twin_key: bytes, table: "Table") -> None:
+    def __init__(self, number: int, key: bytes, peer_key: bytes, table: Directory) -> None:
         self.number = number
         self.table = table
         self.account = account = Account(table.ledger)
-        self.first = first = Half(key, self, account)
-        first.twin = Half(twin_key, self, account)
-        first.twin.twin = first
-        self.client: Half | None = None
+        self.first = first = HalfStream(key, self, account)
+        first.peer = HalfStream(peer_key, self, account)
+        first.peer.peer = first
+        self.client: HalfStream | None = None
         self.dialogue: Dialogue | None = None
         self.rtt_ns: int | None = None
         self.stamped: bool | None = None
@@ -71,10 +104,18 @@ class Connection:
 
     # --- beginning ------------------------------------------------------------------------
 
-    def syn(
-        self, half: Half, t_ns: int, seq: int, flags: int, options: tuple[int, bool, int]
+    def on_syn(
+        self, half: HalfStream, t_ns: int, seq: int, flags: int, options: tuple[int, bool, int]
     ) -> None:
-        """Take a SYN or SYN-ACK; its options are the MSS or 0, timestamps, the shift or -1."""
+        """Take a SYN or SYN-ACK.
+
+        Args:
+            half: of the host that sent it.
+            t_ns: when it was seen.
+            seq: its sequence number.
+            flags: of its TCP header.
+            options: the MSS or 0, whether it has timestamps, the window's shift or -1.
+        """
         if half.isn >= 0:  # it came again: which of them was answered is not known
             self._t_syn = None
             return
@@ -84,26 +125,28 @@ class Connection:
             half.synchronise(seq + 1)
         if not flags & _ACK:
             self._t_syn = t_ns
-        elif half.twin is not None and half.twin.isn >= 0:
-            half.twin.shaking = True
+        elif half.peer is not None and half.peer.isn >= 0:
+            half.peer.awaits_handshake_ack = True
         if self.client is None:
-            self.client = half.twin if flags & _ACK else half
+            self.client = half.peer if flags & _ACK else half
 
-    def shake(self, half: Half, t_ns: int, ack: int) -> None:
+    def on_handshake_ack(self, half: HalfStream, t_ns: int, ack: int) -> None:
         """Take the client's first segment after the SYN-ACK: the handshake's last."""
-        half.shaking = False
+        half.awaits_handshake_ack = False
         if self._t_syn is None or NO_TIME in (self._t_syn, t_ns):
             return
-        if half.twin is not None and self._t_syn is not None and ack == (half.twin.isn + 1) & _MASK:
+        if half.peer is not None and self._t_syn is not None and ack == (half.peer.isn + 1) & _MASK:
             rtt_ns = t_ns - self._t_syn
             self.rtt_ns = rtt_ns if rtt_ns >= 0 else None
 
-    def meet(self, half: Half, seq: int, ack: int, flags: int, size: int, data: bytes) -> bool:
+    def identify_protocol(
+        self, half: HalfStream, seq: int, ack: int, flags: int, size: int, data: bytes
+    ) -> bool:
         """See from its first bytes whether a connection is one to follow; whether to go on."""
         if not size:
             return False
-        twin = half.twin
-        assert twin is not None
+        peer = half.peer
+        assert peer is not None
         if self.client is not None:
             if half.synchronised and seq == (half.isn + 1) & _MASK and self._foreign(half, data):
                 self.drop()
@@ -113,35 +156,35 @@ class Connection:
         if self.table.protocol == "raw":
             half.synchronise(seq)
             self.notes.append(_NOT_SEEN)
-            self._settle(twin if _port(half.key) < _port(twin.key) else half, True)
+            self._settle(peer if _port(half.key) < _port(peer.key) else half, True)
             return True
-        by_client, by_server = opens(data), replies(data)
+        by_client, by_server = begins_command(data), begins_reply(data)
         if not by_client and not by_server:
             self._tries += 1
-            if self._tries >= _TRIES and not MAIL_PORTS & {_port(half.key), _port(twin.key)}:
+            if self._tries >= _TRIES and not MAIL_PORTS & {_port(half.key), _port(peer.key)}:
                 self.drop()
             return False
         half.synchronise(seq)
         if flags & _ACK:
-            twin.synchronise(ack)
+            peer.synchronise(ack)
         self.notes.append(_NOT_SEEN)
-        self._settle(half if by_client else twin, not data.startswith(b"220"))
+        self._settle(half if by_client else peer, not data.startswith(b"220"))
         return True
 
-    def _foreign(self, half: Half, data: bytes) -> bool:
-        """Whether the first bytes that one of the two says are certainly not SMTP."""
-        if self.table.protocol == "raw" or not data or half.twin is None:
+    def _foreign(self, half: HalfStream, data: bytes) -> bool:
+        """Return whether the first bytes that one of the two says are certainly not SMTP."""
+        if self.table.protocol == "raw" or not data or half.peer is None:
             return False
         first = data[0]
         if half is not self.client:
             return first not in b"2345H"  # H: a proxy's answer, of HTTP
-        port = _port(half.twin.key)
+        port = _port(half.peer.key)
         if first == _TLS_HANDSHAKE:
             return port != TLS_PORT
-        return not may_begin(data, port in MAIL_PORTS)
+        return not may_be_smtp(data, port in MAIL_PORTS)
 
-    def _settle(self, client: Half, greeted: bool) -> None:
-        server = client.twin
+    def _settle(self, client: HalfStream, greeted: bool) -> None:
+        server = client.peer
         assert server is not None
         self.client = client
         port = _port(server.key)
@@ -153,30 +196,30 @@ class Connection:
         if self.table.protocol == "raw":
             dialogue.follow_raw()
 
-    def probed(self, half: Half) -> None:
-        """A byte came while the other host's window was closed (RFC 9293, 3.8.6.1)."""
+    def on_zero_window_probe(self, half: HalfStream) -> None:
+        """Count a byte that came while the other host's window was closed (RFC 9293, 3.8.6.1)."""
         if half is self.client:
             self._probes += 1
 
     # --- the end --------------------------------------------------------------------------
 
-    def half_closed(self, half: Half, t_ns: int) -> None:
-        """One host has said all."""
-        twin = half.twin
-        assert twin is not None
+    def on_half_closed(self, half: HalfStream, t_ns: int) -> None:
+        """Take it that one host has said all."""
+        peer = half.peer
+        assert peer is not None
         if half is self.client:
             self._client_ended = True
             self._close("the connection ended before the message did")
-        if twin.finished:
+        if peer.finished:
             self.over(t_ns, "the connection ended before the message did")
 
     def over(self, t_ns: int, reason: str) -> None:
-        """Nothing more comes: hand out what there is, and forget it."""
-        twin = self.first.twin
-        assert twin is not None
-        for half in (self.client or self.first, twin):
+        """Take it that nothing more comes: hand out what there is, and forget the connection."""
+        peer = self.first.peer
+        assert peer is not None
+        for half in (self.client or self.first, peer):
             half.flush(t_ns)
-        if self.first.twin is not None:
+        if self.first.peer is not None:
             self._close(reason)
             self.drop()
 
@@ -188,29 +231,29 @@ class Connection:
             self.dialogue.close(reason, self._client_ended)
 
     def drop(self) -> None:
-        """Look at nothing more of it."""
-        twin = self.first.twin
-        if twin is None:
+        """Look at nothing more of this connection."""
+        peer = self.first.peer
+        if peer is None:
             return
-        self.table.ignore(self.first.key, twin.key)
+        self.table.ignore(self.first.key, peer.key)
         self.dialogue = None
         self.account.take(-self.account.held)
         self.first.forget()
-        twin.forget()
+        peer.forget()
 
     # --- what comes out -------------------------------------------------------------------
 
-    def finish(self, message: Message, complete: bool | None, encrypted: bool) -> None:
+    def finish(self, message: CapturedMessage, complete: bool | None, encrypted: bool) -> None:
         """Hand out a message."""
         self._messages += 1
         self.table.found.append(message.observation(self._facts(), complete, encrypted))
 
-    def _facts(self) -> Facts:
+    def _facts(self) -> ConnectionFacts:
         client = self.client
         assert client is not None
-        server = client.twin
+        server = client.peer
         assert server is not None
-        facts = Facts()
+        facts = ConnectionFacts()
         facts.id = f"{self.table.name}#{self.number}.{self._messages}"
         facts.source = self.table.name
         facts.client, facts.server = _text(client.key), _text(server.key)
@@ -222,12 +265,12 @@ class Connection:
             facts.notes.append(f"{self._probes} bytes came alone, as probes of a closed window")
         return facts
 
-    def _timestamps(self, client: Half, server: Half) -> bool | None:
+    def _timestamps(self, client: HalfStream, server: HalfStream) -> bool | None:
         if client.isn >= 0 and server.isn >= 0:
             return client.stamps and server.stamps
         return self.stamped
 
-    def _full_segment(self, client: Half, server: Half) -> int | None:
+    def _full_segment(self, client: HalfStream, server: HalfStream) -> int | None:
         if client.isn < 0 or server.isn < 0:
             return None
         ipv4 = len(client.key) <= _V4_KEY_BYTES
@@ -243,7 +286,7 @@ def _port(key: bytes) -> int:
 
 
 def _text(key: bytes) -> str:
-    """Address and port of the host that a half's key begins with."""
+    """Return address and port of the host that a half-stream's key begins with."""
     if len(key) == _V4_KEY_BYTES:
         return f"{inet_ntop(AF_INET, key[:4])}:{_port(key)}"
     return f"[{inet_ntop(AF_INET6, key[:16])}]:{_port(key)}"

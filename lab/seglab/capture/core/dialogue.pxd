@@ -4,7 +4,7 @@ cimport cython
 from libc.stdint cimport int64_t
 
 from .message cimport Account as CAccount
-from .message cimport Message as CMessage
+from .message cimport CapturedMessage as CCapturedMessage
 
 cdef int _LINE
 cdef int _BODY
@@ -25,7 +25,7 @@ cdef class Dialogue:
     cdef bint _tls
     cdef public bint greeted
     cdef public int mode
-    cdef public CMessage message
+    cdef public CCapturedMessage message
     cdef bint _judged
     cdef bytes _line
     cdef bytes _reply
@@ -58,11 +58,11 @@ cdef class Dialogue:
     @cython.locals(end=int64_t)
     cdef int64_t _proxied(self, int64_t at, int64_t size) except -1
     cdef _begin_chunk(self, bytes line)
-    @cython.locals(end=int64_t, message=CMessage)
+    @cython.locals(end=int64_t, message=CCapturedMessage)
     cdef int64_t _chunk(self, int64_t t_ns, int push, bint again, int64_t size, bytes data,
                         int64_t at) except -1
     cdef _end_chunk(self)
-    @cython.locals(end=int64_t, message=CMessage)
+    @cython.locals(end=int64_t, message=CCapturedMessage)
     cdef int64_t _body(self, int64_t t_ns, int push, bint again, int64_t size, bytes data,
                        int64_t at) except -1
 
@@ -73,7 +73,7 @@ cdef class Dialogue:
     cdef _hear_proxy(self, list words)
     @cython.locals(mode=int)
     cdef _answer(self, bytes code)
-    @cython.locals(message=CMessage)
+    @cython.locals(message=CCapturedMessage)
     cdef _answer_in_body(self)
 
     cdef _keep(self, tuple piece)
@@ -83,11 +83,11 @@ cdef class Dialogue:
     cdef _refuse(self)
     @cython.locals(pieces=list)
     cdef _replay(self)
-    @cython.locals(message=CMessage)
-    cdef CMessage _open(self, bint encrypted=*)
-    @cython.locals(message=CMessage)
+    @cython.locals(message=CCapturedMessage)
+    cdef CCapturedMessage _open(self, bint encrypted=*)
+    @cython.locals(message=CCapturedMessage)
     cdef _close_message(self, object complete)
     cdef _give_up(self, str word)
     cdef _die(self)
-    @cython.locals(message=CMessage)
+    @cython.locals(message=CCapturedMessage)
     cpdef close(self, reason, bint ended)

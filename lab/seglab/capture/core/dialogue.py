@@ -2,8 +2,8 @@
 
 from typing import Final, Protocol
 
-from .message import Account, Message
-from .words import PROXY_SIGNATURE, may_begin, opens
+from .message import Account, CapturedMessage
+from .smtp_verbs import PROXY_SIGNATURE, begins_command, may_be_smtp
 
 Piece = tuple[int, int, bool, int, bytes]
 """Consecutive bytes of one segment: time, PSH or ``GAP``, came again, size, what was captured."""
@@ -26,7 +26,7 @@ _PROXY_BYTES = 16
 class Owner(Protocol):
     """Whose dialogue it is: a connection."""
 
-    def finish(self, message: Message, complete: bool | None, encrypted: bool) -> None:
+    def finish(self, message: CapturedMessage, complete: bool | None, encrypted: bool) -> None:
         """Hand out a message."""
 
     def drop(self) -> None:
@@ -85,7 +85,7 @@ class Dialogue:
         self._tls = tls
         self.greeted = greeted
         self.mode = _LINE
-        self.message: Message | None = None
+        self.message: CapturedMessage | None = None
         self._judged = False
         self._line = b""
         self._reply = b""
@@ -104,7 +104,7 @@ class Dialogue:
 
     def follow_raw(self) -> None:
         """Take all that the client says as one message, whatever the protocol."""
-        self.message = Message(opaque=True)
+        self.message = CapturedMessage(opaque=True)
         self.mode = _OPAQUE
 
     # --- the client -----------------------------------------------------------------------
@@ -170,7 +170,7 @@ class Dialogue:
 
     def _judge(self, line: bytes) -> bool:
         """Whether the client's first bytes are SMTP's; ends the dialogue where they are not."""
-        if not may_begin(line, self._lenient):
+        if not may_be_smtp(line, self._lenient):
             self._die()
             return False
         if len(line) >= 4:
@@ -279,7 +279,7 @@ class Dialogue:
     def _body(self, t_ns: int, push: int, again: bool, size: int, data: bytes, at: int) -> int:
         message = self.message
         assert message is not None
-        if message.blind and opens(data[at:]):
+        if message.blind and begins_command(data[at:]):
             message.notes.append("its end was not captured; it is where the next command begins")
             self._close_message(not message.gapped)
             self.mode = _LINE
@@ -399,7 +399,7 @@ class Dialogue:
 
     def _guess(self, data: bytes) -> None:
         if self.mode == _WAIT_DATA:
-            if opens(data):
+            if begins_command(data):
                 self.mode = _LINE
             else:
                 self._guessed += 1
@@ -424,10 +424,10 @@ class Dialogue:
         for piece in pieces:
             self.client(*piece)
 
-    def _open(self, encrypted: bool = False) -> Message:
+    def _open(self, encrypted: bool = False) -> CapturedMessage:
         if self.message is not None:
             self._give_up("STARTTLS" if encrypted else "DATA")
-        self.message = message = Message(opaque=encrypted)
+        self.message = message = CapturedMessage(opaque=encrypted)
         self.mode = _OPAQUE if encrypted else _BODY
         self._encrypted = encrypted
         if encrypted:

@@ -24,7 +24,7 @@ cdef class Account:
 
 
 @cython.final
-cdef class Facts:
+cdef class ConnectionFacts:
     cdef public str id
     cdef public object source
     cdef public str client
@@ -36,7 +36,7 @@ cdef class Facts:
 
 
 @cython.final
-cdef class Message:
+cdef class CapturedMessage:
     cdef public bint opaque
     cdef public int64_t offset
     cdef public bint blind
@@ -59,5 +59,5 @@ cdef class Message:
     @cython.locals(seen=int64_t)
     cdef _look(self, bytes data)
     cdef _lost(self, int64_t start)
-    cpdef observation(self, Facts facts, object complete, bint encrypted)
+    cpdef observation(self, ConnectionFacts facts, object complete, bint encrypted)
     cdef list _own_notes(self, object mss)

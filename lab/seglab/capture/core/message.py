@@ -51,7 +51,7 @@ class Account:
         self._ledger.held += size
 
 
-class Facts:
+class ConnectionFacts:
     """What is known of a message's connection, and goes into each of its observations."""
 
     __slots__ = ("client", "id", "mss", "notes", "rtt_ns", "server", "source", "timestamps")
@@ -67,7 +67,7 @@ class Facts:
         self.notes: list[str] = []
 
 
-class Message:
+class CapturedMessage:
     """The bytes of one message, by the segments in which each was first seen.
 
     Args:
@@ -177,7 +177,9 @@ class Message:
         """Whether some of it was not captured at all."""
         return bool(self._gaps)
 
-    def observation(self, facts: Facts, complete: bool | None, encrypted: bool) -> Observation:
+    def observation(
+        self, facts: ConnectionFacts, complete: bool | None, encrypted: bool
+    ) -> Observation:
         """The message as a classifier gets it."""
         header_end, fields = (None, []) if self.opaque else fields_of(self.head)
         timeless = NO_TIME in self._times

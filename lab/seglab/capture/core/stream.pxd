@@ -19,15 +19,15 @@ cdef int64_t _SHIFT_MAX
 
 
 @cython.final
-cdef class Half:
+cdef class HalfStream:
     cdef public bytes key
-    cdef public object connection
+    cdef public object owner
     cdef public CAccount account
-    cdef public Half twin
+    cdef public HalfStream peer
     cdef public CDialogue dialogue
     cdef public bint of_client
     cdef public bint settled
-    cdef public bint shaking
+    cdef public bint awaits_handshake_ack
     cdef public bint ignored
     cdef public bint synchronised
     cdef public int64_t window
@@ -45,15 +45,15 @@ cdef class Half:
 
     cpdef synchronise(self, int64_t seq)
     cpdef forget(self)
-    @cython.locals(twin=Half, start=int64_t, push=int, again=bint)
+    @cython.locals(peer=HalfStream, start=int64_t, push=int, again=bint)
     cpdef receive(self, int64_t t_ns, int64_t seq, int64_t ack, int flags, int64_t window,
                   int64_t size, bytes data)
     @cython.locals(dialogue=CDialogue)
     cdef _hand_on(self, int64_t t_ns, int push, bint again, int64_t size, bytes data)
-    cdef _shake(self, int64_t t_ns, int64_t ack)
-    cdef _probe(self)
+    cdef _on_handshake_ack(self, int64_t t_ns, int64_t ack)
+    cdef _on_zero_window_probe(self)
     cdef _end(self, int64_t t_ns, int64_t seq, int64_t size, int flags)
-    @cython.locals(twin=Half, window=int64_t, at=int64_t)
+    @cython.locals(peer=HalfStream, window=int64_t, at=int64_t)
     cdef bint _resets(self, int64_t seq) except -1
     cdef _advance(self, int64_t size)
     cdef _place(self, int64_t start, int64_t end, int64_t t_ns, int push, bytes data)
@@ -61,10 +61,10 @@ cdef class Half:
     cdef _hold(self, int64_t size)
     cdef _deliver_pending(self)
     cdef _skip_to(self, int64_t offset, int64_t t_ns)
-    cpdef hear_ack(self, int64_t ack, int64_t t_ns)
+    cpdef on_bare_ack(self, int64_t ack, int64_t t_ns)
     @cython.locals(behind=int64_t, target=int64_t)
-    cpdef catch_up(self, int64_t ack, int64_t t_ns)
+    cpdef deliver_acknowledged(self, int64_t ack, int64_t t_ns)
     cpdef flush(self, int64_t t_ns)
 
 
-cdef int64_t _scale(Half half, Half twin) except -1
+cdef int64_t _scale(HalfStream half, HalfStream peer) except -1

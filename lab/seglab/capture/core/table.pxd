@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 
 from .connection cimport Connection as CConnection
 from .message cimport Ledger as CLedger
-from .stream cimport Half as CHalf
+from .stream cimport HalfStream as CHalfStream
 
 cdef int _ACK
 
@@ -24,15 +24,15 @@ cdef class Table:
     cdef dict _old
     cdef int64_t _count
 
-    @cython.locals(half=CHalf)
-    cpdef CHalf find(self, bytes key)
-    @cython.locals(connection=CConnection)
-    cpdef syn(self, CHalf half, bytes key, int64_t t_ns, int64_t seq, int flags,
+    @cython.locals(half=CHalfStream)
+    cpdef CHalfStream find(self, bytes key)
+    @cython.locals(owner=CConnection)
+    cpdef syn(self, CHalfStream half, bytes key, int64_t t_ns, int64_t seq, int flags,
               tuple options)
-    cpdef ignore(self, bytes key, bytes twin_key)
+    cpdef ignore(self, bytes key, bytes peer_key)
     cpdef limit(self)
     cpdef close(self)
-    @cython.locals(connection=CConnection, half=CHalf, twin_key=bytes, text="const char*")
-    cdef CHalf _new(self, bytes key)
-    @cython.locals(half=CHalf, old=dict, connection=CConnection)
+    @cython.locals(connection=CConnection, half=CHalfStream, peer_key=bytes, text="const char*")
+    cdef CHalfStream _new(self, bytes key)
+    @cython.locals(half=CHalfStream, old=dict, owner=CConnection)
     cdef _age(self)

@@ -6,66 +6,70 @@ from seglab.core.observation import Observation
 
 from .connection import Connection
 from .message import Ledger
-from .stream import IGNORED, Half
+from .stream import IGNORED, HalfStream
 
-HALVES: Final = 1 << 17
-"""How many halves are known in each of the two generations."""
+HALF_STREAMS_MAX: Final = 1 << 17
+"""How many half-streams each of the two generations holds."""
 
 HELD_BYTES: Final = 128 << 20
-"""How much memory the connections may use before those that were silent longest are given up."""
+"""The memory that all connections may use before those that were silent longest are given up."""
 
 CONNECTION_BYTES: Final = 1600
+"""The memory that a connection uses, without its messages and what waits, as an estimate."""
 
 _ACK = 16
 
 
 class Table:
-    """Finds the half that a packet belongs to.
+    """Finds the half-stream that a packet belongs to.
 
-    Halves are in two generations. One that is used moves to the young; when the young is full,
-    the old, in which nothing was used since, is given up, and the young becomes the old. So what
-    was silent longest goes, at little cost for each packet.
+    Half-streams are in two generations. One that is used moves to the young generation. When that
+    is full, the table gives up the old one, in which nothing was used since, and the young one
+    becomes the old. So those that were silent longest go, at little cost for each packet.
 
     Attributes:
-        young: the halves that were used of late, by addresses and ports.
-        found: observations not yet fetched.
+        name: of the capture.
+        protocol: ``smtp`` or ``raw``, as for ``Capture``.
+        young: the half-streams that were used of late, by addresses and ports.
+        found: observations that nobody has fetched yet.
         ledger: the memory that the connections use.
-        epoch: grows when what was not looked at may have to be.
+        epoch: grows when a key that was remembered may belong to another half-stream now.
         evicted: how many connections were given up to bound the memory.
         one_sided: of how many connections replies of SMTP were seen, and nothing of the client.
+        t_ns: the time of the packet that is looked at.
     """
 
     def __init__(self, name: str, protocol: str) -> None:
         self.name = name
         self.protocol = protocol
-        self.young: dict[bytes, Half] = {}
+        self.young: dict[bytes, HalfStream] = {}
         self.found: list[Observation] = []
         self.ledger = Ledger()
         self.evicted = 0
         self.one_sided = 0
         self.epoch = 1
         self.t_ns = 0
-        self._old: dict[bytes, Half] = {}
+        self._old: dict[bytes, HalfStream] = {}
         self._count = 0
 
-    def find(self, key: bytes) -> Half:
-        """The half of a packet that is not among the young; a new one if need be."""
+    def find(self, key: bytes) -> HalfStream:
+        """Return the half-stream of a key that is not among the young, a new one if need be."""
         half = self._old.pop(key, None)
         if half is None:
             half = self._new(key)
-        elif half.twin is None:
+        elif half.peer is None:
             self.young[key] = half
         else:
-            self._old.pop(half.twin.key, None)
+            self._old.pop(half.peer.key, None)
             self.young[key] = half
-            self.young[half.twin.key] = half.twin
-        if len(self.young) >= HALVES:
+            self.young[half.peer.key] = half.peer
+        if len(self.young) >= HALF_STREAMS_MAX:
             self._age()
         return half
 
     def syn(
         self,
-        half: Half,
+        half: HalfStream,
         key: bytes,
         t_ns: int,
         seq: int,
@@ -73,24 +77,24 @@ class Table:
         options: tuple[int, bool, int],
     ) -> None:
         """Take a SYN: of a connection that is known, or of a new one between the same ports."""
-        connection = half.connection
-        if connection is None:
+        owner = half.owner
+        if owner is None:
             self.epoch += 1
-        if connection is None or (half.isn >= 0 and half.isn != seq and not flags & _ACK):
-            if connection is not None:
-                connection.over(t_ns, "a new connection took its place before the message's end")
+        if owner is None or (half.isn >= 0 and half.isn != seq and not flags & _ACK):
+            if owner is not None:
+                owner.over(t_ns, "a new connection took its place before the message's end")
             elif flags & _ACK:
                 return
             half = self._new(key)
-            connection = half.connection
-            assert connection is not None
-        connection.syn(half, t_ns, seq, flags, options)
+            owner = half.owner
+            assert owner is not None
+        owner.on_syn(half, t_ns, seq, flags, options)
 
-    def ignore(self, key: bytes, twin_key: bytes) -> None:
+    def ignore(self, key: bytes, peer_key: bytes) -> None:
         """Look no more at what comes between these two."""
         self._old.pop(key, None)
-        self._old.pop(twin_key, None)
-        self.young[key] = self.young[twin_key] = IGNORED
+        self._old.pop(peer_key, None)
+        self.young[key] = self.young[peer_key] = IGNORED
 
     def limit(self) -> None:
         """Give up connections until the memory in use is within its bounds."""
@@ -99,31 +103,31 @@ class Table:
                 self._age()
 
     def close(self) -> None:
-        """The capture is over."""
+        """Hand out what the connections still hold, since the capture is over."""
         for generation in (self._old, self.young):
             for half in list(generation.values()):
-                if half.connection is not None:
-                    half.connection.over(self.t_ns, "the capture ends before the message does")
+                if half.owner is not None:
+                    half.owner.over(self.t_ns, "the capture ends before the message does")
 
-    def _new(self, key: bytes) -> Half:
+    def _new(self, key: bytes) -> HalfStream:
         text = key  # compiled, slices of it do not check their bounds
         if len(key) == 12:
-            twin_key = text[4:8] + text[:4] + text[10:12] + text[8:10]
+            peer_key = text[4:8] + text[:4] + text[10:12] + text[8:10]
         elif len(key) == 36:
-            twin_key = text[16:32] + text[:16] + text[34:36] + text[32:34]
+            peer_key = text[16:32] + text[:16] + text[34:36] + text[32:34]
         else:
             raise ValueError(key)
-        connection = Connection(self._count, key, twin_key, self)
+        connection = Connection(self._count, key, peer_key, self)
         self._count += 1
         connection.account.take(CONNECTION_BYTES)
         half = connection.first
-        self._old.pop(twin_key, None)
+        self._old.pop(peer_key, None)
         self.young[key] = half
-        if twin_key in self.young:
+        if peer_key in self.young:
             self.epoch += 1
-        if twin_key != key:
-            assert half.twin is not None
-            self.young[twin_key] = half.twin
+        if peer_key != key:
+            assert half.peer is not None
+            self.young[peer_key] = half.peer
         return half
 
     def _age(self) -> None:
@@ -131,9 +135,9 @@ class Table:
         old, self._old = self._old, self.young
         self.young = {}
         for half in old.values():
-            connection = half.connection
-            if connection is not None:
+            owner = half.owner
+            if owner is not None:
                 self.evicted += 1
-                connection.over(self.t_ns, "it was given up to bound the memory in use")
+                owner.over(self.t_ns, "it was given up to bound the memory in use")
         for half in old.values():
             self.young.pop(half.key, None)

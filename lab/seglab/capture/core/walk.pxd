@@ -4,7 +4,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from .message cimport Ledger as CLedger
-from .stream cimport Half as CHalf
+from .stream cimport HalfStream as CHalfStream
 from .table cimport Table as CTable
 
 cdef int64_t _SYN
@@ -34,7 +34,7 @@ cdef class Walker:
     cdef public CTable table
     cdef CLedger ledger
     cdef public object fragments
-    cdef public CHalf nobody
+    cdef public CHalfStream nobody
     cdef public list interfaces
     cdef public bint big
     cdef public bint known_link
@@ -103,18 +103,18 @@ cdef class Walker:
                       int64_t t_ns) except *
     cdef void _join(self, object joined, int64_t t_ns) except *
     @cython.locals(flags=int64_t, header=int64_t, length=int64_t, seq=int64_t,
-                   ack=int64_t, window=int64_t, key=bytes, payload=bytes, half=CHalf)
+                   ack=int64_t, window=int64_t, key=bytes, payload=bytes, half=CHalfStream)
     cdef void _tcp(self, int64_t addresses, int64_t size, int64_t at, int64_t end,
                   int64_t ip_end, int64_t t_ns) except *
     cdef bytes _key(self, int64_t addresses, int64_t size, int64_t at)
-    @cython.locals(half=CHalf)
-    cdef CHalf _find(self, bytes key)
+    @cython.locals(half=CHalfStream)
+    cdef CHalfStream _find(self, bytes key)
     cdef void _bound(self) except *
     @cython.locals(a=uint64_t, b=uint64_t, c=uint64_t, d=uint64_t, e=uint64_t, f=uint64_t,
                    mixed=uint64_t, i=int64_t)
     cdef bint _recall(self, int64_t addresses, int64_t size, int64_t at) except -1
     @cython.locals(a=uint64_t, b=uint64_t)
     cdef inline uint64_t _net64(self, int64_t at) except? 0
-    cdef void _stamp(self, CHalf half, int64_t at, int64_t end) except *
+    cdef void _stamp(self, CHalfStream half, int64_t at, int64_t end) except *
     @cython.locals(mss=int64_t, stamps=bint, shift=int64_t)
     cdef tuple _options(self, int64_t at, int64_t end)

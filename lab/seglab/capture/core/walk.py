@@ -10,7 +10,7 @@ from seglab.capture.blocks import BrokenError, Interface, interface_of
 from seglab.capture.fragments import Fragments
 
 from .message import NO_TIME
-from .stream import IGNORED, Half
+from .stream import IGNORED, HalfStream
 from .table import HELD_BYTES, Table
 
 RECORD_BYTES: Final = 1 << 20
@@ -66,7 +66,7 @@ class Walker:
         self.kind = 0
         self.place = 0
         self.words = array("Q", bytes(8 * _WORDS * _SLOTS if _COMPILED else 0))
-        self.halves: list[Half] = [IGNORED] * (_SLOTS if _COMPILED else 0)
+        self.halves: list[HalfStream] = [IGNORED] * (_SLOTS if _COMPILED else 0)
 
     # --- records --------------------------------------------------------------------------
 
@@ -417,7 +417,7 @@ class Walker:
             self._bound()
             return
         ack = self._net32(at + 8)
-        if length and half.twin is not None and (half.isn < 0 or half.twin.isn < 0):
+        if length and half.peer is not None and (half.isn < 0 or half.peer.isn < 0):
             self._stamp(half, at + 20, min(end, at + header))
         window = self._net16(at + 14)
         payload = b""
@@ -435,7 +435,7 @@ class Walker:
             return self._cut(addresses, at + 4)
         return self._cut(addresses, addresses + size) + self._cut(at, at + 4)
 
-    def _find(self, key: bytes) -> Half:
+    def _find(self, key: bytes) -> HalfStream:
         """The half of this key, which is remembered from here on."""
         half = self.young.get(key)
         if half is None:
@@ -483,11 +483,11 @@ class Walker:
         a, b = self._net32(at), self._net32(at + 4)
         return a << 32 | b
 
-    def _stamp(self, half: Half, at: int, end: int) -> None:
+    def _stamp(self, half: HalfStream, at: int, end: int) -> None:
         """Note whether segments have timestamps, where no handshake said it."""
-        connection = half.connection
-        if connection is not None and connection.stamped is None:
-            _, connection.stamped, _ = self._options(at, end)
+        owner = half.owner
+        if owner is not None and owner.stamped is None:
+            _, owner.stamped, _ = self._options(at, end)
 
     def _options(self, at: int, end: int) -> tuple[int, bool, int]:
         """Of a TCP header: the MSS or 0, whether there is a timestamp, the window's scale or -1."""

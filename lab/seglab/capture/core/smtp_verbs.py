@@ -21,12 +21,12 @@ _OPENING = re.compile(
 _REPLY = re.compile(rb"(?:220|250|354)[ -]")
 
 
-def opens(data: bytes) -> bool:
+def begins_command(data: bytes) -> bool:
     """Whether bytes begin like an SMTP command, in the middle of a connection."""
     return _OPENING.match(data) is not None
 
 
-def may_begin(data: bytes, lenient: bool) -> bool:
+def may_be_smtp(data: bytes, lenient: bool) -> bool:
     """Whether a client's first bytes may be SMTP.
 
     Args:
@@ -41,6 +41,6 @@ def may_begin(data: bytes, lenient: bool) -> bool:
     return len(verb) < 4 and verb in _BEGINNINGS
 
 
-def replies(data: bytes) -> bool:
+def begins_reply(data: bytes) -> bool:
     """Whether bytes begin like a reply that leads to a message."""
     return _REPLY.match(data) is not None

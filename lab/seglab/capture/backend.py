@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from seglab.capture.core.table import Table
     from seglab.capture.core.walk import Walker
 
-MODULES = ("words", "header", "message", "dialogue", "stream", "connection", "table", "walk")
+MODULES = ("smtp_verbs", "header", "message", "dialogue", "stream", "connection", "table", "walk")
 """Those of ``seglab.capture.core``; ``setup.py`` compiles them."""
 
 
@@ -49,7 +49,7 @@ def compiled() -> Core | None:
     """The inner loop as extension modules; ``None`` where there are none for these sources."""
     try:
         built = import_module("seglab.capture.compiled.walk")
-        if digest(f"{__file__.removesuffix('chosen.py')}core") != built.SOURCES:
+        if digest(f"{__file__.removesuffix('backend.py')}core") != built.SOURCES:
             return None
         return _core("compiled", compiled=True)
     except (ImportError, OSError):
