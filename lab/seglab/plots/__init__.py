@@ -1,1 +1,4 @@
-"""Figures of stored runs. The only package that imports Matplotlib; one style for all."""
+"""Figures of stored runs and datasets, all in one style.
+
+This is the only package that imports Matplotlib.
+"""

@@ -1,7 +1,8 @@
-"""A time axis that passes over the spans in which nothing happens.
+"""A time axis on which long idle spans are short.
 
-A session over a link of 70 ms lives for two milliseconds at each end. On a plain axis all that
-matters would be two vertical lines, so idle spans shrink to a mark that says how long they are.
+Over a link with a delay of 70 ms, a session is active for two milliseconds at each end. On a linear
+axis everything of interest would be two vertical lines. So each long idle span becomes a break: a
+mark of fixed width that says how long it lasts. All spans between the breaks have the same scale.
 """
 
 from bisect import bisect_right
@@ -17,7 +18,7 @@ _BREAKS_AT_MOST = 4
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """An idle span: its width on the axis, and how long it lasts."""
+    """An idle span: where it lies on the axis, from 0 to 1, and how long it lasts."""
 
     left: float
     right: float
@@ -26,12 +27,12 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Maps time to a position from 0 to 1: straight within active spans, shrunk between them.
+    """Maps a time to a position from 0 to 1, linearly between neighbouring knots.
 
     Attributes:
-        times_ns: the knots' times, rising.
-        places: the knots' positions.
-        breaks: the shrunk spans.
+        times_ns: the times of the knots, rising.
+        places: the positions of the knots.
+        breaks: the idle spans that are shortened.
     """
 
     times_ns: tuple[int, ...]
@@ -39,7 +40,7 @@ class Clock:
     breaks: tuple[Break, ...]
 
     def __call__(self, t_ns: float) -> float:
-        """The position of an instant; before the first knot and after the last, an end."""
+        """The position of an instant; 0 before the first knot, 1 after the last."""
         after = bisect_right(self.times_ns, t_ns)
         if after == 0:
             return self.places[0]
@@ -51,7 +52,7 @@ class Clock:
 
     @property
     def active_spans_ns(self) -> tuple[tuple[int, int], ...]:
-        """The spans of time between the breaks."""
+        """The spans of time between the breaks, as pairs of instants."""
         idle = {(b.left, b.right) for b in self.breaks}
         return tuple(
             (t0, t1)
@@ -63,9 +64,9 @@ class Clock:
 def clock(events_ns: Iterable[int]) -> Clock:
     """The axis for these instants.
 
-    A pause is passed over when it is longer than half of everything shorter than it together,
-    and than 1 ms; if these are many alike, only the few that stand out. What remains is shown to
-    scale, the same scale in every active span.
+    A pause becomes a break if it is longer than 1 ms and than half of all shorter pauses
+    together. If more than ``_BREAKS_AT_MOST`` pauses are that long, only the longest become
+    breaks, and only if they are at least twice as long as the next shorter one.
     """
     instants = sorted(set(events_ns)) or [0]
     pauses = sorted(t1 - t0 for t0, t1 in pairwise(instants))

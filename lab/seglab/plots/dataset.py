@@ -1,4 +1,4 @@
-"""A dataset at a glance: how many of everything there are, and how long the sessions are."""
+"""The figure of a dataset: the number of sessions by label, and the length of the sessions."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,19 +12,19 @@ from seglab.core.text import safe
 from seglab.plots.style import BLUE, GREEN, INK, MUTED, ORANGE, RULE, WRITES, heading
 
 PARTS = {"train": BLUE, "validation": ORANGE, "test": GREEN, None: RULE}
-"""Part -> colour; ``None`` is for sessions that are in no part."""
+"""The colour of each part of a dataset; ``None`` is for sessions that are in no part."""
 
 CURVES = (*WRITES, INK, "#8c6d31")
-"""The curve of the first style, of the second...; as many as the lab has styles."""
+"""The colours of the curves: one for each style of the lab."""
 
 DASHES = ("-", "--", ":", "-.")
-"""Likewise; where two curves run together, what is broken lies above what is not."""
+"""The dashes of the curves; where curves coincide, dashed ones are drawn above solid ones."""
 
 Counts = Mapping[str, Mapping[Any, int]]
-"""By value, how many sessions in each part."""
+"""For each value of a label, the number of sessions in each part."""
 
 Panel = tuple[str, Counts]
-"""What a group of bars is called, and the bars."""
+"""A group of bars: its name, and its bars."""
 
 _WIDTH_INCHES = 11.0
 _BAR_INCHES = 0.24
@@ -45,12 +45,13 @@ def summary(
     """The figure: bars of labels by part, and how many segments and reads sessions have.
 
     Args:
-        title: what it says.
-        subtitle: of what.
-        labels: by column (``style``, ``template``, ``terminator``, ``path_condition``).
+        title: what the figure says.
+        subtitle: the dataset that it shows.
+        labels: the counts of each column (``style``, ``template``, ``terminator``,
+            ``path_condition``).
         networks: the panel of the networks.
-        segments: by style, how many sessions have so many segments.
-        reads: likewise for reads.
+        segments: for each style, the number of sessions with each number of segments.
+        reads: for each style, the number of sessions with each number of reads.
     """
     panels: list[Panel] = [
         ("style", labels.get("style", {})),
@@ -78,7 +79,7 @@ def summary(
 
 
 def _columns(panels: Sequence[Panel]) -> tuple[tuple[list[Panel], list[Panel]], float]:
-    """The panels in two columns of like height, and how many bars the taller one is high."""
+    """The panels in two columns of similar height, and the height of the taller one in bars."""
     columns: tuple[list[Panel], list[Panel]] = ([], [])
     heights = [0.0, 0.0]
     for panel in panels:
@@ -89,7 +90,7 @@ def _columns(panels: Sequence[Panel]) -> tuple[tuple[list[Panel], list[Panel]], 
 
 
 def _bars(axes: Axes, name: str, counts: Counts) -> None:
-    """Stacked bars, one a value, the parts side by side in it."""
+    """Draw one bar for each value, divided by part."""
     values = sorted(counts)
     start = np.zeros(len(values))
     for part, colour in PARTS.items():
@@ -108,7 +109,7 @@ def _bars(axes: Axes, name: str, counts: Counts) -> None:
 
 
 def _curves(axes: Axes, name: str, counted: Mapping[str, Mapping[int, int]]) -> None:
-    """By style, the share of sessions with at most so many."""
+    """Draw, for each style, the cumulative share of sessions."""
     styles = sorted(counted)
     most = 1
     for number, style in enumerate(styles):

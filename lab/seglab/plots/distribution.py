@@ -17,15 +17,15 @@ _MULTIPLES_AT_MOST = 8
 ROWS_AT_MOST = 26
 _MARKED_SHARE = 0.02
 _SIZES_NAMED = 3
-_STEM = 0.29  # of a row: leaves room for the numbers of both neighbours
+_STEM = 0.29  # share of a row's height; the rest is room for the numbers
 
 
 def distribution(title: str, groups: Sequence[SizeDistribution]) -> Figure:
-    """The figure: a row a group, segments above its line and reads below.
+    """The figure: one row for each group, its segments above a line and its reads below.
 
-    All rows share one axis in multiples of their own MSS, so that what an MTU decides stands in
-    one column and what a sender decides does not. Heights go by the square root of the share,
-    for rare sizes to be seen.
+    Each row measures sizes in multiples of its own MSS. So sizes that the MTU decides lie in one
+    column for all rows, and sizes that the sender decides do not. The height of a stem is
+    proportional to the square root of the share, so that rare sizes can be seen.
     """
     shown = groups[:ROWS_AT_MOST]
     inches = _TOP_INCHES + _BOTTOM_INCHES + _ROW_INCHES * max(len(shown), 1)
@@ -100,7 +100,7 @@ def _draw_stems(
 
 
 def _named(counted: Mapping[int, int], mss: int, limit: int) -> list[int]:
-    """The most frequent sizes, as many as can be told apart by their numbers."""
+    """The most frequent sizes, as many as have room for their numbers."""
     kept: list[int] = []
     for size in sorted(counted, key=lambda s: -counted[s]):
         if all(abs(size - other) / mss > limit * 0.055 for other in kept):

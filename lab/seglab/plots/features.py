@@ -1,8 +1,8 @@
-"""What of a session can be seen: the facts behind the strips, the heat map, the distribution.
+"""The features of sessions that the figures show: sizes, their parts, and visible boundaries.
 
-Pure functions of stored sessions. Which boundaries between writes are *visible* is defined in
-``seglab.core.boundaries``. The *agreement* of a session compares them with all ends of writes, and
-with all ends of short segments, some of which are the path's doing.
+Pure functions of stored sessions. ``seglab.core.boundaries`` defines which boundaries between writes
+are *visible*. The *agreement* of a session compares them with the ends of all writes, and with the
+ends of all short segments: the path may have cut some of these.
 """
 
 from collections import Counter, defaultdict
@@ -20,13 +20,14 @@ from seglab.reproduction.listings import layer_sizes
 from seglab.reproduction.paper import Sizes
 
 TERMINATORS = (3, 5)
-"""Lengths of an end of data in a write of its own: ``. CRLF`` and ``CRLF . CRLF``."""
+"""The lengths of an end of data that is written alone: ``. CRLF`` and ``CRLF . CRLF``."""
 
 
 def other_full_sizes(record: SessionRecord) -> frozenset[int]:
-    """What fills a packet of the other MTUs that the session's path had or came to have.
+    """The sizes other than the MSS that filled a packet at some MTU of the session's path.
 
-    An MTU less the IPv4 or the IPv6 header, the TCP header, and the timestamps where they are on.
+    Each is an MTU less the IPv4 or the IPv6 header, the TCP header, and the timestamps option if
+    the session has it.
     """
     mtus = {record.mtu, *(change.mtu for change in record.mtu_changes)}
     full = {size for mtu in mtus for size in full_segments(mtu, timestamps=record.timestamps)}
@@ -36,16 +37,19 @@ def other_full_sizes(record: SessionRecord) -> frozenset[int]:
 def size_parts(
     size: int, mss: int, others: Collection[int] = (), *, terminator: bool = False
 ) -> tuple[tuple[str, int], ...]:
-    """A size as ``multiple`` of the MSS and ``remainder``, or as what else it is.
+    """The parts of a size, each with its kind.
 
     Args:
-        size: of a segment or read.
-        mss: of the session.
-        others: sizes that are full too, at another MTU (``another``).
-        terminator: whether it is an end of data by itself (``terminator``).
+        size: the size of a segment or a read.
+        mss: the MSS of the session.
+        others: the sizes that are full at another MTU of the path (kind ``another``).
+        terminator: whether the size is an end of data that was written alone (kind
+            ``terminator``).
 
     Returns:
-        Kinds and bytes, in the order of the bytes, without empty parts.
+        Pairs of a kind and a number of bytes, in the order of the bytes. A size that is neither
+        ``another`` nor ``terminator`` has a ``multiple`` of the MSS and a ``remainder``; a part
+        without bytes is left out.
     """
     if terminator:
         return (("terminator", size),)
@@ -56,10 +60,11 @@ def size_parts(
 
 
 def agreement(record: SessionRecord) -> float:
-    """How far the short segments tell where the writes ended, from 0 to 1.
+    """How well the short segments show where the writes ended, from 0 to 1.
 
-    The visible boundaries over all offsets at which a write or a short segment ended, the end of
-    the stream left out. A session with one write and without a short segment agrees: 1.
+    It is the number of visible boundaries, divided by the number of offsets where a write or a
+    short segment ends. The end of the stream does not count. The result is 1 if there is no such
+    offset.
     """
     arrived = first_arrived(record.segments)
     visible = visible_boundaries(record, boundaries(arrived))
@@ -73,11 +78,11 @@ class MatrixCell:
     """The sessions of one sender on one network.
 
     Attributes:
-        sessions: how many ended.
-        complete: how many of them are complete.
-        agreement: mean of the complete ones; ``None`` without any.
-        reads: median number of reads of the complete ones.
-        reason: the most frequent reason of the others, shortened to its class.
+        sessions: the number of its sessions.
+        complete: the number of complete ones.
+        agreement: the mean agreement of the complete ones; ``None`` if none is complete.
+        reads: the median number of reads of the complete ones; ``None`` if none is complete.
+        reason: the most frequent class of reasons of the failed ones; ``None`` if none failed.
     """
 
     sessions: int
@@ -89,7 +94,7 @@ class MatrixCell:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A matrix: a row a sender, a column a network, ``None`` where there is no session."""
+    """One row for each sender, one column for each network; ``None`` where nothing was run."""
 
     senders: tuple[str, ...]
     networks: tuple[str, ...]
@@ -97,7 +102,7 @@ class Matrix:
 
 
 def matrix_of(records: Iterable[SessionRecord]) -> Matrix:
-    """The matrix of some sessions; networks by falling MSS, senders as they come."""
+    """The matrix of some sessions: networks by falling MSS, senders in the sessions' order."""
     grouped: dict[tuple[str, str], list[SessionRecord]] = defaultdict(list)
     mss: dict[str, int] = {}
     for record in records:
@@ -137,22 +142,22 @@ _REASONS = (
 
 
 def reason_class(error: str | None) -> str:
-    """The class of a failure, in a word or two that fit a cell."""
+    """The class of a failure, in a word or two that fit into a cell."""
     text = (error or "").lower()
     return next((name for name, words in _REASONS if any(w in text for w in words)), "failed")
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One sequence of sizes: how many of how many sessions have it.
+    """One sequence of sizes, and how many of the sessions of a group have it.
 
     Attributes:
-        sizes: of the layer that was asked for.
-        mss: of these sessions.
-        others: sizes that are full at another MTU of their path.
-        own_terminator: whether their last write was the end of data alone.
-        sessions: that have this sequence.
-        of: all complete sessions of the group.
+        sizes: the sizes at one layer.
+        mss: the MSS of these sessions.
+        others: the sizes that are full at another MTU of their path.
+        own_terminator: whether their last write was an end of data alone.
+        sessions: the number of sessions with this sequence.
+        of: the number of complete sessions of the group.
     """
 
     sizes: Sizes
@@ -164,7 +169,7 @@ class Pattern:
 
 
 def patterns(records: Iterable[SessionRecord], layer: Layer, most: int) -> list[Pattern]:
-    """The most frequent sequences of complete sessions, the most frequent first."""
+    """The ``most`` most frequent sequences of complete sessions, the most frequent first."""
     complete = [record for record in records if record.complete]
     counted = Counter(
         (layer_sizes(record, layer), record.mss, other_full_sizes(record), ends_alone(record))
@@ -185,10 +190,10 @@ class SizeDistribution:
     """How often each size occurs in a group of sessions with one MSS.
 
     Attributes:
-        label: of the group.
-        mss: of its sessions.
-        segments: how many segments have each size.
-        reads: how many reads have each size.
+        label: the name of the group.
+        mss: the MSS of its sessions.
+        segments: the number of segments of each size.
+        reads: the number of reads of each size.
     """
 
     label: str
@@ -198,9 +203,10 @@ class SizeDistribution:
 
 
 def size_distributions(records: Iterable[SessionRecord], key: str) -> list[SizeDistribution]:
-    """The distribution of sizes, a group a value of the attribute ``key`` and MSS.
+    """The distributions of sizes: one for each value of the attribute ``key`` and each MSS.
 
-    Networks come by falling MTU, then by falling MSS, which timestamps lower; others as they come.
+    If ``key`` is ``network``, they are sorted by falling MTU, then by falling MSS (timestamps
+    lower it). Otherwise they keep the order of the sessions.
     """
     grouped: dict[tuple[str, int], list[SessionRecord]] = defaultdict(list)
     for record in records:
@@ -225,7 +231,7 @@ def _counted(sequences: Iterable[Sizes]) -> dict[int, int]:
 
 
 def left_edges(lengths: Sequence[float]) -> list[float]:
-    """Where each of some lengths laid end to end begins."""
+    """The beginning of each length if all of them are laid end to end."""
     places = [0.0]
     for length in lengths:
         places.append(places[-1] + length)

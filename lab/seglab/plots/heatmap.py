@@ -1,4 +1,4 @@
-"""Senders by networks: where the network shows the writes as they were, and where it does not."""
+"""The heat map of senders and networks: how well the sizes on the wire show the writes."""
 
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
@@ -21,8 +21,8 @@ _TOP_INCHES, _BOTTOM_INCHES = 1.3, 1.25
 def heatmap(title: str, matrix: Matrix) -> Figure:
     """The figure: a cell's colour and number are the mean agreement of its sessions, in percent.
 
-    A cell of which every session failed is hatched and says why; one of which some failed has a
-    marked corner. The small number is the median of the reads a session.
+    A cell is hatched and gives the reason if all its sessions failed; its corner is marked if
+    some did. The small number is the median number of reads in a session.
     """
     columns, rows = max(len(matrix.networks), 1), max(len(matrix.senders), 1)
     width = max(_LEFT_INCHES + _RIGHT_INCHES + columns * _CELL_INCHES[0], _LEAST_INCHES)

@@ -1,4 +1,4 @@
-"""The probability that two writes stay apart, against the gap between them."""
+"""The curve of the probability that two writes stay apart, over the gap between them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,12 +19,12 @@ def curve(
     points: Sequence[SeparationPoint],
     published: Sequence[PublishedSeparation] = (),
 ) -> Figure:
-    """Two curves, as the wire has it and as the reader sees it, with 95 % Wilson intervals.
+    """Two curves, one of the wire and one of the reads, with 95 % Wilson intervals.
 
     Args:
-        scenario: its name.
-        points: one a gap, by rising gap.
-        published: what the paper's printed sessions say at the gaps that it tried.
+        scenario: the name of the scenario.
+        points: one point for each gap, by rising gap.
+        published: the shares among the paper's printed sessions, at its own gaps.
     """
     figure = Figure(figsize=(9.4, 4.9))
     sessions = sorted({point.sessions for point in points})
@@ -73,7 +73,7 @@ def _draw_published(axes: Axes, published: Sequence[PublishedSeparation]) -> Non
 
 
 def _scale(axes: Axes, gaps: Sequence[float]) -> None:
-    """Linear, unless the gaps span more than a decade: then logarithmic, with room for 0."""
+    """Make the axis linear; if the gaps span more than a decade, logarithmic with room for 0."""
     positive = sorted({gap for gap in gaps if gap > 0})
     ticks = sorted(set(gaps))
     if positive and positive[-1] / positive[0] > 10:
@@ -86,7 +86,7 @@ def _scale(axes: Axes, gaps: Sequence[float]) -> None:
 
 
 def _thinned(axes: Axes, ticks: Sequence[float]) -> list[str]:
-    """A label for each tick, empty where a rounder number stands too near."""
+    """A label for each tick; it is empty if the label of a rounder number is too near."""
     scale = axes.transData + axes.transAxes.inverted()
     places = {tick: float(scale.transform((tick, 0))[0]) for tick in ticks}
     kept: list[float] = []
@@ -97,6 +97,6 @@ def _thinned(axes: Axes, ticks: Sequence[float]) -> list[str]:
 
 
 def _roundness(value: float) -> tuple[int, int]:
-    """Sorts 1, 10, 100... first, then 2, 5, 20, 50..., then what has one digit, then the rest."""
+    """A sort key: 1, 10, 100... first, then 2, 5, 20, 50..., then one digit, then the rest."""
     digits = f"{value:e}".partition("e")[0].replace(".", "").rstrip("0")
     return len(digits), {"1": 0, "2": 1, "5": 1}.get(digits, 2)

@@ -1,4 +1,4 @@
-"""How often each sequence of read sizes occurs: published against the lab's."""
+"""Bars of how often each sequence of read sizes occurs, in the paper and in the lab."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,10 +15,11 @@ _LONG = 46
 
 
 def frequencies(scenario: str, sequences: Sequences) -> Figure:
-    """Two bars a sequence: its share of the published sessions, and of the lab's.
+    """Two bars for each sequence: its share of the published sessions, and of the lab's.
 
-    Above the line stand the published sequences; below it those that only the lab has, the most
-    frequent by themselves and the rest together. The lab's bars carry 95 % Wilson intervals.
+    The published sequences are above the dashed line. Below it are sequences that only the lab
+    has: the most frequent ones with a bar each, all others with one bar together. The lab's bars
+    have 95 % Wilson intervals.
     """
     shown = sequences.others[:_OTHERS_SHOWN]
     rest = sequences.others[_OTHERS_SHOWN:]

@@ -1,4 +1,4 @@
-"""Sizes as strips, like the paper's listings: one row a session, one box a size."""
+"""Sizes as strips, like the paper's listings: one row for each session, one box for each size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from seglab.plots.style import (
 from seglab.reproduction.paper import Sizes
 
 KINDS = {"multiple": BLUE, "another": SKY, "remainder": ORANGE, "terminator": PURPLE}
-"""What the colours say."""
+"""The colour of each kind of part (``features.size_parts``)."""
 
 _NAMES = {
     "multiple": "multiple of the MSS",
@@ -48,12 +48,12 @@ class Strip:
     """One row.
 
     Attributes:
-        label: at its left.
-        sizes: its boxes.
-        mss: that the sizes are measured by.
-        others: sizes that are full at another MTU of the path.
-        own_terminator: whether the last size, if it is that of an end of data, is one.
-        group: rows of one group stand below its heading, together.
+        label: the words at its left.
+        sizes: the sizes of its boxes.
+        mss: the MSS by which the sizes are divided into parts.
+        others: the sizes that are full at another MTU of the path.
+        own_terminator: whether the last write was an end of data alone.
+        group: the heading below which the rows of the same group are drawn.
         published: whether the paper printed the row.
     """
 
@@ -67,7 +67,7 @@ class Strip:
 
 
 def strips(title: str, subtitle: str, rows: Sequence[Strip]) -> Figure:
-    """The figure; boxes are to scale within a group, but never thinner than legible."""
+    """The figure. Within a group boxes are to scale, but none is thinner than can be seen."""
     groups: dict[str, list[Strip]] = {}
     for row in rows:
         groups.setdefault(row.group, []).append(row)
@@ -117,7 +117,7 @@ def _parts_of(row: Strip, index: int) -> tuple[tuple[str, int], ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """A box of the figure, in inches of the axes."""
+    """A box of the figure; its places are in inches."""
 
     left: float
     bottom: float
@@ -127,7 +127,7 @@ class _Box:
     mss: int
 
     def at(self, offset: int) -> float:
-        """Where a byte of it stands."""
+        """The place of one of its bytes."""
         return self.left + offset / self.size * self.length
 
 
@@ -152,7 +152,7 @@ def _draw_label(axes: Axes, row: Strip, y: float) -> None:
 
 
 def _draw_boxes(axes: Axes, boxes: Sequence[_Box]) -> None:
-    """All boxes at once, as three collections, and then their numbers where there is room."""
+    """Draw all boxes as three collections, then the numbers that have room."""
     faces, colours, edges, marks = [], [], [], []
     for box in boxes:
         for (kind, share), start in zip(

@@ -1,7 +1,7 @@
-"""One style for every figure: legible in print and for the colour-blind, without chart junk.
+"""The style of every figure: legible in print and for the colour-blind.
 
-The colours are those of Okabe and Ito (Color Universal Design, 2008). Files are the same for the
-same data: SVG ids come from a fixed salt, and no date is written.
+The colours are those of Okabe and Ito (Color Universal Design, 2008). The same data gives the same
+file: SVG ids come from a fixed salt, and no date is written.
 """
 
 import warnings
@@ -29,7 +29,7 @@ PURPLE = "#cc79a7"
 SKY = "#56b4e9"
 
 WRITES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
-"""The bytes of the first write, of the second...; the colours come round again."""
+"""The colours of the first write's bytes, the second's and so on; they repeat after the last."""
 
 FORMATS = ("svg", "png")
 _PNG_DPI = 144
@@ -37,7 +37,7 @@ _OPTIONS: Any = {"svg": {}, "png": {"pil_kwargs": {"compress_level": 3}}}
 _METADATA = {"svg": {"Date": None, "Creator": "seglab"}, "png": {"Software": None}}
 
 Drawer = Callable[[], Figure]
-"""Makes a figure, under the common style."""
+"""A function that makes a figure."""
 
 _RC: Any = {
     "axes.axisbelow": True,
@@ -72,12 +72,12 @@ _RC: Any = {
 
 
 def render(draw: Drawer, suffixes: Sequence[str] = FORMATS) -> dict[str, bytes]:
-    """A figure as the bytes of a file of each format, drawn once for all of them.
+    """The bytes of a figure's files, by suffix; the figure is drawn once for all of them.
 
     Args:
-        draw: makes the figure; it is called under the common style. What it writes anywhere but at
-            ticks may hold control characters, and is made safe here.
-        suffixes: of ``FORMATS``.
+        draw: makes the figure; it is called under the common style. Control characters in its
+            texts are made safe here, but not those in the labels of ticks.
+        suffixes: some of ``FORMATS``.
     """
     rendered = {}
     with mpl.rc_context(_RC), warnings.catch_warnings():
@@ -99,7 +99,7 @@ def render(draw: Drawer, suffixes: Sequence[str] = FORMATS) -> dict[str, bytes]:
 
 
 def heading(figure: Figure, title: str, subtitle: str) -> None:
-    """A title that says what is seen, and a line below that says of what."""
+    """Write a title that says what is to be seen, and below it a line that says in which data."""
     inch = 1 / figure.get_figheight()
     left = 0.18 / figure.get_figwidth()
     figure.text(left, 1 - 0.16 * inch, title, size=13, weight="bold", va="top", color=INK)
@@ -107,7 +107,7 @@ def heading(figure: Figure, title: str, subtitle: str) -> None:
 
 
 def bare(axes: Axes) -> None:
-    """Take the frame and the ticks away."""
+    """Remove the frame and the ticks."""
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
 

@@ -1,8 +1,8 @@
-"""One session: its writes, segments and reads on one time axis, and over one stream.
+"""The figure of one session: its writes, segments and reads over time, and over the stream.
 
-Above, time runs to the right: each segment is a line from the client, when it was sent, to the
-server, when it arrived. Below, the same three layers lie over the bytes of the stream, where it
-shows which boundary of one layer is a boundary of the next.
+The upper part has a time axis: each segment is a line from the client, at the time when it was
+sent, to the server, at the time when it arrived. The lower part shows the same three layers over
+the bytes of the stream. There one sees which boundary of a layer is also a boundary of the next.
 """
 
 from collections.abc import Sequence
@@ -97,9 +97,10 @@ def _draw_time(axes: Axes, record: SessionRecord) -> None:
 def visible_changes(
     changes: Sequence[MtuChange], events_ns: Sequence[int]
 ) -> list[tuple[int, MtuChange]]:
-    """The MTU changes between the first event and the last, and the one in force at the first.
+    """The changes of the path's MTU that the figure shows, each with the time of its mark.
 
-    Each with where it is drawn: that one at the first event, the others when they happened.
+    These are the changes between the first event and the last, marked when they happened, and the
+    last change before the first event, marked at that event.
     """
     if not events_ns:
         return []
@@ -123,7 +124,7 @@ def _reading(record: SessionRecord, time: Clock) -> str:
 def _draw_changes(
     axes: Axes, time: Clock, changes: Sequence[tuple[int, MtuChange]], zero_ns: int
 ) -> None:
-    """A vertical mark where the path's MTU changed, with the new one where there is room."""
+    """Draw a vertical mark where the path's MTU changed, with the new MTU if there is room."""
     label_y = _READS_Y - _BOX_HEIGHT * 1.15
     axes.set_ylim(bottom=label_y - _BOX_HEIGHT * 0.35)
     free = -1.0
@@ -183,7 +184,7 @@ def _draw_segments(axes: Axes, time: Clock, record: SessionRecord) -> None:
 
 
 def _staggered(segments: Sequence[Segment]) -> list[float]:
-    """How far up its line each label stands, so that neighbours do not cover each other."""
+    """The height of each segment's label, so that the labels of neighbours do not overlap."""
     rows = min(max(len(segments), 2), 9)
     return [0.9 - 0.8 * (index % rows) / (rows - 1) for index in range(len(segments))]
 
@@ -191,7 +192,7 @@ def _staggered(segments: Sequence[Segment]) -> list[float]:
 def _draw_calls(
     axes: Axes, time: Clock, record: SessionRecord, calls: Sequence[Span], *, above: bool
 ) -> None:
-    """A box with its size for each write or read, tied to its instant on the time line."""
+    """Draw a box with its size for each write or read, and a line from it to its instant."""
     line_y, box_y = (_CLIENT_Y, _WRITES_Y) if above else (_SERVER_Y, _READS_Y)
     near_y = box_y - _BOX_HEIGHT / 2 if above else box_y + _BOX_HEIGHT / 2
     instants = [time(call.t_ns) for call in calls]  # type: ignore[attr-defined]
@@ -215,7 +216,7 @@ def _draw_box(
     *,
     size: float,
 ) -> None:
-    """A box in the colours of the writes whose bytes it holds, in proportion."""
+    """Draw a box in the colours of the writes whose bytes it holds, in proportion."""
     left, bottom, width, height = box
     for start, end, colour in _shares(span, writes):
         scale = width / (span.end - span.start)
@@ -284,7 +285,7 @@ def _draw_strip(axes: Axes, row: int, span: Span, writes: Sequence[Write], size:
 
 
 def _shares(span: Span, writes: Sequence[Write]) -> list[tuple[int, int, str]]:
-    """The parts of a span, each of one write, with that write's colour."""
+    """The parts of a span that belong to one write each, as start, end and colour."""
     parts = [
         (max(span.start, write.start), min(span.end, write.end), WRITES[i % len(WRITES)])
         for i, write in enumerate(writes)
@@ -299,9 +300,10 @@ def _colour_at(offset: int, writes: Sequence[Write]) -> str:
 
 
 def spread(places: Sequence[float], apart: float) -> list[float]:
-    """Places near the given rising ones, but at least ``apart`` from each other, within 0 to 1.
+    """Places near the given rising ones, from 0 to 1, and at least ``apart`` from each other.
 
-    The least squares solution: runs of places that collide are centred on their mean.
+    This is the least squares solution (pool adjacent violators): a run of places that collide is
+    centred on the mean of the places.
     """
     runs: list[list[float]] = []
     for index, place in enumerate(places):
@@ -318,7 +320,7 @@ def spread(places: Sequence[float], apart: float) -> list[float]:
 
 
 def _ticks(spans_ns: Sequence[tuple[int, int]]) -> list[float]:
-    """Round instants in every active span, not too near each other."""
+    """Round instants for the axis, at least one in every active span."""
     shown_ns = sum(t1 - t0 for t0, t1 in spans_ns)
     step = _round_step(shown_ns / 7)
     ticks = []

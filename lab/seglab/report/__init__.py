@@ -1,6 +1,11 @@
-"""Reports of stored runs: the figures, ``report.html``, and what the terminal prints.
+"""Reports of stored runs: the figures, ``report.html``, and the words on the terminal.
 
-Everything is computed from the run folder; nothing here runs a session.
+Everything is computed from the run folder. No module of this package runs a session.
+
+``summary`` reads the folder and judges it, one ``ScenarioResult`` a scenario. ``figures`` decides
+which figures a run gets, and ``seglab.plots`` draws them. ``page`` writes ``report.html``,
+``embedding`` puts the sessions into it, and ``terminal`` prints the summary. ``strip`` and its
+neighbours draw one classified message on a terminal.
 """
 
 from pathlib import Path
@@ -15,9 +20,9 @@ def build_report(folder: "RunFolder", out: Path | None = None) -> "RunSummary":
     """Judge a stored run, draw its figures, and write its report.
 
     Args:
-        folder: the run. If it is open for writing, the verdicts go into its ``run.json`` too.
-        out: the report's file; the run folder is then left as it is. By default, the report and
-            the figures go into the run folder.
+        folder: the run. If it is open for writing, its ``run.json`` gets the verdicts as well.
+        out: the report's file. If it is given, the run folder stays as it is; otherwise the
+            report and the figures are written into the run folder.
 
     Raises:
         InputError: a stored file is damaged, or a place cannot be written.

@@ -1,4 +1,4 @@
-"""From a stored run to its figures and its report."""
+"""Writes the figures and the report of a stored run."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from seglab.runs.folder import RunFolder
 
 
 def build_report(folder: RunFolder, out: Path | None = None) -> RunSummary:
-    """See ``seglab.report.build``."""
+    """Do what ``seglab.report.build_report`` promises."""
     summary, grouped = summarise(folder)
     pictures, figures = [], []
     for drawing in drawings(summary, grouped):

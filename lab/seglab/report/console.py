@@ -1,7 +1,8 @@
-"""Words of a result, as a terminal and a pipe take them.
+"""Prints sentences: folded at the width of a terminal, whole lines for a pipe.
 
-A terminal has a width, at which sentences are broken and indented again; what is at a pipe's other
-end (grep, a file, a log of CI) wants each of them in one line.
+A terminal has a width: long sentences are broken there, and each piece gets the same indent. The
+reader at the other end of a pipe (grep, a file, the log of a CI job) wants every sentence in one
+line.
 """
 
 from rich.console import Console
@@ -12,7 +13,7 @@ from seglab.core.text import safe
 
 
 def stdout() -> Console:
-    """Standard output, for words: none is coloured, or made a symbol, by guess."""
+    """A console on standard output that leaves numbers uncoloured and ``:name:`` as it is."""
     return Console(highlight=False, emoji=False)
 
 
@@ -25,10 +26,10 @@ def say(console: Console, markup: str, *, indent: int = 0, above: int = 0) -> No
     """Print a text.
 
     Args:
-        console: where to.
-        markup: the text; ``as_markup`` has made what is not markup safe.
-        indent: columns before each line.
-        above: empty lines before it.
+        console: prints the text.
+        markup: the text in Rich's markup; ``as_markup`` has made safe what is not markup.
+        indent: the number of columns before each line.
+        above: the number of empty lines before the text.
     """
     for _ in range(above):
         console.print()

@@ -1,15 +1,17 @@
 """The sessions of a run as the report's page holds them: small, and safe inside a script element.
 
-The page decodes this format (``report.js``). Strings that repeat stand once in a table. Times are
-microseconds since the session's first write, each the difference to the one before; ranges are
-the distance to the end of the range before (0 in a stream without gaps) and a length:
+``report.js`` decodes this format. Each string is stored once in a table, and rows hold its index.
+Times are microseconds since the session's first write; each is stored as the difference to the
+time before it. A range of bytes is stored as the gap after the range before it (0 in a stream
+without gaps) and its length:
 
-    row       id, scenario, sender, network, verdict, facts, error, variant (indices of strings,
-              but for the id), mtu, mss, payload bytes, writes, segments, reads, mtu changes,
+    row       id (the text itself), scenario, sender, network, verdict, facts, error, variant
+              (indices of strings), mtu, mss, payload bytes, writes, segments, reads, mtu changes,
               captures
-    writes    t, gap, bytes, and so on; reads alike
-    segments  t sent, time on the way (-1: never arrived), gap, bytes, flags, and so on
-    changes   t, mtu, and so on
+    writes    t, gap, bytes for each write; reads have the same form
+    segments  t sent, time on the way (-1: never arrived), gap, bytes, flags, for each
+              segment
+    changes   t, mtu for each change of the path's MTU
 """
 
 import json
@@ -23,7 +25,7 @@ from seglab.core.trace import Read, Segment, Write
 from seglab.report.figures import captures_of
 
 BYTES_AT_MOST = 8_000_000
-"""How long the text may become: about 20 000 sessions of ten segments, half a second to read."""
+"""The limit of the text's length: 20 000 sessions of ten segments, which load in half a second."""
 
 PSH, RETRANSMISSION, DROPPED, REASON_SHIFT = 1, 2, 4, 3
 
@@ -32,12 +34,12 @@ VerdictOf = Callable[[SessionRecord], str]
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """What goes into the page.
+    """The text for the page, and how many sessions it holds.
 
     Attributes:
-        text: JSON that no HTML parser takes for a tag or the end of a script.
-        shown: how many sessions it holds.
-        left_out: how many it had no room for.
+        text: JSON in which no HTML parser sees a tag or the end of a script.
+        shown: the number of sessions in the text.
+        left_out: the number of sessions that did not fit.
     """
 
     text: str
@@ -47,7 +49,7 @@ class Embedded:
 
 @dataclass(slots=True)
 class _Strings:
-    """Each string once; its index stands for it."""
+    """A table that holds each string once and returns its index."""
 
     table: dict[str, int] = field(default_factory=dict)
 
@@ -60,15 +62,15 @@ def embed(
     verdicts: Mapping[str, VerdictOf],
     bytes_at_most: int = BYTES_AT_MOST,
 ) -> Embedded:
-    """The sessions as text, as many as fit.
+    """As many sessions as fit, as text.
 
-    Where not all fit, each sender on each network of each scenario keeps its first ones, those
-    that failed and those that did not.
+    If not all fit, the first sessions of every group stay. A group is one sender on one network
+    of one scenario; its failed and its complete sessions are two groups.
 
     Args:
-        grouped: the sessions, by scenario, in the order to be shown.
-        verdicts: what to call a session, by scenario.
-        bytes_at_most: room for the rows.
+        grouped: the sessions by scenario, in the order in which the page lists them.
+        verdicts: for each scenario, the function that names a session's verdict.
+        bytes_at_most: the limit for all rows together.
     """
     strings = _Strings()
     order = {id(r): i for i, r in enumerate(r for group in grouped.values() for r in group)}
@@ -120,7 +122,7 @@ def _row(record: SessionRecord, strings: _Strings, verdict: str) -> list[Any]:
 
 
 def _facts(record: SessionRecord) -> str:
-    """What else was in force, in words."""
+    """The other conditions of a session, in words."""
     window = "the kernel's" if record.initcwnd is None else str(record.initcwnd)
     words = [
         f"style {record.style}" + (f", end of data {record.terminator}" * bool(record.terminator)),

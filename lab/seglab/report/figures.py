@@ -1,4 +1,4 @@
-"""Which figures a run gets, and what each of them says to someone who cannot see it."""
+"""Decides which figures a run gets, and describes each in words for anyone who cannot see it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,16 +39,16 @@ _WORDS_AT_MOST = 24
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A figure that can be drawn.
+    """A figure that has not been drawn yet.
 
     Attributes:
-        name: of its files, without the suffix.
-        scenario: that it belongs to; ``None`` for one of the whole run.
+        name: the name of its files, without the suffix.
+        scenario: the scenario that it belongs to; ``None`` if it shows the whole run.
         caption: how to read it.
         text: what it shows, in words.
-        draw: makes it.
-        captures: where the packets behind it are, relative to the run folder.
-        matrix: the numbers of a heat map, for a table beside it.
+        draw: the function that draws it.
+        captures: the captures of the session that it shows, relative to the run folder.
+        matrix: the numbers of a heat map, which the page also shows as a table.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Drawing:
 
 
 def drawings(summary: RunSummary, grouped: Grouped) -> list[Drawing]:
-    """The figures of a run: what concerns all of it first, then scenario by scenario."""
+    """The figures of a run: first those about the whole run, then those of each scenario."""
     together = list(_of_the_run(summary, grouped))
     return [
         *together,
@@ -73,7 +73,7 @@ def drawings(summary: RunSummary, grouped: Grouped) -> list[Drawing]:
 
 
 def _of_the_run(summary: RunSummary, grouped: Grouped) -> Iterator[Drawing]:
-    """Only where there is more than one scenario to set side by side."""
+    """The figures that compare scenarios; none if the run has only one."""
     shown = [f for f in summary.results if f.experiment.name in grouped]
     if len(shown) < 2:
         return
@@ -102,7 +102,14 @@ def _in_words(results: Sequence[ScenarioResult]) -> str:
 def _of_a_scenario(
     result: ScenarioResult, records: Sequence[SessionRecord], *, alone: bool
 ) -> Iterator[Drawing]:
-    """Its sizes only where it stands alone: else its rows are in the figure of the whole run."""
+    """The figures of one scenario.
+
+    Args:
+        result: the scenario.
+        records: its sessions.
+        alone: whether it is the only scenario of the run. If it is not, the figure of the whole
+            run already shows its sizes, and the scenario gets no figure of them.
+    """
     name = result.experiment.name
     subject = outside_sweep(records)
     matrix = matrix_of(subject)
@@ -131,7 +138,7 @@ def _of_a_scenario(
 
 
 def is_matrix(matrix: Matrix) -> bool:
-    """Whether senders are crossed with networks, so that a heat map says something."""
+    """Whether there are several senders and several networks, so that a heat map is of use."""
     return len(matrix.senders) > 1 and len(matrix.networks) > 1
 
 
@@ -202,7 +209,7 @@ def _strips(result: ScenarioResult, records: Sequence[SessionRecord], matrix: Ma
 
 
 def _side_by_side(result: ScenarioResult, records: Sequence[SessionRecord]) -> list[Strip]:
-    """The first published row of a scenario, the lab's like it, and its most frequent others."""
+    """The first published row, the lab's sequence that equals it, and the most frequent others."""
     subject = outside_sweep(records)
     printed = _published(result, subject)[:1]
     found = patterns(subject, layer_of(result), len(subject))
@@ -232,7 +239,11 @@ def _published(result: ScenarioResult, records: Sequence[SessionRecord]) -> list
 
 
 def _representative_networks(matrix: Matrix) -> tuple[str, ...]:
-    """All networks where all rows fit; else some, from the most agreeable to the least."""
+    """All networks if the rows of all fit; otherwise a selection.
+
+    The selection is spread evenly over the networks in the order of their mean agreement, the
+    highest first.
+    """
     known: dict[str, list[float]] = {}
     for row in matrix.rows:
         for network, cell in zip(matrix.networks, row, strict=True):
@@ -319,17 +330,17 @@ def _some(numbers: Sequence[int]) -> str:
 
 
 def captures_of(session: SessionRecord) -> tuple[str, ...]:
-    """The session's captures that can be linked: plain paths below ``wire/``."""
+    """The captures of a session that the page may link to: plain paths below ``wire/``."""
     captures = (session.captures.client, session.captures.server)
     return tuple(path for path in dict.fromkeys(captures) if path and _is_inside(path))
 
 
 def file_name(name: str) -> str:
-    """A scenario's name as part of a file's name."""
+    """A scenario's name with every character replaced that a file name should not have."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in name)[:80]
 
 
 def _is_inside(path: str) -> bool:
-    """Whether a stored path is a plain one below ``wire/``, fit for a link."""
+    """Whether a stored path lies below ``wire/`` and has no ``.`` or ``..`` in it."""
     first, *rest = path.split("/")
     return first == "wire" and bool(rest) and all(part.strip(".") for part in rest)

@@ -1,4 +1,4 @@
-"""``report.html``: one file that opens from disk, alone, without a network."""
+"""Writes ``report.html``: one file that a browser opens from disk, without a network."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ _FAILURES_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure as the page holds it."""
+    """A figure as the template shows it: a drawing whose ``source`` is a ``data:`` address."""
 
     name: str
     scenario: str | None
@@ -36,7 +36,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Values by name and place: a table with a row a name and a column a place."""
+    """A table: one row for each name, one column for each place (a host or an interface)."""
 
     title: str
     columns: tuple[str, ...]
@@ -46,8 +46,8 @@ class Grid:
 def page(summary: RunSummary, pictures: Sequence[Picture], sessions: Embedded) -> str:
     """The report of a run as HTML.
 
-    Every stored string is escaped, and only our own script may run: the page's policy names it by
-    its hash.
+    Every stored string is escaped. The page's policy (CSP) allows one script, ``report.js``, which
+    it names by its hash.
     """
     manifest = summary.manifest
     script = _resource("report.js")
@@ -75,9 +75,10 @@ def page(summary: RunSummary, pictures: Sequence[Picture], sessions: Embedded) -
 
 
 def picture(drawing: Drawing, svg: bytes) -> Picture:
-    """A drawing and its SVG, ready to be shown by the page itself.
+    """A drawing and its SVG as the page shows them.
 
-    As an image, not as part of the document: so its ids cannot collide with another figure's.
+    The SVG becomes an image, not a part of the document, so that its ids cannot collide with the
+    ids of another figure.
     """
     source = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode('ascii')}"
     return Picture(
@@ -92,11 +93,11 @@ def picture(drawing: Drawing, svg: bytes) -> Picture:
 
 
 def grids(stored: Mapping[str, Any], corner: str) -> list[Grid]:
-    """Nested values as tables: a table a network, whatever the depth below it.
+    """Nested values as tables: one table for each network.
 
     Sysctls are ``{network: {host: {name: value}}}``, offloads ``{network: {interface: {name:
-    value}}}``. A value that is no such mapping becomes a table of one column, so that a manifest
-    from elsewhere is shown rather than refused.
+    value}}}``. Any other value becomes a table of one column, so that the manifest of another
+    version is shown and not refused.
     """
     found = []
     for title, places in stored.items():
@@ -121,7 +122,7 @@ def _text(value: object) -> str:
 
 
 def _hash(script: str) -> str:
-    """The source expression of Content Security Policy 3 for exactly this inline script."""
+    """The expression by which Content Security Policy 3 allows exactly this inline script."""
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode('ascii')}"
 
 

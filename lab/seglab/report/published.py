@@ -1,4 +1,4 @@
-"""What the paper prints of an experiment, and whether one session is like it."""
+"""What the paper prints of an experiment, and whether one session agrees with it."""
 
 from collections.abc import Callable
 
@@ -25,8 +25,12 @@ def layer_of(result: ScenarioResult) -> Layer:
 def verdict_of(result: ScenarioResult) -> Callable[[SessionRecord], str]:
     """What to call a session of an experiment, in a word or two.
 
-    A session is as published when its sizes, at the experiment's layer, are a printed row, or
-    what the verdict on its listing takes for one.
+    A session is as published when its sizes, at the experiment's layer, are one of the printed
+    rows. For a listing, the rule of its verdict decides: it also covers rows that were cut.
+
+    Returns:
+        A function from a session to ``failed``, ``complete`` (nothing is printed), ``as
+        published`` or ``other sizes``.
     """
     rows, experiment = published_rows(result), result.experiment
     listing = _listing(result)

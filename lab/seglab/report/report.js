@@ -32,7 +32,7 @@
     mtu: 8, mss: 9, total: 10, writes: 11, segments: 12, reads: 13, changes: 14, captures: 15,
   };
 
-  /** The sizes in an array of which every `step`-th number from `first` is one. */
+  /** The sizes in an array of numbers: every `step`-th number, from the one at `first`. */
   const sizes = (numbers, first, step) => {
     const found = [];
     for (let i = first; i < numbers.length; i += step) found.push(numbers[i]);
@@ -79,7 +79,7 @@
     return found;
   };
 
-  /** A row with its layers, and for each item those of the other layers that share its bytes. */
+  /** A row as a session with its three layers. */
   const decode = (row) => {
     const session = {
       id: row[FIELD.id], total: row[FIELD.total], mss: row[FIELD.mss], mtu: row[FIELD.mtu],
@@ -227,7 +227,8 @@
   });
 
   // ---------------------------------------------------------------- the time axis
-  // As lab/seglab/plots/clock.py: idle spans shrink to a mark, active spans share one scale.
+  // This follows lab/seglab/plots/clock.py: long idle spans become breaks, and all other spans
+  // have the same scale.
 
   const clock = (instants) => {
     const times = [...new Set(instants)].sort((a, b) => a - b);
@@ -300,7 +301,7 @@
     return found;
   };
 
-  /** Places near the given rising ones but `apart` from each other, within low to high. */
+  /** Places near the given rising ones, from low to high, and at least `apart` from each other. */
   const spread = (places, apart, low, high) => {
     const runs = [];
     places.forEach((place, i) => {
@@ -328,7 +329,7 @@
 
   const colour = (index) => (index < 0 ? "none" : index % 6);
 
-  /** The parts of a span, each of one write. */
+  /** The parts of a span that belong to one write each. */
   const shares = (span, writes) => {
     const found = overlapping(writes, span).map((w) => ({
       start: Math.max(w.start, span.start), end: Math.min(w.end, span.end), write: w.index,
@@ -425,7 +426,7 @@
     highlight(item);
   };
 
-  /** What is nearest to a point of the drawing. */
+  /** The item that is nearest to a point of the drawing. */
   const nearest = (x, y) => {
     const { session, at } = view;
     const closest = (items, distance) => items.reduce(
@@ -548,7 +549,7 @@
     });
   };
 
-  /** The changes while it ran, and the one in force when it began. */
+  /** The changes of the MTU while the session ran, and the last change before it began. */
   const visibleChanges = (changes, events) => {
     if (!events.length) return [];
     const first = Math.min(...events), last = Math.max(...events);

@@ -1,4 +1,4 @@
-"""What one scenario of a stored run gave: counts, verdict, and its line of the table."""
+"""The result of one scenario of a stored run: its counts, its verdict, its row of the table."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -36,12 +36,12 @@ from seglab.reproduction.separation import (
 from seglab.runs.manifest import Counts, Experiment, Manifest
 
 JUDGED_COMMAND = "reproduce"
-"""The command whose runs get verdicts; others are described only."""
+"""Only runs of this command get verdicts. A run of any other command is described."""
 
 _BLOCK_KEY = "scenarios.2"
 
 AnyVerdict = ScenarioVerdict | ListingVerdict | TableVerdict
-"""Each has a ``scenario``, ``criteria``, and whether they make it ``reproduced``."""
+"""Each has a ``scenario``, its ``criteria``, and ``reproduced``: whether all criteria hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,12 @@ class ResultRow:
     """One line of the table ``published | the lab | verdict``.
 
     Attributes:
-        name: of the experiment.
-        title: of it, for people.
+        name: the name of the experiment.
+        title: a sentence about the experiment.
         published: what the paper prints, in words.
         lab: what the lab saw, in words.
-        verdict: ``reproduced``, ``not reproduced: ...``, or what a run without verdicts has.
-        reproduced: ``None`` where nothing was judged.
+        verdict: ``reproduced``, ``not reproduced: ...`` or ``not judged``.
+        reproduced: whether it was reproduced; ``None`` if it was not judged.
     """
 
     name: str
@@ -67,19 +67,20 @@ class ResultRow:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """What one scenario of the run gave.
+    """The result of one scenario of the run.
 
     Attributes:
         experiment: its name and title.
-        counts: of its sessions, those of a sweep included.
-        sequences: of the read sizes of its plain sessions, those outside a sweep; of a listing,
-            of the sizes at its layer.
-        verdict: where it was judged.
-        seen: what became of a listing or of Table 1, whether it was judged or only run.
-        separation: a point a gap, where it has sessions of two writes.
+        counts: the number of its sessions, those of a sweep included.
+        sequences: how often each sequence of sizes occurs in the sessions outside a sweep: read
+            sizes, or for a listing the sizes at its layer.
+        verdict: the verdict; ``None`` if it was not judged.
+        seen: how the sessions compare with a listing or with Table 1, whether or not the run is
+            judged.
+        separation: one point for each gap, if it has sessions of two writes.
         published_separation: the paper's own points on that curve.
-        block: what joined the writes, where the paper remarks on it.
-        cells: over how many senders, networks and values of a sweep the sequences are pooled.
+        block: what joined the two writes, for the scenario that the paper remarks on.
+        cells: how many combinations of sender, network and sweep value the sequences pool.
     """
 
     experiment: Experiment
@@ -107,7 +108,7 @@ class ScenarioResult:
 
     @property
     def separation_words(self) -> str | None:
-        """Its separation curve in words; ``None`` without at least two gaps."""
+        """Its separation curve in words; ``None`` if there are fewer than two gaps."""
         return separation_words(self.separation) if len(self.separation) > 1 else None
 
     def _published(self) -> str:
@@ -148,7 +149,7 @@ class ScenarioResult:
         return text
 
     def _most_often(self, seen: Sequences) -> str:
-        """Of sequences that nothing is printed for, and that are not pooled over cells."""
+        """The most frequent sequence, in words; if several cells are pooled, their number."""
         if self.cells > 1:
             return f" in {self.cells} cells; see the report"
         first = seen.others[0]
@@ -168,7 +169,7 @@ class ScenarioResult:
 def result_of(
     experiment: Experiment, records: list[SessionRecord], manifest: Manifest
 ) -> ScenarioResult:
-    """What the run's sessions of one scenario gave."""
+    """The result of one scenario, from its sessions and the run's manifest."""
     printed = _published(experiment)
     source = printed if isinstance(printed, PublishedScenario) else None
     judged = manifest.command == JUDGED_COMMAND
@@ -238,5 +239,5 @@ def _block(
 
 
 def outside_sweep(records: Sequence[SessionRecord]) -> list[SessionRecord]:
-    """The sessions outside a sweep; all of them where there are no others."""
+    """The sessions that are not part of a sweep; all sessions if every one is part of a sweep."""
     return [record for record in records if not record.variant] or list(records)

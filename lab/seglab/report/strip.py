@@ -1,11 +1,11 @@
 """The sizes of a message as one line for a terminal: a strip of blocks, and the run-length.
 
-A column of full height is one full segment, and one of less height is what is left of a size::
+A column of full height is one full segment. A lower column is the remainder of a size::
 
     █ █ █▅       1440 x2 2240           three segments of 1440 and one of 800, in three reads
     █ █ █ ▅▏     1440 x3 800            the same as segments; the last one had PSH
 
-So a read that merges shows its segments side by side, and a gap stands where a size ends.
+So a read that merges segments shows them side by side, and a blank follows where a size ends.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ _ASCII = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class StripCell:
-    """A character of a strip, and what it stands for.
+    """A character of a strip, and its kind.
 
     Attributes:
         text: the character.
@@ -49,12 +49,12 @@ class StripCell:
 
 
 def in_ascii(text: str) -> str:
-    """The same for a terminal that has no Unicode."""
+    """The text for a terminal without Unicode: every block and mark becomes an ASCII character."""
     return text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
 
 
 def base_of(observation: Observation, verdict: Verdict | None = None) -> int:
-    """The bytes that are drawn as one full segment: the MSS, or the best guess at it."""
+    """The number of bytes that are drawn as one full segment: the MSS, or the best guess at it."""
     if observation.mss is not None:
         return observation.mss
     if verdict is not None and verdict.explanations:
@@ -70,7 +70,11 @@ def base_of(observation: Observation, verdict: Verdict | None = None) -> int:
 def strip(
     sizes: Sequence[int], base: int, push: Sequence[bool | None] | None, width: int
 ) -> list[StripCell]:
-    """The strip, in at most ``width`` columns; if it must, with a count behind what repeats."""
+    """The strip in at most ``width`` columns.
+
+    If it is too long, equal sizes in a row are drawn once with their number; if it is still too
+    long, it is cut and ends with ``MORE``.
+    """
     pushed = push or (None,) * len(sizes)
     pairs = list(islice(zip(sizes, pushed, strict=True), _SIZES_MAX))
     cells = _cells([(size, push, 1) for size, push in pairs], base)
@@ -108,7 +112,10 @@ def _columns(size: int, base: int) -> Iterator[StripCell]:
 
 
 def run_length(sizes: Sequence[int], width: int | None = None) -> str:
-    """The sizes as a listing has them: ``1440 x3 800``; cut between two where it is too long."""
+    """The sizes as a listing prints them: ``1440 x3 800``.
+
+    If the text is longer than ``width``, it is cut between two sizes and ends with ``MORE``.
+    """
     groups: list[str] = []
     length = 0
     for size, equal in groupby(sizes):

@@ -1,10 +1,13 @@
-"""A message drawn at length: its sizes as bars to scale, and under them where the writes ended.
+"""A drawing of one message: its sizes as bars to scale, with marks where the writes ended.
 
-Each row holds as many sizes as fit; a bar's length is its bytes, and a read that merged segments
-has a hairline where each of them would end. Under a bar stands its number,
-under that ``▲`` where one write ended and the next began, with the offset and its probability,
-``△`` where Nagle's algorithm held data back behind it, ``◆`` where the header ends, and
-``└──┘`` below what was one segment until the path's MTU fell.
+Each row holds as many sizes as fit. The length of a bar is proportional to its bytes, and a read
+that merged segments has a hairline where each of them would end. The lines below the bars are:
+
+1. the size of each bar;
+2. the marks: ``▲`` where one write ended and the next began, ``△`` where Nagle's algorithm held
+   the following data back, ``◆`` where the header ends;
+3. for each mark its offset, and for a boundary its probability;
+4. ``└──┘`` below the range of a segment that was cut again when the path's MTU fell.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,12 +26,12 @@ _SIZES_MAX = 2000
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something at an offset of the message.
+    """A mark at an offset of the message.
 
     Attributes:
-        offset: in bytes from the message's first.
-        symbol: one character.
-        text: beside it.
+        offset: the number of bytes before it.
+        symbol: the character that marks it.
+        text: the words below it.
     """
 
     offset: int
@@ -38,7 +41,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Bar:
-    """A size in a row: the columns ``left:left + length`` stand for the bytes ``start:end``."""
+    """A size in a row: the columns ``left:left + length`` show the bytes ``start:end``."""
 
     left: int
     length: int
@@ -47,7 +50,7 @@ class _Bar:
     pushed: bool
 
     def blocks(self, base: int) -> str:
-        """The bar itself; a read that merges segments has a hairline where each would end."""
+        """The characters of the bar, with a hairline where each merged segment would end."""
         cells = [FULL] * self.length
         size = self.end - self.start
         if self.length * base > 2 * size:
@@ -56,13 +59,13 @@ class _Bar:
         return "".join(cells) + (PUSHED if self.pushed else "")
 
     def column(self, offset: int) -> int:
-        """Where an offset of the message stands; its end is the column behind it."""
+        """The column of an offset of the message; the end of the bar is the column after it."""
         share = (offset - self.start) / (self.end - self.start)
         return self.left + round(share * self.length)
 
 
 def drawing(observation: Observation, verdict: Verdict | None, width: int) -> Iterator[str]:
-    """The lines of the drawing, none longer than ``width``, without any control character."""
+    """The lines of the drawing: none is longer than ``width``, none has a control character."""
     marks = marks_of(observation, verdict)
     ranges = () if verdict is None else verdict.recut
     label = max(_LABEL, len(str(observation.total_bytes)) + 2)
@@ -78,7 +81,7 @@ def drawing(observation: Observation, verdict: Verdict | None, width: int) -> It
 
 
 def marks_of(observation: Observation, verdict: Verdict | None) -> list[Mark]:
-    """What is to be marked, in the order of the offsets."""
+    """All marks of a message, sorted by offset."""
     header_end = observation.header_end
     marks = []
     if verdict is not None:
@@ -103,7 +106,7 @@ def marks_of(observation: Observation, verdict: Verdict | None) -> list[Mark]:
 
 
 def _rows(observation: Observation, base: int, room: int) -> Iterator[list[_Bar]]:
-    """The bars of each row, at one scale for all of them."""
+    """The bars of each row. All rows have the same scale."""
     sizes = observation.sizes[:_SIZES_MAX]
     scale = _scale(sizes, base, room)
     row: list[_Bar] = []
@@ -122,7 +125,10 @@ def _rows(observation: Observation, base: int, room: int) -> Iterator[list[_Bar]
 
 
 def _scale(sizes: Sequence[int], base: int, room: int) -> float:
-    """Bytes of a column: the message in one row if that leaves a full segment wide enough."""
+    """The number of bytes in one column.
+
+    The whole message gets one row if a full segment is then still wide enough to be read.
+    """
     for columns in _FULL_COLUMNS:
         scale = base / columns
         if sum(max(1, size / scale, len(str(size))) + 1 for size in sizes) <= room:
@@ -161,7 +167,10 @@ def _drawn(
 
 
 def _bracket(row: Sequence[_Bar], start: int, end: int) -> tuple[int, str]:
-    """Where a range begins in the row, and what is drawn below it; an open end goes on."""
+    """The first column of a range in this row, and the bracket below it.
+
+    A bracket without a corner continues in the row before or after.
+    """
     first = next((bar for bar in row if bar.start <= start < bar.end), row[0])
     left = first.column(max(start, row[0].start))
     right = max(_column(row, min(end, row[-1].end)) - 1, left + 1)
@@ -176,7 +185,7 @@ def _column(row: Sequence[_Bar], offset: int) -> int:
 
 
 def _placed(labels: Sequence[tuple[int, str]], room: int) -> list[str]:
-    """Texts as near to their columns as there is room, in as many lines as it takes."""
+    """Texts near their columns, in as many lines as they need to not overlap."""
     lines: list[str] = []
     for column, text in labels:
         left = max(0, min(column, room - len(text)))

@@ -1,4 +1,4 @@
-"""One message explained: the drawing, what the verdict says, and why, in words."""
+"""The explanation of one message: what the verdict says, the drawing, and the evidence."""
 
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
@@ -18,7 +18,7 @@ _LEGEND = {
 
 
 def page(judged: Judged, width: int, *, unicode: bool = True) -> Iterator[str]:
-    """The lines of the explanation; none but that of the names is longer than ``width``."""
+    """The lines of the explanation; only the line of the names may be longer than ``width``."""
     for line in _lines(judged, width):
         text = line.rstrip()
         yield text if unicode else in_ascii(text)

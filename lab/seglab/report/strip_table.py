@@ -1,8 +1,9 @@
-"""Verdicts as a table for a terminal, as lines for a pipe, and in one sentence.
+"""Verdicts of a classifier: a table for a terminal, lines for a pipe, and one sentence.
 
-A terminal of ``WIDE`` columns or more gets a line a message; a narrower one gets two, of which the
-second has the sizes, and the client where the first has no room. The columns are as wide as the
-first messages need. An id that is longer than its column stands whole in a line above.
+A terminal of ``WIDE`` columns or more gets one line for each message. A narrower one gets two
+lines; the second has the sizes, and also the client if the first has no room for it. The columns
+are as wide as the first messages need. An id that is longer than its column is printed whole in a
+line above.
 """
 
 from collections import Counter
@@ -22,7 +23,7 @@ COLUMNS: Final = (
     "source", "id", "client", "style", "terminator", "path_condition", "buffer", "confidence",
     "score", "sizes",
 )  # fmt: skip
-"""What a line for a pipe has, with tabs between."""
+"""The columns of a line for a pipe. Tabs separate them."""
 
 _BATCH = 200
 _LEAST_STYLE, _MOST_STYLE, _REST = 32, 64, 120
@@ -38,7 +39,7 @@ _COLOURS = {"full": "cyan", "short": "yellow", "push": "magenta", "more": "dim",
 
 
 def line(judged: Judged) -> str:
-    """A message for a pipe: a column each of ``COLUMNS``, ``-`` for what is not known."""
+    """The line of a message for a pipe: the values of ``COLUMNS``, ``-`` if one is not known."""
     observation, verdict = judged.observation, judged.verdict
     values = (
         observation.source,
@@ -56,12 +57,13 @@ def line(judged: Judged) -> str:
 
 
 class Sheet:
-    """A table that is printed as it comes.
+    """A table that is printed while the messages arrive.
 
     Args:
-        console: where to.
+        console: prints the table.
         scored: whether there is a column for the score.
-        sources: whether there are several, so that a line before its messages names each.
+        sources: whether there are several sources; then a line with its name precedes the
+            messages of each source.
     """
 
     def __init__(self, console: Console, *, scored: bool, sources: bool) -> None:
@@ -76,7 +78,7 @@ class Sheet:
         self._widths: dict[str, int] = {}
 
     def add(self, judged: Judged) -> None:
-        """Take a message."""
+        """Add a message; the first messages wait until the columns' widths are known."""
         if self._widths:
             self._print(judged)
             return
@@ -85,7 +87,7 @@ class Sheet:
             self.flush()
 
     def flush(self) -> None:
-        """Print what has waited for the columns' widths to be known."""
+        """Print the messages that have been waiting for the columns' widths."""
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
@@ -102,7 +104,7 @@ class Sheet:
             self._print(judged)
 
     def _squeeze(self) -> None:
-        """Make columns narrower where all of them are wider than the terminal."""
+        """Make columns narrower if all of them together are wider than the terminal."""
         over = sum(width + 2 for width in self._widths.values()) - 2 - self._console.width
         if over > 0 and self._console.width < WIDE and "client" in self._widths:
             self._client = self._widths.pop("client")
@@ -119,7 +121,7 @@ class Sheet:
         return self._console.width >= WIDE and self._room() >= _LEAST_STRIP * 2
 
     def _room(self) -> int:
-        """What is left for the sizes."""
+        """How many columns are left for the sizes."""
         if self._console.width < WIDE:
             return self._console.width - _INDENT
         return self._console.width - sum(width + 2 for width in self._widths.values())
@@ -182,13 +184,13 @@ def _cells(judged: Judged, most: int) -> dict[str, str]:
 
 
 def _confidence(judged: Judged, digits: int) -> str | None:
-    """Of the style; ``None`` where there is no style, or the classifier gives none."""
+    """The confidence in the style; ``None`` if there is no style or the classifier gives none."""
     confidence = judged.verdict.confidence
     return f"{confidence:.{digits}f}" if judged.verdict.styles and confidence is not None else None
 
 
 def _styles(styles: Sequence[str], most: int) -> str:
-    """All styles of a set, or as many as there is room for and how many more."""
+    """All styles of a set, or as many as fit, then the number of the others."""
     if not styles:
         return "-"
     for shown in range(len(styles), 0, -1):
@@ -200,7 +202,7 @@ def _styles(styles: Sequence[str], most: int) -> str:
 
 
 def _sizes(judged: Judged, room: int) -> Text:
-    """The strip and the run-length, in as many columns; the strip gets half of them at most."""
+    """The strip and the run-length in ``room`` columns; the strip gets at most half of them."""
     observation = judged.observation
     base = base_of(observation, judged.verdict)
     whole = run_length(observation.sizes, room)
@@ -213,11 +215,11 @@ def _sizes(judged: Judged, room: int) -> Text:
 
 
 class AnswerTally:
-    """Counts what was found.
+    """Counts the verdicts of a classifier.
 
     Attributes:
-        messages: how many were classified.
-        shown: how many of them passed the filters.
+        messages: the number of classified messages.
+        shown: the number of messages that passed the filters.
     """
 
     def __init__(self) -> None:
@@ -247,7 +249,7 @@ class AnswerTally:
         self._paths[verdict.path_condition or ""] += 1
 
     def words(self) -> str:
-        """One line."""
+        """The counts in one line."""
         counted = count(self.messages, "message")
         if self.shown != self.messages:
             counted = f"{self.shown} of {counted}"

@@ -1,7 +1,7 @@
-"""What a stored run says: counts, verdicts, and the words for both.
+"""The summary of a stored run: its counts, its verdicts, and both in words.
 
-A summary is all that the terminal, ``--json`` and the report print. It is computed from the run
-folder alone, so that an old run, or one from another machine, gives the same answer here.
+The terminal, ``--json`` and the report print nothing but the summary. It is computed from the run
+folder alone, so an old run, or a run from another machine, gives the same summary here.
 """
 
 from collections import Counter, defaultdict
@@ -35,14 +35,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """Everything that a stored run says.
+    """All that is known of a stored run.
 
     Attributes:
-        run: the folder.
-        manifest: of the run.
-        results: one a scenario, in the manifest's order.
+        run: the path of the run folder.
+        manifest: the manifest of the run.
+        results: one result for each scenario, in the manifest's order.
         failures: the sessions that failed.
-        figures: the files drawn, relative to the folder; empty before they are.
+        figures: the files of the figures, relative to the folder; empty until they are drawn.
     """
 
     run: str
@@ -53,13 +53,13 @@ class RunSummary:
 
     @property
     def reproduced(self) -> bool | None:
-        """Whether every judged scenario is reproduced; ``None`` when nothing was judged."""
+        """Whether every judged scenario is reproduced; ``None`` if no scenario was judged."""
         verdicts = [f.verdict for f in self.results if f.verdict is not None]
         return all(verdict.reproduced for verdict in verdicts) if verdicts else None
 
     @property
     def rows(self) -> tuple[ResultRow, ...]:
-        """The table ``published | the lab | verdict``."""
+        """The rows of the table ``published | the lab | verdict``."""
         return tuple(result.row for result in self.results)
 
     def headline(self) -> str:
@@ -83,13 +83,16 @@ class RunSummary:
 
     @property
     def counts(self) -> Counts:
-        """Of all sessions, as recorded: an interrupted run's manifest does not know them yet."""
+        """The number of sessions, counted in the records.
+
+        The manifest of an interrupted run does not have these numbers yet.
+        """
         complete = sum(f.counts.complete for f in self.results)
         failed = sum(f.counts.failed for f in self.results)
         return Counts(max(self.manifest.counts.planned, complete + failed), complete, failed)
 
     def paragraphs(self) -> tuple[str, ...]:
-        """What the layers show, in words: the separation of writes, and the 10 KB block."""
+        """What the layers show, in words: how writes were separated, and the 10 KB block."""
         words = []
         for result in self.results:
             if result.separation_words:
@@ -116,7 +119,7 @@ class RunSummary:
         }
 
     def verdict_dicts(self) -> list[dict[str, Any]] | None:
-        """The verdicts as they stand in ``run.json``; ``None`` when nothing was judged."""
+        """The verdicts as ``run.json`` stores them; ``None`` if no scenario was judged."""
         found = [verdict_dict(f.verdict) for f in self.results if f.verdict is not None]
         return found or None
 
@@ -128,7 +131,7 @@ def summarise(folder: RunFolder) -> tuple[RunSummary, Grouped]:
     """Read a run folder and judge it.
 
     Returns:
-        The summary, and the records it was made from, by scenario.
+        The summary, and the records that it is computed from, by scenario.
 
     Raises:
         InputError: a stored file is damaged.
@@ -156,7 +159,7 @@ def summarise(folder: RunFolder) -> tuple[RunSummary, Grouped]:
 
 
 def verdict_dict(verdict: AnyVerdict) -> dict[str, Any]:
-    """A verdict as JSON data, with its outcome and words beside its numbers."""
+    """A verdict as JSON data: its numbers, whether it is reproduced, and its criteria in words."""
     return {
         "scenario": verdict.scenario,
         "reproduced": verdict.reproduced,
@@ -185,9 +188,12 @@ def _result_dict(result: ScenarioResult) -> dict[str, Any]:
 def most_informative(records: Sequence[SessionRecord]) -> SessionRecord | None:
     """The session that shows most in one figure.
 
-    One whose reads merge segments without swallowing everything, and if there is such a one,
-    across two writes; of these, one with the most frequent sequence. ``None`` without a complete
-    session.
+    Sessions without loss come first. Among these, it prefers a session whose reads merge segments
+    but do not take the whole message at once, then one in which a read holds bytes of two writes,
+    then one with the most frequent sequence of read sizes.
+
+    Returns:
+        ``None`` if no session is complete.
     """
     complete = [record for record in outside_sweep(records) if record.complete]
     frequency = Counter(tuple(sizes(record.reads)) for record in complete)

@@ -1,4 +1,4 @@
-"""A summary on the terminal: the table ``published | the lab | verdict``, and the words."""
+"""Prints a summary: the table ``published | the lab | verdict``, then sentences."""
 
 from itertools import islice
 
@@ -16,7 +16,7 @@ _COLUMNS = ("experiment", "published", "the lab", "verdict")
 
 
 def show(summary: RunSummary, console: Console | None = None) -> None:
-    """Print a summary; colours follow the terminal and ``NO_COLOR``."""
+    """Print a summary. Rich decides about colours by the terminal and ``NO_COLOR``."""
     console = console or stdout()
     if console.is_terminal:
         console.print(table(summary))
@@ -33,7 +33,7 @@ def show(summary: RunSummary, console: Console | None = None) -> None:
 
 
 def show_comparison(comparison: Comparison, console: Console | None = None) -> None:
-    """Print what a run does differently from a reference."""
+    """Print the differences between a run and a reference."""
     console = console or stdout()
     say(console, f"[bold]{as_markup(comparison.headline())}[/]", above=1)
     for setting in comparison.settings:
@@ -48,13 +48,13 @@ def show_comparison(comparison: Comparison, console: Console | None = None) -> N
 
 
 def lines(summary: RunSummary) -> list[str]:
-    """The table for a pipe: a line each, the columns' names first, with tabs between."""
+    """The table for a pipe: one line for each row, with tabs between the columns, names first."""
     rows = [(row.name, row.published, row.lab, row.verdict) for row in summary.rows]
     return ["\t".join(one_line(cell, None) for cell in row) for row in (_COLUMNS, *rows)]
 
 
 def table(summary: RunSummary) -> Table:
-    """The table alone."""
+    """The table for a terminal."""
     found = Table(*_COLUMNS, pad_edge=False)
     for row in summary.rows:
         style = {True: "green", False: "red", None: "dim"}[row.reproduced]
@@ -73,7 +73,7 @@ def _show_criteria(result: ScenarioResult, console: Console) -> None:
 
 
 def _show_failures(summary: RunSummary, console: Console) -> None:
-    """One line for each reason, since a cell of a matrix fails as a whole."""
+    """Print one line for each reason: in a matrix, all sessions of a cell often fail alike."""
     reasons: dict[str, list[str]] = {}
     for failure in summary.failures:
         reasons.setdefault(failure.error, []).append(failure.session_id)

@@ -1,1 +1,4 @@
-"""What VB2014 printed, and whether a run reproduces it."""
+"""What the paper of VB2014 printed, and whether a run reproduces it.
+
+Every module is made of pure functions of the published numbers and of recorded sessions.
+"""

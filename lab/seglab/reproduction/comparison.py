@@ -1,8 +1,8 @@
-"""What a run does differently from an earlier one: another machine, another kernel, other code.
+"""The differences between a run and an earlier one, say of another machine or another kernel.
 
-Pure functions of two summaries and two manifests. Counts differ by chance, too: a difference of
-shares is told only where Fisher's exact test gives it a chance below ``ALPHA``, and one of means
-where Welch's test does.
+Pure functions of two summaries and two manifests. Counts also differ by chance. So a difference of
+two shares is reported only if Fisher's exact test gives it a probability below ``ALPHA``, and a
+difference of two means only if Welch's test does.
 """
 
 from collections import defaultdict
@@ -23,21 +23,22 @@ from seglab.reproduction.stored_summary import (
 from seglab.runs.manifest import Manifest
 
 ALPHA: Final = 0.01
-"""Over all sequences of one experiment together (Bonferroni's correction)."""
+"""The limit for all sequences of one experiment together (Bonferroni's correction)."""
 
 _SEQUENCES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedSetting:
-    """Something of the environment that is not as it was.
+    """A setting of the environment that differs between the two runs.
 
     Attributes:
         kind: ``kernel``, ``machine``, ``version``, ``sysctl``, ``offload`` or ``mtu``.
-        name: of what; for what hosts have, with the host.
-        reference: its value there; empty where it was not there.
-        here: its value here; likewise.
-        networks: over how many networks it differs so; 0 for what is not a network's.
+        name: the name of the setting; the setting of a host has the host before it.
+        reference: its value in the reference; empty if the reference does not have it.
+        here: its value in this run; empty if this run does not have it.
+        networks: the number of networks that differ in this way; 0 if the setting belongs to no
+            network.
     """
 
     kind: str
@@ -58,14 +59,17 @@ class ExperimentComparison:
     """One experiment in both runs.
 
     Attributes:
-        name: the scenario's.
-        reference: whether it was reproduced there; ``None`` where it was not judged.
-        here: likewise.
-        shares: of the sessions as published, there and here; empty without.
-        p_values: of the number of reads against the paper's, there and here; empty without.
-        reads: reads a session, there and here; empty without.
-        reads_p: of Welch's test of these means; ``None`` where they cannot be tested.
-        differences: what differs beyond chance, in words.
+        name: the name of its scenario.
+        reference: whether the reference reproduced it; ``None`` if it was not judged.
+        here: whether this run reproduced it; ``None`` if it was not judged.
+        shares: the share of the sessions as published, in the reference and here; empty if one
+            of the two has none.
+        p_values: p of the permutation test against the paper's number of reads, in the reference
+            and here; empty if one of the two has none.
+        reads: the mean number of reads in a session, in the reference and here; empty if one of
+            the two has none.
+        reads_p: p of Welch's test of these means; ``None`` if they cannot be tested.
+        differences: the differences beyond chance, in words.
     """
 
     name: str
@@ -79,12 +83,12 @@ class ExperimentComparison:
 
     @property
     def differs(self) -> bool:
-        """Whether its verdict, or anything beyond chance, is another one."""
+        """Whether the verdicts differ, or any number differs beyond chance."""
         return self.reference is not self.here or bool(self.differences)
 
     @property
     def untested(self) -> bool:
-        """Whether it has means that could not be tested."""
+        """Whether it has mean numbers of reads that could not be tested."""
         return bool(self.reads) and self.reads_p is None
 
     def words(self) -> str:
@@ -112,12 +116,12 @@ class ExperimentComparison:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All that a run does differently.
+    """All differences between a run and a reference.
 
     Attributes:
-        reference: which run it is held against, in words.
-        settings: of the environment, what is not as it was.
-        experiments: those that both runs have.
+        reference: the reference, in words.
+        settings: the settings of the environment that differ.
+        experiments: the experiments that both runs have.
         only_there: experiments that only the reference has.
         only_here: experiments that only this run has.
     """
@@ -168,7 +172,7 @@ class Comparison:
 def compare(
     there: StoredSummary, there_on: Manifest, here: StoredSummary, here_on: Manifest
 ) -> Comparison:
-    """Hold a run (``here``) against an earlier one (``there``)."""
+    """Compare a run (``here``) with an earlier one (``there``)."""
     before = {experiment.name: experiment for experiment in there.scenarios}
     now = {experiment.name: experiment for experiment in here.scenarios}
     return Comparison(
@@ -207,7 +211,7 @@ def _settings(there: Manifest, here: Manifest) -> Iterator[ChangedSetting]:
 
 
 def _flat(values: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Nested values by their paths: ``client net.ipv4.tcp_sack``."""
+    """The values of nested mappings with their paths, such as ``client net.ipv4.tcp_sack``."""
     if isinstance(values, Mapping):
         for name, value in values.items():
             yield from _flat(value, (*path, str(name)))
@@ -246,7 +250,7 @@ def _share(experiment: StoredScenario) -> float | None:
 
 
 def _other_means(p: float | None) -> Iterator[str]:
-    """Whether the mean number of reads is another one."""
+    """The words for a mean number of reads that differs beyond chance."""
     if p is not None and p < ALPHA:
         yield f"another mean of reads a session ({p_value(p)}; it drifts with the machine's load)"
 
@@ -255,7 +259,8 @@ def _means_p(there: StoredSequences, here: StoredSequences) -> float | None:
     """Welch's test, two-sided, of the mean number of reads a session.
 
     Returns:
-        ``None`` where not every session's sequence is stored, or there are fewer than two.
+        ``None`` if the sequences of some sessions are not stored, or a run has fewer than two
+        sessions.
     """
     before, now = _read_counts(there), _read_counts(here)
     if before is None or now is None or min(len(before), len(now)) < 2:
@@ -266,13 +271,13 @@ def _means_p(there: StoredSequences, here: StoredSequences) -> float | None:
 
 
 def _read_counts(sequences: StoredSequences) -> list[int] | None:
-    """The number of reads of every session; ``None`` where some sequences are not stored."""
+    """The number of reads of every session; ``None`` if some sequences are not stored."""
     found = [len(sizes) for sizes, times in _counts(sequences).items() for _ in range(times)]
     return found if len(found) == sequences.lab_sessions else None
 
 
 def _other_shares(there: StoredScenario, here: StoredScenario) -> Iterator[str]:
-    """Of a listing: whether the share of the sessions as published is another one."""
+    """The words for a listing's share of sessions as published that differs beyond chance."""
     before, now = there.seen, here.seen
     if before is None or now is None or before.matching is None or now.matching is None:
         return
@@ -282,7 +287,7 @@ def _other_shares(there: StoredScenario, here: StoredScenario) -> Iterator[str]:
 
 
 def _media(there: StoredScenario, here: StoredScenario) -> Iterator[str]:
-    """Of Table 1: the media whose largest segments are other ones."""
+    """The words for each medium of Table 1 whose largest segments differ."""
     before = {(m.name, m.timestamps): m.largest for m in there.seen.media} if there.seen else {}
     for medium in here.seen.media if here.seen else ():
         largest = before.get((medium.name, medium.timestamps))
@@ -295,7 +300,7 @@ def _media(there: StoredScenario, here: StoredScenario) -> Iterator[str]:
 
 
 def _sequences(there: StoredScenario, here: StoredScenario) -> Iterator[str]:
-    """The sequences whose shares differ most, beyond chance."""
+    """The words for the sequences whose shares differ most, among those beyond chance."""
     before, now = _counts(there.sequences), _counts(here.sequences)
     totals = there.sequences.lab_sessions, here.sequences.lab_sessions
     if not all(totals):
@@ -321,7 +326,7 @@ def _counts(sequences: StoredSequences) -> dict[Sizes, int]:
 
 
 def _chance(there: tuple[int, int], here: tuple[int, int]) -> float:
-    """Fisher's exact test, two-sided: the chance of shares so far apart, were they the same."""
+    """The p of Fisher's exact test, two-sided, of two shares, each given as ``(part, whole)``."""
     table = [[part, whole - part] for part, whole in (there, here)]
     return float(stats.fisher_exact(table).pvalue)
 

@@ -1,9 +1,10 @@
-"""Whether the lab's sessions are what the paper's Listings 3 to 13 print.
+"""Whether the lab's sessions show what the paper's Listings 3 to 13 print.
 
-Pure functions of published sizes and recorded sessions. A listing is reproduced when at least one
-session has exactly its sizes, in order, at the layer that the scenario names, and when the wire
-explains each of them. A listing that was cut is a prefix, and what follows obeys its rule; the one
-whose rows are lost is held against its description.
+A listing is reproduced if two things hold. At least one session has exactly its sizes, in order, at
+the layer that the scenario names. And in every such session each size ends where a segment ends.
+
+The paper cut two listings short: their sizes are a prefix, and the sizes after it must obey a rule.
+It lost the rows of one listing: all sizes of a session must obey the rule that its text describes.
 """
 
 from collections import Counter
@@ -22,12 +23,12 @@ from seglab.reproduction.scenarios import Criterion, Occurrence, Sequences
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a session of a listing must look like where its printed rows do not settle it.
+    """The rule for the sizes of a listing that the paper cut or lost.
 
     Attributes:
-        words: the rule, for people.
-        holds: whether sizes obey it: those after the printed rows or, where no rows are printed,
-            all of them. The record they are from is for what else the rule speaks of.
+        words: the rule in words.
+        holds: whether sizes obey it. Its first argument is the sizes after the printed rows, or
+            all sizes if no rows are printed; its second is their session.
     """
 
     words: str
@@ -35,12 +36,12 @@ class Rule:
 
 
 def multiples_and_a_remainder(rest: Sizes, base: int) -> bool:
-    """Whether all but the last are multiples of ``base``, and there is something."""
+    """Whether there is a size, and all but the last are multiples of ``base``."""
     return bool(rest) and all(size % base == 0 for size in rest[:-1])
 
 
 def pairs_and_a_remainder(rest: Sizes, first: int, second: int) -> bool:
-    """Whether pairs ``first second`` go on, up to a last write that may be shorter than a pair."""
+    """Whether pairs ``first second`` repeat, up to a last write that may be shorter than a pair."""
     pairs = len(rest) // 2
     while pairs and rest[2 * pairs - 2 : 2 * pairs] != (first, second):
         pairs -= 1
@@ -82,35 +83,36 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         ),
     }
 )
-"""The rules of the listings that were cut or lost."""
+"""The rules of the listings that the paper cut or lost, by key."""
 
 PathEvent = Literal["falls", "falls and recovers"]
 
 PATHS: Final[Mapping[str, PathEvent]] = MappingProxyType(
     {"listings.10": "falls and recovers", "listings.13": "falls"}
 )
-"""The listings that must come from a path whose MTU changes while the session runs."""
+"""What the path's MTU must do during a session of these listings."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListingVerdict:
-    """What became of one listing.
+    """The verdict on one listing.
 
     Attributes:
-        scenario: its scenario's name.
+        scenario: the name of its scenario.
         listing: its key in the paper's numbers.
-        layer: where its sizes were looked for.
-        printed: its rows; ``None`` where they are lost.
-        rule: of what follows them, or of all; empty where the rows are the whole message.
-        sessions: the complete ones.
-        failed_sessions: the others.
-        matching: how many of the complete ones are as published.
-        reads: in how many its sizes are those of the reads.
-        segments: in how many those of the segments in the order of their bytes.
-        example: the id of the first session that is as published; ``None`` without.
-        unexplained: sizes of such sessions that end where no segment does, each in words.
-        path: what the path's MTU had to do in them; ``None`` for nothing.
-        unmoved: such sessions in which it did not, or in which it cost no packet.
+        layer: the layer at which its sizes are looked for.
+        printed: the printed sizes; ``None`` if the paper lost them.
+        rule: the rule in words; empty if the printed sizes are the whole message.
+        sessions: the number of complete sessions.
+        failed_sessions: the number of failed sessions.
+        matching: the number of complete sessions that are as published.
+        reads: the number of complete sessions whose reads have the listing's sizes.
+        segments: the number of those whose segments, in the order of their bytes, have them.
+        example: the id of the first session that is as published; ``None`` if there is none.
+        unexplained: the sizes in such sessions that do not end where a segment ends, in words.
+        path: what the path's MTU must do in such a session; ``None`` if it need not change.
+        unmoved: the ids of such sessions in which the MTU did not do so, or no packet was
+            dropped for it.
     """
 
     scenario: str
@@ -130,7 +132,7 @@ class ListingVerdict:
 
     @property
     def criteria(self) -> tuple[Criterion, ...]:
-        """The sizes occur; the wire explains them; and, for some, the path's MTU changed."""
+        """The sizes occur; the wire explains them; for some listings, the path's MTU changed."""
         found = [self._sizes(), self._wire()]
         if self.path is not None:
             found.append(self._path(self.path))
@@ -143,7 +145,7 @@ class ListingVerdict:
 
     @property
     def share(self) -> float | None:
-        """The share of the complete sessions that are as published; ``None`` without any."""
+        """The share of complete sessions that are as published; ``None`` if none is complete."""
         return self.matching / self.sessions if self.sessions else None
 
     def published_words(self) -> str:
@@ -227,7 +229,7 @@ def judge_listing(
 
 
 def as_published(key: str, listing: PublishedListing, layer: Layer, record: SessionRecord) -> bool:
-    """Whether a session has the listing's sizes at a layer, and what follows obeys its rule."""
+    """Whether a session has the listing's sizes at a layer; sizes after them must obey its rule."""
     found = layer_sizes(record, layer)
     rule = RULES.get(key)
     if listing.sizes is None:
@@ -245,8 +247,8 @@ def as_published(key: str, listing: PublishedListing, layer: Layer, record: Sess
 def layer_sizes(record: SessionRecord, layer: Layer) -> Sizes:
     """The sizes of a session's reads, or of the new bytes of its segments as they arrived.
 
-    A segment that brings nothing new (a retransmission of what had arrived) does not count, and
-    one that brings some counts with these: as a receiver's log would have it.
+    A segment without new bytes, such as a retransmission of bytes that had arrived, does not
+    count. A segment with some new bytes counts with the number of these. So does a receiver's log.
     """
     if layer == "reads":
         return tuple(sizes(record.reads))
@@ -254,9 +256,10 @@ def layer_sizes(record: SessionRecord, layer: Layer) -> Sizes:
 
 
 def path_did(record: SessionRecord, event: PathEvent) -> bool:
-    """Whether the path's MTU fell during the session and cost a packet; and perhaps recovered.
+    """Whether the path's MTU fell during the session and a packet was dropped for it.
 
-    From the session's begin, which may be long before the message's, to its last segment.
+    For ``falls and recovers`` it must also have risen again. Changes count from the beginning of
+    the session, which may be long before that of the message, to the last segment.
     """
     last_sent_ns = max((s.t_sent_ns for s in record.segments), default=0)
     mtus = [c.mtu for c in record.mtu_changes if 0 <= c.t_ns <= last_sent_ns]
@@ -269,7 +272,7 @@ def path_did(record: SessionRecord, event: PathEvent) -> bool:
 def listing_sequences(
     key: str, listing: PublishedListing, layer: Layer, complete: Sequence[SessionRecord]
 ) -> Sequences:
-    """How often the listing, and each other sequence at its layer, occurs."""
+    """How often the listing, and every other sequence at its layer, occurs."""
     others: Counter[Sizes] = Counter()
     alike = 0
     for record in complete:

@@ -1,7 +1,7 @@
-"""Whether the lab's sessions bear the paper's Table 1 out.
+"""Whether the lab's sessions agree with the paper's Table 1, the MTUs of six media.
 
-Pure functions of the printed MTUs and recorded sessions. The table is reproduced when the largest
-segment over each medium is what its MTU predicts, without and with TCP timestamps.
+The table is reproduced if the largest segment over each medium has the size that its MTU predicts,
+both without and with TCP timestamps.
 """
 
 from collections.abc import Iterable
@@ -21,11 +21,11 @@ class Medium:
 
     Attributes:
         name: the paper's name for the medium.
-        mtu: in bytes.
+        mtu: its MTU in bytes.
         timestamps: whether TCP timestamps were on.
         predicted: the MSS that the MTU leaves.
-        largest: the largest segment of each complete session, without repeats.
-        sessions: how many there are.
+        largest: the sizes of the largest segments of the complete sessions, each size once.
+        sessions: the number of complete sessions.
     """
 
     name: str
@@ -37,19 +37,19 @@ class Medium:
 
     @property
     def agrees(self) -> bool:
-        """Whether every session's largest segment is as predicted, and there is one."""
+        """Whether there is a session, and the largest segment of each is as predicted."""
         return self.largest == (self.predicted,)
 
 
 @dataclass(frozen=True, slots=True)
 class TableVerdict:
-    """What became of Table 1.
+    """The verdict on Table 1.
 
     Attributes:
-        scenario: its scenario's name.
+        scenario: the name of its scenario.
         media: each medium, without timestamps and with them.
-        sessions: the complete ones.
-        failed_sessions: the others.
+        sessions: the number of complete sessions.
+        failed_sessions: the number of failed sessions.
     """
 
     scenario: str
@@ -59,7 +59,7 @@ class TableVerdict:
 
     @property
     def criteria(self) -> tuple[Criterion, ...]:
-        """The MSS without timestamps, and with them."""
+        """The criterion for sessions without timestamps, and that for sessions with them."""
         return (self._criterion(timestamps=False), self._criterion(timestamps=True))
 
     @property

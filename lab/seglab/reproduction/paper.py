@@ -1,4 +1,4 @@
-"""What the paper published, as values: ``paper.json`` beside this file, read once and typed."""
+"""The numbers that the paper published, read once from ``paper.json`` beside this file."""
 
 from functools import cache
 from importlib import resources
@@ -9,7 +9,7 @@ import msgspec
 from seglab.errors import InputError, nearest
 
 Sizes = tuple[int, ...]
-"""Bytes per server read of one session, in order."""
+"""The sizes of one session in order, in bytes: of its server reads, or of its segments."""
 
 
 MTU_TABLE: Final = "mtu_table"
@@ -33,12 +33,12 @@ class PublishedScenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
     @property
     def distinct(self) -> tuple[Sizes, ...]:
-        """The different sequences, in the order of their first appearance."""
+        """Each sequence once, in the order of its first appearance."""
         return tuple(dict.fromkeys(self.sessions))
 
     @property
     def payload_bytes(self) -> int:
-        """What each session carried."""
+        """The number of bytes that each session carried."""
         return sum(self.writes)
 
 
@@ -47,9 +47,9 @@ class PublishedListing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         style: the paper's name for the sender or the path.
-        sizes: as printed; ``None`` where the text lost them.
-        complete: whether the rows printed are the whole message.
-        note: what the paper, or we, say about them.
+        sizes: the sizes as printed; ``None`` if the text of the paper lost them.
+        complete: whether the printed rows are the whole message.
+        note: a remark about them, the paper's or ours.
     """
 
     style: str
@@ -75,7 +75,7 @@ class Paper(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All numbers of the paper.
 
     Attributes:
-        source: authors, title and place.
+        source: the authors, the title and the conference.
         unit: what a number of a sequence counts.
         scenarios: the experiments, by number.
         listings: the listings, by number.
@@ -97,7 +97,7 @@ def paper() -> Paper:
 
 
 def keys() -> tuple[str, ...]:
-    """All that ``published`` finds: ``scenarios.1``, ``listings.3``... and ``mtu_table``."""
+    """All keys that ``published`` knows: ``scenarios.1``, ``listings.3``... and ``mtu_table``."""
     numbers = paper()
     return (
         *(f"scenarios.{number}" for number in numbers.scenarios),
@@ -107,10 +107,10 @@ def keys() -> tuple[str, ...]:
 
 
 def published(key: str) -> Published:
-    """What the paper printed under a scenario's ``published`` key.
+    """The numbers that a scenario's ``published`` key names.
 
     Raises:
-        InputError: the paper has no such thing.
+        InputError: the paper has nothing of that key.
     """
     if key not in keys():
         raise InputError(f"the paper has no {key!r}; {nearest(key, keys())}")

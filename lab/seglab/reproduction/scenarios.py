@@ -1,8 +1,11 @@
-"""Whether the lab's sessions of a scenario are those that the paper printed.
+"""Whether the lab's sessions of a scenario agree with those that the paper printed.
 
-Pure functions of published read sizes and recorded sessions. A scenario is reproduced when all
-three criteria hold: the reads end where segments end, every printed sequence occurs, and a
-permutation test cannot tell the published sessions from the lab's by their number of reads.
+A scenario is reproduced if three criteria hold:
+
+(a) every read ends where a segment ends;
+(b) every sequence of read sizes that the paper prints occurs in the lab;
+(c) a permutation test of the mean number of reads in a session does not distinguish the published
+    sessions from the lab's.
 """
 
 from collections import Counter
@@ -16,18 +19,18 @@ from seglab.reproduction.paper import Sizes
 from seglab.reproduction.statistics import permutation_p
 
 ALPHA = 0.05
-"""The permutation test tells the two apart when p falls below this."""
+"""The permutation test distinguishes the two groups of sessions if p is below this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One criterion's outcome, ready to print.
+    """The outcome of one criterion, ready to print.
 
     Attributes:
-        name: in a word or two.
-        title: what has to hold.
-        passed: whether it does.
-        words: what was found.
+        name: its name, in a word or two.
+        title: the condition.
+        passed: whether the condition holds.
+        words: what was found, in words.
     """
 
     name: str
@@ -41,9 +44,9 @@ class ReadEnds:
     """Criterion (a): each read of each session without loss ends where a segment ends.
 
     Attributes:
-        sessions: complete sessions without loss, the ones that were checked.
-        reads: how many reads they have together.
-        violations: a read that ends inside a segment, each in words.
+        sessions: the number of sessions that were checked: the complete ones without loss.
+        reads: the number of their reads.
+        violations: each read that does not end where a segment ends, in words.
     """
 
     sessions: int
@@ -51,7 +54,7 @@ class ReadEnds:
     violations: tuple[str, ...]
 
     def criterion(self) -> Criterion:
-        """The outcome; with nothing to check it is not a pass."""
+        """The outcome; the criterion does not hold if there was nothing to check."""
         if not self.sessions:
             words = "no complete session without loss to check"
         elif self.violations:
@@ -70,7 +73,7 @@ class ReadEnds:
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One distinct sequence of read sizes: in how many sessions the paper and the lab have it."""
+    """A sequence of sizes, and the number of published and of the lab's sessions that have it."""
 
     sizes: Sizes
     published: int
@@ -82,9 +85,9 @@ class Sequences:
     """Criterion (b): every distinct sequence that the paper prints occurs in the lab.
 
     Attributes:
-        published_sessions: how many sessions the paper prints.
-        lab_sessions: how many complete ones the lab has.
-        printed: the paper's distinct sequences, the most frequent first.
+        published_sessions: the number of sessions that the paper prints.
+        lab_sessions: the number of complete sessions of the lab.
+        printed: each sequence that the paper prints, the most frequent first.
         others: the lab's sequences that the paper does not print, the most frequent first.
     """
 
@@ -95,7 +98,7 @@ class Sequences:
 
     @property
     def missing(self) -> tuple[Occurrence, ...]:
-        """Printed sequences that no session of the lab has."""
+        """The printed sequences that no session of the lab has."""
         return tuple(item for item in self.printed if not item.lab)
 
     @property
@@ -104,7 +107,7 @@ class Sequences:
         return min(self.printed, key=lambda item: item.lab, default=None)
 
     def criterion(self) -> Criterion:
-        """The outcome; without a published sequence it is not a pass."""
+        """The outcome; the criterion does not hold if the paper prints no sequence."""
         found, total = len(self.printed) - len(self.missing), len(self.printed)
         words = f"{found} of {total} published sequences occur in {self.lab_sessions} sessions"
         if self.missing:
@@ -117,13 +120,13 @@ class Sequences:
 
 @dataclass(frozen=True, slots=True)
 class ReadCounts:
-    """Criterion (c): the number of reads a session does not tell published from lab.
+    """Criterion (c): the number of reads does not distinguish the lab's sessions from the paper's.
 
     Attributes:
-        published_mean: reads a session, of the published ones; ``None`` without any.
-        lab_mean: likewise of the lab's.
-        p: two-sided, of the permutation test on the difference of the means; ``None`` with
-            fewer than two sessions on either side.
+        published_mean: the mean number of reads in a published session; ``None`` without any.
+        lab_mean: the mean number of reads in a session of the lab; ``None`` without any.
+        p: two-sided p of the permutation test of these means; ``None`` if either side has fewer
+            than two sessions.
     """
 
     published_mean: float | None
@@ -131,22 +134,22 @@ class ReadCounts:
     p: float | None
 
     def criterion(self) -> Criterion:
-        """The outcome; with fewer than two sessions on either side it is not a pass."""
+        """The outcome; the criterion does not hold if either side has fewer than two sessions."""
         name, title = "read counts", "the number of reads does not tell them apart"
         if self.p is None or self.published_mean is None or self.lab_mean is None:
             return Criterion(name, title, False, "fewer than two sessions to compare")
-        told = self.p < ALPHA
+        distinguished = self.p < ALPHA
         words = (
             f"{self.published_mean:.2f} reads a session published, {self.lab_mean:.2f} in the lab;"
             f" permutation test {p_value(self.p)},"
-            f" {'below' if told else 'not below'} {ALPHA}"
+            f" {'below' if distinguished else 'not below'} {ALPHA}"
         )
-        return Criterion(name, title, not told, words)
+        return Criterion(name, title, not distinguished, words)
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioVerdict:
-    """What became of one scenario that the paper prints."""
+    """The verdict on one scenario that the paper prints."""
 
     scenario: str
     failed_sessions: int
@@ -180,9 +183,9 @@ def judge_scenario(
 
     Args:
         scenario: its name.
-        published: one list of read sizes a session, as printed.
+        published: the read sizes of each session, as printed.
         records: the lab's sessions of this scenario, failed ones included.
-        seed: of the permutation test.
+        seed: the seed of the permutation test.
     """
     sessions = list(records)
     complete = [record for record in sessions if record.complete]
@@ -202,9 +205,10 @@ def judge_scenario(
 
 
 def check_read_ends(complete: Iterable[SessionRecord]) -> ReadEnds:
-    """Criterion (a) over complete sessions; those with loss are passed over.
+    """Check criterion (a) on complete sessions; sessions with a loss are skipped.
 
-    A read may end elsewhere after a retransmission, since TCP is free to cut anew.
+    After a loss a read may end elsewhere, since TCP may cut the bytes differently when it sends
+    them again.
     """
     sessions = reads = 0
     violations = []
@@ -227,7 +231,7 @@ def check_read_ends(complete: Iterable[SessionRecord]) -> ReadEnds:
 def count_sequences(
     published: Sequence[Sequence[int]], complete: Iterable[SessionRecord]
 ) -> Sequences:
-    """Criterion (b): how often each sequence of read sizes was printed, and occurs."""
+    """Count criterion (b): how often the paper prints each sequence, and how often it occurs."""
     printed = Counter(tuple(session) for session in published)
     lab = Counter(tuple(sizes(record.reads)) for record in complete)
     return Sequences(

@@ -1,8 +1,8 @@
-"""What becomes of the boundary between two writes: on the wire, and in the server's reads.
+"""Whether the boundary between two writes is kept: on the wire, and in the server's reads.
 
-This is where the three layers answer two remarks of the paper: that the probability of seeing
-two writes apart drops with the gap between them, and that two writes of 5 KB were sometimes
-"treated as a single 10 KB block".
+The three layers answer two remarks of the paper here. The first says that two writes are less often
+seen apart the smaller the gap between them is. The second says that two writes of 5 KB were
+sometimes "treated as a single 10 KB block".
 """
 
 from collections import Counter, defaultdict
@@ -17,20 +17,20 @@ from seglab.reproduction.paper import Sizes
 from seglab.reproduction.statistics import wilson
 
 NAMED_AS_ONE_BLOCK = (1, 3, 5, 6, 8, 10)
-"""The sessions of scenario 2 that the paper's text counts as a single block of 10 KB."""
+"""The numbers of the printed sessions of scenario 2 that the paper's text calls a single block."""
 
 _NEARLY_ALWAYS = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class SeparationPoint:
-    """In how many sessions the writes stay apart, at one gap between them.
+    """The number of sessions whose writes stay apart, at one gap between the writes.
 
     Attributes:
-        gap_ms: the pause that the sender was asked to make between its writes.
-        sessions: complete ones.
-        reads: sessions in which no read holds bytes of two writes.
-        wire: sessions in which no segment holds bytes of two writes.
+        gap_ms: the pause between the writes, from the sender's parameters.
+        sessions: the number of complete sessions.
+        reads: the number of sessions in which no read holds bytes of two writes.
+        wire: the number of sessions in which no segment holds bytes of two writes.
     """
 
     gap_ms: float
@@ -40,18 +40,21 @@ class SeparationPoint:
 
     @property
     def reads_interval(self) -> tuple[float, float]:
-        """95 % Wilson interval of the share seen by the reader."""
+        """95 % Wilson interval of the share of sessions whose reads keep the writes apart."""
         return wilson(self.reads, self.sessions)
 
     @property
     def wire_interval(self) -> tuple[float, float]:
-        """95 % Wilson interval of the share seen on the wire."""
+        """95 % Wilson interval of the share of sessions whose segments keep the writes apart."""
         return wilson(self.wire, self.sessions)
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedSeparation:
-    """The same share as far as the paper's printed sessions tell it: by the reads alone."""
+    """The number of printed sessions whose reads keep the writes apart, at one gap.
+
+    The paper prints reads only, so there is no number for the wire.
+    """
 
     gap_ms: float
     sessions: int
@@ -60,15 +63,15 @@ class PublishedSeparation:
 
 @dataclass(frozen=True, slots=True)
 class PrintedSession:
-    """One printed session of two writes, held against both explanations.
+    """One printed session of two writes, compared with both explanations.
 
     Attributes:
-        number: as printed, from 1.
-        sizes: its reads.
+        number: its printed number, from 1.
+        sizes: the sizes of its reads.
         merges: whether a read holds bytes of both writes.
-        named: whether the paper's text counts it as one block.
-        impossible_ends: where its reads end although no segment of one single block would.
-        fits_two_writes: whether every read ends where a segment of the two writes does.
+        named: whether the paper's text calls it one block.
+        impossible_ends: the ends of its reads where no segment of one single block would end.
+        fits_two_writes: whether every read ends where a segment of the two writes ends.
     """
 
     number: int
@@ -85,13 +88,13 @@ class Block:
 
     Attributes:
         writes: the sizes of the two writes.
-        mss: of the segments.
-        printed: the paper's sessions.
-        lab_sessions: the lab's complete ones.
-        reads_merged: of these, where a read holds bytes of both writes.
-        wire_merged: of these, where a segment does.
-        last_segments: size of the stream's last segment, and in how many sessions; the most
-            frequent first.
+        mss: the MSS of the scenario's network.
+        printed: the sessions that the paper prints.
+        lab_sessions: the number of complete sessions of the lab.
+        reads_merged: the number of these in which a read holds bytes of both writes.
+        wire_merged: the number of these in which a segment holds bytes of both writes.
+        last_segments: pairs of a size of the stream's last segment and the number of sessions
+            with it; the most frequent first.
     """
 
     writes: Sizes
@@ -104,11 +107,11 @@ class Block:
 
     @property
     def total_bytes(self) -> int:
-        """Length of the whole stream."""
+        """The length of the whole stream."""
         return sum(self.writes)
 
     def paper_text(self) -> str:
-        """The paper's version, held against its own printed sessions."""
+        """The paper's explanation, compared with its own printed sessions."""
         merging = [session.number for session in self.printed if session.merges]
         named = [session.number for session in self.printed if session.named]
         agreement = (
@@ -136,7 +139,7 @@ class Block:
         )
 
     def lab_text(self) -> str:
-        """The lab's version, from what was written, carried and read."""
+        """The lab's explanation, from what was written, carried and read."""
         if not self.lab_sessions:
             return "The lab has no complete session of this scenario to set against it."
         single = _remainder(self.total_bytes, self.mss)
@@ -161,9 +164,9 @@ class Block:
 
 
 def separation(records: Iterable[SessionRecord]) -> tuple[SeparationPoint, ...]:
-    """The separation curve: a point for each gap among complete sessions of several writes.
+    """The separation curve: one point for each gap, from complete sessions of several writes.
 
-    The gap is the sender's parameter ``gap_ms``; sessions without one are left out.
+    The gap is the sender's parameter ``gap_ms``; sessions without it are skipped.
     """
     groups = defaultdict(list)
     for record in records:
@@ -211,7 +214,7 @@ def separation_words(points: Sequence[SeparationPoint]) -> str:
 def published_separation(
     gap_ms: float, writes: Sequence[int], sessions: Sequence[Sequence[int]]
 ) -> PublishedSeparation:
-    """How many printed sessions show the writes apart."""
+    """Count the printed sessions whose reads keep the writes apart."""
     inner = set(accumulate(writes[:-1]))
     apart = sum(inner <= set(accumulate(session)) for session in sessions)
     return PublishedSeparation(gap_ms, len(sessions), apart)
@@ -224,13 +227,13 @@ def single_block(
     records: Iterable[SessionRecord],
     named: Sequence[int] = NAMED_AS_ONE_BLOCK,
 ) -> Block:
-    """Set the paper's remark about scenario 2 against its printed sessions and the lab's.
+    """Compare the paper's remark about scenario 2 with its printed sessions and with the lab's.
 
     Args:
         writes: the sizes that the sender writes, in order.
-        mss: of the scenario's network.
+        mss: the MSS of the scenario's network.
         published: the printed sessions.
-        records: the lab's sessions of the scenario; failed ones are left out.
+        records: the lab's sessions of the scenario; failed ones are skipped.
         named: the numbers of the sessions that the paper's text names.
     """
     complete = [record for record in records if record.complete]

@@ -7,18 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 9_999
-"""Random permutations a test, so that p is known to about 0.005 near ``ALPHA``."""
+"""The number of random permutations in a test: p near 0.05 is then known to about 0.005."""
 
 
 def permutation_p(
     published: Sequence[int], lab: Sequence[int], *, seed: int, resamples: int = RESAMPLES
 ) -> float | None:
-    """Two-sided p of the difference of two means, under exchange of the labels.
+    """Two-sided p of the difference of two means in a permutation test.
 
-    Exact where all permutations are at most ``resamples``, else by random ones from ``seed``.
+    The test is exact if there are at most ``resamples`` permutations; otherwise it draws
+    ``resamples`` random ones from ``seed``.
 
     Returns:
-        ``None`` when either side has fewer than two sessions.
+        ``None`` if either side has fewer than two sessions.
     """
     if min(len(published), len(lab)) < 2:
         return None
@@ -38,7 +39,7 @@ def permutation_p(
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share; ``(0, 1)`` when nothing was tried.
+    """Wilson's score interval of a share; ``(0, 1)`` if there were no trials.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference,
     JASA 22 (1927); without continuity correction.

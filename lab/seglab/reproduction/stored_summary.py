@@ -14,14 +14,14 @@ from seglab.reproduction.paper import Sizes
 
 
 class StoredOccurrence(msgspec.Struct, frozen=True):
-    """A sequence of sizes, and in how many sessions of the lab it occurs."""
+    """A sequence of sizes, and the number of the lab's sessions in which it occurs."""
 
     sizes: Sizes
     lab: int
 
 
 class StoredSequences(msgspec.Struct, frozen=True):
-    """The sequences of an experiment, printed ones and others."""
+    """The sequences of an experiment: those that the paper prints, and the others."""
 
     lab_sessions: int
     printed: tuple[StoredOccurrence, ...] = ()
@@ -37,7 +37,7 @@ class StoredMedium(msgspec.Struct, frozen=True):
 
 
 class StoredSeen(msgspec.Struct, frozen=True):
-    """What became of a listing or of Table 1, as much as is compared."""
+    """How the sessions compare with a listing or with Table 1."""
 
     sessions: int
     matching: int | None = None
@@ -45,20 +45,20 @@ class StoredSeen(msgspec.Struct, frozen=True):
 
 
 class StoredReadCounts(msgspec.Struct, frozen=True):
-    """Reads a session, and the p of the permutation test against the paper's."""
+    """The mean number of reads in a session, and p of the permutation test against the paper."""
 
     lab_mean: float | None = None
     p: float | None = None
 
 
 class StoredVerdict(msgspec.Struct, frozen=True):
-    """A verdict, as much as is compared."""
+    """The verdict on one of the scenarios 1 to 3."""
 
     read_counts: StoredReadCounts | None = None
 
 
 class StoredScenario(msgspec.Struct, frozen=True):
-    """One experiment of a stored summary."""
+    """One scenario of a stored summary."""
 
     name: str
     sequences: StoredSequences
@@ -68,7 +68,7 @@ class StoredScenario(msgspec.Struct, frozen=True):
 
 
 class StoredSummary(msgspec.Struct, frozen=True):
-    """A run's summary as ``--json`` prints it, as much as is compared."""
+    """A run's summary, as much of it as a comparison needs."""
 
     scenarios: tuple[StoredScenario, ...]
 
@@ -77,11 +77,11 @@ class StoredSummary(msgspec.Struct, frozen=True):
         """The summary that ``seglab reproduce --json`` printed.
 
         Raises:
-            InputError: it is none.
+            InputError: the text is not such a summary.
         """
         return decoding.from_json(text, cls, "the summary of a run")
 
     @classmethod
     def of(cls, summary: Mapping[str, Any]) -> "StoredSummary":
-        """The summary from its own JSON data."""
+        """The summary from the data that ``RunSummary.to_dict`` returns."""
         return msgspec.convert(summary, type=cls)
