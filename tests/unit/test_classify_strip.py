@@ -4,7 +4,7 @@ from collections import Counter
 from itertools import accumulate
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seglab.classification.classifier import Verdict
@@ -154,6 +154,7 @@ def test_two_hundred_sizes_wrap() -> None:
 
 
 @given(SIZES, OFFSETS, OFFSETS, OFFSETS, st.none() | st.integers(1, 70_000), st.integers(40, 220))
+@example((SIZE_MAX,), (400, 0), (400,), (), None, 40)
 def test_whatever_a_classifier_says_is_drawn(
     sizes: tuple[int, ...],
     boundaries: tuple[int, ...],

@@ -1,8 +1,8 @@
 """The features of sessions that the figures show: sizes, their parts, and visible boundaries.
 
-Pure functions of stored sessions. ``seglab.core.boundaries`` defines which boundaries between writes
-are *visible*. The *agreement* of a session compares them with the ends of all writes, and with the
-ends of all short segments: the path may have cut some of these.
+Pure functions of stored sessions. ``seglab.core.boundaries`` defines which boundaries between
+writes are *visible*. The *agreement* of a session compares them with the ends of all writes, and
+with the ends of all short segments: the path may have cut some of these.
 """
 
 from collections import Counter, defaultdict

@@ -13,6 +13,7 @@ that merged segments has a hairline where each of them would end. The lines belo
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from textwrap import wrap
 
 from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
@@ -187,7 +188,8 @@ def _column(row: Sequence[_Bar], offset: int) -> int:
 def _placed(labels: Sequence[tuple[int, str]], room: int) -> list[str]:
     """Texts near their columns, in as many lines as they need to not overlap."""
     lines: list[str] = []
-    for column, text in labels:
+    pieces = [(column, piece) for column, text in labels for piece in wrap(text, room)]
+    for column, text in pieces:
         left = max(0, min(column, room - len(text)))
         for index, line in enumerate(lines):
             if len(line) < left:

@@ -6,10 +6,11 @@ sometimes "treated as a single 10 KB block".
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from seglab.core.boundaries import write_boundaries
 from seglab.core.record import SessionRecord
 from seglab.core.text import count, percent, spaced
 from seglab.core.trace import Span
@@ -256,12 +257,7 @@ def single_block(
     )
 
 
-def write_boundaries(record: SessionRecord) -> tuple[int, ...]:
-    """The offsets inside the stream where one write ends and the next begins."""
-    return tuple(write.end for write in record.writes[:-1])
-
-
-def crosses(spans: Iterable[Span], offsets: Sequence[int]) -> bool:
+def crosses(spans: Iterable[Span], offsets: Collection[int]) -> bool:
     """Whether any span runs across any of the offsets."""
     return any(span.start < offset < span.end for span in spans for offset in offsets)
 
