@@ -9,20 +9,14 @@ from hypothesis import strategies as st
 
 from seglab.core.observation import Observation
 from seglab.core.trace import HeaderField
-from seglab.inference.ground import Ground
-from seglab.inference.lines import explain
+from seglab.inference.bounds import PathBounds
+from seglab.inference.families import parametrised
+from seglab.inference.hypothesis import TERMINATORS_BYTES, Features, Hypothesis, features_of
+from seglab.inference.lines import align
 from seglab.inference.path import Path, paths
-from seglab.inference.posterior import MARGIN_BITS, accounts, cuts
+from seglab.inference.posterior import MARGIN_BITS, explanations, suggested_ends
 from seglab.inference.units import units_of
-from seglab.inference.writers import (
-    BITS_MIN,
-    TERMINATORS_BYTES,
-    Hypothesis,
-    Seen,
-    parametric,
-    plain,
-    seen,
-)
+from seglab.inference.writers import BITS_MIN, unparametrised
 
 NAMES = ("Received", "From", "To", "Subject")
 ROUNDING = 1e-6
@@ -58,50 +52,50 @@ def observations(draw: st.DrawFn) -> Observation:
     )
 
 
-def fields_of(observation: Observation) -> Iterator[tuple[Path, Ground, Seen]]:
-    """The paths of an observation, and what writers are made from and walked on."""
+def path_searches(observation: Observation) -> Iterator[tuple[Path, PathBounds, Features]]:
+    """The paths of an observation, each with its bounds and with the features of writers."""
     units = units_of(observation)
     for path in paths(units, observation.mss, reads=observation.layer == "reads"):
-        pauses = [unit.start for unit in units if unit.stall and unit.size >= path.base]
-        known = seen(observation, cuts(units, path), pauses, path.base)
-        yield path, Ground(units, path), known
+        pauses = [unit.start for unit in units if unit.silence_before and unit.size >= path.base]
+        known = features_of(observation, suggested_ends(units, path), pauses, path.base)
+        yield path, PathBounds(units, path), known
 
 
 def everything(_bits: float, _ends: Sequence[int] | None) -> bool:
-    """All is worth a look."""
+    """All writers may matter."""
     return True
 
 
-def walked(ground: Ground, writer: Hypothesis, *, nagle: bool) -> float:
-    """Bits of a walk to its end."""
-    explained = explain(ground, writer, nagle=nagle, limit=math.inf)
+def aligned(bounds: PathBounds, writer: Hypothesis, *, nagle: bool) -> float:
+    """Bits of an alignment without a limit."""
+    explained = align(bounds, writer, nagle=nagle, limit=math.inf)
     assert explained is not None
     return explained.bits
 
 
 @settings(deadline=None, max_examples=100)
 @given(observations())
-def test_the_bound_before_a_walk_is_one(observation: Observation) -> None:
-    """No walk costs less than what it was said to cost at least."""
-    for _, ground, known in fields_of(observation):
-        for writer in (*plain(known), *parametric(known, everything)):
+def test_the_bound_before_an_alignment_is_one(observation: Observation) -> None:
+    """No alignment costs less than its lower bound."""
+    for _, bounds, known in path_searches(observation):
+        for writer in (*unparametrised(known), *parametrised(known, everything)):
             assert writer.bits >= BITS_MIN
-            least = ground.least(writer) - ROUNDING
-            assert walked(ground, writer, nagle=True) >= least
-            bits = walked(ground, writer, nagle=False)
+            least = bounds.lower_bound(writer) - ROUNDING
+            assert aligned(bounds, writer, nagle=True) >= least
+            bits = aligned(bounds, writer, nagle=False)
             assert bits >= least
             if not writer.lines:
-                assert bits >= ground.apiece(writer.ends, math.inf) - ROUNDING
+                assert bits >= bounds.bound_without_nagle(writer.ends, math.inf) - ROUNDING
 
 
 @settings(deadline=None, max_examples=100)
 @given(observations())
 def test_the_bound_before_writers_are_made_is_one(observation: Observation) -> None:
-    """None costs less than its family was said to, with a terminator of its own or without."""
-    for _, ground, known in fields_of(observation):
+    """No writer costs less than the bound of its family, however the end of data is written."""
+    for _, bounds, known in path_searches(observation):
         asked: list[tuple[float, Sequence[int] | None]] = []
 
-        def worth(
+        def may_matter(
             bits: float,
             ends: Sequence[int] | None,
             asked: list[tuple[float, Sequence[int] | None]] = asked,
@@ -110,31 +104,31 @@ def test_the_bound_before_writers_are_made_is_one(observation: Observation) -> N
             return True
 
         text_end = known.total - max(TERMINATORS_BYTES)
-        for writer in parametric(known, worth):
+        for writer in parametrised(known, may_matter):
             bits, ends = asked[-1]
             assert writer.bits >= bits - ROUNDING
             if ends is not None:
-                least = ground.least_of(ends, math.inf, text_end) - ROUNDING
-                assert walked(ground, writer, nagle=True) >= least
-                assert walked(ground, writer, nagle=False) >= least
+                least = bounds.lower_bound_of_family(ends, math.inf, text_end) - ROUNDING
+                assert aligned(bounds, writer, nagle=True) >= least
+                assert aligned(bounds, writer, nagle=False) >= least
 
 
 @settings(deadline=None, max_examples=60)
 @given(observations())
 def test_nothing_that_has_weight_is_left_out(observation: Observation) -> None:
-    """The same explanations are found as by walking all of them to the end."""
+    """The search finds the same explanations as aligning every writer does."""
     bits = {
         (path, writer, nagle): path.bits
         + writer.bits
         + bool(writer.lines or writer.ends)
-        + walked(ground, writer, nagle=nagle)
-        for path, ground, known in fields_of(observation)
-        for writer in (*plain(known), *parametric(known, everything))
+        + aligned(bounds, writer, nagle=nagle)
+        for path, bounds, known in path_searches(observation)
+        for writer in (*unparametrised(known), *parametrised(known, everything))
         for nagle in ((False, True) if writer.lines or writer.ends else (False,))
     }
     found = {
         (one.path, one.writer, one.nagle): one.bits
-        for one in accounts(observation, units_of(observation))
+        for one in explanations(observation, units_of(observation))
     }
     enough = min(bits.values()) + MARGIN_BITS - ROUNDING
     for one, price in bits.items():

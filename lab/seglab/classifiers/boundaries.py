@@ -7,28 +7,31 @@ from dataclasses import replace
 from seglab.classification.classifier import Classifier, Verdict
 from seglab.core.observation import Observation
 from seglab.inference.evidence import evidence, explained_mtus
-from seglab.inference.posterior import Account, accounts
+from seglab.inference.posterior import Explanation, explanations
 from seglab.inference.units import Unit, units_of
 
 SIZES_LOOKED_AT = 256
-"""How many sizes of a message the inference walks over; what comes later says little."""
+"""How many sizes of a message the inference looks at; later ones say little."""
 
 _EQUAL = 0.02
-"""A style with this share of the best one's weight explains the sizes as well as it does."""
+"""A style whose weight is at least this share of the best one's is in the answer, too."""
 
 _SURE = 0.8
+"""The share of the weight that names a terminator."""
+
 _LIKELY = 0.5
+"""The probability from which on a boundary is named."""
 
 
 def classify(observation: Observation) -> Verdict:
-    """The verdict of the posterior; without a style where writes of no known one explain best."""
+    """The verdict of the posterior; without a style where writes of no known style explain best."""
     if observation.encrypted:
         return _abstained(observation, "encrypted: TLS records hide where the message's writes end")
     if not observation.sizes:
         return _abstained(observation, "no sizes: nothing was seen of the message")
     whole, observation = observation, _beginning(observation)
     units = units_of(observation)
-    found = accounts(observation, units)
+    found = explanations(observation, units)
     styles = _styles(found)
     if not styles:
         return _nameless(observation, found)
@@ -52,14 +55,14 @@ def classify(observation: Observation) -> Verdict:
             *_cut_words(whole, observation),
         ),
         explanations=explained_mtus(observation, best),
-        recut=best.explained.recut,
+        recut=best.explained.resegmented,
         held_back=held,
         witnesses=_witnesses(found, styles),
     )
 
 
 def _beginning(observation: Observation) -> Observation:
-    """The observation's first sizes: what a sender does, it does early, or a full window hides."""
+    """The first sizes of an observation: later, a full window hides most ends of writes."""
     if len(observation.sizes) <= SIZES_LOOKED_AT:
         return observation
     parts = {
@@ -79,8 +82,8 @@ def _abstained(observation: Observation, why: str) -> Verdict:
     return Verdict(id=observation.id, style=None, evidence=(why,))
 
 
-def _nameless(observation: Observation, found: Sequence[Account]) -> Verdict:
-    """Writes that follow no rule, which have their ends all the same."""
+def _nameless(observation: Observation, found: Sequence[Explanation]) -> Verdict:
+    """The verdict without a style. The ends of the writes are named nevertheless."""
     likely = _boundaries(observation, found, 1.0)
     best = found[0]
     why = f"no style explains the sizes: {len(best.writer.ends)} ends of writes that follow no rule"
@@ -92,12 +95,12 @@ def _nameless(observation: Observation, found: Sequence[Account]) -> Verdict:
         boundary_confidence=tuple(round(p, 3) for p in likely.values()),
         evidence=(why,),
         explanations=explained_mtus(observation, best),
-        recut=best.explained.recut,
+        recut=best.explained.resegmented,
     )
 
 
-def _styles(found: Sequence[Account]) -> tuple[str, ...]:
-    """The styles that explain best; none where no style is better than no style at all."""
+def _styles(found: Sequence[Explanation]) -> tuple[str, ...]:
+    """The styles that explain best; empty where writes of no style explain better."""
     weights: dict[str | None, float] = defaultdict(float)
     for one in found:
         weights[one.writer.style] += one.weight
@@ -105,14 +108,15 @@ def _styles(found: Sequence[Account]) -> tuple[str, ...]:
     if not ranked or ranked[0][0] is None:
         return ()
     least = ranked[0][1] * _EQUAL
-    whole = {one.writer.style for one in found if not one.explained.odd} | {ranked[0][0]}
+    whole = {one.writer.style for one in found if not one.explained.unexplained_ends}
+    whole.add(ranked[0][0])
     return tuple(s for s, weight in ranked if s is not None and weight >= least and s in whole)
 
 
 def _boundaries(
-    observation: Observation, chosen: Sequence[Account], weight: float
+    observation: Observation, chosen: Sequence[Explanation], weight: float
 ) -> dict[int, float]:
-    """Offsets at which a write ended more likely than not, with the probability."""
+    """The offsets at which a write ended more likely than not, each with its probability."""
     shares: dict[int, float] = defaultdict(float)
     for one in chosen:
         for end in {*one.writer.ends, *one.explained.shown}:
@@ -125,7 +129,10 @@ def _boundaries(
     }
 
 
-def _terminator(observation: Observation, chosen: Sequence[Account], weight: float) -> str | None:
+def _terminator(
+    observation: Observation, chosen: Sequence[Explanation], weight: float
+) -> str | None:
+    """How the end of data was written; ``None`` where that is not sure."""
     if observation.complete is False:
         return None
     own = sum(one.weight for one in chosen if one.writer.terminator_bytes) / weight
@@ -134,13 +141,14 @@ def _terminator(observation: Observation, chosen: Sequence[Account], weight: flo
     return "with_body" if own <= 1 - _SURE else None
 
 
-def _held_back(last: Unit, best: Account) -> tuple[int, ...]:
+def _held_back(last: Unit, best: Explanation) -> tuple[int, ...]:
     """Where the last, short segment waited for an acknowledgement (tcp_nagle_check)."""
-    waited = last.stall and not last.union and last.size < best.path.base
+    waited = last.silence_before and not last.coalesced and last.size < best.path.base
     return (last.start,) if waited and best.explained.shown and best.nagle else ()
 
 
-def _witnesses(found: Sequence[Account], styles: Sequence[str]) -> dict[str, tuple[int, ...]]:
+def _witnesses(found: Sequence[Explanation], styles: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """For each style of a set, ends of writes that explain the sizes."""
     if len(styles) < 2:
         return {}
     return {

@@ -3,21 +3,21 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from seglab.core.observation import Observation
-from seglab.inference.path import OVERHEADS_V6, Path, explanations
-from seglab.inference.posterior import Account
+from seglab.inference.path import OVERHEADS_V6, Path, mtu_explanations
+from seglab.inference.posterior import Explanation
 
 _LISTED_MAX = 8
 
 
-def explained_mtus(observation: Observation, best: Account) -> tuple[tuple[int, bool], ...]:
+def explained_mtus(observation: Observation, best: Explanation) -> tuple[tuple[int, bool], ...]:
     """Pairs (MTU, timestamps) that give the observation's full segments."""
     ipv6 = None if observation.client is None else observation.client.startswith("[")
-    return explanations(best.path.base, observation.timestamps, ipv6)
+    return mtu_explanations(best.path.base, observation.timestamps, ipv6)
 
 
 def evidence(
     observation: Observation,
-    found: Sequence[Account],
+    found: Sequence[Explanation],
     styles: Sequence[str],
     likely: Mapping[int, float],
     terminator: str | None,
@@ -47,7 +47,7 @@ def evidence(
     )
 
 
-def _path_words(observation: Observation, best: Account) -> Iterator[str]:
+def _path_words(observation: Observation, best: Explanation) -> Iterator[str]:
     path = best.path
     pairs = explained_mtus(observation, best)
     mtus = " or ".join(_mtu_words(path.base, mtu, on) for mtu, on in pairs)
@@ -61,8 +61,8 @@ def _path_words(observation: Observation, best: Account) -> Iterator[str]:
         lower = " and ".join(str(level) for level in path.levels[1:])
         again = ", and rose again" if path.rises else ""
         yield f"the path's MTU fell: segments of {lower} bytes{again}"
-    if best.explained.recut:
-        spans = _listed(f"{start}:{end}" for start, end in best.explained.recut)
+    if best.explained.resegmented:
+        spans = _listed(f"{start}:{end}" for start, end in best.explained.resegmented)
         yield f"one segment each before it was cut anew: {spans}"
 
 
@@ -71,7 +71,7 @@ def _mtu_words(base: int, mtu: int, timestamps: bool) -> str:
     return f"MTU {mtu} {'with' if timestamps else 'without'} timestamps{over}"
 
 
-def _writer_words(found: Sequence[Account], styles: Sequence[str]) -> Iterator[str]:
+def _writer_words(found: Sequence[Explanation], styles: Sequence[str]) -> Iterator[str]:
     for style in styles:
         one = next(account for account in found if account.writer.style == style)
         share = sum(account.weight for account in found if account.writer.style == style)
@@ -98,7 +98,7 @@ def _boundary_words(
 
 
 def _terminator_words(
-    observation: Observation, best: Account, terminator: str | None
+    observation: Observation, best: Explanation, terminator: str | None
 ) -> Iterator[str]:
     last = observation.sizes[-1]
     if terminator == "own_write":

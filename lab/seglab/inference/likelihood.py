@@ -1,10 +1,55 @@
-"""How well a hypothesis explains the units: bits for all that it does not predict.
+"""How well a hypothesis explains the units: bits for everything that it does not predict.
 
-A walk over the units in stream order. Each short segment ends where a write ended, or where the
-path cut a segment anew, or is not explained. Each end of a write either shows or is hidden, and
-what is likely depends on the sender's TCP at that moment: in the first window, an end shows;
-behind a full window it need not; and with Nagle's algorithm, one that follows a small segment
-not yet acknowledged is held back and joins what comes next (tcp_nagle_check, tcp_minshall_check).
+Theory of operation
+-------------------
+
+What comes in: the *units* (the sizes of an observation, with their places), a *path* (what a full
+segment held, see ``path``), a *hypothesis* (where the writes end, see ``hypothesis``), and whether
+the sender's TCP has Nagle's algorithm. What comes out is the cheapest *alignment* of the ends of
+writes with the ends of units, and its price in bits. A price of b bits says that a thing happens
+once in 2^b times. All prices are in ``cost``.
+
+``Alignment.run`` takes the units in stream order and carries *states*. A state is one way to have
+explained everything up to a unit:
+
+    field             who changes it
+    bits              every method that explains something adds its price
+    anchor            ``with_shown_end``: the last end of a write that shows. Full segments count
+                      from it, so that the next short segment can only end where a write does
+    shown             ``with_shown_end``, and a full segment that ends where a write ends
+    resegmented       ``segment``: a short segment that the path cut again
+    lower_from        ``aligned``: where segments of a lower level count from, after the path's MTU
+                      fell; an end of a write that shows resets it to ``None``
+    unexplained_ends  ``segment`` and ``at_end``: a unit that ends where nothing explains it
+
+A unit that is one segment leads from a state to exactly one state. Its size decides what happened:
+
+    size                                    explanation
+    a full segment, at any level            TCP had enough bytes; an end of a write may lie there
+    the last unit                           the message ended
+    ends where a full segment had ended     the path fell, and TCP cut the segment again
+    ends where the hypothesis has an end    a write ended, and shows
+    ends at a multiple of a full segment    a window that counts bytes was full (Listing 9)
+    was sent again after a fall             the path cut it, somehow
+    ends a large piece over loopback        half of the peer's window bounds it
+    none of these                           nothing: 18 bits or more
+
+A unit that joins several segments (a read, or a capture behind offload) leads to several states:
+each end of a write within it may have shown on the wire or not. States that agree in anchor and
+``lower_from`` have the same future, so the cheapest of them is kept, and at most twelve in all.
+
+An end that does not show is *hidden*: TCP put the bytes of the next write into the same segment.
+What this costs depends on the moment. In the first window (ten segments, RFC 6928) each write
+leaves at once, and a hidden end is a surprise. Behind a full window, and behind a small segment
+that Nagle's algorithm waits for (``tcp_nagle_check``, ``tcp_minshall_check``), it is the rule.
+
+Two invariants: bits never decrease from one state to the next, so a state above the limit can be
+dropped. And the units that ``PathBounds.numbers_to_look_at`` leaves out change no state and cost
+nothing.
+
+What this deliberately ignores: congestion control after the first window, autocorking, the window
+of the peer (except over loopback, ``Path.may_bound``), and acknowledgements, which no observation
+has. ``lines.LinesAlignment`` adds writers whose ends are not known.
 """
 
 import math
@@ -15,9 +60,9 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from seglab.inference import cost
-from seglab.inference.ground import Ground
+from seglab.inference.bounds import PathBounds
+from seglab.inference.hypothesis import Hypothesis
 from seglab.inference.units import Unit
-from seglab.inference.writers import Hypothesis
 
 _STATES_MAX = 12
 
@@ -26,102 +71,109 @@ _bits_of = itemgetter(0)
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What a walk found.
+    """The cheapest alignment of a hypothesis with the units.
 
     Attributes:
-        bits: for all that was not predicted.
-        shown: ends of writes that show.
-        recut: ranges of segments that the path cut anew.
-        behind_bits: what one more end would cost that the last unit runs across.
-        odd: ends of units that nothing explains.
+        bits: the price of everything that the hypothesis did not predict.
+        shown: the ends of writes that show.
+        resegmented: the ranges of segments that the path cut again.
+        trailing_end_bits: what one more end of a write would cost that is hidden in the last unit.
+        unexplained_ends: how many units end where nothing explains it.
     """
 
     bits: float
     shown: tuple[int, ...]
-    recut: tuple[tuple[int, int], ...] = ()
-    behind_bits: float = 0.0
-    odd: int = 0
+    resegmented: tuple[tuple[int, int], ...] = ()
+    trailing_end_bits: float = 0.0
+    unexplained_ends: int = 0
 
 
-class Way(NamedTuple):
-    """One way to have come as far as this.
+class State(NamedTuple):
+    """One way to explain all units up to some place.
 
     Attributes:
-        bits: its cost.
-        anchor: the last end that showed: whole segments of the base count from it.
-        shown: all ends that showed.
-        recut: of the path's doing.
-        adrift: where segments of a lower level count from, since the path's MTU fell.
-        odd: ends that nothing explains.
+        bits: what it costs.
+        anchor: the last end that showed. Full segments of the base count from it.
+        shown: all ends of writes that showed.
+        resegmented: ranges of segments that the path cut again.
+        lower_from: where segments of a lower level count from, since the path's MTU fell; ``None``
+            while segments have the size of the base.
+        unexplained_ends: how many units end where nothing explains it.
     """
 
     bits: float
     anchor: int
     shown: tuple[int, ...]
-    recut: tuple[tuple[int, int], ...] = ()
-    adrift: int | None = None
-    odd: int = 0
+    resegmented: tuple[tuple[int, int], ...] = ()
+    lower_from: int | None = None
+    unexplained_ends: int = 0
 
-    def further(self, bits: float) -> "Way":
-        """The same way, at a cost."""
-        return Way(self.bits + bits, *self[1:]) if bits else self
+    def plus(self, bits: float) -> "State":
+        """This state, at a higher cost."""
+        return State(self.bits + bits, *self[1:]) if bits else self
 
-    def cut(self, bits: float, end: int) -> "Way":
-        """The way on which a write's end shows here: segments count from it."""
-        return Way(self.bits + bits, end, (*self.shown, end), self.recut, None, self.odd)
+    def with_shown_end(self, bits: float, end: int) -> "State":
+        """The state after an end of a write that shows, at a price; segments count from it."""
+        bits += self.bits
+        return State(bits, end, (*self.shown, end), self.resegmented, None, self.unexplained_ends)
 
 
-class Walk:
-    """The walk of writers whose writes end where their hypothesis says.
+class Alignment:
+    """The alignment of writers whose writes end exactly where their hypothesis says.
 
     Attributes:
-        anywhere: whether a write may end at any byte.
+        anywhere: whether a write may also end at bytes that the hypothesis does not name.
     """
 
     anywhere = False
 
-    def __init__(self, ground: Ground, hypothesis: Hypothesis, nagle: bool) -> None:
-        self.ground = ground
-        self.units = ground.units
-        self.path = ground.path
-        self.base = ground.base
-        self.total = ground.total
-        self.merged = ground.merged
-        self.early = ground.early
-        self.guess = hypothesis
+    def __init__(self, bounds: PathBounds, hypothesis: Hypothesis, nagle: bool) -> None:
+        self.bounds = bounds
+        self.units = bounds.units
+        self.path = bounds.path
+        self.base = bounds.base
+        self.total = bounds.total
+        self.merged_bits = bounds.merged_bits
+        self.hidden_early_bits = bounds.hidden_early_bits
+        self.hypothesis = hypothesis
         self.ends = hypothesis.ends
-        self.members = frozenset(hypothesis.ends)
+        self.end_set = frozenset(hypothesis.ends)
         self.nagle = nagle
 
     def run(self, limit: float) -> Explained | None:
-        """Walk the units that tell; ``None`` as soon as every way costs more than ``limit``."""
+        """The cheapest alignment; ``None`` if every state comes to more than ``limit`` bits."""
         units = self.units
-        ways = [Way(0.0, 0, ())]
-        for number in self.ground.numbers(self.guess):
+        states = [State(0.0, 0, ())]
+        for number in self.bounds.numbers_to_look_at(self.hypothesis):
             unit = units[number]
-            if unit.union:
-                ways = self.union(ways, number, unit, limit)
-                if not ways:
+            if unit.coalesced:
+                states = self.coalesced(states, number, unit, limit)
+                if not states:
                     return None
             else:
-                way = self.single(ways[0], number, unit)
-                if way.bits > limit:
+                state = self.segment(states[0], number, unit)
+                if state.bits > limit:
                     return None
-                ways = [way]
-        way = ways[0]
-        behind_bits = self.behind_bits(bool(way.shown))
-        return Explained(way.bits, way.shown, way.recut, behind_bits, way.odd)
+                states = [state]
+        state = states[0]
+        return Explained(
+            state.bits,
+            state.shown,
+            state.resegmented,
+            self.trailing_end_bits(bool(state.shown)),
+            state.unexplained_ends,
+        )
 
-    def behind_bits(self, small: bool) -> float:
-        """Bits for one more end, in the last unit, that runs across it."""
+    def trailing_end_bits(self, small: bool) -> float:
+        """Bits for one more end of a write that is hidden in the last unit."""
         number = len(self.units) - 1
         bits = self.hidden_bits(number, self.total - 1, small)
-        if self.units[-1].union:
-            bits = min(bits, self.shown_bits(number, self.total - 1, small) + self.merged)
+        if self.units[-1].coalesced:
+            bits = min(bits, self.shown_bits(number, self.total - 1, small) + self.merged_bits)
         return bits
 
     def ends_within(self, start: int, end: int) -> tuple[int, ...]:
-        """Ends of writes in ``start < offset < end``."""
+        """The ends of writes at ``start < offset < end``."""
         ends = self.ends
         if not ends:
             return ends
@@ -129,162 +181,173 @@ class Walk:
         return ends[low : bisect_right(ends, end - 1, low)]
 
     def hidden_bits(self, number: int, offset: int, small: bool) -> float:
-        """Bits for an end that does not show; ``small`` says that a small segment is before it."""
+        """Bits for an end that does not show.
+
+        Args:
+            number: of the unit that the end is in.
+            offset: of the end.
+            small: whether a segment that is not full was sent before it, which Nagle's algorithm
+                may be waiting for.
+        """
         if self.nagle and small:
-            return cost.HELD
-        bits = self.early(number, offset)
+            return cost.HELD_BACK
+        bits = self.hidden_early_bits(number, offset)
         return cost.LATE_HIDDEN if bits is None else bits
 
     def shown_bits(self, number: int, offset: int, small: bool) -> float:
-        """Bits for one that does."""
+        """Bits for an end that shows; the arguments are those of ``hidden_bits``."""
         if self.nagle and small:
             return cost.RELEASED
-        return cost.LATE_SHOWN if self.early(number, offset) is None else cost.SHOWN
+        return cost.LATE_SHOWN if self.hidden_early_bits(number, offset) is None else cost.SHOWN
 
-    def single(self, way: Way, number: int, unit: Unit) -> Way:
-        """A unit that is one segment: there is one way, and the unit decides it."""
-        bits, anchor, shown, recut, _, odd = way
-        start, end, _, again, _, _, size = unit
+    def segment(self, state: State, number: int, unit: Unit) -> State:
+        """The state after a unit that is one segment; the cases are those of the table above."""
+        bits, anchor, shown, resegmented, _, unexplained = state
+        start, end, _, resent, _, _, size = unit
         small = bool(shown)
         bits += self.within_bits(number, unit, small)
         for inside in self.ends_within(start, end):
             bits += self.hidden_bits(number, inside, small)
-        at_end = end in self.members
-        if size in self.ground.levels:
+        at_end = end in self.end_set
+        if size in self.bounds.levels:
             bits += self.full_bits(number, unit, at_end)
             if at_end:
                 shown = (*shown, end)
         elif end == self.total:
             pass
-        elif self.path.recut(end, anchor) and not (at_end and not again):
-            bits += cost.RECUT if again else cost.RECUT_UNSURE
-            recut = (*recut, (max(anchor, end - self.base), end))
-        elif at_end or (self.anywhere and not self.path.bounds(unit)):
-            ended = self.short_bits(number, way, unit) + self.pause_bits(number)
-            if not at_end and (cut := self.cut_bits(unit)) < ended:
+        elif self.path.resegmented(end, anchor) and not (at_end and not resent):
+            bits += cost.RESEGMENTED if resent else cost.RESEGMENTED_UNSURE
+            resegmented = (*resegmented, (max(anchor, end - self.base), end))
+        elif at_end or (self.anywhere and not self.path.may_bound(unit)):
+            ended = self.short_bits(number, state, unit) + self.pause_bits(number)
+            if not at_end and (cut := self.resent_short_bits(unit)) < ended:
                 bits += cut
-                recut = (*recut, (start, end))
+                resegmented = (*resegmented, (start, end))
             else:
                 bits += ended
                 shown = (*shown, end)
                 anchor = end
         elif end % self.base == 0 and shown:
             bits += cost.BYTE_WINDOW
-        elif (cut := self.cut_bits(unit)) < math.inf:
+        elif (cut := self.resent_short_bits(unit)) < math.inf:
             bits += cut
-            recut = (*recut, (start, end))
-        elif self.path.bounds(unit):
-            bits += cost.BOUND
+            resegmented = (*resegmented, (start, end))
+        elif self.path.may_bound(unit):
+            bits += cost.BOUNDED
             anchor = end
         else:
-            bits += self.ground.unexplained
+            bits += self.bounds.unexplained_bits
             anchor = end
-            odd += 1
-        return Way(bits, anchor, shown, recut, None, odd)
+            unexplained += 1
+        return State(bits, anchor, shown, resegmented, None, unexplained)
 
-    def cut_bits(self, unit: Unit) -> float:
-        """Bits for a short segment that is the path's doing, wherever it ends."""
-        if self.path.fell and unit.again and unit.size < self.path.levels[1]:
-            return cost.CUT_SOMEHOW[bool(unit.push)]
+    def resent_short_bits(self, unit: Unit) -> float:
+        """Bits for a short segment that the path caused by a fall, wherever it ends."""
+        if self.path.fell and unit.retransmitted and unit.size < self.path.levels[1]:
+            return cost.RESENT_SHORT[bool(unit.push)]
         return math.inf
 
     def full_bits(self, number: int, unit: Unit, at_end: bool) -> float:
         """Bits for what a full segment's PSH says, and for the pause where a write ends with it.
 
         Linux sets PSH at the end of each packet of several segments that it hands to the device
-        (tcp_transmit_skb), so a long write shows it amid its full segments; lines that fill one
-        segment after the other do not.
+        (tcp_transmit_skb). So a long write has PSH on some of its full segments, and lines that
+        fill one segment after the other have not.
         """
         bits = 0.0
         if at_end:
             bits += self.pause_bits(number) + (cost.NO_PUSH if unit.push is False else 0.0)
-        if not unit.push or number >= self.ground.late:
+        if not unit.push or number >= self.bounds.first_resent:
             return bits
         bits += self.push_bits(number)
         if unit.size < self.base and not at_end:
-            bits += cost.PUSH_AT_LEVEL if self.ground.unheard else cost.BEFORE_FALL
+            bits += cost.PUSH_AT_LEVEL if self.bounds.nothing_resent else cost.BEFORE_FALL
         return bits
 
     def within_bits(self, _number: int, _unit: Unit, _small: bool) -> float:
-        """Bits for writes whose ends are unknown, and hidden within a segment."""
+        """Bits for ends within a segment that are hidden and that the hypothesis does not name."""
         return 0.0
 
     def push_bits(self, _number: int) -> float:
         """Bits for PSH on a full segment that ends no write."""
         return 0.0
 
-    def short_bits(self, number: int, way: Way, unit: Unit) -> float:
+    def short_bits(self, number: int, state: State, unit: Unit) -> float:
         """Bits for a write's end that shows as the end of a short segment."""
         bits = cost.NO_PUSH if unit.push is False else 0.0
-        return bits + self.ended_bits(number, way, unit.end)
+        return bits + self.ended_bits(number, state, unit.end)
 
-    def ended_bits(self, number: int, way: Way, end: int) -> float:
+    def ended_bits(self, number: int, state: State, end: int) -> float:
         """Bits for a write's end that shows here."""
-        return self.shown_bits(number, end, bool(way.shown))
+        return self.shown_bits(number, end, bool(state.shown))
 
     def pause_bits(self, number: int) -> float:
         """Bits for the pause, or its absence, after the unit that a write ends with."""
         following = self.units[number + 1] if number + 1 < len(self.units) else None
-        stall = following.stall if following is not None and not following.again else None
-        if self.path.fell and self.units[number].union:
-            stall = None  # a packet that was lost made the reader wait, and reads do not tell
-        if self.guess.paused:
-            if stall is None:
+        silence = None
+        if following is not None and not following.retransmitted:
+            silence = following.silence_before
+        if self.path.fell and self.units[number].coalesced:
+            silence = None  # the reader may have waited for a lost packet; reads do not say so
+        if self.hypothesis.paused:
+            if silence is None:
                 return cost.PAUSE_UNKNOWN
-            return cost.PAUSE_SEEN if stall else cost.PAUSE_MISSED
-        if stall and following is not None and self.early(number, following.start) is not None:
-            released = self.nagle and following.size < self.base
-            return cost.SHOWN if released else cost.PAUSE_ODD
-        return 0.0
+            return cost.PAUSE_SEEN if silence else cost.PAUSE_MISSED
+        if not silence or following is None:
+            return 0.0
+        if self.hidden_early_bits(number, following.start) is None:
+            return 0.0
+        released = self.nagle and following.size < self.base
+        return cost.SHOWN if released else cost.PAUSE_ODD
 
-    def union(self, ways: list[Way], number: int, unit: Unit, limit: float) -> list[Way]:
-        """A unit that joins whole segments: each end within it shows or is hidden."""
+    def coalesced(self, states: list[State], number: int, unit: Unit, limit: float) -> list[State]:
+        """The states after a unit that joins segments: each end within it shows or is hidden."""
         inside = self.ends_within(unit.start, unit.end)
         if inside:
-            ways = self.within(ways, number, unit, inside, limit)
+            states = self.within(states, number, unit, inside, limit)
         if unit.end == self.total:
-            return ways
-        if len(ways) == 1 and not self.anywhere and unit.end not in self.members:
-            way = ways[0]
-            if way.adrift is None and (unit.end - way.anchor) % self.base == 0:
-                return ways
+            return states
+        if len(states) == 1 and not self.anywhere and unit.end not in self.end_set:
+            state = states[0]
+            if state.lower_from is None and (unit.end - state.anchor) % self.base == 0:
+                return states
         best = _Best(limit)
-        for way in ways:
-            for further in self.at_end(way, number, unit):
-                best.add(further)
-        return best.ways()
+        for state in states:
+            for later in self.at_end(state, number, unit):
+                best.add(later)
+        return best.states()
 
     def within(
-        self, ways: list[Way], number: int, unit: Unit, inside: Sequence[int], limit: float
-    ) -> list[Way]:
-        """The ways through a union: no end within it shows, or some and one of them last."""
+        self, states: list[State], number: int, unit: Unit, inside: Sequence[int], limit: float
+    ) -> list[State]:
+        """The states after the ends within a unit: none shows, or one is the last to show."""
         chances: dict[bool, tuple[float, list[tuple[float, int]]]] = {}
         best = _Best(limit)
-        for way in ways:
-            small = bool(way.shown)
+        for state in states:
+            small = bool(state.shown)
             if small not in chances:
                 chances[small] = self.chances(number, unit, inside, small)
             none, some = chances[small]
-            best.add(way.further(none))
+            best.add(state.plus(none))
             for bits, end in some:
-                if way.bits + bits <= limit:
-                    best.add(way.cut(bits, end))
-        return best.ways()
+                if state.bits + bits <= limit:
+                    best.add(state.with_shown_end(bits, end))
+        return best.states()
 
     def chances(
         self, number: int, unit: Unit, inside: Sequence[int], small: bool
     ) -> tuple[float, list[tuple[float, int]]]:
-        """Bits for no end to show within a union, and for each end that it is the last to show.
+        """Bits if no end shows within a unit, and bits for each end if it is the last to show.
 
-        Only an end from which whole segments reach the union's own end can be the last to show,
-        or the first, behind which Nagle's algorithm holds the others back.
+        The last end to show is one from which whole segments reach the end of the unit, or the
+        first end, behind which Nagle's algorithm holds the others back, or the last of all.
         """
         if self.nagle and small:
-            hidden, shows = [cost.HELD] * len(inside), [cost.RELEASED] * len(inside)
+            hidden, shows = [cost.HELD_BACK] * len(inside), [cost.RELEASED] * len(inside)
         else:
             hidden = [self.hidden_bits(number, end, small) for end in inside]
             shows = [self.shown_bits(number, end, small) for end in inside]
-        behind = [cost.HELD] * len(inside) if self.nagle else hidden
+        behind = [cost.HELD_BACK] * len(inside) if self.nagle else hidden
         after = sum(behind)
         before = 0.0
         some = []
@@ -292,64 +355,71 @@ class Walk:
         reaching = self.path.reaching
         for place, end in enumerate(inside):
             after -= behind[place]
-            shown = shows[place] + self.merged
+            shown = shows[place] + self.merged_bits
             if not place or place == final or (unit.end - end) % self.base in reaching:
                 some.append((before + shown + max(after, 0.0), end))
             before += min(hidden[place], shown)
         return sum(hidden), some
 
-    def at_end(self, way: Way, number: int, unit: Unit) -> list[Way]:
-        """The ways to explain why a union ends where it does."""
-        ways = self.aligned(way, unit)
-        odd_end = not ways
-        if unit.end in self.members:
-            bits = self.shown_bits(number, unit.end, bool(way.shown)) + self.pause_bits(number)
-            ways.append(way.cut(bits, unit.end))
-        if odd_end:
-            if self.path.bounds(unit):
-                bits, odd = cost.BOUND, 0
+    def at_end(self, state: State, number: int, unit: Unit) -> list[State]:
+        """The states at the end of a unit that joins segments, each with a reason for that end."""
+        states = self.aligned(state, unit)
+        nothing_aligned = not states
+        if unit.end in self.end_set:
+            bits = self.shown_bits(number, unit.end, bool(state.shown)) + self.pause_bits(number)
+            states.append(state.with_shown_end(bits, unit.end))
+        if nothing_aligned:
+            unexplained = state.unexplained_ends
+            if self.path.may_bound(unit):
+                bits = cost.BOUNDED
             else:
-                bits, odd = cost.ADRIFT if self.path.fell else self.ground.unexplained, 1
-            bits += way.bits
-            ways.append(Way(bits, unit.end, way.shown, way.recut, None, way.odd + odd))
-        return ways
+                fell = self.path.fell
+                bits = cost.UNEXPLAINED_AFTER_FALL if fell else self.bounds.unexplained_bits
+                unexplained += 1
+            bits += state.bits
+            states.append(State(bits, unit.end, state.shown, state.resegmented, None, unexplained))
+        return states
 
-    def aligned(self, way: Way, unit: Unit) -> list[Way]:
-        """The ways on which a union ends with a whole segment; none if none can end there."""
+    def aligned(self, state: State, unit: Unit) -> list[State]:
+        """The states in which whole segments reach the end of a unit; empty where none can."""
         base = self.base
-        bits, anchor, shown, recut, adrift, odd = way
+        bits, anchor, shown, resegmented, lower_from, unexplained = state
         if (unit.end - anchor) % base == 0:
-            return [way if adrift is None else Way(bits, anchor, shown, recut, None, odd)]
+            if lower_from is None:
+                return [state]
+            return [State(bits, anchor, shown, resegmented, None, unexplained)]
         found = []
-        if adrift is not None:
-            if any((unit.end - adrift) % level == 0 for level in self.path.levels[1:]):
-                return [way]
+        if lower_from is not None:
+            if any((unit.end - lower_from) % level == 0 for level in self.path.levels[1:]):
+                return [state]
             if unit.size % base == 0:  # the path takes whole segments again, from here on
-                found.append(Way(bits + cost.BACK, unit.end, shown, recut, None, odd))
-        if self.path.amid(unit.end, anchor):
-            found.append(Way(bits + cost.AMID, anchor, shown, recut, unit.end, odd))
+                whole = bits + cost.WHOLE_AGAIN
+                found.append(State(whole, unit.end, shown, resegmented, None, unexplained))
+        if self.path.within_resegmented(unit.end, anchor):
+            bits += cost.WITHIN_RESEGMENTED
+            found.append(State(bits, anchor, shown, resegmented, unit.end, unexplained))
         return found
 
 
 class _Best:
-    """The cheapest way to each anchor, none above the limit."""
+    """The cheapest state for each anchor and each start of a lower level, none above the limit."""
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
-        self._found: dict[tuple[int, int | None], Way] = {}
+        self._found: dict[tuple[int, int | None], State] = {}
 
-    def add(self, way: Way) -> None:
-        """Keep a way, if it is cheaper than the one that is there."""
-        bits, anchor, _, _, adrift, _ = way
+    def add(self, state: State) -> None:
+        """Keep a state unless it costs more than the limit, or than one with the same future."""
+        bits, anchor, _, _, lower_from, _ = state
         if bits > self._limit:
             return
-        place = (anchor, adrift)
+        place = (anchor, lower_from)
         other = self._found.get(place)
         if other is None or bits < other.bits:
-            self._found[place] = way
+            self._found[place] = state
 
-    def ways(self) -> list[Way]:
-        """What was kept, the cheapest first."""
+    def states(self) -> list[State]:
+        """The states that were kept, the cheapest first, at most ``_STATES_MAX``."""
         found = list(self._found.values())
         if len(found) > 1:
             found.sort(key=_bits_of)

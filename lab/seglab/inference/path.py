@@ -1,7 +1,7 @@
 """What the path did to the segments: how large a full one was, and whether that changed.
 
 A path is a base (the MSS of the connection) and levels: smaller full segments, while the path's
-MTU was lower. Each path costs bits, as a code for it would; what it explains, no write has to.
+MTU was lower. Each path has a price in bits. What the path explains, no write has to explain.
 """
 
 from collections import Counter
@@ -29,20 +29,22 @@ OVERHEADS_V6: Final = tuple(
 """What the headers of IPv6 and TCP take of an MTU, without timestamps and with them."""
 
 LARGE_MSS: Final = 32768
-"""Above it, over loopback, the peer's window bounds segments before the MSS does."""
+"""Above this MSS, as over loopback, the peer's window bounds segments before the MSS does."""
 
 LARGE_SEGMENT: Final = 16384
+"""Above ``LARGE_MSS``, a segment of this size or more need not end with a write."""
+
 READER_BUFFER: Final = 65536
-"""What Node.js, and the lab's server, hand to ``recv``."""
+"""The buffer that Node.js and the lab's server hand to ``recv``."""
 
 LEVEL_MIN: Final = full_segment(296, timestamps=True)
-"""The least full segment that a path falls to: the last MTU but 68 of RFC 1191, 7.1, less headers.
+"""The smallest full segment that a path falls to: at an MTU of 296 (RFC 1191, 7.1).
 
-Below it are lines of text, of which many are alike.
+Smaller sizes that occur often are lines of text, many of which are alike.
 """
 
 SMALL_MTU: Final = IPV6_MTU_MIN_BYTES
-"""Below the least MTU of IPv6 (RFC 8200, 5), a link counts as small."""
+"""A link counts as small below the smallest MTU of IPv6 (RFC 8200, 5)."""
 
 _KNOWN = frozenset(mtu - overhead for mtu in KNOWN_MTUS for overhead, _ in OVERHEADS)
 _KNOWN_BITS = 3.0
@@ -51,7 +53,7 @@ _LEVEL_BITS = 5.0
 _CHANGE_BITS = 6.0
 _TUNNEL_BITS = 8.0
 _PROBED_BITS = 6.0  # Linux searches only where it is told to (tcp_mtu_probing)
-_UNHEARD_BITS = 6.0  # a fall costs a packet, unless it was before the message
+_NOTHING_RESENT_BITS = 6.0  # a fall costs a packet, unless it was before the message
 _SHORT_BITS = 7.0
 _PIECES_MAX = 10
 _MULTIPLES_MAX = 46
@@ -72,8 +74,8 @@ class Path:
 
     Attributes:
         base: bytes of a full segment when the connection began.
-        levels: of full segments at some time, the base among them, from the largest.
-        bits: what it costs to say all this.
+        levels: bytes of a full segment at any time, the base among them, the largest first.
+        bits: the price of this path.
         falls: how often full segments became smaller.
         rises: how often they became larger again.
     """
@@ -84,16 +86,17 @@ class Path:
     falls: int = 0
     rises: int = 0
 
-    def recut(self, end: int, anchor: int) -> bool:
-        """Whether a segment that was cut anew may end here, which counted from ``anchor`` on.
+    def resegmented(self, end: int, anchor: int) -> bool:
+        """Whether the rest of a segment that was cut again may end at ``end``.
 
-        Linux cuts what it had sent into segments of the new size and a rest, so the rest ends
-        where a segment of the old size did (tcp_fragment); the old size may itself be a level.
+        Linux cuts what it had sent into segments of the new size and a rest (tcp_fragment). So the
+        rest ends where a segment of the old size did, which may itself be a level. Full segments
+        count from ``anchor``.
         """
         return self.fell and (end - anchor) % self.base in self._rests
 
-    def amid(self, end: int, anchor: int) -> bool:
-        """Whether whole segments of the base, and then some of a level, reach ``end``."""
+    def within_resegmented(self, end: int, anchor: int) -> bool:
+        """Whether segments of the base, and then of a level, lead from ``anchor`` to ``end``."""
         return (end - anchor) % self.base in self._residues
 
     @cached_property
@@ -103,32 +106,32 @@ class Path:
 
     @cached_property
     def reaching(self) -> frozenset[int]:
-        """What is left, modulo the base, where whole segments of some level end."""
+        """The distances, modulo the base, at which whole segments of any level may end."""
         return self._residues | {0}
 
     @cached_property
     def _residues(self) -> frozenset[int]:
-        """Where pieces of a level end within a segment of the base."""
+        """The distances, modulo the base, at which pieces of a lower level end."""
         return _pieces(self.levels[1:], self.base)
 
     @cached_property
     def _rests(self) -> frozenset[int]:
-        """Where a segment that was cut anew may have ended before: the base's, or a level's."""
+        """The distances, modulo the base, at which a segment ended that may have been cut again."""
         return _pieces(self.levels[1:-1], self.base) | {0}
 
     def is_rest(self, unit: Unit) -> bool:
-        """Whether a unit looks like the rest of a segment that was cut anew: sent again, no PSH."""
-        return self.fell and _cut_again(unit, self.levels[1])
+        """Whether a unit looks like the rest of a segment that the path cut again."""
+        return self.fell and _looks_like_rest(unit, self.levels[1])
 
-    def bounds(self, unit: Unit) -> bool:
-        """Whether a window, or a reader's buffer, may have ended this unit, and no write."""
-        if unit.union:
+    def may_bound(self, unit: Unit) -> bool:
+        """Whether a window or the buffer of the reader may have ended this unit, and no write."""
+        if unit.coalesced:
             return unit.size == READER_BUFFER
         return self.base > LARGE_MSS and unit.size >= LARGE_SEGMENT
 
     @property
     def condition(self) -> str:
-        """The path condition, in the ground truth's words."""
+        """The path condition, in the words of the ground truth."""
         if self.rises:
             return "fluctuating"
         if self.fell:
@@ -144,12 +147,12 @@ def _pieces(levels: Sequence[int], base: int) -> frozenset[int]:
     )
 
 
-def explanations(
+def mtu_explanations(
     base: int, timestamps: bool | None, ipv6: bool | None
 ) -> tuple[tuple[int, bool], ...]:
     """Pairs (MTU, timestamps) that give full segments of ``base`` bytes.
 
-    Over IPv6 only where it is known to be, or the MTU that it would need is a known one.
+    IPv6 is among them where it is known to be used, or where the MTU would be a known one.
     """
     found = [] if ipv6 else [(base + overhead, on) for overhead, on in OVERHEADS]
     if ipv6 is not False:
@@ -160,18 +163,18 @@ def explanations(
 
 
 def paths(units: Sequence[Unit], mss: int | None, *, reads: bool) -> tuple[Path, ...]:
-    """The paths that are worth a look, the one without any change first."""
+    """The paths that are worth a look. For each base, the one without any change comes first."""
     bases = [(mss, 0.0)] if mss is not None else list(_bases(units))
     found = []
     for base, bits in bases:
         found.append(Path(base, (base,), bits))
         levels = _read_levels(units, base) if reads else _segment_levels(units, base)
-        found += [_along(units, base, chosen, bits, reads=reads) for chosen in levels]
+        found += [_path_with_levels(units, base, chosen, bits, reads=reads) for chosen in levels]
     return tuple(found)
 
 
 def _bases(units: Sequence[Unit]) -> Iterator[tuple[int, float]]:
-    """Candidates for the MSS where it is not known, with what each costs."""
+    """Candidates for the MSS where it is not known, each with its price."""
     sizes = [unit.size for unit in units]
     counts = Counter(sizes)
     largest = max(sizes)
@@ -183,21 +186,25 @@ def _bases(units: Sequence[Unit]) -> Iterator[tuple[int, float]]:
                 candidates.add(part)
     candidates |= {1448, 1460}
 
-    def worth(base: int) -> tuple[float, int]:
+    def promise(base: int) -> tuple[float, int]:
         full = sum(count for size, count in counts.items() if size % base == 0)
         above = 0 if largest >= base else 1
         return (full - (2 if base not in _KNOWN else 0) - above, base)
 
-    for base in sorted(candidates, key=worth, reverse=True)[:_BASES_MAX]:
+    for base in sorted(candidates, key=promise, reverse=True)[:_BASES_MAX]:
         yield base, _KNOWN_BITS if base in _KNOWN else _ANY_BASE_BITS
 
 
 def _segment_levels(units: Sequence[Unit], base: int) -> Iterator[tuple[int, ...]]:
-    """Sets of lower levels: the best single ones, and those that grow from the best."""
+    """Sets of lower levels: the best single levels, and the sets that grow from the best one."""
     bound = LARGE_SEGMENT if base > LARGE_MSS else base
-    lower = [unit for unit in units[:-1] if LEVEL_MIN <= unit.size < bound and not unit.union]
+    lower = [unit for unit in units[:-1] if LEVEL_MIN <= unit.size < bound and not unit.coalesced]
     counts = Counter(unit.size for unit in lower)
-    again = {u.size for u, v in pairwise(units) if u.again and v.again and u.size in counts}
+    again = {
+        u.size
+        for u, v in pairwise(units)
+        if u.retransmitted and v.retransmitted and u.size in counts
+    }
     candidates = [size for size, count in counts.most_common(32) if count > 1 or size in again]
     candidates = candidates[:_LEVEL_CANDIDATES_MAX]
     ranked: list[tuple[float, tuple[int, ...]]]
@@ -216,17 +223,17 @@ def _segment_levels(units: Sequence[Unit], base: int) -> Iterator[tuple[int, ...
 
 
 def _read_levels(units: Sequence[Unit], base: int) -> Iterator[tuple[int, ...]]:
-    """Lower levels that would explain the reads' sizes, each by itself.
+    """Lower levels that would explain the sizes of the reads, each level by itself.
 
-    A read that ends amid a segment that was cut anew holds whole segments of the base and some of
-    the level; the next one holds what is left. So sizes are multiples of the level, up or down,
-    modulo the base.
+    A read that ends within a segment that was cut again holds whole segments of the base and some
+    of the level. The next read holds what is left. So modulo the base, sizes are multiples of the
+    level, or the base less such multiples.
     """
     odd = [unit.size for unit in units[:-1] if unit.size % base]
     candidates = Counter(size % base for size in odd if 3 * (size % base) >= base)
     for size in odd:
         for level in (size, base - size):
-            if 0 < 3 * level >= base and level < base and _usual(base, level):
+            if 0 < 3 * level >= base and level < base and _is_usual_fall(base, level):
                 candidates[level] += 2
         if base - size % base in candidates:
             candidates[base - size % base] += 1
@@ -239,67 +246,67 @@ def _read_levels(units: Sequence[Unit], base: int) -> Iterator[tuple[int, ...]]:
         explained = sum(size % base in _read_residues(level, base) for size in odd)
         found.append((explained, votes, level))
     for explained, _, level in sorted(found, reverse=True)[:_READ_LEVELS_MAX]:
-        if explained > 1 or (explained and _usual(base, level)):
+        if explained > 1 or (explained and _is_usual_fall(base, level)):
             yield (level,)
 
 
 @lru_cache(maxsize=256)
 def _read_residues(level: int, base: int) -> frozenset[int]:
-    """The sizes modulo the base of reads that begin or end amid a segment that was cut anew."""
+    """The sizes, modulo the base, of reads that begin or end within a segment cut again."""
     return frozenset(
         sign * pieces * level % base for pieces in range(1, _PIECES_MAX) for sign in (1, -1)
     )
 
 
 def _path_cost(units: Sequence[Unit], base: int, lower: tuple[int, ...]) -> float:
-    """Bits for levels, changes, and the short segments that are left for writes to explain."""
+    """Bits for the levels, the changes, and the short segments that writes then have to explain."""
     levels = {base, *lower}
     bits = _LEVEL_BITS * len(lower)
     level = base
     anchor = 0
     for unit in units[:-1]:
-        if unit.union:
+        if unit.coalesced:
             continue
         if unit.size in levels:
             if unit.size != level:
                 bits += _CHANGE_BITS
                 level = unit.size
-        elif lower and ((unit.end - anchor) % base == 0 or _cut_again(unit, min(lower))):
-            bits += 0.0 if unit.again else 1.0
+        elif lower and ((unit.end - anchor) % base == 0 or _looks_like_rest(unit, min(lower))):
+            bits += 0.0 if unit.retransmitted else 1.0
         else:
             bits += _SHORT_BITS
             anchor = unit.end
     return bits
 
 
-def _cut_again(unit: Unit, level: int) -> bool:
-    """Whether a unit looks like the rest of a segment that was cut anew."""
-    return unit.again and not unit.push and unit.size < level
+def _looks_like_rest(unit: Unit, level: int) -> bool:
+    """Whether a unit may be such a rest at ``level``: sent again, without PSH, and short."""
+    return unit.retransmitted and not unit.push and unit.size < level
 
 
-def _usual(base: int, level: int) -> bool:
-    """Whether a tunnel's headers, or Linux's search for the MTU (tcp_base_mss), give this level."""
+def _is_usual_fall(base: int, level: int) -> bool:
+    """Whether the headers of a tunnel, or Linux's search for the MTU, would give this level."""
     return base - level in _USUAL_FALLS or level in _PROBED
 
 
-def _along(
+def _path_with_levels(
     units: Sequence[Unit], base: int, lower: tuple[int, ...], bits: float, *, reads: bool
 ) -> Path:
-    """The path with these levels, and how often it changed between them."""
+    """The path with these levels, with its changes between them and its whole price."""
     levels = tuple(sorted({base, *lower}, reverse=True))
     falls, rises = _read_changes(units, base, lower) if reads else _changes(units, levels)
     total = bits + _LEVEL_BITS * len(lower) + _CHANGE_BITS * (falls + rises)
-    if not any(unit.again for unit in units):
-        total += _UNHEARD_BITS * (1 + (1 if reads else 2) * bool(rises))
+    if not any(unit.retransmitted for unit in units):
+        total += _NOTHING_RESENT_BITS * (1 + (1 if reads else 2) * bool(rises))
     if reads and lower[0] in _PROBED:
         total -= _PROBED_BITS
-    elif reads and _usual(base, lower[0]):
+    elif reads and _is_usual_fall(base, lower[0]):
         total -= _TUNNEL_BITS
     return Path(base, levels, total, falls, rises)
 
 
 def _changes(units: Sequence[Unit], levels: Sequence[int]) -> tuple[int, int]:
-    """How often full segments became smaller, and larger."""
+    """How often full segments became smaller, and how often they became larger."""
     level = levels[0]
     falls = rises = 0
     for unit in units:
@@ -312,7 +319,7 @@ def _changes(units: Sequence[Unit], levels: Sequence[int]) -> tuple[int, int]:
 
 
 def _read_changes(units: Sequence[Unit], base: int, lower: tuple[int, ...]) -> tuple[int, int]:
-    """The same of reads, which tell only whether the base came back after a fall: once or never."""
+    """Falls and rises in reads: one fall, and one rise if full segments of the base came back."""
     sizes = [unit.size for unit in units]
     fell = next((place for place, size in enumerate(sizes) if size in lower), len(sizes))
     back = sum(size == base for size in sizes[fell:])

@@ -7,41 +7,40 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from seglab.core.observation import Observation
-from seglab.inference.ground import Ground
-from seglab.inference.likelihood import Explained
-from seglab.inference.lines import explain
-from seglab.inference.path import Path, paths
-from seglab.inference.units import Unit
-from seglab.inference.writers import (
-    BITS_MIN,
+from seglab.inference.bounds import PathBounds
+from seglab.inference.families import parametrised
+from seglab.inference.hypothesis import (
     RANKS,
     TERMINATORS_BYTES,
     Hypothesis,
+    features_of,
     hidden_terminators,
-    parametric,
-    plain,
-    seen,
     with_hidden_terminator,
 )
+from seglab.inference.likelihood import Explained
+from seglab.inference.lines import align
+from seglab.inference.path import Path, paths
+from seglab.inference.units import Unit
+from seglab.inference.writers import BITS_MIN, unparametrised
 
 MARGIN_BITS = 10.0
 """An explanation this much longer than the best one has no weight."""
 
 _ROUNDING = 1e-6
-"""By so much may sums differ that are the same but for the order of their parts."""
+"""Two sums of the same parts in another order differ by less than this."""
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Explanation:
     """One complete explanation: a path, a writer, its TCP, and what they leave open.
 
     Attributes:
-        bits: the whole code length, the smaller the better.
+        bits: the price of all of it together; the cheapest explanation is the likeliest.
         weight: its share of the posterior.
-        path: what lay between.
+        path: what the path did to the segments.
         writer: who wrote.
         nagle: whether the sender's TCP held small segments back.
-        explained: the walk.
+        explained: how the writer's ends align with the units.
     """
 
     bits: float
@@ -52,52 +51,50 @@ class Account:
     explained: Explained
 
 
-def accounts(observation: Observation, units: Sequence[Unit]) -> tuple[Account, ...]:
-    """The explanations with any weight, the best first.
+def explanations(observation: Observation, units: Sequence[Unit]) -> tuple[Explanation, ...]:
+    """The explanations that have a weight, the best first.
 
     Args:
         observation: what was seen.
-        units: its sizes.
-
-    Returns:
-        none for an observation without sizes.
+        units: its sizes with their places; without any, there is no explanation.
     """
     return _weighed(_Search(observation, units).run()) if units else ()
 
 
-class _Field:
-    """What all writers have in common on one path."""
+class _PathSearch:
+    """The search under one path: what all writers have in common there."""
 
     def __init__(
         self, observation: Observation, units: Sequence[Unit], number: int, path: Path
     ) -> None:
-        pauses = [unit.start for unit in units if unit.stall and unit.size >= path.base]
+        pauses = [unit.start for unit in units if unit.silence_before and unit.size >= path.base]
         self.number = number
         self.path = path
-        self.ground = Ground(units, path)
-        self.known = seen(observation, cuts(units, path), pauses, path.base)
+        self.bounds = PathBounds(units, path)
+        self.features = features_of(observation, suggested_ends(units, path), pauses, path.base)
 
     def prior(self, writer: Hypothesis) -> float:
-        """Bits for the path, the writer, and whether it has Nagle's algorithm, if that matters."""
+        """Bits for the path and the writer, and one for Nagle's algorithm where it matters."""
         return self.path.bits + writer.bits + bool(writer.lines or writer.ends)
 
 
-class _Found(NamedTuple):
-    """A walk that found something, and its place among those that cost the same."""
+class _Aligned(NamedTuple):
+    """An alignment below the limit, and its place among those that cost the same."""
 
     place: tuple[int, float, int, int]
     bits: float
-    field: _Field
+    search: _PathSearch
     writer: Hypothesis
     nagle: bool
     explained: Explained
 
 
 class _Search:
-    """Walks over paths and writers, and leaves out what can have no weight.
+    """The search over paths and writers, which leaves out what can have no weight.
 
-    That is what costs at least more than the margin above the best that was found until then. So
-    the likely ones go first, and of large families most are not even made.
+    A writer has no weight if its lower bound is more than ``MARGIN_BITS`` above the best
+    explanation found so far. So the likely writers are tried first, and most writers of the large
+    families are not even made.
     """
 
     def __init__(self, observation: Observation, units: Sequence[Unit]) -> None:
@@ -105,103 +102,109 @@ class _Search:
         self._units = units
         self._best = math.inf
         self._made = 0
-        self._found: list[_Found] = []
+        self._found: list[_Aligned] = []
 
-    def run(self) -> list[Account]:
-        """What was found, in the order of paths, of the writers' bits, and of their styles."""
-        fields = []
+    def run(self) -> list[Explanation]:
+        """The explanations by path, then by the price of the writer, then by its style."""
+        searches = []
         reads = self._observation.layer == "reads"
         for number, path in enumerate(paths(self._units, self._observation.mss, reads=reads)):
-            if self._spare(path.bits + BITS_MIN) >= 0:
-                field = _Field(self._observation, self._units, number, path)
-                fields.append(field)
-                self._walk_all((field, one) for one in plain(field.known))
-        self._walk_all((field, one) for field in fields for one in self._parametric(field))
+            if self._bits_left(path.bits + BITS_MIN) >= 0:
+                search = _PathSearch(self._observation, self._units, number, path)
+                searches.append(search)
+                self._try_all((search, one) for one in unparametrised(search.features))
+        self._try_all((search, one) for search in searches for one in self._parametrised(search))
         self._found.sort(key=attrgetter("place"))
-        return [account for one in self._found for account in self._accounts(one)]
+        return [each for one in self._found for each in self._with_hidden_ends_of_data(one)]
 
-    def _accounts(self, one: _Found) -> Iterator[Account]:
-        """What was found, with the ends of data that the last size may hide."""
+    def _with_hidden_ends_of_data(self, one: _Aligned) -> Iterator[Explanation]:
+        """An explanation, and those in which the last size hides an end of data written apart."""
         enough = self._best + MARGIN_BITS
-        field, writer, explained = one.field, one.writer, one.explained
+        search, writer, explained = one.search, one.writer, one.explained
         if one.bits > enough:
             return
-        yield Account(one.bits, 0.0, field.path, writer, one.nagle, explained)
-        for size, bits in hidden_terminators(field.known, writer):
-            more = one.bits + bits - writer.bits + explained.behind_bits
+        yield Explanation(one.bits, 0.0, search.path, writer, one.nagle, explained)
+        for size, bits in hidden_terminators(search.features, writer):
+            more = one.bits + bits - writer.bits + explained.trailing_end_bits
             if more <= enough:
-                other = with_hidden_terminator(field.known, writer, size)
-                yield Account(more, 0.0, field.path, other, one.nagle, explained)
+                other = with_hidden_terminator(search.features, writer, size)
+                yield Explanation(more, 0.0, search.path, other, one.nagle, explained)
 
-    def _spare(self, bits: float) -> float:
-        """How many bits more would have a weight; less than zero if these have none."""
+    def _bits_left(self, bits: float) -> float:
+        """How many bits may be added to these without losing all weight; negative if none."""
         return self._best + MARGIN_BITS + _ROUNDING - bits
 
-    def _parametric(self, field: _Field) -> Iterator[Hypothesis]:
-        """The writers of large families that may have weight."""
-        text_end = field.known.total - max(TERMINATORS_BYTES)
+    def _parametrised(self, search: _PathSearch) -> Iterator[Hypothesis]:
+        """The writers of the large families that may have weight."""
+        text_end = search.features.total - max(TERMINATORS_BYTES)
 
-        def worth(bits: float, ends: Sequence[int] | None) -> bool:
-            spare = self._spare(field.path.bits + bits + bool(ends))
+        def may_matter(bits: float, ends: Sequence[int] | None) -> bool:
+            spare = self._bits_left(search.path.bits + bits + bool(ends))
             if ends is None or spare < 0:
                 return spare >= 0
-            return field.ground.least_of(ends, spare, text_end) <= spare
+            return search.bounds.lower_bound_of_family(ends, spare, text_end) <= spare
 
-        return parametric(field.known, worth)
+        return parametrised(search.features, may_matter)
 
-    def _walk_all(self, writers: Iterable[tuple[_Field, Hypothesis]]) -> None:
-        """Walk those that may have weight, the likeliest first."""
+    def _try_all(self, writers: Iterable[tuple[_PathSearch, Hypothesis]]) -> None:
+        """Align the writers that may have weight, the likeliest first."""
         waiting = []
-        for field, one in writers:
+        for search, one in writers:
             self._made += 1
-            prior = field.prior(one)
-            spare = self._spare(prior)
-            least = field.ground.least(one, spare)
+            prior = search.prior(one)
+            spare = self._bits_left(prior)
+            least = search.bounds.lower_bound(one, spare)
             if least <= spare:
-                waiting.append((prior + least, self._made, field, one))
+                waiting.append((prior + least, self._made, search, one))
         waiting.sort()
-        for least, number, field, one in waiting:
-            if self._spare(least) >= 0:
-                self._walk(field, one, number)
+        for least, number, search, one in waiting:
+            if self._bits_left(least) >= 0:
+                self._try(search, one, number)
 
-    def _walk(self, field: _Field, writer: Hypothesis, number: int) -> None:
-        ground = field.ground
-        prior = field.prior(writer)
-        place = field.number, writer.bits, RANKS[writer.style], number
+    def _try(self, search: _PathSearch, writer: Hypothesis, number: int) -> None:
+        """Align one writer, without Nagle's algorithm and with it."""
+        bounds = search.bounds
+        prior = search.prior(writer)
+        place = search.number, writer.bits, RANKS[writer.style], number
         for nagle in (False, True) if writer.lines or writer.ends else (False,):
             limit = self._best + MARGIN_BITS - prior
-            if not nagle and not writer.lines and ground.apiece(writer.ends, limit) > limit:
+            bounded = not nagle and not writer.lines
+            if bounded and bounds.bound_without_nagle(writer.ends, limit) > limit:
                 continue
-            explained = explain(ground, writer, nagle=nagle, limit=limit)
+            explained = align(bounds, writer, nagle=nagle, limit=limit)
             if explained is None:
                 continue
             bits = prior + explained.bits
             self._best = min(self._best, bits)
-            self._found.append(_Found(place, bits, field, writer, nagle, explained))
+            self._found.append(_Aligned(place, bits, search, writer, nagle, explained))
 
 
-def cuts(units: Sequence[Unit], path: Path) -> tuple[int, ...]:
-    """Where the sizes suggest that a write ended.
+def suggested_ends(units: Sequence[Unit], path: Path) -> tuple[int, ...]:
+    """Where the sizes suggest that a write ended, if this was the path; in rising order.
 
-    A short segment's end, unless the path's recutting explains it; of a read whose end is no
-    whole number of segments from the last cut, that end and the least one that fits as well.
+    This is a guess from sizes, to make hypotheses from. Which boundaries really are visible is
+    defined in ``seglab.core.boundaries``, and needs the truth.
+
+    A short segment suggests its end, unless the path may have cut it. A read that whole segments
+    from the last suggested end do not reach suggests its own end, and the earliest offset in it
+    from which whole segments reach that end.
     """
     found: list[int] = []
     anchor = 0
     total = units[-1].end
     for unit in units:
-        if unit.end == total or (not unit.union and unit.size in path.levels):
+        if unit.end == total or (not unit.coalesced and unit.size in path.levels):
             continue
-        if path.bounds(unit):
+        if path.may_bound(unit):
             anchor = unit.end
             continue
         rest = (unit.end - anchor) % path.base
-        if unit.union:
-            if not rest or path.amid(unit.end, anchor):
+        if unit.coalesced:
+            if not rest or path.within_resegmented(unit.end, anchor):
                 continue
-        elif path.recut(unit.end, anchor) or path.is_rest(unit):
+        elif path.resegmented(unit.end, anchor) or path.is_rest(unit):
             continue
-        if unit.union and rest and unit.size > path.base:
+        if unit.coalesced and rest and unit.size > path.base:
             low = unit.start + (unit.end - unit.start) % path.base
             if low > unit.start:
                 found.append(low)
@@ -210,14 +213,15 @@ def cuts(units: Sequence[Unit], path: Path) -> tuple[int, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _weighed(found: Sequence[Account]) -> tuple[Account, ...]:
+def _weighed(found: Sequence[Explanation]) -> tuple[Explanation, ...]:
+    """The explanations with their weights, which add up to 1; the cheapest first."""
     if not found:
         return ()
     best = min(one.bits for one in found)
     weights = [2.0 ** (best - one.bits) for one in found]
     whole = sum(weights)
     weighed = (
-        Account(one.bits, weight / whole, one.path, one.writer, one.nagle, one.explained)
+        Explanation(one.bits, weight / whole, one.path, one.writer, one.nagle, one.explained)
         for one, weight in zip(found, weights, strict=True)
     )
     return tuple(sorted(weighed, key=lambda one: one.bits))

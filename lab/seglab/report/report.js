@@ -108,7 +108,7 @@
         gaps = gaps.flatMap(([low, high]) =>
           [[low, Math.min(high, start)], [Math.max(low, end), high]].filter(([a, b]) => a < b));
       }
-      for (const [start, end] of gaps) pieces.push({ ...s, start, end });
+      for (const [start, end] of gaps) pieces.push({ start, end, segment: s });
     }
     return pieces.sort((a, b) => a.start - b.start);
   };
@@ -447,7 +447,8 @@
     if (y < Y.axis) return closest(session.reads, (i) => Math.abs(i.x - x));
     const row = Y.strips.findIndex((top) => y >= top - 4 && y < top + STRIP + 4);
     const items = [session.writes, view.carried, session.reads][row] ?? [];
-    return items.find((i) => x >= view.byte(i.start) && x < view.byte(i.end)) ?? null;
+    const found = items.find((i) => x >= view.byte(i.start) && x < view.byte(i.end));
+    return found?.segment ?? found ?? null;
   };
 
   const drawCalls = (session, items, lineY, boxY, width, left) => {
@@ -494,7 +495,8 @@
       for (const item of items) {
         const left = view.byte(item.start), width = view.byte(item.end) - left;
         const text = String(item.end - item.start);
-        item.node.append(...box(left, Y.strips[row], width, STRIP, item, session.writes, text.length * 7.4 + 4 < width));
+        const { node } = item.segment ?? item;
+        node.append(...box(left, Y.strips[row], width, STRIP, item, session.writes, text.length * 7.4 + 4 < width));
       }
     });
   };

@@ -1,0 +1,135 @@
+"""Writers with one parameter that has many values: buffers, equal parts, lines.
+
+Most of these writers have no chance. So each family asks ``may_matter`` before it makes one.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations, pairwise
+from typing import Final, Literal
+
+from seglab.core.labels import Style
+from seglab.inference.hypothesis import (
+    EMPTY_LINE_BYTES,
+    TERMINATOR_BITS,
+    TERMINATOR_BITS_MIN,
+    TERMINATORS_BYTES,
+    Features,
+    Hypothesis,
+    body_starts,
+    field_value,
+    with_terminators,
+)
+
+BUFFERS: Final = (512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
+"""Sizes of buffers that programmers choose."""
+
+_BUFFER_BITS = 3.0
+_WRITES_MAX = 20_000
+_PIECES_BITS = [(pieces, math.log2(pieces)) for pieces in range(2, 9)]
+_LINES: Final[tuple[tuple[Literal["each", "few"], float, str], ...]] = (
+    ("each", 2.0, "a write for each line"),
+    ("few", 8.5, "a write for every few lines"),
+)
+_FREE_ENDS_MAX = 12
+
+MayMatter = Callable[[float, Sequence[int] | None], bool]
+"""Whether writers may have weight that cost at least so many bits and whose writes end there.
+
+The ends leave out a write of the end of data. ``None`` stands for ends that are not known.
+"""
+
+
+def parametrised(features: Features, may_matter: MayMatter) -> Iterator[Hypothesis]:
+    """The writers with such a parameter that ``may_matter`` accepts."""
+    for make in (_body_in_buffers, _fixed_buffer, _line_by_line, _timed_writes):
+        yield from make(features, may_matter)
+
+
+def _body_in_buffers(features: Features, may_matter: MayMatter) -> Iterator[Hypothesis]:
+    for start, bits, words in body_starts(features):
+        said = words + " in writes of {size}"
+        yield from _buffers(features, may_matter, "headers_then_body", start, 4.0 + bits, said)
+
+
+def _fixed_buffer(features: Features, may_matter: MayMatter) -> Iterator[Hypothesis]:
+    words = "a buffer of {size} bytes, emptied when full"
+    yield from _buffers(features, may_matter, "fixed_buffer", 0, 2.0, words)
+
+
+def _buffers(
+    features: Features, may_matter: MayMatter, style: Style, start: int, bits: float, words: str
+) -> Iterator[Hypothesis]:
+    """Writes of one size each; if ``start`` is not 0, a first write up to there comes before."""
+    for size, size_bits in _sizes(features, start):
+        ends = range(start or size, features.total, size)
+        if may_matter(bits + size_bits + TERMINATOR_BITS_MIN, ends):
+            said = words.format(size=size)
+            yield from with_terminators(features, style, ends, bits + size_bits, said, buffer=size)
+
+
+def _sizes(features: Features, start: int) -> Iterator[tuple[int, float]]:
+    """The sizes that a buffer may have which is filled from ``start`` on, with their bits."""
+    sizes = dict.fromkeys(BUFFERS, _BUFFER_BITS)
+    cuts = [cut for cut in features.suggested_ends if cut > start][:8]
+    distances = {cut - start for cut in cuts[:3]}
+    distances |= {later - earlier for earlier, later in pairwise(cuts)}
+    if features.layer == "reads" and not start:
+        distances |= {features.total // parts for parts in (2, 3, 4) if not features.total % parts}
+    for size in distances:
+        if size >= 64:
+            sizes.setdefault(size, 7.0 if size % 256 == 0 or size % 1000 == 0 else 14.0)
+    for size, bits in sizes.items():
+        if start + size < features.total and (features.total - start) // size <= _WRITES_MAX:
+            yield size, bits
+
+
+def _line_by_line(features: Features, may_matter: MayMatter) -> Iterator[Hypothesis]:
+    for lines, bits, words in _LINES:
+        if may_matter(bits + TERMINATOR_BITS_MIN, None):
+            ends = frozenset([*(one.end for one in features.fields), *_blank(features.header_end)])
+            spans = tuple([(one.start, field_value(one)[0], one.end) for one in features.fields])
+            yield from with_terminators(
+                features,
+                "line_by_line",
+                (),
+                bits,
+                words,
+                lines=lines,
+                lines_known=ends,
+                fields=spans,
+            )
+
+
+def _blank(header_end: int | None) -> tuple[int, ...]:
+    """Where the last header field ends, and the empty line after it."""
+    return () if header_end is None else (header_end, header_end + EMPTY_LINE_BYTES)
+
+
+def _timed_writes(features: Features, may_matter: MayMatter) -> Iterator[Hypothesis]:
+    shown = frozenset(features.suggested_ends) if features.layer == "segments" else frozenset()
+    for size in TERMINATORS_BYTES if features.complete else (0,):
+        text = features.total - size
+        for pieces, choice in _PIECES_BITS:
+            if text < pieces:
+                break
+            bits = 4.0 + choice + TERMINATOR_BITS[size]
+            ends = tuple([text * number // pieces for number in range(1, pieces)])
+            if (not shown or not shown.isdisjoint(ends)) and may_matter(bits, ends):
+                yield Hypothesis(
+                    "timed_writes",
+                    (*ends, text) if size else ends,
+                    bits,
+                    f"{pieces} equal parts with pauses between them",
+                    terminator_bytes=size,
+                    paused=True,
+                )
+    cuts = features.suggested_ends[:_FREE_ENDS_MAX]
+    free = math.log2(max(features.total, 2))
+    if not {*cuts} <= {*features.pauses} or not may_matter(3.0 + free + TERMINATOR_BITS_MIN, None):
+        return
+    for count in range(1, min(len(cuts), 3) + 1):
+        for chosen in combinations(cuts, count) if len(cuts) <= 4 else [cuts]:
+            words = f"{len(chosen) + 1} parts with pauses between them"
+            bits = 3.0 + free * len(chosen)
+            yield from with_terminators(features, "timed_writes", chosen, bits, words, paused=True)
