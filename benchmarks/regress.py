@@ -21,11 +21,11 @@ from typing import Any
 from common import ROOT, machine, machine_line
 
 from seglab.core.record import SessionRecord
-from seglab.regress.case import Layers, cases
+from seglab.regress.case import LayerChoice, cases
 from seglab.regress.checks import CHECKS
-from seglab.regress.result import run
+from seglab.regress.run import run
 from seglab.regress.sessions import records
-from seglab.runners.open import open_classifier
+from seglab.runners.open import open_runner
 from seglab.runs.parquet import write_sessions
 
 
@@ -37,7 +37,7 @@ def again_and_again(source: str) -> Iterator[SessionRecord]:
             yield replace(record, session_id=f"{record.session_id}.{turn}")
 
 
-def command(classifier: str, file: Path, layer: Layers) -> dict[str, float]:
+def command(classifier: str, file: Path, layer: LayerChoice) -> dict[str, float]:
     """The command as a user runs it."""
     program = [sys.executable, "-c", "from seglab.cli import main; main()", "regress", classifier]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -59,7 +59,7 @@ def command(classifier: str, file: Path, layer: Layers) -> dict[str, float]:
     }
 
 
-def phases(classifier: str, file: Path, layer: Layers) -> dict[str, float]:
+def phases(classifier: str, file: Path, layer: LayerChoice) -> dict[str, float]:
     """Processor seconds of each phase, in this process alone."""
     spent: dict[str, float] = {}
 
@@ -71,9 +71,9 @@ def phases(classifier: str, file: Path, layer: Layers) -> dict[str, float]:
 
     stored = timed("read Parquet", lambda: list(records(file)))
     found = timed("observations", lambda: list(cases(stored, layer)))
-    with open_classifier(classifier) as (name, asker):
-        timed("answers alone", lambda: asker.ask([case.observation for case in found]))
-        timed("answers and checks", lambda: run(name, found, asker, CHECKS))
+    with open_runner(classifier) as runner:
+        timed("answers alone", lambda: runner.ask([case.observation for case in found]))
+        timed("answers and checks", lambda: run(found, runner, CHECKS))
     return spent
 
 

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from seglab.classification.registry import ClassifierLike
     from seglab.regress.known import KnownFailure
-    from seglab.regress.result import Finding
-    from seglab.regress.suite import Choice, Reference, Suite
+    from seglab.regress.result import CheckFinding
+    from seglab.regress.suite import Suite, SuiteOptions
 
 __all__ = ["CheckOn", "parametrize_with_checks"]
 
@@ -40,15 +41,15 @@ _INI = {
 }
 _LISTS = {"seglab_sessions", "seglab_checks"}
 _PATHS = {"seglab_known_failures", "seglab_baseline"}
-_SUITES: "dict[Choice, Suite]" = {}
+_SUITES: "dict[SuiteOptions, Suite]" = {}
 
 
 class CheckOn:
     """One check on one network: called, it fails the test by what it found there."""
 
-    def __init__(self, choice: "Choice", name: str, network: str) -> None:
+    def __init__(self, options: "SuiteOptions", name: str, network: str) -> None:
         """Take which suite it belongs to, the check's name and the network's."""
-        self._choice = choice
+        self._options = options
         self.name = name
         self.network = network
 
@@ -63,11 +64,13 @@ class CheckOn:
         from seglab.regress.terminal import finding_text  # noqa: PLC0415
 
         try:
-            outcome = _suite(self._choice).outcome(self.name)
+            suite = _suite(self._options)
+            outcome = suite.outcome(self.name)
+            stopped = suite.stopped
         except SeglabError as error:
             pytest.fail(str(error), pytrace=False)
         if outcome.why_not is not None:
-            pytest.fail(f"the classifier failed: {outcome.why_not}", pytrace=False)
+            pytest.fail(f"the classifier failed: {stopped}", pytrace=False)
         findings = [f for f in outcome.findings if f.network == self.network]
         unexpected = [finding for finding in findings if finding.reason is None]
         if unexpected:
@@ -81,14 +84,17 @@ class CheckOn:
         return f"<{self.name} on {self.network}>"
 
     def _text(
-        self, summary: str, findings: "Sequence[Finding]", text: "Callable[[Finding], str]"
+        self,
+        summary: str,
+        findings: "Sequence[CheckFinding]",
+        text: "Callable[[CheckFinding], str]",
     ) -> str:
         more = f"\n\nand {len(findings) - 1} more findings" if len(findings) > 1 else ""
         return f"{self.name} on {self.network}: {summary}\n\n{text(findings[0])}{more}"
 
 
 def parametrize_with_checks(
-    classifier: "Reference",
+    classifier: "ClassifierLike",
     *,
     sessions: str | Path | Sequence[str | Path] = "sample",
     layer: str = "segments",
@@ -117,7 +123,7 @@ def parametrize_with_checks(
         InputError: sessions, checks or files cannot be used.
     """
     sources = [sessions] if isinstance(sessions, str | Path) else sessions
-    choice = _choice(
+    options = _options(
         classifier=classifier,
         sessions=tuple(map(str, sources)),
         layer=layer,
@@ -128,7 +134,7 @@ def parametrize_with_checks(
         seed=seed,
         time_limit_s=time_limit_s,
     )
-    params = [pytest.param(one, marks=_marks(one, choice), id=one.id) for one in _checks(choice)]
+    params = [pytest.param(one, marks=_marks(one, options), id=one.id) for one in _checks(options)]
     return pytest.mark.parametrize("check", params)
 
 
@@ -155,16 +161,16 @@ class ChecksCollector(pytest.Collector):
     to one worker.
     """
 
-    def __init__(self, *, checks: list[CheckOn], choice: "Choice", **rest: Any) -> None:
+    def __init__(self, *, checks: list[CheckOn], options: "SuiteOptions", **rest: Any) -> None:
         super().__init__(**rest)
         self._checks = checks
-        self._choice = choice
+        self._options = options
 
     def collect(self) -> Iterator[CheckItem]:
         """The tests."""
         for one in self._checks:
             item = CheckItem.from_parent(self, name=one.network, check=one)
-            for mark in _marks(one, self._choice):
+            for mark in _marks(one, self._options):
                 item.add_marker(mark)
             yield item
 
@@ -195,11 +201,11 @@ def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     """Add the tests that the ini file asks for."""
-    choice, tests = _of_ini_file(config)
+    options, tests = _of_ini_file(config)
     for name, members in groupby(tests, key=lambda one: one.name):
         parent = ChecksCollector.from_parent(
             session, name=name, nodeid=f"seglab::{name}", path=config.rootpath,
-            checks=list(members), choice=choice,
+            checks=list(members), options=options,
         )  # fmt: skip
         items += parent.collect()
 
@@ -217,24 +223,24 @@ def _everything_was_asked_for(config: pytest.Config) -> bool:
     return any((config.invocation_params.dir / argument).is_dir() for argument in config.args)
 
 
-def _of_ini_file(config: pytest.Config) -> "tuple[Choice | None, list[CheckOn]]":
+def _of_ini_file(config: pytest.Config) -> "tuple[SuiteOptions | None, list[CheckOn]]":
     """What the ini file asks for in this run, and the tests that it comes to.
 
     Raises:
         pytest.UsageError: it cannot be.
     """
-    choice = _from_ini(config)
-    if choice is None or not _everything_was_asked_for(config):
+    options = _from_ini(config)
+    if options is None or not _everything_was_asked_for(config):
         return None, []
     from seglab.errors import SeglabError  # noqa: PLC0415
 
     try:
-        return choice, _checks(choice)
+        return options, _checks(options)
     except SeglabError as error:
         raise pytest.UsageError(f"seglab: {error}") from error
 
 
-def _from_ini(config: pytest.Config) -> "Choice | None":
+def _from_ini(config: pytest.Config) -> "SuiteOptions | None":
     """What the ini file asks for; ``None`` where it names no classifier."""
     reference = config.getoption("--seglab-classifier") or config.getini("seglab_classifier")
     if not reference:
@@ -254,7 +260,7 @@ def _from_ini(config: pytest.Config) -> "Choice | None":
             raise pytest.UsageError(f"{name}: expected a number, found {given!r}") from error
 
     files = {name: None if (given := text(name)) is None else path(given) for name in _PATHS}
-    return _choice(
+    return _options(
         classifier=reference,
         sessions=tuple(map(path, config.getini("seglab_sessions"))) or ("sample",),
         layer=text("seglab_layer") or "segments",
@@ -267,29 +273,29 @@ def _from_ini(config: pytest.Config) -> "Choice | None":
     )
 
 
-def _choice(**values: Any) -> "Choice":
-    from seglab.regress.suite import Choice  # noqa: PLC0415
+def _options(**values: Any) -> "SuiteOptions":
+    from seglab.regress.suite import SuiteOptions  # noqa: PLC0415
 
     if values["layer"] not in ("segments", "reads", "both"):
         raise pytest.UsageError(
             f"seglab: layer: expected segments, reads or both, found {values['layer']!r}"
         )
-    return Choice(**values)
+    return SuiteOptions(**values)
 
 
-def _suite(choice: "Choice") -> "Suite":
+def _suite(options: "SuiteOptions") -> "Suite":
     from seglab.regress.suite import Suite  # noqa: PLC0415
 
-    if choice not in _SUITES:
-        _SUITES[choice] = Suite(choice)
-    return _SUITES[choice]
+    if options not in _SUITES:
+        _SUITES[options] = Suite(options)
+    return _SUITES[options]
 
 
-def _checks(choice: "Choice") -> list[CheckOn]:
-    return [CheckOn(choice, name, network) for name, network in _suite(choice).tests]
+def _checks(options: "SuiteOptions") -> list[CheckOn]:
+    return [CheckOn(options, name, network) for name, network in _suite(options).tests]
 
 
-def _marks(one: CheckOn, choice: "Choice") -> list[pytest.MarkDecorator]:
+def _marks(one: CheckOn, options: "SuiteOptions") -> list[pytest.MarkDecorator]:
     """An expected failure that is the whole test's, so that pytest tells when it passes."""
 
     def whole(failure: "KnownFailure") -> bool:
@@ -300,5 +306,5 @@ def _marks(one: CheckOn, choice: "Choice") -> list[pytest.MarkDecorator]:
             and failure.layer is None
         )
 
-    known = next(filter(whole, _suite(choice).known), None)
+    known = next(filter(whole, _suite(options).known), None)
     return [] if known is None else [pytest.mark.xfail(reason=known.reason, strict=False)]

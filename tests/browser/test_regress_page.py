@@ -13,8 +13,8 @@ from seglab.core.observation import Observation
 from seglab.regress.case import cases
 from seglab.regress.checks import CHECKS
 from seglab.regress.page import page
-from seglab.regress.result import run
-from seglab.runners.open import LocalAsker
+from seglab.regress.run import run
+from seglab.runners.local import LocalRunner
 
 
 def table(observation: Observation) -> str:
@@ -25,9 +25,8 @@ def table(observation: Observation) -> str:
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a classifier that breaks, with markup in its name."""
-    result = run(
-        "<b>mine</b>", list(cases(sessions(), "segments")), LocalAsker(of_callable(table)), CHECKS
-    )
+    runner = LocalRunner(of_callable(table, "<b>mine</b>"))
+    result = run(list(cases(sessions(), "segments")), runner, CHECKS)
     path = tmp_path_factory.mktemp("page") / "regress.html"
     path.write_bytes(page(result))
     return path

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seglab.classification.classifier import Verdict
-from seglab.classification.scored import Judged
-from seglab.classification.weights import Score
+from seglab.classification.scored import ClassifiedMessage
+from seglab.classification.weights import WeightedScore
 from seglab.core.observation import SIZE_MAX, Observation
 from seglab.report.strip import base_of, in_ascii, run_length, strip
 from seglab.report.strip_explained import drawing
@@ -181,13 +181,13 @@ def test_whatever_a_classifier_says_is_drawn(
 def test_nothing_of_a_verdict_reaches_the_terminal_as_it_is() -> None:
     """A classifier may be anybody's program, and what it says anybody's text."""
     evil = "\x1b[2J\n\u202e"
-    one = Judged(
+    one = ClassifiedMessage(
         Observation(id=evil, sizes=(5,), source=evil, client=evil, server=evil, notes=(evil,)),
         Verdict(
             id=evil, style=evil, terminator=evil, path_condition=evil, evidence=(evil,),
             witnesses={evil: (3,)},
         ),
-        Score(1, {"style": 1}, 0, 2),
+        WeightedScore(1, {"style": 1}, 0, 2),
     )  # fmt: skip
     summary = AnswerTally()
     summary.add(one, shown=True)
@@ -199,7 +199,7 @@ def test_an_mtu_says_whether_it_is_over_ipv6() -> None:
     """1440 bytes are full at 1480, with timestamps at 1492, and over IPv6 at 1500."""
     explanations = ((1480, False), (1492, True), (1500, False))
     verdict = Verdict(id="a", style="relay", explanations=explanations)
-    lines = list(page(Judged(Observation(id="a", sizes=(1440, 5)), verdict), 120))
+    lines = list(page(ClassifiedMessage(Observation(id="a", sizes=(1440, 5)), verdict), 120))
     assert (
         "  MTU          1480 without timestamps, or 1492 with timestamps, "
         "or 1500 without timestamps over IPv6"
@@ -208,7 +208,7 @@ def test_an_mtu_says_whether_it_is_over_ipv6() -> None:
 
 def test_the_page_in_ascii() -> None:
     """For a terminal without Unicode."""
-    one = Judged(
+    one = ClassifiedMessage(
         Observation(id="a", sizes=(1448, 5), mss=1448, push=(False, True)),
         Verdict(id="a", style="relay", boundaries=(1448,)),
     )

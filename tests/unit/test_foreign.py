@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from ending import gone
 
+from seglab.classification.answer import ClassifierFailedError, Raised
 from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
 from seglab.errors import InputError
-from seglab.regress.judgement import ClassifierFailedError, Raised
-from seglab.runners import pool as parallel
-from seglab.runners.open import open_classifier
-from seglab.runners.program import AHEAD, ForeignAsker
+from seglab.runners.open import open_runner
+from seglab.runners.program import AHEAD, ProgramRunner
 
 PRELUDE = "import json, os, sys, time\nread = sys.stdin.readline\n"
 ECHO = """
@@ -35,18 +34,18 @@ def program(text):
 
 def failure(text, count=3, limit_s=10.0):
     """How a program fails, and what it answered before."""
-    asker = ForeignAsker(program(text), limit_s)
-    with asker, pytest.raises(ClassifierFailedError) as caught:
-        asker.ask(observations(count))
+    runner = ProgramRunner(program(text), limit_s)
+    with runner, pytest.raises(ClassifierFailedError) as caught:
+        runner.ask(observations(count))
     assert "\n" not in caught.value.reason
     return caught.value
 
 
 def test_answers_in_order() -> None:
     """Each observation gets its own answer, and several calls go to the same program."""
-    with ForeignAsker(program(ECHO)) as asker:
-        first = asker.ask(observations(1000))
-        again = asker.ask(observations(3))
+    with ProgramRunner(program(ECHO)) as runner:
+        first = runner.ask(observations(1000))
+        again = runner.ask(observations(3))
     assert [v.buffer for v in first if isinstance(v, Verdict)] == list(range(1, 1001))
     assert again == first[:3]
 
@@ -55,8 +54,8 @@ def test_all_forms_of_an_answer() -> None:
     """A verdict with or without an id, a style, several styles, null, and an empty line."""
     lines = ['{"style": "relay"}', '"relay"', '["single_write", "relay"]', "null", ""]
     text = f"for line in {lines!r}:\n    read()\n    print(line, flush=True)"
-    with ForeignAsker(program(text)) as asker:
-        one, two, several, none, empty = asker.ask(observations(5))
+    with ProgramRunner(program(text)) as runner:
+        one, two, several, none, empty = runner.ask(observations(5))
     assert isinstance(one, Verdict)
     assert isinstance(two, Verdict)
     assert isinstance(several, Verdict)
@@ -74,8 +73,8 @@ for line in sys.stdin:
     print(json.dumps({"style": "relay", "evidence": evidence}), flush=True)
 """
     big = tuple([1448] * 3000)
-    with ForeignAsker(program(text)) as asker:
-        assert len(asker.ask(observations(AHEAD + 50, big))) == AHEAD + 50
+    with ProgramRunner(program(text)) as runner:
+        assert len(runner.ask(observations(AHEAD + 50, big))) == AHEAD + 50
 
 
 def test_reader_of_many_lines_before_it_answers() -> None:
@@ -85,8 +84,8 @@ while True:
     held = [read() for _ in range(100)]
     print("null\\n" * len(held), end="", flush=True)
 """
-    with ForeignAsker(program(text)) as asker:
-        assert asker.ask(observations(300)) == [None] * 300
+    with ProgramRunner(program(text)) as runner:
+        assert runner.ask(observations(300)) == [None] * 300
 
 
 def test_flood_on_standard_error(tmp_path: Path) -> None:
@@ -97,19 +96,19 @@ for line in sys.stdin:
     print("null", flush=True)
 """
     kept = tmp_path / "stderr.txt"
-    with ForeignAsker(program(text), stderr=kept) as asker:
-        assert asker.ask(observations(20)) == [None] * 20
+    with ProgramRunner(program(text), stderr=kept) as runner:
+        assert runner.ask(observations(20)) == [None] * 20
     assert kept.stat().st_size == 20 * 50_001
 
 
 def test_not_started() -> None:
     """A program that is not there, is none, or is not named, is bad input."""
     with pytest.raises(InputError, match=r"cmd:no-such-program x: .* no such program"):
-        ForeignAsker("no-such-program x")
+        ProgramRunner("no-such-program x")
     with pytest.raises(InputError, match="names no program"):
-        ForeignAsker("  ")
+        ProgramRunner("  ")
     with pytest.raises(InputError, match="No closing quotation"):
-        ForeignAsker("awk 'x")
+        ProgramRunner("awk 'x")
 
 
 def test_broken_program(tmp_path: Path) -> None:
@@ -118,7 +117,7 @@ def test_broken_program(tmp_path: Path) -> None:
     broken.write_bytes(b"\x00\x01")
     broken.chmod(0o755)
     with pytest.raises(InputError, match="cannot be started: Exec format error"):
-        ForeignAsker(str(broken))
+        ProgramRunner(str(broken))
 
 
 def test_exit_in_the_middle() -> None:
@@ -145,9 +144,9 @@ def test_closes_its_output_and_stays() -> None:
 
 def test_exit_without_reading() -> None:
     """A program that never reads, and ends while we still write, is told likewise."""
-    asker = ForeignAsker("true")
-    with asker, pytest.raises(ClassifierFailedError, match="exited with status 0"):
-        asker.ask(observations(50, (1448,) * 20_000))
+    runner = ProgramRunner("true")
+    with runner, pytest.raises(ClassifierFailedError, match="exited with status 0"):
+        runner.ask(observations(50, (1448,) * 20_000))
 
 
 def test_hang() -> None:
@@ -187,18 +186,18 @@ def test_endless_line() -> None:
 def test_more_answers_than_questions() -> None:
     """Two lines for one question are told at once, not taken for the next answer."""
     text = "for line in sys.stdin:\n    print('null\\nnull', flush=True)"
-    with ForeignAsker(program(text)) as asker:
-        asking = (asker.ask([one]) for one in observations(100))
+    with ProgramRunner(program(text)) as runner:
+        asking = (runner.ask([one]) for one in observations(100))
         with pytest.raises(ClassifierFailedError, match="printed a line more"):
             list(asking)
 
 
 def test_asked_after_a_failure() -> None:
     """A program that has failed is not asked again."""
-    with ForeignAsker("true") as asker:
+    with ProgramRunner("true") as runner:
         for _ in range(2):
             with pytest.raises(ClassifierFailedError, match="exited"):
-                asker.ask(observations(1))
+                runner.ask(observations(1))
 
 
 def test_children_end_as_well() -> None:
@@ -212,8 +211,8 @@ print(json.dumps({"style": None, "buffer": child.pid}), flush=True)
 while True:
     time.sleep(600)
 """
-    with ForeignAsker(program(text)) as asker:
-        (verdict,) = asker.ask(observations(1))
+    with ProgramRunner(program(text)) as runner:
+        (verdict,) = runner.ask(observations(1))
         assert isinstance(verdict, Verdict)
         child = verdict.buffer
         assert child is not None
@@ -230,9 +229,9 @@ def test_fresh_is_another_process() -> None:
 for number, line in enumerate(sys.stdin, 1):
     print(json.dumps({"style": "relay", "buffer": number}), flush=True)
 """
-    with ForeignAsker(program(text)) as asker:
-        asker.ask(observations(5))
-        (verdict,) = asker.fresh().ask(observations(1))
+    with ProgramRunner(program(text)) as runner:
+        runner.ask(observations(5))
+        (verdict,) = runner.restarted().ask(observations(1))
     assert isinstance(verdict, Verdict)
     assert verdict.buffer == 1
 
@@ -240,8 +239,8 @@ for number, line in enumerate(sys.stdin, 1):
 def test_raised() -> None:
     """A program may say that it failed at one message, and go on."""
     text = "read()\nprint('{\"raised\": \"no \\\\u001btable\"}', flush=True)\nread()\nprint('null')"
-    with ForeignAsker(program(text)) as asker:
-        assert asker.ask(observations(2)) == [Raised("no \\x1btable"), None]
+    with ProgramRunner(program(text)) as runner:
+        assert runner.ask(observations(2)) == [Raised("no \\x1btable"), None]
 
 
 SLOW = '''
@@ -264,11 +263,10 @@ def test_slow_classifier_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "slow_of_test.py").write_text(SLOW)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(parallel, "WORTH_S", 0.5)
     asked = observations(400)
-    with open_classifier("slow_of_test:classify", processes=2) as (name, asker):
-        answers = asker.ask(asked)
-    assert name == "slow_of_test:classify"
+    with open_runner("slow_of_test:classify", processes=2, pool_min_work_s=0.5) as runner:
+        answers = runner.ask(asked)
+    assert runner.name == "slow_of_test:classify"
     verdicts = {n: a for n, a in enumerate(answers) if isinstance(a, Verdict)}
     assert [verdict.buffer for verdict in verdicts.values()] == [n + 1 for n in verdicts]
     failed = {n: a.reason for n, a in enumerate(answers) if isinstance(a, Raised)}
@@ -286,8 +284,7 @@ def test_shared_classifier_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(parallel, "WORTH_S", 0.0)
-    asking = open_classifier("dying_of_test:classify", processes=2)
-    with asking as (_, asker), pytest.raises(ClassifierFailedError, match="status 3") as caught:
-        asker.ask(observations(400))
+    asking = open_runner("dying_of_test:classify", processes=2, pool_min_work_s=0)
+    with asking as runner, pytest.raises(ClassifierFailedError, match="status 3") as caught:
+        runner.ask(observations(400))
     assert 64 + 128 <= len(caught.value.answered) < 300

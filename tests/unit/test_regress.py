@@ -19,16 +19,16 @@ from seglab.regress.case import Case
 from seglab.regress.checks import CHECKS, chosen
 from seglab.regress.judgement import Settings
 from seglab.regress.junit import to_junit
-from seglab.regress.result import run
+from seglab.regress.run import run
 from seglab.regress.terminal import finding_text, show
-from seglab.runners.open import LocalAsker
+from seglab.runners.local import LocalRunner
 
 
 def regress(function, records=None, checks=(), **settings):
     """The result of a classifier given as a function that returns what a user's may return."""
     one = Classifier("mine", "", lambda o: as_verdict(o, function(o)))
     cases = [Case.of_record(r, "segments") for r in (records or sessions())]
-    return run("mine", cases, LocalAsker(one), chosen(checks), settings=Settings(**settings))
+    return run(cases, LocalRunner(one), chosen(checks), settings=Settings(**settings))
 
 
 def states(result):
@@ -157,7 +157,7 @@ def test_reads_may_be_passed_over() -> None:
     middle = replace(middle, reads=(Read(2 * MS, 0, 5000),))
     one = of_callable(lambda o: "single_write" if o.mss == 1448 else None)
     cases = [Case.of_record(r, "reads") for r in (wide, middle)]
-    result = run("mine", cases, LocalAsker(one), chosen(["answers_ignore_mtu"]))
+    result = run(cases, LocalRunner(one), chosen(["answers_ignore_mtu"]))
     assert (result.outcomes[0].judged, result.outcomes[0].exempt) == (0, 2)
 
 
@@ -280,7 +280,7 @@ def test_hanging_classifier_keeps_what_was_answered() -> None:
 
     one = Classifier("mine", "", lambda o: as_verdict(o, answer(o)))
     cases = [Case.of_record(r, "segments") for r in sessions()]
-    result = run("mine", cases, LocalAsker(one, 0.2), CHECKS)
+    result = run(cases, LocalRunner(one, 0.2), CHECKS)
     assert result.stopped is not None
     assert "no answer within 0.2 s to observation 20" in result.stopped
     assert states(result)["label_ignores_mtu"] == "failed"

@@ -13,10 +13,11 @@ from conftest import need
 
 from seglab.regress.checks import CHECKS
 from seglab.regress.judgement import Settings
-from seglab.regress.result import Result, run
+from seglab.regress.result import RegressResult
+from seglab.regress.run import run
 from seglab.regress.sessions import load
 from seglab.regress.suite import read_known
-from seglab.runners.open import open_classifier
+from seglab.runners.open import open_runner
 
 ROOT = Path(__file__).parents[2]
 KNOWN = ROOT / "examples/known.toml"
@@ -29,11 +30,11 @@ def _from_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT)
 
 
-def regress(reference: str, known: Path | None = None) -> Result:
+def regress(reference: str, known: Path | None = None) -> RegressResult:
     """All checks over the sample."""
-    with open_classifier(reference) as (name, asker):
+    with open_runner(reference) as runner:
         return run(
-            name, load("sample", "segments"), asker, CHECKS,
+            load("sample", "segments"), runner, CHECKS,
             settings=Settings(sample=20), known=() if known is None else read_known(known),
         )  # fmt: skip
 

@@ -13,12 +13,11 @@ from ending import gone
 from regressing import sample_file
 from synthetic import record
 
+from seglab.classification.answer import ClassifierFailedError, Raised
 from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
 from seglab.errors import InputError
-from seglab.regress.judgement import ClassifierFailedError, Raised
-from seglab.runners import pool as parallel
-from seglab.runners.open import open_classifier
+from seglab.runners.open import open_runner
 from seglab.runners.program import LINE_MAX
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Manifest
@@ -130,8 +129,8 @@ def observations(count):
 
 
 def asked(name, count=1, **options):
-    with open_classifier(f"wild_of_test:{name}", **options) as (_, asker):
-        return asker.ask(observations(count))
+    with open_runner(f"wild_of_test:{name}", **options) as runner:
+        return runner.ask(observations(count))
 
 
 SEGLAB = [sys.executable, "-c", "from seglab.cli import main; main()"]
@@ -159,11 +158,10 @@ def eventually(holds):
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_exit_is_told_with_the_message(processes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exit_is_told_with_the_message(processes: int) -> None:
     """Where it ended its process, and how, is one line; what it answered before is kept."""
-    monkeypatch.setattr(parallel, "WORTH_S", 0.0)
     with pytest.raises(ClassifierFailedError) as caught:
-        asked("exits", 400, processes=processes)
+        asked("exits", 400, processes=processes, pool_min_work_s=0)
     assert caught.value.reason == (
         "its process exited with status 9 at observation o299 (4 sizes: 300 150 1448 900)"
     )
@@ -198,7 +196,7 @@ def test_exit_while_it_is_loaded(folder: Path, module: str, text: str, words: st
     (folder / f"{module}.py").write_text(text)
     with (
         pytest.raises(InputError, match=f"'{module}:x' cannot be loaded: {words}"),
-        open_classifier(f"{module}:x"),
+        open_runner(f"{module}:x"),
     ):
         pass
 
@@ -230,9 +228,9 @@ def test_interrupt_of_its_own() -> None:
 
 def test_fresh_knows_nothing() -> None:
     """Asked to start anew, it is another process with a module of its own."""
-    with open_classifier("wild_of_test:counts") as (_, asker):
-        before = asker.ask(observations(3))
-        (again,) = asker.fresh().ask(observations(1))
+    with open_runner("wild_of_test:counts") as runner:
+        before = runner.ask(observations(3))
+        (again,) = runner.restarted().ask(observations(1))
     assert isinstance(before[2], Verdict)
     assert isinstance(again, Verdict)
     assert (before[2].buffer, again.buffer) == (3, 1)
@@ -254,9 +252,9 @@ def test_found_where_we_find_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     elsewhere.mkdir()
     (elsewhere / "far_of_test.py").write_text("def relay(_):\n    return 'relay'\n")
     monkeypatch.syspath_prepend(elsewhere)
-    with open_classifier("far_of_test:relay") as (name, asker):
-        (answer,) = asker.ask(observations(1))
-    assert name == "far_of_test:relay"
+    with open_runner("far_of_test:relay") as runner:
+        (answer,) = runner.ask(observations(1))
+    assert runner.name == "far_of_test:relay"
     assert isinstance(answer, Verdict)
 
 
@@ -392,8 +390,8 @@ def test_an_explicit_null_abstains() -> None:
 def test_a_long_answer_to_a_long_message() -> None:
     """Each of very many sizes may have its boundary, more than an answer usually has bytes."""
     long = Observation(id="long", sizes=(7,) * 300_000)
-    with open_classifier("wild_of_test:everywhere") as (_, asker):
-        (answer,) = asker.ask([long])
+    with open_runner("wild_of_test:everywhere") as runner:
+        (answer,) = runner.ask([long])
     assert isinstance(answer, Verdict)
     assert answer.boundaries == tuple(range(7, 7 * 300_000, 7))
     assert len(answer.to_json()) > LINE_MAX

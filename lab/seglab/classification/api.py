@@ -9,16 +9,16 @@ for verdict in classify("mail.pcapng"):
 import io
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final, overload
 
-from seglab.classification.classifier import Classifier, Verdict
+from seglab.classification.classifier import Verdict
 from seglab.classification.inputs import Warn, read, read_stream, sources
-from seglab.classification.registry import classifier as named
-from seglab.classification.registry import of_callable
-from seglab.classification.scored import stated
-from seglab.classification.validation import careful
+from seglab.classification.registry import ClassifierLike
+from seglab.classification.registry import classifier as load
+from seglab.classification.scored import or_abstention
+from seglab.classification.validation import validating
 from seglab.core.observation import LAYERS, Layer, Observation
 from seglab.core.text import safe
 from seglab.errors import InputError
@@ -26,15 +26,12 @@ from seglab.errors import InputError
 DEFAULT: Final = "boundaries"
 """The classifier that is used where none is named."""
 
-Own = Callable[[Observation], object]
-"""A function of one's own; what it may return stands at ``seglab.classification.registry``."""
-
 
 @overload
 def classify(
     source: Observation | Mapping[str, Any],
     *,
-    classifier: str | Classifier | Own = ...,
+    classifier: ClassifierLike = ...,
     layer: Layer = ...,
     warn: Warn | None = ...,
 ) -> Verdict | None: ...
@@ -44,7 +41,7 @@ def classify(
 def classify(
     source: str | os.PathLike[str] | BinaryIO,
     *,
-    classifier: str | Classifier | Own = ...,
+    classifier: ClassifierLike = ...,
     layer: Layer = ...,
     warn: Warn | None = ...,
 ) -> Iterator[Verdict]: ...
@@ -53,7 +50,7 @@ def classify(
 def classify(
     source: Observation | Mapping[str, Any] | str | os.PathLike[str] | BinaryIO,
     *,
-    classifier: str | Classifier | Own = DEFAULT,
+    classifier: ClassifierLike = DEFAULT,
     layer: Layer = "segments",
     warn: Warn | None = None,
 ) -> Verdict | Iterator[Verdict] | None:
@@ -79,7 +76,7 @@ def classify(
     """
     if layer not in LAYERS:
         raise InputError(f"layer: expected {' or '.join(LAYERS)}, found {layer!r}")
-    one = careful(named(classifier) if isinstance(classifier, str) else of_callable(classifier))
+    one = validating(load(classifier))
     if isinstance(source, Mapping):
         source = Observation.from_dict(source)
     if isinstance(source, Observation):
@@ -92,7 +89,7 @@ def classify(
             f"open in binary mode, found {type(source).__name__}"
         )
     found = _observations(source, layer, warn)
-    return (stated(observation, one(observation)) for observation in found)
+    return (or_abstention(observation, one(observation)) for observation in found)
 
 
 def _observations(

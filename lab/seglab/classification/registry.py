@@ -1,4 +1,4 @@
-"""Finds classifiers: the built-in ones by name, a user's own as ``package.module:name``."""
+"""Loads classifiers of Python into this process, and makes verdicts of what they return."""
 
 import importlib
 import pkgutil
@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from seglab.classification.classifier import Classifier, Verdict
+from seglab.classification.reference import BuiltIn, Program, PythonCallable, parse
 from seglab.core.observation import Observation
 from seglab.errors import InputError, nearest
+
+ClassifierLike = str | Classifier | Callable[[Observation], object]
+"""Whatever stands for a classifier: a reference, a ``Classifier``, or a function."""
 
 
 @cache
 def classifiers() -> Mapping[str, Classifier]:
-    """All built-in classifiers by name.
+    """Return all built-in classifiers by name.
 
     Raises:
-        InputError: a file has no classifier, or more than one.
+        InputError: a module of ``seglab.classifiers`` has no classifier, or more than one.
     """
     package = importlib.import_module("seglab.classifiers")
     found: dict[str, Classifier] = {}
@@ -37,45 +41,66 @@ def classifiers() -> Mapping[str, Classifier]:
     return found
 
 
-def classifier(reference: str) -> Classifier:
-    """The built-in classifier of that name, or a user's own.
+def classifier(reference: ClassifierLike) -> Classifier:
+    """Return the classifier that a reference names, loaded into this process.
 
     Args:
-        reference: a name, or ``package.module:name`` of a callable that takes an
-            ``Observation`` and returns a ``Verdict``, a mapping with a verdict's keys, a style,
-            several styles, or ``None``. The current folder is searched first.
+        reference: a built-in classifier's name; ``package.module:name`` of a callable, of which
+            the module is searched in the current folder first; or a callable itself. A callable
+            takes an ``Observation`` and returns a ``Verdict``, a mapping with a verdict's keys, a
+            style, several styles, or ``None``.
 
     Raises:
-        InputError: there is none; says what was looked for.
+        InputError: there is none, or it is a program, which cannot be loaded.
     """
-    module_name, colon, attribute = reference.partition(":")
-    if not colon:
-        known = classifiers()
-        if reference not in known:
+    if not isinstance(reference, str):
+        return of_callable(reference)
+    match parse(reference):
+        case BuiltIn(name):
+            return _built_in(name)
+        case PythonCallable(module, attribute):
+            return of_callable(_loaded(module, attribute, reference), reference)
+        case Program():
             raise InputError(
-                f"unknown classifier {reference!r} (one of your own is package.module:name, "
-                "a program is cmd:PROGRAM); "
-                f"{nearest(reference, known)}"
+                f"classifier {reference!r} is a program, which cannot be called in this process;"
+                " open_classifier starts it"
             )
-        return known[reference]
+
+
+def _built_in(name: str) -> Classifier:
+    known = classifiers()
+    if name not in known:
+        raise InputError(
+            f"unknown classifier {name!r} (one of your own is package.module:name, "
+            "a program is cmd:PROGRAM); "
+            f"{nearest(name, known)}"
+        )
+    return known[name]
+
+
+def _loaded(module: str, attribute: str, reference: str) -> Callable[[Observation], object]:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        value: Any = importlib.import_module(module_name)
+        value: Any = importlib.import_module(module)
         for part in attribute.split("."):
             value = getattr(value, part)
-    except Exception as error:  # whatever somebody's module raises
+    except Exception as error:  # whatever a user's module raises
         raise InputError(
             f"classifier {reference!r} cannot be loaded: {type(error).__name__}: {error}"
         ) from error
     if not callable(value):
         raise InputError(f"classifier {reference!r} is {type(value).__name__}, not callable")
-    return of_callable(value, reference)
+    function: Callable[[Observation], object] = value
+    return function
 
 
 def of_callable(function: Callable[[Observation], object], name: str | None = None) -> Classifier:
-    """A user's function as a classifier; one that is a classifier already stays as it is."""
+    """Make a classifier of a user's function; a ``Classifier`` is returned as it is.
+
+    Without a ``name``, the function's own is taken; its docstring's first line is the summary.
+    """
     if isinstance(function, Classifier):
         return function
     called = name or str(getattr(function, "__name__", type(function).__name__))
@@ -84,10 +109,10 @@ def of_callable(function: Callable[[Observation], object], name: str | None = No
 
 
 def as_verdict(observation: Observation, answer: object) -> Verdict | None:
-    """A verdict of whatever a user's classifier returned.
+    """Make a verdict of whatever a user's classifier returned.
 
     Raises:
-        InputError: the answer is none of the forms that are taken, or lacks the style.
+        InputError: the answer has none of the forms that are accepted, or lacks the style.
     """
     match answer:
         case None | Verdict():

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import msgspec
 
 from seglab.classification.classifier import Verdict
-from seglab.classification.weights import Score, Weights
+from seglab.classification.weights import WeightedScore, Weights
 from seglab.core.observation import Observation
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ClassifiedMessage:
     """A message, and what is said of it.
 
     Attributes:
@@ -21,7 +21,7 @@ class Judged:
 
     observation: Observation
     verdict: Verdict
-    score: Score | None = None
+    score: WeightedScore | None = None
 
     @property
     def label(self) -> str:
@@ -52,14 +52,16 @@ def label(observation: Observation) -> str:
     return observation.id if source is None else observation.id.removeprefix(f"{source}#")
 
 
-def judged(
+def classified(
     observation: Observation, found: Verdict | None, weights: Weights | None = None
-) -> Judged:
+) -> ClassifiedMessage:
     """An observation with what a classifier said of it, and its score if there are weights."""
-    verdict = stated(observation, found)
-    return Judged(observation, verdict, None if weights is None else weights.score(verdict))
+    verdict = or_abstention(observation, found)
+    return ClassifiedMessage(
+        observation, verdict, None if weights is None else weights.score(verdict)
+    )
 
 
-def stated(observation: Observation, found: Verdict | None) -> Verdict:
+def or_abstention(observation: Observation, found: Verdict | None) -> Verdict:
     """The verdict; one without a style where the classifier abstains."""
     return Verdict(id=observation.id, style=None).about(observation) if found is None else found

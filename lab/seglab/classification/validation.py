@@ -8,17 +8,17 @@ The one place where an answer is held to that, whoever gave it: ``seglab classif
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from seglab.classification.answer import Answer, ClassifierFailedError, Raised, raised
 from seglab.classification.classifier import Classifier, Verdict
 from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.observation import Observation
 from seglab.core.text import safe
 from seglab.errors import InputError, nearest
-from seglab.regress.judgement import Answer, ClassifierFailedError, Raised, raised
 
 _ID_SHOWN = 80
 
 
-def checked(verdict: Verdict) -> Verdict:
+def normalised(verdict: Verdict) -> Verdict:
     """The verdict with all its values of the types that they should have: tuples, not lists.
 
     Raises:
@@ -28,7 +28,7 @@ def checked(verdict: Verdict) -> Verdict:
     return Verdict.from_dict(verdict.to_dict())
 
 
-def faults(verdict: Verdict, total_bytes: int) -> Iterator[str]:
+def violations(verdict: Verdict, total_bytes: int) -> Iterator[str]:
     """What is wrong with a verdict on a message of so many bytes, in words."""
     for style in verdict.styles:
         if style not in STYLES:
@@ -51,7 +51,7 @@ def faults(verdict: Verdict, total_bytes: int) -> Iterator[str]:
         )
 
 
-def careful(one: Classifier) -> Classifier:
+def validating(one: Classifier) -> Classifier:
     """The classifier, with an ``InputError`` in place of whatever is no answer.
 
     It says in one line which message it was, and why; see ``verdict_of``.
@@ -71,7 +71,7 @@ def verdict_of(name: str, observation: Observation, answer: Answer) -> Verdict |
     """
     if isinstance(answer, Raised):
         raise failed(name, observation, answer.reason)
-    if answer is not None and (wrong := next(faults(answer, observation.total_bytes), None)):
+    if answer is not None and (wrong := next(violations(answer, observation.total_bytes), None)):
         raise failed(name, observation, wrong)
     return answer
 
@@ -85,7 +85,7 @@ def failed(name: str, observation: Observation, reason: str) -> InputError:
 def _answer(one: Classifier, observation: Observation) -> Answer:
     try:
         found = one.classify(observation)
-        return None if found is None else checked(found)
+        return None if found is None else normalised(found)
     except ClassifierFailedError as error:
         return Raised(error.reason)
     except Exception as error:

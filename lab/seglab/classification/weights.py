@@ -25,7 +25,7 @@ _BUFFER_MAX = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class WeightedScore:
     """The weights of one verdict.
 
     Attributes:
@@ -57,7 +57,7 @@ class Weights:
     path_condition: Mapping[str, float] = field(default_factory=dict)
     buffer: Mapping[int, float] = field(default_factory=dict)
 
-    def score(self, verdict: Verdict) -> Score:
+    def score(self, verdict: Verdict) -> WeightedScore:
         """The sum for a verdict."""
         members = [self.style.get(style, 0.0) for style in verdict.styles] or [0.0]
         others = {
@@ -67,7 +67,7 @@ class Weights:
         }
         mean = sum(members) / len(members)
         rest = sum(others.values())
-        return Score(
+        return WeightedScore(
             mean + rest, {"style": mean, **others}, min(members) + rest, max(members) + rest
         )
 

@@ -1,50 +1,62 @@
 """Asks a classifier on the workers of a cluster, a block of observations at a time.
 
-The classifier is known there by its reference alone: a built-in one, ``package.module:name`` that
-can be imported there, or a program that can be started there. Each block is asked by a process of
-its own, which goes with the block.
+A worker finds the classifier by its reference alone: one that comes with seglab,
+``package.module:name`` that can be imported there, or a program that can be started there. A new
+process answers each block, and ends with it.
 """
 
 import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from seglab.classification.answer import Answer, ClassifierFailedError
+from seglab.classification.reference import Program, parse
 from seglab.classification.registry import classifier
 from seglab.cluster.dask import Cluster, Failed, connected
 from seglab.core.observation import Observation
 from seglab.core.text import one_line
 from seglab.errors import InputError
-from seglab.regress.judgement import Answer, ClassifierFailedError
-from seglab.runners.program import PREFIX, ForeignAsker
+from seglab.runners.blocks import BlockResult, joined
+from seglab.runners.program import ProgramRunner
 
 BLOCK_MIN: Final = 250
+"""The fewest observations of a block, so that starting a process for it pays."""
+
 BLOCK_MAX: Final = 4000
-"""How many observations a block has: a process for each must pay, and all workers have some."""
+"""The most observations of a block, so that all workers have some."""
+
+_LOADING_S: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What a classifier said of a block; ``failed`` says why there is not an answer to each."""
+class ClusterRunner:
+    """A classifier that the workers of a cluster run.
 
-    answers: list[Answer]
-    failed: str | None = None
+    Attributes:
+        name: the classifier's name.
+        summary: what it is, in one line for people.
+    """
 
-
-class ClusterAsker:
-    """A classifier that is asked on a cluster."""
-
-    def __init__(self, cluster: Cluster, reference: str, time_limit_s: float = 10.0) -> None:
-        """Take the cluster, how the classifier is found there, and the time for one answer."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        reference: str,
+        time_limit_s: float = 10.0,
+        *,
+        name: str | None = None,
+        summary: str = "",
+    ) -> None:
+        """Take the cluster, how workers find the classifier, and the time for one answer."""
+        self.name = reference if name is None else name
+        self.summary = summary
         self._cluster = cluster
         self._reference = reference
         self._time_limit_s = time_limit_s
 
     def ask(self, observations: Sequence[Observation]) -> list[Answer]:
-        """An answer to each observation, in order.
+        """Return an answer to each observation, in order.
 
         Raises:
             ClassifierFailedError: it took too long, ended, or could not be started.
@@ -58,58 +70,54 @@ class ClusterAsker:
             for at in starts
         )
         found = dict(self._cluster.each(answers, jobs))
-        gathered: list[Answer] = []
-        for at in starts:
-            block = found[f"answers-{at}"]
-            failed = block.reason if isinstance(block, Failed) else block.failed
-            gathered += [] if isinstance(block, Failed) else block.answers
-            if failed is not None:
-                raise ClassifierFailedError(failed, gathered)
-        return gathered
+        return joined(_result(found[f"answers-{at}"]) for at in starts)
 
-    def fresh(self) -> "ClusterAsker":
-        """The same: every block is asked by a new process."""
+    def restarted(self) -> "ClusterRunner":
+        """Return the same runner, since a new process answers each block."""
         return self
 
 
 @contextlib.contextmanager
-def open_classifier_on(
+def open_runner_on(
     address: str, reference: str, time_limit_s: float = 10.0
-) -> Iterator[tuple[str, ClusterAsker]]:
-    """As ``seglab.runners.open.open_classifier``, on the workers of a cluster.
+) -> Iterator[ClusterRunner]:
+    """Start a classifier as ``seglab.runners.open.open_runner`` does, on the workers of a cluster.
 
     Raises:
         InputError: there is no such classifier here, or not on every worker.
         EnvironmentLacksError: as ``connected``.
     """
-    name = reference if reference.startswith(PREFIX) else classifier(reference).name
+    name, summary = reference, "a program"
+    if not isinstance(parse(reference), Program):
+        here = classifier(reference)
+        name, summary = here.name, here.summary
     with connected(address) as cluster:
-        for who, found in cluster.everywhere(why_not, reference).items():
+        for worker, found in cluster.everywhere(why_not, reference).items():
             reason = found.reason if isinstance(found, Failed) else found
             if reason is not None:
-                raise InputError(f"{address}: {who}: {reason}")
-        yield name, ClusterAsker(cluster, reference, time_limit_s)
+                raise InputError(f"{address}: {worker}: {reason}")
+        yield ClusterRunner(cluster, reference, time_limit_s, name=name, summary=summary)
 
 
 def answers(
     _scratch: Path, reference: str, time_limit_s: float, block: list[Observation]
-) -> Answers:
-    """On a worker: the classifier's answers to a block, as far as it gave any."""
+) -> BlockResult:
+    """Let the classifier answer a block; this function runs on a worker."""
     try:
-        with ForeignAsker(_command(reference), time_limit_s) as asker:
-            return Answers(asker.ask(block))
+        with ProgramRunner(_command(reference), time_limit_s) as runner:
+            return BlockResult(runner.ask(block))
     except ClassifierFailedError as error:
-        return Answers(error.answered, error.reason)
+        return BlockResult(error.answered, error.reason)
 
 
 def why_not(reference: str) -> str | None:
-    """On a worker: why a classifier cannot be asked there; ``None`` where it can.
+    """Return why a classifier cannot be asked here, or ``None`` if it can; runs on a worker.
 
-    It is loaded by a process of its own, as when it is asked: a worker lives long, and would keep
-    the module that it had loaded first.
+    A process of its own loads the classifier, as when it is asked. A worker lives long, and would
+    keep the first version of the module that it had loaded.
     """
-    if reference.startswith(PREFIX):
-        with contextlib.suppress(InputError), ForeignAsker(_command(reference)):
+    if isinstance(parse(reference), Program):
+        with contextlib.suppress(InputError), ProgramRunner(_command(reference)):
             return None
         return f"{reference}: cannot be started there"
     ended = subprocess.run(
@@ -117,7 +125,7 @@ def why_not(reference: str) -> str | None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        timeout=60,
+        timeout=_LOADING_S,
         check=False,
     )
     if ended.returncode == 0:
@@ -128,6 +136,13 @@ def why_not(reference: str) -> str | None:
 
 
 def _command(reference: str) -> str | list[str]:
-    if reference.startswith(PREFIX):
-        return reference.removeprefix(PREFIX)
+    """Return what is started on a worker: the program, or Python with the classifier."""
+    match parse(reference):
+        case Program(command):
+            return command
     return [sys.executable, "-m", "seglab.runners.worker_main", reference]
+
+
+def _result(returned: BlockResult | Failed) -> BlockResult:
+    """Return a block's answers; none, with the reason, where the job itself failed."""
+    return BlockResult([], returned.reason) if isinstance(returned, Failed) else returned

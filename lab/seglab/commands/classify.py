@@ -14,9 +14,10 @@ from rich.console import Console
 
 from seglab.classification.api import DEFAULT
 from seglab.classification.classifier import Classifier
-from seglab.classification.scored import Judged, judged, label
+from seglab.classification.reference import BuiltIn, Program, parse
+from seglab.classification.scored import ClassifiedMessage, classified, label
 from seglab.classification.weights import Weights, load
-from seglab.commands.classify_input import Input, opened
+from seglab.commands.classify_input import Input
 from seglab.commands.values import STORED, finite, given
 from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.observation import Layer, Observation
@@ -25,11 +26,10 @@ from seglab.core.text import safe
 from seglab.errors import InputError
 from seglab.report.strip_message import page
 from seglab.report.strip_table import AnswerTally, Sheet, line
-from seglab.runners.program import PREFIX
+from seglab.runners.open import TIME_LIMIT_S, OpenClassifier, open_classifier
 
 _WIDTH_OF_A_PIPE = 80
 _IDS_KEPT = 1000
-_LIMIT_S = 10.0
 _FILTERS = ("styles", "abstained", "terminators", "conditions", "clients", "min_confidence")
 
 
@@ -44,7 +44,7 @@ def _known_styles(
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class MessageFilter:
     """Which messages are shown: those that meet every kind of condition that is given.
 
     Attributes:
@@ -63,7 +63,7 @@ class Wanted:
     clients: tuple[str, ...] = ()
     min_confidence: float = 0.0
 
-    def has(self, one: Judged) -> bool:
+    def has(self, one: ClassifiedMessage) -> bool:
         """Whether this message is wanted."""
         verdict = one.verdict
         if self.styles or self.abstained:
@@ -158,7 +158,7 @@ class Wanted:
 )  # fmt: skip
 @click.option(
     "--time-limit", "time_limit_s", type=click.FloatRange(0.01, 3600), callback=finite,
-    default=_LIMIT_S, show_default=True, metavar="SECONDS",
+    default=TIME_LIMIT_S, show_default=True, metavar="SECONDS",
     help="For one answer of a classifier of your own.",
 )  # fmt: skip
 def classify(
@@ -209,12 +209,13 @@ def classify(
         _refuse_idle("--explain", *_FILTERS, "jobs")
     if follow and (ids or jobs > 1):
         raise click.UsageError("--follow goes neither with --explain nor with --jobs.")
-    if jobs > 1 and reference.startswith(PREFIX):
+    kind = parse(reference)
+    if jobs > 1 and isinstance(kind, Program):
         raise click.UsageError("--jobs is for classifiers in Python, not for a program.")
-    if ":" not in reference and given("time_limit_s"):
+    if isinstance(kind, BuiltIn) and given("time_limit_s"):
         raise click.UsageError("--time-limit is for a classifier of your own, or a program.")
     weights = None if weights_file is None else load(weights_file)
-    wanted = Wanted(
+    wanted = MessageFilter(
         styles=filters["styles"],
         abstained=filters["abstained"],
         terminators=filters["terminators"],
@@ -222,13 +223,13 @@ def classify(
         clients=filters["clients"],
         min_confidence=filters["min_confidence"],
     )
-    with opened(reference, time_limit_s, jobs) as asked:
+    with open_classifier(reference, time_limit_s=time_limit_s, jobs=jobs) as classifier:
         if runs:
-            return _evaluate(runs, asked.classifier, networks, layer, as_json=as_json)
+            return _evaluate(runs, classifier.classifier, networks, layer, as_json=as_json)
         source = Input(paths, cast(Layer, layer or "segments"), protocol, follow=follow)
         if ids:
-            return _explain(source, asked.classifier, weights, ids, as_json=as_json)
-        found = source.judged(asked, weights)
+            return _explain(source, classifier, weights, ids, as_json=as_json)
+        found = source.classified(classifier, weights)
         _show(found, source, wanted, scored=weights is not None, as_json=as_json)
         return source.status
 
@@ -258,7 +259,12 @@ def _evaluate(
 
 
 def _show(
-    found: Iterator[Judged], source: Input, wanted: Wanted, *, scored: bool, as_json: bool
+    found: Iterator[ClassifiedMessage],
+    source: Input,
+    wanted: MessageFilter,
+    *,
+    scored: bool,
+    as_json: bool,
 ) -> None:
     """Print what is found as it comes, and then the summary."""
     terminal = sys.stdout.isatty() and not as_json
@@ -267,7 +273,9 @@ def _show(
     if terminal:
         sheet = Sheet(Console(highlight=False), scored=scored, sources=source.several)
         source.quiet.append(sheet.flush)
-    emit: Callable[[Judged], object] = sheet.add if sheet else _emit_json if as_json else _emit
+    emit: Callable[[ClassifiedMessage], object] = (
+        sheet.add if sheet else _emit_json if as_json else _emit
+    )
     try:
         with _until_stopped(source):
             for one in found:
@@ -303,18 +311,23 @@ def _until_stopped(source: Input) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _emit_json(one: Judged) -> None:
+def _emit_json(one: ClassifiedMessage) -> None:
     sys.stdout.write(one.to_json().decode() + "\n")
     sys.stdout.flush()
 
 
-def _emit(one: Judged) -> None:
+def _emit(one: ClassifiedMessage) -> None:
     sys.stdout.write(line(one) + "\n")
     sys.stdout.flush()
 
 
 def _explain(
-    source: Input, one: Classifier, weights: Weights | None, ids: tuple[str, ...], *, as_json: bool
+    source: Input,
+    one: OpenClassifier,
+    weights: Weights | None,
+    ids: tuple[str, ...],
+    *,
+    as_json: bool,
 ) -> int:
     """Draw the messages with these ids; the others are not even classified."""
     console = Console(highlight=False)
@@ -331,7 +344,7 @@ def _explain(
             continue
         for name in matched:
             missing.pop(name, None)
-        found = judged(observation, one(observation), weights)
+        found = classified(observation, one(observation), weights)
         if as_json:
             _emit_json(found)
             continue

@@ -1,38 +1,27 @@
 """What ``seglab classify`` reads: files one after another, or files that grow."""
 
-import math
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import click
 
-from seglab.classification.classifier import Classifier, Classify, Verdict
 from seglab.classification.inputs import Stream, read, read_stream, sources
-from seglab.classification.registry import classifier as named
-from seglab.classification.scored import Judged, judged
+from seglab.classification.scored import ClassifiedMessage, classified
 from seglab.classification.tail import Pipe, Tail
-from seglab.classification.validation import careful, failed, verdict_of
 from seglab.classification.weights import Weights
 from seglab.core.observation import Layer, Observation
 from seglab.core.text import safe
 from seglab.errors import InputError, SeglabError
-from seglab.regress.judgement import ClassifierFailedError, Raised
-from seglab.runners.pool import Workers
-from seglab.runners.program import PREFIX, ForeignAsker
-from seglab.runners.worker import WorkerAsker
+from seglab.runners.open import OpenClassifier
 
 POLL_S = 0.2
 IDLE_POLLS = 5
 """After so many polls without anything new, what waits for its successor is given."""
 
-_CHUNK_MESSAGES = 64
 _PROGRESS_EVERY_S = 0.5
 _STDIN = Path("-")
 
@@ -100,15 +89,16 @@ class Input:
         first = self.paths[0]
         return len(self.paths) > 1 or (first.is_dir() and not (first / "run.json").exists())
 
-    def judged(self, asked: "Asked", weights: Weights | None) -> Iterator[Judged]:
-        """All messages with their verdicts, in the order in which they were read.
+    def classified(
+        self, classifier: OpenClassifier, weights: Weights | None
+    ) -> Iterator[ClassifiedMessage]:
+        """Yield all messages with their verdicts, in the order in which they were read.
 
         Raises:
-            InputError: the classifier failed; what it had answered before has been given.
+            InputError: the classifier failed; its earlier verdicts have been yielded.
         """
-        if asked.workers is not None:
-            return _shared(self.observations(), asked.classifier.name, asked.workers, weights)
-        return (judged(one, asked.classifier(one), weights) for one in self.observations())
+        for observation, verdict in classifier.verdicts(self.observations()):
+            yield classified(observation, verdict, weights)
 
     def observations(self) -> Iterator[Observation]:
         """All messages; what cannot be read is told, and the rest is read."""
@@ -226,67 +216,3 @@ class _Followed:
             yield from stream.close()
         except InputError:
             return
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A classifier that is ready.
-
-    Attributes:
-        classifier: raises ``InputError`` where it fails, or its answer cannot be.
-        workers: the processes that share the work, where several were asked for.
-    """
-
-    classifier: Classifier
-    workers: Workers | None = None
-
-
-@contextmanager
-def opened(reference: str, time_limit_s: float, jobs: int = 1) -> Iterator[Asked]:
-    """The classifier of that name, ready while the block lasts.
-
-    A built-in one is called in this process, one's own in a process of its own, and
-    ``cmd:PROGRAM ARGS`` is asked; with several jobs, each has such a process.
-
-    Args:
-        reference: names it.
-        time_limit_s: for one answer of a classifier that is not built in.
-        jobs: how many processes may share the work, of a program none.
-
-    Raises:
-        InputError: there is none, or it cannot be loaded or started.
-    """
-    if reference.startswith(PREFIX):
-        with ForeignAsker(reference.removeprefix(PREFIX), time_limit_s) as program:
-            yield Asked(careful(Classifier(reference, "a program", _asking(program))))
-    elif jobs > 1:
-        with Workers(reference, jobs, time_limit_s if ":" in reference else math.inf) as workers:
-            first = workers.start()
-            yield Asked(Classifier(first.name, first.summary, _asking(first)), workers)
-    elif ":" in reference:
-        with WorkerAsker(reference, time_limit_s) as own:
-            yield Asked(careful(Classifier(own.name, own.summary, _asking(own))))
-    else:
-        yield Asked(careful(named(reference)))
-
-
-def _asking(asker: ForeignAsker) -> Classify:
-    def classify(observation: Observation) -> Verdict | None:
-        (answer,) = asker.ask([observation])
-        if isinstance(answer, Raised):
-            raise ClassifierFailedError(answer.reason)
-        return answer
-
-    return classify
-
-
-def _shared(
-    observations: Iterator[Observation], name: str, workers: Workers, weights: Weights | None
-) -> Iterator[Judged]:
-    """In chunks, of which only a few wait at a time, however many there are."""
-    chunks = iter(lambda: [*islice(observations, _CHUNK_MESSAGES)], [])
-    for found in workers.answers(chunks):
-        for observation, answer in zip(found.block, found.answers, strict=False):
-            yield judged(observation, verdict_of(name, observation, answer), weights)
-        if found.failed is not None:
-            raise failed(name, found.block[len(found.answers)], found.failed)

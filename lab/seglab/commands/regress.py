@@ -4,12 +4,13 @@ import gc
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import click
 from rich.console import Console
 
+from seglab.classification.answer import Runner
 from seglab.commands.options import Command, cluster_option, jobs_option, seed_option
 from seglab.commands.progress import RunProgress
 from seglab.commands.values import FILE, finite, given
@@ -19,17 +20,18 @@ from seglab.errors import EnvironmentLacksError, InputError
 from seglab.execution.carry_out import DEFAULT_TIME_LIMIT_S, carry_out, new_run_path
 from seglab.execution.request import RunRequest
 from seglab.regress import checks as checks_
-from seglab.regress.baseline import Baseline, fingerprint
-from seglab.regress.case import Case, Layers
-from seglab.regress.judgement import Asker, Settings
+from seglab.regress.baseline import Baseline
+from seglab.regress.case import Case, LayerChoice
+from seglab.regress.judgement import Settings
 from seglab.regress.junit import to_junit
 from seglab.regress.page import page
 from seglab.regress.record import to_dict
-from seglab.regress.result import Result, run
+from seglab.regress.result import RegressResult
+from seglab.regress.run import run
 from seglab.regress.sessions import load
 from seglab.regress.suite import read_baseline, read_known
 from seglab.regress.terminal import show
-from seglab.runners.open import open_classifier
+from seglab.runners.open import open_runner
 from seglab.runs.folder import RunFolder
 
 
@@ -139,7 +141,7 @@ def regress(
     scenarios: tuple[str, ...],
     repeats: int | None,
     out: Path | None,
-    layer: Layers,
+    layer: LayerChoice,
     names: tuple[str, ...],
     baseline: Path | None,
     update_baseline: bool,
@@ -184,25 +186,20 @@ def regress(
     _refuse_unwritable(junit, html, baseline if update_baseline else None)
     known = read_known(known_failures) if known_failures else ()
     before = read_baseline(baseline) if baseline and not update_baseline else None
-    settings = Settings(seed=seed)
-    if tolerance is not None:
-        settings = Settings(seed=seed, tolerance=tolerance, own_tolerance=tolerance)
     processes = processes or _processors()
-    with _opened(classifier, time_limit_s, stderr, processes, cluster) as (name, asker):
+    with _opened(classifier, time_limit_s, stderr, processes, cluster) as runner:
         if not sources:
             sources = (str(_fresh_run(scenarios, repeats, out, seed, jobs, quiet=quiet)),)
         with _uncollected():
             cases = [c for source in sources for c in load(source, layer, split, split_column)]
-        with _telling(quiet=quiet) as tell:
+        with _showing_progress(quiet=quiet) as progress:
             result = run(
-                name,
                 cases,
-                asker,
+                runner,
                 checks,
-                tell=tell,
-                settings=settings,
-                baseline=None if before is None else before.by_place,
-                same_sessions=before is not None and before.sessions == fingerprint(cases),
+                progress=progress,
+                settings=Settings.of(seed, tolerance),
+                baseline=before,
                 known=known,
                 sources=[
                     f"{source} ({split_column} {split})" if split else source for source in sources
@@ -234,21 +231,17 @@ def _refuse_unwritable(*paths: Path | None) -> None:
             raise InputError(f"{path}: cannot be written: there is no folder {path.parent}")
 
 
-@contextmanager
 def _opened(
     classifier: str, time_limit_s: float, stderr: Path | None, processes: int, cluster: str | None
-) -> Iterator[tuple[str, Asker]]:
-    """The classifier, here or on a cluster."""
+) -> AbstractContextManager[Runner]:
+    """Start the classifier, here or on a cluster."""
     if cluster is None:
-        with open_classifier(classifier, time_limit_s, stderr, processes) as opened:
-            yield opened
-        return
-    from seglab.cluster.runner import (  # noqa: PLC0415 -- Dask only where it is used
-        open_classifier_on,
-    )
+        return open_runner(
+            classifier, time_limit_s=time_limit_s, stderr=stderr, processes=processes
+        )
+    from seglab.cluster.runner import open_runner_on  # noqa: PLC0415 -- loads Dask
 
-    with open_classifier_on(cluster, classifier, time_limit_s) as far:
-        yield far
+    return open_runner_on(cluster, classifier, time_limit_s)
 
 
 def _fresh_run(
@@ -297,7 +290,7 @@ def _uncollected() -> Iterator[None]:
 
 
 @contextmanager
-def _telling(*, quiet: bool) -> Iterator[Callable[[str], None]]:
+def _showing_progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
     """Says on a terminal what is being asked, as long as the block lasts."""
     console = Console(stderr=True, quiet=quiet)
     if quiet or not console.is_terminal:
@@ -307,7 +300,7 @@ def _telling(*, quiet: bool) -> Iterator[Callable[[str], None]]:
             yield status.update
 
 
-def _update(path: Path, result: Result, cases: list[Case]) -> None:
+def _update(path: Path, result: RegressResult, cases: list[Case]) -> None:
     if result.stopped is not None:
         click.echo(f"{path}: left as it was, since not every session was answered", err=True)
         return

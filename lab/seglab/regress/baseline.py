@@ -10,8 +10,8 @@ import msgspec
 from seglab.core import decoding
 from seglab.errors import InputError
 from seglab.regress.case import Case
-from seglab.regress.judgement import Score
-from seglab.regress.result import Result
+from seglab.regress.judgement import AnswerCounts
+from seglab.regress.result import RegressResult
 from seglab.regress.scores import Place
 
 VERSION = 1
@@ -23,7 +23,7 @@ class NetworkScore:
 
     network: str
     layer: str
-    score: Score
+    score: AnswerCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Baseline:
     baseline_version: int = VERSION
 
     @property
-    def by_place(self) -> dict[Place, Score]:
+    def by_place(self) -> dict[Place, AnswerCounts]:
         """The scores by network and layer."""
         return {(one.network, one.layer): one.score for one in self.scores}
 
@@ -70,7 +70,7 @@ class Baseline:
         return found
 
     @classmethod
-    def of(cls, result: Result, cases: Iterable[Case]) -> Self:
+    def of(cls, result: RegressResult, cases: Iterable[Case]) -> Self:
         """What a run leaves for the next."""
         scores = [
             NetworkScore(network=network, layer=layer, score=score)

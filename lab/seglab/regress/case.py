@@ -10,11 +10,11 @@ from seglab.core.observation import Layer, Observation
 from seglab.core.record import SessionRecord
 from seglab.core.trace import sizes
 
-Layers = Literal["segments", "reads", "both"]
+LayerChoice = Literal["segments", "reads", "both"]
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class SentMessage:
     """What was sent, by whom: everything about a session but the network and chance.
 
     Attributes:
@@ -54,7 +54,7 @@ class Case:
     terminator: str | None
     network: str
     mtu: int
-    message: Message | None
+    message: SentMessage | None
     writes: tuple[int, ...]
     visible_boundaries: frozenset[int]
     only_boundaries_visible: bool
@@ -88,12 +88,12 @@ class Case:
         )
 
 
-def message_of(sender: str, parameters: str, payload_sha256: str | None) -> Message | None:
+def message_of(sender: str, parameters: str, payload_sha256: str | None) -> SentMessage | None:
     """The message of a session; ``None`` where its bytes are not known."""
-    return None if payload_sha256 is None else Message(sender, parameters, payload_sha256)
+    return None if payload_sha256 is None else SentMessage(sender, parameters, payload_sha256)
 
 
-def cases(records: Iterable[SessionRecord], layers: Layers) -> Iterator[Case]:
+def cases(records: Iterable[SessionRecord], layers: LayerChoice) -> Iterator[Case]:
     """The cases of all complete sessions, in their order."""
     wanted = layers_of(layers)
     for record in records:
@@ -102,7 +102,7 @@ def cases(records: Iterable[SessionRecord], layers: Layers) -> Iterator[Case]:
                 yield Case.of_record(record, layer)
 
 
-def layers_of(layers: Layers) -> tuple[Layer, ...]:
+def layers_of(layers: LayerChoice) -> tuple[Layer, ...]:
     """The layers that a choice stands for."""
     return ("segments", "reads") if layers == "both" else (layers,)
 

@@ -1,96 +1,19 @@
 """What a check says: of one case, or of one network, and with which example."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Self
 
-from seglab.classification.classifier import Verdict
-from seglab.core.labels import STYLES
+from seglab.classification.answer import Answer, Runner, in_words
 from seglab.core.observation import Layer, Observation
-from seglab.core.text import one_line, safe
-from seglab.errors import InputError
 from seglab.regress.case import Case
 
 EXAMPLE_SIZES = 400
 """How many sizes of an observation a finding keeps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Raised:
-    """The classifier raised instead of answering; ``reason`` is one line."""
-
-    reason: str
-
-
-def raised(error: BaseException) -> Raised:
-    """What a classifier raised and where, in one printable line; ours say all by their words."""
-    text = one_line(str(error))
-    if isinstance(error, InputError):
-        return Raised(text)
-    name = type(error).__name__
-    line = f"{name}: {text}" if text else name
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    if place is not None:
-        file = place.tb_frame.f_code.co_filename.rpartition("/")[2]
-        line = f"{line} ({file}, line {place.tb_lineno})"
-    return Raised(safe(line))
-
-
-Answer = Verdict | Raised | None
-"""A verdict, ``None`` for an abstention, or the reason why there is neither."""
-
-
-class Asker(Protocol):
-    """Something that answers, in order."""
-
-    def ask(self, observations: Sequence[Observation]) -> list[Answer]:
-        """An answer to each observation."""
-
-    def fresh(self) -> "Asker":
-        """The same classifier, started anew where it can be."""
-
-
-class ClassifierFailedError(Exception):
-    """The classifier cannot be asked any further.
-
-    Attributes:
-        reason: why, in one line.
-        answered: its answers to the first of the observations that it was given.
-    """
-
-    def __init__(self, reason: str, answered: Sequence[Answer] = ()) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.answered = list(answered)
-
-
-def styles(answer: Answer) -> frozenset[str]:
-    """The styles that an answer allows; none where it says nothing.
-
-    An answer that excludes no style says nothing: it is an abstention.
-    """
-    if not isinstance(answer, Verdict):
-        return frozenset()
-    found = frozenset(answer.styles)
-    return frozenset() if found.issuperset(STYLES) else found
-
-
-def words(answer: Answer) -> str:
-    """An answer in words."""
-    if isinstance(answer, Raised):
-        return f"raised {answer.reason}"
-    return either(styles(answer)) or "abstains"
-
-
-def either(names: Iterable[str]) -> str:
-    """One of several names, in words; they are a classifier's, and may be anything."""
-    return " or ".join(safe(name[:80]) for name in sorted(names))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class ExampleSide:
     """One half of an example: an observation and what the classifier said of it.
 
     Attributes:
@@ -127,7 +50,7 @@ class Side:
             timestamps=observation.timestamps,
             layer=observation.layer,
             sizes=observation.sizes[:EXAMPLE_SIZES],
-            answer=words(answer) if said is None else said,
+            answer=in_words(answer) if said is None else said,
         )
 
 
@@ -153,7 +76,7 @@ class Judgement:
     passed: bool | None
     words: str = ""
     writes: tuple[int, ...] = ()
-    sides: tuple[Side, ...] = ()
+    sides: tuple[ExampleSide, ...] = ()
 
     @property
     def weight(self) -> tuple[int, int]:
@@ -164,7 +87,7 @@ class Judgement:
         )
 
 
-def judged(case: Case, passed: bool | None, words: str = "", *sides: Side) -> Judgement:
+def judged(case: Case, passed: bool | None, words: str = "", *sides: ExampleSide) -> Judgement:
     """The judgement of a case."""
     return Judgement(
         network=case.network,
@@ -179,7 +102,7 @@ def judged(case: Case, passed: bool | None, words: str = "", *sides: Side) -> Ju
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class AnswerCounts:
     """How often a classifier was right on one network at one layer.
 
     Attributes:
@@ -223,15 +146,22 @@ class Settings:
     noise_share: float = 0.05
     sample: int = 50
 
+    @classmethod
+    def of(cls, seed: int, tolerance: float | None = None) -> Self:
+        """Return the settings of a user who may have set one tolerance, for both comparisons."""
+        if tolerance is None:
+            return cls(seed=seed)
+        return cls(seed=seed, tolerance=tolerance, own_tolerance=tolerance)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class CheckContext:
     """Everything a check can look at.
 
     Attributes:
         cases: all of them.
         answers: the classifier's, to each case's observation.
-        asker: asks for more.
+        runner: asks for more.
         settings: the user's.
         baseline: an earlier run's scores by network and layer; ``None`` without one.
         same_sessions: whether the baseline is of the very same sessions.
@@ -239,9 +169,9 @@ class Bench:
 
     cases: Sequence[Case]
     answers: Sequence[Answer]
-    asker: Asker
+    runner: Runner
     settings: Settings = field(default_factory=Settings)
-    baseline: dict[tuple[str, str], Score] | None = None
+    baseline: dict[tuple[str, str], AnswerCounts] | None = None
     same_sessions: bool = False
 
     @property
@@ -263,5 +193,5 @@ class Check:
 
     name: str
     summary: str
-    run: Callable[[Bench], Iterator[Judgement]]
+    run: Callable[[CheckContext], Iterator[Judgement]]
     asks: bool = False

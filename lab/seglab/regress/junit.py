@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from seglab.core.text import xml_text
-from seglab.regress.result import Finding, Outcome, Result
+from seglab.regress.result import CheckFinding, CheckOutcome, RegressResult
 from seglab.regress.terminal import finding_text
 
 
-def to_junit(result: Result) -> bytes:
+def to_junit(result: RegressResult) -> bytes:
     """The XML, as CI systems read it; what XML cannot hold is replaced."""
     root = Element("testsuites", name=xml_text(f"seglab regress {result.classifier}"))
     total = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
@@ -35,7 +35,9 @@ def to_junit(result: Result) -> bytes:
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + text + b"\n"
 
 
-def _networks(outcome: Outcome, result: Result) -> Iterable[tuple[str, list[Finding]]]:
+def _networks(
+    outcome: CheckOutcome, result: RegressResult
+) -> Iterable[tuple[str, list[CheckFinding]]]:
     if outcome.why_not is not None:
         return [("all networks", [])]
     return [
@@ -45,7 +47,7 @@ def _networks(outcome: Outcome, result: Result) -> Iterable[tuple[str, list[Find
     ]
 
 
-def _fill(case: Element, outcome: Outcome, findings: list[Finding]) -> str | None:
+def _fill(case: Element, outcome: CheckOutcome, findings: list[CheckFinding]) -> str | None:
     """Say how a test case ended; which counter it belongs to."""
     if outcome.why_not is not None:
         SubElement(case, "error", message=xml_text(outcome.why_not), type="not run")

@@ -3,27 +3,18 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
+from seglab.classification.answer import Answer, Raised, allowed_styles, either, in_words
 from seglab.classification.classifier import Verdict
-from seglab.regress.case import Case, Message
-from seglab.regress.judgement import (
-    Answer,
-    Bench,
-    Judgement,
-    Raised,
-    Side,
-    either,
-    judged,
-    styles,
-    words,
-)
+from seglab.regress.case import Case, SentMessage
+from seglab.regress.judgement import CheckContext, ExampleSide, Judgement, judged
 
 Label = Callable[[Answer], frozenset[str]]
-_Key = tuple[Message, str, frozenset[int]]
+_Key = tuple[SentMessage, str, frozenset[int]]
 _Entry = tuple[Case, Answer, frozenset[str]]
 _Group = list[_Entry]
 
 
-def label_ignores_mtu(bench: Bench) -> Iterator[Judgement]:
+def label_ignores_mtu(context: CheckContext) -> Iterator[Judgement]:
     """The same bytes of the same sender, the same boundaries visible: no other style.
 
     Sessions are compared with those of the same message over other networks that show the very
@@ -32,15 +23,15 @@ def label_ignores_mtu(bench: Bench) -> Iterator[Judgement]:
     abstentions, sessions whose boundaries have left no trace, and those that show what no other
     network shows.
     """
-    return _ignores_network(bench, styles, lambda case: case.style)
+    return _ignores_network(context, allowed_styles, lambda case: case.style)
 
 
-def terminator_ignores_mtu(bench: Bench) -> Iterator[Judgement]:
+def terminator_ignores_mtu(context: CheckContext) -> Iterator[Judgement]:
     """As ``label_ignores_mtu``, for the terminator, where the classifier names one."""
-    return _ignores_network(bench, _terminator, lambda case: case.terminator)
+    return _ignores_network(context, _terminator, lambda case: case.terminator)
 
 
-def answers_ignore_mtu(bench: Bench) -> Iterator[Judgement]:
+def answers_ignore_mtu(context: CheckContext) -> Iterator[Judgement]:
     """Where the same message shows the same and nothing else, it answers everywhere or nowhere.
 
     A classifier that has learned one network may be silent on all others instead of wrong.
@@ -49,7 +40,7 @@ def answers_ignore_mtu(bench: Bench) -> Iterator[Judgement]:
     path has cut segments anew, and about reads, of which nobody sees what they hold.
     """
     groups: dict[_Key, _Group] = defaultdict(list)
-    for case, answer in bench.pairs:
+    for case, answer in context.pairs:
         if (
             case.message is None
             or not case.has_evidence
@@ -59,7 +50,7 @@ def answers_ignore_mtu(bench: Bench) -> Iterator[Judgement]:
             yield judged(case, None)
         else:
             groups[case.message, case.layer, case.visible_boundaries].append(
-                (case, answer, styles(answer))
+                (case, answer, allowed_styles(answer))
             )
     for group in groups.values():
         yield from _judged_silence(group)
@@ -79,10 +70,10 @@ def _judged_silence(group: _Group) -> Iterator[Judgement]:
         yield judged(
             case,
             False,
-            f"{words(other[1])} over {other[0].network} (MTU {other[0].mtu}), but silent over"
+            f"{in_words(other[1])} over {other[0].network} (MTU {other[0].mtu}), but silent over"
             f" {case.network} (MTU {case.mtu}): same bytes, same writes, same boundaries visible",
-            Side.of(other[0], other[1]),
-            Side.of(case, answer),
+            ExampleSide.of(other[0], other[1]),
+            ExampleSide.of(case, answer),
         )
 
 
@@ -93,10 +84,10 @@ def _terminator(answer: Answer) -> frozenset[str]:
 
 
 def _ignores_network(
-    bench: Bench, label: Label, truth: Callable[[Case], str | None]
+    context: CheckContext, label: Label, truth: Callable[[Case], str | None]
 ) -> Iterator[Judgement]:
     groups: dict[_Key, _Group] = defaultdict(list)
-    for case, answer in bench.pairs:
+    for case, answer in context.pairs:
         if isinstance(answer, Raised):
             continue
         said = label(answer)
@@ -135,8 +126,8 @@ def _judged_group(group: _Group, truth: Callable[[Case], str | None]) -> Iterato
             False,
             f"{there} over {other.network} (MTU {other.mtu}), {here} over {case.network}"
             f" (MTU {case.mtu}): same bytes, same writes, same boundaries visible",
-            Side.of(other, others_answer, said=there),
-            Side.of(case, answer, said=here),
+            ExampleSide.of(other, others_answer, said=there),
+            ExampleSide.of(case, answer, said=here),
         )
 
 

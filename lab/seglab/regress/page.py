@@ -7,14 +7,14 @@ from markupsafe import Markup
 
 import seglab
 from seglab.core.text import spaced
-from seglab.regress.result import Result
+from seglab.regress.result import RegressResult
 from seglab.regress.terminal import columns, rows
 
 EXAMPLES = 5
 """How many findings of a check the page shows in full; the rest are lines of a table."""
 
 
-def page(result: Result) -> bytes:
+def page(result: RegressResult) -> bytes:
     """The page; every stored string is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["pieces"] = pieces

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 
 import seglab
-from seglab.regress.result import Result
+from seglab.regress.result import RegressResult
 
 
-def to_dict(result: Result) -> dict[str, Any]:
+def to_dict(result: RegressResult) -> dict[str, Any]:
     """Everything of a result as dictionaries and lists."""
     return {
         "classifier": result.classifier,

@@ -4,8 +4,9 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
+from seglab.classification.answer import Answer, allowed_styles
 from seglab.regress.case import Case
-from seglab.regress.judgement import Answer, Bench, Judgement, Score, styles
+from seglab.regress.judgement import AnswerCounts, CheckContext, Judgement
 
 Place = tuple[str, str]
 """A network's name, and a layer."""
@@ -14,12 +15,12 @@ _BEYOND_CHANCE = 2.326
 """Standard deviations that chance exceeds in one case of a hundred, to one side."""
 
 
-def scores(pairs: Iterable[tuple[Case, Answer]]) -> dict[Place, Score]:
+def scores(pairs: Iterable[tuple[Case, Answer]]) -> dict[Place, AnswerCounts]:
     """How often the answers were right, by network and layer, in order of MTU."""
     counted: dict[Place, Counter[str]] = defaultdict(Counter)
     mtus: dict[str, int] = {}
     for case, answer in pairs:
-        said = styles(answer)
+        said = allowed_styles(answer)
         mtus[case.network] = case.mtu
         counter = counted[case.network, case.layer]
         counter["sessions"] += 1
@@ -27,20 +28,20 @@ def scores(pairs: Iterable[tuple[Case, Answer]]) -> dict[Place, Score]:
         counter["abstained"] += not said
         counter["alone"] += said == {case.style}
     ordered = sorted(counted, key=lambda place: (mtus[place[0]], place))
-    return {place: Score(**counted[place]) for place in ordered}
+    return {place: AnswerCounts(**counted[place]) for place in ordered}
 
 
-def accuracy(bench: Bench) -> Iterator[Judgement]:
+def accuracy(context: CheckContext) -> Iterator[Judgement]:
     """On each network, where it answers: right at least as often as one constant answer.
 
     A network without an answer is exempt, unless there is no answer on any.
     """
     truths: dict[Place, Counter[str]] = defaultdict(Counter)
-    for case, answer in bench.pairs:
-        if styles(answer):
+    for case, answer in context.pairs:
+        if allowed_styles(answer):
             truths[case.network, case.layer][case.style] += 1
-    mtus = _mtus(bench)
-    for place, score in scores(bench.pairs).items():
+    mtus = _mtus(context)
+    for place, score in scores(context.pairs).items():
         if not score.answered:
             words = f"no answer to any of {score.sessions} sessions, nor on another network"
             yield _of_network(place, mtus, passed=None if truths else False, words=words)
@@ -55,60 +56,62 @@ def accuracy(bench: Bench) -> Iterator[Judgement]:
         )
 
 
-def no_network_falls(bench: Bench) -> Iterator[Judgement]:
+def no_network_falls(context: CheckContext) -> Iterator[Judgement]:
     """No network's accuracy falls: below the baseline's, or else far below the mean.
 
     Against a baseline of the same sessions, each point counts. Of other sessions, a fall must
     also be more than chance. Without a baseline, the sessions whose writes can still be seen are
     compared with the mean of all networks at that layer.
     """
-    if bench.baseline is not None:
-        yield from _below_baseline(bench, bench.baseline)
+    if context.baseline is not None:
+        yield from _below_baseline(context, context.baseline)
     else:
-        yield from _below_mean(bench)
+        yield from _below_mean(context)
 
 
-def _below_baseline(bench: Bench, baseline: dict[Place, Score]) -> Iterator[Judgement]:
-    mtus = _mtus(bench)
-    for place, now in scores(bench.pairs).items():
+def _below_baseline(
+    context: CheckContext, baseline: dict[Place, AnswerCounts]
+) -> Iterator[Judgement]:
+    mtus = _mtus(context)
+    for place, now in scores(context.pairs).items():
         before = baseline.get(place)
         if before is None or not before.sessions:
             yield _of_network(place, mtus, passed=None)
             continue
-        fell = before.accuracy - now.accuracy > bench.settings.tolerance + 1e-12
-        chance = not bench.same_sessions and not _beyond_chance(now, before)
+        fell = before.accuracy - now.accuracy > context.settings.tolerance + 1e-12
+        chance = not context.same_sessions and not _beyond_chance(now, before)
         yield _of_network(
             place,
             mtus,
             passed=not fell or chance,
             words=f"accuracy {_percent(now)}, in the baseline {_percent(before)}"
-            f" (tolerance {100 * bench.settings.tolerance:g} points)",
+            f" (tolerance {100 * context.settings.tolerance:g} points)",
         )
 
 
-def _below_mean(bench: Bench) -> Iterator[Judgement]:
-    found = scores((case, answer) for case, answer in bench.pairs if case.has_evidence)
-    mtus = _mtus(bench)
+def _below_mean(context: CheckContext) -> Iterator[Judgement]:
+    found = scores((case, answer) for case, answer in context.pairs if case.has_evidence)
+    mtus = _mtus(context)
     for place, score in found.items():
         others = [s for (name, layer), s in found.items() if layer == place[1] and name != place[0]]
-        mean = Score(
+        mean = AnswerCounts(
             sessions=sum(other.sessions for other in others),
             right=sum(other.right for other in others),
         )
         if not mean.sessions:
             yield _of_network(place, mtus, passed=None)
             continue
-        fell = mean.accuracy - score.accuracy > bench.settings.own_tolerance + 1e-12
+        fell = mean.accuracy - score.accuracy > context.settings.own_tolerance + 1e-12
         yield _of_network(
             place,
             mtus,
             passed=not (fell and _beyond_chance(score, mean)),
             words=f"accuracy {_percent(score)} where the writes can be seen, on the other networks"
-            f" {_percent(mean)} (tolerance {100 * bench.settings.own_tolerance:g} points)",
+            f" {_percent(mean)} (tolerance {100 * context.settings.own_tolerance:g} points)",
         )
 
 
-def _beyond_chance(low: Score, high: Score) -> bool:
+def _beyond_chance(low: AnswerCounts, high: AnswerCounts) -> bool:
     """Whether two shares of independent draws differ more than chance explains: a z-test."""
     pooled = (low.right + high.right) / (low.sessions + high.sessions)
     deviation = math.sqrt(pooled * (1 - pooled) * (1 / low.sessions + 1 / high.sessions))
@@ -129,9 +132,9 @@ def _of_network(
     )
 
 
-def _mtus(bench: Bench) -> dict[str, int]:
-    return {case.network: case.mtu for case in bench.cases}
+def _mtus(context: CheckContext) -> dict[str, int]:
+    return {case.network: case.mtu for case in context.cases}
 
 
-def _percent(score: Score) -> str:
+def _percent(score: AnswerCounts) -> str:
     return f"{100 * score.accuracy:.1f} % ({score.right} of {score.sessions})"

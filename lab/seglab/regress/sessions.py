@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seglab.core.record import SessionRecord
 from seglab.errors import InputError
-from seglab.regress.case import Case, Layers, cases
+from seglab.regress.case import Case, LayerChoice, cases
 from seglab.runs.folder import MANIFEST, RunFolder
 from seglab.runs.parquet import read_sessions
 
@@ -17,7 +17,7 @@ _DATASET_MANIFEST = "manifest.json"
 
 
 def load(
-    source: str | Path, layers: Layers, split: str | None = None, column: str = "split"
+    source: str | Path, layers: LayerChoice, split: str | None = None, column: str = "split"
 ) -> list[Case]:
     """The cases of all complete sessions of a source.
 

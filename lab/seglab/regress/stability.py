@@ -7,20 +7,12 @@ from dataclasses import replace
 
 import msgspec
 
+from seglab.classification.answer import Answer, Raised, allowed_styles, either
 from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
 from seglab.core.seeds import derive
 from seglab.regress.case import Case
-from seglab.regress.judgement import (
-    Answer,
-    Bench,
-    Judgement,
-    Raised,
-    Side,
-    either,
-    judged,
-    styles,
-)
+from seglab.regress.judgement import CheckContext, ExampleSide, Judgement, judged
 from seglab.regress.transforms import merged_reads, noise, offloaded, retransmitted
 
 NOISE_PER_NETWORK = 40
@@ -30,28 +22,28 @@ _CONFIDENT = 0.5
 Transform = Callable[[Observation, int], Observation]
 
 
-def stable_under_merged_reads(bench: Bench) -> Iterator[Judgement]:
+def stable_under_merged_reads(context: CheckContext) -> Iterator[Judgement]:
     """Read together, neighbours give more styles or none, but no other style."""
-    return _stable(bench, merged_reads, ("segments", "reads"), "after some reads were merged")
+    return _stable(context, merged_reads, ("segments", "reads"), "after some reads were merged")
 
 
-def stable_under_retransmission(bench: Bench) -> Iterator[Judgement]:
+def stable_under_retransmission(context: CheckContext) -> Iterator[Judgement]:
     """A segment that comes again, a full one in two pieces, gives no other style."""
-    return _stable(bench, retransmitted, ("segments",), "after one segment came again")
+    return _stable(context, retransmitted, ("segments",), "after one segment came again")
 
 
-def stable_under_offload(bench: Bench) -> Iterator[Judgement]:
+def stable_under_offload(context: CheckContext) -> Iterator[Judgement]:
     """Full segments merged into one above the MSS, as by GRO, give no other style."""
-    return _stable(bench, offloaded, ("segments",), "after offload merged full segments")
+    return _stable(context, offloaded, ("segments",), "after offload merged full segments")
 
 
-def deterministic(bench: Bench) -> Iterator[Judgement]:
+def deterministic(context: CheckContext) -> Iterator[Judgement]:
     """Asked again, from the start, in another order: the same verdicts."""
-    chosen = sample([(c, a) for c, a in bench.pairs if not isinstance(a, Raised)], bench)
+    chosen = sample([(c, a) for c, a in context.pairs if not isinstance(a, Raised)], context)
     order = list(range(len(chosen)))
-    random.Random(derive(bench.settings.seed, "order")).shuffle(order)
-    asker = bench.asker.fresh()
-    again = dict(zip(order, asker.ask([chosen[i][0].observation for i in order]), strict=True))
+    random.Random(derive(context.settings.seed, "order")).shuffle(order)
+    runner = context.runner.restarted()
+    again = dict(zip(order, runner.ask([chosen[i][0].observation for i in order]), strict=True))
     for number, (case, before) in enumerate(chosen):
         now = again[number]
         if _bytes(now) == _bytes(before):
@@ -62,38 +54,38 @@ def deterministic(bench: Bench) -> Iterator[Judgement]:
                 case,
                 False,
                 f"the same observation had two answers: {first}, then {second}",
-                Side.of(case, before, said=first),
-                Side.of(case, now, said=second),
+                ExampleSide.of(case, before, said=first),
+                ExampleSide.of(case, now, said=second),
             )
 
 
-def abstains_on_noise(bench: Bench) -> Iterator[Judgement]:
+def abstains_on_noise(context: CheckContext) -> Iterator[Judgement]:
     """Of random sizes, few get a single style with confidence: abstaining is right, or a set.
 
     A verdict with a single style counts as confident when its confidence is 0.5 or more, or is
     not given.
     """
     found: dict[tuple[str, str], Case] = {}
-    for case in bench.cases:
+    for case in context.cases:
         found.setdefault((case.network, case.layer), case)
     asked: list[tuple[Case, Observation]] = []
     for case in found.values():
         shown = case.observation
         mss = shown.mss or max(shown.sizes)
         asked += [
-            (case, noise(bench.settings.seed, number, mss, shown.timestamps, case.layer))
+            (case, noise(context.settings.seed, number, mss, shown.timestamps, case.layer))
             for number in range(NOISE_PER_NETWORK)
         ]
-    answers = bench.asker.ask([observation for _, observation in asked])
-    sides: dict[tuple[str, str], list[Side]] = defaultdict(list)
+    answers = context.runner.ask([observation for _, observation in asked])
+    sides: dict[tuple[str, str], list[ExampleSide]] = defaultdict(list)
     for (case, observation), answer in zip(asked, answers, strict=True):
         if _confident(answer):
-            side = replace(Side.of(case, answer, observation), session_id=None)
+            side = replace(ExampleSide.of(case, answer, observation), session_id=None)
             sides[case.network, case.layer].append(side)
     for place, case in found.items():
         guesses = sides[place]
         share = len(guesses) / NOISE_PER_NETWORK
-        passed = share <= bench.settings.noise_share
+        passed = share <= context.settings.noise_share
         yield Judgement(
             network=case.network,
             mtu=case.mtu,
@@ -103,12 +95,12 @@ def abstains_on_noise(bench: Bench) -> Iterator[Judgement]:
             words=""
             if passed
             else f"{len(guesses)} of {NOISE_PER_NETWORK} messages of random sizes got one style"
-            f" with confidence (at most {100 * bench.settings.noise_share:g} % may)",
+            f" with confidence (at most {100 * context.settings.noise_share:g} % may)",
             sides=() if passed else (min(guesses, key=lambda s: len(s.sizes)),),
         )
 
 
-def sample(pairs: list[tuple[Case, Answer]], bench: Bench) -> list[tuple[Case, Answer]]:
+def sample(pairs: list[tuple[Case, Answer]], context: CheckContext) -> list[tuple[Case, Answer]]:
     """At most so many cases of each network and layer, the styles in turn, by the seed."""
     places: dict[tuple[str, str], dict[str, list[tuple[Case, Answer]]]] = {}
     for pair in pairs:
@@ -117,8 +109,8 @@ def sample(pairs: list[tuple[Case, Answer]], bench: Bench) -> list[tuple[Case, A
         styles_there.setdefault(case.style, []).append(pair)
     chosen = []
     for place, by_style in places.items():
-        draw = random.Random(derive(bench.settings.seed, "sample", *place))
-        left = bench.settings.sample
+        draw = random.Random(derive(context.settings.seed, "sample", *place))
+        left = context.settings.sample
         for number, style in enumerate(sorted(by_style)):
             members = by_style[style]
             share = -(-left // (len(by_style) - number))
@@ -129,23 +121,25 @@ def sample(pairs: list[tuple[Case, Answer]], bench: Bench) -> list[tuple[Case, A
 
 
 def _stable(
-    bench: Bench, transform: Transform, layers: tuple[str, ...], after: str
+    context: CheckContext, transform: Transform, layers: tuple[str, ...], after: str
 ) -> Iterator[Judgement]:
-    chosen = sample([(c, a) for c, a in bench.pairs if c.layer in layers and styles(a)], bench)
+    chosen = sample(
+        [(c, a) for c, a in context.pairs if c.layer in layers and allowed_styles(a)], context
+    )
     changed: list[tuple[Case, Answer, Observation]] = []
     for case, before in chosen:
-        observation = transform(case.observation, bench.settings.seed)
+        observation = transform(case.observation, context.settings.seed)
         if _unchanged(observation, case.observation):
             yield judged(case, None)
         else:
             changed.append((case, before, observation))
-    answers = bench.asker.ask([observation for _, _, observation in changed])
+    answers = context.runner.ask([observation for _, _, observation in changed])
     for (case, before, observation), now in zip(changed, answers, strict=True):
-        said = styles(now)
-        if not isinstance(now, Raised) and (not said or said & styles(before)):
+        said = allowed_styles(now)
+        if not isinstance(now, Raised) and (not said or said & allowed_styles(before)):
             yield judged(case, passed=True)
         else:
-            first, second = Side.of(case, before), Side.of(case, now, observation)
+            first, second = ExampleSide.of(case, before), ExampleSide.of(case, now, observation)
             yield judged(
                 case,
                 False,
@@ -164,7 +158,7 @@ def _unchanged(one: Observation, other: Observation) -> bool:
 def _confident(answer: Answer) -> bool:
     return (
         isinstance(answer, Verdict)
-        and len(styles(answer)) == 1
+        and len(allowed_styles(answer)) == 1
         and (answer.confidence is None or answer.confidence >= _CONFIDENT)
     )
 

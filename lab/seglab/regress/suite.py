@@ -1,42 +1,40 @@
-"""A classifier and its sessions, judged check by check as a test suite asks for it.
+"""A classifier and its sessions, held to the checks: for a test suite, and for a program.
 
-Sessions are loaded once a process, the classifier answers them once, and each check runs once,
-when the first of its networks is asked about.
+A ``Suite`` serves the pytest plugin. It loads its sessions once a process, the classifier answers
+them once, and each check runs once, when the first of its networks is asked about.
+``check_classifier`` runs all checks at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from seglab.classification.classifier import Classifier
-from seglab.classification.registry import of_callable
+from seglab.classification.registry import ClassifierLike
 from seglab.core.specfile import SIZE_MAX_BYTES, read
 from seglab.errors import InputError
 from seglab.regress import checks as checks_
 from seglab.regress import known as known_
-from seglab.regress.baseline import Baseline, fingerprint
-from seglab.regress.case import Case, Layers
-from seglab.regress.judgement import Asker, Bench, Check, ClassifierFailedError, Settings
+from seglab.regress.baseline import Baseline
+from seglab.regress.case import Case, LayerChoice
+from seglab.regress.judgement import Settings
 from seglab.regress.known import KnownFailure
-from seglab.regress.result import Outcome, outcome
-from seglab.regress.sessions import load
-from seglab.runners.open import LocalAsker, open_classifier
-
-Reference = str | Classifier | Callable[..., Any]
+from seglab.regress.result import CheckOutcome, RegressResult
+from seglab.regress.run import CheckRun, run
+from seglab.regress.sessions import SAMPLE, load
+from seglab.runners.open import TIME_LIMIT_S, open_runner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """What is to be tested, and how; all of it can be compared, so that equal ones are one suite.
+class SuiteOptions:
+    """What is tested, and how; equal options are one suite.
 
     Attributes:
         classifier: a built-in's name, ``package.module:name``, ``cmd:PROGRAM ARGS``, or a callable.
         sessions: ``sample``, or paths of run folders, datasets and Parquet files.
         layer: what the classifier is shown.
-        checks: names; all of them where there is none.
+        checks: names; no name stands for all of them.
         known_failures: a TOML file, see ``seglab.regress.known``.
         baseline: a file that ``seglab regress --update-baseline`` wrote.
         tolerance: by how much a network's accuracy may fall.
@@ -44,37 +42,40 @@ class Choice:
         time_limit_s: for one answer.
     """
 
-    classifier: Reference
-    sessions: tuple[str, ...] = ("sample",)
-    layer: Layers = "segments"
+    classifier: ClassifierLike
+    sessions: tuple[str, ...] = (SAMPLE,)
+    layer: LayerChoice = "segments"
     checks: tuple[str, ...] = ()
     known_failures: str | None = None
     baseline: str | None = None
     tolerance: float | None = None
     seed: int = 2014
-    time_limit_s: float = 10.0
+    time_limit_s: float = TIME_LIMIT_S
 
 
 class Suite:
-    """The tests of one choice: each check on each network."""
+    """The tests that some options stand for: each check on each network.
 
-    def __init__(self, choice: Choice) -> None:
-        """Load the sessions; the classifier is not touched yet.
+    Attributes:
+        known: the failures that are expected.
+    """
+
+    def __init__(self, options: SuiteOptions) -> None:
+        """Load the sessions; the classifier is opened later, by the first outcome.
 
         Raises:
             InputError: sessions, checks, baseline or known failures cannot be used.
         """
-        self._choice = choice
-        self._checks = {check.name: check for check in checks_.chosen(choice.checks)}
-        self._cases = _cases(choice.sessions, choice.layer)
+        self._options = options
+        self._checks = {check.name: check for check in checks_.chosen(options.checks)}
+        self._cases = _cases(options.sessions, options.layer)
         self.known: tuple[KnownFailure, ...] = ()
-        if choice.known_failures is not None:
-            self.known = read_known(Path(choice.known_failures))
+        if options.known_failures is not None:
+            self.known = read_known(Path(options.known_failures))
         self._baseline: Baseline | None = None
-        if choice.baseline is not None:
-            self._baseline = read_baseline(Path(choice.baseline))
-        self._outcomes: dict[str, Outcome] = {}
-        self._failed: str | None = None
+        if options.baseline is not None:
+            self._baseline = read_baseline(Path(options.baseline))
+        self._outcomes: dict[str, CheckOutcome] = {}
         self._stack = ExitStack()
 
     @property
@@ -84,51 +85,95 @@ class Suite:
         ordered = sorted(networks, key=lambda name: (networks[name], name))
         return [(check, network) for check in self._checks for network in ordered]
 
-    def outcome(self, name: str) -> Outcome:
-        """What a check says of all networks.
+    @property
+    def stopped(self) -> str | None:
+        """Why the classifier cannot be asked any more; ``None`` while it can.
+
+        Raises:
+            InputError: the classifier cannot be loaded or started.
+        """
+        return self._run.stopped
+
+    def outcome(self, name: str) -> CheckOutcome:
+        """Return what a check says of all networks.
+
+        A test cannot be half run, so no check runs after the classifier has failed.
 
         Raises:
             InputError: the classifier cannot be loaded or started.
         """
         if name not in self._outcomes:
-            self._outcomes[name] = self._judged(self._checks[name])
+            self._outcomes[name] = self._run.outcome(self._checks[name])
         return self._outcomes[name]
 
     def close(self) -> None:
-        """End the classifier, where it is a program."""
+        """End the classifier's process, where it has one."""
         self._stack.close()
 
-    def _judged(self, check: Check) -> Outcome:
-        try:
-            if self._failed is None:
-                return outcome(check, check.run(self._bench), self.known)
-        except ClassifierFailedError as error:
-            self._failed = error.reason
-        return Outcome(name=check.name, summary=check.summary, why_not=self._failed)
-
     @cached_property
-    def _bench(self) -> Bench:
-        choice, before = self._choice, self._baseline
-        asker = self._opened()
-        settings = Settings(seed=choice.seed)
-        if choice.tolerance is not None:
-            settings = Settings(
-                seed=choice.seed, tolerance=choice.tolerance, own_tolerance=choice.tolerance
-            )
-        return Bench(
-            cases=self._cases,
-            answers=asker.ask([case.observation for case in self._cases]),
-            asker=asker,
-            settings=settings,
-            baseline=None if before is None else before.by_place,
-            same_sessions=before is not None and before.sessions == fingerprint(self._cases),
+    def _run(self) -> CheckRun:
+        options = self._options
+        runner = self._stack.enter_context(
+            open_runner(options.classifier, time_limit_s=options.time_limit_s)
+        )
+        return CheckRun(
+            self._cases,
+            runner,
+            settings=Settings.of(options.seed, options.tolerance),
+            baseline=self._baseline,
+            known=self.known,
+            judge_partial=False,
         )
 
-    def _opened(self) -> Asker:
-        reference, limit_s = self._choice.classifier, self._choice.time_limit_s
-        if isinstance(reference, str):
-            return self._stack.enter_context(open_classifier(reference, limit_s))[1]
-        return LocalAsker(of_callable(reference), limit_s)
+
+def check_classifier(
+    classifier: ClassifierLike,
+    sessions: str | Path | Sequence[str | Path] = SAMPLE,
+    *,
+    layer: LayerChoice = "segments",
+    checks: Sequence[str] = (),
+    known_failures: str | Path | None = None,
+    baseline: str | Path | None = None,
+    tolerance: float | None = None,
+    seed: int = 2014,
+    time_limit_s: float = TIME_LIMIT_S,
+    processes: int = 1,
+) -> RegressResult:
+    """Find out whether a classifier has learned the sender, or the network.
+
+    ``seglab regress`` prints the same for stored sessions; ``good`` of the result says whether
+    all checks passed.
+
+    Args:
+        classifier: a built-in's name, ``package.module:name``, ``cmd:PROGRAM ARGS``, or a function
+            that takes an ``Observation``.
+        sessions: ``sample``, or paths of run folders, datasets or Parquet files.
+        layer: what the classifier is shown: ``segments``, ``reads`` or ``both``.
+        checks: names; no name stands for all of them.
+        known_failures: a TOML file of failures that are expected, with reasons.
+        baseline: a file that ``seglab regress --update-baseline`` wrote.
+        tolerance: the share by which a network's accuracy may fall.
+        seed: of everything that is drawn.
+        time_limit_s: for one answer.
+        processes: how many may share the work of a slow classifier of Python.
+
+    Raises:
+        InputError: classifier, sessions, checks or files cannot be used.
+    """
+    sources = [str(one) for one in ([sessions] if isinstance(sessions, str | Path) else sessions)]
+    selected = checks_.chosen(checks)
+    known = read_known(Path(known_failures)) if known_failures is not None else ()
+    before = read_baseline(Path(baseline)) if baseline is not None else None
+    with open_runner(classifier, time_limit_s=time_limit_s, processes=processes) as runner:
+        return run(
+            [case for source in sources for case in load(source, layer)],
+            runner,
+            selected,
+            settings=Settings.of(seed, tolerance),
+            baseline=before,
+            known=known,
+            sources=sources,
+        )
 
 
 def read_known(path: Path) -> tuple[KnownFailure, ...]:
@@ -163,7 +208,7 @@ def read_baseline(path: Path) -> Baseline:
 _LOADED: dict[tuple[tuple[str, ...], str], list[Case]] = {}
 
 
-def _cases(sources: Sequence[str], layer: Layers) -> list[Case]:
+def _cases(sources: Sequence[str], layer: LayerChoice) -> list[Case]:
     key = tuple(sources), layer
     if key not in _LOADED:
         _LOADED[key] = [case for source in sources for case in load(source, layer)]

@@ -8,8 +8,8 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from seglab.core.text import count, safe, spaced
-from seglab.regress.judgement import Side
-from seglab.regress.result import Cell, Finding, Outcome, Result
+from seglab.regress.judgement import ExampleSide
+from seglab.regress.result import CheckFinding, CheckOutcome, MatrixCell, RegressResult
 from seglab.report.console import as_markup, say, stdout
 
 EXAMPLES = 3
@@ -21,7 +21,9 @@ _COLOURS = {"passed": "green", "failed": "bold red", "known": "yellow"}
 _MARKS = {"passed": "ok", "failed": "BROKEN", "known": "known"}
 
 
-def show(result: Result, console: Console | None = None, *, examples: int = EXAMPLES) -> None:
+def show(
+    result: RegressResult, console: Console | None = None, *, examples: int = EXAMPLES
+) -> None:
     """Print a result; colours follow the terminal and ``NO_COLOR``."""
     console = console or stdout()
     tables = checks_table(result), matrix_table(result)
@@ -51,7 +53,7 @@ def show(result: Result, console: Console | None = None, *, examples: int = EXAM
         say(console, f"what is above counts the {sessions} that it had answered")
 
 
-def plain(result: Result) -> Iterator[str]:
+def plain(result: RegressResult) -> Iterator[str]:
     """Both tables for a pipe, or a narrow terminal: a line a row, with tabs between the columns."""
     yield "\t".join(("check", "result", "judged", "exempt", "broken"))
     for outcome in result.outcomes:
@@ -63,7 +65,7 @@ def plain(result: Result) -> Iterator[str]:
         yield "\t".join((safe(style), *(cell_text(cell) for cell in cells)))
 
 
-def checks_table(result: Result) -> Table:
+def checks_table(result: RegressResult) -> Table:
     """Each check, how it ended, and over how many cases."""
     table = Table("check", "result", "judged", "exempt", "broken", pad_edge=False)
     for column in table.columns[2:]:
@@ -75,7 +77,7 @@ def checks_table(result: Result) -> Table:
     return table
 
 
-def matrix_table(result: Result) -> Table:
+def matrix_table(result: RegressResult) -> Table:
     """How often the answer held the truth, by style and MTU; red where a check broke."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("% right, by MTU", no_wrap=True)
@@ -93,19 +95,19 @@ def matrix_table(result: Result) -> Table:
     return table
 
 
-def columns(result: Result) -> list[int]:
+def columns(result: RegressResult) -> list[int]:
     """The MTUs of the matrix."""
     return sorted({mtu for _, mtu in result.cells})
 
 
-def rows(result: Result) -> Iterator[tuple[str, list[Cell | None]]]:
+def rows(result: RegressResult) -> Iterator[tuple[str, list[MatrixCell | None]]]:
     """The styles of the matrix, each with a cell an MTU."""
     mtus = columns(result)
     for style in dict.fromkeys(style for style, _ in result.cells):
         yield style, [result.cells.get((style, mtu)) for mtu in mtus]
 
 
-def cell_text(cell: Cell | None) -> str:
+def cell_text(cell: MatrixCell | None) -> str:
     """The share of right answers, with a mark where a check broke."""
     if cell is None:
         return ""
@@ -113,7 +115,7 @@ def cell_text(cell: Cell | None) -> str:
     return f"{100 * cell.right / cell.sessions:.0f} %{mark}" if cell.sessions else mark
 
 
-def example_lines(finding: Finding) -> list[str]:
+def example_lines(finding: CheckFinding) -> list[str]:
     """A finding's smallest example, its sides below each other."""
     lines = []
     if finding.writes:
@@ -126,20 +128,20 @@ def example_lines(finding: Finding) -> list[str]:
     return lines
 
 
-def finding_text(finding: Finding) -> str:
+def finding_text(finding: CheckFinding) -> str:
     """A finding in words, with its example, for a place that has no colours."""
     lines = (f"{finding.where}{_share(finding)}", finding.words, *example_lines(finding))
     return "\n".join(map(safe, lines))
 
 
-def side_words(side: Side) -> str:
+def side_words(side: ExampleSide) -> str:
     """Where the sizes of a side come from."""
     mss = "unknown" if side.mss is None else str(side.mss)
     session = "random sizes" if side.session_id is None else f"session {side.session_id}"
     return f"{side.network}, MTU {side.mtu}, MSS {mss}, {session}"
 
 
-def overall(result: Result) -> str:
+def overall(result: RegressResult) -> str:
     """How good the answers were over all networks, in words."""
     scores = result.scores.values()
     asked = sum(score.sessions for score in scores)
@@ -156,13 +158,13 @@ def _fits(table: Table, console: Console) -> bool:
     return Measurement.get(console, room, table).maximum <= console.width
 
 
-def _numbers(outcome: Outcome) -> tuple[str, str, str, str]:
+def _numbers(outcome: CheckOutcome) -> tuple[str, str, str, str]:
     state = _MARKS.get(outcome.state, outcome.state)
     broken = sum(finding.broken for finding in outcome.findings)
     return state, str(outcome.judged), str(outcome.exempt), str(broken)
 
 
-def _show_findings(outcome: Outcome, console: Console, examples: int) -> None:
+def _show_findings(outcome: CheckOutcome, console: Console, examples: int) -> None:
     say(console, f"[bold]{as_markup(outcome.name)}[/]: {as_markup(outcome.summary)}", above=1)
     for finding in outcome.findings[:examples]:
         known = f" [yellow](known: {as_markup(finding.reason)})[/]" if finding.reason else ""
@@ -179,6 +181,6 @@ def _show_findings(outcome: Outcome, console: Console, examples: int) -> None:
         say(console, f"and {more} (--json and --html have all)", indent=2)
 
 
-def _share(finding: Finding) -> str:
+def _share(finding: CheckFinding) -> str:
     """Of how many sessions a finding is, where it is about sessions."""
     return f": {finding.broken} of {finding.judged}" if finding.style else ""

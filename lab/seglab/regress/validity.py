@@ -2,30 +2,33 @@
 
 from collections.abc import Iterator
 
-from seglab.classification.validation import faults
-from seglab.regress.judgement import Bench, Judgement, Raised, Side, judged
+from seglab.classification.answer import Raised
+from seglab.classification.validation import violations
+from seglab.regress.judgement import CheckContext, ExampleSide, Judgement, judged
 
 
-def answers(bench: Bench) -> Iterator[Judgement]:
+def answers(context: CheckContext) -> Iterator[Judgement]:
     """It answers or abstains, and never raises."""
-    for case, answer in bench.pairs:
+    for case, answer in context.pairs:
         if isinstance(answer, Raised):
             yield judged(
                 case,
                 False,
                 f"raised {answer.reason}",
-                Side.of(case, answer, said="raised"),
+                ExampleSide.of(case, answer, said="raised"),
             )
         else:
             yield judged(case, passed=True)
 
 
-def valid_verdicts(bench: Bench) -> Iterator[Judgement]:
+def valid_verdicts(context: CheckContext) -> Iterator[Judgement]:
     """Styles, terminators and path conditions are known ones; offsets and shares are possible."""
-    for case, answer in bench.pairs:
+    for case, answer in context.pairs:
         if isinstance(answer, Raised):
             continue
-        wrong = None if answer is None else next(faults(answer, case.observation.total_bytes), None)
+        wrong = (
+            None if answer is None else next(violations(answer, case.observation.total_bytes), None)
+        )
         if wrong is None:
             yield judged(case, passed=True)
         else:
@@ -33,5 +36,5 @@ def valid_verdicts(bench: Bench) -> Iterator[Judgement]:
                 case,
                 False,
                 wrong,
-                Side.of(case, answer),
+                ExampleSide.of(case, answer),
             )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from seglab.classification.scored import Judged
+from seglab.classification.scored import ClassifiedMessage
 from seglab.core.observation import Observation
 from seglab.core.tcpip import full_segment
 from seglab.core.text import safe
@@ -17,14 +17,14 @@ _LEGEND = {
 }
 
 
-def page(judged: Judged, width: int, *, unicode: bool = True) -> Iterator[str]:
+def page(judged: ClassifiedMessage, width: int, *, unicode: bool = True) -> Iterator[str]:
     """The lines of the explanation; only the line of the names may be longer than ``width``."""
     for line in _lines(judged, width):
         text = line.rstrip()
         yield text if unicode else in_ascii(text)
 
 
-def _lines(judged: Judged, width: int) -> Iterator[str]:
+def _lines(judged: ClassifiedMessage, width: int) -> Iterator[str]:
     observation, verdict = judged.observation, judged.verdict
     where = f" of {safe(observation.source)}" if observation.source else ""
     yield f"message {safe(judged.label)}{where}"
@@ -82,7 +82,7 @@ def _measure(observation: Observation) -> str:
     return text
 
 
-def _verdict(judged: Judged) -> Iterator[tuple[str, str]]:
+def _verdict(judged: ClassifiedMessage) -> Iterator[tuple[str, str]]:
     verdict, score = judged.verdict, judged.score
     if verdict.styles:
         styles = " or ".join(map(safe, verdict.styles))

@@ -14,7 +14,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from seglab.classification.scored import Judged
+from seglab.classification.scored import ClassifiedMessage
 from seglab.core.text import count, safe
 from seglab.report.strip import base_of, in_ascii, run_length, strip
 
@@ -38,7 +38,7 @@ _RIGHT = {"buffer", "conf", "score"}
 _COLOURS = {"full": "cyan", "short": "yellow", "push": "magenta", "more": "dim", "gap": ""}
 
 
-def line(judged: Judged) -> str:
+def line(judged: ClassifiedMessage) -> str:
     """The line of a message for a pipe: the values of ``COLUMNS``, ``-`` if one is not known."""
     observation, verdict = judged.observation, judged.verdict
     values = (
@@ -74,10 +74,10 @@ class Sheet:
         self._client = 0
         self._ascii = not (console.encoding or "").lower().startswith("utf")
         self._most_style = min(max(console.width - _REST, _LEAST_STYLE), _MOST_STYLE)
-        self._waiting: list[Judged] = []
+        self._waiting: list[ClassifiedMessage] = []
         self._widths: dict[str, int] = {}
 
-    def add(self, judged: Judged) -> None:
+    def add(self, judged: ClassifiedMessage) -> None:
         """Add a message; the first messages wait until the columns' widths are known."""
         if self._widths:
             self._print(judged)
@@ -140,7 +140,7 @@ class Sheet:
             return " " * (width - cell_len(text)) + text
         return set_cell_size(text, width)
 
-    def _print(self, judged: Judged) -> None:
+    def _print(self, judged: ClassifiedMessage) -> None:
         cells = _cells(judged, self._most_style)
         if self._sources and judged.observation.source != self._source:
             self._source = judged.observation.source
@@ -169,7 +169,7 @@ class Sheet:
         self._console.print(text, soft_wrap=True)
 
 
-def _cells(judged: Judged, most: int) -> dict[str, str]:
+def _cells(judged: ClassifiedMessage, most: int) -> dict[str, str]:
     verdict, score = judged.verdict, judged.score
     return {
         "id": safe(judged.label),
@@ -183,7 +183,7 @@ def _cells(judged: Judged, most: int) -> dict[str, str]:
     }
 
 
-def _confidence(judged: Judged, digits: int) -> str | None:
+def _confidence(judged: ClassifiedMessage, digits: int) -> str | None:
     """The confidence in the style; ``None`` if there is no style or the classifier gives none."""
     confidence = judged.verdict.confidence
     return f"{confidence:.{digits}f}" if judged.verdict.styles and confidence is not None else None
@@ -201,7 +201,7 @@ def _styles(styles: Sequence[str], most: int) -> str:
     return safe(styles[0])
 
 
-def _sizes(judged: Judged, room: int) -> Text:
+def _sizes(judged: ClassifiedMessage, room: int) -> Text:
     """The strip and the run-length in ``room`` columns; the strip gets at most half of them."""
     observation = judged.observation
     base = base_of(observation, judged.verdict)
@@ -231,7 +231,7 @@ class AnswerTally:
         self._paths: Counter[str] = Counter()
         self._several = self._abstained = self._noted = 0
 
-    def add(self, judged: Judged, *, shown: bool) -> None:
+    def add(self, judged: ClassifiedMessage, *, shown: bool) -> None:
         """Count a message."""
         self.messages += 1
         self._noted += bool(judged.observation.notes)

@@ -20,13 +20,12 @@ from typing import Any, BinaryIO, Final, Self
 
 import msgspec
 
+from seglab.classification.answer import Answer, ClassifierFailedError, Raised
+from seglab.classification.reference import PROGRAM_PREFIX
 from seglab.classification.registry import as_verdict
 from seglab.core.observation import Observation
 from seglab.core.text import count, safe, shorten
 from seglab.errors import InputError
-from seglab.regress.judgement import Answer, ClassifierFailedError, Raised
-
-PREFIX: Final = "cmd:"
 
 AHEAD: Final = 256
 """How many questions may be unanswered."""
@@ -46,7 +45,7 @@ _LEAVE_S: Final = 1.0
 _WAIT_MAX_S: Final = 3600.0
 
 
-class ForeignAsker:
+class ProgramRunner:
     """A program that is asked, and ended by ``close``, with all that it has started."""
 
     def __init__(
@@ -66,6 +65,9 @@ class ForeignAsker:
         Raises:
             InputError: it cannot be started.
         """
+        argv = _argv(command) if isinstance(command, str) else list(command)
+        self.name = f"{PROGRAM_PREFIX}{command if isinstance(command, str) else shlex.join(argv)}"
+        self.summary = "a program"
         self._command = command
         self._time_limit_s = time_limit_s
         self._stderr_path = stderr
@@ -76,8 +78,7 @@ class ForeignAsker:
         self._searched = 0
         self._answered = 0
         self._broken: str | None = None
-        self._others: list[ForeignAsker] = []
-        argv = _argv(command) if isinstance(command, str) else list(command)
+        self._others: list[ProgramRunner] = []
         if stderr is not None:
             try:
                 self._stderr = stderr.open("ab")
@@ -95,7 +96,7 @@ class ForeignAsker:
         except OSError as error:
             self._close_stderr()
             raise InputError(
-                f"{PREFIX}{shlex.join(argv)}: cannot be started: {error.strerror or error}"
+                f"{PROGRAM_PREFIX}{shlex.join(argv)}: cannot be started: {error.strerror or error}"
             ) from error
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -105,9 +106,9 @@ class ForeignAsker:
         for fd in (self._stdin, self._stdout, self._errors):
             os.set_blocking(fd, False)
 
-    def fresh(self) -> "ForeignAsker":
+    def restarted(self) -> "ProgramRunner":
         """The same program, started once more; it ends when this one does."""
-        other = ForeignAsker(self._command, self._time_limit_s, self._stderr_path)
+        other = ProgramRunner(self._command, self._time_limit_s, self._stderr_path)
         self._others.append(other)
         return other
 
@@ -322,12 +323,15 @@ def _argv(command: str) -> list[str]:
     try:
         argv = shlex.split(command)
     except ValueError as error:
-        raise InputError(f"{PREFIX}{command}: {error}") from error
+        raise InputError(f"{PROGRAM_PREFIX}{command}: {error}") from error
     if not argv:
-        raise InputError(f"{PREFIX} names no program: expected {PREFIX}PROGRAM ARGS")
+        raise InputError(
+            f"{PROGRAM_PREFIX} names no program: expected {PROGRAM_PREFIX}PROGRAM ARGS"
+        )
     if shutil.which(argv[0]) is None:
         raise InputError(
-            f"{PREFIX}{command}: {argv[0]} cannot be started: no such program, or not executable"
+            f"{PROGRAM_PREFIX}{command}: {argv[0]} cannot be started: no such program,"
+            " or not executable"
         )
     return argv
 

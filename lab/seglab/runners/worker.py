@@ -18,7 +18,7 @@ import msgspec
 from seglab.core.observation import Observation
 from seglab.core.text import count, safe
 from seglab.errors import InputError
-from seglab.runners.program import ForeignAsker
+from seglab.runners.program import ProgramRunner
 
 LOADING_S: Final = 120.0
 """How long a classifier's modules may take to be imported."""
@@ -31,7 +31,7 @@ _SIZES_SHOWN: Final = 5
 _CHUNK: Final = 1 << 16
 
 
-class WorkerAsker(ForeignAsker):
+class WorkerRunner(ProgramRunner):
     """A classifier of Python in a process of its own, which ``close`` ends.
 
     Attributes:
@@ -63,9 +63,9 @@ class WorkerAsker(ForeignAsker):
             raise
         self.name, self.summary = str(told.get("name")), str(told.get("summary"))
 
-    def fresh(self) -> "WorkerAsker":
+    def restarted(self) -> "WorkerRunner":
         """The same classifier in a new process; it ends when this one does."""
-        other = WorkerAsker(self._reference, self._time_limit_s, self._stderr_path)
+        other = WorkerRunner(self._reference, self._time_limit_s, self._stderr_path)
         self._others.append(other)
         return other
 

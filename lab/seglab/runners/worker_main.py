@@ -1,4 +1,4 @@
-"""The process in which a Python classifier runs, for ``worker`` and ``cluster_asker``.
+"""The process in which a Python classifier runs, for ``runners.worker`` and ``cluster.runner``.
 
 It reads observations and prints answers as ``seglab.runners.program`` speaks with any program, so
 that a classifier of somebody's own can end its process, or be ended, and a slow one be asked in
@@ -18,13 +18,13 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from seglab.classification.answer import raised
 from seglab.classification.classifier import Classifier, Verdict
 from seglab.classification.registry import classifier
-from seglab.classification.validation import checked
+from seglab.classification.validation import normalised
 from seglab.core.observation import Observation
 from seglab.core.text import safe
 from seglab.errors import SeglabError
-from seglab.regress.judgement import raised
 
 _LEAVE_S = 2.0
 
@@ -78,7 +78,7 @@ def _answer_all(one: Classifier, questions: BinaryIO, answers: BinaryIO) -> None
         try:
             verdict = one.classify(observation)
             if verdict is not None:
-                verdict = checked(replace(verdict, id=observation.id))
+                verdict = normalised(replace(verdict, id=observation.id))
             answer = _line(verdict)
         except BaseException as error:
             answer = _line({"id": observation.id, "raised": raised(error).reason})
