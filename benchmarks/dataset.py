@@ -4,7 +4,7 @@
 
 Two bounds hold for every builder on this machine. With so many sessions side by side, the sum of
 their own durations cannot pass in less than that sum, divided (one on a slow link counts for its
-share only: ``seglab.kernel.pace``). And the processors have to do the work: their time, shared
+share only: ``seglab.engine.schedule``). And the processors have to do the work: their time, shared
 evenly. Whichever is longer is the bound; what a build takes beyond it is shards that end one after
 the other, labs that start, and files that are written.
 
@@ -30,7 +30,7 @@ from seglab.dataset import records
 from seglab.dataset.estimate import estimate
 from seglab.dataset.manifest import read_manifest
 from seglab.dataset.spec import read_spec
-from seglab.kernel import pace
+from seglab.engine import schedule
 
 
 def run(*arguments: str) -> tuple[float, Tree]:
@@ -68,7 +68,7 @@ def measure(text: str, jobs: int) -> dict[str, Any]:
             for folder in ("data", "wire", "shards")
         }
     durations = [session.duration_ns / 1e9 for session in sessions]
-    slots_s = sum(d * pace.weight(d) / pace.SLOT for d in durations) / jobs
+    slots_s = sum(d * schedule.weight(d) / schedule.SLOT for d in durations) / jobs
     work_s = tree.processor_s() / where["processors"]
     count = len(sessions)
     return {

@@ -161,7 +161,7 @@ async def wire_rate(postfix: Postfix, size: int, sessions: int, jobs: int) -> Ra
         route = f"{IPV4.servers} via {IPV4.router_access_link} dev c-eth0 onlink src"
         await lab.execute("client", f"ip route change {route} {pair['client']}")
         order = {"open": {"flow": 1, "seed": 1, "acknowledge": False, **pair}}
-        lab._tell("wire", order)
+        lab._send("wire", order)
         source = postfix.source(pair["server"], size, sessions, jobs)
         before_s = processor_s()
         printed = await lab.execute("client", source)

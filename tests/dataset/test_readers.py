@@ -17,7 +17,6 @@ sys.path.insert(0, str(ROOT / "tests" / "unit"))
 
 from dataset_making import SESSIONS, PureEngine, build  # noqa: E402
 
-from seglab.dataset import shard  # noqa: E402
 from seglab.dataset.columns import COLUMNS, SPLITS  # noqa: E402
 from seglab.dataset.reading import rows  # noqa: E402
 
@@ -32,9 +31,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset, in the folder that the README's lines name."""
     folder = tmp_path_factory.mktemp("readers")
     PureEngine.reset()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shard, "KernelEngine", PureEngine)
-        build(folder / "data" / "mine", seed=2014)
+    build(folder / "data" / "mine", seed=2014)
     return folder
 
 

@@ -129,7 +129,7 @@ def test_an_offload_that_leaks_refuses_the_run() -> None:
         async with KernelLab(network, spec.reader) as lab:
             await lab.execute("wire", "ethtool -K w-c0 gro on")
             outcome = await lab.session(join.client_job(spec, 1.0), join.wire_order(spec))
-            join.joined(spec, network, outcome, 0)
+            join.assemble(spec, network, outcome, 0)
 
     with pytest.raises(EnvironmentLacksError, match=r"exceeds the MSS 1440; is TSO"):
         asyncio.run(leak())
@@ -146,7 +146,7 @@ def test_nothing_learned_about_a_path_reaches_the_next_session() -> None:
                 if narrow:
                     await lab.execute("router", "ip link set r-eth1 mtu 1000")
                 outcome = await lab.session(join.client_job(spec, 10.0), join.wire_order(spec))
-                record = join.joined(spec, network, outcome, 0).record
+                record = join.assemble(spec, network, outcome, 0).record
                 arrived = [s for s in record.segments if not s.dropped]
                 found.append([max(sizes(arrived)), record.mss])
                 if narrow:

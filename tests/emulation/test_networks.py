@@ -318,7 +318,7 @@ def test_schedules_of_sessions_side_by_side_are_their_own(tmp_path: Path) -> Non
                 spec = specs[number]
                 job = join.client_job(spec, 20.0)
                 outcome = await lab.session(job, join.wire_order(spec))
-                return join.joined(spec, network, outcome, 0).record
+                return join.assemble(spec, network, outcome, 0).record
 
             return list(await asyncio.gather(*map(session, range(len(specs)))))
 

@@ -20,7 +20,7 @@ from conftest import need
 from seglab.core.trace import Segment
 from seglab.kernel import pcapng
 from seglab.kernel.channel import Channel
-from seglab.kernel.packets import Journey, handshake, journeys, segments
+from seglab.kernel.packets import Packet, handshake, join_frames, segments
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -40,13 +40,13 @@ class Outcome:
     wire_status: int
 
     @property
-    def way(self) -> list[Journey]:
-        """The packets' journeys."""
-        return journeys(self.flow["frames"], LINKS)
+    def packets(self) -> list[Packet]:
+        """The session's packets."""
+        return join_frames(self.flow["frames"], LINKS)
 
     def segments(self, payload_bytes: int) -> tuple[Segment, ...]:
         """The client's segments."""
-        return segments(self.way, 0, payload_bytes, self.flow["frames"][0][2])
+        return segments(self.packets, 0, payload_bytes, self.flow["frames"][0][2])
 
 
 def plan(writes: list[int], *, give_up_s: float = 20, **more: Any) -> bytes:
@@ -97,7 +97,7 @@ def test_the_wire_carries_what_linux_cuts():
     outcome = session([5120, 5120], path={"delay_ms": 10})
     found = outcome.segments(10240)
     assert [s.end - s.start for s in found] == [1440, 1440, 1440, 800] * 2
-    assert handshake(outcome.way).mss == 1440
+    assert handshake(outcome.packets).mss == 1440
     assert not any(s.dropped or s.retransmission for s in found)
 
 
@@ -119,7 +119,7 @@ def test_duplicates_reach_the_server_twice():
         len(t_out) == 2 - direction for _, direction, _, t_out, _, _ in outcome.flow["frames"]
     )
     assert len(outcome.segments(5120)) == 4
-    seen = pcapng.packets_at(outcome.way, "server", 0)
+    seen = pcapng.packets_at(outcome.packets, "server", 0)
     data = [packet.comment.split(",")[0] for packet in seen if packet.comment.startswith("data")]
     assert {label: data.count(label) for label in data} == {
         f"data {start}:{end}": 2
@@ -175,13 +175,13 @@ def test_the_same_seed_loses_the_same_frames():
 def test_captures_of_real_frames_are_clean(vantage):
     """The kernel's own checksums are right in the capture, and nothing in it is malformed."""
     outcome = session([5120], path={"delay_ms": 5}, timestamps=1)
-    assert handshake(outcome.way).mss == 1428
+    assert handshake(outcome.packets).mss == 1428
     bad = "_ws.malformed || tcp.checksum.status != 1 || ip.checksum.status != 1"
     checks = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]
     for expression, expected in ((bad, 0), ("tcp.len > 0", 4)):
         result = subprocess.run(
             [need("tshark"), "-r", "-", *checks, "-Y", expression],
-            input=pcapng.capture(outcome.way, vantage, time.time_ns() - time.monotonic_ns()),
+            input=pcapng.capture(outcome.packets, vantage, time.time_ns() - time.monotonic_ns()),
             capture_output=True,
             check=True,
             timeout=60,

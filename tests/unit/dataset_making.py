@@ -1,7 +1,6 @@
-"""Datasets without a kernel: an engine that carries sessions out in pure Python."""
+"""Datasets without a kernel: the engine ``pure``, which carries sessions out in pure Python."""
 
 import hashlib
-from dataclasses import replace
 from typing import ClassVar
 
 from seglab.core.record import Captures
@@ -9,8 +8,10 @@ from seglab.core.trace import Read, Segment, Write
 from seglab.dataset import shard
 from seglab.dataset.folder import begin, finish
 from seglab.dataset.spec import parse_text
+from seglab.engine import EngineOptions, register
+from seglab.engine.record import Observed, failed_record, session_record
+from seglab.engine.schedule import Forecast
 from seglab.experiment import plan
-from seglab.kernel import join
 from seglab.sender.registry import sender
 from seglab.sender.steps import Wait
 
@@ -45,6 +46,9 @@ messages = { test = ["long"] }
 """
 SESSIONS = (4 * 2 + 1) * 3 * 5
 
+ENGINE = "pure"
+"""The name of the engine that tests build datasets with."""
+
 MESSAGES = {}
 """Those that were made already: most tests build the same dataset."""
 
@@ -72,17 +76,19 @@ def carried_out(session, network):
             segments.append(Segment(t_ns, t_ns + 500, start, stop, psh=stop == end))
         reads.append(Read(t_ns + 900, at, end))
         at, t_ns = end, t_ns + 1_000
-    return replace(
-        join.blank(session, network),
-        status="complete",
+    digest = hashlib.sha256(payload.wire).hexdigest()
+    observed = Observed(
+        t0_ns=0,
         payload_bytes=len(payload.wire),
-        payload_sha256=hashlib.sha256(payload.wire).hexdigest(),
+        payload_sha256=digest,
+        received_sha256=[digest],
         writes=tuple(writes),
         segments=tuple(segments),
         reads=tuple(reads),
         duration_ns=t_ns,
         captures=Captures(*(f"wire/{session.session_id}.{v}.pcapng" for v in ("client", "server"))),
     )
+    return session_record(session, network, ENGINE, observed)
 
 
 class Breakdown(Exception):  # noqa: N818 -- stands for a crash
@@ -90,7 +96,7 @@ class Breakdown(Exception):  # noqa: N818 -- stands for a crash
 
 
 class PureEngine:
-    """Stands for the kernel engine.
+    """Carries sessions out over perfect paths, one after the other.
 
     Attributes:
         ran: the ids of all sessions carried out, by all engines.
@@ -103,11 +109,16 @@ class PureEngine:
     fails: ClassVar[dict[str, int]] = {}
     dead: ClassVar[set[str]] = set()
     breaks_after: ClassVar[int | None] = None
+    name = ENGINE
 
-    def __init__(self, options, slots=None):
+    def __init__(self, options=EngineOptions(), slots=None):  # noqa: B008 -- it is frozen
         self.slots = slots
         self.options = options
         self.environments = {}
+        self.forecast = Forecast(options.jobs)
+
+    def check(self, networks=()):
+        """Need nothing of the machine."""
 
     @classmethod
     def reset(cls):
@@ -124,7 +135,7 @@ class PureEngine:
             left = self.fails.get(session.session_id, 0)
             if left or network.name in self.dead:
                 self.fails[session.session_id] = left - 1
-                on_record(join.failed(session, network, "it was to fail"))
+                on_record(failed_record(session, network, ENGINE, "it was to fail"))
                 continue
             record = carried_out(session, network)
             if self.options.folder is not None:
@@ -133,10 +144,13 @@ class PureEngine:
             on_record(record)
 
 
+register(ENGINE, PureEngine)
+
+
 def build(out, spec=None, seed=1, shards=None):
     """Build a dataset with the pure engine; finish it unless only some shards were asked for."""
     spec = spec or spec_of()
-    begin(spec, seed, out)
+    begin(spec, seed, out, ENGINE)
     for number in range(spec.shards) if shards is None else shards:
         shard.build_shard(spec, seed, number, out)
     return finish(spec, seed, out) if shards is None else None

@@ -1,14 +1,13 @@
 """Building on a cluster, with one that is a list of what comes back."""
 
 import pytest
-from dataset_making import PureEngine, spec_of
+from dataset_making import ENGINE, PureEngine, spec_of
 
 from seglab.cluster import building
 from seglab.cluster.building import ShardsFailedError, build_on, refuse_unfit
 from seglab.cluster.dask import Failed
 from seglab.cluster.shards import Order, build_packed
 from seglab.commands.progress import RunProgress
-from seglab.dataset import shard
 from seglab.dataset.estimate import estimate
 from seglab.dataset.folder import begin, built, finish
 from seglab.dataset.plan import fingerprint
@@ -44,21 +43,20 @@ class Listed:
 
 
 @pytest.fixture(autouse=True)
-def pure(monkeypatch):
-    """No kernel is needed."""
+def pure():
+    """Let no test see what another one wanted of the engine."""
     PureEngine.reset()
-    monkeypatch.setattr(shard, "KernelEngine", PureEngine)
 
 
 def order():
     """The order for the small dataset."""
     spec = spec_of()
-    return Order(spec.text, spec.where, SEED, 40, "me")
+    return Order(spec.text, spec.where, SEED, 40, "me", ENGINE)
 
 
 def build(out, cluster, shards=range(3), interruption=None):
     """Build shards of the small dataset."""
-    begin(spec_of(), SEED, out)
+    begin(spec_of(), SEED, out, ENGINE)
     with interruption or Interruption() as asked:
         build_on(cluster, spec_of(), order(), out, shards, RunProgress(quiet=True), asked)
 

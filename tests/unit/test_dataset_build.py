@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from dataset_making import SESSIONS, SPEC, Breakdown, PureEngine, build, spec_of
+from dataset_making import ENGINE, SESSIONS, SPEC, Breakdown, PureEngine, build, spec_of
 
 from seglab.core.files import lock_folder
 from seglab.dataset import records, shard
@@ -23,10 +23,9 @@ from seglab.errors import EnvironmentLacksError, InputError
 
 
 @pytest.fixture(autouse=True)
-def _pure_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Carry sessions out in pure Python."""
+def _pure_engine() -> None:
+    """Let no test see what another one wanted of the engine."""
     PureEngine.reset()
-    monkeypatch.setattr(shard, "KernelEngine", PureEngine)
 
 
 def ids(out: Path) -> list[str]:
@@ -249,7 +248,7 @@ def test_few_messages(tmp_path: Path) -> None:
 
 def test_one_builder_a_shard(tmp_path: Path) -> None:
     """A second builder of the same shard is refused; one of another shard is not."""
-    begin(spec_of(), 1, tmp_path)
+    begin(spec_of(), 1, tmp_path, ENGINE)
     layout = Layout(tmp_path)
     layout.make_folders(0)
     lock = lock_folder(layout.work(0))
@@ -287,6 +286,18 @@ def test_another_dataset_is_refused(tmp_path: Path, text: str, seed: int, why: s
     assert why in str(raised.value)
     with pytest.raises(InputError, match="another specification"):
         build_shard(spec_of(text), seed, 0, tmp_path)
+
+
+def test_another_engine_is_refused(tmp_path: Path) -> None:
+    """A dataset has one engine: it is in the manifest and in every row, and it stays."""
+    manifest = build(tmp_path)
+    assert manifest.engine == ENGINE
+    assert {row["engine"] for row in rows(tmp_path)} == {ENGINE}
+    with pytest.raises(InputError, match="of the pure engine, not of the kernel engine"):
+        begin(spec_of(), 1, tmp_path, "kernel")
+    with pytest.raises(InputError, match=r"engine 'kernal' is not known; did you mean 'kernel'"):
+        begin(spec_of(), 1, tmp_path, "kernal")
+    assert begin(spec_of(), 1, tmp_path).engine == ENGINE
 
 
 def test_a_folder_of_something_else(tmp_path: Path) -> None:

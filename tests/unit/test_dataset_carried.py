@@ -7,32 +7,31 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from dataset_making import SPEC, PureEngine, build, spec_of
+from dataset_making import ENGINE, SPEC, PureEngine, build, spec_of
 
 from seglab.cluster import shards as carried
 from seglab.cluster.shards import Order, Packed, build_packed, call_off, put
 from seglab.core.files import lock_folder
-from seglab.dataset import shard
 from seglab.dataset.check import check
 from seglab.dataset.folder import begin, finish
 from seglab.dataset.reading import rows
 from seglab.dataset.result import ShardResult
+from seglab.engine import register
 from seglab.errors import InputError
 
 SEED = 3
 
 
 @pytest.fixture(autouse=True)
-def pure(monkeypatch):
-    """No kernel is needed."""
+def pure():
+    """Let no test see what another one wanted of the engine."""
     PureEngine.reset()
-    monkeypatch.setattr(shard, "KernelEngine", PureEngine)
 
 
-def order_of(whose="me"):
+def order_of(whose="me", engine=ENGINE):
     """An order for the small dataset."""
     spec = spec_of()
-    return Order(spec.text, spec.where, SEED, 40, whose)
+    return Order(spec.text, spec.where, SEED, 40, whose, engine)
 
 
 def packed_of(tmp_path, number=0, name="scratch"):
@@ -45,7 +44,7 @@ def packed_of(tmp_path, number=0, name="scratch"):
 @pytest.fixture
 def out(tmp_path):
     """A dataset that has been begun."""
-    begin(spec_of(), SEED, tmp_path / "far")
+    begin(spec_of(), SEED, tmp_path / "far", ENGINE)
     return tmp_path / "far"
 
 
@@ -161,7 +160,7 @@ def test_too_large_to_travel(tmp_path, monkeypatch):
         packed_of(tmp_path)
 
 
-def test_called_off(tmp_path, monkeypatch):
+def test_called_off(tmp_path):
     """What is under way for one order ends; another's goes on."""
     waiting = {}
     both = threading.Barrier(3, timeout=20)
@@ -177,13 +176,13 @@ def test_called_off(tmp_path, monkeypatch):
             await event.wait()
             await super().run(specs, on_record)
 
-    monkeypatch.setattr(shard, "KernelEngine", Patient)
+    register("patient", Patient)
 
     def work(whose):
         threading.current_thread().name = whose
         scratch = tmp_path / whose
         scratch.mkdir()
-        return build_packed(scratch, order_of(whose), 2)
+        return build_packed(scratch, order_of(whose, "patient"), 2)
 
     with ThreadPoolExecutor(2) as pool:
         mine, theirs = pool.submit(work, "mine"), pool.submit(work, "theirs")
@@ -198,10 +197,8 @@ def test_called_off(tmp_path, monkeypatch):
     assert call_off("mine") == call_off("theirs") == 0
 
 
-def test_the_plan_as_it_is_read_elsewhere(monkeypatch):
+def test_the_plan_as_it_is_read_elsewhere():
     """A machine says which plan it reads, and refuses one that names what it has not."""
-    monkeypatch.setattr(carried.sandbox, "check", lambda: None)
-    monkeypatch.setattr(carried.sandbox, "check_network", lambda _network: None)
     order = order_of()
     assert carried.ready(order) != carried.ready(replace(order, seed=SEED + 1))
     text = SPEC.replace('"ethernet"', '"tokenring"')

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 from dataset_making import SESSIONS, SPEC, PureEngine, build, spec_of
 
-from seglab.dataset import shard
 from seglab.dataset.check import check
 from seglab.dataset.check_result import DEFECTS_MAX
 from seglab.dataset.folder import begin
@@ -28,9 +27,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset without a fault."""
     path = tmp_path_factory.mktemp("sound") / "dataset"
     PureEngine.reset()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shard, "KernelEngine", PureEngine)
-        build(path)
+    build(path)
     return path
 
 
@@ -344,9 +341,8 @@ def test_many_findings_are_counted(copy: Path) -> None:
     assert found[-1].endswith(f"{total - DEFECTS_MAX} more of these")
 
 
-def test_an_unfinished_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unfinished_build(tmp_path: Path) -> None:
     """What has been built so far is checked; that it is not all is a finding."""
-    monkeypatch.setattr(shard, "KernelEngine", PureEngine)
     PureEngine.reset()
     build(tmp_path, shards=[0])
     found = lines(tmp_path)

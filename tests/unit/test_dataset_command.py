@@ -7,21 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dataset_making import SESSIONS, SPEC, Breakdown, PureEngine, spec_of
+from dataset_making import ENGINE, SESSIONS, SPEC, Breakdown, PureEngine, spec_of
 
 from seglab import cli
 from seglab.commands import dataset
-from seglab.dataset import integrity, shard
+from seglab.dataset import integrity
 from seglab.dataset.estimate import duration, estimate, room_bytes, size
 
 BILLION = SPEC.replace("repeats = 5", "repeats = 37_037_038")
 
 
 @pytest.fixture(autouse=True)
-def _pure_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Carry sessions out in pure Python."""
+def _pure_engine() -> None:
+    """Let no test see what another one wanted of the engine."""
     PureEngine.reset()
-    monkeypatch.setattr(shard, "KernelEngine", PureEngine)
 
 
 @pytest.fixture
@@ -32,10 +31,17 @@ def spec(tmp_path: Path) -> Path:
     return path
 
 
+def _begun(arguments: tuple[str | Path, ...]) -> bool:
+    """Whether the folder of a build holds a dataset, which keeps its engine."""
+    return (Path(arguments[arguments.index("--out") + 1]) / "manifest.json").exists()
+
+
 class Run:
     """What a command printed, and how it ended."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> None:
+        if arguments[0] == "build" and not _begun(arguments):
+            arguments = (*arguments, "--engine", ENGINE)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["seglab", "dataset", *map(str, arguments)])
             with pytest.raises(SystemExit) as ended:
@@ -79,7 +85,8 @@ def test_the_same_command_again(
     """The same command goes on with what broke off, and says so; then there is nothing to do."""
     out = tmp_path / "made"
     PureEngine.breaks_after = 70
-    monkeypatch.setattr(sys, "argv", ["seglab", "dataset", "build", str(spec), "--out", str(out)])
+    command = ["seglab", "dataset", "build", str(spec), "--out", str(out), "--engine", ENGINE]
+    monkeypatch.setattr(sys, "argv", command)
     with pytest.raises(Breakdown):
         cli.main()
     PureEngine.breaks_after = None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dataset_making import SESSIONS, SPEC, PureEngine, build, spec_of
 
-from seglab.dataset import records, shard
+from seglab.dataset import records
 from seglab.dataset import spec as spec_module
 from seglab.dataset.columns import COLUMNS
 from seglab.dataset.croissant import croissant
@@ -20,10 +20,9 @@ from seglab.runs.parquet import DATASET_SCHEMA
 
 
 @pytest.fixture(autouse=True)
-def _pure_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Carry sessions out in pure Python."""
+def _pure_engine() -> None:
+    """Let no test see what another one wanted of the engine."""
     PureEngine.reset()
-    monkeypatch.setattr(shard, "KernelEngine", PureEngine)
 
 
 def test_columns_are_those_of_the_rows() -> None:

@@ -8,10 +8,11 @@ import pytest
 from frames import MS, Recorder
 
 from seglab.core.record import SessionRecord
+from seglab.engine.record import failed_record
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment import plan, registry
 from seglab.kernel import join
-from seglab.kernel.join import Outcome
+from seglab.kernel.join import RawSession
 
 NETWORK = registry.network("vb2014")
 SPEC = plan.plan(registry.scenario("scenario-1"), seed=1, sessions=1)[0]
@@ -23,7 +24,7 @@ SHA256 = hashlib.sha256(b"payload").hexdigest()
 T0_NS = 5 * MS
 
 
-def outcome(*, client: Any = None, connection: Any = None, wire: Any = None) -> Outcome:
+def outcome(*, client: Any = None, connection: Any = None, wire: Any = None) -> RawSession:
     """A good session: 100 bytes of commands, 2000 of payload in one write, two segments, reads."""
     recorder = Recorder()
     recorder.handshake(6 * MS)
@@ -47,7 +48,7 @@ def outcome(*, client: Any = None, connection: Any = None, wire: Any = None) -> 
         "refused": None,
     }
     carried = {"flow": 1, "frames": recorder.records, "queued": 0, "kernel_drops": 0}
-    return Outcome(
+    return RawSession(
         flow=1,
         client=written | (client or {}),
         connection=None if connection is False else read | (connection or {}),
@@ -55,9 +56,9 @@ def outcome(*, client: Any = None, connection: Any = None, wire: Any = None) -> 
     )
 
 
-def record(seen: Outcome) -> SessionRecord:
+def record(seen: RawSession) -> SessionRecord:
     """The session's record."""
-    return join.joined(SPEC, NETWORK, seen, wall_offset_ns=0).record
+    return join.assemble(SPEC, NETWORK, seen, wall_offset_ns=0).record
 
 
 def test_three_layers_of_one_stream_on_one_clock() -> None:
@@ -98,7 +99,7 @@ def test_what_reaches_over_the_payloads_edge_is_clipped() -> None:
 
 def test_captures_of_both_ends_are_named_after_the_session() -> None:
     """Each capture's path in the run folder is in the record, and in what is to be written."""
-    result = join.joined(SPEC, NETWORK, outcome(), wall_offset_ns=0)
+    result = join.assemble(SPEC, NETWORK, outcome(), wall_offset_ns=0)
     assert {result.record.captures.client, result.record.captures.server} == set(result.captures)
     for path, data in result.captures.items():
         assert path.startswith(f"wire/{SPEC.session_id}.")
@@ -162,7 +163,7 @@ def test_a_session_that_never_connected() -> None:
 
 def test_a_session_that_its_lab_did_not_live_to_finish() -> None:
     """All that was planned, nothing that was seen, and why."""
-    found = join.failed(SPEC, NETWORK, "the wire was killed (SIGKILL)")
+    found = failed_record(SPEC, NETWORK, "kernel", "the wire was killed (SIGKILL)")
     assert (found.status, found.error) == ("failed", "the wire was killed (SIGKILL)")
     assert (found.style, found.mtu, found.engine) == ("single_write", 1480, "kernel")
     assert found.captures.client is None

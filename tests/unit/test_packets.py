@@ -1,4 +1,4 @@
-"""From frames to segments: headers of any quality, journeys over two links, SMTP offsets."""
+"""From frames to segments: headers of any quality, packets over two links, SMTP offsets."""
 
 import random
 
@@ -10,7 +10,7 @@ from scapy.all import ICMP, IP, TCP, UDP, Ether, IPerror, IPv6, Raw, TCPerror, r
 
 from seglab.core.trace import Segment, Trace
 from seglab.kernel import headers
-from seglab.kernel.packets import handshake, journeys, largest, segments
+from seglab.kernel.packets import handshake, join_frames, largest, segments
 
 OPTIONS = st.lists(
     st.sampled_from(
@@ -77,7 +77,7 @@ def test_no_bytes_make_the_parsers_raise(junk, ethertype):
     headers.parse_tcp(frame)
     headers.quoted_addresses(frame)
     headers.Teardown().see(0, frame)
-    journeys([[0, 0, 1, [2], None, frame], [1, 0, 3, [], "loss", frame]])
+    join_frames([[0, 0, 1, [2], None, frame], [1, 0, 3, [], "loss", frame]])
 
 
 @given(st.data())
@@ -116,7 +116,7 @@ def test_a_segment_is_sent_at_the_first_link_and_arrives_at_the_end_of_the_last(
     recorder.data(200 * MS, 0, 1440)
     recorder.data(201 * MS, 1440, 2000, flags="PA")
     way_ns = 70 * MS + 20_000
-    assert segments(journeys(recorder.records), 0, 2000, t0_ns=100 * MS) == (
+    assert segments(join_frames(recorder.records), 0, 2000, t0_ns=100 * MS) == (
         Segment(100 * MS, 100 * MS + way_ns, 0, 1440),
         Segment(101 * MS, 101 * MS + way_ns, 1440, 2000, psh=True),
     )
@@ -131,7 +131,7 @@ def test_a_lost_segment_and_its_retransmission(reason):
     recorder.data(200 * MS, 0, 1440, lost=reason)
     recorder.data(201 * MS, 1440, 2880)
     recorder.data(400 * MS, 0, 1440)
-    first, second, third = segments(journeys(recorder.records), 0, 2880, t0_ns=0)
+    first, second, third = segments(join_frames(recorder.records), 0, 2880, t0_ns=0)
     assert (first.dropped, first.drop_reason, first.t_arrived_ns) == (True, reason, None)
     assert not first.retransmission
     assert not second.dropped
@@ -144,7 +144,7 @@ def test_like_packets_are_told_apart_by_time():
     recorder = session()
     recorder.data(200 * MS, 0, 1440, lost="router", ip_id=0)
     recorder.data(500 * MS, 0, 1440, ip_id=0)
-    lost, arrived = segments(journeys(recorder.records), 0, 1440, t0_ns=0)
+    lost, arrived = segments(join_frames(recorder.records), 0, 1440, t0_ns=0)
     assert (lost.drop_reason, lost.t_arrived_ns) == ("router", None)
     assert arrived.t_arrived_ns == 500 * MS + 70 * MS + 20_000
 
@@ -154,7 +154,7 @@ def test_a_duplicate_is_one_segment_with_the_first_arrival():
     recorder = session()
     recorder.data(200 * MS, 0, 1440, copies=2)
     recorder.data(201 * MS, 1440, 2880, copies=2, lost="loss on core")
-    one, two = segments(journeys(recorder.records), 0, 2880, t0_ns=0)
+    one, two = segments(join_frames(recorder.records), 0, 2880, t0_ns=0)
     assert one.t_arrived_ns == 200 * MS + 70 * MS + 20_000
     assert not one.dropped
     assert two.drop_reason == "loss on core"
@@ -165,9 +165,9 @@ def test_a_segment_that_is_still_queued_is_neither_lost_nor_there():
     recorder = session()
     frame = tcp_frame(seq=CLIENT_ISN + 1, payload=b"x" * 100)
     recorder.records.append([0, 0, 200 * MS, [], None, frame])
-    (segment,) = segments(journeys(recorder.records), 0, 100, t0_ns=0)
+    (segment,) = segments(join_frames(recorder.records), 0, 100, t0_ns=0)
     assert (segment.dropped, segment.t_arrived_ns) == (False, None)
-    assert journeys(recorder.records)[-1].waiting_on == "access"
+    assert join_frames(recorder.records)[-1].waiting_on == "access"
 
 
 def test_commands_around_the_payload_do_not_count():
@@ -175,7 +175,7 @@ def test_commands_around_the_payload_do_not_count():
     recorder = session()
     for start, end in ((0, 30), (30, 1000), (1000, 2440), (2440, 2446)):
         recorder.data(200 * MS + start, start, end)
-    found = segments(journeys(recorder.records), 100, 2000, t0_ns=0)
+    found = segments(join_frames(recorder.records), 100, 2000, t0_ns=0)
     assert [(segment.start, segment.end) for segment in found] == [(0, 900), (900, 1900)]
 
 
@@ -185,7 +185,7 @@ def test_sequence_numbers_wrap():
     steps = ((0, 4000), (4000, 4095), (4095, 5000), (5000, 9000), (3000, 5000))
     for number, (start, end) in enumerate(steps):
         recorder.data(200 * MS + number, start, end)
-    found = segments(journeys(recorder.records), 0, 9000, t0_ns=0)
+    found = segments(join_frames(recorder.records), 0, 9000, t0_ns=0)
     assert [(segment.start, segment.end) for segment in found] == list(steps)
     assert [segment.retransmission for segment in found] == [False] * 4 + [True]
 
@@ -205,7 +205,7 @@ def test_any_lossy_stream_keeps_the_laws_of_a_trace(seed, sizes):
                 break
         start += size
     rng.shuffle(recorder.records)
-    found = segments(journeys(recorder.records), 0, start, t0_ns=0)
+    found = segments(join_frames(recorder.records), 0, start, t0_ns=0)
     assert Trace(start, 1440, (), found, ()).violations() == [
         f"writes end at 0, the payload at {start}",
         f"reads end at 0, the payload at {start}",
@@ -217,14 +217,14 @@ def test_without_a_syn_there_is_no_stream():
     """No offset can be known; nothing is made up."""
     recorder = Recorder()
     recorder.data(200 * MS, 0, 1440)
-    assert segments(journeys(recorder.records), 0, 1440, t0_ns=0) == ()
-    assert handshake(journeys(recorder.records)) is None
-    assert largest(journeys(recorder.records)) is None
+    assert segments(join_frames(recorder.records), 0, 1440, t0_ns=0) == ()
+    assert handshake(join_frames(recorder.records)) is None
+    assert largest(join_frames(recorder.records)) is None
 
 
 def test_the_handshake_says_what_was_negotiated():
     """The MSS is the smaller of the two; timestamps need both hosts."""
-    found = handshake(journeys(session().records))
+    found = handshake(join_frames(session().records))
     assert (found.client_mss, found.server_mss, found.mss) == (1440, 65495, 1440)
     assert (found.client_timestamps, found.server_timestamps, found.timestamps) == (
         False,
@@ -244,7 +244,7 @@ def test_the_client_obeys_the_mss_that_a_router_lowered():
         [1, 1, 80 * MS, [90 * MS], None, answer],
         [0, 1, 91 * MS, [99 * MS], None, clamped],
     ]
-    found = handshake(journeys(recorder.records))
+    found = handshake(join_frames(recorder.records))
     assert (found.server_mss, found.timestamps, found.mss) == (1420, True, 1408)
 
 
@@ -254,7 +254,7 @@ def test_the_largest_segment_shows_an_offload_that_leaks():
     recorder.data(200 * MS, 0, 1440)
     recorder.data(201 * MS, 1440, 4320)
     recorder.data(202 * MS, 4320, 4400)
-    found = largest(journeys(recorder.records))
+    found = largest(join_frames(recorder.records))
     assert (found.start, found.end) == (1440, 4320)
 
 
@@ -263,7 +263,7 @@ def test_a_routers_own_packet_begins_its_journey_at_the_router():
     recorder = session()
     frame = raw(Ether() / IP(src="10.128.0.2", dst="10.0.0.1") / ICMP(type=3, code=4))
     recorder.records.append([0, 1, 300 * MS, [310 * MS], None, frame])
-    last = journeys(recorder.records)[-1]
+    last = join_frames(recorder.records)[-1]
     assert (last.from_router, last.tcp, last.arrivals_ns) == (True, None, [310 * MS])
 
 

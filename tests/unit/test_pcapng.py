@@ -19,7 +19,7 @@ from scapy.all import (
 )
 
 from seglab.kernel.headers import too_big
-from seglab.kernel.packets import journeys
+from seglab.kernel.packets import join_frames
 from seglab.kernel.pcapng import CapturedPacket, capture, write
 
 WALL_NS = 1_700_000_000_123_456_789
@@ -50,7 +50,7 @@ def packets(data: bytes) -> list[tuple[int, bytes, str]]:
 
 def test_the_clients_vantage():
     """All that the client sent, when it left, lost or not; what came, when it came."""
-    found = packets(capture(journeys(records()), "client", WALL_NS))
+    found = packets(capture(join_frames(records()), "client", WALL_NS))
     assert [(t_ns - WALL_NS, comment) for t_ns, _, comment in found] == [
         (0, "SYN, arrived after 70.020 ms"),
         (80 * MS + WAY_NS, "SYN, ACK, sent 70.020 ms before"),
@@ -63,7 +63,7 @@ def test_the_clients_vantage():
 
 def test_the_servers_vantage():
     """What was lost is not there, a duplicate is there twice; frames as the router sent them."""
-    found = packets(capture(journeys(records()), "server", WALL_NS))
+    found = packets(capture(join_frames(records()), "server", WALL_NS))
     assert [(t_ns - WALL_NS, comment) for t_ns, _, comment in found] == [
         (WAY_NS, "SYN, sent 70.020 ms before"),
         (80 * MS, "SYN, ACK, arrived after 70.020 ms"),
@@ -81,10 +81,10 @@ def test_a_packet_that_a_router_lost_says_so():
     recorder = Recorder()
     recorder.handshake()
     recorder.data(200 * MS, 0, 1440, lost="router")
-    assert packets(capture(journeys(recorder.records), "client", 0))[-1][2] == (
+    assert packets(capture(join_frames(recorder.records), "client", 0))[-1][2] == (
         "data 0:1440, lost: router"
     )
-    assert len(packets(capture(journeys(recorder.records), "server", 0))) == 2
+    assert len(packets(capture(join_frames(recorder.records), "server", 0))) == 2
 
 
 def complaint(quoted: int | None = None, mtu: int = 1428, version: int = 4) -> bytes:
@@ -120,7 +120,7 @@ def test_a_routers_complaint_says_what_fits(frame, comment):
     recorder.data(200 * MS, 0, 98)
     recorder.data(201 * MS, 98, 1558, lost="router")
     recorder.records.append([0, 1, 211 * MS, [216 * MS], None, frame])
-    found = [text for _, _, text in packets(capture(journeys(recorder.records), "client", 0))]
+    found = [text for _, _, text in packets(capture(join_frames(recorder.records), "client", 0))]
     assert found[-1] == f"{comment}, sent 5.000 ms before"
 
 
@@ -147,7 +147,7 @@ def tshark(data: bytes, *arguments: str) -> list[str]:
 @pytest.mark.parametrize("vantage", ["client", "server"])
 def test_tshark_finds_nothing_to_complain_about(vantage):
     """No malformed packet, no wrong checksum, and the times to the nanosecond."""
-    data = capture(journeys(records()), vantage, WALL_NS, "a session")
+    data = capture(join_frames(records()), vantage, WALL_NS, "a session")
     checks = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]
     bad = "_ws.malformed || tcp.checksum.status != 1 || ip.checksum.status != 1"
     assert tshark(data, *checks, "-Y", bad) == []
@@ -160,7 +160,7 @@ def test_tshark_finds_nothing_to_complain_about(vantage):
 
 def test_tshark_knows_the_interface_and_the_direction():
     """Each packet has its interface's name and says whether it came or went."""
-    data = capture(journeys(records()), "client", WALL_NS)
+    data = capture(join_frames(records()), "client", WALL_NS)
     fields = ("frame.interface_name", "frame.packet_flags_direction", "frame.packet_flags")
     lines = tshark(data, "-T", "fields", *(word for name in fields[::2] for word in ("-e", name)))
     directions = [int(line.split("\t")[1], 16) & 3 for line in lines]
@@ -171,7 +171,7 @@ def test_tshark_knows_the_interface_and_the_direction():
 def test_capinfos_reads_what_the_file_says_of_itself(tmp_path):
     """Program, comment, precision and order, as capinfos prints them."""
     path = tmp_path / "session.pcapng"
-    path.write_bytes(capture(journeys(records()), "server", WALL_NS, "scenario-1, session 4"))
+    path.write_bytes(capture(join_frames(records()), "server", WALL_NS, "scenario-1, session 4"))
     command = [need("capinfos"), str(path)]
     output = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     lines = {" ".join(line.split()) for line in output.splitlines()}

@@ -28,7 +28,7 @@ from seglab.server.listening import Listener, listen
 @contextlib.contextmanager
 def in_lab(config: dict[str, Any]) -> Iterator[tuple[Channel, subprocess.Popen[bytes]]]:
     channel, inherited = Channel.pair()
-    command = [sys.executable, "-m", "seglab.server", "--fd", str(inherited.fileno())]
+    command = [sys.executable, "-m", "seglab.kernel.server", "--fd", str(inherited.fileno())]
     process = subprocess.Popen(command, pass_fds=[inherited.fileno()])
     inherited.close()
     try:

@@ -1,11 +1,11 @@
-"""Slots: who waits, who is served first, and what is given back."""
+"""PrioritySemaphore: who waits, who is served first, and what is given back."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from seglab.kernel.slots import Slots
+from seglab.engine.slots import PrioritySemaphore
 
 
 async def settle() -> None:
@@ -18,15 +18,15 @@ class Stage:
     """Tasks that hold slots until they are told to let go."""
 
     def __init__(self, capacity: int) -> None:
-        self.slots = Slots(capacity)
+        self.slots = PrioritySemaphore(capacity)
         self.holding: list[str] = []
         self._gates: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def come(self, name: str, weight: int = 1, urgency: float = 0) -> None:
+    async def come(self, name: str, weight: int = 1, priority: float = 0) -> None:
         """Let somebody ask for slots."""
         self._gates[name] = asyncio.Event()
-        self.tasks[name] = asyncio.create_task(self._hold(name, weight, urgency))
+        self.tasks[name] = asyncio.create_task(self._hold(name, weight, priority))
         await settle()
 
     async def go(self, name: str) -> None:
@@ -34,8 +34,8 @@ class Stage:
         self._gates[name].set()
         await settle()
 
-    async def _hold(self, name: str, weight: int, urgency: float) -> None:
-        async with self.slots.take(weight, urgency):
+    async def _hold(self, name: str, weight: int, priority: float) -> None:
+        async with self.slots.take(weight, priority):
             self.holding.append(name)
             await self._gates[name].wait()
         self.holding.remove(name)
@@ -44,8 +44,8 @@ class Stage:
 async def _order(stage: Stage) -> None:
     await stage.come("a")
     await stage.come("b")
-    await stage.come("slow", urgency=1)
-    await stage.come("slower", urgency=9)
+    await stage.come("slow", priority=1)
+    await stage.come("slower", priority=9)
     assert stage.holding == ["a"]
     for leaving, taking in (("a", "slower"), ("slower", "slow"), ("slow", "b")):
         await stage.go(leaving)
@@ -58,7 +58,7 @@ async def _weights(stage: Stage) -> None:
     await stage.come("b", 3)
     await stage.come("c", 1)
     assert stage.holding == ["a", "b"]
-    await stage.come("large", 4, urgency=1)
+    await stage.come("large", 4, priority=1)
     await stage.go("a")
     assert stage.holding == ["b"]  # nobody overtakes who needs more
     await stage.go("b")
@@ -78,7 +78,7 @@ async def _too_large(stage: Stage) -> None:
 
 async def _cancelled(stage: Stage) -> None:
     await stage.come("a", 5)
-    await stage.come("b", 5, urgency=2)
+    await stage.come("b", 5, priority=2)
     await stage.come("c", 5)
     stage.tasks["b"].cancel()
     await settle()
@@ -105,7 +105,7 @@ async def _cancelled_when_served(stage: Stage) -> None:
 
 async def _blocked_by_a_leaver(stage: Stage) -> None:
     await stage.come("a", 3)
-    await stage.come("large", 5, urgency=1)
+    await stage.come("large", 5, priority=1)
     await stage.come("small", 2)
     assert stage.holding == ["a"]
     stage.tasks["large"].cancel()

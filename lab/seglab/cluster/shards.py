@@ -23,8 +23,8 @@ from seglab.dataset.result import FileEntry, ShardResult
 from seglab.dataset.shard import ShardBuild
 from seglab.dataset.spec import DatasetSpec, parse_text
 from seglab.dataset.splits import PARTS
+from seglab.engine import DEFAULT_ENGINE, engine
 from seglab.errors import InputError
-from seglab.kernel import sandbox
 
 BYTES_MAX: Final = 1 << 30
 """How large a shard may be that travels: it is in memory on its way."""
@@ -43,6 +43,7 @@ class Order:
         seed: of the dataset.
         jobs: sessions side by side.
         whose: tells those who gave the order from others.
+        engine: the name of the engine that carries out the sessions.
     """
 
     text: str
@@ -50,6 +51,7 @@ class Order:
     seed: int
     jobs: int
     whose: str
+    engine: str = DEFAULT_ENGINE
 
     @property
     def spec(self) -> DatasetSpec:
@@ -70,12 +72,10 @@ def ready(order: Order) -> str:
 
     Raises:
         InputError: the specification names what this machine has not.
-        EnvironmentLacksError: no lab can be built here.
+        EnvironmentLacksError: the engine cannot run here.
     """
     spec = order.spec
-    sandbox.check()
-    for network in spec.networks:
-        sandbox.check_network(network)
+    engine(order.engine).check(spec.networks)
     return fingerprint(spec, order.seed)
 
 
@@ -139,7 +139,9 @@ def put(spec: DatasetSpec, seed: int, shard: int, out: Path, packed: Packed) -> 
 
 async def _build(spec: DatasetSpec, out: Path, order: Order, shard: int) -> ShardResult:
     with _can_be_called_off(order.whose):
-        return await ShardBuild(spec, order.seed, shard, out, jobs=order.jobs).run()
+        return await ShardBuild(
+            spec, order.seed, shard, out, jobs=order.jobs, engine=order.engine
+        ).run()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NoReturn
 
 import click
 
-from seglab.commands.options import cluster_option, jobs_option, seed_option
+from seglab.commands.options import cluster_option, engine_option, jobs_option, seed_option
 from seglab.commands.progress import CheckProgress, RunProgress
 from seglab.commands.values import FILE, FOLDER, given
 from seglab.core.files import replace_file, writing
@@ -31,11 +31,10 @@ from seglab.dataset.plan import fingerprint, shard_range
 from seglab.dataset.shard import ShardBuild
 from seglab.dataset.spec import DatasetSpec, read_spec
 from seglab.dataset.splits import PARTS
+from seglab.engine import DEFAULT_TIME_LIMIT_S, schedule
+from seglab.engine.slots import PrioritySemaphore
 from seglab.errors import EnvironmentLacksError, InputError
-from seglab.execution.carry_out import DEFAULT_TIME_LIMIT_S
 from seglab.execution.interruption import Interruption
-from seglab.kernel import pace
-from seglab.kernel.slots import Slots
 from seglab.mail.source import MailSource
 
 SHARDS_AT_ONCE = 2
@@ -64,6 +63,7 @@ def dataset() -> None:
 )
 @seed_option("All randomness of the dataset flows from it.")
 @jobs_option()
+@engine_option
 @cluster_option("Build on the workers")
 @click.option("--yes", is_flag=True, help="Do not ask, however large it will be.")
 @click.option("--resume", is_flag=True, help="Only go on with a build that has begun.")
@@ -75,6 +75,7 @@ def build(
     out: Path,
     seed: int,
     jobs: int,
+    engine: str,
     cluster: str | None,
     yes: bool,
     resume: bool,
@@ -99,12 +100,13 @@ def build(
     if not quiet:
         _tell_left_out(what)
     stored = read_manifest(Layout(out).manifest)
-    if stored is not None and not given("seed"):
-        seed = stored.seed
+    if stored is not None:
+        seed = seed if given("seed") else stored.seed
+        engine = engine if given("engine") else stored.engine
     if resume and stored is None:
         raise InputError(f"{out}: no dataset has been begun here; leave out --resume")
     if stored is not None:
-        begin(what, seed, out)  # refuses another dataset before anything is asked
+        begin(what, seed, out, engine)  # refuses another dataset before anything is asked
         if stored.status == "complete":
             refuse_changed(Layout(out), stored)
     there = built(what, out, fingerprint(what, seed))
@@ -115,12 +117,14 @@ def build(
     progress = RunProgress(quiet=quiet, verbose=verbose)
     try:
         if len(there) == what.shards:
-            begin(what, seed, out)
+            begin(what, seed, out, engine)
         elif cluster is not None:
-            _build_far(cluster, what, seed, out, there, jobs, progress, yes=yes, quiet=quiet)
+            _build_far(
+                cluster, what, seed, out, there, jobs, progress, yes=yes, quiet=quiet, engine=engine
+            )
         else:
             _ask(what, estimate(what, jobs, left), out, yes=yes, quiet=quiet)
-            begin(what, seed, out)
+            begin(what, seed, out, engine)
             _build(what, seed, out, there, jobs, progress)
         manifest = finish(what, seed, out)
     except KeyboardInterrupt:
@@ -243,6 +247,7 @@ def _build_far(
     *,
     yes: bool,
     quiet: bool,
+    engine: str,
 ) -> None:
     """Build the shards that are missing on a cluster."""
     from seglab.cluster.building import build_on, refuse_unfit  # noqa: PLC0415
@@ -252,11 +257,11 @@ def _build_far(
     done = sum(len(shard_range(spec, shard)) for shard in there)
     whole = estimate(spec, jobs, spec.sessions - done)
     with connected(address, say=progress.say) as cluster:
-        order = Order(spec.text, spec.where, seed, jobs, cluster.name)
+        order = Order(spec.text, spec.where, seed, jobs, cluster.name, engine)
         refuse_unfit(spec, whole, order, cluster)
         shared = replace(whole, seconds=whole.seconds / cluster.threads)
         _ask(spec, shared, out, yes=yes, quiet=quiet)
-        begin(spec, seed, out)
+        begin(spec, seed, out, engine)
         with Interruption() as interruption, progress:
             progress.plan(spec.sessions, done)
             build_on(cluster, spec, order, out, missing_shards(spec, there), progress, interruption)
@@ -269,7 +274,7 @@ async def _build_all(
 
     So nobody waits for a shard's slowest session, nor while its files are written.
     """
-    slots = Slots(jobs * pace.SLOT)
+    slots = PrioritySemaphore(jobs * schedule.SLOT)
 
     async def work() -> None:
         for shard in todo:

@@ -12,11 +12,27 @@ from typing import Any, Final, NoReturn, TypeVar
 import click
 
 from seglab.commands.values import finite, given
+from seglab.engine import (
+    DEFAULT_ENGINE,
+    DEFAULT_JOBS,
+    DEFAULT_TIME_LIMIT_S,
+    check_name,
+    engine_names,
+)
 from seglab.errors import SeglabError
-from seglab.execution.carry_out import DEFAULT_JOBS, DEFAULT_SEED, DEFAULT_TIME_LIMIT_S
+from seglab.execution.carry_out import DEFAULT_SEED
 from seglab.runs.folder import RunFolder
 
-_FIXED_BY_RUN: Final = {"scenarios", "senders", "networks", "only", "sessions", "seed", "out"}
+_FIXED_BY_RUN: Final = {
+    "scenarios",
+    "senders",
+    "networks",
+    "only",
+    "sessions",
+    "seed",
+    "out",
+    "engine",
+}
 """The parameters that a run keeps from its beginning to its end."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -93,6 +109,18 @@ def cluster_option(words: str) -> Callable[[Command], Command]:
     )
 
 
+def engine_option(command: Command) -> Command:
+    """``--engine``, of every command that runs sessions."""
+    return click.option(
+        "--engine",
+        default=DEFAULT_ENGINE,
+        show_default=True,
+        metavar="NAME",
+        callback=lambda _context, _parameter, value: check_name(value),
+        help=f"The engine that carries out the sessions: {' or '.join(engine_names())}.",
+    )(command)
+
+
 def session_options(command: Command) -> Command:
     """The options of every command that runs sessions."""
     for option in reversed(
@@ -116,6 +144,7 @@ def session_options(command: Command) -> Command:
                 help="A session that takes longer than its sender's pauses and its network's own"
                 " time together, and then this, is marked failed.",
             ),
+            engine_option,
             click.option(
                 "--out",
                 type=click.Path(path_type=Path),

@@ -11,13 +11,14 @@ import click
 from rich.console import Console
 
 from seglab.classification.answer import Runner
-from seglab.commands.options import Command, cluster_option, jobs_option, seed_option
+from seglab.commands.options import Command, cluster_option, engine_option, jobs_option, seed_option
 from seglab.commands.progress import RunProgress
 from seglab.commands.values import FILE, finite, given
 from seglab.core.files import replace_file, writing
 from seglab.core.text import count
+from seglab.engine import DEFAULT_TIME_LIMIT_S
 from seglab.errors import EnvironmentLacksError, InputError
-from seglab.execution.carry_out import DEFAULT_TIME_LIMIT_S, carry_out, new_run_path
+from seglab.execution.carry_out import carry_out, new_run_path
 from seglab.execution.request import RunRequest
 from seglab.regress import checks as checks_
 from seglab.regress.baseline import Baseline
@@ -123,6 +124,7 @@ def _file_option(name: str, words: str) -> Callable[[Command], Command]:
 @_file_option("--stderr", "Add what a classifier of your own says on standard error to this file.")
 @seed_option("All randomness of the run and of the checks flows from it.")
 @jobs_option("Sessions side by side in a fresh run.")
+@engine_option
 @click.option(
     "--processes",
     type=click.IntRange(1, 256),
@@ -153,6 +155,7 @@ def regress(
     stderr: Path | None,
     seed: int,
     jobs: int,
+    engine: str,
     processes: int | None,
     cluster: str | None,
     as_json: bool,
@@ -172,8 +175,10 @@ def regress(
     Exit code 0: every check passed, or what failed is known; 1: a check found something, or the
     classifier failed; 2: bad input; 3: no lab can be built here for a fresh run.
     """  # noqa: D301 -- click looks for the backspace character itself
-    if sources and (scenarios or repeats or out):
-        raise click.UsageError("--scenario, --repeats and --out are of a fresh run, not --sessions")
+    if sources and (scenarios or repeats or out or given("engine")):
+        raise click.UsageError(
+            "--scenario, --repeats, --out and --engine are of a fresh run, not --sessions"
+        )
     if split is not None and not sources:
         raise click.UsageError("--split is of a dataset: give it by --sessions")
     if split is None and given("split_column"):
@@ -189,7 +194,7 @@ def regress(
     processes = processes or _processors()
     with _opened(classifier, time_limit_s, stderr, processes, cluster) as runner:
         if not sources:
-            sources = (str(_fresh_run(scenarios, repeats, out, seed, jobs, quiet=quiet)),)
+            sources = (str(_fresh_run(scenarios, repeats, out, seed, jobs, engine, quiet=quiet)),)
         with _uncollected():
             cases = [c for source in sources for c in load(source, layer, split, split_column)]
         with _showing_progress(quiet=quiet) as progress:
@@ -250,13 +255,14 @@ def _fresh_run(
     out: Path | None,
     seed: int,
     jobs: int,
+    engine: str,
     *,
     quiet: bool,
 ) -> Path:
-    """Carry out scenarios on the kernel engine; the run's folder."""
+    """Carry out scenarios; the run's folder."""
     request = RunRequest(scenarios or ("regress",), sessions=repeats)
     specs = request.specs(seed)
-    manifest = request.manifest("run", seed, jobs, DEFAULT_TIME_LIMIT_S)
+    manifest = request.manifest("run", seed, jobs, DEFAULT_TIME_LIMIT_S, engine)
     try:
         with (
             RunFolder.create(out or new_run_path("regress"), manifest) as folder,

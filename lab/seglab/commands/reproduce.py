@@ -46,6 +46,7 @@ def reproduce(
     seed: int,
     jobs: int,
     time_limit_s: float,
+    engine: str,
     out: Path | None,
     as_json: bool,
     quiet: bool,
@@ -78,7 +79,7 @@ def reproduce(
         seed = folder.manifest.seed
     else:
         request = RunRequest(chosen(only), sessions=sessions)
-        manifest = request.manifest("reproduce", seed, jobs, time_limit_s)
+        manifest = request.manifest("reproduce", seed, jobs, time_limit_s, engine)
         folder = RunFolder.create(out or new_run_path("reproduce"), manifest)
     with folder:
         try:

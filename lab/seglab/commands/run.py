@@ -42,6 +42,7 @@ def run(
     seed: int,
     jobs: int,
     time_limit_s: float,
+    engine: str,
     out: Path | None,
     as_json: bool,
     quiet: bool,
@@ -73,7 +74,7 @@ def run(
         request = RunRequest(scenarios, senders, networks, sessions)
         request.specs(seed)
         name = Path(scenarios[0]).stem if len(scenarios) == 1 else "run"
-        manifest = request.manifest("run", seed, jobs, time_limit_s)
+        manifest = request.manifest("run", seed, jobs, time_limit_s, engine)
         folder = RunFolder.create(out or new_run_path(name), manifest)
     else:
         raise click.UsageError("which scenario? seglab list scenarios shows them")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from seglab.dataset.spec import Combination, DatasetSpec
-from seglab.kernel import pace
+from seglab.engine import schedule
 from seglab.mail.source import MailSource
 from seglab.networks.network import Network
 
@@ -84,7 +84,7 @@ def estimate(spec: DatasetSpec, jobs: int, sessions: int | None = None) -> Estim
         segments = -(-payload // network.mss)
         session_s = network.estimate_s(payload) + _pauses_s(combination)
         longest_s = max(longest_s, session_s)
-        slots_s += session_s * pace.weight(network.estimate_s(payload)) / pace.SLOT
+        slots_s += session_s * schedule.weight(network.estimate_s(payload)) / schedule.SLOT
         cpu_s += CPU_S + CPU_S_PER_SEGMENT * segments
         file_bytes += ROW_BYTES + ROW_BYTES_PER_SEGMENT * segments
         if spec.captures:

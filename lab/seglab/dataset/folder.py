@@ -14,19 +14,30 @@ from seglab.dataset.manifest import DatasetManifest, read_manifest
 from seglab.dataset.result import FileEntry, ShardResult, now, read_result
 from seglab.dataset.shard import file_entry, has_all_files
 from seglab.dataset.spec import DatasetSpec
+from seglab.engine import DEFAULT_ENGINE, check_name
 from seglab.errors import InputError
 
 
-def begin(spec: DatasetSpec, seed: int, out: Path) -> DatasetManifest:
+def begin(spec: DatasetSpec, seed: int, out: Path, engine: str | None = None) -> DatasetManifest:
     """Make a dataset's folder, or take up the one that is there.
 
+    Args:
+        spec: of the dataset.
+        seed: of the dataset.
+        out: the folder.
+        engine: the name of the engine that is to carry out the sessions; ``None`` takes the one
+            that the dataset was begun with, or the default engine.
+
     Raises:
-        InputError: the folder holds something else, or another dataset.
+        InputError: the folder holds something else, or another dataset, or no engine has this
+            name.
         EnvironmentLacksError: the disk is full.
     """
     layout = Layout(out)
-    fresh = DatasetManifest.begun(spec, seed)
     manifest = read_manifest(layout.manifest)
+    if engine is None:
+        engine = DEFAULT_ENGINE if manifest is None else manifest.engine
+    fresh = DatasetManifest.begun(spec, seed, check_name(engine))
     if manifest is not None:
         _refuse_other(layout, manifest, fresh)
         return manifest
@@ -80,7 +91,7 @@ def finish(spec: DatasetSpec, seed: int, out: Path) -> DatasetManifest:
     layout.leave_building()
     if manifest.status == "complete" and _as_described(layout, manifest, spec):
         return manifest
-    manifest = _summed(spec, seed, layout, manifest.started)
+    manifest = _summed(spec, layout, manifest)
     texts = {
         layout.datasheet: datasheet(manifest, spec).encode(),
         layout.croissant: croissant(manifest),
@@ -105,10 +116,10 @@ def results(layout: Layout, shards: int) -> Iterator[ShardResult]:
             yield result
 
 
-def _summed(spec: DatasetSpec, seed: int, layout: Layout, started: str) -> DatasetManifest:
+def _summed(spec: DatasetSpec, layout: Layout, begun: DatasetManifest) -> DatasetManifest:
     """The manifest of all shards together."""
-    manifest = DatasetManifest.begun(spec, seed)
-    manifest.status, manifest.started, manifest.finished = "complete", started, now()
+    manifest = DatasetManifest.begun(spec, begun.seed, begun.engine)
+    manifest.status, manifest.started, manifest.finished = "complete", begun.started, now()
     splits: dict[str, Counter[str]] = {}
     labels: dict[str, dict[str, Counter[str]]] = {}
     timings: dict[str, float] = {}
@@ -174,6 +185,9 @@ def _as_described(layout: Layout, manifest: DatasetManifest, spec: DatasetSpec) 
 
 
 def _refuse_other(layout: Layout, stored: DatasetManifest, fresh: DatasetManifest) -> None:
+    if stored.engine != fresh.engine:
+        words = f"holds a dataset of the {stored.engine} engine, not of the {fresh.engine} engine"
+        raise InputError(f"{layout.path}: {words}; give another --out")
     if stored.fingerprint == fresh.fingerprint:
         return
     if stored.seed != fresh.seed:

@@ -12,6 +12,7 @@ from seglab.dataset.columns import COLUMNS
 from seglab.dataset.plan import fingerprint
 from seglab.dataset.result import FileEntry
 from seglab.dataset.spec import DatasetSpec, parse_text
+from seglab.engine import DEFAULT_ENGINE
 from seglab.errors import InputError
 from seglab.runs.manifest import now
 
@@ -28,6 +29,7 @@ class DatasetManifest(msgspec.Struct, kw_only=True):
         status: ``building`` until all shards are built and described.
         spec: the specification's text.
         spec_path: where it was.
+        engine: the name of the engine that carries out its sessions.
         seed: of the dataset; every session's own follows from it.
         fingerprint: of all that decides which rows there are.
         planned: how many sessions there were to be.
@@ -61,6 +63,7 @@ class DatasetManifest(msgspec.Struct, kw_only=True):
     status: Literal["building", "complete"] = "building"
     spec: str
     spec_path: str
+    engine: str = DEFAULT_ENGINE
     seed: int
     fingerprint: str
     planned: int
@@ -85,7 +88,7 @@ class DatasetManifest(msgspec.Struct, kw_only=True):
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
-    def begun(cls, spec: DatasetSpec, seed: int) -> Self:
+    def begun(cls, spec: DatasetSpec, seed: int, engine: str = DEFAULT_ENGINE) -> Self:
         """The manifest of a dataset of which nothing is built yet."""
         return cls(
             name=spec.name,
@@ -95,6 +98,7 @@ class DatasetManifest(msgspec.Struct, kw_only=True):
             creator=spec.creator,
             spec=spec.text,
             spec_path=spec.where,
+            engine=engine,
             seed=seed,
             fingerprint=fingerprint(spec, seed),
             planned=spec.sessions,

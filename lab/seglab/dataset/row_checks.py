@@ -11,8 +11,8 @@ from seglab.dataset.check_result import DEFECTS_MAX, CheckResult
 from seglab.dataset.layout import Layout
 from seglab.dataset.plan import PlacedSession
 from seglab.dataset.result import ShardResult
+from seglab.engine.record import empty_record
 from seglab.errors import InputError
-from seglab.kernel.join import blank
 from seglab.runs.parquet import read_rows, schema_differences
 
 _AS_PLANNED = (
@@ -143,7 +143,7 @@ class ShardRows:
         if self._plan is None:
             return
         place = self._plan[row["number"]]
-        record = blank(place.spec, place.network)
+        record = empty_record(place.spec, place.network, self._found.manifest.engine)
         expected = {column: getattr(record, column) for column in _AS_PLANNED} | {
             "template": place.template,
             "message_id": place.message_id,

@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -24,18 +24,24 @@ from seglab.core.record import SessionRecord
 from seglab.core.text import one_line
 from seglab.dataset.captures import write_archive
 from seglab.dataset.layout import Layout
+from seglab.dataset.manifest import read_manifest
 from seglab.dataset.plan import PlacedSession, fingerprint, planned
 from seglab.dataset.result import FailedSession, FileEntry, ShardResult, now, read_result
 from seglab.dataset.spec import DatasetSpec
 from seglab.dataset.splits import PARTS
+from seglab.engine import (
+    DEFAULT_ENGINE,
+    DEFAULT_JOBS,
+    DEFAULT_TIME_LIMIT_S,
+    Engine,
+    EngineOptions,
+)
+from seglab.engine import engine as engine_by_name
+from seglab.engine.base import OnRecord
+from seglab.engine.slots import PrioritySemaphore
 from seglab.errors import InputError
-from seglab.kernel.engine import EngineOptions, KernelEngine
-from seglab.kernel.slots import Slots
 from seglab.runs import journal
 from seglab.runs.parquet import write_dataset
-
-DEFAULT_JOBS: Final = 40
-TIME_LIMIT_S: Final = 60.0
 
 TRIES: Final = 2
 """How often a session is carried out that fails, where others over its network do not."""
@@ -43,11 +49,15 @@ TRIES: Final = 2
 _CHUNK_BYTES = 1 << 20
 _FIRST = 1e6  # more than any session lasts: the lower shard's sessions come first
 
-OnRecord = Callable[[SessionRecord], None]
-
 
 def build_shard(
-    spec: DatasetSpec, seed: int, shard: int, out: Path, *, jobs: int = DEFAULT_JOBS
+    spec: DatasetSpec,
+    seed: int,
+    shard: int,
+    out: Path,
+    *,
+    jobs: int = DEFAULT_JOBS,
+    engine: str | None = None,
 ) -> ShardResult:
     """Build a shard of a dataset, or go on with it; one that is built is left as it is.
 
@@ -57,6 +67,7 @@ def build_shard(
         shard: which one, from 0.
         out: the dataset's folder, which every builder sees.
         jobs: sessions side by side.
+        engine: the name of the engine; ``None`` takes the one that the dataset was begun with.
 
     Returns:
         What is on disk now.
@@ -66,7 +77,7 @@ def build_shard(
         EnvironmentLacksError: the disk is full, or this machine cannot run a lab.
         PartDiedError: the labs die again and again.
     """
-    return asyncio.run(ShardBuild(spec, seed, shard, out, jobs=jobs).run())
+    return asyncio.run(ShardBuild(spec, seed, shard, out, jobs=jobs, engine=engine).run())
 
 
 class ShardBuild:
@@ -82,6 +93,7 @@ class ShardBuild:
         on_record: is told of each session once: when it is complete, or has failed for good.
         slots: those of sessions side by side, where several shards share them; the lower one's
             sessions come first.
+        engine: the name of the engine; ``None`` takes the one that the dataset was begun with.
     """
 
     def __init__(
@@ -92,9 +104,10 @@ class ShardBuild:
         out: Path,
         *,
         jobs: int = DEFAULT_JOBS,
-        time_limit_s: float = TIME_LIMIT_S,
+        time_limit_s: float = DEFAULT_TIME_LIMIT_S,
         on_record: OnRecord | None = None,
-        slots: Slots | None = None,
+        slots: PrioritySemaphore | None = None,
+        engine: str | None = None,
     ) -> None:
         self.spec = spec
         self.seed = seed
@@ -105,6 +118,7 @@ class ShardBuild:
         self._in_force = self._work / "environment.json"
         self._options = (jobs, time_limit_s)
         self._slots = slots
+        self._engine = engine
         self._on_record = on_record or (lambda _record: None)
         self._fingerprint = fingerprint(spec, seed)
         self._statuses: dict[str, str] = {}
@@ -163,14 +177,14 @@ class ShardBuild:
             self._environment = self._kept_environment()
             log = stack.enter_context((self._work / "log.txt").open("ab"))
             failed: dict[str, SessionRecord] = {}
-            engine: KernelEngine | None = None
+            runner: Engine | None = None
 
             def on_record(record: SessionRecord) -> None:
                 if (
-                    engine is not None
-                    and not engine.environments.keys() <= self._environment.keys()
+                    runner is not None
+                    and not runner.environments.keys() <= self._environment.keys()
                 ):
-                    self._keep_environment(engine)
+                    self._keep_environment(runner)
                 with writing(self._journal):
                     writer.append(record.to_json())
                 self._statuses[record.session_id] = record.status
@@ -185,18 +199,25 @@ class ShardBuild:
                     break
                 folder = self._work if self.spec.captures else None
                 options = EngineOptions(
-                    *self._options, folder, log.fileno(), urgency=-_FIRST * self.shard
+                    *self._options, folder, log.fileno(), priority=-_FIRST * self.shard
                 )
-                engine = KernelEngine(options, self._slots)
-                await engine.run([(place.spec, place.network) for place in todo], on_record)
-                self._keep_environment(engine)
+                runner = engine_by_name(self._engine_name(), options, self._slots)
+                await runner.run([(place.spec, place.network) for place in todo], on_record)
+                self._keep_environment(runner)
             for session_id, record in failed.items():
                 if self._statuses[session_id] != "complete":
                     self._on_record(record)
 
-    def _keep_environment(self, engine: KernelEngine) -> None:
+    def _engine_name(self) -> str:
+        """The engine that was asked for, or that the dataset was begun with."""
+        if self._engine is not None:
+            return self._engine
+        manifest = read_manifest(self.layout.manifest)
+        return DEFAULT_ENGINE if manifest is None else manifest.engine
+
+    def _keep_environment(self, engine: Engine) -> None:
         """Store what was in force, for whoever goes on with the shard and needs no lab any more."""
-        self._environment = self._environment | engine.environments
+        self._environment = {**self._environment, **engine.environments}
         text = msgspec.json.encode(self._environment)
         with writing(self._in_force):
             replace_file(self._in_force, lambda file: file.write(text))

@@ -13,17 +13,16 @@ from typing import Any, BinaryIO, Final
 
 from seglab.core.files import writing
 from seglab.core.record import SessionRecord
+from seglab.engine import DEFAULT_JOBS, DEFAULT_TIME_LIMIT_S, Engine, EngineOptions
+from seglab.engine import engine as engine_by_name
+from seglab.engine.base import Planned
 from seglab.errors import SeglabError
 from seglab.execution.interruption import Interruption
 from seglab.execution.progress import NoProgress, Progress
-from seglab.execution.request import Planned
-from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import RunStatus
 
-DEFAULT_JOBS: Final = 40
 DEFAULT_SEED: Final = 2014
-DEFAULT_TIME_LIMIT_S: Final = 60.0
 
 
 def new_run_path(name: str) -> Path:
@@ -44,7 +43,7 @@ def carry_out(
     """Run the sessions that are not complete yet, and leave a valid run folder however that ends.
 
     Args:
-        folder: the run, open for writing.
+        folder: the run, open for writing; its manifest names the engine.
         rounds: the sessions. The next round is taken when all sessions of the one before have
             ended; it holds all sessions so far, and perhaps more.
         jobs: how many sessions run side by side.
@@ -60,7 +59,8 @@ def carry_out(
     began = time.monotonic()
     progress = progress or NoProgress()
     with Interruption() as interruption, _log_file(folder) as log:
-        engine = KernelEngine(EngineOptions(jobs, time_limit_s, folder.path, log.fileno()))
+        options = EngineOptions(jobs, time_limit_s, folder.path, log.fileno())
+        engine = engine_by_name(folder.manifest.engine, options)
         progress.left_s = engine.forecast.left_s
 
         def keep(record: SessionRecord) -> None:
@@ -107,7 +107,7 @@ def _log_file(folder: RunFolder) -> Iterator[BinaryIO]:
 
 def _end(
     folder: RunFolder,
-    engine: KernelEngine,
+    engine: Engine,
     began: float,
     status: RunStatus,
     error: str | None = None,
@@ -126,9 +126,9 @@ def _end(
     folder.finalise(status, error)
 
 
-def _in_force(engine: KernelEngine, what: str) -> dict[str, Any]:
+def _in_force(engine: Engine, what: str) -> dict[str, Any]:
     """One kind of setting that was read back, by network and host."""
     return {
-        network: {host: state[what] for host, state in hosts.items() if state[what]}
+        network: {host: state[what] for host, state in hosts.items() if state.get(what)}
         for network, hosts in engine.environments.items()
     }

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from seglab.core.trace import sizes
+from seglab.engine.base import Planned
 from seglab.errors import InputError, nearest
-from seglab.execution.request import Planned, RunRequest
+from seglab.execution.request import RunRequest
 from seglab.experiment.scenario import Scenario
 from seglab.reproduction.listings import as_published
 from seglab.reproduction.paper import PublishedListing, PublishedScenario, paper

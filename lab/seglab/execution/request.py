@@ -6,16 +6,14 @@ from pathlib import Path
 
 import msgspec
 
+from seglab.engine import DEFAULT_ENGINE
+from seglab.engine.base import Planned
 from seglab.errors import InputError, nearest
 from seglab.experiment import registry
-from seglab.experiment.plan import SessionSpec, plan
+from seglab.experiment.plan import plan
 from seglab.experiment.scenario import Scenario
-from seglab.networks.network import Network
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Experiment, Manifest
-
-Planned = tuple[SessionSpec, Network]
-"""A session to carry out, and the network that it runs over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,9 @@ class RunRequest:
             raise InputError("nothing to run: no sender and network of these scenarios is left")
         return specs
 
-    def manifest(self, command: str, seed: int, jobs: int, time_limit_s: float) -> Manifest:
+    def manifest(
+        self, command: str, seed: int, jobs: int, time_limit_s: float, engine: str = DEFAULT_ENGINE
+    ) -> Manifest:
         """The manifest of a run of this request that is about to begin.
 
         Args:
@@ -75,12 +75,14 @@ class RunRequest:
             seed: the run's.
             jobs: how many sessions run side by side.
             time_limit_s: for one session.
+            engine: the name of the engine that carries out the sessions.
 
         Raises:
             InputError: a scenario is not known, or cannot be used.
         """
         return Manifest(
             command=command,
+            engine=engine,
             arguments={
                 "scenarios": [_reference(given) for given in self.scenarios],
                 "senders": list(self.senders),

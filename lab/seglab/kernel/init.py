@@ -83,14 +83,14 @@ def _supervise(channel: Channel, network: Any, parts: dict[str, Process]) -> Non
         for source in ready:
             if source == channel.fileno():
                 for message in channel.drain():
-                    _obey(channel, message, network, parts)
+                    _handle(channel, message, network, parts)
             else:
                 part = watched.pop(source)
                 os.close(source)
                 channel.send({"died": part, "status": parts[part].wait()})
 
 
-def _obey(channel: Channel, message: Message, network: Any, parts: dict[str, Process]) -> None:
+def _handle(channel: Channel, message: Message, network: Any, parts: dict[str, Process]) -> None:
     match message:
         case {"kill": part}:
             parts[part].kill()

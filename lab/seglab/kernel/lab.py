@@ -18,10 +18,10 @@ import msgspec
 
 from seglab.errors import EnvironmentLacksError, PartDiedError
 from seglab.experiment.reader import Reader
-from seglab.kernel import pins, sandbox
+from seglab.kernel import host_setup, sandbox
 from seglab.kernel.addresses import BY_VERSION, RAW_PORT, SMTP_PORT
 from seglab.kernel.channel import Message, Outbox
-from seglab.kernel.join import Outcome
+from seglab.kernel.join import RawSession
 from seglab.kernel.parts import PARTS
 from seglab.networks.network import Network
 
@@ -49,11 +49,11 @@ class KernelLab:
     ) -> None:
         self.network = network
         self.reader = reader
-        self.states: dict[str, pins.HostState] = {}
+        self.states: dict[str, host_setup.HostState] = {}
         self.flows = 0
         self._executions = 0
         self._at = BY_VERSION[network.ip_version]
-        self._plans = pins.host_plans(network)
+        self._plans = host_setup.host_plans(network)
         self._pace = {
             "round_trip_s": network.round_trip_s,
             "bw_mbit": _slowest_mbit(network),
@@ -101,7 +101,7 @@ class KernelLab:
             await asyncio.to_thread(_reap, self._process)
             self._process = None
 
-    async def session(self, job: Mapping[str, Any], wire: Mapping[str, Any]) -> Outcome:
+    async def session(self, job: Mapping[str, Any], wire: Mapping[str, Any]) -> RawSession:
         """Carry one session through the lab.
 
         Args:
@@ -115,7 +115,7 @@ class KernelLab:
         pair = {"client": self._at.client(flow), "server": self._at.server(flow)}
         connection_answer = self._answer("connection", flow)
         # not waited for: the wire hears it before it lets the client's first frame pass
-        self._tell("wire", {"open": {"flow": flow, "acknowledge": False, **pair, **wire}})
+        self._send("wire", {"open": {"flow": flow, "acknowledge": False, **pair, **wire}})
         order = {**job, **pair, **self._pace, "flow": flow, "port": PORTS[job["protocol"]]}
         if self.network.router.schedule:
             order["announced"] = True
@@ -123,7 +123,7 @@ class KernelLab:
             client = await self._ask("client", {"job": order}, "result", flow, None)
             connection = await self._connection(connection_answer, flow, client)
         ended = await self._ask("wire", {"close": flow}, "flow", flow, self._close_limit_s)
-        return Outcome(flow, client, connection, ended, tuple(changes))
+        return RawSession(flow, client, connection, ended, tuple(changes))
 
     def kill(self, part: str) -> None:
         """End a part with SIGKILL, as a crash would; for tests of what follows."""
@@ -182,7 +182,7 @@ class KernelLab:
             order = {
                 "id": self._executions,
                 "version": self._at.version,
-                "lines": pins.session_route(self._at, flow, change.mtu),
+                "lines": host_setup.session_route(self._at, flow, change.mtu),
             }
             done = await self._ask(
                 "init", {"route": order}, "executed", self._executions, START_LIMIT_S
@@ -230,8 +230,8 @@ class KernelLab:
     async def _handshake(self) -> None:
         plans = self._plans
         scripts = {
-            "set_up": {name: pins.set_up_script(plan) for name, plan in plans.items()},
-            "read_back": {name: pins.read_back_script(plan) for name, plan in plans.items()},
+            "set_up": {name: host_setup.set_up_script(plan) for name, plan in plans.items()},
+            "read_back": {name: host_setup.read_back_script(plan) for name, plan in plans.items()},
         }
         loop = asyncio.get_running_loop()
         for name, channel in self._channels.items():
@@ -255,11 +255,11 @@ class KernelLab:
                 f"network {self.network.name}: this kernel does not do as asked: {error}"
             ) from None
         for name, output in ready["states"].items():
-            self.states[name] = pins.parse_state(output)
+            self.states[name] = host_setup.parse_state(output)
         found = [
             line
             for name, plan in plans.items()
-            for line in pins.deviations(name, plan, self.states[name])
+            for line in host_setup.deviations(name, plan, self.states[name])
         ]
         if found:
             raise EnvironmentLacksError(
@@ -288,7 +288,7 @@ class KernelLab:
         self, part: str, message: Message, kind: str, flow: int, limit_s: float | None
     ) -> Message:
         answer = self._answer(kind, flow)
-        self._tell(part, message)
+        self._send(part, message)
         try:
             async with asyncio.timeout(limit_s):
                 return await answer
@@ -296,7 +296,7 @@ class KernelLab:
             self._fail(f"the {part} did not answer within {limit_s:g} s")
             raise PartDiedError(self.dead or str(error)) from error
 
-    def _tell(self, part: str, message: Message) -> None:
+    def _send(self, part: str, message: Message) -> None:
         """Send to a part without waiting for it: it may be waiting for this process to read."""
         channel = self._channels[part]
         channel.post(message)
@@ -320,7 +320,7 @@ class KernelLab:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _mourn(self, name: str) -> None:
+    async def _diagnose_exit(self, name: str) -> None:
         """Find out how a process ended whose channel has: the lab's first says so of the others."""
         if name == "init" and self._process is not None:
             with suppress(ChildProcessError):  # another one waited for it, since all is over
@@ -336,7 +336,7 @@ class KernelLab:
             self._on_message(name, message)
         if channel.ended:
             asyncio.get_running_loop().remove_reader(channel.fileno())
-            self._background(self._mourn(name))
+            self._background(self._diagnose_exit(name))
 
     def _on_message(self, name: str, message: Message) -> None:
         match message:
@@ -348,7 +348,7 @@ class KernelLab:
             case {"failed": reason} | {"refused": reason}:
                 self._fail(f"the {'lab' if name == 'init' else name} could not start: {reason}")
             case {"unfit": {"host": host, "errors": errors}}:
-                self._refused = f"{host}: {pins.explain(self._plans[host], errors)}"
+                self._refused = f"{host}: {host_setup.explain(self._plans[host], errors)}"
                 if "congestion" in self._refused:
                     self._refused += f"; this kernel has {sandbox.congestion_controls()}"
                 self._fail(self._refused)

@@ -1,8 +1,9 @@
 """From the frames that the wire recorded to the segments of a trace.
 
-The wire records a frame on each link. Here the records of one packet are joined into its
-*journey*: when its host sent it, when it reached the other host, or where it was lost. Direction
-0 is from the client to the server, over the links in their order; 1 is the way back.
+The wire records a packet once on each link, as a frame. This module joins the frames of a packet
+again, so that it knows when its host sent it, and when it reached the other host or where it was
+lost. Direction 0 is from the client to the server, over the links in their order; direction 1 is
+from the server to the client.
 """
 
 from collections import defaultdict
@@ -44,8 +45,8 @@ class Frame(NamedTuple):
 
 
 @dataclass(slots=True)
-class Journey:
-    """One packet's way from its host to the other, over one link after the other.
+class Packet:
+    """One packet on its way from one host to the other, over one link after the other.
 
     Attributes:
         direction: 0 is client to server.
@@ -72,14 +73,19 @@ class Journey:
         return self.frames[0].t_in_ns
 
 
-class Stretch(NamedTuple):
-    """The bytes ``start:end`` of one direction's stream, from the first after the SYN, on the way.
+class StreamRange(NamedTuple):
+    """The bytes ``start:end`` that a packet carries of its direction's stream.
+
+    The first byte after the SYN is number 0.
 
     Attributes:
-        retransmission: whether they had all been sent before.
+        packet: the packet.
+        start: the first byte.
+        end: the byte after the last one.
+        retransmission: whether all of these bytes had been sent before.
     """
 
-    journey: Journey
+    packet: Packet
     start: int
     end: int
     retransmission: bool
@@ -106,12 +112,12 @@ class Handshake:
         return full_segment_of_mss(announced, timestamps=self.timestamps)
 
 
-def journeys(records: Iterable[Sequence[Any]], links: Sequence[str] = LINKS) -> list[Journey]:
-    """Join what was recorded on each link into journeys, in the order in which they began.
+def join_frames(records: Iterable[Sequence[Any]], links: Sequence[str] = LINKS) -> list[Packet]:
+    """Join the frames of each packet; return the packets in the order in which they were sent.
 
-    A frame on a later link continues the journey of the latest like packet (same addresses,
-    ports, sequence numbers, flags, length and IP identification) that left the link before it.
-    One that no packet explains was made by a router, and begins a journey of its own.
+    A frame on a later link belongs to the latest packet that left the link before and looks the
+    same (addresses, ports, sequence numbers, flags, length and IP identification). A frame on a
+    later link that no earlier frame explains is a packet that a router made.
 
     Args:
         records: the ``frames`` of the wire's message about a flow.
@@ -121,17 +127,17 @@ def journeys(records: Iterable[Sequence[Any]], links: Sequence[str] = LINKS) -> 
     for record in records:
         frame = Frame(*record)
         by_hop[frame.direction, frame.link].append(frame)
-    found: list[Journey] = []
+    found: list[Packet] = []
     for direction in (0, 1):
         path = range(len(links)) if direction == 0 else range(len(links) - 1, -1, -1)
         found += _follow(direction, [by_hop[direction, link] for link in path])
-    for journey in found:
-        _settle(journey, links)
-    found.sort(key=lambda journey: journey.t_sent_ns)
+    for packet in found:
+        _settle(packet, links)
+    found.sort(key=lambda packet: packet.t_sent_ns)
     return found
 
 
-def stretches(way: Iterable[Journey], direction: int = 0) -> Iterator[Stretch]:
+def stream_ranges(packets: Iterable[Packet], direction: int = 0) -> Iterator[StreamRange]:
     """What each segment with payload carried of the stream, in the order they were sent.
 
     Nothing comes where the connection's SYN was not seen. A flow's first connection counts.
@@ -139,9 +145,9 @@ def stretches(way: Iterable[Journey], direction: int = 0) -> Iterator[Stretch]:
     base: int | None = None
     ports = 0, 0
     reached = 0
-    for journey in way:
-        tcp = journey.tcp
-        if tcp is None or journey.direction != direction:
+    for packet in packets:
+        tcp = packet.tcp
+        if tcp is None or packet.direction != direction:
             continue
         if tcp.flags & SYN:
             if base is None:
@@ -153,17 +159,17 @@ def stretches(way: Iterable[Journey], direction: int = 0) -> Iterator[Stretch]:
             ahead = (tcp.seq - base - reached) % _SEQ_MODULUS  # sequence numbers wrap around
             start = reached + (ahead if ahead < _SEQ_MODULUS // 2 else ahead - _SEQ_MODULUS)
             end = start + tcp.payload_bytes
-            yield Stretch(journey, start, end, retransmission=end <= reached)
+            yield StreamRange(packet, start, end, retransmission=end <= reached)
             reached = max(reached, end)
 
 
 def segments(
-    way: Iterable[Journey], payload_start: int, payload_end: int, t0_ns: int
+    packets: Iterable[Packet], payload_start: int, payload_end: int, t0_ns: int
 ) -> tuple[Segment, ...]:
     """The trace's segments: those from the client with bytes of the payload.
 
     Args:
-        way: what ``journeys`` returned.
+        packets: what ``join_frames`` returned.
         payload_start: where the payload begins in the client's stream, counted from the first
             byte after its SYN. SMTP commands before it do not count.
         payload_end: the byte after the payload.
@@ -176,53 +182,53 @@ def segments(
     """
     return tuple(
         Segment(
-            t_sent_ns=stretch.journey.t_sent_ns - t0_ns,
-            t_arrived_ns=min((t - t0_ns for t in stretch.journey.arrivals_ns), default=None),
-            start=max(stretch.start, payload_start) - payload_start,
-            end=min(stretch.end, payload_end) - payload_start,
-            psh=stretch.journey.tcp is not None and bool(stretch.journey.tcp.flags & PSH),
-            retransmission=stretch.retransmission,
-            dropped=stretch.journey.fate is not None,
-            drop_reason=stretch.journey.fate,
+            t_sent_ns=stream_range.packet.t_sent_ns - t0_ns,
+            t_arrived_ns=min((t - t0_ns for t in stream_range.packet.arrivals_ns), default=None),
+            start=max(stream_range.start, payload_start) - payload_start,
+            end=min(stream_range.end, payload_end) - payload_start,
+            psh=stream_range.packet.tcp is not None and bool(stream_range.packet.tcp.flags & PSH),
+            retransmission=stream_range.retransmission,
+            dropped=stream_range.packet.fate is not None,
+            drop_reason=stream_range.packet.fate,
         )
-        for stretch in stretches(way)
-        if stretch.start < payload_end and stretch.end > payload_start
+        for stream_range in stream_ranges(packets)
+        if stream_range.start < payload_end and stream_range.end > payload_start
     )
 
 
-def handshake(way: Iterable[Journey]) -> Handshake | None:
+def handshake(packets: Iterable[Packet]) -> Handshake | None:
     """The options of the first connection's SYNs; ``None`` where not both were seen."""
     syns: dict[int, TcpPacket] = {}
-    for journey in way:
-        if journey.tcp is None or not journey.tcp.flags & SYN:
+    for packet in packets:
+        if packet.tcp is None or not packet.tcp.flags & SYN:
             continue
-        if journey.direction == 0:
-            syns.setdefault(0, journey.tcp)
-        elif journey.tcp.flags & ACK and journey.arrivals_ns:
-            received = parse_tcp(journey.frames[-1].raw)  # a router may have lowered its MSS
-            syns.setdefault(1, received or journey.tcp)
+        if packet.direction == 0:
+            syns.setdefault(0, packet.tcp)
+        elif packet.tcp.flags & ACK and packet.arrivals_ns:
+            received = parse_tcp(packet.frames[-1].raw)  # a router may have lowered its MSS
+            syns.setdefault(1, received or packet.tcp)
     if len(syns) < 2:
         return None
     return Handshake(syns[0].mss, syns[1].mss, syns[0].timestamps, syns[1].timestamps)
 
 
-def largest(way: Iterable[Journey], direction: int = 0) -> Stretch | None:
+def largest(packets: Iterable[Packet], direction: int = 0) -> StreamRange | None:
     """The longest segment that a host sent, to be held against the MSS; ``None`` for none.
 
     One above the MSS was never a segment: an offload left the cutting to a network card.
     """
-    return max(stretches(way, direction), key=lambda s: s.end - s.start, default=None)
+    return max(stream_ranges(packets, direction), key=lambda s: s.end - s.start, default=None)
 
 
-def _follow(direction: int, hops: list[list[Frame]]) -> list[Journey]:
-    """The journeys in one direction; ``hops`` has the frames of each link on the way."""
-    found: list[Journey] = []
-    left: dict[Hashable, list[tuple[int, Journey]]] = defaultdict(list)
+def _follow(direction: int, hops: list[list[Frame]]) -> list[Packet]:
+    """Return the packets of one direction; ``hops`` has the frames of each link on the way."""
+    found: list[Packet] = []
+    left: dict[Hashable, list[tuple[int, Packet]]] = defaultdict(list)
     for hop, frames in enumerate(hops):
         departed = left
         for departures in departed.values():
             departures.sort(key=_WHEN)
-        underway: dict[Hashable, list[Journey]] = defaultdict(list)
+        underway: dict[Hashable, list[Packet]] = defaultdict(list)
         left = defaultdict(list)
         for frame in sorted(frames, key=_WHEN_IN):
             key = _identity(frame.raw)
@@ -230,16 +236,16 @@ def _follow(direction: int, hops: list[list[Frame]]) -> list[Journey]:
             while departures and departures[0][0] <= frame.t_in_ns:
                 underway[key].append(departures.pop(0)[1])
             if candidates := underway.get(key):
-                journey = candidates.pop()
+                packet = candidates.pop()
             else:
-                journey = Journey(direction, parse_tcp(frame.raw), from_router=hop > 0)
-                found.append(journey)
-            journey.frames.append(frame)
+                packet = Packet(direction, parse_tcp(frame.raw), from_router=hop > 0)
+                found.append(packet)
+            packet.frames.append(frame)
             for t_ns in frame.t_out_ns:
-                left[key].append((t_ns, journey))
+                left[key].append((t_ns, packet))
     for arrivals in left.values():
-        for t_ns, journey in sorted(arrivals, key=_WHEN):
-            journey.arrivals_ns.append(t_ns)
+        for t_ns, packet in sorted(arrivals, key=_WHEN):
+            packet.arrivals_ns.append(t_ns)
     return found
 
 
@@ -262,14 +268,14 @@ def _identity(raw: bytes) -> Hashable:
     return raw[12:] if ip is None else (ip.source, ip.protocol, ip.ip_id, raw[ip.start : ip.end])
 
 
-def _settle(journey: Journey, links: Sequence[str]) -> None:
-    """Say where a journey ended that did not arrive."""
-    if journey.arrivals_ns:
+def _settle(packet: Packet, links: Sequence[str]) -> None:
+    """Say where a packet ended that did not arrive."""
+    if packet.arrivals_ns:
         return
-    last = journey.frames[-1]
+    last = packet.frames[-1]
     if last.drop_reason is not None:
-        journey.fate = f"{last.drop_reason} on {links[last.link]}"
+        packet.fate = f"{last.drop_reason} on {links[last.link]}"
     elif last.t_out_ns:
-        journey.fate = "router"
+        packet.fate = "router"
     else:
-        journey.waiting_on = links[last.link]
+        packet.waiting_on = links[last.link]

@@ -29,7 +29,7 @@ class Part(NamedTuple):
 
 PARTS = {
     "wire": Part("wire", "seglab.kernel.wire"),
-    "server": Part("server", "seglab.server.__main__"),
+    "server": Part("server", "seglab.kernel.server"),
     "client": Part("client", "seglab.kernel.client"),
 }
 

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from seglab.kernel.headers import ACK, FIN, RST, SYN, TooBig, tcp_identity, too_big
-from seglab.kernel.packets import Journey, stretches
+from seglab.kernel.packets import Packet, stream_ranges
 
 Vantage = Literal["client", "server"]
 
@@ -35,7 +35,7 @@ _PADDING = tuple(map(bytes, range(4)))
 _NANOSECONDS = b"\x09"
 _FLAG_NAMES = (SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (ACK, "ACK")
 
-_INTERFACES: dict[Vantage, tuple[str, str]] = {
+INTERFACES: dict[Vantage, tuple[str, str]] = {
     "client": ("c-eth0", "the client's interface"),
     "server": ("s-eth0", "the server's interface"),
 }
@@ -58,54 +58,56 @@ class CapturedPacket(NamedTuple):
 
 
 def captures(
-    way: Sequence[Journey], wall_offset_ns: int, description: str = ""
+    packets: Sequence[Packet], wall_offset_ns: int, description: str = ""
 ) -> dict[Vantage, bytes]:
     """One session's pcapng files, from either of its ends.
 
     Args:
-        way: what ``packets.journeys`` returned.
+        packets: what ``packets.join_frames`` returned.
         wall_offset_ns: what to add to the wire's clock to get nanoseconds since 1970.
         description: of the session, for the captures' own comments.
     """
-    labels = _labels(way)
+    labels = _labels(packets)
     return {
-        vantage: write(_packets_at(way, vantage, wall_offset_ns, labels), name, what, description)
-        for vantage, (name, what) in _INTERFACES.items()
+        vantage: write(
+            _packets_at(packets, vantage, wall_offset_ns, labels), name, what, description
+        )
+        for vantage, (name, what) in INTERFACES.items()
     }
 
 
 def capture(
-    way: Sequence[Journey], vantage: Vantage, wall_offset_ns: int, description: str = ""
+    packets: Sequence[Packet], vantage: Vantage, wall_offset_ns: int, description: str = ""
 ) -> bytes:
     """One of the two files of ``captures``."""
-    return captures(way, wall_offset_ns, description)[vantage]
+    return captures(packets, wall_offset_ns, description)[vantage]
 
 
 def packets_at(
-    way: Sequence[Journey], vantage: Vantage, wall_offset_ns: int
+    packets: Sequence[Packet], vantage: Vantage, wall_offset_ns: int
 ) -> list[CapturedPacket]:
     """What passes the interface of ``vantage``, in chronological order."""
-    return _packets_at(way, vantage, wall_offset_ns, _labels(way))
+    return _packets_at(packets, vantage, wall_offset_ns, _labels(packets))
 
 
 def _packets_at(
-    way: Sequence[Journey], vantage: Vantage, wall_offset_ns: int, labels: Mapping[int, str]
+    packets: Sequence[Packet], vantage: Vantage, wall_offset_ns: int, labels: Mapping[int, str]
 ) -> list[CapturedPacket]:
     outgoing = 0 if vantage == "client" else 1
     found = []
-    for journey in way:
-        label = labels[id(journey)]
-        sent_ns = journey.t_sent_ns
-        if journey.direction != outgoing:
-            raw = journey.frames[-1].raw
-            for copy, t_ns in enumerate(journey.arrivals_ns):
+    for packet in packets:
+        label = labels[id(packet)]
+        sent_ns = packet.t_sent_ns
+        if packet.direction != outgoing:
+            raw = packet.frames[-1].raw
+            for copy, t_ns in enumerate(packet.arrivals_ns):
                 comment = f"{label}, sent {_ms(t_ns - sent_ns)} ms before"
                 if copy:
                     comment += ", a duplicate"
                 found.append(CapturedPacket(t_ns + wall_offset_ns, False, raw, comment))
-        elif not journey.from_router:  # what a router made never was at this interface
-            comment = f"{label}, {_outcome(journey)}"
-            raw = journey.frames[0].raw
+        elif not packet.from_router:  # what a router made never was at this interface
+            comment = f"{label}, {_outcome(packet)}"
+            raw = packet.frames[0].raw
             found.append(CapturedPacket(sent_ns + wall_offset_ns, True, raw, comment))
     found.sort(key=attrgetter("t_ns"))
     return found
@@ -143,22 +145,22 @@ def write(
     return b"".join(blocks)
 
 
-def _labels(way: Sequence[Journey]) -> dict[int, str]:
-    """What each packet is, by its journey's ``id``."""
-    labels = {id(journey): _kind(journey) for journey in way}
+def _labels(packets: Sequence[Packet]) -> dict[int, str]:
+    """Return what each packet is, in words, by the ``id`` of the packet."""
+    labels = {id(packet): _kind(packet) for packet in packets}
     complaints = {
-        id(journey): complaint
-        for journey in way
-        if journey.tcp is None and (complaint := too_big(journey.frames[0].raw)) is not None
+        id(packet): complaint
+        for packet in packets
+        if packet.tcp is None and (complaint := too_big(packet.frames[0].raw)) is not None
     }
     ranges: dict[Hashable, str] = {}
     for direction in (0, 1):
-        for stretch in stretches(way, direction):
-            data = f"data {stretch.start}:{stretch.end}"
-            again = ", a retransmission" if stretch.retransmission else ""
-            labels[id(stretch.journey)] = f"{data}{again}"
+        for stream_range in stream_ranges(packets, direction):
+            data = f"data {stream_range.start}:{stream_range.end}"
+            again = ", a retransmission" if stream_range.retransmission else ""
+            labels[id(stream_range.packet)] = f"{data}{again}"
             if complaints:
-                ranges[tcp_identity(stretch.journey.frames[0].raw)] = data
+                ranges[tcp_identity(stream_range.packet.frames[0].raw)] = data
     labels |= {key: _complaint(complaint, ranges) for key, complaint in complaints.items()}
     return labels
 
@@ -172,10 +174,10 @@ def _complaint(complaint: TooBig, ranges: Mapping[Hashable, str]) -> str:
     return ", ".join(words)
 
 
-def _kind(journey: Journey) -> str:
-    if journey.tcp is None:
-        return "not TCP, from a router" if journey.from_router else "not TCP"
-    return _flag_names(journey.tcp.flags)
+def _kind(packet: Packet) -> str:
+    if packet.tcp is None:
+        return "not TCP, from a router" if packet.from_router else "not TCP"
+    return _flag_names(packet.tcp.flags)
 
 
 @cache
@@ -183,16 +185,16 @@ def _flag_names(flags: int) -> str:
     return ", ".join(name for bit, name in _FLAG_NAMES if flags & bit) or "no flags"
 
 
-def _outcome(journey: Journey) -> str:
-    sent_ns = journey.t_sent_ns
-    if len(journey.arrivals_ns) == 1:
-        return f"arrived after {_ms(journey.arrivals_ns[0] - sent_ns)} ms"
-    if journey.arrivals_ns:
-        after = " and ".join(_ms(t_ns - sent_ns) for t_ns in journey.arrivals_ns)
-        return f"arrived {len(journey.arrivals_ns)} times, after {after} ms"
-    if journey.fate is not None:
-        return f"lost: {journey.fate}"
-    return f"still queued on {journey.waiting_on} at the end"
+def _outcome(packet: Packet) -> str:
+    sent_ns = packet.t_sent_ns
+    if len(packet.arrivals_ns) == 1:
+        return f"arrived after {_ms(packet.arrivals_ns[0] - sent_ns)} ms"
+    if packet.arrivals_ns:
+        after = " and ".join(_ms(t_ns - sent_ns) for t_ns in packet.arrivals_ns)
+        return f"arrived {len(packet.arrivals_ns)} times, after {after} ms"
+    if packet.fate is not None:
+        return f"lost: {packet.fate}"
+    return f"still queued on {packet.waiting_on} at the end"
 
 
 def _ms(duration_ns: int) -> str:
@@ -200,9 +202,10 @@ def _ms(duration_ns: int) -> str:
 
 
 def _packet_block(packet: CapturedPacket) -> bytes:
-    """An enhanced packet block. Nearly all of a capture is these, so they have a way of their own.
+    """Return an enhanced packet block.
 
-    It is what ``_block`` would make of the packet, its comment and its direction.
+    ``_block`` would make the same of the packet, its comment and its direction. Nearly all blocks
+    of a capture are of this kind, so they are made here in less time.
     """
     t_ns, outbound, raw, text = packet
     comment = text.encode()

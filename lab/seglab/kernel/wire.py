@@ -138,7 +138,7 @@ class Wire:
             self._send_due(time.monotonic_ns())
             for fd in readable:
                 if fd == channel:
-                    self._hear()
+                    self._drain_channel()
                 else:
                     self._receive(self._ports[fd])
             if self._outbox.kept:
@@ -208,7 +208,8 @@ class Wire:
             if flow is None:
                 flow = self._find_flow(frame)
             if flow is None and may_open(frame):
-                self._hear()  # the parent sent the order first, but we may not have heard it yet
+                # The parent sent the order before this frame, but it may still be in the channel.
+                self._drain_channel()
                 flow = self._find_flow(frame)
             if flow is None:
                 self._strays += 1
@@ -268,15 +269,15 @@ class Wire:
         except OSError:
             self._strays_lost += 1
 
-    def _hear(self) -> None:
+    def _drain_channel(self) -> None:
         """Do all that the parent has said so far."""
         for message in self._outbox.drain():
             if "stop" in message:
                 self._stopping = True
             else:
-                self._obey(message)
+                self._handle(message)
 
-    def _obey(self, message: Message) -> None:
+    def _handle(self, message: Message) -> None:
         """Do what the parent says.
 
         Raises:

@@ -76,6 +76,7 @@ class Manifest:
 
     Attributes:
         command: the command that made it: ``run``, ``reproduce``...
+        engine: the name of the engine that carried out its sessions.
         arguments: that command's arguments, enough to do it again or go on with it.
         scenarios: what it carried out, in the order of the report.
         networks: the paths as they were run over, by name: links, router and the client's TCP.
@@ -99,6 +100,7 @@ class Manifest:
     """
 
     command: str
+    engine: str = "kernel"
     arguments: dict[str, Any] = field(default_factory=dict)
     scenarios: tuple[Experiment, ...] = ()
     networks: dict[str, Any] = field(default_factory=dict)

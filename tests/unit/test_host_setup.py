@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from seglab.experiment import registry
-from seglab.kernel import pins
-from seglab.kernel.pins import HostPlan, HostState
+from seglab.kernel import host_setup
+from seglab.kernel.host_setup import HostPlan, HostState
 
 PLAN = HostPlan(
     {"net.ipv4.tcp_timestamps": "0", "net.ipv4.tcp_wmem": "4096 16384 4194304"},
@@ -43,44 +43,44 @@ def printed(gro: str = "off", timestamps: str = "0") -> str:
 
 def test_what_was_printed_is_understood() -> None:
     """Sysctls without their tabs, offloads by ethtool's short names, MTUs, routes."""
-    state = pins.parse_state(printed())
+    state = host_setup.parse_state(printed())
     assert state.sysctls == PLAN.sysctls
     assert state.offloads == {
         "c-eth0": dict.fromkeys(("rx", "tx", "sg", "tso", "gso", "gro"), "off")
     }
     assert state.links == {"lo": 65536, "c-eth0": 1480}
     assert state.routes == ["10.64.0.0/10 via 10.128.0.2 dev c-eth0 onlink initcwnd 10"]
-    assert [*pins.deviations("client", PLAN, state)] == []
+    assert [*host_setup.deviations("client", PLAN, state)] == []
 
 
 @pytest.mark.parametrize(
     ("state", "named"),
     [
         (
-            pins.parse_state(printed(timestamps="1")),
+            host_setup.parse_state(printed(timestamps="1")),
             "client: sysctl net.ipv4.tcp_timestamps is '1', '0' was asked for",
         ),
         (
-            pins.parse_state(printed(gro="on")),
+            host_setup.parse_state(printed(gro="on")),
             "client: offload gro at c-eth0 is 'on', 'off' was asked for",
         ),
         (
-            pins.parse_state(printed(gro="on [requested off]")),
+            host_setup.parse_state(printed(gro="on [requested off]")),
             "client: offload gro at c-eth0 is 'on', 'off' was asked for",
         ),
     ],
 )
 def test_each_deviation_is_named(state: HostState, named: str) -> None:
     """What the kernel did otherwise: where, what is, and what was asked for."""
-    assert [*pins.deviations("client", PLAN, state)] == [named]
+    assert [*host_setup.deviations("client", PLAN, state)] == [named]
 
 
 @pytest.mark.parametrize("cut", ["offloads", "sysctls"])
 def test_what_was_not_read_back_is_no_proof(cut: str) -> None:
     """A part of the output is missing: each thing in it counts as a deviation."""
-    state = replace(pins.parse_state(printed()), **{cut: {}})
-    found = [*pins.deviations("client", PLAN, state)]
-    assert len(found) == (len(pins.OFFLOADS) if cut == "offloads" else len(PLAN.sysctls))
+    state = replace(host_setup.parse_state(printed()), **{cut: {}})
+    found = [*host_setup.deviations("client", PLAN, state)]
+    assert len(found) == (len(host_setup.OFFLOADS) if cut == "offloads" else len(PLAN.sysctls))
     assert all("is None" in line for line in found)
 
 
@@ -101,31 +101,31 @@ def test_what_was_not_read_back_is_no_proof(cut: str) -> None:
 )
 def test_a_script_that_failed_is_explained(errors: str, explained: str) -> None:
     """The program's own words, with the line of the batch that it stumbled over."""
-    assert pins.explain(PLAN, errors) == explained
+    assert host_setup.explain(PLAN, errors) == explained
 
 
 @pytest.mark.parametrize("name", sorted(registry.networks()))
 def test_scripts_are_shell(name: str) -> None:
     """Every script of every network parses, sets what its plan says, and reads it back."""
-    for plan in pins.host_plans(registry.network(name)).values():
-        for script in (pins.set_up_script(plan), pins.read_back_script(plan)):
+    for plan in host_setup.host_plans(registry.network(name)).values():
+        for script in (host_setup.set_up_script(plan), host_setup.read_back_script(plan)):
             checked = subprocess.run(
                 ["sh", "-n"], input=script, text=True, capture_output=True, check=False
             )
             assert (checked.returncode, checked.stderr) == (0, "")
         for sysctl, value in plan.sysctls.items():
             path = "/proc/sys/" + sysctl.replace(".", "/")
-            assert f"echo '{value}' > {path}\n" in pins.set_up_script(plan)
-            assert path in pins.read_back_script(plan)
+            assert f"echo '{value}' > {path}\n" in host_setup.set_up_script(plan)
+            assert path in host_setup.read_back_script(plan)
         for device in plan.devices:
             switches = "rx off tx off sg off tso off gso off gro off"
-            assert f"ethtool -K {device} {switches}" in pins.set_up_script(plan)
-            assert f"ethtool -k {device}\n" in pins.read_back_script(plan)
+            assert f"ethtool -K {device} {switches}" in host_setup.set_up_script(plan)
+            assert f"ethtool -k {device}\n" in host_setup.read_back_script(plan)
 
 
 def test_what_the_issue_of_segmentation_hangs_on_is_pinned() -> None:
     """The client's plan has each setting by which two machines could cut differently."""
-    client = pins.host_plans(registry.network("vb2014"))["client"]
+    client = host_setup.host_plans(registry.network("vb2014"))["client"]
     for name in ("autocorking", "base_mss", "congestion_control", "mtu_probing", "timestamps"):
         assert f"net.ipv4.tcp_{name}" in client.sysctls
     assert client.sysctls["net.ipv4.tcp_no_metrics_save"] == "1"
@@ -138,6 +138,6 @@ def test_an_algorithm_that_the_sysctl_refuses_goes_by_the_route() -> None:
     """Reno and bbr may be set in a namespace; cubic is restricted, but a route takes it."""
     network = registry.network("vb2014")
     cubic = replace(network, client=replace(network.client, congestion_control="cubic"))
-    client = pins.host_plans(cubic)["client"]
+    client = host_setup.host_plans(cubic)["client"]
     assert client.sysctls["net.ipv4.tcp_congestion_control"] == "reno"
     assert any(line.endswith("initcwnd 10 congctl cubic") for line in client.batch)

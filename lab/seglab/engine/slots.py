@@ -1,4 +1,4 @@
-"""Who may work now: shares of a machine, given first to whoever will take longest."""
+"""A semaphore with priorities: how sessions share a machine, the longest of them first."""
 
 import asyncio
 import heapq
@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Slots:
-    """A number of slots; who takes some waits until they are free.
+class PrioritySemaphore:
+    """A number of slots; a task that takes some waits until they are free.
 
-    Like ``asyncio.Semaphore``, but whoever takes slots says how many, and how urgent it is.
+    It differs from ``asyncio.Semaphore`` in two ways: a task says how many slots it takes, and
+    with which priority.
 
     Args:
-        capacity: how many there are.
+        capacity: how many slots there are.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -22,25 +23,26 @@ class Slots:
         self._numbers = itertools.count()
 
     @asynccontextmanager
-    async def take(self, weight: int = 1, urgency: float = 0.0) -> AsyncIterator[None]:
-        """Hold ``weight`` slots, or all where there are fewer.
+    async def take(self, weight: int = 1, priority: float = 0.0) -> AsyncIterator[None]:
+        """Hold ``weight`` slots, or all of them where there are fewer.
 
-        Those who wait are served by their urgency, the highest first, and those of the same
-        urgency in the order in which they came. Nobody overtakes the first by asking for less.
+        Waiting tasks get their slots in the order of their priority, the highest first, and
+        where priorities are equal in the order in which they asked. A task that asks for fewer
+        slots does not overtake the first one.
         """
         weight = min(weight, self._capacity)
-        await self._acquire(weight, urgency)
+        await self._acquire(weight, priority)
         try:
             yield
         finally:
             self._release(weight)
 
-    async def _acquire(self, weight: int, urgency: float) -> None:
+    async def _acquire(self, weight: int, priority: float) -> None:
         if not self._waiting and weight <= self._free:
             self._free -= weight
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (-urgency, next(self._numbers), weight, turn))
+        heapq.heappush(self._waiting, (-priority, next(self._numbers), weight, turn))
         self._serve()
         try:
             await turn

@@ -1,4 +1,4 @@
-"""The server inside a lab: ``python -m seglab.server --fd N``.
+"""The server inside a lab: ``python -m seglab.kernel.server --fd N``.
 
 It talks to the lab over a channel on the inherited descriptor ``N``. The first message names its
 listeners and limits; it answers ``{"ready": [...]}`` or ``{"failed": "one line"}``, and sends a
@@ -104,6 +104,7 @@ def serve(fd: int) -> int:
 if __name__ == "__main__":
     if len(sys.argv) != 3 or sys.argv[1] != "--fd" or not sys.argv[2].isdigit():
         sys.exit(
-            "usage: python -m seglab.server --fd N  (for use by a lab; people use `seglab serve`)"
+            "usage: python -m seglab.kernel.server --fd N  "
+            "(for use by a lab; people use `seglab serve`)"
         )
     sys.exit(serve(int(sys.argv[2])))

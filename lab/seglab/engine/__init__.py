@@ -1,0 +1,81 @@
+"""What every engine is, and what any of them needs: an engine by its name.
+
+An engine carries out planned sessions and returns a record of each (``seglab.engine.base``). This
+module knows the engines by name only. It imports an engine's own module when somebody asks for
+that engine, so that reading runs and checking or estimating datasets needs none of them.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Final
+
+from seglab.engine.base import DEFAULT_JOBS, DEFAULT_TIME_LIMIT_S, Engine, EngineOptions
+from seglab.engine.slots import PrioritySemaphore
+from seglab.errors import InputError, nearest
+
+__all__ = [
+    "DEFAULT_ENGINE",
+    "DEFAULT_JOBS",
+    "DEFAULT_TIME_LIMIT_S",
+    "Engine",
+    "EngineFactory",
+    "EngineOptions",
+    "check_name",
+    "engine",
+    "engine_names",
+    "register",
+]
+
+DEFAULT_ENGINE: Final = "kernel"
+"""The name of the engine that a command uses when its user names none."""
+
+EngineFactory = Callable[[EngineOptions, PrioritySemaphore | None], Engine]
+"""What makes an engine: its class, or a function with the class's parameters."""
+
+_factories: dict[str, EngineFactory | str] = {"kernel": "seglab.kernel.engine:KernelEngine"}
+"""By an engine's name, what makes it; a text ``module:name`` is imported when it is needed."""
+
+
+def engine_names() -> list[str]:
+    """The names of all engines that there are, in alphabetical order."""
+    return sorted(_factories)
+
+
+def check_name(name: str) -> str:
+    """Return ``name`` if an engine has it.
+
+    Raises:
+        InputError: no engine has this name; the message gives the nearest one.
+    """
+    if name not in _factories:
+        raise InputError(f"engine {name!r} is not known; {nearest(name, _factories)}")
+    return name
+
+
+def engine(
+    name: str = DEFAULT_ENGINE,
+    options: EngineOptions | None = None,
+    slots: PrioritySemaphore | None = None,
+) -> Engine:
+    """Make an engine.
+
+    Args:
+        name: which engine.
+        options: how it is to run sessions; ``None`` takes the defaults.
+        slots: ``jobs`` times ``schedule.SLOT`` slots that this engine shares with others of the
+            same event loop; ``None`` gives the engine slots of its own.
+
+    Raises:
+        InputError: no engine has this name.
+    """
+    factory = _factories[check_name(name)]
+    if isinstance(factory, str):
+        module, _, attribute = factory.partition(":")
+        factory = getattr(import_module(module), attribute)
+    made: Engine = factory(options or EngineOptions(), slots)
+    return made
+
+
+def register(name: str, factory: EngineFactory) -> None:
+    """Add an engine to those that can be asked for by name, or replace the one of that name."""
+    _factories[name] = factory

@@ -1,0 +1,151 @@
+"""From what an engine observed of a session to the session's record.
+
+Every engine observes sessions in its own way. What it observed becomes an ``Observed``, and from
+there on the record is made here: which columns the plan fills, when a session counts as complete,
+and what is said of one that does not.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from seglab.core.record import Captures, MtuChange, SessionRecord
+from seglab.core.trace import HeaderField, Read, Segment, Write
+from seglab.experiment.plan import SessionSpec
+from seglab.networks.network import Network
+
+NO_CAPTURES = Captures()
+
+Span = Sequence[int]
+"""A time in nanoseconds, then a half-open range of bytes: ``t_ns, start, end``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What an engine observed of one session.
+
+    All times count in nanoseconds from the beginning of the session, but for ``t0_ns``. All
+    ranges count from the first byte of the payload.
+
+    Attributes:
+        t0_ns: when the session began, on the engine's clock.
+        duration_ns: how long it took.
+        payload_bytes: the length of the payload that the sender wrote.
+        payload_sha256: the payload's SHA-256 in hexadecimal, as it was written.
+        received_sha256: the SHA-256 of each payload that the server received.
+        mss: the MSS in force; ``None`` where no connection was made.
+        timestamps: whether the connection used TCP timestamps; ``None`` likewise.
+        writes: the sender's write calls.
+        segments: the segments with payload.
+        reads: what each ``recv`` of the server returned.
+        mtu_changes: how the path's MTU changed meanwhile.
+        header_end: where the message's last header field ends; ``None`` for raw TCP.
+        header_fields: the message's header fields, in order.
+        captures: where the session's captures are, as paths in the run folder.
+        error: why the session failed, as far as the engine knows; ``None`` where it went well.
+    """
+
+    t0_ns: int
+    duration_ns: int
+    payload_bytes: int
+    payload_sha256: str
+    received_sha256: Collection[str]
+    mss: int | None = None
+    timestamps: bool | None = None
+    writes: tuple[Write, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    reads: tuple[Read, ...] = ()
+    mtu_changes: tuple[MtuChange, ...] = ()
+    header_end: int | None = None
+    header_fields: tuple[HeaderField, ...] = ()
+    captures: Captures = NO_CAPTURES
+    error: str | None = None
+
+
+def empty_record(spec: SessionSpec, network: Network, engine: str) -> SessionRecord:
+    """Return the record of a session of which nothing but its plan is known."""
+    return SessionRecord(
+        session_id=spec.session_id,
+        scenario=spec.scenario,
+        variant=spec.variant,
+        sender=spec.sender,
+        style=spec.style,
+        terminator=spec.terminator,
+        network=spec.network,
+        path_condition=spec.path_condition,
+        engine=engine,
+        seed=spec.seed,
+        repeat=spec.repeat,
+        mtu=network.path_mtu,
+        mss=network.mss,
+        timestamps=network.client.timestamps,
+        status="failed",
+        payload_bytes=0,
+        parameters=msgspec.json.encode(spec.parameters).decode(),
+        reader=spec.reader.kind,
+        buffer_bytes=spec.reader.buffer_bytes,
+        initcwnd=network.client.initcwnd,
+        nodelay=spec.nodelay,
+        message=spec.message_name,
+        congestion_control=network.client.congestion_control,
+    )
+
+
+def failed_record(spec: SessionSpec, network: Network, engine: str, reason: str) -> SessionRecord:
+    """Return the record of a session that failed before anything was observed of it."""
+    return replace(empty_record(spec, network, engine), error=reason)
+
+
+def session_record(
+    spec: SessionSpec, network: Network, engine: str, observed: Observed
+) -> SessionRecord:
+    """Return the record of a session that was observed.
+
+    The record is complete where the engine reports no error, the server received the bytes that
+    were written, and the three layers agree with each other. Otherwise it has failed, and its
+    ``error`` is the first reason.
+
+    Args:
+        spec: what was planned.
+        network: the network that the session ran over.
+        engine: the name of the engine.
+        observed: what the engine observed.
+    """
+    record = empty_record(spec, network, engine)
+    record = replace(
+        record,
+        mss=record.mss if observed.mss is None else observed.mss,
+        timestamps=record.timestamps if observed.timestamps is None else observed.timestamps,
+        payload_bytes=observed.payload_bytes,
+        payload_sha256=observed.payload_sha256,
+        writes=observed.writes,
+        segments=observed.segments,
+        reads=observed.reads,
+        t0_ns=observed.t0_ns,
+        duration_ns=observed.duration_ns,
+        mtu_changes=observed.mtu_changes,
+        header_end=observed.header_end,
+        header_fields=observed.header_fields,
+        captures=observed.captures,
+    )
+    error = _error(record, observed)
+    if error and network.black_hole and any(s.drop_reason == "router" for s in record.segments):
+        error += f"; the router, a black hole, lost each packet above {network.path_mtu} bytes"
+    return replace(record, status="failed" if error else "complete", error=error)
+
+
+def within_payload(spans: Iterable[Span], start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield the parts of the spans that lie in ``start:end``, counted from ``start``."""
+    for t_ns, a, b in spans:
+        if a < end and b > start:
+            yield t_ns, max(a, start) - start, min(b, end) - start
+
+
+def _error(record: SessionRecord, observed: Observed) -> str | None:
+    """Return why the session does not count as complete; ``None`` where it does."""
+    if observed.error is not None:
+        return observed.error
+    if observed.payload_sha256 not in observed.received_sha256:
+        return "the server received other bytes than were written"
+    return next(iter(record.trace.violations()), None)
