@@ -1,7 +1,8 @@
-"""The inner loop as it runs here: compiled where that was possible and is up to date.
+"""Chooses the form of the inner loop: compiled where that was possible and is up to date.
 
-An extension module that was made from other sources than those that lie beside it (after a change,
-or a ``git pull`` in an editable installation) is not used. ``SEGLAB_PURE_PYTHON=1`` does without.
+``setup.py`` compiles copies of ``seglab.capture.core`` into ``seglab.capture.compiled``. After a
+change of the sources, or a ``git pull`` in an editable installation, the extension modules are
+older than the sources, and the sources run. ``SEGLAB_PURE_PYTHON=1`` makes the sources run always.
 """
 
 import os
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from seglab.capture.core.walk import Walker
 
 MODULES = ("smtp_verbs", "header", "message", "dialogue", "stream", "connection", "table", "walk")
-"""Those of ``seglab.capture.core``; ``setup.py`` compiles them."""
+"""The modules of ``seglab.capture.core`` that ``setup.py`` compiles."""
 
 
 class Core(NamedTuple):
-    """The parts of the inner loop that others use."""
+    """The parts of the inner loop that other modules use."""
 
     compiled: bool
     table: "type[Table]"
@@ -29,7 +30,7 @@ class Core(NamedTuple):
 
 
 def digest(folder: "str | Path") -> str:
-    """What tells the sources of the inner loop from any others: a checksum, quick to make."""
+    """Return a checksum of the inner loop's sources, which tells them from any others."""
     found = 0
     for name in sorted(os.listdir(folder)):  # noqa: PTH208 - as below
         if name.endswith((".py", ".pxd")):
@@ -40,13 +41,13 @@ def digest(folder: "str | Path") -> str:
 
 @cache
 def pure() -> Core:
-    """The inner loop in plain Python."""
+    """Return the inner loop in plain Python."""
     return _core("core", compiled=False)
 
 
 @cache
 def compiled() -> Core | None:
-    """The inner loop as extension modules; ``None`` where there are none for these sources."""
+    """Return the inner loop as extension modules; ``None`` if there are none of these sources."""
     try:
         built = import_module("seglab.capture.compiled.walk")
         if digest(f"{__file__.removesuffix('backend.py')}core") != built.SOURCES:
@@ -57,7 +58,7 @@ def compiled() -> Core | None:
 
 
 def best() -> Core:
-    """The inner loop to use."""
+    """Return the inner loop to use."""
     if os.environ.get("SEGLAB_PURE_PYTHON") == "1":
         return pure()
     return compiled() or pure()

@@ -4,7 +4,7 @@ import struct
 from typing import Final
 
 LINKS: Final = frozenset((0, 1, 9, 12, 14, 50, 51, 101, 108, 113, 228, 229, 276))
-"""The link types that can be read, by their numbers in the tcpdump.org registry."""
+"""The link types that can be read, by their numbers in the registry of tcpdump.org."""
 
 PCAP_HEADER_BYTES: Final = 24
 MAGICS: Final = {
@@ -13,7 +13,7 @@ MAGICS: Final = {
     b"\x4d\x3c\xb2\xa1": (False, 1),
     b"\xa1\xb2\x3c\x4d": (True, 1),
 }
-"""Of pcap: whether its numbers are big-endian, and the nanoseconds of a unit of its times."""
+"""The magics of pcap: whether its numbers are big-endian, and the nanoseconds of its time unit."""
 
 SECTION_MAGIC: Final = b"\x0a\x0d\x0d\x0a"
 
@@ -25,7 +25,7 @@ _OFFSET_MAX_S = 1 << 32
 
 
 class BrokenError(Exception):
-    """Nothing can be read from here on; the message says why."""
+    """A capture from which nothing more can be read; the message says why."""
 
 
 class Interface:
@@ -33,11 +33,11 @@ class Interface:
 
     Attributes:
         link: its link type.
-        snaplen: how much of a packet is captured; 0 for all.
-        multiplier: the nanoseconds of a unit of its times; 0 where they are not whole.
-        offset_ns: what to add to its times.
-        high_limit: the upper 32 bits of a time are below it, or it needs more than 64 bits.
-        resolution: units in a second.
+        snaplen: how many bytes of a packet are captured; 0 for all.
+        multiplier: the nanoseconds of its time unit; 0 where that is no whole number.
+        offset_ns: what to add to each of its times.
+        high_limit: a time whose upper 32 bits reach it may not fit into 64 bits of nanoseconds.
+        resolution: its time units in a second.
     """
 
     __slots__ = ("high_limit", "link", "multiplier", "offset_ns", "resolution", "snaplen")
@@ -52,13 +52,17 @@ class Interface:
         self.high_limit = (1 << 30) // self.multiplier if whole else 0
 
     def time_ns(self, high: int, low: int) -> int:
-        """The time of a packet, within 64 bits however absurd it is."""
+        """Return a packet's time in nanoseconds, cut to what 64 bits hold."""
         t_ns = (high << 32 | low) * _NS_PER_S // self.resolution + self.offset_ns
         return max(-_TIME_MAX, min(t_ns, _TIME_MAX))
 
 
 def interface_of(body: bytes, big: bool) -> Interface:
-    """The interface that the body of an Interface Description Block describes."""
+    """Return the interface that the body of an Interface Description Block describes.
+
+    Raises:
+        BrokenError: the body is too short.
+    """
     order = ">" if big else "<"
     if len(body) < 8:
         raise BrokenError("an interface description is too short")
@@ -82,7 +86,7 @@ def interface_of(body: bytes, big: bool) -> Interface:
 
 
 def pcap_interface(header: bytes) -> tuple[bool, Interface]:
-    """Byte order and interface of a pcap file, from its 24 bytes of header."""
+    """Return of a pcap file's header of 24 bytes: whether it is big-endian, and the interface."""
     big, multiplier = MAGICS[header[:4]]
     snaplen, link = struct.unpack((">" if big else "<") + "II", header[16:24])
     return big, Interface(link & 0xFFFF, snaplen, _NS_PER_S // multiplier)

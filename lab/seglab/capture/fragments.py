@@ -3,12 +3,16 @@
 from typing import Final
 
 DATAGRAMS: Final = 256
+"""How many datagrams may wait for fragments."""
+
 PIECES: Final = 64
+"""How many fragments a datagram may have."""
+
 BYTES: Final = 8 << 20
+"""How many bytes of fragments may wait."""
 
 Piece = tuple[int, int, bytes]
-"""A fragment: the first byte of the datagram's payload in it, the byte after its last, and as
-many bytes as were captured."""
+"""A fragment: its range of the datagram's payload, and as many bytes of it as were captured."""
 
 
 class _Datagram:
@@ -25,7 +29,7 @@ class Fragments:
     """Fragments that wait for others.
 
     Attributes:
-        lost: how many datagrams were given up, for want of a fragment or of room.
+        lost: how many datagrams were given up because a fragment, or room, was missing.
     """
 
     def __init__(self) -> None:
@@ -34,12 +38,16 @@ class Fragments:
         self.lost = 0
 
     def ipv4(self, packet: bytes, header: int, total: int) -> tuple[bytes, int] | None:
-        """Take a fragment of IPv4; the whole datagram and its size if it was the last to come.
+        """Take a fragment of IPv4.
 
         Args:
             packet: from the IP header on, as far as it was captured.
             header: length of the header.
             total: length of the packet on the wire.
+
+        Returns:
+            If the datagram is now whole, its bytes as far as they were captured, and its length on
+            the wire; else ``None``.
         """
         if len(packet) < header:
             return None
@@ -57,7 +65,13 @@ class Fragments:
         return whole + _joined(found), size
 
     def ipv6(self, packet: bytes, header: int, size: int) -> tuple[bytes, int] | None:
-        """The same for IPv6, whose fragment header is at ``header``."""
+        """Take a fragment of IPv6; returns as ``ipv4`` does.
+
+        Args:
+            packet: from the IP header on, as far as it was captured.
+            header: where in it the fragment header is.
+            size: length of the packet on the wire.
+        """
         key = packet[8:40] + packet[header + 4 : header + 8]
         field = packet[header + 2] << 8 | packet[header + 3]
         start, more = field & 0xFFF8, bool(field & 1)
@@ -111,7 +125,7 @@ class Fragments:
 
 
 def _joined(datagram: _Datagram) -> bytes:
-    """The payload, up to the first byte that was not captured."""
+    """Return the payload, up to the first byte that was not captured."""
     whole = b""
     for start, end, data in datagram.pieces:
         if len(whole) != start:

@@ -1,4 +1,9 @@
-"""Captures, piece by piece: what is fed comes out as observations."""
+"""Captures, piece by piece: bytes of a file go in, observations come out.
+
+``Capture`` unzips, recognises the format, and cuts the file into whole records, wherever the pieces
+were cut. ``core.walk`` reads the records. Of a file that is corrupt or cut, all that can be read is
+read, and ``Capture.notes`` says where that ended.
+"""
 
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,12 +26,12 @@ CHUNK_BYTES: Final = 1 << 20
 GZIP_BYTES: Final = 1 << 16
 RATIO_MAX: Final = 250
 BOMB_BYTES: Final = 1 << 30
-"""No capture is compressed better than this ratio for longer than that."""
+"""A gzip file that grows more than ``RATIO_MAX`` times, to more than this, is a bomb."""
 
 _GZIP = b"\x1f\x8b"
 _WBITS_GZIP = 31
 
-_PASSED: Final = {
+_ENCAPSULATIONS: Final = {
     4: "IP in IP",
     41: "IPv6 in IP",
     47: "GRE",
@@ -36,13 +41,13 @@ _PASSED: Final = {
     0x8848: "MPLS",
     0x88E5: "MACsec",
 }
-"""Of what is not looked into, that which could have mail in it."""
+"""What is not looked into and could hold mail, by EtherType, or by IP's number below 256."""
 
 Protocol = Literal["smtp", "raw"]
 
 
 def sniff(head: bytes) -> bool:
-    """Whether these first bytes of a file begin a capture, gzipped or not; 512 are enough."""
+    """Return whether a file that begins with these bytes is a capture; 512 bytes are enough."""
     if head[:2] == _GZIP:
         try:
             head = zlib.decompressobj(_WBITS_GZIP).decompress(head[:4096], 64)
@@ -52,16 +57,16 @@ def sniff(head: bytes) -> bool:
 
 
 class Capture:
-    """Reads a capture as it comes in, from wherever.
+    """Reads a capture as its bytes come in.
+
+    ``feed`` and ``close`` return the observations that are new. How the bytes are cut into calls
+    makes no difference.
 
     Args:
         name: of its source, for the observations.
         protocol: ``smtp`` for the messages of SMTP; ``raw`` for all that the client of each TCP
             connection says, as one observation.
-        core: the inner loop to use, if not the best there is.
-
-    ``feed`` and ``close`` return what was found so far. How the bytes are cut into calls makes no
-    difference.
+        core: the inner loop to use; the fastest one if ``None``.
     """
 
     def __init__(self, name: str, *, protocol: Protocol = "smtp", core: Core | None = None) -> None:
@@ -82,10 +87,10 @@ class Capture:
         self._closed = False
 
     def feed(self, data: bytes) -> list[Observation]:
-        """Take the next bytes of the capture.
+        """Take the next bytes of the capture, and return the messages that end in them.
 
         Raises:
-            InputError: it is no capture, or one of links that cannot be read.
+            InputError: it is no capture, or its link type cannot be read.
         """
         if self._broken is None:
             try:
@@ -95,10 +100,10 @@ class Capture:
         return self._fetch()
 
     def close(self) -> list[Observation]:
-        """The capture is over.
+        """Take it that the capture is over, and return the messages that did not end.
 
         Raises:
-            InputError: what was fed is no capture.
+            InputError: what was fed is no capture, or none of its link types can be read.
         """
         if not self._begun:
             raise InputError(f"{self._name}: expected a capture (pcap or pcapng), found its end")
@@ -111,7 +116,7 @@ class Capture:
 
     @property
     def notes(self) -> list[str]:
-        """What to know of the whole: where it broke off, what was passed over."""
+        """What to know of the whole: where it broke off, and what was not read."""
         walker, table = self._walker, self._table
         notes = []
         if self._broken is not None:
@@ -126,26 +131,28 @@ class Capture:
             notes.append(f"{table.evicted} connections given up to bound the memory in use")
         if walker.fragments.lost:
             notes.append(f"{walker.fragments.lost} IP datagrams lacked a fragment")
-        passed = self._passed()
+        unread = self._unread()
         if self._closed and not self._messages:
-            if walker.udp:
-                passed.append(f"{walker.udp} packets of UDP were not looked into")
-            if walker.hidden:
-                passed.append(f"the contents of {walker.hidden} TCP segments were not captured")
+            if walker.udp_packets:
+                unread.append(f"{walker.udp_packets} packets of UDP were not looked into")
+            if walker.cut_segments:
+                unread.append(
+                    f"the contents of {walker.cut_segments} TCP segments were not captured"
+                )
             if table.one_sided:
-                passed.append(
+                unread.append(
                     f"of {table.one_sided} connections only the server's packets were captured"
                 )
-            if passed:
-                return [*notes, f"0 messages: {'; '.join(passed)}"]
-        return notes + passed
+            if unread:
+                return [*notes, f"0 messages: {'; '.join(unread)}"]
+        return notes + unread
 
-    def _passed(self) -> list[str]:
-        """What was not looked into, and may have had mail in it."""
+    def _unread(self) -> list[str]:
+        """Say which packets were not looked into, though mail may be in them."""
         counts: dict[str, int] = {}
-        for kind, count in self._walker.passed.items():
-            if kind in _PASSED:
-                counts[_PASSED[kind]] = counts.get(_PASSED[kind], 0) + count
+        for kind, count in self._walker.unread_kinds.items():
+            if kind in _ENCAPSULATIONS:
+                counts[_ENCAPSULATIONS[kind]] = counts.get(_ENCAPSULATIONS[kind], 0) + count
         return [f"{counts[name]} packets of {name} were not looked into" for name in sorted(counts)]
 
     def _fetch(self) -> list[Observation]:
@@ -171,7 +178,7 @@ class Capture:
             self._unzip(data)
 
     def _unzip(self, data: bytes) -> None:
-        """Take compressed bytes, in small pieces, so that little is undone where one is corrupt."""
+        """Take compressed bytes in small pieces, so that a corrupt one costs little."""
         for at in range(0, len(data), GZIP_BYTES):
             self._unzip_some(data[at : at + GZIP_BYTES])
 
@@ -195,7 +202,7 @@ class Capture:
                 self._gzip = zlib.decompressobj(_WBITS_GZIP)
 
     def _salvage(self, before: "zlib._Decompress", data: bytes) -> None:
-        """Take what comes before the corrupt byte: zlib keeps it to itself otherwise."""
+        """Take what comes before the corrupt byte, which zlib does not hand out otherwise."""
         for at in range(len(data)):
             try:
                 plain = before.decompress(data[at : at + 1])
@@ -206,8 +213,8 @@ class Capture:
     def _plainly(self, data: bytes) -> None:
         """Take bytes that are not compressed.
 
-        A record that lies across two pieces is put together for itself, so that the pieces, which
-        are large, need not be copied.
+        A record that lies across two pieces is joined by itself, so that the pieces, which are
+        large, need not be copied.
         """
         at = min(self._walker.skip, len(data))
         self._walker.skip -= at
@@ -232,7 +239,7 @@ class Capture:
         self._parts, self._waiting = [rest] if rest else [], len(rest)
 
     def _walk(self, data: bytes, at: int) -> int:
-        """Take all that is whole from ``at`` on; where the rest begins."""
+        """Take all whole records from ``at`` on, and return where the rest begins."""
         if not self._begun:
             at = self._begin(data)
             if not self._begun:
@@ -246,7 +253,7 @@ class Capture:
         return end
 
     def _begin(self, data: bytes) -> int:
-        """Read the header of the file; how long it is."""
+        """Read the file's header, and return its length; 0 while it is not all there."""
         magic = data[:4]
         if len(magic) < 4:
             self._need = 4
@@ -277,7 +284,7 @@ def observations(
     protocol: Protocol = "smtp",
     warn: Callable[[str], None] | None = None,
 ) -> Iterator[Observation]:
-    """The messages of a capture, each as soon as it is complete.
+    """Yield the messages of a capture, each as soon as it is complete.
 
     Args:
         file: where to read it from; it may be a pipe.

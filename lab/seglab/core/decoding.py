@@ -1,4 +1,4 @@
-"""Stored and foreign JSON as typed values, or one line that says what is wrong with it."""
+"""Reads stored and foreign JSON as typed values, or says in one line what is wrong with it."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -11,15 +11,15 @@ T = TypeVar("T")
 
 
 def from_json(text: bytes | str, kind: type[T], what: str) -> T:
-    """A value of its JSON.
+    """Return a value that is stored as JSON.
 
     Args:
         text: the JSON.
-        kind: of the value.
-        what: it is, with its article, as the error says it.
+        kind: the type of the value.
+        what: what the value is, with its article; the error says "not" and this.
 
     Raises:
-        InputError: the text is none; says at which key.
+        InputError: the text is not JSON of that type; the error says at which key.
     """
     try:
         return msgspec.json.decode(text, type=kind)
@@ -28,7 +28,7 @@ def from_json(text: bytes | str, kind: type[T], what: str) -> T:
 
 
 def from_dict(values: Mapping[str, Any], kind: type[T], what: str) -> T:
-    """A value of plain dictionaries and lists; arguments and errors as of ``from_json``."""
+    """Return a value that is stored as dictionaries and lists; ``from_json`` has the arguments."""
     try:
         return msgspec.convert(values, type=kind)
     except (msgspec.MsgspecError, RecursionError) as error:

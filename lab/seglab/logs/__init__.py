@@ -1,8 +1,8 @@
-"""Logs of mail servers, read as observations: streaming, and wary of what is in them.
+"""Reads logs of mail servers as observations, line by line, and trusts nothing in them.
 
-Four kinds of line are known, whatever the file is called, and may stand in one file: the three
-formats of ``seglab serve`` (``docs/server.md``; two of them are the paper's), and observations as
-lines of JSON. A line that is none of them is told of and passed over.
+Four kinds of line are known, and may stand in one file, whatever it is called: the three formats of
+``seglab serve`` (``docs/server.md``; two of them are the paper's), and observations as lines of
+JSON. A line of no known kind is reported and skipped.
 """
 
 from seglab.logs.badline import BadLine

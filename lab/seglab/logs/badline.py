@@ -8,12 +8,12 @@ _FOUND_MAX = 48
 
 
 class LineError(Exception):
-    """A line that cannot be used; the text says what was expected, and what is wrong."""
+    """A line cannot be used; the text says what was expected, and what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """What is wrong with a line that was passed over.
+    """What is wrong with a line that was skipped.
 
     Attributes:
         name: of the log.
@@ -30,5 +30,5 @@ class BadLine:
 
 
 def excerpt(line: bytes) -> str:
-    """The beginning of a line that anyone may have written, in quotes and safe on a terminal."""
+    """Return the beginning of a line, in quotes and safe on a terminal."""
     return f"'{quoted(line, _FOUND_MAX)}'"

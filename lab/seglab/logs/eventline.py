@@ -1,13 +1,13 @@
-r"""A line of the paper's event format, ``[1][1400] 'MIME-Version: 1.0\r\nX-Re[...]Christ,'``.
+r"""Reads a line of the paper's event format, ``[1][1400] 'MIME-Version: 1.0\r\nX-[...]ist,'``.
 
-The server writes it exactly (``seglab.server.logs.event_line``); the paper prints it with whatever
-typesetting did to it: other quotes, a quote or a space lost, spaces between the brackets, several
-reads on one line. Such a text still says how a read begins and ends.
+The server writes the format exactly (``seglab.server.logs.event_line``). The paper prints it as
+typesetting left it: with other quotes, with a quote or a space lost, with spaces between the
+brackets, with several reads on one line. Such a text still says how a read begins and ends.
 
-A text may itself hold ``[2][2896]``, so another read begins on the line only where the number
-follows on, the text before it is closed by a quote, and one of its own is opened behind it. A text
-that is just as long as the server writes it is never cut. What looks like a read and is not taken
-for one is handed out, to be told.
+A text may itself hold ``[2][2896]``. So another read begins on the line only where its number is
+the next one, a quote closes the text before it, and a quote opens a text behind it. A text that is
+exactly as long as the server writes it is never cut. ``EventLine.unread`` holds what looks like a
+read and was not taken for one, so that the user hears of it.
 """
 
 import re
@@ -19,7 +19,7 @@ from seglab.server.connection import SAMPLE_END_BYTES
 from seglab.server.logs import GAP
 
 READS_MAX = 1000
-"""The most reads on one line; the server writes one."""
+"""How many reads of a line are used; the server writes one a line."""
 
 EXPECTED = "a read as [number][bytes] 'text'"
 
@@ -37,7 +37,7 @@ _BLANKS = b" \t\r\n"
 _TEXT_MAX = 4096
 _UNREAD_MAX = 64
 _EXACT_MAX = 1024
-"""Longer is no text that the server writes: 69 bytes, each at most an escape of six."""
+"""The server writes no longer text: it has 69 bytes, each an escape of at most six."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class Shown:
         size: of the read in bytes.
         head: its first bytes, or all of them.
         tail: its last bytes, where the middle is left out; else ``None``.
-        exact: whether the text is as long as the server writes it, so that each byte's place in
-            it is certain.
-        closed: whether the text ends in a quote, or is exact, so that it is all there.
+        exact: whether the text is as long as the server writes it, so that the place of each byte
+            is certain.
+        closed: whether the text is all there, because it ends in a quote or is exact.
     """
 
     size: int
@@ -61,7 +61,7 @@ class Shown:
 
     @property
     def hidden(self) -> int:
-        """How many bytes between the two ends are not shown; 0 where it is not certain."""
+        """How many bytes between the two ends are not shown; 0 where that is not certain."""
         return max(self.size - len(self.head) - len(self.tail or b""), 0)
 
 
@@ -70,10 +70,10 @@ class EventLine:
     """What a line holds.
 
     Attributes:
-        reads: their numbers within the payload, and what is shown of each; at least one.
-        unread: the beginning of what looks like a read, and was not taken for one.
-        open: the last read as the line has it, where its text is not closed: what wrapped the
-            line may have put the rest on the next one.
+        reads: for each read its number in the payload, and what is shown of it; at least one.
+        unread: the beginning of what looks like a read and was not taken for one.
+        open: the last read as it stands in the line, where its text is not closed: if somebody
+            wrapped the line, the rest is on the next one.
     """
 
     reads: tuple[tuple[int, Shown], ...]
@@ -82,10 +82,10 @@ class EventLine:
 
 
 def parse(line: bytes) -> EventLine:
-    """The reads of a line.
+    """Return the reads of a line.
 
     Raises:
-        LineError: the line does not begin with number and size, or they cannot be.
+        LineError: the line does not begin with a number and a size, or they cannot be.
     """
     head = _HEAD.match(line)
     if head is None:
@@ -113,7 +113,7 @@ def _possible(number: int, size: int) -> bool:
 
 
 def _following(line: bytes, head: re.Match[bytes]) -> tuple[re.Match[bytes] | None, bytes]:
-    """The next read of the line, if there is one; and the first that only looks like one."""
+    """Return the next read of the line, if any, and the first text that only looks like a read."""
     start = at = head.end()
     if len(line) - at <= _EXACT_MAX:
         text, closed = _unquoted(line[at:])
@@ -144,7 +144,7 @@ def _begins_text(line: bytes, at: int) -> bool:
 
 
 def _opening(line: bytes, at: int) -> bytes:
-    """The quote at which a text begins, with the tag that a web page has before it."""
+    """Return the quote at which a text begins, with the tag that a web page has before it."""
     for tag in (*_TAGS, b""):
         for quote in _QUOTES:
             if line.startswith(tag + quote, at):
@@ -153,7 +153,7 @@ def _opening(line: bytes, at: int) -> bytes:
 
 
 def _split(text: bytes, opening: bytes) -> tuple[bytes, bytes]:
-    """A text, without its opening quote, as what is before the closing one, and that, if any."""
+    """Split a text without its opening quote into what it says and its closing quote, if any."""
     for tag in _TAGS:
         opening = opening.removeprefix(tag)
     for end in (*_END_TAGS, b""):
@@ -164,7 +164,7 @@ def _split(text: bytes, opening: bytes) -> tuple[bytes, bytes]:
 
 
 def _closing(text: bytes, quotes: tuple[bytes, ...]) -> bytes:
-    """The quote that a text ends in, if none of its own."""
+    """Return the quote that a text ends in, unless a backslash makes it part of the text."""
     for quote in quotes:
         if text.endswith(quote) and not _escaped(text, len(text) - len(quote)):
             return quote
@@ -172,7 +172,7 @@ def _closing(text: bytes, quotes: tuple[bytes, ...]) -> bytes:
 
 
 def _unquoted(text: bytes) -> tuple[bytes, bool]:
-    """Without the quotes around it and without escapes; and whether there was a last quote."""
+    """Return a text without quotes and escapes, and whether a quote closed it."""
     text = text.rstrip(_BLANKS)
     if len(text) > _TEXT_MAX:  # nobody's event line; its ends are all that is used of it
         text = text[: _TEXT_MAX // 2] + GAP.encode() + text[-_TEXT_MAX // 2 :]

@@ -1,4 +1,4 @@
-"""Lines of JSON: observations, and the server's own log of a connection."""
+"""Reads lines of JSON: observations, and what the server logs of a connection."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,18 +16,18 @@ _Span = tuple[int, int]
 _Read = tuple[int, int, int]
 _T_MAX = 1 << 63
 _SIGNS_MAX = {b"[": SIZES_MAX + SIZES_MAX // 2, b",": 5 * SIZES_MAX, b'"': SIZES_MAX}
-"""Bounds the memory that a line can take before it is decoded: lists, values and strings."""
+"""How often each of these may occur in a line: bounds the memory that decoding it can take."""
 
 
 class _Kind(msgspec.Struct):
-    """Which of the two a line is."""
+    """Tells an observation from a connection's log."""
 
     sizes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     reads: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Connection(msgspec.Struct):
-    """What is used of a connection's log; ``docs/server.md`` has all of it."""
+    """The part of a connection's log that is used; ``docs/server.md`` has all of it."""
 
     number: int
     reads: list[_Read]
@@ -42,10 +42,10 @@ _CONNECTION = msgspec.json.Decoder(_Connection)
 
 
 def parse(line: bytes, name: str) -> Iterator[Observation]:
-    """The observations of a line: one, or a connection's payloads.
+    """Return the observations of a line: the one it is, or one for each of a connection's payloads.
 
     Raises:
-        LineError: the line is neither.
+        LineError: the line is neither an observation nor a connection's log.
     """
     for sign, most in _SIGNS_MAX.items():
         if line.count(sign) > most:

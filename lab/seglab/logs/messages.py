@@ -1,4 +1,4 @@
-"""Joins the reads of an event log to messages."""
+"""Joins the reads of an event log into messages."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ _END_OF_DATA = b"\r\n.\r\n"
 
 
 @dataclass(slots=True)
-class _Message:
+class _OpenMessage:
     """The reads of one payload, as far as they have come."""
 
     first: int
@@ -26,27 +26,27 @@ class _Message:
     remarks: list[str] = field(default_factory=list)
 
     def add_end(self, shown: Shown) -> None:
-        """Take the last bytes of a read, and those before it where they are needed."""
+        """Keep the last five bytes of the message, of which a read may bring only some."""
         known = shown.head if shown.tail is None else shown.tail
         self.end = ((self.end if shown.tail is None else b"") + known)[-len(_END_OF_DATA) :]
         self.closed = shown.closed
 
 
-class Messages:
-    """Joins event lines to messages: a new one begins where the number returns to 1."""
+class MessageJoiner:
+    """Joins event lines into messages: a new message begins where the number returns to 1."""
 
     def __init__(self, name: str) -> None:
         """Args: name of the log."""
         self._name = name
         self._count = 0
         self._last = 0
-        self._message: _Message | None = None
+        self._message: _OpenMessage | None = None
 
     def take(self, number: int, shown: Shown) -> Iterator[Observation]:
-        """A read; gives the message before it, if this is the first of another."""
+        """Take a read, and yield the message before it if this read begins another."""
         if number == 1 or self._message is None:
             yield from self.end()
-            self._message = _Message(number)
+            self._message = _OpenMessage(number)
             if number > 1:
                 self._message.notes.append(f"begins with read {number}: those before are missing")
         elif number != self._last + 1 and len(self._message.notes) < 8:
@@ -65,7 +65,7 @@ class Messages:
         message.add_end(shown)
 
     def correct(self, shown: Shown) -> None:
-        """More is known of what the last read that was taken shows."""
+        """Replace what is shown of the last read, of which more is known now."""
         message = self._message
         if message is None or message.cut:
             return
@@ -75,14 +75,14 @@ class Messages:
         message.add_end(shown)
 
     def side_by_side(self, numbers: Sequence[int]) -> None:
-        """The last reads that were taken stood on one line; said of the message under way."""
+        """Note in the open message that the last reads stood on one line."""
         first = max(index for index, number in enumerate(numbers) if number in (1, numbers[0]))
         message = self._message
         if message is not None and numbers[first] < numbers[-1] and len(message.remarks) < 8:
             message.remarks.append(f"reads {numbers[first]} to {numbers[-1]} stand on one line")
 
     def end(self) -> Iterator[Observation]:
-        """The message under way, if there is one."""
+        """Yield the open message, if there is one: no more reads of it come."""
         message, self._message = self._message, None
         if message is None:
             return
@@ -107,10 +107,10 @@ class Messages:
         )
 
 
-def _complete(message: _Message) -> bool | None:
-    """Whether the text ends as mail does.
+def _complete(message: _OpenMessage) -> bool | None:
+    """Return whether the text ends as mail does; ``None`` where that is not known.
 
-    What does not begin as mail may be something else, and of a text that is not closed the end
+    A text that does not begin as mail may be something else. Of a text that is not closed, the end
     may be missing.
     """
     if message.end == _END_OF_DATA or (message.end, sum(message.sizes)) == (b".\r\n", 3):

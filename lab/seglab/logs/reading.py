@@ -1,4 +1,4 @@
-"""Reads a log in whatever pieces it comes, line by line, and makes observations of it."""
+"""Makes observations of a log, line by line, in whatever pieces it comes."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import product
@@ -8,16 +8,16 @@ from seglab.errors import InputError
 from seglab.logs import eventline, jsonline, sessionline
 from seglab.logs.badline import BadLine, LineError, excerpt
 from seglab.logs.eventline import EventLine
-from seglab.logs.messages import Messages
+from seglab.logs.messages import MessageJoiner
 
 LINE_MAX_BYTES = 32 << 20
-"""The longest line that is read; a million sizes with their times fit."""
+"""The longest line that is read; a million sizes with their times fit into it."""
 
 BAD_LINES_MAX = 10_000
-"""After so many lines of which none was usable, it is no log."""
+"""A file whose first lines, this many, are all unusable is no log."""
 
 BAD_BYTES_MAX = 2 * LINE_MAX_BYTES
-"""After so many bytes without a usable line, neither: one endless line, or only empty ones."""
+"""A file whose first bytes, this many, hold no usable line is no log: an endless line, say."""
 
 _WRAPPED_MAX_BYTES = 1024
 _WRAPPED_MAX_LINES = 4
@@ -29,15 +29,15 @@ Complain = Callable[[BadLine], object]
 def observations(
     lines: Iterable[bytes], name: str, complain: Complain | None = None
 ) -> Iterator[Observation]:
-    """The messages of a log.
+    """Yield the messages of a log.
 
     Args:
         lines: with their line ends or without; an open binary file is such an iterable.
-        name: of the log, for messages and as the observations' source.
-        complain: is told of each line that cannot be used; the rest is read nevertheless.
+        name: of the log, for errors and as the source of the observations.
+        complain: is called with each line that cannot be used; the others are read all the same.
 
     Raises:
-        InputError: after the last line, if there was no usable one; or after many.
+        InputError: after the last line or after very many, if none was usable.
     """
     reader = LogReader(name, complain)
     for line in lines:
@@ -51,7 +51,7 @@ class LogReader:
     Attributes:
         name: of the log.
         good: how many lines were used.
-        bad: how many were not, or not all of them.
+        bad: how many lines were not used, or only in part.
     """
 
     def __init__(self, name: str, complain: Complain | None = None) -> None:
@@ -66,15 +66,15 @@ class LogReader:
         self._pending = bytearray()
         self._skipping = False
         self._numbering = _Numbering()
-        self._events = Messages(name)
+        self._events = MessageJoiner(name)
         self._open = b""
         self._held = list[tuple[int, str, bytes]]()
 
     def feed(self, data: bytes) -> Iterator[Observation]:
-        """Take the next bytes of the log, cut anywhere.
+        """Take the next bytes of the log, cut anywhere, and yield the messages that end in them.
 
         Raises:
-            InputError: there were very many, and no usable line.
+            InputError: there were very many bytes, and no usable line.
         """
         *ended, rest = data.split(b"\n")
         for part in ended:
@@ -95,7 +95,7 @@ class LogReader:
             raise self._unknown()
 
     def line(self, line: bytes) -> Iterator[Observation]:
-        """Take a whole line."""
+        """Take a whole line, and yield the messages that end with it."""
         self._lines += 1
         if self._lines == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
@@ -114,12 +114,12 @@ class LogReader:
         yield from found
 
     def flush(self) -> Iterator[Observation]:
-        """The message that is under way, as far as it has come: nothing more of it is expected."""
+        """Yield the open message as far as it has come: no more of it is expected."""
         self._give_up_open()
         yield from self._events.end()
 
     def end(self) -> Iterator[Observation]:
-        """The log ends.
+        """Take it that the log is over, and yield the messages that are still open.
 
         Raises:
             InputError: there was no usable line.
@@ -143,7 +143,7 @@ class LogReader:
             raise LineError(f"expected {', '.join(_EXPECTED[:-1])} or {_EXPECTED[-1]}")
 
     def _bracketed(self, line: bytes) -> Iterator[Observation]:
-        """A line of one of the paper's formats: after its number comes ``[``, or ``(``."""
+        """Take a line of one of the paper's formats: ``[`` follows its number, or ``(`` does."""
         if line.partition(b"]")[2].lstrip(b" \t")[:1] == b"[":
             event = eventline.parse(line)
             self._give_up_open()
@@ -156,7 +156,7 @@ class LogReader:
         yield Observation(id=self._numbering.name(number), sizes=sizes, source=self.name)
 
     def _end_of(self, event: EventLine) -> None:
-        """Remember what an event line leaves open, and tell what was not read of it."""
+        """Keep what an event line leaves open, and report what was not read of it."""
         if len(event.reads) > 1:
             self._events.side_by_side([number for number, _ in event.reads])
         if event.unread:
@@ -169,9 +169,9 @@ class LogReader:
             self._open = event.open if len(event.open) <= _WRAPPED_MAX_BYTES else b""
 
     def _goes_on(self, line: bytes, problem: str) -> Iterator[Observation]:
-        """Take a line that is none by itself: the rest of a text that was wrapped, or a bad one.
+        """Take a line that is of no known kind: the rest of a text that was wrapped, or a bad line.
 
-        It is the rest if that closes the text that the last event line left open.
+        It is the rest if it closes the text that the last event line left open.
         """
         if not self._open:
             self._bad(problem)
@@ -197,7 +197,7 @@ class LogReader:
         self._end_of(event)
 
     def _give_up_open(self) -> None:
-        """Nothing more is expected of an open text; what was held back as its rest is bad."""
+        """Stop waiting for the end of an open text, and report the lines held back as its rest."""
         held, self._held, self._open = self._held, [], b""
         for number, problem, _ in held:
             self._bad(problem, number)
@@ -221,7 +221,7 @@ class LogReader:
 
 
 class _Numbering:
-    """Names sessions by their number; a server that starts anew begins a second series."""
+    """Names sessions by their number; a server that was restarted begins a second series."""
 
     def __init__(self) -> None:
         self._last = 0

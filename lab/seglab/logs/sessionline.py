@@ -1,4 +1,4 @@
-"""A line of the paper's session format, ``[2] (1) 4320 (2) 800``; blanks and tabs alike."""
+"""Reads a line of the paper's session format, ``[2] (1) 4320 (2) 800``, with blanks or tabs."""
 
 import re
 
@@ -12,7 +12,7 @@ _READ = re.compile(rb"\(\s*([0-9]{1,7})\s*\)\s*([0-9]{1,13})(?![0-9])\s*")
 
 
 def parse(line: bytes) -> tuple[int, tuple[int, ...]]:
-    """The number of a session, and the sizes of its reads.
+    """Return the number of a session, and the sizes of its reads.
 
     Raises:
         LineError: the line is not of that form, or a number in it cannot be.

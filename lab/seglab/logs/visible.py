@@ -1,16 +1,17 @@
-"""What the two ends of each read tell of the message's header.
+"""Finds the header of a message in the two ends of its reads.
 
-An event log shows the first and the last bytes of a read. What is shown at the end of one read
-and at the beginning of the next is one piece of text, so it can be seen there which header field
-a read ends in, and whether the header block ends between two reads. The rules, as far as bytes
-are hidden (``docs/classify.md`` has them for users):
+An event log shows the first and the last bytes of each read. The end of one read and the beginning
+of the next are one piece of text. It shows which header field the read ends in, and whether the
+header ends between the two reads. The middle of a read is hidden, so there are rules
+(``docs/classify.md`` has them for users):
 
-- Places are counted from the nearer end of their read, so they are exact where the text is.
-- A field is named where its name is shown, and its end where the next line's beginning is. With
-  more than ``HIDDEN_IN_FIELD_MAX`` bytes hidden in between there may be another field, and it is
-  left out; but one that begins with ``Received:`` and ends in a date and time is one field.
+- A place is counted from the nearer end of its read, so it is exact where the text is.
+- A field begins where its name is shown, and ends where the beginning of the next line is shown.
+  With more than ``HIDDEN_IN_FIELD_MAX`` bytes hidden between the two, there may be another field,
+  and the field is left out. One that begins with ``Received:`` and ends in a date and time is
+  certainly one field.
 - The header ends at the first empty line that is shown, if all lines shown before it are header
-  lines and at most ``HIDDEN_MAX`` bytes before it are hidden. Beyond, nothing is concluded.
+  lines and at most ``HIDDEN_MAX`` bytes before it are hidden. Else its end is not known.
 """
 
 import re
@@ -33,13 +34,13 @@ _DATE_TIME_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class VisibleHeader:
-    """What is known of a message's header.
+    """What the reads show of a message's header.
 
     Attributes:
         header_end: the offset of the end of the last header field; ``None`` where unknown.
         fields: those whose name, first byte and end are known.
         hidden: how many bytes before ``header_end`` are not shown.
-        exact: whether every text that was used is as long as the server writes it.
+        exact: whether each text that was used is as long as the server writes it.
     """
 
     header_end: int | None = None
@@ -76,7 +77,7 @@ class _Piece:
         self.exact &= exact
 
     def offset(self, index: int) -> int:
-        """Where in the message a byte of the text stands."""
+        """Return where in the message a byte of the text stands."""
         if index >= len(self.text):
             return self.end
         part = bisect_right(self.indexes, index) - 1
@@ -84,7 +85,7 @@ class _Piece:
 
 
 def header_of(reads: Sequence[Shown]) -> VisibleHeader:
-    """What the text of a message's first reads tells of its header."""
+    """Return what a message's first reads show of its header."""
     scan = _Scan()
     for piece in _pieces(reads):
         if not scan.take(piece):
@@ -113,7 +114,7 @@ def _pieces(reads: Sequence[Shown]) -> list[_Piece]:
 
 
 class _Scan:
-    """Goes through the pieces line by line, as long as they can be the header."""
+    """Reads the pieces line by line, as long as they can be the header."""
 
     def __init__(self) -> None:
         self.fields: list[HeaderField] = []
@@ -125,7 +126,7 @@ class _Scan:
         self._hidden_in_open = 0
 
     def take(self, piece: _Piece) -> bool:
-        """Go through a piece; whether the header may go on behind it."""
+        """Read a piece; return whether the header may continue behind it."""
         self.hidden += piece.hidden
         self._hidden_in_open += piece.hidden
         if self.hidden > HIDDEN_MAX:
@@ -150,7 +151,7 @@ class _Scan:
         return True
 
     def _line(self, piece: _Piece, at: int) -> bool:
-        """Take the line that begins at ``at``; whether it is one of a header."""
+        """Take the line that begins at ``at``; return whether it can be a line of a header."""
         if piece.text[at] in b" \t":
             return at > 0 or bool(self.fields)
         self._close(piece, at)
@@ -163,7 +164,7 @@ class _Scan:
         return rest == b"\r" or (part is not None and part.end() == len(rest))
 
     def _close(self, piece: _Piece, at: int) -> None:
-        """The open field ends where another line begins."""
+        """End the open field where another line begins."""
         if self._open is None:
             return
         (name, start), self._open = self._open, None

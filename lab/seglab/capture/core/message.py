@@ -7,16 +7,16 @@ from seglab.core.observation import SIZES_MAX, Observation
 from .header import fields_of
 
 HEAD_BYTES: Final = 1 << 16
-"""How far into a message its header is looked for."""
+"""How many bytes of a message its header is looked for in."""
 
 ENTRY_BYTES: Final = 96
-"""What one size with its flags and time takes in memory."""
+"""The memory that one size with its flags and time uses, as an estimate."""
 
 GAP: Final = 2
-"""In place of a PSH flag, where the bytes were not captured and nothing is known of the segment."""
+"""Stands for the PSH flag of bytes that were not captured, of whose segments nothing is known."""
 
 NO_TIME: Final = -(1 << 63)
-"""The time of a packet whose record has none."""
+"""Stands for the time of a packet whose record has none."""
 
 _GAP = GAP
 _ENTRY_BYTES = ENTRY_BYTES
@@ -28,7 +28,7 @@ _PUSH = (False, True, None)
 
 
 class Ledger:
-    """The memory that all connections use together, about."""
+    """An estimate of the memory that all connections use together, in bytes."""
 
     __slots__ = ("held",)
 
@@ -37,7 +37,7 @@ class Ledger:
 
 
 class Account:
-    """The memory that one connection uses, about."""
+    """An estimate of the memory that one connection uses, in bytes."""
 
     __slots__ = ("_ledger", "held")
 
@@ -46,13 +46,13 @@ class Account:
         self._ledger = ledger
 
     def take(self, size: int) -> None:
-        """Count memory that is used from now on, or where ``size`` is negative, no longer."""
+        """Count memory that is used from now on; a negative ``size`` is no longer used."""
         self.held += size
         self._ledger.held += size
 
 
 class ConnectionFacts:
-    """What is known of a message's connection, and goes into each of its observations."""
+    """What an observation says of its message's connection."""
 
     __slots__ = ("client", "id", "mss", "notes", "rtt_ns", "server", "source", "timestamps")
 

@@ -43,9 +43,9 @@ cdef class Walker:
     cdef public int64_t packets
     cdef public int64_t unknown_links
     cdef public int64_t malformed
-    cdef public int64_t hidden
-    cdef public int64_t udp
-    cdef public dict passed
+    cdef public int64_t cut_segments
+    cdef public int64_t udp_packets
+    cdef public dict unread_kinds
     cdef int64_t depth
     cdef int64_t kind
     cdef int64_t place
@@ -88,7 +88,7 @@ cdef class Walker:
     cdef int64_t _inner(self, int64_t kind, int64_t at, int64_t end) except? -2
     @cython.locals(bottom=int64_t)
     cdef int64_t _labelled(self, int64_t kind, int64_t at, int64_t end) except? -2
-    cdef void _pass(self, int64_t kind) except *
+    cdef void _count_unread(self, int64_t kind) except *
     @cython.locals(protocol=int64_t)
     cdef int64_t _ppp(self, int64_t at, int64_t end) except? -2
     @cython.locals(version=int64_t, header=int64_t, total=int64_t,

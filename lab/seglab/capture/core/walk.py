@@ -1,6 +1,39 @@
 """Walks the records of a capture and takes their packets apart, down to TCP.
 
-Nothing here believes a length: each is held against what there is before it is used.
+Theory of operation
+-------------------
+
+What comes in are pieces of a capture file, each with whole records at its beginning (``reader``
+sees to that). What goes out are TCP segments, to the half-streams that ``table`` finds for them,
+and counts of all that was not followed. One record passes these methods, outermost layer first:
+
+    pcap, pcapng -> _packet -> _ip -> _tcp -> HalfStream.receive
+                       |         |
+              _other_link,    _extended (IPv6), _join (fragments), _tunnel -> _ip again
+                 _inner
+
+Four offsets into the bytes describe a packet: ``at``, where the next header begins; ``end``, where
+the captured bytes end; and ``wire_end`` or ``ip_end``, where the packet ended on the wire, by the
+record or by the IP header. The snap length may have cut it, so ``end <= wire_end``. Sizes come from
+``ip_end``; contents, which may be missing, come from ``at:end``.
+
+The invariant is that nothing believes a length. Each is held against what there is before it is
+used, by ``_byte``, ``_net16`` and their like, which raise ``IndexError`` outside the bytes. A
+packet whose lengths contradict each other is counted in ``malformed``; a record whose length cannot
+be is a ``BrokenError``, since nothing says where the next one begins.
+
+A byte order and a clock belong to the file: ``_u16`` and ``_u32`` read the capture's own numbers,
+``_net16`` and ``_net32`` those of packets. A segment's time is in nanoseconds since 1970.
+
+Ignored on purpose: checksums, since offload leaves them wrong, and ports, since SMTP is known by
+what is said.
+
+The compiled form remembers, in 16 384 places of ``words`` and ``halves``, which half-stream a pair
+of addresses and ports belongs to (``_recall``). That is where most packets end: of a connection
+that nobody follows, only the headers are looked at.
+
+The module is long because it is one class: compiled, all methods read the bytes through one bare
+pointer and call each other without a lookup, and half of the time of a capture is spent here.
 """
 
 from array import array
@@ -14,7 +47,10 @@ from .stream import IGNORED, HalfStream
 from .table import HELD_BYTES, Table
 
 RECORD_BYTES: Final = 1 << 20
+"""The longest record of a pcap file; a longer one is taken for a broken file."""
+
 BLOCK_BYTES: Final = 1 << 22
+"""The longest block of a pcapng file that is read."""
 
 _SYN = 2
 _HELD_BYTES = HELD_BYTES
@@ -24,10 +60,10 @@ _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET = 0x0A0D0D0A
 _ETHERNET, _SLL, _SLL2 = 1, 113, 276
 _SLOTS = 1 << 14
 _MIX = 0x9E3779B97F4A7C15  # 2 ** 64 over the golden ratio, as multiplicative hashing has it
-_WORDS = 8  # of which 6 are used: a line of the processor's cache
+_WORDS = 8  # per place, 6 of them used: one line of the processor's cache
 _COMPILED = __name__.startswith("seglab.capture.compiled")
 _IPV4, _IPV6, _TCP = 0x0800, 0x86DD, 6
-_NESTED = 8  # tunnels in tunnels; more is not met with
+_NESTED = 8  # the deepest nesting of tunnels that is followed
 
 
 class Walker:
@@ -37,9 +73,16 @@ class Walker:
         table: the connections that they belong to.
 
     Attributes:
-        passed: how many packets were not looked into, by EtherType, or by IP's number below 256.
-        udp: how many packets of UDP there were.
-        hidden: how many TCP segments of connections that are followed had their contents cut off.
+        big: whether the capture's own numbers are big-endian.
+        cut_segments: of how many segments of followed connections no content was captured.
+        malformed: how many packets have lengths that contradict each other.
+        need: how many bytes the next record has at least, so that it can be read.
+        packets: how many packets there were.
+        skip: how many of the next bytes belong to a block that is not read.
+        udp_packets: how many packets of UDP there were.
+        unknown_links: how many packets have a link type that cannot be read.
+        unread_kinds: how many packets were not looked into, by EtherType, or by IP's number below
+            256.
     """
 
     def __init__(self, table: Table) -> None:
@@ -57,9 +100,9 @@ class Walker:
         self.packets = 0
         self.unknown_links = 0
         self.malformed = 0
-        self.hidden = 0
-        self.udp = 0
-        self.passed: dict[int, int] = {}
+        self.cut_segments = 0
+        self.udp_packets = 0
+        self.unread_kinds: dict[int, int] = {}
         self.depth = 0
         self.interfaces: list[Interface] = []
         self.known_link = False
@@ -71,18 +114,18 @@ class Walker:
     # --- records --------------------------------------------------------------------------
 
     def _read(self, data: bytes) -> None:
-        """Take these bytes as what is read from here on."""
+        """Read from these bytes from here on."""
         self.data = self.raw = data
         self.size = len(data)
 
     def _byte(self, at: int) -> int:
-        """A byte of what is read. Compiled, ``raw`` is a bare pointer: here are its bounds."""
+        """Return a byte. Compiled, ``raw`` is a bare pointer, and this is where its bounds are."""
         if at < 0 or at >= self.size:
             raise IndexError
         return self.raw[at]
 
     def _u16(self, at: int) -> int:
-        """A number of the capture's own byte order; bytes are widened before they are shifted."""
+        """Return a number in the capture's own byte order, each byte widened before its shift."""
         if at < 0 or at > self.size - 2:
             raise IndexError
         a, b = self.raw[at], self.raw[at + 1]
@@ -95,7 +138,7 @@ class Walker:
         return a << 24 | b << 16 | c << 8 | d if self.big else d << 24 | c << 16 | b << 8 | a
 
     def _net16(self, at: int) -> int:
-        """A number of a packet: big-endian."""
+        """Return a number of a packet, which is big-endian."""
         if at < 0 or at > self.size - 2:
             raise IndexError
         a, b = self.raw[at], self.raw[at + 1]
@@ -108,14 +151,21 @@ class Walker:
         return a << 24 | b << 16 | c << 8 | d
 
     def _cut(self, start: int, end: int) -> bytes:
-        """A copy of the bytes ``start:end``; compiled, the last line would not check its bounds."""
+        """Return a copy of ``start:end``. Compiled, the slice itself would check no bounds."""
         if not 0 <= start <= end <= self.size:
             raise IndexError
         text = self.data
         return text[start:end]
 
     def pcap(self, data: bytes, at: int, interface: Interface) -> int:
-        """Take all whole records from ``at`` on; where the first begins that is not whole."""
+        """Take all whole records from ``at`` on.
+
+        Returns:
+            Where the first record begins that is not whole; ``need`` is how long it is at least.
+
+        Raises:
+            BrokenError: a record's length cannot be.
+        """
         self._read(data)
         self.young = self.table.young
         end = len(data)
@@ -135,7 +185,10 @@ class Walker:
         return at
 
     def pcapng(self, data: bytes, at: int) -> int:
-        """The same for the blocks of a pcapng file."""
+        """Take all whole blocks of a pcapng file; returns and raises as ``pcap`` does.
+
+        Of a packet block that is too long, the rest is left to ``skip``.
+        """
         self._read(data)
         self.young = self.table.young
         end = len(data)
@@ -226,7 +279,10 @@ class Walker:
         self._ip(at, end, wire_end, t_ns)
 
     def _other_link(self, at: int, end: int, link: int) -> int:  # noqa: PLR0911 - a case each
-        """Where the network layer's header begins, its type in ``kind``; -1 for none to read."""
+        """Return where the network layer's header begins, with its EtherType in ``kind``.
+
+        Returns -1 where there is none that can be read.
+        """
         size = end - at
         if link == _SLL:
             if size < 16:
@@ -258,7 +314,7 @@ class Walker:
         return -1
 
     def _inner(self, kind: int, at: int, end: int) -> int:
-        """The same for what VLAN tags, PPPoE or LLC stand before."""
+        """Return the same behind VLAN tags, PPPoE, LLC or MPLS."""
         while kind in (0x8100, 0x88A8, 0x9100, 0x9200):
             if end - at < 4:
                 return -1
@@ -274,11 +330,11 @@ class Walker:
         self.kind = kind
         if kind in (0x0800, 0x86DD):
             return at
-        self._pass(kind)
+        self._count_unread(kind)
         return -1
 
     def _labelled(self, kind: int, at: int, end: int) -> int:
-        """Pass over the labels of MPLS (RFC 3032); what stands behind them has to look like IP."""
+        """Return the same behind labels of MPLS (RFC 3032), where it looks like IP."""
         while end - at > 4:
             bottom = self._byte(at + 2) & 1
             at += 4
@@ -287,15 +343,15 @@ class Walker:
                 if self._byte(at) >> 4 in (4, 6):
                     return at
                 break
-        self._pass(kind)
+        self._count_unread(kind)
         return -1
 
-    def _pass(self, kind: int) -> None:
+    def _count_unread(self, kind: int) -> None:
         """Count a packet that is not looked into."""
         if kind == 17:
-            self.udp += 1
+            self.udp_packets += 1
             return
-        self.passed[kind] = self.passed.get(kind, 0) + 1
+        self.unread_kinds[kind] = self.unread_kinds.get(kind, 0) + 1
 
     def _ppp(self, at: int, end: int) -> int:
         if end - at < 2:
@@ -326,7 +382,7 @@ class Walker:
             elif protocol == 6 and not fragment:
                 self._tcp(at + 12, 8, at + header, min(end, at + total), at + total, t_ns)
             elif protocol not in (6, 4, 41, 47):
-                self._pass(protocol)
+                self._count_unread(protocol)
             elif not fragment:
                 self._tunnel(protocol, at + header, min(end, at + total), at + total, t_ns)
             else:
@@ -340,7 +396,7 @@ class Walker:
                 self._extended(at, self._byte(at + 6), min(end, ip_end), ip_end, t_ns)
 
     def _extended(self, at: int, header: int, end: int, ip_end: int, t_ns: int) -> None:
-        """Pass over the extension headers of IPv6 (RFC 8200, 4)."""
+        """Take an IPv6 packet with extension headers (RFC 8200, 4)."""
         here = at + 40
         for _ in range(16):
             if header == 6:
@@ -350,7 +406,7 @@ class Walker:
                 self._tunnel(header, here, end, ip_end, t_ns)
                 return
             if header not in (0, 43, 44, 51, 60, 135, 139, 140) or end - here < 8:
-                self._pass(header)
+                self._count_unread(header)
                 return
             if header == 44:
                 joined = self.fragments.ipv6(self.data[at:end], here - at, ip_end - at)
@@ -373,7 +429,7 @@ class Walker:
         self._read(data)
 
     def _tunnel(self, protocol: int, at: int, end: int, ip_end: int, t_ns: int) -> None:
-        """Take what is within a packet: IP in IP (RFC 2003, 2473), or GRE (RFC 2784, 2890)."""
+        """Take a packet inside a packet: IP in IP (RFC 2003, 2473), or GRE (RFC 2784, 2890)."""
         if self.depth >= _NESTED:
             self.malformed += 1
             return
@@ -381,7 +437,7 @@ class Walker:
             kind = self._net16(at + 2) if end - at >= 4 else 0
             first = self._byte(at) if kind else 0
             if kind not in (0x0800, 0x86DD) or first & 0x4F or self._byte(at + 1) & 7:
-                self._pass(protocol)  # or with source routes, or of another version
+                self._count_unread(protocol)  # or with source routes, or of another version
                 return
             at += 4 + 4 * ((first >> 7) + (first >> 5 & 1) + (first >> 4 & 1))
         self.depth += 1
@@ -425,18 +481,18 @@ class Walker:
             if at + header < end:
                 payload = self._cut(at + header, end)
             else:
-                self.hidden += 1
+                self.cut_segments += 1
         half.receive(t_ns, seq, ack, flags, window, length, payload)
         self._bound()
 
     def _key(self, addresses: int, size: int, at: int) -> bytes:
-        """Addresses and ports, as the table knows a half by them."""
+        """Return the addresses and ports as the key by which the table knows a half-stream."""
         if addresses + size == at:
             return self._cut(addresses, at + 4)
         return self._cut(addresses, addresses + size) + self._cut(at, at + 4)
 
     def _find(self, key: bytes) -> HalfStream:
-        """The half of this key, which is remembered from here on."""
+        """Return the half-stream of this key, and remember it."""
         half = self.young.get(key)
         if half is None:
             half = self.table.find(key)
@@ -452,10 +508,11 @@ class Walker:
         self.young = self.table.young
 
     def _recall(self, addresses: int, size: int, at: int) -> bool:
-        """Whether the half between these two is remembered; where, is in ``place``.
+        """Return whether the half-stream of these addresses and ports is remembered.
 
-        To make a key and look it up costs more than all else that is done to most packets.
-        What is remembered counts only until the table may know another half by the same key.
+        It then is ``halves[place]``; else it is to be remembered there. To make a key and look it
+        up costs more than all else that is done to most packets. What is remembered counts only
+        for one ``epoch`` of the table, in which no key gets another half-stream.
         """
         a, b = self._net64(addresses), 0
         c, d = self.table.epoch, self._net32(at) | size << 32
@@ -490,7 +547,7 @@ class Walker:
             _, owner.stamped, _ = self._options(at, end)
 
     def _options(self, at: int, end: int) -> tuple[int, bool, int]:
-        """Of a TCP header: the MSS or 0, whether there is a timestamp, the window's scale or -1."""
+        """Return of a TCP header: the MSS or 0, whether it has a timestamp, the shift or -1."""
         mss, stamps, shift = 0, False, -1
         while at < end and self._byte(at):
             if self._byte(at) == 1:
