@@ -6,7 +6,7 @@ from dataset_making import ENGINE, PureEngine, spec_of
 from seglab.cluster import building
 from seglab.cluster.building import ShardsFailedError, build_on, refuse_unfit
 from seglab.cluster.dask import Failed
-from seglab.cluster.shards import Order, build_packed
+from seglab.cluster.shards import BuildRequest, build_archive
 from seglab.commands.progress import RunProgress
 from seglab.dataset.estimate import estimate
 from seglab.dataset.folder import begin, built, finish
@@ -48,17 +48,17 @@ def pure():
     PureEngine.reset()
 
 
-def order():
-    """The order for the small dataset."""
+def request():
+    """What asks for the small dataset."""
     spec = spec_of()
-    return Order(spec.text, spec.where, SEED, 40, "me", ENGINE)
+    return BuildRequest(spec.text, spec.where, SEED, 40, "me", ENGINE)
 
 
 def build(out, cluster, shards=range(3), interruption=None):
     """Build shards of the small dataset."""
     begin(spec_of(), SEED, out, ENGINE)
     with interruption or Interruption() as asked:
-        build_on(cluster, spec_of(), order(), out, shards, RunProgress(quiet=True), asked)
+        build_on(cluster, spec_of(), request(), out, shards, RunProgress(quiet=True), asked)
 
 
 def test_a_shard_that_fails(tmp_path):
@@ -88,7 +88,7 @@ def test_what_is_under_way_is_called_off(tmp_path):
     cluster = Listed(tmp_path / "t")
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path / "other", cluster, interruption=Asked())
-    assert cluster.told == [("call_off", "me")]
+    assert cluster.told == [("cancel", "me")]
     assert built(spec_of(), tmp_path / "other", fingerprint(spec_of(), SEED)) == {0}
 
 
@@ -97,19 +97,19 @@ def test_unfit(tmp_path, monkeypatch):
     spec = spec_of()
     whole = estimate(spec, 40)
     cluster = Listed(tmp_path)
-    refuse_unfit(spec, whole, order(), cluster)
+    refuse_unfit(spec, whole, request(), cluster)
     cluster.says["tcp://two:1"] = Failed("network namespaces are not allowed here")
     with pytest.raises(InputError, match="two:1 cannot build this: network namespaces"):
-        refuse_unfit(spec, whole, order(), cluster)
+        refuse_unfit(spec, whole, request(), cluster)
     cluster.says["tcp://two:1"] = "0" * 64
     with pytest.raises(InputError, match="it reads another plan"):
-        refuse_unfit(spec, whole, order(), cluster)
+        refuse_unfit(spec, whole, request(), cluster)
     monkeypatch.setattr(building, "BYTES_MAX", 1000)
     with pytest.raises(InputError, match="choose a smaller shard_sessions"):
-        refuse_unfit(spec, whole, order(), cluster)
+        refuse_unfit(spec, whole, request(), cluster)
 
 
 def test_packed_shards_are_plain(tmp_path):
     """What travels is bytes and names: whoever takes it needs nothing of who made it."""
-    packed = build_packed(tmp_path, order(), 0)
-    assert all(isinstance(data, bytes) for data in [packed.result, *packed.files.values()])
+    archive = build_archive(tmp_path, request(), 0)
+    assert all(isinstance(data, bytes) for data in [archive.result, *archive.files.values()])

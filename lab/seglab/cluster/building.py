@@ -4,9 +4,15 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from seglab.cluster import shards as carried
 from seglab.cluster.dask import Cluster, Failed
-from seglab.cluster.shards import BYTES_MAX, Order, build_packed, put, ready
+from seglab.cluster.shards import (
+    BYTES_MAX,
+    BuildRequest,
+    build_archive,
+    cancel,
+    check_worker,
+    install_shard,
+)
 from seglab.dataset.estimate import Estimate, size
 from seglab.dataset.plan import fingerprint
 from seglab.dataset.spec import DatasetSpec
@@ -21,7 +27,9 @@ class ShardsFailedError(SeglabError):
     exit_code = 1
 
 
-def refuse_unfit(spec: DatasetSpec, whole: Estimate, order: Order, cluster: Cluster) -> None:
+def refuse_unfit(
+    spec: DatasetSpec, whole: Estimate, request: BuildRequest, cluster: Cluster
+) -> None:
     """Make sure that every worker can build any shard, and that shards are fit to travel.
 
     Raises:
@@ -33,8 +41,8 @@ def refuse_unfit(spec: DatasetSpec, whole: Estimate, order: Order, cluster: Clus
             f"{spec.name}: a shard will have about {size(shard_bytes)}, and {size(BYTES_MAX)} can "
             "be sent home from a cluster; choose a smaller shard_sessions"
         )
-    expected = fingerprint(spec, order.seed)
-    for who, found in cluster.everywhere(ready, order).items():
+    expected = fingerprint(spec, request.seed)
+    for who, found in cluster.everywhere(check_worker, request).items():
         if found != expected:
             reason = found.reason if isinstance(found, Failed) else "it reads another plan"
             raise InputError(f"{cluster.address}: {who} cannot build this: {reason}")
@@ -43,7 +51,7 @@ def refuse_unfit(spec: DatasetSpec, whole: Estimate, order: Order, cluster: Clus
 def build_on(
     cluster: Cluster,
     spec: DatasetSpec,
-    order: Order,
+    request: BuildRequest,
     out: Path,
     shards: Iterable[int],
     progress: Progress,
@@ -57,17 +65,17 @@ def build_on(
         KeyboardInterrupt: Ctrl-C or SIGTERM; what was under way is called off.
     """
     failed: list[str] = []
-    jobs = ((f"shard-{shard}", (order, shard)) for shard in shards)
+    jobs = ((f"shard-{shard}", (request, shard)) for shard in shards)
     whole = False
     try:
-        with closing(cluster.each(build_packed, jobs, interruption.check)) as ended:
+        with closing(cluster.each(build_archive, jobs, interruption.check)) as ended:
             for name, found in ended:
                 shard = int(name.removeprefix("shard-"))
                 if isinstance(found, Failed):
                     failed.append(f"shard {shard}: {found.reason}")
                     progress.say(failed[-1])
                     continue
-                result = put(spec, order.seed, shard, out, found)
+                result = install_shard(spec, request.seed, shard, out, found)
                 for session in result.failed:
                     progress.ended(session.session_id, session.error)
                 for _ in range(result.complete):
@@ -75,7 +83,7 @@ def build_on(
         whole = True
     finally:
         if not whole:
-            call_off(cluster, order)
+            cancel_on(cluster, request)
     if failed:
         raise ShardsFailedError(
             f"{out}: {len(failed)} of {spec.shards} shards could not be built ({failed[0]}); all "
@@ -83,9 +91,9 @@ def build_on(
         )
 
 
-def call_off(cluster: Cluster, order: Order) -> None:
-    """End what is under way for this order on all workers, as far as they can be reached."""
+def cancel_on(cluster: Cluster, request: BuildRequest) -> None:
+    """End the builds of this request on all workers that can be reached."""
     try:
-        cluster.everywhere(carried.call_off, order.whose)
+        cluster.everywhere(cancel, request.owner_id)
     except SeglabError:
-        return  # nobody is left to be told
+        return  # the scheduler is gone, and so is whoever could be reached through it

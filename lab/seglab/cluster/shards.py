@@ -1,8 +1,8 @@
-"""A shard that is built on another machine: its files as bytes, and put in place at home.
+"""A shard that another machine builds: its files travel as bytes, and are installed here.
 
-Whoever builds it has a folder of their own, and nobody but the dataset's owner writes to the
-dataset. So a shard that two machines have built, since one of them was taken for dead, is there
-once: what comes second finds the first and is dropped.
+A worker builds in an empty folder that is its own; only this machine writes to the dataset. Two
+workers may build the same shard, when one of them was believed to be dead. Then the first archive
+to arrive is installed, and the second one is dropped.
 """
 
 import asyncio
@@ -27,22 +27,22 @@ from seglab.engine import DEFAULT_ENGINE, engine
 from seglab.errors import InputError
 
 BYTES_MAX: Final = 1 << 30
-"""How large a shard may be that travels: it is in memory on its way."""
+"""The largest shard that travels, in bytes: it is held in memory on its way."""
 
-_calls_off: dict[str, set[Callable[[], object]]] = {}
-"""What ends the builds of this process that are under way, by whose they are."""
+_cancellations: dict[str, set[Callable[[], object]]] = {}
+"""Functions that each end a build which is running in this process, by its owner's id."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be built, as anyone can read it.
+class BuildRequest:
+    """What a worker has to build, in a form that any machine can read.
 
     Attributes:
         text: the specification.
         where: its file's absolute path.
         seed: of the dataset.
         jobs: sessions side by side.
-        whose: tells those who gave the order from others.
+        owner_id: tells the run of the command that asks from all others.
         engine: the name of the engine that carries out the sessions.
     """
 
@@ -50,7 +50,7 @@ class Order:
     where: str
     seed: int
     jobs: int
-    whose: str
+    owner_id: str
     engine: str = DEFAULT_ENGINE
 
     @property
@@ -60,115 +60,121 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """A complete shard: its own description, and its files by their names in the dataset."""
+class ShardArchive:
+    """A complete shard: its description as JSON, and its files by their names in the dataset."""
 
     result: bytes
     files: dict[str, bytes]
 
 
-def ready(order: Order) -> str:
-    """The fingerprint of the plan as this machine reads it, if it can build any of its shards.
+def check_worker(request: BuildRequest) -> str:
+    """Return the fingerprint of the plan as this worker reads it, if it can build its shards.
 
     Raises:
-        InputError: the specification names what this machine has not.
+        InputError: the specification names something that this machine does not have.
         EnvironmentLacksError: the engine cannot run here.
     """
-    spec = order.spec
-    engine(order.engine).check(spec.networks)
-    return fingerprint(spec, order.seed)
+    spec = request.spec
+    engine(request.engine).check(spec.networks)
+    return fingerprint(spec, request.seed)
 
 
-def build_packed(scratch: Path, order: Order, shard: int) -> Packed:
-    """Build a shard in a folder of its own.
+def build_archive(
+    scratch: Path, request: BuildRequest, shard: int, bytes_max: int = BYTES_MAX
+) -> ShardArchive:
+    """Build a shard in an empty folder; runs on a worker.
 
     Raises:
-        InputError: it was called off, or became too large to travel.
-        EnvironmentLacksError: as ``build_shard``.
-        PartDiedError: likewise.
+        InputError: the build was cancelled, or the shard became too large to travel.
+        EnvironmentLacksError: as ``ShardBuild.run``.
+        PartDiedError: as ``ShardBuild.run``.
     """
-    spec = order.spec
+    spec = request.spec
     try:
-        result = asyncio.run(_build(spec, scratch, order, shard))
+        result = asyncio.run(_build(spec, scratch, request, shard))
     except asyncio.CancelledError:
         raise InputError(f"shard {shard} was called off") from None
     length = sum(file.bytes for file in result.files.values())
-    if length > BYTES_MAX:
+    if length > bytes_max:
         raise InputError(
-            f"shard {shard} has {length >> 20} MiB, more than the {BYTES_MAX >> 20} MiB that are "
+            f"shard {shard} has {length >> 20} MiB, more than the {bytes_max >> 20} MiB that are "
             "sent home; choose a smaller shard_sessions"
         )
     layout = Layout(scratch)
     files = {name: (scratch / name).read_bytes() for name in result.files}
-    return Packed(layout.result(shard).read_bytes(), files)
+    return ShardArchive(layout.result(shard).read_bytes(), files)
 
 
-def call_off(whose: str) -> int:
-    """End all builds of this process that are somebody's; how many there were."""
-    ends = list(_calls_off.get(whose, ()))
+def cancel(owner_id: str) -> int:
+    """End the builds of an owner that run in this process; return how many there were."""
+    ends = list(_cancellations.get(owner_id, ()))
     for end in ends:
         end()
     return len(ends)
 
 
-def put(spec: DatasetSpec, seed: int, shard: int, out: Path, packed: Packed) -> ShardResult:
-    """Put a shard in its place, its description last; one that is there stays as it is.
+def install_shard(
+    spec: DatasetSpec, seed: int, shard: int, out: Path, archive: ShardArchive
+) -> ShardResult:
+    """Write a shard's files to the dataset, its description last, unless the shard is there.
 
     Raises:
-        InputError: it is not what was asked for, or another process writes this shard.
+        InputError: the archive is not what was asked for, or another process writes this shard.
         EnvironmentLacksError: the disk is full.
     """
     layout = Layout(out)
-    result = _checked(spec, seed, shard, layout, packed)
+    result = _checked(spec, seed, shard, layout, archive)
     with writing(out), ExitStack() as stack:
         layout.make_folders(shard)
         stack.callback(os.close, lock_folder(layout.work(shard), f"shard ({shard})"))
         there = ShardBuild(spec, seed, shard, out).built()
         if there is None:
-            layout.result(shard).unlink(missing_ok=True)  # of files that have been damaged since
+            layout.result(shard).unlink(
+                missing_ok=True
+            )  # it describes files that were damaged since
             for path in _paths(layout, shard):
                 name = layout.name(path)
-                if name in packed.files:
-                    replace_file(path, partial(_write, packed.files[name]))
+                if name in archive.files:
+                    replace_file(path, partial(_write, archive.files[name]))
                 else:
                     path.unlink(missing_ok=True)
-            replace_file(layout.result(shard), partial(_write, packed.result))
+            replace_file(layout.result(shard), partial(_write, archive.result))
         shutil.rmtree(layout.work(shard), ignore_errors=True)
     return there or result
 
 
-async def _build(spec: DatasetSpec, out: Path, order: Order, shard: int) -> ShardResult:
-    with _can_be_called_off(order.whose):
+async def _build(spec: DatasetSpec, out: Path, request: BuildRequest, shard: int) -> ShardResult:
+    with _cancellable(request.owner_id):
         return await ShardBuild(
-            spec, order.seed, shard, out, jobs=order.jobs, engine=order.engine
+            spec, request.seed, shard, out, jobs=request.jobs, engine=request.engine
         ).run()
 
 
 @contextmanager
-def _can_be_called_off(whose: str) -> Iterator[None]:
-    """Let ``call_off`` cancel the current task as long as the block lasts."""
+def _cancellable(owner_id: str) -> Iterator[None]:
+    """Let ``cancel`` cancel the current task as long as the block lasts."""
     task = asyncio.current_task()
     assert task is not None
     end = partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel)
-    _calls_off.setdefault(whose, set()).add(end)
+    _cancellations.setdefault(owner_id, set()).add(end)
     try:
         yield
     finally:
-        _calls_off[whose].discard(end)
-        if not _calls_off[whose]:
-            del _calls_off[whose]
+        _cancellations[owner_id].discard(end)
+        if not _cancellations[owner_id]:
+            del _cancellations[owner_id]
 
 
 def _checked(
-    spec: DatasetSpec, seed: int, shard: int, layout: Layout, packed: Packed
+    spec: DatasetSpec, seed: int, shard: int, layout: Layout, archive: ShardArchive
 ) -> ShardResult:
-    """The description of a shard that is wholly what was asked for."""
-    result = ShardResult.from_json(packed.result)
+    """Return the description of a shard, once everything of it is what was asked for."""
+    result = ShardResult.from_json(archive.result)
     planned = len(shard_range(spec, shard))
     allowed = {layout.name(path) for path in _paths(layout, shard)}
     found = {
         name: FileEntry(len(data), hashlib.sha256(data).hexdigest())
-        for name, data in packed.files.items()
+        for name, data in archive.files.items()
     }
     if (
         (result.shard, result.fingerprint) != (shard, fingerprint(spec, seed))
@@ -182,7 +188,7 @@ def _checked(
 
 
 def _paths(layout: Layout, shard: int) -> list[Path]:
-    """All files that a shard may have beside its description."""
+    """Return the paths of all files that a shard may have besides its description."""
     return [*(layout.data(part, shard) for part in PARTS), layout.wire(shard)]
 
 

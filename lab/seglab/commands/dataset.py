@@ -252,19 +252,21 @@ def _build_far(
     """Build the shards that are missing on a cluster."""
     from seglab.cluster.building import build_on, refuse_unfit  # noqa: PLC0415
     from seglab.cluster.dask import connected  # noqa: PLC0415 -- Dask only where it is used
-    from seglab.cluster.shards import Order  # noqa: PLC0415
+    from seglab.cluster.shards import BuildRequest  # noqa: PLC0415
 
     done = sum(len(shard_range(spec, shard)) for shard in there)
     whole = estimate(spec, jobs, spec.sessions - done)
     with connected(address, say=progress.say) as cluster:
-        order = Order(spec.text, spec.where, seed, jobs, cluster.name, engine)
-        refuse_unfit(spec, whole, order, cluster)
+        request = BuildRequest(spec.text, spec.where, seed, jobs, cluster.name, engine)
+        refuse_unfit(spec, whole, request, cluster)
         shared = replace(whole, seconds=whole.seconds / cluster.threads)
         _ask(spec, shared, out, yes=yes, quiet=quiet)
         begin(spec, seed, out, engine)
         with Interruption() as interruption, progress:
             progress.plan(spec.sessions, done)
-            build_on(cluster, spec, order, out, missing_shards(spec, there), progress, interruption)
+            build_on(
+                cluster, spec, request, out, missing_shards(spec, there), progress, interruption
+            )
 
 
 async def _build_all(

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 from dataset_making import ENGINE, SPEC, PureEngine, build, spec_of
 
-from seglab.cluster import shards as carried
-from seglab.cluster.shards import Order, Packed, build_packed, call_off, put
+from seglab.cluster import shards
+from seglab.cluster.shards import BuildRequest, ShardArchive, build_archive, cancel, install_shard
 from seglab.core.files import lock_folder
 from seglab.dataset.check import check
 from seglab.dataset.folder import begin, finish
@@ -28,17 +28,17 @@ def pure():
     PureEngine.reset()
 
 
-def order_of(whose="me", engine=ENGINE):
-    """An order for the small dataset."""
+def request_of(owner_id="me", engine=ENGINE):
+    """What asks for the small dataset."""
     spec = spec_of()
-    return Order(spec.text, spec.where, SEED, 40, whose, engine)
+    return BuildRequest(spec.text, spec.where, SEED, 40, owner_id, engine)
 
 
-def packed_of(tmp_path, number=0, name="scratch"):
+def archive_of(tmp_path, number=0, name="scratch"):
     """A shard as it comes back."""
     scratch = tmp_path / f"{name}-{number}"
     scratch.mkdir()
-    return build_packed(scratch, order_of(), number)
+    return build_archive(scratch, request_of(), number)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_the_same_dataset_as_at_home(tmp_path, out):
     """Shards put in place in any order make the very files and rows of a build at home."""
     build(tmp_path / "home", seed=SEED)
     for number in (2, 0, 1):
-        put(spec_of(), SEED, number, out, packed_of(tmp_path, number))
+        install_shard(spec_of(), SEED, number, out, archive_of(tmp_path, number))
     finish(spec_of(), SEED, out)
     assert names(out) == names(tmp_path / "home")
     assert list(rows(out)) == list(rows(tmp_path / "home"))
@@ -66,23 +66,23 @@ def test_the_same_dataset_as_at_home(tmp_path, out):
 
 def test_a_shard_that_comes_twice(tmp_path, out):
     """Of two machines' shards with other times in them, the first one stays as it is."""
-    put(spec_of(), SEED, 0, out, packed_of(tmp_path))
+    install_shard(spec_of(), SEED, 0, out, archive_of(tmp_path))
     before = {name: (out / name).read_bytes() for name in names(out)}
     PureEngine.dead.add("ethernet")
-    other = packed_of(tmp_path, 0, "other")
+    other = archive_of(tmp_path, 0, "other")
     assert ShardResult.from_json(other.result).failed
-    there = put(spec_of(), SEED, 0, out, other)
+    there = install_shard(spec_of(), SEED, 0, out, other)
     assert there.failed == ()
     assert {name: (out / name).read_bytes() for name in names(out)} == before
 
 
 def test_a_damaged_shard_is_replaced(tmp_path, out):
     """Where a file of a shard is gone, the shard that comes takes its place, wholly."""
-    packed = packed_of(tmp_path)
-    put(spec_of(), SEED, 0, out, packed)
+    archive = archive_of(tmp_path)
+    install_shard(spec_of(), SEED, 0, out, archive)
     (out / "wire" / "00000.zip").unlink()
-    put(spec_of(), SEED, 0, out, packed)
-    assert (out / "wire" / "00000.zip").read_bytes() == packed.files["wire/00000.zip"]
+    install_shard(spec_of(), SEED, 0, out, archive)
+    assert (out / "wire" / "00000.zip").read_bytes() == archive.files["wire/00000.zip"]
 
 
 def test_a_part_that_the_new_shard_has_not(tmp_path, out):
@@ -91,29 +91,31 @@ def test_a_part_that_the_new_shard_has_not(tmp_path, out):
     stale.parent.mkdir()
     stale.write_bytes(b"rows of long ago")
     PureEngine.dead |= {"unimpaired", "ethernet", "tunnel-1420"}
-    packed = packed_of(tmp_path, 2)
-    assert packed.files == {}
-    put(spec_of(), SEED, 2, out, packed)
+    archive = archive_of(tmp_path, 2)
+    assert archive.files == {}
+    install_shard(spec_of(), SEED, 2, out, archive)
     assert not stale.exists()
 
 
-def spoilt(packed, how):
+def spoilt(archive, how):
     """A shard that is not what was asked for."""
     name = "wire/00000.zip"
-    data = packed.files[name]
+    data = archive.files[name]
     match how:
         case "a flipped bit":
-            return replace(packed, files=packed.files | {name: data[:-1] + b"\xff"})
+            return replace(archive, files=archive.files | {name: data[:-1] + b"\xff"})
         case "a file less":
-            return replace(packed, files={k: v for k, v in packed.files.items() if k != name})
+            return replace(archive, files={k: v for k, v in archive.files.items() if k != name})
         case "a file elsewhere":
-            moved = packed.result.replace(b'"wire/00000.zip"', b'"../escaped.zip"')
-            files = {k: v for k, v in packed.files.items() if k != name} | {"../escaped.zip": data}
-            return Packed(moved, files)
+            moved = archive.result.replace(b'"wire/00000.zip"', b'"../escaped.zip"')
+            files = {k: v for k, v in archive.files.items() if k != name} | {"../escaped.zip": data}
+            return ShardArchive(moved, files)
         case "fewer sessions":
-            return replace(packed, result=packed.result.replace(b'"planned": 50', b'"planned": 9'))
+            return replace(
+                archive, result=archive.result.replace(b'"planned": 50', b'"planned": 9')
+            )
         case _:
-            return replace(packed, result=b"rubbish")
+            return replace(archive, result=b"rubbish")
 
 
 @pytest.mark.parametrize(
@@ -121,43 +123,42 @@ def spoilt(packed, how):
 )
 def test_refused(tmp_path, out, how):
     """What is not the shard that was asked for is refused, and nothing is written."""
-    packed = packed_of(tmp_path)
-    bad = spoilt(packed, how)
-    assert bad != packed
+    archive = archive_of(tmp_path)
+    bad = spoilt(archive, how)
+    assert bad != archive
     before = names(tmp_path)
     with pytest.raises(InputError):
-        put(spec_of(), SEED, 0, out, bad)
+        install_shard(spec_of(), SEED, 0, out, bad)
     assert names(tmp_path) == before
 
 
 def test_another_shard_or_seed(tmp_path, out):
     """A shard is refused under another number, and in a dataset of another seed."""
-    packed = packed_of(tmp_path)
+    archive = archive_of(tmp_path)
     with pytest.raises(InputError, match="another one"):
-        put(spec_of(), SEED, 1, out, packed)
+        install_shard(spec_of(), SEED, 1, out, archive)
     with pytest.raises(InputError, match="another one"):
-        put(spec_of(), SEED + 1, 0, out, packed)
+        install_shard(spec_of(), SEED + 1, 0, out, archive)
 
 
 def test_a_shard_that_is_built_at_home(tmp_path, out):
     """A shard that a process here is building is left to it; what it has left behind goes."""
-    packed = packed_of(tmp_path)
+    archive = archive_of(tmp_path)
     work = out / "building" / "00000"
     work.mkdir(parents=True)
     (work / "sessions.jsonl").write_bytes(b"")
     lock = lock_folder(work)
     with pytest.raises(InputError, match="another seglab"):
-        put(spec_of(), SEED, 0, out, packed)
+        install_shard(spec_of(), SEED, 0, out, archive)
     os.close(lock)
-    put(spec_of(), SEED, 0, out, packed)
+    install_shard(spec_of(), SEED, 0, out, archive)
     assert not work.exists()
 
 
-def test_too_large_to_travel(tmp_path, monkeypatch):
+def test_too_large_to_travel(tmp_path):
     """A shard that is larger than may travel is refused where it was built."""
-    monkeypatch.setattr(carried, "BYTES_MAX", 1000)
     with pytest.raises(InputError, match="choose a smaller shard_sessions"):
-        packed_of(tmp_path)
+        build_archive(tmp_path, request_of(), 0, bytes_max=1000)
 
 
 def test_called_off(tmp_path):
@@ -178,29 +179,29 @@ def test_called_off(tmp_path):
 
     register("patient", Patient)
 
-    def work(whose):
-        threading.current_thread().name = whose
-        scratch = tmp_path / whose
+    def work(owner_id):
+        threading.current_thread().name = owner_id
+        scratch = tmp_path / owner_id
         scratch.mkdir()
-        return build_packed(scratch, order_of(whose, "patient"), 2)
+        return build_archive(scratch, request_of(owner_id, "patient"), 2)
 
     with ThreadPoolExecutor(2) as pool:
         mine, theirs = pool.submit(work, "mine"), pool.submit(work, "theirs")
         both.wait()
-        assert call_off("nobody") == 0
-        assert call_off("mine") == 1
+        assert cancel("nobody") == 0
+        assert cancel("mine") == 1
         with pytest.raises(InputError, match="called off"):
             mine.result(timeout=20)
         assert not theirs.done()
         waiting["theirs"]()
         assert theirs.result(timeout=20).files
-    assert call_off("mine") == call_off("theirs") == 0
+    assert cancel("mine") == cancel("theirs") == 0
 
 
 def test_the_plan_as_it_is_read_elsewhere():
     """A machine says which plan it reads, and refuses one that names what it has not."""
-    order = order_of()
-    assert carried.ready(order) != carried.ready(replace(order, seed=SEED + 1))
+    request = request_of()
+    assert shards.check_worker(request) != shards.check_worker(replace(request, seed=SEED + 1))
     text = SPEC.replace('"ethernet"', '"tokenring"')
     with pytest.raises(InputError, match="tokenring"):
-        carried.ready(replace(order, text=text))
+        shards.check_worker(replace(request, text=text))
