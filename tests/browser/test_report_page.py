@@ -11,6 +11,7 @@ import pytest
 from chromium import Browser, browser
 from conftest import need
 from selenium.common.exceptions import WebDriverException
+from stored_runs import EXPERIMENTS, stored_run
 from synthetic import MS, reads_of, record, simulated
 
 from seglab.core.record import Captures, MtuChange, SessionRecord
@@ -19,7 +20,7 @@ from seglab.plots.clock import clock
 from seglab.report import build, build_report
 from seglab.reproduction.paper import paper
 from seglab.runs.folder import RunFolder
-from seglab.runs.manifest import Experiment, Manifest
+from seglab.runs.manifest import Experiment
 
 SESSIONS = 1000
 LOAD_LIMIT_MS = 10_000
@@ -80,16 +81,7 @@ def report(tmp_path_factory: pytest.TempPathFactory, records: dict[str, SessionR
 
 def built(path: Path, sessions, **manifest) -> Path:
     """The report of these sessions."""
-    fields = {
-        "command": "reproduce",
-        "scenarios": tuple(
-            Experiment(f"scenario-{n}", f"title {n}", f"scenarios.{n}") for n in paper().scenarios
-        ),
-    }
-    with RunFolder.create(path, Manifest(**fields | manifest)) as folder:
-        for session in sessions:
-            folder.append(session)
-        folder.finalise("complete")
+    stored_run(path, sessions, **({"command": "reproduce", "scenarios": EXPERIMENTS} | manifest))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "FORMATS", ("svg",))
         build_report(RunFolder.open(path))

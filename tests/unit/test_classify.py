@@ -15,6 +15,7 @@ import pytest
 from classifying_inputs import capture
 from hypothesis import given
 from hypothesis import strategies as st
+from stored_runs import stored_run
 from stub_classifiers import failing, stub
 from synthetic import record
 
@@ -24,8 +25,6 @@ from seglab.classification.inputs import Stream, read_stream, sources
 from seglab.classification.registry import of_callable
 from seglab.core.observation import Observation
 from seglab.errors import InputError
-from seglab.runs.folder import RunFolder
-from seglab.runs.manifest import Manifest
 from seglab.runs.parquet import write_sessions
 from seglab.server.logs import session_line
 
@@ -97,10 +96,8 @@ def test_a_capture(pack: type[bytes], tmp_path: Path) -> None:
 
 def run_folder(path: Path) -> None:
     """A stored run of two sessions, of which one failed."""
-    with RunFolder.create(path, Manifest(command="run")) as folder:
-        folder.append(record("scenario-1/1"))
-        folder.append(record("scenario-1/2", status="failed", error="no route"))
-        folder.finalise("complete")
+    failed = record("scenario-1/2", status="failed", error="no route")
+    stored_run(path, [record("scenario-1/1"), failed])
 
 
 def test_a_run_and_its_layers(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from classifying_inputs import capture
 from click.testing import CliRunner, Result
+from stored_runs import stored_run
 from stub_classifiers import failing_at_nine, stub, style_alone
 from synthetic import record
 
@@ -19,8 +20,6 @@ from seglab import cli
 from seglab.classification.registry import classifiers, of_callable
 from seglab.commands.classify import classify
 from seglab.errors import InputError
-from seglab.runs.folder import RunFolder
-from seglab.runs.manifest import Manifest
 from seglab.server.logs import session_line
 
 PAPER = Path(__file__).parents[2] / "examples" / "paper.log"
@@ -322,9 +321,7 @@ def test_explain_by_source_and_several(tmp_path: Path) -> None:
 
 def test_layers_of_a_run(tmp_path: Path) -> None:
     """The wire's segments, or the server's reads."""
-    with RunFolder.create(tmp_path / "run", Manifest(command="run")) as folder:
-        folder.append(record("scenario-1/1"))
-        folder.finalise("complete")
+    stored_run(tmp_path / "run", [record("scenario-1/1")])
     assert [row[-1] for row in rows(tmp_path / "run")] == ["1440 x3 800"]
     assert [row[-1] for row in rows(tmp_path / "run", "--layer", "reads")] == ["5120"]
 

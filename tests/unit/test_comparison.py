@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
+from stored_runs import stored_run
 from synthetic import reads_of, record
 
 from seglab.commands.report import report
@@ -43,20 +44,18 @@ def stored(path, good, merged, **manifest):
         "sysctls": {n: {"client": {"net.ipv4.tcp_sack": "1"}} for n in ("a", "b")},
         "started": "2026-01-02T03:04:05+00:00",
     } | manifest
-    with RunFolder.create(path, Manifest(**fields)) as folder:
-        for number, sizes in enumerate([GOOD] * good + [MERGED] * merged):
-            folder.append(
-                record(
-                    f"listing-03.{number}",
-                    scenario="listing-03",
-                    payload_bytes=9836,
-                    mss=1400,
-                    reads=reads_of(sizes),
-                    segments=SEGMENTS,
-                )
-            )
-        folder.finalise("complete")
-    return path
+    sessions = [
+        record(
+            f"listing-03.{number}",
+            scenario="listing-03",
+            payload_bytes=9836,
+            mss=1400,
+            reads=reads_of(sizes),
+            segments=SEGMENTS,
+        )
+        for number, sizes in enumerate([GOOD] * good + [MERGED] * merged)
+    ]
+    return stored_run(path, sessions, **fields)
 
 
 def held(there, here):

@@ -10,12 +10,11 @@ from xml.etree import ElementTree
 
 import pytest
 from regressing import sample_file, sessions
+from stored_runs import stored_run
 
 from seglab import cli
 from seglab.errors import EnvironmentLacksError
 from seglab.regress.checks import chosen
-from seglab.runs.folder import RunFolder
-from seglab.runs.manifest import Manifest
 
 RULES = """
 import time
@@ -213,9 +212,7 @@ def test_known_failures(seglab: Seglab, tmp_path: Path) -> None:
 
 def test_run_folder(seglab: Seglab, tmp_path: Path) -> None:
     """A run folder is taken as it is."""
-    with RunFolder.create(tmp_path / "run", Manifest(command="run")) as folder:
-        for record in sessions():
-            folder.append(record)
+    stored_run(tmp_path / "run", sessions(), status=None)
     assert seglab("rules_of_test:honest", sessions="run").code == 0
 
 

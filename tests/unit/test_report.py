@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
+from stored_runs import EXPERIMENTS, PAPER, published_sessions, stored_run
 from synthetic import reads_of, record, simulated
 
 from seglab.commands.report import report
@@ -21,12 +22,9 @@ from seglab.report.figures import drawings
 from seglab.report.page import grids
 from seglab.report.summary import most_informative, summarise
 from seglab.report.terminal import show
-from seglab.reproduction.paper import paper
 from seglab.runs.folder import RunFolder
-from seglab.runs.manifest import Counts, Experiment, Manifest
+from seglab.runs.manifest import Counts, Experiment
 
-PAPER = paper().scenarios
-EXPERIMENTS = tuple(Experiment(f"scenario-{n}", f"title {n}", f"scenarios.{n}") for n in PAPER)
 HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7 }}[red]"
 
 
@@ -36,29 +34,11 @@ def one_format(monkeypatch):
     monkeypatch.setattr(build, "FORMATS", ("svg",))
 
 
-def published_sessions(times=1):
-    """Sessions whose reads are those that the paper prints, over a wire that allows them."""
-    for number, scenario in PAPER.items():
-        for index, sizes in enumerate(scenario.sessions * times):
-            yield simulated(
-                index,
-                writes=scenario.writes,
-                gap_ms=scenario.gap_ms or 0,
-                reads=reads_of(sizes),
-                scenario=f"scenario-{number}",
-                session_id=f"scenario-{number}.{index:04}",
-            )
-
-
-def run_folder(path, records, status="complete", **manifest):
-    """A stored run of these sessions."""
-    fields = {"command": "reproduce", "scenarios": EXPERIMENTS, "seed": 5} | manifest
-    with RunFolder.create(path, Manifest(**fields)) as folder:
-        for item in records:
-            folder.append(item)
-        if status:
-            folder.finalise(status)
-    return path
+def reproduced_run(path, records, **changes):
+    """A stored run of ``seglab reproduce``."""
+    return stored_run(
+        path, records, **({"command": "reproduce", "scenarios": EXPERIMENTS, "seed": 5} | changes)
+    )
 
 
 class Page(HTMLParser):
@@ -110,7 +90,7 @@ def page_of(folder_path):
 def test_the_papers_own_sessions_reproduce_the_paper(tmp_path, monkeypatch):
     """A lab that saw exactly the printed sessions is a full reproduction, also in run.json."""
     monkeypatch.setattr(build, "FORMATS", ("svg", "png"))
-    path = run_folder(tmp_path / "run", published_sessions(4))
+    path = reproduced_run(tmp_path / "run", published_sessions(4))
     with RunFolder.resume(path) as folder:
         summary = build_report(folder)
         folder.finalise("complete")
@@ -131,7 +111,7 @@ def test_the_papers_own_sessions_reproduce_the_paper(tmp_path, monkeypatch):
 def test_a_missing_sequence_is_not_reproduced(tmp_path):
     """Without the one session that read all at once, scenario 2 fails and says what is missing."""
     records = [r for r in published_sessions(4) if len(r.reads) > 1 or r.payload_bytes == 5120]
-    summary = build_report(RunFolder.open(run_folder(tmp_path / "run", records)))
+    summary = build_report(RunFolder.open(reproduced_run(tmp_path / "run", records)))
     assert summary.reproduced is False
     assert summary.headline() == "Not reproduced: scenario-2"
     text = " ".join(page_of(tmp_path / "run").words)
@@ -141,7 +121,7 @@ def test_a_missing_sequence_is_not_reproduced(tmp_path):
 
 def test_a_plain_run_is_described_not_judged(tmp_path):
     """A run of scenarios without published numbers, or by `run`, has no verdict and no exit 1."""
-    path = run_folder(
+    path = reproduced_run(
         tmp_path / "run", published_sessions(), command="run", scenarios=EXPERIMENTS[:1]
     )
     summary = build_report(RunFolder.open(path))
@@ -155,7 +135,7 @@ def test_a_plain_run_is_described_not_judged(tmp_path):
 def test_an_interrupted_run_has_a_report(tmp_path):
     """A run whose writer was killed is reported from its journal, and says that it is not whole."""
     records = list(published_sessions())[:5]
-    path = run_folder(tmp_path / "run", records, status=None, counts=Counts(planned=36))
+    path = reproduced_run(tmp_path / "run", records, status=None, counts=Counts(planned=36))
     summary = build_report(RunFolder.open(path))
     assert summary.headline() == "Interrupted: 5 of 36 sessions ended"
     assert "--resume" in " ".join(page_of(path).words)
@@ -163,13 +143,13 @@ def test_an_interrupted_run_has_a_report(tmp_path):
 
 def test_a_run_without_a_session_has_a_report(tmp_path):
     """Interrupted at once, or with every session failed, a run still has its page."""
-    build_report(RunFolder.open(run_folder(tmp_path / "empty", [], scenarios=())))
+    build_report(RunFolder.open(reproduced_run(tmp_path / "empty", [], scenarios=())))
     page_of(tmp_path / "empty")
     failed = [
         replace(r, status="failed", error="the wire died", writes=(), segments=(), reads=())
         for r in published_sessions()
     ]
-    summary = build_report(RunFolder.open(run_folder(tmp_path / "failed", failed)))
+    summary = build_report(RunFolder.open(reproduced_run(tmp_path / "failed", failed)))
     assert summary.reproduced is False
     assert len(summary.failures) == 36
     assert "the wire died" in " ".join(page_of(tmp_path / "failed").words)
@@ -182,7 +162,7 @@ def test_hostile_strings_are_only_text(tmp_path):
         gap_ms=3, captures=Captures("javascript:alert(1)", "wire/../../etc/passwd"),
     )  # fmt: skip
     failed = replace(odd, session_id=f"{HOSTILE}2", status="failed", error=HOSTILE)
-    path = run_folder(
+    path = reproduced_run(
         tmp_path / "run",
         [odd, replace(odd, session_id="b", parameters='{"gap_ms": 9}'), failed],
         scenarios=(Experiment(HOSTILE, HOSTILE, HOSTILE),),
@@ -209,7 +189,7 @@ def test_no_stored_name_reaches_the_terminal_as_a_command(tmp_path, recwarn):
     failed = replace(odd, session_id=f"{name}2", status="failed", error=name)
     other = replace(odd, session_id="b", network="\x1b[1mb", sender="\x9bb", parameters='{"g": 9}')
     experiments = (Experiment(name, name, name),)
-    path = run_folder(tmp_path / "run", [odd, other, failed], scenarios=experiments, error=name)
+    path = reproduced_run(tmp_path / "run", [odd, other, failed], scenarios=experiments, error=name)
     result = CliRunner().invoke(report, [str(path)], standalone_mode=False)
     assert result.exception is None
     assert result.output.replace("\n", "").replace("\t", "").isprintable()
@@ -227,14 +207,14 @@ def test_no_stored_name_reaches_the_terminal_as_a_command(tmp_path, recwarn):
 def test_links_go_to_captures_below_wire(tmp_path):
     """A session's captures are linked when they are plain paths below wire/."""
     session = record(captures=Captures("wire/a b.pcapng", "/etc/passwd"))
-    path = run_folder(tmp_path / "run", [session])
+    path = reproduced_run(tmp_path / "run", [session])
     build_report(RunFolder.open(path))
     assert [link for link in page_of(path).links if link[0] != "#"] == ["wire/a%20b.pcapng"]
 
 
 def test_out_leaves_the_run_alone(tmp_path):
     """With --out nothing in the run folder changes, so a read-only run can be reported."""
-    path = run_folder(tmp_path / "run", published_sessions())
+    path = reproduced_run(tmp_path / "run", published_sessions())
     before = {p: p.stat().st_mtime_ns for p in sorted(path.rglob("*"))}
     result = CliRunner().invoke(
         report, [str(path), "--out", str(tmp_path / "new" / "my.html")], standalone_mode=False
@@ -247,7 +227,7 @@ def test_out_leaves_the_run_alone(tmp_path):
 @pytest.mark.parametrize(("times", "code"), [(4, 0), (0, 1)])
 def test_the_command_prints_json_and_its_exit_code(tmp_path, times, code):
     """--json prints one JSON object with the verdicts; 1 says that something is not reproduced."""
-    path = run_folder(tmp_path / "run", published_sessions(times))
+    path = reproduced_run(tmp_path / "run", published_sessions(times))
     result = CliRunner().invoke(report, [str(path), "--json"], standalone_mode=False)
     assert result.return_value == code
     printed = json.loads(result.stdout)
@@ -258,7 +238,7 @@ def test_the_command_prints_json_and_its_exit_code(tmp_path, times, code):
 
 def test_the_terminal_shows_the_table_and_the_words(tmp_path):
     """The text has a row a scenario, each criterion, and both versions of the 10 KB block."""
-    path = run_folder(tmp_path / "run", published_sessions(4))
+    path = reproduced_run(tmp_path / "run", published_sessions(4))
     console = Console(width=160, record=True, file=StringIO(), force_terminal=True)
     show(summarise(RunFolder.open(path))[0], console)
     text = console.export_text()
@@ -269,7 +249,7 @@ def test_the_terminal_shows_the_table_and_the_words(tmp_path):
 
 def test_a_pipe_gets_a_line_for_each_experiment(tmp_path):
     """However narrow: nothing is folded or framed, so that grep finds a whole row."""
-    path = run_folder(tmp_path / "run", published_sessions(4))
+    path = reproduced_run(tmp_path / "run", published_sessions(4))
     file = StringIO()
     show(summarise(RunFolder.open(path))[0], Console(width=40, file=file))
     rows = [line.split("\t") for line in file.getvalue().splitlines() if "\t" in line]
@@ -280,7 +260,7 @@ def test_a_pipe_gets_a_line_for_each_experiment(tmp_path):
 
 def test_a_pipe_gets_whole_sentences(tmp_path):
     """However narrow: no paragraph or last line is broken, and no line has blanks behind."""
-    path = run_folder(tmp_path / "run", published_sessions(4))
+    path = reproduced_run(tmp_path / "run", published_sessions(4))
     found, file = summarise(RunFolder.open(path))[0], StringIO()
     show(found, Console(width=40, file=file))
     lines = file.getvalue().splitlines()
@@ -299,7 +279,7 @@ def test_a_sweep_stays_out_of_the_verdict(tmp_path):
         for i in range(3)
         for gap in (0, 10)
     ]
-    path = run_folder(tmp_path / "run", [*published_sessions(2), *sweep])
+    path = reproduced_run(tmp_path / "run", [*published_sessions(2), *sweep])
     (result,) = [f for f in summarise(RunFolder.open(path))[0].results if f.separation_words]
     assert result.experiment.name == "scenario-3"
     assert result.sequences.lab_sessions == 24
@@ -344,7 +324,7 @@ def test_what_the_line_of_an_own_scenario_says(tmp_path, reads, networks, words)
         )
         for number, sizes in enumerate(reads)
     ]  # fmt: skip
-    path = run_folder(tmp_path / "run", records, command="run", scenarios=(Experiment("own"),))
+    path = reproduced_run(tmp_path / "run", records, command="run", scenarios=(Experiment("own"),))
     (row,) = summarise(RunFolder.open(path))[0].rows
     assert row.lab == words
 
@@ -361,7 +341,7 @@ def test_the_figure_of_all_shows_what_is_like_the_paper(tmp_path):
     once = simulated(
         0, writes=(5120,), reads=reads_of(rare), scenario="scenario-1", session_id="once"
     )
-    summary, grouped = summarise(RunFolder.open(run_folder(tmp_path / "run", [*often, once])))
+    summary, grouped = summarise(RunFolder.open(reproduced_run(tmp_path / "run", [*often, once])))
     (figure,) = [drawing for drawing in drawings(summary, grouped) if drawing.name == "sizes"]
     published, like_it, other = figure.draw.args[2][:3]
     assert (published.sizes, published.published) == (rare, True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from ending import gone
 from regressing import sample_file
+from stored_runs import stored_run
 from synthetic import record
 
 from seglab.classification.answer import ClassifierFailedError, Raised
@@ -19,8 +20,6 @@ from seglab.core.observation import Observation
 from seglab.errors import InputError
 from seglab.runners.open import open_runner
 from seglab.runners.program import LINE_MAX
-from seglab.runs.folder import RunFolder
-from seglab.runs.manifest import Manifest
 
 WILD = '''
 """Classifiers that are no good guests."""
@@ -369,9 +368,7 @@ def test_classify_starts_a_process_a_job(jobs: int) -> None:
 @pytest.mark.parametrize("answer", ["spam", None])
 def test_evaluate_tells_it_too(folder: Path, answer: str | None) -> None:
     """An impossible answer is told; with ``None`` for a style, there is an evaluation."""
-    with RunFolder.create(folder / "run", Manifest(command="run")) as run:
-        run.append(record("scenario-1/1"))
-        run.finalise("complete")
+    stored_run(folder / "run", [record("scenario-1/1")])
     name = "unknown" if answer else "null"
     ended = seglab("classify", "--evaluate", "run", "--classifier", f"wild_of_test:{name}")
     assert ended.returncode == (2 if answer else 0)
