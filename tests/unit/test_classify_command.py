@@ -360,6 +360,12 @@ def test_a_program_as_a_classifier() -> None:
         (("x", "--follow", "--explain", "1"), "--follow goes neither"),
         (("x", "--evaluate", "."), "takes the run alone"),
         (("x", "--network", "gprs"), "is for --evaluate"),
+        (("x", "--side", "tuning"), "--figures and --side are for --evaluate"),
+        (("--evaluate", ".", "--figures", "a.json"), "--figures FILE and --side NAME go together"),
+        (
+            ("--evaluate", ".", "--figures", "a", "--side", "b", "--layer", "reads"),
+            "--figures goes without --layer",
+        ),
         (("--evaluate", ".", "--style", "relay"), "--evaluate goes without --style"),
         (("--evaluate", ".", "--jobs", "2", "--follow"), "goes without --follow, --jobs"),
         (("x", "--explain", "1", "--abstained"), "--explain goes without --abstained"),
@@ -406,8 +412,24 @@ def test_evaluate_is_given_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert given == [
         [tmp_path],
         STUB[1],
-        {"as_json": True, "layers": ("reads",), "networks": ("gprs",)},
+        {"as_json": True, "layers": ("reads",), "networks": ("gprs",), "kept": None},
     ]
+
+
+def test_evaluate_is_given_the_file_of_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the side whose figures change."""
+    given: list[Any] = []
+
+    def evaluate_run(_runs: Any, _classifier: Any, *, kept: Any, **_options: Any) -> int:
+        given.append((kept.path, kept.side))
+        return 0
+
+    monkeypatch.setattr("seglab.commands.evaluate.evaluate_run", evaluate_run)
+    file = tmp_path / "figures.json"
+    ran("--evaluate", tmp_path, "--figures", file, "--side", "tuning")
+    assert given == [(file, "tuning")]
 
 
 def test_a_reader_that_has_enough(tmp_path: Path) -> None:

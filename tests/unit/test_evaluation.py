@@ -199,7 +199,7 @@ def test_an_evaluation_counts_each_session_once() -> None:
     assert layer.whole.boundaries.found == 2
     assert layer.whole.boundaries.named_right == 2
     assert layer.whole.boundaries.named == 3
-    assert (layer.constancy.pairs, layer.constancy.same) == (1, 1)
+    assert (layer.invariance.pairs, layer.invariance.same) == (1, 1)
     assert [mistake.truth for mistake in layer.mistakes] == ["single_write"]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seglab.evaluation.constancy import Seen, constancy
+from seglab.evaluation.invariance import LabelledSession, invariance
 from seglab.evaluation.metrics import BoundaryCounts, Confusion, f1
 
 KEY = ("s", "relay", "", "{}", 0)
@@ -67,14 +67,14 @@ def test_boundaries_without_a_trace_are_not_missed() -> None:
     assert counts.to_dict()["untraced"] == 1
 
 
-def seen(mtu: int, *styles: str, ends: tuple[int, ...] = (77,)) -> Seen:
+def seen(mtu: int, *styles: str, ends: tuple[int, ...] = (77,)) -> LabelledSession:
     """A session's answer."""
-    return Seen(mtu, frozenset(ends), frozenset(styles))
+    return LabelledSession(mtu, frozenset(ends), frozenset(styles))
 
 
 def test_labels_are_compared_over_other_mtus_alone() -> None:
     """Three sessions at two MTUs are two pairs, and one of them agrees."""
-    found = constancy(
+    found = invariance(
         [(KEY, seen(1500, "relay")), (KEY, seen(1500, "relay")), (KEY, seen(576, "relay"))]
     )
     assert (found.pairs, found.same, found.share) == (2, 2, 1.0)
@@ -82,7 +82,7 @@ def test_labels_are_compared_over_other_mtus_alone() -> None:
 
 def test_labels_that_differ() -> None:
     """A set that shares a style with the other is another label, but no contradiction."""
-    found = constancy(
+    found = invariance(
         [
             (KEY, seen(1500, "relay")),
             (KEY, seen(576, "relay", "line_by_line")),
@@ -95,7 +95,7 @@ def test_labels_that_differ() -> None:
 def test_pairs_are_left_out_where_the_wire_shows_other_boundaries() -> None:
     """And sessions of another message are never compared."""
     other = ("s", "relay", "", "{}", 1)
-    found = constancy(
+    found = invariance(
         [
             (KEY, seen(1500, "relay")),
             (KEY, seen(17914, "single_write", ends=())),

@@ -108,8 +108,8 @@ def _styles(found: Sequence[Explanation]) -> tuple[str, ...]:
     if not ranked or ranked[0][0] is None:
         return ()
     least = ranked[0][1] * _EQUAL
-    whole = {one.writer.style for one in found if not one.explained.unexplained_ends}
-    whole.add(ranked[0][0])
+    best = ranked[0][0]
+    whole = {best, *(one.writer.style for one in found if not one.explained.unexplained_ends)}
     return tuple(s for s, weight in ranked if s is not None and weight >= least and s in whole)
 
 

@@ -18,7 +18,7 @@ from seglab.classification.reference import BuiltIn, Program, parse
 from seglab.classification.scored import ClassifiedMessage, classified, label
 from seglab.classification.weights import Weights, load
 from seglab.commands.classify_input import Input
-from seglab.commands.values import STORED, finite, given
+from seglab.commands.values import FILE, STORED, finite, given
 from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.observation import Layer, Observation
 from seglab.core.specfile import near
@@ -153,6 +153,13 @@ class MessageFilter:
     help="With --evaluate: only the sessions over this network.",
 )  # fmt: skip
 @click.option(
+    "--figures", "figures_file", metavar="FILE", type=FILE,
+    help="With --evaluate: keep the figures in this file of JSON, as those of --side.",
+)  # fmt: skip
+@click.option(
+    "--side", metavar="NAME", help="With --figures: what the runs together are called there.",
+)  # fmt: skip
+@click.option(
     "--jobs", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",
     help="Processes that classify.",
 )  # fmt: skip
@@ -168,6 +175,8 @@ def classify(
     weights_file: str | None,
     runs: tuple[Path, ...],
     networks: tuple[str, ...],
+    figures_file: Path | None,
+    side: str | None,
     layer: str | None,
     protocol: str,
     jobs: int,
@@ -203,6 +212,7 @@ def classify(
         raise click.UsageError("--evaluate RUN takes the run alone, without PATHs.")
     if networks and not runs:
         raise click.UsageError("--network is for --evaluate; else the network is not known.")
+    kept = _kept_figures(figures_file, side, evaluates=bool(runs))
     if runs:
         _refuse_idle("--evaluate", *_FILTERS, "ids", "follow", "weights_file", "protocol", "jobs")
     if ids:
@@ -225,7 +235,7 @@ def classify(
     )
     with open_classifier(reference, time_limit_s=time_limit_s, jobs=jobs) as classifier:
         if runs:
-            return _evaluate(runs, classifier.classifier, networks, layer, as_json=as_json)
+            return _evaluate(runs, classifier.classifier, networks, layer, kept, as_json=as_json)
         source = Input(paths, cast(Layer, layer or "segments"), protocol, follow=follow)
         if ids:
             return _explain(source, classifier, weights, ids, as_json=as_json)
@@ -244,18 +254,47 @@ def _refuse_idle(option: str, *others: str) -> None:
         raise click.UsageError(f"{option} goes without {', '.join(idle)}, which it does not heed.")
 
 
+def _kept_figures(
+    path: Path | None, side: str | None, *, evaluates: bool
+) -> tuple[Path, str] | None:
+    """The file that keeps the figures and the side that they are of; ``None`` without a file.
+
+    Raises:
+        click.UsageError: the options do not go together.
+    """
+    if path is None and side is None:
+        return None
+    if not evaluates:
+        raise click.UsageError("--figures and --side are for --evaluate.")
+    if path is None or side is None:
+        raise click.UsageError("--figures FILE and --side NAME go together.")
+    _refuse_idle("--figures", "networks", "layer")
+    return path, side
+
+
 def _evaluate(
     runs: tuple[Path, ...],
     one: Classifier,
     networks: tuple[str, ...],
     layer: str | None,
+    kept: tuple[Path, str] | None,
     *,
     as_json: bool,
 ) -> int:
-    from seglab.commands.evaluate import evaluate_run  # noqa: PLC0415, loads what only it needs
+    from seglab.commands.evaluate import (  # noqa: PLC0415, loads what only it needs
+        KeptFigures,
+        evaluate_run,
+    )
 
     layers = get_args(Layer) if layer is None else (cast(Layer, layer),)
-    return evaluate_run(runs, one, as_json=as_json, layers=layers, networks=networks or None)
+    return evaluate_run(
+        runs,
+        one,
+        as_json=as_json,
+        layers=layers,
+        networks=networks or None,
+        kept=None if kept is None else KeptFigures(*kept),
+    )
 
 
 def _show(

@@ -9,7 +9,13 @@ from seglab.classification.classifier import Classifier
 from seglab.core.boundaries import visible_boundaries, write_boundaries
 from seglab.core.observation import Layer, Observation
 from seglab.core.record import SessionRecord
-from seglab.evaluation.constancy import Constancy, Key, Seen, constancy, key_of
+from seglab.evaluation.invariance import (
+    Invariance,
+    LabelledSession,
+    MessageKey,
+    invariance,
+    key_of,
+)
 from seglab.evaluation.judging import LineEnds, judge
 from seglab.evaluation.metrics import BoundaryCounts, Confusion
 
@@ -103,7 +109,7 @@ class LayerEvaluation:
         networks: by network.
         conditions: by the truth of the path condition.
         mtus: of each network's path.
-        constancy: whether labels stayed the same over other MTUs.
+        invariance: whether labels stayed the same over other MTUs.
         mistakes: the first of the wrong answers.
     """
 
@@ -112,7 +118,7 @@ class LayerEvaluation:
     networks: dict[str, Part]
     conditions: dict[str, Part]
     mtus: dict[str, int]
-    constancy: Constancy
+    invariance: Invariance
     mistakes: tuple[Mistake, ...]
 
     def to_dict(self) -> dict[str, object]:
@@ -125,7 +131,7 @@ class LayerEvaluation:
                 for name, part in sorted(self.networks.items())
             },
             "conditions": {name: part.to_dict() for name, part in sorted(self.conditions.items())},
-            "constancy": self.constancy.to_dict(),
+            "constancy": self.invariance.to_dict(),
             "mistakes": [mistake.to_dict() for mistake in self.mistakes],
         }
 
@@ -156,7 +162,7 @@ class Evaluation:
         }
 
 
-class _Layer:
+class _LayerCounts:
     """One layer, session by session."""
 
     def __init__(self, layer: Layer, line_ends: LineEnds | None) -> None:
@@ -166,7 +172,7 @@ class _Layer:
         self.networks: dict[str, Part] = defaultdict(Part)
         self.conditions: dict[str, Part] = defaultdict(Part)
         self.mtus: dict[str, int] = {}
-        self.seen: list[tuple[Key, Seen]] = []
+        self.labelled: list[tuple[MessageKey, LabelledSession]] = []
         self.mistakes: list[Mistake] = []
 
     def add(self, record: SessionRecord, classifier: Classifier) -> None:
@@ -195,7 +201,8 @@ class _Layer:
                 part.sets_right += judgement.credited == record.style
                 part.sets_impossible += bool(judgement.impossible)
                 part.sets_unknown += bool(judgement.unknown)
-        self.seen.append((key_of(record), Seen(record.mtu, visible, frozenset(judgement.styles))))
+        styles = frozenset(judgement.styles)
+        self.labelled.append((key_of(record), LabelledSession(record.mtu, visible, styles)))
         if judgement.credited != record.style and len(self.mistakes) < MISTAKES_KEPT:
             self.mistakes.append(
                 Mistake(
@@ -217,7 +224,7 @@ class _Layer:
             dict(self.networks),
             dict(self.conditions),
             self.mtus,
-            constancy(self.seen),
+            invariance(self.labelled),
             tuple(self.mistakes),
         )
 
@@ -238,7 +245,7 @@ def evaluate(
         line_ends: finds where the lines of a session's message end, for sets with a member that
             writes by lines.
     """
-    parts = [_Layer(layer, line_ends) for layer in layers]
+    parts = [_LayerCounts(layer, line_ends) for layer in layers]
     sessions = left_out = 0
     for record in records:
         if not (record.complete and record.segments and record.reads and record.mss > 0):

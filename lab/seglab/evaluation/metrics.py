@@ -124,23 +124,23 @@ class BoundaryCounts:
 
     Attributes:
         written: all boundaries.
-        traced: those that left a trace.
+        visible: those that the layer shows.
         found: of these, the ones that were named.
         named: boundaries that were named.
-        named_right: of these, the ones where a write ended, traced or not.
+        named_right: of these, the ones where a write ended, visible or not.
     """
 
     written: int = 0
-    traced: int = 0
+    visible: int = 0
     found: int = 0
     named: int = 0
     named_right: int = 0
 
-    def add(self, written: frozenset[int], traced: frozenset[int], named: frozenset[int]) -> None:
+    def add(self, written: frozenset[int], visible: frozenset[int], named: frozenset[int]) -> None:
         """Count one session."""
         self.written += len(written)
-        self.traced += len(traced)
-        self.found += len(traced & named)
+        self.visible += len(visible)
+        self.found += len(visible & named)
         self.named += len(named)
         self.named_right += len(written & named)
 
@@ -151,8 +151,8 @@ class BoundaryCounts:
 
     @property
     def recall(self) -> float | None:
-        """The share of traced boundaries that were named."""
-        return share(self.found, self.traced)
+        """The share of visible boundaries that were named."""
+        return share(self.found, self.visible)
 
     @property
     def f1(self) -> float | None:
@@ -161,10 +161,13 @@ class BoundaryCounts:
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""
-        counts = {name: getattr(self, name) for name in BoundaryCounts.__slots__}
         return {
-            **counts,
-            "untraced": self.written - self.traced,
+            "written": self.written,
+            "traced": self.visible,
+            "found": self.found,
+            "named": self.named,
+            "named_right": self.named_right,
+            "untraced": self.written - self.visible,
             "precision": self.precision,
             "recall": self.recall,
             "f1": self.f1,

@@ -30,8 +30,8 @@ def _layer(layer: LayerEvaluation, mistakes: int) -> Iterator[str]:
     yield f"{layer.layer}: macro F1 of style {_number(whole.style.macro_f1)}"
     yield (
         f"  boundaries: F1 {_number(edges.f1)}, precision {_number(edges.precision)} of "
-        f"{edges.named} named, recall {_number(edges.recall)} of {edges.traced} traced; "
-        f"{edges.written - edges.traced} of {edges.written} left no trace"
+        f"{edges.named} named, recall {_number(edges.recall)} of {edges.visible} traced; "
+        f"{edges.written - edges.visible} of {edges.written} left no trace"
     )
     spread = ", ".join(
         f"{size or 'none'}: {number}" for size, number in sorted(whole.set_sizes.items())
@@ -41,7 +41,7 @@ def _layer(layer: LayerEvaluation, mistakes: int) -> Iterator[str]:
         f"  sets: {whole.sets}, right {whole.sets_right}, with a member that cannot have "
         f"produced the sizes {whole.sets_impossible}, of these not verified {whole.sets_unknown}"
     )
-    same = layer.constancy
+    same = layer.invariance
     yield (
         f"  over other MTUs: {_number(same.share)} of {same.pairs} pairs have the same label, "
         f"{same.disjoint} have none in common; {same.other_traces} show other boundaries"
