@@ -21,8 +21,9 @@ from synthetic import record
 
 from seglab import classify
 from seglab.classification.classifier import Classifier, Verdict
-from seglab.classification.inputs import Stream, read_stream, sources
+from seglab.classification.inputs import read, read_stream, sources
 from seglab.classification.registry import of_callable
+from seglab.classification.stream import Stream
 from seglab.core.observation import Observation
 from seglab.errors import InputError
 from seglab.runs.parquet import write_sessions
@@ -173,12 +174,12 @@ def test_an_endless_stream_of_nothing(endless: bytes) -> None:
     assert file.given <= 128 << 20
 
 
-def test_a_named_pipe_without_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Is waited for, but not for ever."""
-    monkeypatch.setattr("seglab.classification.inputs._WRITER_S", 0.2)
+def test_a_named_pipe_without_a_writer(tmp_path: Path) -> None:
+    """A pipe is waited for, but not for ever."""
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InputError, match="nobody opened for writing within"):
-        list(classify(tmp_path / "pipe", classifier=STUB))
+    (pipe,) = sources(tmp_path / "pipe", pytest.fail)
+    with pytest.raises(InputError, match=r"nobody opened for writing within 0\.2 s"):
+        list(read(pipe, layer="segments", protocol="smtp", warn=pytest.fail, writer_s=0.2))
 
 
 @pytest.mark.parametrize("late", [True, False])
@@ -211,12 +212,11 @@ def test_parquet_from_a_pipe(tmp_path: Path) -> None:
         list(classify(file, classifier=STUB))
 
 
-def test_a_decompression_bomb_of_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ends in one line; what was read before is given."""
-    monkeypatch.setattr("seglab.classification.inputs._UNZIPPED_FREE", 1 << 20)
-    bomb = gzip.compress(LOG + b"\n" + b" " * (50 << 20))
-    found = classify(io.BytesIO(bomb), classifier=STUB)
-    assert next(found).style == "relay"
+def test_a_decompression_bomb_of_a_log() -> None:
+    """It ends in one line; the messages before that are given."""
+    bomb = io.BytesIO(gzip.compress(LOG + b"\n" + b" " * (50 << 20)))
+    found = read_stream(bomb, "bomb", protocol="smtp", warn=pytest.fail, unzipped_bytes=1 << 20)
+    assert next(found).sizes[0] == 77
     with pytest.raises(InputError, match="a bomb"):
         list(found)
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, overload
 
 from seglab.classification.classifier import Verdict
-from seglab.classification.inputs import Warn, read, read_stream, sources
+from seglab.classification.inputs import read, read_stream, sources
 from seglab.classification.registry import ClassifierLike
 from seglab.classification.registry import classifier as load
 from seglab.classification.scored import or_abstention
+from seglab.classification.stream import Warn
 from seglab.classification.validation import validating
 from seglab.core.observation import LAYERS, Layer, Observation
 from seglab.core.text import safe

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
-from seglab.classification.inputs import Stream, read, read_stream, sources
+from seglab.classification.inputs import read, read_stream, sources
 from seglab.classification.scored import ClassifiedMessage, classified
+from seglab.classification.stream import Stream
 from seglab.classification.tail import Pipe, Tail
 from seglab.classification.weights import Weights
 from seglab.core.observation import Layer, Observation
