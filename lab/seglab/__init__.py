@@ -1,19 +1,76 @@
-"""seglab: how a mail sender's writes become TCP segments and then server reads."""
+"""seglab: how a mail sender's writes become TCP segments and then server reads.
+
+Everything that a program needs is one call from here. ``docs/python.md`` has an example of each.
+
+Each name is imported from its own module when it is first asked for, so that importing ``seglab``
+itself costs next to nothing: the processes of a lab do that all the time.
+"""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seglab.classification.api import classify as classify
+    from seglab.core.observation import Observation as Observation
+    from seglab.dataset.stored_dataset import Dataset as Dataset
+    from seglab.dataset.stored_dataset import open_dataset as open_dataset
+    from seglab.errors import SeglabError as SeglabError
+    from seglab.execution.run import run as run
+    from seglab.experiment.registry import scenario as scenario
+    from seglab.regress.suite import check_classifier as check_classifier
+    from seglab.runs.session import Session as Session
+    from seglab.runs.stored_run import Run as Run
+    from seglab.runs.stored_run import open_run as open_run
+
+    __version__: str
+
+_WHERE = {
+    "Dataset": "seglab.dataset.stored_dataset",
+    "Observation": "seglab.core.observation",
+    "Run": "seglab.runs.stored_run",
+    "SeglabError": "seglab.errors",
+    "Session": "seglab.runs.session",
+    "check_classifier": "seglab.regress.suite",
+    "classify": "seglab.classification.api",
+    "open_dataset": "seglab.dataset.stored_dataset",
+    "open_run": "seglab.runs.stored_run",
+    "run": "seglab.execution.run",
+    "scenario": "seglab.experiment.registry",
+}
+"""Each public name, and the module that defines it."""
+
+__all__ = [  # the names of _WHERE, written out for type checkers and editors
+    "Dataset",
+    "Observation",
+    "Run",
+    "SeglabError",
+    "Session",
+    "__version__",
+    "check_classifier",
+    "classify",
+    "open_dataset",
+    "open_run",
+    "run",
+    "scenario",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Look up ``__version__`` and ``classify`` when asked for: a lab starts without them."""
-    if name == "classify":
-        from seglab.classification.api import classify  # noqa: PLC0415
+    """Look a public name up when it is first asked for."""
+    if name == "__version__":
+        return _version()
+    if name not in _WHERE:
+        raise AttributeError(f"module 'seglab' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
 
-        return classify
-    if name != "__version__":
-        raise AttributeError(name)
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, also those that nobody has asked for yet."""
+    return sorted(__all__)
+
+
+def _version() -> str:
     from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
 
     try:

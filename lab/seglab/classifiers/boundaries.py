@@ -109,7 +109,10 @@ def _styles(found: Sequence[Explanation]) -> tuple[str, ...]:
         return ()
     least = ranked[0][1] * _EQUAL
     best = ranked[0][0]
-    whole = {best, *(one.writer.style for one in found if not one.explained.unexplained_ends)}
+    whole: set[str | None] = {
+        best,
+        *(one.writer.style for one in found if not one.explained.unexplained_ends),
+    }
     return tuple(s for s, weight in ranked if s is not None and weight >= least and s in whole)
 
 

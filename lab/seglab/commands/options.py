@@ -5,7 +5,6 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -36,19 +35,6 @@ _FIXED_BY_RUN: Final = {
 """The parameters that a run keeps from its beginning to its end."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True, slots=True)
-class Verbosity:
-    """How much a command prints while it works.
-
-    Attributes:
-        quiet: print nothing.
-        verbose: print a line for each session that fails.
-    """
-
-    quiet: bool = False
-    verbose: bool = False
 
 
 def reject_options_fixed_by_run() -> None:

@@ -49,12 +49,17 @@ def network(name: str) -> Network:
 
 
 def scenario(name_or_path: str | Path) -> Scenario:
-    """The scenario of that name, or in that file of the user's own.
+    """The shipped scenario of that name, or the one in a file.
 
-    A string is a path where it ends in ``.toml`` or holds a slash.
+    Example::
+
+        few = dataclasses.replace(seglab.scenario("scenario-1"), name="few", sessions=5)
+
+    Args:
+        name_or_path: a string is a path where it ends in ``.toml`` or holds a slash.
 
     Raises:
-        InputError: there is none, or the file cannot be used; says where and why.
+        InputError: there is no such scenario, or the file cannot be used; says where and why.
     """
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and path.suffix != _ENDING and path.name == name_or_path:

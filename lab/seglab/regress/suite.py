@@ -5,25 +5,31 @@ them once, and each check runs once, when the first of its networks is asked abo
 ``check_classifier`` runs all checks at once.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
 from seglab.classification.registry import ClassifierLike
+from seglab.core.record import SessionRecord
 from seglab.core.specfile import SIZE_MAX_BYTES, read
 from seglab.errors import InputError
 from seglab.regress import checks as checks_
 from seglab.regress import known as known_
 from seglab.regress.baseline import Baseline
-from seglab.regress.case import Case, LayerChoice
+from seglab.regress.case import Case, LayerChoice, cases
 from seglab.regress.judgement import Settings
 from seglab.regress.known import KnownFailure
 from seglab.regress.result import CheckOutcome, RegressResult
 from seglab.regress.run import CheckRun, run
 from seglab.regress.sessions import SAMPLE, load
 from seglab.runners.open import TIME_LIMIT_S, open_runner
+
+Sessions = str | os.PathLike[str] | Iterable[str | os.PathLike[str] | SessionRecord]
+"""Where sessions come from: a path or ``sample``, several of these, or the sessions themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,12 +134,12 @@ class Suite:
 
 def check_classifier(
     classifier: ClassifierLike,
-    sessions: str | Path | Sequence[str | Path] = SAMPLE,
+    sessions: Sessions = SAMPLE,
     *,
     layer: LayerChoice = "segments",
     checks: Sequence[str] = (),
-    known_failures: str | Path | None = None,
-    baseline: str | Path | None = None,
+    known_failures: str | os.PathLike[str] | None = None,
+    baseline: str | os.PathLike[str] | None = None,
     tolerance: float | None = None,
     seed: int = 2014,
     time_limit_s: float = TIME_LIMIT_S,
@@ -141,13 +147,18 @@ def check_classifier(
 ) -> RegressResult:
     """Find out whether a classifier has learned the sender, or the network.
 
-    ``seglab regress`` prints the same for stored sessions; ``good`` of the result says whether
-    all checks passed.
+    Example::
+
+        result = seglab.check_classifier("paper")
+        print(result.headline)
+        for finding in result.findings:
+            print(finding.check, finding.where, finding.words)
 
     Args:
         classifier: a built-in's name, ``package.module:name``, ``cmd:PROGRAM ARGS``, or a function
             that takes an ``Observation``.
-        sessions: ``sample``, or paths of run folders, datasets or Parquet files.
+        sessions: ``sample``, which comes with seglab; one or several paths of run folders, datasets
+            or Parquet files; or the sessions themselves, such as a ``seglab.Run``.
         layer: what the classifier is shown: ``segments``, ``reads`` or ``both``.
         checks: names; no name stands for all of them.
         known_failures: a TOML file of failures that are expected, with reasons.
@@ -157,16 +168,22 @@ def check_classifier(
         time_limit_s: for one answer.
         processes: how many may share the work of a slow classifier of Python.
 
+    Returns:
+        What the checks found; ``good`` says whether all of them passed or failed as is known, as
+        the exit code 0 of ``seglab regress`` does.
+
     Raises:
         InputError: classifier, sessions, checks or files cannot be used.
     """
-    sources = [str(one) for one in ([sessions] if isinstance(sessions, str | Path) else sessions)]
+    if layer not in get_args(LayerChoice):
+        raise InputError(f"layer: expected segments, reads or both, found {layer!r}")
+    found, sources = _given(sessions, layer)
     selected = checks_.chosen(checks)
     known = read_known(Path(known_failures)) if known_failures is not None else ()
     before = read_baseline(Path(baseline)) if baseline is not None else None
     with open_runner(classifier, time_limit_s=time_limit_s, processes=processes) as runner:
         return run(
-            [case for source in sources for case in load(source, layer)],
+            found,
             runner,
             selected,
             settings=Settings.of(seed, tolerance),
@@ -174,6 +191,27 @@ def check_classifier(
             known=known,
             sources=sources,
         )
+
+
+def _given(sessions: Sessions, layer: LayerChoice) -> tuple[list[Case], list[str]]:
+    """The cases of some sessions, and in words where they come from."""
+    if isinstance(sessions, str | os.PathLike):
+        sessions = [sessions]
+    found: list[Case] = []
+    sources: dict[str, None] = {}
+    records: list[SessionRecord] = []
+    for one in sessions:
+        if isinstance(one, SessionRecord):
+            records.append(one)
+        else:
+            found += load(os.fspath(one), layer)
+            sources[os.fspath(one)] = None
+    if records:
+        found += cases(records, layer)
+        sources[str(getattr(sessions, "path", "sessions"))] = None
+    if not found:
+        raise InputError("sessions: expected at least one complete session, found none")
+    return found, [*sources]
 
 
 def read_known(path: Path) -> tuple[KnownFailure, ...]:
