@@ -5,7 +5,6 @@ never from the lab.
 """
 
 import asyncio
-import json
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -24,8 +23,9 @@ from seglab.experiment import registry
 from seglab.kernel import join, sandbox
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.lab import KernelLab
+from seglab.reproduction.paper import paper
 
-PAPER = json.loads((Path(registry.__file__).parent / "paper.json").read_text())
+MTU_TABLE = paper().mtu_table
 TABLE_1 = {
     "token-ring-16": "16 Mbps Token Ring",
     "token-ring-4": "4 Mbps Token Ring",
@@ -99,9 +99,9 @@ def test_table_1(tmp_path: Path) -> None:
     records: list[SessionRecord] = []
     asyncio.run(KernelEngine(EngineOptions(folder=tmp_path)).run(specs, records.append))
     found = {record.network: record for record in records}
-    assert len(found) == 2 * len(PAPER["mtu_table"])
+    assert len(found) == 2 * len(MTU_TABLE)
     for network, medium in TABLE_1.items():
-        mtu = PAPER["mtu_table"][medium]
+        mtu = MTU_TABLE[medium]
         for name, options_bytes in (
             (network, TIMESTAMPS_BYTES),
             (f"{network}-without-timestamps", 0),

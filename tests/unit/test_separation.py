@@ -1,17 +1,10 @@
 """What becomes of the boundary between two writes."""
 
-import json
-from pathlib import Path
-
 import pytest
+from stored_runs import PAPER
 from synthetic import reads_of, simulated
 
-import seglab
 from seglab.reproduction.separation import cut, published_separation, separation, single_block
-
-PAPER = json.loads((Path(seglab.__file__).parent / "reproduction/paper.json").read_text())[
-    "scenarios"
-]
 
 
 def two_writes(number, sizes, **changes):
@@ -43,9 +36,9 @@ def test_single_writes_and_failures_are_no_points():
 
 def test_published_sessions_separate_by_their_reads():
     """The paper prints 6 of 12 separated sessions without a gap, and 12 of 12 at 100 ms."""
-    two, three = PAPER["2"], PAPER["3"]
-    assert published_separation(0, two["writes"], two["sessions"]).reads == 6
-    assert published_separation(100, three["writes"], three["sessions"]).reads == 12
+    two, three = PAPER[2], PAPER[3]
+    assert published_separation(0, two.writes, two.sessions).reads == 6
+    assert published_separation(100, three.writes, three.sessions).reads == 12
 
 
 def test_cut_follows_each_write():
@@ -57,7 +50,7 @@ def test_cut_follows_each_write():
 
 def test_the_papers_remark_is_checked_on_its_own_sessions():
     """Exactly the sessions it names merge, yet session 3 cannot come from one block."""
-    block = single_block([5120, 5120], 1440, PAPER["2"]["sessions"], [])
+    block = single_block([5120, 5120], 1440, PAPER[2].sessions, [])
     assert [s.number for s in block.printed if s.merges] == [1, 3, 5, 6, 8, 10]
     assert [s.number for s in block.printed if s.named and s.impossible_ends] == [3]
     assert block.printed[2].impossible_ends == (6560, 8000)
@@ -74,7 +67,7 @@ def test_the_papers_remark_is_checked_on_its_own_sessions():
 def test_the_labs_version_follows_its_data(joined, conclusion):
     """Whether reader or wire joined the writes is concluded from the segments."""
     records = [two_writes(i, [10240], joined=joined) for i in range(4)]
-    block = single_block([5120, 5120], 1440, PAPER["2"]["sessions"], records)
+    block = single_block([5120, 5120], 1440, PAPER[2].sessions, records)
     assert block.reads_merged == 4
     assert block.wire_merged == (4 if joined else 0)
     assert block.last_segments == ((160 if joined else 800, 4),)
@@ -83,5 +76,5 @@ def test_the_labs_version_follows_its_data(joined, conclusion):
 
 def test_no_session_gives_no_conclusion():
     """Without sessions the lab's version says so instead of dividing by zero."""
-    block = single_block([5120, 5120], 1440, PAPER["2"]["sessions"], [])
+    block = single_block([5120, 5120], 1440, PAPER[2].sessions, [])
     assert "no complete session" in block.lab_text()
