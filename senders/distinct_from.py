@@ -7,7 +7,7 @@ from seglab.sender import Message, Parameters, Sender, in_writes, smtp_parameter
 
 
 def cuts(message: Message, _parameters: Parameters) -> Iterable[int]:
-    """Before and after the From header; nothing comes before it where the message begins so."""
+    """Before and after the From header; nothing is before it where the message begins with it."""
     return chain.from_iterable(message.field_spans("From"))
 
 
@@ -16,7 +16,7 @@ SENDER = Sender(
     summary="a bot that picks a sender's address, writes the From header, then the rest",
     source="VB2014, Listing 8 (distinct FROM header)",
     style="distinct_from",
-    first="From",
+    first_header="From",
     parameters=smtp_parameters(nodelay=True),
     steps=in_writes(cuts),
 )

@@ -12,8 +12,9 @@ from seglab.classification.classifier import Classifier, Verdict
 from seglab.classification.registry import as_verdict, classifier, classifiers
 from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.observation import Observation
+from seglab.core.trace import HeaderField
 from seglab.errors import InputError
-from seglab.mail.layout import layout
+from seglab.mail.header_layout import header_layout
 from seglab.mail.message import MessageSpec, generate
 
 SEEN = Observation(id="x", sizes=(1448, 600), mss=1448, timestamps=True)
@@ -176,9 +177,9 @@ HEADERS = b"Received: from a\r\n by b\r\nSubject: x\r\n"
 
 def test_a_layout_has_each_field_with_its_folded_lines() -> None:
     """The header ends where the empty line begins (RFC 5322, 2.1)."""
-    found = layout(HEADERS + b"\r\nbody: no field\r\n.\r\n")
+    found = header_layout(HEADERS + b"\r\nbody: no field\r\n.\r\n")
     assert found.header_end == len(HEADERS)
-    assert found.fields == (("Received", 0, 25), ("Subject", 25, 37))
+    assert found.fields == (HeaderField("Received", 0, 25), HeaderField("Subject", 25, 37))
 
 
 @pytest.mark.parametrize(
@@ -196,20 +197,20 @@ def test_where_the_bytes_end_too_early_the_header_has_no_end(
     payload: bytes, names: list[str]
 ) -> None:
     """A field that may go on is not there yet."""
-    found = layout(payload)
+    found = header_layout(payload)
     assert found.header_end is None
-    assert [name for name, _, _ in found.fields] == names
+    assert [field.name for field in found.fields] == names
 
 
 def test_an_empty_header_ends_at_once() -> None:
     """The empty line is the first one."""
-    assert layout(b"\r\nbody\r\n.\r\n").header_end == 0
+    assert header_layout(b"\r\nbody\r\n.\r\n").header_end == 0
 
 
 @given(st.integers(0, 1 << 32), st.integers(1500, 9000))
 def test_the_layout_of_generated_mail(seed: int, size: int) -> None:
     """What the generator knows, the layout finds in the bytes."""
     message = generate(seed, MessageSpec(payload_bytes=size))
-    found = layout(message.wire)
+    found = header_layout(message.wire)
     assert found.header_end == message.header_end
-    assert [end - start for _, start, end in found.fields] == [len(f) for f in message.fields]
+    assert [field.end - field.start for field in found.fields] == [len(f) for f in message.fields]

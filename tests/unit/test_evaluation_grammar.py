@@ -11,7 +11,7 @@ from seglab.core.trace import HeaderField
 from seglab.evaluation.grammar import Shape, candidates, is_instance
 from seglab.evaluation.lines import line_ends
 from seglab.experiment.registry import senders
-from seglab.mail.layout import layout
+from seglab.mail.header_layout import header_layout
 from seglab.mail.message import Message, MessageSpec
 from seglab.sender.steps import Write
 
@@ -54,8 +54,8 @@ def written(name: str, given_: dict[str, object], seed: int, size: int) -> tuple
 
 def shape_of(message: Message, *, lines: bool = True) -> Shape:
     """What the grammars ask of a message."""
-    found = layout(message.wire)
-    fields = tuple(HeaderField(*field) for field in found.fields)
+    found = header_layout(message.wire)
+    fields = found.fields
     ends = line_ends(message.wire) if lines else None
     return Shape(len(message.wire), found.header_end, fields, ends)
 

@@ -55,7 +55,7 @@ def specs(draw: st.DrawFn) -> MessageSpec:
     if kind == "stock_tip" and len(marked) == 2:  # in which the two stand the other way round
         marked = {"Message-ID": 900, "Subject": 1800}
     header = HeaderSpec(
-        layout=KINDS[kind].layout,
+        template=KINDS[kind].header,
         received_bytes=received,
         first=first,
         value_at=marked,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from seglab.core.specfile import Table, decode
 from seglab.errors import InputError
 from seglab.experiment import registry
-from seglab.networks.network import MtuChange, Network, Router, parse
+from seglab.networks.network import Network, Router, ScheduledMtu, parse
 
 
 def network(text: str, base: Network | None = None) -> Network:
@@ -72,7 +72,10 @@ SCHEDULE = "router.schedule = [{ at_ms = 10, mtu = 1400 }, { at_ms = 25, mtu = 1
 
 def test_changes_end_with_the_schedule() -> None:
     """Without repetition each change comes once."""
-    assert list(network(SCHEDULE).router.changes()) == [MtuChange(10, 1400), MtuChange(25, 1500)]
+    assert list(network(SCHEDULE).router.changes()) == [
+        ScheduledMtu(10, 1400),
+        ScheduledMtu(25, 1500),
+    ]
     assert list(Router().changes()) == []
 
 

@@ -13,7 +13,7 @@ from seglab.execution.request import RunRequest
 from seglab.experiment import registry
 from seglab.experiment.plan import message, plan
 from seglab.mail.message import END_OF_DATA, Message, MessageSpec
-from seglab.mail.source import MailSource, look_through
+from seglab.mail.source import MailSource, read_source
 from seglab.mail.stored import mail
 from seglab.runs.folder import RunFolder
 from seglab.sender.smtp import session
@@ -38,7 +38,7 @@ source = "mail"
 def problem(path: Path) -> str:
     """The one line that these files end in, without the folder before it."""
     with pytest.raises(InputError) as caught:
-        look_through(path)
+        read_source(path)
     text = str(caught.value)
     assert "\n" not in text
     assert text.isprintable()
@@ -101,7 +101,7 @@ def test_long_header_lines_are_folded() -> None:
 def test_mbox(tmp_path: Path) -> None:
     """The mails of an mbox, without its From lines, and with the quoting of >From undone."""
     (tmp_path / "in.mbox").write_bytes(MBOX)
-    source = look_through(tmp_path / "in.mbox")
+    source = read_source(tmp_path / "in.mbox")
     first, second = (stored.read() for stored in source.mails)
     assert first == mail(GOOD)
     assert second.body == b"From here on\r\nFrom there\r\n>From both\r\n"
@@ -113,8 +113,7 @@ def test_mbox_with_crlf(tmp_path: Path) -> None:
     (tmp_path / "unix").write_bytes(MBOX)
     (tmp_path / "dos").write_bytes(MBOX.replace(b"\n", b"\r\n"))
     mails = [
-        [stored.read() for stored in look_through(tmp_path / name).mails]
-        for name in ("unix", "dos")
+        [stored.read() for stored in read_source(tmp_path / name).mails] for name in ("unix", "dos")
     ]
     assert mails[0] == mails[1]
     assert len(mails[0]) == 2
@@ -125,7 +124,7 @@ def test_folder(tmp_path: Path) -> None:
     (tmp_path / "b" / "c").mkdir(parents=True)
     for name in ("z.eml", "b/c/y.EML", "b/x.eml", "notes.txt"):
         (tmp_path / name).write_bytes(GOOD)
-    assert [stored.name for stored in look_through(tmp_path).mails] == [
+    assert [stored.name for stored in read_source(tmp_path).mails] == [
         "b/c/y.EML",
         "b/x.eml",
         "z.eml",
@@ -182,7 +181,7 @@ def test_strange_name(tmp_path: Path) -> None:
     name = b"a\x1b[31m\xff.eml"
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(GOOD)
     with pytest.raises(InputError) as caught:
-        look_through(tmp_path)
+        read_source(tmp_path)
     assert str(caught.value).isprintable()
     assert "expected a file's name of printable characters" in str(caught.value)
 
@@ -191,16 +190,16 @@ def test_bad_mails_left_out(tmp_path: Path) -> None:
     """Asked to, the lab passes over what cannot be sent, and counts it."""
     (tmp_path / "a.eml").write_bytes(b"no mail")
     (tmp_path / "b.eml").write_bytes(GOOD)
-    source = look_through(tmp_path, skip_bad=True)
+    source = read_source(tmp_path, skip_bad=True)
     assert [stored.name for stored in source.mails] == ["b.eml"]
     assert source.skipped == 1
     assert source.skipped_words is not None
     assert source.skipped_words.startswith(f"left out 1 of 2 mails: {tmp_path / 'a.eml'}: ")
-    assert look_through(tmp_path / "b.eml").skipped_words is None
+    assert read_source(tmp_path / "b.eml").skipped_words is None
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.eml").write_bytes(b"no mail")
     with pytest.raises(InputError, match="none of its 1 mails can be sent"):
-        look_through(tmp_path / "sub", skip_bad=True)
+        read_source(tmp_path / "sub", skip_bad=True)
 
 
 @pytest.mark.parametrize("quiet", [False, True])
@@ -227,7 +226,7 @@ def test_a_mail_that_changed(tmp_path: Path) -> None:
     """A run sends what was planned, or says that it cannot."""
     file = tmp_path / "a.eml"
     file.write_bytes(GOOD)
-    (stored,) = look_through(file).mails
+    (stored,) = read_source(file).mails
     file.write_bytes(GOOD.replace(b"hello", b"jello"))
     with pytest.raises(InputError, match=r"a\.eml has changed since the run was planned"):
         stored.read()

@@ -12,13 +12,13 @@ Style = Literal[
     "line_by_line",
     "timed_writes",
 ]
-"""Who wrote: how the sending program cuts a message into writes."""
+"""How the sending program cuts a message into writes."""
 
 Terminator = Literal["with_body", "own_write"]
 """Whether the end of data is in the last write of the text, or in a write of its own."""
 
 PathCondition = Literal["steady", "small_mss", "fluctuating", "pmtu_fall"]
-"""What lay between the sender and the server."""
+"""How the path between the sender and the server treats full segments."""
 
 STYLES: tuple[Style, ...] = get_args(Style)
 TERMINATORS: tuple[Terminator, ...] = get_args(Terminator)

@@ -1,8 +1,8 @@
-"""The parameters of a sender: each has a type, a range and a meaning, and checks what it is given.
+"""The parameters of a sender. Each has a type, a range and a meaning, and checks its values.
 
-A parameter's name carries its unit (``gap_ms``, ``buffer_bytes``). Values are what TOML and JSON
-can say: integers, numbers, booleans, words, and lists of sizes or of names (tuples once they are
-checked).
+The name of a parameter carries its unit (``gap_ms``, ``buffer_bytes``). A value has a type that
+TOML and JSON know: an integer, a number, a boolean, a word, or a list of sizes or names. A checked
+list is a tuple.
 """
 
 import math
@@ -16,7 +16,7 @@ from seglab.core.text import shorten
 from seglab.errors import InputError, nearest
 
 Parameters = Mapping[str, Any]
-"""Checked values of all parameters of one sender, by name."""
+"""The checked values of all parameters of one sender, by name."""
 
 PAYLOAD_MAX_BYTES = 1 << 24
 """The largest payload of a session: 16 MiB, far beyond any mail of the paper."""
@@ -38,13 +38,13 @@ class Integer:
 
     @property
     def expected(self) -> str:
-        """What fits, in words."""
+        """The values that fit, in words."""
         if self.choices:
             return f"one of {', '.join(map(str, self.choices))}"
         return f"a whole number from {self.minimum} to {self.maximum}"
 
     def check(self, value: object) -> int:
-        """The value, if it fits; raises ValueError."""
+        """Return the value if it fits, else raise ValueError."""
         if type(value) is not int or not self.minimum <= value <= self.maximum:
             raise ValueError(self.expected)
         if self.choices and value not in self.choices:
@@ -63,11 +63,11 @@ class Number:
 
     @property
     def expected(self) -> str:
-        """What fits, in words."""
+        """The values that fit, in words."""
         return f"a number from {self.minimum:g} to {self.maximum:g}"
 
     def check(self, value: object) -> float:
-        """The value, if it fits; raises ValueError."""
+        """Return the value if it fits, else raise ValueError."""
         if type(value) not in (int, float) or not isinstance(value, int | float):
             raise ValueError(self.expected)
         if not (math.isfinite(value) and self.minimum <= value <= self.maximum):
@@ -84,11 +84,11 @@ class Flag:
 
     @property
     def expected(self) -> str:
-        """What fits, in words."""
+        """The values that fit, in words."""
         return "true or false"
 
     def check(self, value: object) -> bool:
-        """The value, if it fits; raises ValueError."""
+        """Return the value if it fits, else raise ValueError."""
         if not isinstance(value, bool):
             raise ValueError(self.expected)
         return value
@@ -103,14 +103,14 @@ class Sizes:
 
     @property
     def expected(self) -> str:
-        """What fits, in words."""
+        """The values that fit, in words."""
         return (
             f"a list of 1 to {_WRITES_MAX} sizes in bytes, each 1 or more, "
             f"{PAYLOAD_MAX_BYTES} bytes together at most"
         )
 
     def check(self, value: object) -> tuple[int, ...]:
-        """The value as a tuple, if it fits; raises ValueError."""
+        """Return the value as a tuple if it fits, else raise ValueError."""
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= _WRITES_MAX:
             raise ValueError(self.expected)
         if any(type(size) is not int or size < 1 for size in value):
@@ -122,7 +122,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One of some words."""
+    """One of the words in ``choices``."""
 
     default: str
     choices: tuple[str, ...]
@@ -130,11 +130,11 @@ class Word:
 
     @property
     def expected(self) -> str:
-        """What fits, in words."""
+        """The values that fit, in words."""
         return f"one of {', '.join(self.choices)}"
 
     def check(self, value: object) -> str:
-        """The value, if it fits; raises ValueError."""
+        """Return the value if it fits, else raise ValueError."""
         if not isinstance(value, str) or value not in self.choices:
             raise ValueError(self.expected)
         return value
@@ -149,14 +149,14 @@ class HeaderNames:
 
     @property
     def expected(self) -> str:
-        """What fits, in words."""
+        """The values that fit, in words."""
         return (
             f"a list of 1 to {_NAMES_MAX} different names of header fields, "
             "such as 'Subject', of letters, digits and hyphens"
         )
 
     def check(self, value: object) -> tuple[str, ...]:
-        """The value as a tuple, if it fits; raises ValueError."""
+        """Return the value as a tuple if it fits, else raise ValueError."""
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= _NAMES_MAX:
             raise ValueError(self.expected)
         if not all(isinstance(name, str) and _HEADER_NAME.fullmatch(name) for name in value):
@@ -172,12 +172,12 @@ Parameter = Integer | Number | Flag | Sizes | Word | HeaderNames
 def resolve(
     declared: Mapping[str, Parameter], given: Mapping[str, object], where: str
 ) -> dict[str, Any]:
-    """All parameters with their values: what was given, checked, and defaults for the rest.
+    """Check the given values, and add the defaults of all other parameters.
 
     Args:
         declared: the sender's parameters.
-        given: values by name, as a file or an option has them.
-        where: what an error message begins with.
+        given: values by name, from a file or an option.
+        where: the beginning of an error message.
 
     Raises:
         InputError: a name is not declared (the message has the nearest one), or a value does
@@ -196,7 +196,7 @@ def resolve(
 
 
 def shown(value: object) -> str:
-    """A value from a stranger's file, short enough for one line and safe on a terminal."""
+    """Show a value from a stranger's file, in one short line that is safe on a terminal."""
     if isinstance(value, bool):
         return str(value).lower()
     try:

@@ -1,7 +1,7 @@
 """Reads TOML files that a stranger may have written, and says in one line what is wrong in them.
 
-Every message has the same form: ``file: key.path: expected what, found what``, with the nearest
-known name where a name is unknown.
+Every message has the form ``file: key.path: expected what, found what``. Where a name is unknown,
+the message has the nearest known one.
 """
 
 import math
@@ -17,6 +17,7 @@ from seglab.core.text import one_line
 from seglab.errors import InputError, nearest
 
 SIZE_MAX_BYTES = 1 << 20
+"""The largest file that is read."""
 
 _UNITS = {
     "_ms": "milliseconds",
@@ -31,12 +32,12 @@ _T = TypeVar("_T", bound=str)
 
 
 def unit_of(key: str) -> str:
-    """The unit that a key's ending names, in words; the key itself where it names none."""
+    """The unit in the ending of a key, in words; the key itself where its ending is no unit."""
     return next((unit for ending, unit in _UNITS.items() if key.endswith(ending)), key)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of a TOML file.
+    """Read a TOML file.
 
     Raises:
         InputError: it cannot be read, is no regular file, is too large, or is not TOML.
@@ -54,10 +55,10 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def decode(data: bytes, where: str) -> dict[str, Any]:
-    """The content of TOML text.
+    """Parse TOML text.
 
     Raises:
-        InputError: it is not TOML; has the line and column of the first mistake.
+        InputError: it is not TOML; the message has the line and column of the first mistake.
     """
     try:
         return tomllib.loads(data.decode())
@@ -76,7 +77,7 @@ def decode(data: bytes, where: str) -> dict[str, Any]:
 
 
 class Table:
-    """A TOML table that knows where it stands, and which of its keys have been asked for."""
+    """A TOML table that knows its place in a file, and which of its keys were asked for."""
 
     def __init__(self, where: str, values: dict[str, Any], prefix: str = "") -> None:
         self._root = where
@@ -86,19 +87,19 @@ class Table:
 
     @property
     def file(self) -> str:
-        """The file in which it stands."""
+        """The file that holds it."""
         return self._root
 
     @property
     def where(self) -> str:
-        """The file and the table's path in it: how a message begins."""
+        """The file and the table's path in it, with which a message begins."""
         return f"{self._root}: {self._prefix}" if self._prefix else self._root
 
     def __contains__(self, key: str) -> bool:
         return key in self._values
 
     def problem(self, key: str, expected: str, found: object) -> InputError:
-        """The error for a value that does not fit."""
+        """Make the error for a value that does not fit."""
         return InputError(f"{self._at(key)}: expected {expected}, found {shown(found)}")
 
     def text(self, key: str, default: str | None = None) -> str:
@@ -156,15 +157,15 @@ class Table:
             raise self.problem(key, "a list of whole numbers", value)
         return value
 
-    def says(self, key: str, word: str) -> bool:
-        """Whether the value is just this word, where it may be something else."""
+    def is_word(self, key: str, word: str) -> bool:
+        """Whether the value is this word, for a key whose value may also be something else."""
         if self._values.get(key) != word:
             return False
         self._known.add(key)
         return True
 
     def array(self, key: str, expected: str, *, required: bool = True) -> list[Any]:
-        """A list of anything, not empty where it is required."""
+        """A list of any values; where it is required, it must not be empty."""
         value = self._take(key, None if required else [], expected)
         if not isinstance(value, list) or (required and not value):
             raise self.problem(key, expected, value)
@@ -176,24 +177,24 @@ class Table:
         return self.inside(key, value)
 
     def inside(self, key: str, value: object) -> "Table":
-        """A value that must be a table, as one that stands at ``key`` of this one."""
+        """A value, which must be a table, as the table at ``key`` of this one."""
         if not isinstance(value, dict):
             raise self.problem(key, "a table", value)
         return Table(self._root, value, self._path(key))
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        """All keys and values, without a check."""
+        """All keys and values, without any check. All keys count as asked for."""
         self._known |= self._values.keys()
         return iter(self._values.items())
 
     def only(self, known: Collection[str]) -> None:
-        """Refuse keys that are not known, with the nearest known one."""
+        """Refuse keys that are not known; the error has the nearest known one."""
         for key in self._values:
             if key not in known:
                 raise InputError(f"{self.where}: unknown key {shown(key)}; {near(key, known)}")
 
     def finish(self) -> None:
-        """Refuse keys that nobody asked for."""
+        """Refuse keys that nobody has asked for."""
         self.only(self._known)
 
     def _take(self, key: str, default: object, expected: str) -> object:
@@ -202,12 +203,12 @@ class Table:
         if value is not _MISSING:
             return value
         if default is None:
-            self._blame_misspelling(key)
+            self._refuse_misspelling(key)
             raise InputError(f"{self.where}: {key} is missing; expected {expected}")
         return default
 
-    def _blame_misspelling(self, key: str) -> None:
-        """Where a required key is missing and one that is not known looks like it, say so."""
+    def _refuse_misspelling(self, key: str) -> None:
+        """Raise an error if an unknown key looks like a required one that is missing."""
         strangers = [found for found in self._values if found not in self._known]
         for found in get_close_matches(key, strangers, n=1):
             raise InputError(f"{self.where}: unknown key {shown(found)}; did you mean {key!r}?")
@@ -220,7 +221,7 @@ class Table:
 
 
 def near(word: str, known: Collection[str]) -> str:
-    """A hint for an unknown word, which may be of any length."""
+    """A hint for an unknown word of any length: the nearest known one."""
     return nearest(word[:100], known)
 
 

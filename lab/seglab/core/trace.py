@@ -100,7 +100,7 @@ class Trace:
     reads: tuple[Read, ...]
 
     def violations(self) -> list[str]:
-        """Every conservation law that this trace breaks, in words; empty for a sound trace."""
+        """Describe each conservation law that this trace breaks; empty for a sound trace."""
         return [
             *_partition("write", self.writes, self.payload_bytes),
             *_partition("read", self.reads, self.payload_bytes),
@@ -183,7 +183,7 @@ def _partition(layer: str, spans: tuple[Span, ...], total: int) -> list[str]:
 
 
 def _coverage(segments: tuple[Segment, ...], total: int) -> list[str]:
-    """The arrived segments together hold every payload byte, and nothing beyond."""
+    """Check that the arrived segments hold every payload byte, and nothing beyond."""
     reached = 0
     for segment in sorted((s for s in segments if s.t_arrived_ns is not None), key=_start):
         if segment.start > reached:
@@ -203,7 +203,7 @@ def _oversized(segments: tuple[Segment, ...], mss: int) -> list[str]:
 
 
 def _causality(trace: Trace) -> list[str]:
-    """No byte is sent before it was written, arrives before that, or is read before it arrived."""
+    """Check that each byte was written, sent, delivered and read in this order."""
     found = [
         f"segment {s.start}:{s.end} arrived before it was sent"
         for s in trace.segments
@@ -222,7 +222,7 @@ def _causality(trace: Trace) -> list[str]:
 
 
 def _premature(trace: Trace) -> Iterator[str]:
-    """Reads that hold a byte before it, or one ahead of it in the stream, had arrived."""
+    """Yield reads that hold a byte before that byte, and all bytes before it, had arrived."""
     arrivals = sorted(
         (s.t_arrived_ns, s.start, s.end) for s in trace.segments if s.t_arrived_ns is not None
     )

@@ -14,7 +14,7 @@ from seglab.core.text import one_line
 from seglab.errors import InputError
 from seglab.experiment.reader import Reader
 from seglab.mail.message import MessageSpec
-from seglab.mail.source import MailSource, look_through
+from seglab.mail.source import MailSource, read_source
 from seglab.networks.network import Network
 from seglab.networks.network import parse as parse_network
 from seglab.reproduction import paper
@@ -211,7 +211,7 @@ def networks_of(
     """The networks named, by default those that the file itself defines."""
     known = {**others, **own}
     expected = "a list of networks' names, or 'all'"
-    if table.says("networks", ALL):
+    if table.is_word("networks", ALL):
         names = [*known]
     else:
         names = _listed(table, "networks", expected, required=not own) or [*own]
@@ -231,7 +231,7 @@ def networks_of(
 def senders_of(table: Table, known: Mapping[str, Sender]) -> tuple[Cast, ...]:
     """The senders that a file names, each with its parameters, and told apart where they recur."""
     parts: list[Cast] = []
-    if table.says("senders", ALL):
+    if table.is_word("senders", ALL):
         return tuple(Cast(sender, sender.resolve({})) for sender in known.values())
     values = _listed(table, "senders", "a list of senders' names, [[senders]] tables, or 'all'")
     for index, value in enumerate(values):
@@ -325,7 +325,7 @@ def own_mail(own: Table) -> MailSource:
     skip_bad = own.boolean("skip_bad", default=False)
     own.finish()
     try:
-        return look_through(path.resolve(), skip_bad=skip_bad)
+        return read_source(path.resolve(), skip_bad=skip_bad)
     except InputError as error:
         raise InputError(f"{own.where}.source: {error}") from error
 

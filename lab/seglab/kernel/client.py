@@ -28,7 +28,7 @@ from pathlib import Path
 from seglab.errors import InputError
 from seglab.kernel.channel import Channel, Message
 from seglab.kernel.client_session import Session, SessionError, not_begun
-from seglab.mail.stored import spec_of
+from seglab.mail.stored import mail_of
 from seglab.sender import steps
 from seglab.sender.registry import sender as sender_named
 from seglab.sender.smtp import session
@@ -225,7 +225,7 @@ def steps_of(job: Message) -> list[steps.Step]:
     try:
         sender = sender_named(job["sender"])
         parameters = sender.resolve(job["parameters"])
-        mail = spec_of(job["message"])
+        mail = mail_of(job["message"])
         message = sender.message_for(parameters, mail, job["message_seed"])
         signal.setitimer(signal.ITIMER_REAL, _MAKING_LIMIT_S)
         try:

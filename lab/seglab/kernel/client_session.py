@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from seglab.kernel.addresses import BY_VERSION
 from seglab.kernel.channel import Message
 from seglab.kernel.window import usable
-from seglab.mail.layout import layout
+from seglab.mail.header_layout import header_layout
 from seglab.sender import steps
 
 _TCP_INFO_BYTES = 104
@@ -184,8 +184,9 @@ def needed_s(job: Message, script: Iterable[steps.Step]) -> float:
 def _header(script: Iterable[steps.Step]) -> Message:
     """Where the message's header fields stand, for the record."""
     writes = (step for step in script if isinstance(step, steps.Write) and step.payload)
-    found = layout(b"".join(step.data for step in writes))
-    return {"header_end": found.header_end, "header_fields": found.fields}
+    found = header_layout(b"".join(step.data for step in writes))
+    fields = [(field.name, field.start, field.end) for field in found.fields]
+    return {"header_end": found.header_end, "header_fields": fields}
 
 
 def not_begun(flow: int, t0_ns: int, error: str | None) -> Message:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from seglab.kernel.addresses import BY_VERSION, Addresses
-from seglab.networks.network import Network, Personality, Router
+from seglab.networks.network import ClientTcp, Network, Router
 
 OFFLOADS = ("rx", "tx", "sg", "tso", "gso", "gro")
 """Switched off at every end of every link, by ``ethtool -K``'s names."""
@@ -174,7 +174,7 @@ def session_route(at: Addresses, flow: int, mtu: int) -> str:
     return f"route replace {route}\nroute show {server}\n"
 
 
-def _personality(at: Addresses, client: Personality) -> tuple[dict[str, str], str]:
+def _personality(at: Addresses, client: ClientTcp) -> tuple[dict[str, str], str]:
     """The sysctls of the client's own TCP, and what its route must say.
 
     Inside a network namespace the sysctl takes only algorithms that are not restricted

@@ -1,1 +1,1 @@
-"""Mail: the words, header fields and bodies of generated mail, and the user's own files."""
+"""Mail: generated messages, and messages from the user's own files."""

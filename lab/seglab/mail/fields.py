@@ -1,6 +1,6 @@
-"""The header fields of generated mail, each as long as it is asked to be.
+"""Makes the header fields of generated mail, each of exactly the wanted length.
 
-Domains and addresses are reserved for examples (RFC 2606, RFC 5737): they reach nobody.
+All domains and addresses are reserved for examples (RFC 2606, RFC 5737), so they reach nobody.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,10 +12,10 @@ from typing import Self
 from seglab.mail.words import Lexicon, exact, number, pick, token
 
 LINE_MAX = 78
-"""The longest line that is made, without its CRLF (RFC 5322, 2.1.1)."""
+"""The longest line that is made, in bytes without its CRLF (RFC 5322, 2.1.1)."""
 
 FIELD_MAX_BYTES = LINE_MAX + 2
-"""One unfolded line, and its CRLF."""
+"""The longest field in one line, with its CRLF."""
 
 FILLER_MIN_BYTES = 9
 """The shortest field that ``filler`` makes."""
@@ -24,6 +24,7 @@ RECEIVED_BYTES = range(72, 161)
 """The lengths that ``received`` can make."""
 
 NATURAL_RECEIVED_BYTES = 150
+"""The length of a ``Received`` field where nothing asks for another one."""
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -34,14 +35,14 @@ _FOLDED_MIN_BYTES = 4  # a space, a character, and CRLF
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who writes or reads mail."""
+    """Somebody who writes or reads mail; the address is on an example domain."""
 
     name: str
     address: str
 
     @classmethod
     def drawn(cls, draw: Random, lexicon: Lexicon) -> Self:
-        """Somebody whose address is made of the name."""
+        """Draw a person; the address is made of the name."""
         first, last = pick(draw, lexicon.first_names), pick(draw, lexicon.last_names)
         address = f"{first}.{last}@{pick(draw, _DOMAINS)}".lower().replace(" ", "-")
         return cls(f"{first} {last}", address)
@@ -53,11 +54,11 @@ class Story:
 
     Attributes:
         author: who writes.
-        reader: whom to.
-        ip: where from.
+        reader: who gets the mail.
+        ip: the address that the author's host has.
         sent: when.
-        subject: about what.
-        boundary: what delimits the parts of a multipart mail (RFC 2046, 5.1.1).
+        subject: what the mail is about.
+        boundary: the delimiter of the parts of a multipart mail (RFC 2046, 5.1.1).
     """
 
     author: Person
@@ -71,7 +72,7 @@ class Story:
     def drawn(
         cls, draw: Random, lexicon: Lexicon, boundary: str = "", subjects: tuple[str, ...] = ()
     ) -> Self:
-        """A story of its own, in February 2014, as the paper's."""
+        """Draw a story in February 2014, when the paper's mails were sent."""
         return cls(
             author=Person.drawn(draw, lexicon),
             reader=Person.drawn(draw, lexicon),
@@ -91,15 +92,15 @@ class Story:
 
 
 def line(name: str, value: str) -> bytes:
-    """A field in one line."""
+    """Make a field of one line."""
     return f"{name}: {value}\r\n".encode("ascii")
 
 
 def received(draw: Random, story: Story, length: int) -> bytes:
-    """A ``Received`` field of exactly ``length`` bytes, from 72 to 160, folded as it needs.
+    """Make a ``Received`` field of exactly ``length`` bytes, from 72 to 160, folded where needed.
 
-    The shortest kind is one line, as in Listing 5 of the paper; longer ones name a ``by`` host
-    and an id, which take up the rest.
+    The shortest form is one line, as in Listing 5 of the paper. Longer forms name a ``by`` host and
+    an id, which take up the rest.
     """
     opening = f"Received: from {story.ip} (HELO "
     if length <= FIELD_MAX_BYTES:
@@ -117,13 +118,13 @@ def received(draw: Random, story: Story, length: int) -> bytes:
 
 
 def x_received(draw: Random, story: Story) -> bytes:
-    """A webmail's own trace, as in Listings 3, 4, 9, 11 and 13 of the paper."""
+    """Make the field that a webmail adds, as in Listings 3, 4, 9, 11 and 13 of the paper."""
     by = f"X-Received: by {story.ip} with SMTP id {token(draw, 14)}mr{number(draw, 1000, 9999)}"
     return f"{by};\r\n\t{story.date}\r\n".encode()
 
 
 def filler(draw: Random, length: int) -> bytes:
-    """A header field of exactly ``length`` bytes, 9 or more, folded at 78 characters."""
+    """Make a field of random text of exactly ``length`` bytes, 9 or more, in lines of up to 78."""
     opening = "X-ID: "
     parts = []
     while length:
@@ -137,19 +138,20 @@ def filler(draw: Random, length: int) -> bytes:
 
 
 def adjustable(draw: Random, story: Story, name: str, value_bytes: int | None) -> bytes:
-    """One of the fields whose value can have any length.
+    """Make one of the fields whose value can have any length.
 
     Args:
-        draw: what draws.
+        draw: the source of all draws.
         story: the mail's.
-        name: one of ``VALUE_BYTES``.
-        value_bytes: all from the colon to the CRLF, the space included; ``None`` for as it comes.
+        name: one of ``VALUE_NAMES``.
+        value_bytes: the length from the colon to the CRLF, with the space; ``None`` leaves it to
+            the draw.
     """
     return f"{name}:{_VALUES[name](draw, story, value_bytes)}\r\n".encode("ascii")
 
 
 def value_range(name: str) -> range:
-    """The lengths that the value of an adjustable field can have; it stays in one line."""
+    """The lengths that the value of an adjustable field can have within one line."""
     return range(_VALUE_MIN[name], LINE_MAX - len(name))
 
 
@@ -204,7 +206,7 @@ VALUE_NAMES = tuple(_VALUES)
 
 
 def _host(draw: Random, length: int) -> str:
-    """A host's name of so many characters: with a domain where one fits."""
+    """Make a host's name of ``length`` characters, with a domain where one fits."""
     domain = ".example"
     if length < len(domain) + 3:
         return token(draw, length)

@@ -1,4 +1,4 @@
-"""What fills the bodies of generated mail: running text and base64, as long as asked for."""
+"""Fills the bodies of generated mail with running text and base64 of exactly the wanted length."""
 
 import base64
 from collections.abc import Callable, Iterator
@@ -15,21 +15,21 @@ BASE64_LINE: Final = 76
 """The longest line of base64 (RFC 2045, 6.8)."""
 
 NAME_MAX: Final = 32
-"""At how many characters a template's names are cut."""
+"""The names in a template are cut after so many characters."""
 
 TEXT_MIN_BYTES: Final = 2
-"""The shortest running text."""
+"""The shortest running text that can be made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What a body is made of.
+    """Makes the parts of a body.
 
     Attributes:
-        draw: what draws.
-        lexicon: where the words are from.
-        story: who writes to whom.
-        size: how long the body is to be on the wire, its stuffed dots counted.
+        draw: the source of all draws.
+        lexicon: the source of the words.
+        story: who writes to whom, and about what.
+        size: the wanted length of the body on the wire, stuffed dots included.
     """
 
     draw: Random
@@ -38,7 +38,7 @@ class Filling:
     size: int
 
     def template(self, text: str) -> bytes:
-        """A skeleton with its names filled in."""
+        """Fill in the names of a template."""
         return (
             Template(text)
             .substitute(
@@ -55,28 +55,28 @@ class Filling:
         )
 
     def text(self, size: int, paragraph: bytes = b"\r\n", *, encoded: bool = False) -> bytes:
-        """Running text of exactly ``size`` bytes, 2 or more.
+        """Make running text of exactly ``size`` bytes, 2 or more.
 
         Args:
-            size: counted on the wire, with stuffed dots.
-            paragraph: what stands between two paragraphs.
-            encoded: the text will be in base64, where no dot is stuffed.
+            size: of the text on the wire, stuffed dots included.
+            paragraph: the bytes between two paragraphs.
+            encoded: the text will be encoded in base64, so that no dot is stuffed.
         """
         return b"".join(_text(self.draw, self.lexicon.words, size, paragraph, int(not encoded)))
 
     def encoded_text(self, size: int) -> bytes:
-        """Running text that base64 will hold."""
+        """Make running text of exactly ``size`` bytes that base64 will hold."""
         return self.text(size, encoded=True)
 
 
 def base64_lines(data: Callable[[int], bytes], size: int) -> bytes:
-    """Base64 in lines of at most 76 characters, exactly ``size`` bytes with their line ends.
+    """Make lines of base64 with at most 76 characters; exactly ``size`` bytes with line ends.
 
-    The lines' number is chosen so that the characters come out as a multiple of four; an odd
-    size takes a space at the end, which decoders ignore (RFC 2045, 6.8).
+    The number of lines is chosen such that the number of characters is a multiple of four. Where
+    the size is odd, a space stands at the end, which decoders ignore (RFC 2045, 6.8).
 
     Args:
-        data: makes that many bytes.
+        data: makes the bytes to encode, as many as it is called with.
         size: 10 or more.
     """
     odd = size % 2
@@ -111,6 +111,6 @@ def _text(
 
 
 def _last_line(line: bytes, length: int) -> bytes:
-    """A line of exactly ``length`` bytes with its CRLF, made of ``line``'s text."""
+    """Make a line of exactly ``length`` bytes with its CRLF, of the text of ``line``."""
     filled = (line + b" " + line)[: length - 2].rstrip(b" ")
     return filled.ljust(length - 2, b".") + b"\r\n"

@@ -1,8 +1,11 @@
-"""The header block of generated mail: which fields, in which order, and where their values begin.
+"""Makes the header block of generated mail: its fields, their order, and where values begin.
 
-A block is a row of sections. A section ends where a field's value is to begin at a given offset,
-or with the block. Where a section's length is given, optional fields that fit are kept, and a
-field of random text before the section's last field takes up what is left.
+A block is a row of sections. A specification may say at which offset the value of a field begins:
+then a section ends right there. The last section ends with the block.
+
+A section whose length is known is filled exactly. It has all required fields, and each optional
+field that fits beside them. A field of random text takes up the bytes that are left; it stands
+before the section's last field.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,9 +27,10 @@ from seglab.mail.fields import (
 _ADDRESS_MAX: Final = 50
 
 HEADER_MAX_BYTES: Final = 1 << 16
+"""The longest header block that is generated."""
 
 BOUNDARY_MAX_BYTES: Final = 29
-"""The longest delimiter of parts that a kind of mail draws."""
+"""The longest delimiter of parts that any kind of mail draws."""
 
 FIRST: Final = ("Received", "Return-Path", "From", "MIME-Version", "Date")
 """The fields that a block can begin with."""
@@ -42,13 +46,14 @@ _MAX_BYTES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """The fields of a kind of mail.
+class HeaderTemplate:
+    """The header fields that a kind of mail can have.
 
     Attributes:
-        order: all of them, in their order; the first begins the block unless another is asked for.
-        required: those that even the shortest block has, beside the first.
-        fixed: the values of those that never change; ``$boundary`` stands for the mail's own.
+        order: all fields in their order. The first one begins the block unless a specification
+            asks for another one.
+        required: the fields that even the shortest block has, beside the first one.
+        fixed: the values that never change, by field; ``$boundary`` stands for the mail's own.
     """
 
     order: tuple[str, ...]
@@ -61,13 +66,15 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderSpec:
-    """What a header block is to be; see ``seglab.mail.message.MessageSpec`` for the attributes.
+    """The header block that a message is to have.
+
+    ``seglab.mail.message.MessageSpec`` explains the attributes.
 
     Raises:
-        ValueError: no block is like this; begins with the attribute's name.
+        ValueError: no such block can be made; the message begins with the attribute's name.
     """
 
-    layout: Layout
+    template: HeaderTemplate
     header_bytes: int | None = None
     first: str | None = None
     received_bytes: int | None = None
@@ -86,7 +93,7 @@ class HeaderSpec:
         self._check_values()
         at = 0
         for section in self.sections:
-            least = at + self._least(section.names)
+            least = at + self._min_bytes_of(section.names)
             if section.mark is None:
                 end = self.header_bytes
                 if end is not None and not least <= end <= HEADER_MAX_BYTES:
@@ -122,16 +129,16 @@ class HeaderSpec:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The fields in the block's order: the one that is to be first, then the others."""
-        return _led_by(self.first, self.layout.order)
+        """The fields in the order of the block: the first one, then the others."""
+        return _with_first(self.first, self.template.order)
 
     @property
     def required(self) -> frozenset[str]:
-        """The fields that the block has in any case."""
+        """The fields that the block has, however short it is."""
         asked = {self.order[0], *self.value_at, *self.value_bytes}
         if self.received_bytes is not None:
             asked.add("Received")
-        return self.layout.required | asked
+        return self.template.required | asked
 
     @property
     def sections(self) -> "Sequence[_Section]":
@@ -147,62 +154,64 @@ class HeaderSpec:
 
     @property
     def min_bytes(self) -> int:
-        """The shortest block that always can be made."""
+        """The length of the shortest block that can always be made."""
         last = self.sections[-1]
         before = self.sections[:-1]
         if not before:
-            return self._least(last.names)
+            return self._min_bytes_of(last.names)
         mark = before[-1].mark
         assert mark is not None
-        return self.value_at[mark] - len(mark) - 1 + self._least(last.names)
+        return self.value_at[mark] - len(mark) - 1 + self._min_bytes_of(last.names)
 
-    def _least(self, names: Sequence[str]) -> int:
-        """The shortest section of these fields that always can be made."""
+    def _min_bytes_of(self, names: Sequence[str]) -> int:
+        """The length of a section of these fields that can always be made."""
         required = self.required
-        most = [self._most(name) for name in names if name in required]
-        return sum(most) + FILLER_MIN_BYTES if most else 0
+        longest = [self._max_bytes_of(name) for name in names if name in required]
+        return sum(longest) + FILLER_MIN_BYTES if longest else 0
 
-    def _most(self, name: str) -> int:
-        """The longest that a field comes out as it comes; of Received, the shortest."""
+    def _max_bytes_of(self, name: str) -> int:
+        """The most bytes that a field takes; of Received, the fewest that it can take."""
         if name in self.value_bytes:
             return len(name) + len(":\r\n") + self.value_bytes[name]
         if name == "Received":
             return self.received_bytes or RECEIVED_BYTES[0]
-        if name in self.layout.fixed:
-            longest = self.layout.fixed[name].replace("$boundary", "-" * BOUNDARY_MAX_BYTES)
+        if name in self.template.fixed:
+            longest = self.template.fixed[name].replace("$boundary", "-" * BOUNDARY_MAX_BYTES)
             return len(name) + len(": \r\n") + len(longest)
         return _MAX_BYTES.get(name, FIELD_MAX_BYTES)
 
     def block(self, draw: Random, story: Story, limit: int) -> bytes:
-        """The header block, each field with its CRLF, without the empty line.
+        """Make the header block: each field with its CRLF, without the empty line.
 
         Args:
-            draw: what draws.
+            draw: the source of all draws.
             story: the mail's.
-            limit: the most that the block may have where its length is not given; never less
-                than ``min_bytes``.
+            limit: the most bytes that the block may have where its length is not given; never
+                less than ``min_bytes``.
         """
-        done = b""
+        made = b""
         for section in self.sections:
             if section.mark is not None:
                 exact: int | None = self.value_at[section.mark] - len(section.mark) - 1
             else:
                 exact = self.header_bytes
-            room = (limit if exact is None else exact) - len(done)
-            made = dict(self._made(draw, story, section.names, room))
-            filled = _fit(made, self.required, room)
-            left = room - sum(map(len, filled)) if exact is not None else 0
+            room = (limit if exact is None else exact) - len(made)
+            candidates = dict(self._candidates(draw, story, section.names, room))
+            kept = _fitting(candidates, self.required, room)
+            left = room - sum(map(len, kept)) if exact is not None else 0
             if left:
-                filled.insert(len(filled) - 1 or 1, fields.filler(draw, left))
-            done += b"".join(filled)
-        return done
+                kept.insert(len(kept) - 1 or 1, fields.filler(draw, left))
+            made += b"".join(kept)
+        return made
 
-    def _made(
+    def _candidates(
         self, draw: Random, story: Story, names: Sequence[str], room: int
     ) -> Iterator[tuple[str, bytes]]:
+        """Yield each field of a section with its name, whether or not it will fit."""
         longer = NATURAL_RECEIVED_BYTES - RECEIVED_BYTES[0]
+        spare = room - self._min_bytes_of(names)
         received = self.received_bytes or (
-            NATURAL_RECEIVED_BYTES if room - self._least(names) >= longer else RECEIVED_BYTES[0]
+            NATURAL_RECEIVED_BYTES if spare >= longer else RECEIVED_BYTES[0]
         )
         for name in names:
             yield name, self._field(draw, story, name, received)
@@ -210,8 +219,8 @@ class HeaderSpec:
     def _field(self, draw: Random, story: Story, name: str, received_bytes: int) -> bytes:
         if name in VALUE_NAMES:
             return fields.adjustable(draw, story, name, self.value_bytes.get(name))
-        if name in self.layout.fixed:
-            return fields.line(name, self.layout.fixed[name].replace("$boundary", story.boundary))
+        if name in self.template.fixed:
+            return fields.line(name, self.template.fixed[name].replace("$boundary", story.boundary))
         if name == "Received":
             return fields.received(draw, story, received_bytes)
         if name == "X-Received":
@@ -227,17 +236,22 @@ def _value(story: Story, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """Fields up to the one whose value's offset is given: ``mark``; ``None`` in the last."""
+    """The fields up to the one whose value begins at a given offset.
+
+    Attributes:
+        names: of the fields.
+        mark: the field after them, whose value ends the section; ``None`` in the last section.
+    """
 
     names: tuple[str, ...]
     mark: str | None
 
 
-def _fit(made: Mapping[str, bytes], required: frozenset[str], room: int) -> list[bytes]:
-    """The required fields, and the others that fit in beside them or leave room for a filler."""
-    left = room - sum(len(made[name]) for name in made if name in required)
+def _fitting(candidates: Mapping[str, bytes], required: frozenset[str], room: int) -> list[bytes]:
+    """The required fields, and each other one that leaves no byte or enough for a filler."""
+    left = room - sum(len(candidates[name]) for name in candidates if name in required)
     kept = []
-    for name, text in made.items():
+    for name, text in candidates.items():
         if name not in required:
             rest = left - len(text)
             if rest != 0 and rest < FILLER_MIN_BYTES:
@@ -248,6 +262,6 @@ def _fit(made: Mapping[str, bytes], required: frozenset[str], room: int) -> list
 
 
 @cache
-def _led_by(first: str | None, order: tuple[str, ...]) -> tuple[str, ...]:
+def _with_first(first: str | None, order: tuple[str, ...]) -> tuple[str, ...]:
     first = first or order[0]
     return (first, *(name for name in order if name != first))

@@ -1,7 +1,7 @@
-"""The kinds of generated mail: each has header fields, and a body of exactly the length asked for.
+"""The kinds of generated mail: each has header fields, and a body of exactly the wanted length.
 
-Skeletons stand here as templates, the filling is running text. A template's names are cut at 32
-characters, so that the shortest body of each kind is known beforehand.
+A body is a template that is filled with running text. Names in a template are cut at 32
+characters, so that the shortest body of each kind is known before one is made.
 """
 
 import hashlib
@@ -11,29 +11,29 @@ from random import Random
 from typing import Final
 
 from seglab.mail.filling import NAME_MAX, TEXT_MIN_BYTES, Filling, base64_lines
-from seglab.mail.header import BOUNDARY_MAX_BYTES, Layout
-from seglab.mail.words import Source, hexadecimal, number, token
+from seglab.mail.header import BOUNDARY_MAX_BYTES, HeaderTemplate
+from seglab.mail.words import LexiconName, hexadecimal, number, token
 
 _BASE64_MIN_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class MailKind:
     """One kind of generated mail.
 
     Attributes:
         summary: one line for people.
-        layout: its header fields.
-        lexicon: where its words are from.
-        boundary: draws what delimits its parts.
+        header: its header fields.
+        lexicon: the source of its words.
+        boundary: draws the delimiter of its parts.
         body: makes the text after the empty line, before dot-stuffing.
-        body_min_bytes: the shortest body that always can be made.
-        subjects: its subjects, where the lexicon's do not suit it.
+        body_min_bytes: the length of the shortest body that can always be made.
+        subjects: its subjects; empty where the lexicon's subjects suit it.
     """
 
     summary: str
-    layout: Layout
-    lexicon: Source
+    header: HeaderTemplate
+    lexicon: LexiconName
     boundary: Callable[[Random], str]
     body: Callable[[Filling], bytes]
     body_min_bytes: int
@@ -44,8 +44,8 @@ def _crlf(text: str) -> str:
     return text.removeprefix("\n").replace("\n", "\r\n")
 
 
-def _least(*templates: str) -> int:
-    """The most that these templates come out as."""
+def _max_bytes(*templates: str) -> int:
+    """The most bytes that templates have once their names are filled in."""
     text = "".join(templates)
     boundaries = text.count("$boundary")
     names = text.count("$") - boundaries
@@ -59,9 +59,9 @@ def _plain_text(filling: Filling) -> bytes:
     return filling.text(filling.size)
 
 
-_TEXT = Kind(
+_TEXT = MailKind(
     summary="a letter in plain text",
-    layout=Layout(
+    header=HeaderTemplate(
         order=(
             "Received", "Date", "From", "To", "Subject", "Message-ID", "MIME-Version",
             "Content-Type", "Content-Transfer-Encoding", "X-Mailer",
@@ -108,9 +108,9 @@ def _newsletter(filling: Filling) -> bytes:
     return top + filling.text(filling.size - len(top) - len(end), _HTML_PARAGRAPH) + end
 
 
-_NEWSLETTER = Kind(
+_NEWSLETTER = MailKind(
     summary="a newsletter in HTML",
-    layout=Layout(
+    header=HeaderTemplate(
         order=(
             "Received", "From", "Subject", "To", "Reply-To", "List-Unsubscribe", "Message-ID",
             "Date", "X-Mailer", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
@@ -129,7 +129,7 @@ _NEWSLETTER = Kind(
     lexicon="faker",
     boundary=lambda _draw: "",
     body=_newsletter,
-    body_min_bytes=_least(_NEWSLETTER_TOP, _NEWSLETTER_END) + TEXT_MIN_BYTES,
+    body_min_bytes=_max_bytes(_NEWSLETTER_TOP, _NEWSLETTER_END) + TEXT_MIN_BYTES,
 )  # fmt: skip
 
 # Notification: HTML in base64, as in Listing 5 -------------------------------------------------
@@ -152,9 +152,9 @@ def _notification(filling: Filling) -> bytes:
     return base64_lines(html, filling.size)
 
 
-_NOTIFICATION = Kind(
+_NOTIFICATION = MailKind(
     summary="a shop's notification, HTML in base64",
-    layout=Layout(
+    header=HeaderTemplate(
         order=(
             "Received", "Date", "From", "To", "Subject", "Message-ID", "MIME-Version",
             "Content-Type", "Content-Transfer-Encoding",
@@ -170,7 +170,7 @@ _NOTIFICATION = Kind(
     lexicon="faker",
     boundary=lambda _draw: "",
     body=_notification,
-    body_min_bytes=(_least(_NOTIFICATION_TOP, _NOTIFICATION_END) + 10) * 3 // 2,
+    body_min_bytes=(_max_bytes(_NOTIFICATION_TOP, _NOTIFICATION_END) + 10) * 3 // 2,
 )  # fmt: skip
 
 # Picture: multipart with a base64 JPEG, as in Listings 7 and 10 ----------------------------------
@@ -245,9 +245,9 @@ def _part_boundary(draw: Random) -> str:
     return "----=Part." + ".".join(map(str, numbers))
 
 
-_PICTURE = Kind(
+_PICTURE = MailKind(
     summary="multipart: base64 text, quoted-printable HTML and a base64 picture",
-    layout=Layout(
+    header=HeaderTemplate(
         order=(
             "Received", "Date", "From", "To", "Subject", "Message-ID", "X-Mailer",
             "MIME-Version", "Content-Type",
@@ -258,7 +258,7 @@ _PICTURE = Kind(
     lexicon="faker",
     boundary=_part_boundary,
     body=_picture,
-    body_min_bytes=_least(_PICTURE_TEXT, _PICTURE_HTML, _PICTURE_IMAGE, _PICTURE_END)
+    body_min_bytes=_max_bytes(_PICTURE_TEXT, _PICTURE_HTML, _PICTURE_IMAGE, _PICTURE_END)
     + 4 * _BASE64_MIN_BYTES,
 )  # fmt: skip
 
@@ -312,9 +312,9 @@ def _stock_tip(filling: Filling) -> bytes:
     )
 
 
-_STOCK_TIP = Kind(
+_STOCK_TIP = MailKind(
     summary="a stock tip in text and HTML, sent through a webmail",
-    layout=Layout(
+    header=HeaderTemplate(
         order=(
             "MIME-Version", "X-Received", "Received", "Date", "Message-ID", "Subject", "From",
             "To", "Content-Type",
@@ -325,7 +325,7 @@ _STOCK_TIP = Kind(
     lexicon="faker",
     boundary=lambda draw: hexadecimal(draw, 28),
     body=_stock_tip,
-    body_min_bytes=_least(_TIP_TEXT, _TIP_HTML, _TIP_END) + 2 * TEXT_MIN_BYTES,
+    body_min_bytes=_max_bytes(_TIP_TEXT, _TIP_HTML, _TIP_END) + 2 * TEXT_MIN_BYTES,
     subjects=(
         "Alert: Best Stock to Buy Now",
         "This Stock is About to Move",
@@ -334,7 +334,7 @@ _STOCK_TIP = Kind(
     ),
 )  # fmt: skip
 
-KINDS: Final[Mapping[str, Kind]] = {
+KINDS: Final[Mapping[str, MailKind]] = {
     "text": _TEXT,
     "newsletter": _NEWSLETTER,
     "notification": _NOTIFICATION,

@@ -1,7 +1,7 @@
 """Messages to send: mail as it is on the wire, and raw payloads, the same for the same seed.
 
-The generator sets the lengths of the payload, of the header block and of single fields exactly,
-and where a field's value begins, so that a listing's byte counts can be met. It draws only by
+The generator meets the byte counts of a listing: it sets exactly how long the payload, the header
+block and single fields are, and where the value of a field begins. It draws only by
 ``random.Random.random``, whose sequence Python keeps from version to version.
 """
 
@@ -38,11 +38,11 @@ _ENVELOPE_BYTES = 2 + 3  # the empty line after the header block, and the final 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A payload, and where its header block ends.
+    """A payload, with its header block and its body apart.
 
     Attributes:
-        headers: the header fields, each with its CRLF, without the empty line after them; of
-            no bytes for a raw payload.
+        headers: the header fields, each with its CRLF, without the empty line after them; empty
+            for a raw payload.
         body: the text after the empty line, up to its last CRLF, before dot-stuffing.
         wire: what crosses the network: for mail everything from the first byte after the 354
             reply up to and with ``CRLF . CRLF``.
@@ -58,7 +58,7 @@ class Message:
 
     @classmethod
     def raw(cls, data: bytes) -> Self:
-        """A payload without mail's form: what crosses the network is ``data``."""
+        """Make a payload that is no mail: exactly ``data`` crosses the network."""
         return cls(b"", data, data)
 
     @property
@@ -72,9 +72,10 @@ class Message:
         return tuple(_FIELD.findall(self.headers))
 
     def field_spans(self, *names: str) -> tuple[tuple[int, int], ...]:
-        """Where the fields of these names stand, in any case of letters: half-open ranges.
+        """The places of the fields with these names, as half-open ranges ``(start, end)``.
 
-        A range ends after the field's CRLF. Of several fields of one name, each counts.
+        Upper and lower case are the same. A range ends after the field's CRLF. Where a name occurs
+        several times, each of its fields has a range.
         """
         wanted = {name.lower().encode() for name in names}
         return tuple(
@@ -85,11 +86,11 @@ class Message:
 
     @property
     def eight_bit(self) -> bool:
-        """Whether a byte is above 127, which SMTP carries by 8BITMIME alone (RFC 6152)."""
+        """Whether a byte is above 127. SMTP carries such bytes only with 8BITMIME (RFC 6152)."""
         return not self.wire.isascii()
 
     def split(self, terminator_bytes: int) -> tuple[bytes, bytes]:
-        """The wire's bytes cut before the last ``terminator_bytes``: text, and end of data."""
+        """Cut ``wire`` before its last ``terminator_bytes``: the text, and the end of data."""
         cut = len(self.wire) - terminator_bytes
         return self.wire[:cut], self.wire[cut:]
 
@@ -99,23 +100,24 @@ _FIELD = re.compile(rb"[^\r\n]+\r\n(?:[ \t][^\r\n]*\r\n)*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSpec:
-    """What a generated message is to be.
+    """The measures of a generated message.
 
     Attributes:
-        kind: what mail it is: a name of ``seglab.mail.kinds.KINDS``.
-        payload_bytes: all that crosses the network after the 354 reply, dot-stuffing and
-            ``CRLF . CRLF`` counted.
-        header_bytes: the header block without the empty line; ``None`` leaves it to the seed.
-        first: the name of the first header field; ``None`` leaves it to the sender, and else to
-            the kind.
-        received_bytes: the ``Received`` field; ``None`` leaves it to the seed.
+        kind: a name of ``seglab.mail.kinds.KINDS``.
+        payload_bytes: the length of all that crosses the network after the 354 reply, stuffed
+            dots and ``CRLF . CRLF`` included.
+        header_bytes: the length of the header block without the empty line; ``None`` leaves it
+            to the seed.
+        first: the name of the first header field; ``None`` leaves it to the sender, or to the
+            kind where the sender has no opinion.
+        received_bytes: the length of the ``Received`` field; ``None`` leaves it to the seed.
         value_at: the offset at which a field's value begins, right after the colon, by the
             field's name.
         value_bytes: the length of a field's value, from after the colon to before the CRLF, by
             the field's name.
 
     Raises:
-        ValueError: no message is like this; begins with the attribute's name.
+        ValueError: no such message can be made; begins with the attribute's name.
     """
 
     kind: str = "text"
@@ -130,23 +132,23 @@ class MessageSpec:
         if self.kind not in KINDS:
             raise ValueError(f"kind: expected one of {', '.join(KINDS)}, found {self.kind!r}")
         header = self.header
-        least = (header.header_bytes or header.min_bytes) + self._around_bytes
-        if not least <= self.payload_bytes <= PAYLOAD_MAX_BYTES:
+        shortest = (header.header_bytes or header.min_bytes) + self._besides_header_bytes
+        if not shortest <= self.payload_bytes <= PAYLOAD_MAX_BYTES:
             raise ValueError(
-                f"payload_bytes: expected {least} to {PAYLOAD_MAX_BYTES}, "
+                f"payload_bytes: expected {shortest} to {PAYLOAD_MAX_BYTES}, "
                 f"found {self.payload_bytes}"
             )
 
     @property
     def name(self) -> str:
-        """What the message is called in a session's row."""
+        """The name of the message in a session's row."""
         return self.kind
 
     @property
     def header(self) -> HeaderSpec:
-        """What the header block is to be."""
+        """The header block that the message is to have."""
         return HeaderSpec(
-            layout=KINDS[self.kind].layout,
+            template=KINDS[self.kind].header,
             header_bytes=self.header_bytes,
             first=self.first,
             received_bytes=self.received_bytes,
@@ -156,23 +158,23 @@ class MessageSpec:
 
     @property
     def header_limit_bytes(self) -> int:
-        """The most of the payload that a header block of no given length takes."""
+        """The most bytes that the header block takes where its length is not given."""
         half = (self.payload_bytes - _ENVELOPE_BYTES) // 2
-        room = self.payload_bytes - self._around_bytes
+        room = self.payload_bytes - self._besides_header_bytes
         return max(self.header.min_bytes, min(half, room))
 
     @property
-    def _around_bytes(self) -> int:
+    def _besides_header_bytes(self) -> int:
         return _ENVELOPE_BYTES + KINDS[self.kind].body_min_bytes
 
 
 def raw(seed: int, payload_bytes: int) -> Message:
-    """A payload of pseudo-random bytes, so that no byte range looks like another one."""
+    """Make a payload of pseudo-random bytes, in which no byte range looks like another one."""
     return Message.raw(hashlib.shake_128(b"raw payload %d" % seed).digest(payload_bytes))
 
 
 def generate(seed: int, spec: MessageSpec) -> Message:
-    """A mail exactly as ``spec`` says."""
+    """Make the mail that ``spec`` describes."""
     draw = Random(seed)
     kind = KINDS[spec.kind]
     words = lexicon(kind.lexicon)
@@ -183,7 +185,7 @@ def generate(seed: int, spec: MessageSpec) -> Message:
 
 
 def with_received(message: Message, seed: int) -> Message:
-    """The message with a Received field on top, unless one is there (RFC 5321, 4.4)."""
+    """Add a Received field on top, unless the message begins with one (RFC 5321, 4.4)."""
     if message.headers.lower().startswith(b"received:"):
         return message
     draw = Random(seed)
@@ -193,7 +195,7 @@ def with_received(message: Message, seed: int) -> Message:
 
 
 def stuffed(body: bytes) -> bytes:
-    """The text with a dot added before each line that begins with one (RFC 5321, 4.5.2)."""
+    """Add a dot to each line that begins with one (RFC 5321, 4.5.2)."""
     doubled = body.replace(b"\r\n.", b"\r\n..")
     return b"." + doubled if doubled.startswith(b".") else doubled
 

@@ -1,7 +1,7 @@
-"""The user's own mail: a file, a folder of ``.eml`` files, or an mbox (RFC 4155), looked through.
+"""Reads the user's own mail: a file, a folder of ``.eml`` files, or an mbox (RFC 4155).
 
-A file that begins with ``From`` and a space is an mbox, whatever it is called; in it, such a line
-after an empty one begins the next mail, if it has a time and a year.
+A file that begins with ``From`` and a space is an mbox, whatever its name. Inside an mbox, a mail
+begins at a line of that form that follows an empty line and has a time and a year.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ from seglab.errors import InputError
 from seglab.mail.stored import StoredMail, mail
 
 MAILS_MAX: Final = 100_000
-"""The most mails of a source."""
+"""The most mails that a source may have."""
 
 FILE_MAX_BYTES: Final = 1 << 30
-"""The largest file of a source."""
+"""The largest file that a source may have."""
 
 _ENDING = ".eml"
 _MBOX_START = b"From "
@@ -40,13 +40,13 @@ _SEPARATOR = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class MailSource:
-    """The user's own mails, in a settled order.
+    """The user's own mails, always in the same order.
 
     Attributes:
         path: the file or folder.
-        mails: all that can be sent: a folder's by their path, an mbox's as they lie in it.
+        mails: those that can be sent: of a folder by their path, of an mbox as they lie in it.
         skipped: how many were left out because they cannot be sent.
-        first_skipped: which was the first of these, and why; empty without.
+        first_skipped: the first one that was left out, and why; empty where none was.
     """
 
     path: str
@@ -56,24 +56,25 @@ class MailSource:
 
     @property
     def skipped_words(self) -> str | None:
-        """What was left out, and why; ``None`` where nothing was."""
+        """How many mails were left out, and why the first one was; ``None`` where none was."""
         if not self.skipped:
             return None
         total = self.skipped + len(self.mails)
         return f"left out {self.skipped} of {total} mails: {self.first_skipped}"
 
     def mail(self, repeat: int) -> StoredMail:
-        """The mail of a repeat: all in turn, then all again."""
+        """The mail that a repeat sends: all mails in turn, then all of them again."""
         return self.mails[repeat % len(self.mails)]
 
 
 @lru_cache(maxsize=8)
-def look_through(path: Path, *, skip_bad: bool = False) -> MailSource:
-    """All mails of a file, a folder, or an mbox.
+def read_source(path: Path, *, skip_bad: bool = False) -> MailSource:
+    """Find all mails of a file, a folder, or an mbox.
 
     Args:
-        path: an absolute one.
-        skip_bad: leave out what is no mail, or none that SMTP can carry, instead of refusing it.
+        path: an absolute path.
+        skip_bad: leaves out what is no mail, or cannot be carried by SMTP; otherwise that is an
+            error.
 
     Raises:
         InputError: a mail cannot be sent, or there is none; says where and why.
@@ -98,7 +99,7 @@ def look_through(path: Path, *, skip_bad: bool = False) -> MailSource:
 
 
 def _files(path: Path) -> Sequence[tuple[Path, str]]:
-    """The files to look into, each with its name for people."""
+    """The files to read, each with the name by which sessions call it."""
     try:
         if not path.is_dir():
             return [(path, path.name)]
@@ -111,7 +112,7 @@ def _files(path: Path) -> Sequence[tuple[Path, str]]:
 
 
 def _mails(file: Path, name: str) -> Iterator[StoredMail | str]:
-    """The file's mails in turn; a line of text for what cannot be sent."""
+    """Yield the mails of a file in turn, or a line of text for one that cannot be sent."""
     where = safe(str(file))
     if where != str(file):
         yield f"{where}: expected a file's name of printable characters"
@@ -125,7 +126,7 @@ def _mails(file: Path, name: str) -> Iterator[StoredMail | str]:
         yield f"{where}: {error}"
         return
     if not data.startswith(_MBOX_START):
-        yield _one(data, file, name, where)
+        yield _stored(data, file, name, where)
         return
     separators = [match.span() for match in _SEPARATOR.finditer(data)]
     ends = [start for start, _ in separators[1:]]
@@ -136,10 +137,10 @@ def _mails(file: Path, name: str) -> Iterator[StoredMail | str]:
             yield f"{at}: {problem}"
             continue
         size = len(text) - (text.endswith(b"\n\n") + 2 * text.endswith(b"\r\n\r\n"))
-        yield _one(data[start : start + size], file, f"{name}:{number}", at, start, quoted=True)
+        yield _stored(data[start : start + size], file, f"{name}:{number}", at, start, quoted=True)
 
 
-def _one(
+def _stored(
     data: bytes, file: Path, name: str, where: str, start: int = 0, *, quoted: bool = False
 ) -> StoredMail | str:
     if len(data) > PAYLOAD_MAX_BYTES:
@@ -153,9 +154,9 @@ def _one(
 
 
 def _content(file: Path) -> bytes:
-    """All of a regular file, if it is not too large."""
-    # Opened first and looked at then, so that it cannot be another one in between; a pipe would
-    # block without O_NONBLOCK.
+    """The content of a regular file that is not too large."""
+    # The file is opened first and examined then, so that nobody can replace it in between. A pipe
+    # would block without O_NONBLOCK.
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as opened:
         state = os.fstat(descriptor)
@@ -167,7 +168,7 @@ def _content(file: Path) -> bytes:
 
 
 def _cut_short(text: bytes) -> str | None:
-    """What tells that an mbox ends in the middle of its last mail."""
+    """Say why an mbox must have been cut in its last mail; ``None`` where it was not."""
     if not text.endswith((b"\n", b"\r")):
         return "the mbox is cut short: its last line has no end"
     if b"\n\n" not in text and b"\r\n\r\n" not in text:

@@ -1,6 +1,6 @@
 """One of the user's own mails: where it lies, and how it becomes a message that SMTP can carry.
 
-What RFC 5321 and RFC 5322 ask for is done, or the mail is refused:
+A mail is changed until it fits RFC 5321 and RFC 5322, or it is refused:
 
 - each CR, LF or CRLF is the end of a line, and leaves as CRLF (RFC 5321, 2.3.8);
 - a body line above 998 bytes is cut, with CRLF and a space between, as Postfix does; a header
@@ -8,7 +8,7 @@ What RFC 5321 and RFC 5322 ask for is done, or the mail is refused:
 - bytes above 127 in the body stay, and MAIL says ``BODY=8BITMIME`` (RFC 6152); in the header they
   need SMTPUTF8, which the server does not offer, and are refused;
 - a NUL byte is refused: no SMTP extension that the server offers carries one;
-- what does not begin with header fields is no mail.
+- a file that does not begin with header fields is no mail.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class StoredMail:
 
     Attributes:
         path: the file, absolute.
-        name: what the message is called in a session's row.
+        name: of the message in a session's row.
         start: the offset of the mail's first byte in the file.
         end: the offset after its last byte.
         sha256: of those bytes, in hexadecimal.
@@ -52,7 +52,7 @@ class StoredMail:
     quoted: bool = False
 
     def read(self) -> Message:
-        """The message, as SMTP can carry it.
+        """Read the message, and make it one that SMTP can carry.
 
         Raises:
             InputError: the file cannot be read any more, or has changed.
@@ -68,20 +68,20 @@ class StoredMail:
         return mail(data, quoted=self.quoted)
 
 
-def spec_of(values: dict[str, Any]) -> MessageSpec | StoredMail:
-    """The mail that these plain values describe: those of a ``MessageSpec`` or ``StoredMail``."""
+def mail_of(values: dict[str, Any]) -> MessageSpec | StoredMail:
+    """Make a ``MessageSpec`` or ``StoredMail`` of its plain values."""
     return StoredMail(**values) if "path" in values else MessageSpec(**values)
 
 
 def mail(data: bytes, *, quoted: bool = False) -> Message:
-    """The message that a file's bytes are.
+    """Make a message of a file's bytes.
 
     Args:
         data: any bytes, with any line ends.
-        quoted: whether to undo an mbox's ``>From``, as mboxrd says.
+        quoted: whether to undo the ``>From`` of an mbox, as mboxrd says.
 
     Raises:
-        InputError: they are no mail that SMTP can carry; says where and why.
+        InputError: SMTP cannot carry the bytes as a mail; says where and why.
     """
     if not data.strip():
         raise InputError("empty")
@@ -92,7 +92,7 @@ def mail(data: bytes, *, quoted: bool = False) -> Message:
         text = _QUOTED_FROM.sub(rb"\1", text)
     if not text.endswith(b"\n"):
         text += b"\n"
-    headers, body = _parted(text)
+    headers, body = _split(text)
     _check(headers)
     message = Message(_crlf(headers, _folded), _crlf(body, _cut))
     if len(message.wire) > PAYLOAD_MAX_BYTES:
@@ -102,8 +102,8 @@ def mail(data: bytes, *, quoted: bool = False) -> Message:
     return message
 
 
-def _parted(text: bytes) -> tuple[bytes, bytes]:
-    """The header block, and what comes after the empty line that ends it."""
+def _split(text: bytes) -> tuple[bytes, bytes]:
+    """Cut at the empty line: the header block, and what follows the line."""
     if text.startswith(b"\n"):
         raise InputError("not a mail: it begins with an empty line, not with a header field")
     end = text.find(b"\n\n")
@@ -132,7 +132,7 @@ def _crlf(text: bytes, shortened: Callable[[bytes], bytes]) -> bytes:
 
 
 def _folded(line: bytes) -> bytes:
-    """A header's long line, folded before the last space that lets it fit, or cut."""
+    """Fold a long header line before the last space that lets it fit, or cut it."""
     parts = []
     start, mark = 0, b""
     while len(line) - start > LINE_MAX_BYTES - len(mark):
@@ -145,7 +145,7 @@ def _folded(line: bytes) -> bytes:
 
 
 def _cut(line: bytes) -> bytes:
-    """A body's long line in parts; none begins within a character of UTF-8."""
+    """Cut a long body line into parts, none of which begins inside a character of UTF-8."""
     parts = []
     start, room = 0, LINE_MAX_BYTES
     while len(line) - start > room:

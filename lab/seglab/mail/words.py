@@ -1,10 +1,11 @@
 """The words of generated mail: names, places and running text, drawn from a seed.
 
-There are two lexicons. The built-in one costs nothing. Faker's has far more of everything; to
-load it takes about 0.2 s, once a process, so that only the kinds of mail that need it pay for it.
-Either is the same in every session: what a session draws, it draws from the lexicon, and only by
-``random.Random.random``, whose sequence Python keeps from version to version. Faker's word lists
-change with its versions, and the manifest of a run has Faker's version.
+There are two lexicons. The built-in one costs nothing. Faker's has far more of everything, and
+takes about 0.2 s to load, once a process, so only the kinds of mail that need it load it.
+
+A lexicon is the same in every session. A session draws from it only by ``random.Random.random``,
+whose sequence Python keeps from version to version. Faker's word lists change with its versions;
+the manifest of a run holds Faker's version.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from functools import cache
 from random import Random
 from typing import Literal, TypeVar
 
-Source = Literal["built-in", "faker"]
+LexiconName = Literal["built-in", "faker"]
 
 _FAKER_SEED = 2014
 _LINE_TARGET = 72
@@ -25,7 +26,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """What a mail's text is drawn from; all of it printable ASCII."""
+    """The words that a mail's text is drawn from. All of them are printable ASCII."""
 
     first_names: tuple[str, ...]
     last_names: tuple[str, ...]
@@ -36,9 +37,9 @@ class Lexicon:
     words: tuple[str, ...]
 
 
-def lexicon(source: Source) -> Lexicon:
-    """The lexicon of that source, made once a process."""
-    return _faker() if source == "faker" else _BUILT_IN
+def lexicon(name: LexiconName) -> Lexicon:
+    """The lexicon of that name. Each is made once a process."""
+    return _faker() if name == "faker" else _BUILT_IN
 
 
 def pick(draw: Random, items: Sequence[_T]) -> _T:
@@ -47,12 +48,12 @@ def pick(draw: Random, items: Sequence[_T]) -> _T:
 
 
 def token(draw: Random, length: int, characters: str = _ALPHANUMERIC) -> str:
-    """So many characters, by default letters and digits."""
+    """``length`` drawn characters, by default letters and digits."""
     return "".join(pick(draw, characters) for _ in range(length))
 
 
 def hexadecimal(draw: Random, length: int) -> str:
-    """So many hexadecimal digits."""
+    """``length`` drawn hexadecimal digits."""
     return token(draw, length, _HEX)
 
 
@@ -62,13 +63,13 @@ def number(draw: Random, low: int, high: int) -> int:
 
 
 def lines(draw: Random, words: Sequence[str], width: int = _LINE_TARGET) -> Iterator[bytes]:
-    """Running text without end, line by line, none empty.
+    """Yield lines of running text, without end. No line is empty.
 
-    Some lines begin with a dot, for which SMTP has a rule of its own.
+    Some lines begin with a dot, which SMTP has to double (RFC 5321, 4.5.2).
 
     Args:
-        draw: what draws.
-        words: what to choose from, none longer than ``width - 4``.
+        draw: the source of all draws.
+        words: the choice, none longer than ``width - 4``.
         width: the longest line that is made, dots included.
     """
     chance, count = draw.random, len(words)
@@ -95,7 +96,7 @@ def lines(draw: Random, words: Sequence[str], width: int = _LINE_TARGET) -> Iter
 
 
 def exact(text: str, length: int) -> str:
-    """The text, repeated or cut, as exactly so many characters without a space at an end."""
+    """The text, repeated or cut to exactly ``length`` characters, without a space at its end."""
     filled = " ".join([text] * (1 + length // (len(text) + 1)))[:length]
     return filled.rstrip(" ").ljust(length, ".")
 
@@ -122,7 +123,7 @@ def _faker() -> Lexicon:
 
 
 def _plain(texts: Iterable[str]) -> tuple[str, ...]:
-    """Those that are printable ASCII and fit into a line, each once, in their order."""
+    """The texts that are printable ASCII and fit into a line, each once, in their order."""
     return tuple(
         dict.fromkeys(t for t in texts if t.isascii() and t.isprintable() and 0 < len(t) <= 60)
     )

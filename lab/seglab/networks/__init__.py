@@ -7,7 +7,7 @@
     ip_version = 4                             # or 6
     mtu = 1500                                 # of the client's own interface, 68 to 65535
     path_condition = "steady"                  # or small_mss, fluctuating, pmtu_fall; by default
-                                               # what Network.typical_condition makes of the rest
+                                               # it follows from the rest (typical_condition)
     time_limit_s = 10                          # beyond what a session needs; by default the run's
 
     [client]                                   # the client's own TCP
@@ -20,24 +20,25 @@
     # send_window_bytes = 1460                 # a window that counts bytes, as other stacks have
 
     [router]                                   # between the links
-    mtu = 1400                                 # of its way on; without it, all passes
+    mtu = 1400                                 # of its link to the server; without it, all passes
     mss_clamp = false                          # whether it lowers the MSS option of SYNs
     icmp = true                                # false: a black hole for what does not fit
-    schedule = [                               # how mtu changes, from a session's start on
+    schedule = [                               # how mtu changes, from a session's start
         { at_ms = 250, mtu = 576 },
         { at_ms = 1250, mtu = 1500 },
     ]
-    repeat_ms = 2000                           # after how long it begins anew; by default never
+    repeat_ms = 2000                           # after how long it begins again; by default never
 
     [links.access]                             # between client and router, in both directions
     delay_ms = 10                              # any field of seglab.networks.link.LinkParams
 
-    [links.access.up]                          # from client to server: over what holds for both
+    [links.access.up]                          # from client to server; counts before [links.access]
     bw_mbit = 1
 
     [links.core]                               # between router and server
     delay_ms = 60
 
-A scenario's file can have networks of its own: ``[[network]]`` tables with a ``name`` more. With
-``like = "ethernet"`` one of them takes over what it does not say itself from another network.
+A scenario's file can define networks: ``[[network]]`` tables with a ``name`` beside these keys.
+With ``like = "ethernet"``, such a network takes the values that it does not state from another
+network.
 """

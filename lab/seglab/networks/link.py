@@ -13,7 +13,7 @@ The Ethernet header of a frame counts at the rate, as in tc's ``qdisc_pkt_len``.
 check sequence and the gap between frames do not.
 
 Times are integer nanoseconds. The wire of the kernel engine calls this code with the machine's
-monotonic clock, and a simulator may call it with virtual time: the same offers get the same fates.
+monotonic clock. The same offers get the same fates, whatever clock the times come from.
 """
 
 import math
@@ -86,9 +86,9 @@ class LinkParams:
             them (netem's ``reorder``). Needs a delay.
         max_queue_size: frames that may wait for the rate, the one being serialised not counted;
             one more is dropped (tail drop). ``None`` is no limit. Needs ``bw_mbit``.
-        mtu: larger IP packets are lost without a word (a black hole).
-        drop_data: exact drops. 1 is the first segment with data that is offered; each offer
-            counts, retransmissions and dropped ones as well.
+        mtu: larger IP packets are dropped, without an ICMP message (a black hole).
+        drop_data: exact drops. 1 is the first segment with data that is offered. Each offer
+            counts, also of retransmissions and of segments that the link drops.
 
     Raises:
         ValueError: a value is out of range; the message begins with the field's name.
@@ -113,7 +113,7 @@ class LinkParams:
             raise ValueError("; ".join(problems))
 
     def problems(self) -> list[str]:
-        """Everything that is wrong with the values: ``field: expected, found``."""
+        """Describe all that is wrong with the values: ``field: expected ..., found ...``."""
         return [
             f"{name}: expected {expected}, found {getattr(self, name)!r}"
             for name, (good, expected) in self._rules().items()
@@ -165,7 +165,7 @@ class LinkParams:
 
 
 class Fate(NamedTuple):
-    """What a link does with a frame. A tuple, since one is made for every frame.
+    """What a link does with a frame. It is a tuple because one is made for every frame.
 
     Attributes:
         departures_ns: when the frame leaves: empty when it is dropped, two when duplicated.
@@ -180,10 +180,10 @@ _DROPPED = {reason: Fate((), reason) for reason in ("mtu", "exact", "loss", "que
 
 
 class LinkState:
-    """One direction of a link at work: its queue, its transmitter and its dice.
+    """The state of one direction of a link: its queue, its transmitter and its random draws.
 
-    Each kind of draw has a stream of its own, with one draw for every frame that is offered,
-    whatever becomes of it. So a changed loss rate does not reshuffle the jitter.
+    Each kind of draw has its own stream, with one draw for every frame that is offered, whether or
+    not the link drops it. So a changed loss rate does not reshuffle the jitter.
     """
 
     __slots__ = (
@@ -232,10 +232,10 @@ class LinkState:
         self._starts_ns: deque[int] = deque()
 
     def offer(self, now_ns: int, size_bytes: int, *, is_data: bool) -> Fate:
-        """Decide about one frame.
+        """Decide what happens to one frame.
 
         Args:
-            now_ns: when the frame reaches the link; never before the offer before it.
+            now_ns: when the frame reaches the link; never earlier than the last offer.
             size_bytes: the whole frame, with its Ethernet header.
             is_data: whether it is a TCP segment with payload, for exact drops.
         """
@@ -266,10 +266,15 @@ class LinkState:
         return Fate(departures) if departures else _DROPPED["queue"]
 
     def _transmit(self, now_ns: int, size_bytes: int, delay_ns: int | None) -> int | None:
-        """When a frame leaves that is to travel for ``delay_ns`` (``None``: it overtakes).
+        """Put a frame into the queue, and return when it leaves the link.
+
+        Args:
+            now_ns: when it is offered.
+            size_bytes: of the whole frame.
+            delay_ns: how long it travels; ``None`` for a frame that overtakes.
 
         Returns:
-            ``None`` where the queue is full.
+            Nanoseconds; ``None`` where the queue is full and drops the frame.
         """
         serialisation_ns = 0
         sent_ns = now_ns
@@ -294,7 +299,7 @@ class LinkState:
 
 
 def _chance(share_pct: float, seed: int, kind: str) -> Callable[[], bool] | None:
-    """A die of its own stream that says yes in ``share_pct`` of its throws; ``None`` for never."""
+    """Make a die that says yes in ``share_pct`` of its throws; ``None`` where it never would."""
     if not share_pct:
         return None
     throw = Random(derive(seed, kind)).random

@@ -1,4 +1,4 @@
-"""What lies between a sender and the server, and the sender's own TCP: a value read from TOML."""
+"""A network: the path from the client to the server, and the client's own TCP, read from TOML."""
 
 import math
 import re
@@ -23,15 +23,15 @@ from seglab.networks.link import LinkParams
 SMALL_MSS_BYTES: Final = 1024
 """A path whose segments hold fewer bytes has the path condition ``small_mss``.
 
-The paper calls 920 bytes "very small" (Listing 11), and 536 is GPRS. 1024 is what Linux thinks
-that any path carries (``tcp_base_mss``); the least MTU of IPv6 leaves more.
+The paper calls 920 bytes "very small" (Listing 11), and 536 is GPRS. Linux assumes that every path
+carries 1024 (``tcp_base_mss``). The least MTU of IPv6 leaves more.
 """
 
 SCHEDULE_MAX: Final = 1000
-"""The most changes of an MTU in a network's schedule."""
+"""The most changes of the MTU that a schedule may have."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
-"""What a network may be called: a part of file names, and of the engine's command lines."""
+"""The names that a network may have: they are parts of file names and of command lines."""
 
 _ALGORITHM = re.compile(r"[a-z0-9_]{1,15}", re.ASCII)  # TCP_CA_NAME_MAX, less its final zero
 _AT_MAX_MS = 3.6e6
@@ -42,7 +42,7 @@ _BLACK_HOLE_S = 4.0  # until tcp_mtu_probing 1 takes effect: tcp_retries1 (3) re
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link, each direction for itself.
+    """A link, with parameters for each direction.
 
     Attributes:
         up: from the client to the server.
@@ -54,21 +54,21 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Personality:
+class ClientTcp:
     """The client's own TCP.
 
     Attributes:
-        timestamps: whether it offers TCP timestamps, which take 12 bytes of each segment.
+        timestamps: whether it offers TCP timestamps.
         sack: whether it offers selective acknowledgements.
         initcwnd: the initial congestion window, in segments (RFC 6928 has 10).
         congestion_control: the algorithm's name, as the kernel has it.
         mtu_probing: Linux's ``tcp_mtu_probing``: 0 never, 1 once a black hole is noticed, 2
             always (RFC 4821).
-        pmtu_expires_s: how long it remembers that a path is narrower than its own link
+        pmtu_expires_s: how long it remembers that a path is narrower than its own link, in seconds
             (``route.mtu_expires``).
-        send_window_bytes: how much it keeps in flight at most, counted in bytes as other stacks
-            than Linux count their congestion window (``seglab.kernel.window``); ``None`` leaves
-            all to Linux.
+        send_window_bytes: the most bytes that it keeps in flight. Other stacks than Linux count
+            their congestion window in bytes (``seglab.kernel.window``). ``None`` leaves the window
+            to Linux.
     """
 
     timestamps: bool = True
@@ -81,8 +81,8 @@ class Personality:
 
 
 @dataclass(frozen=True, slots=True)
-class MtuChange:
-    """What the router passes on to the server from ``at_ms`` of a session on: ``mtu`` bytes."""
+class ScheduledMtu:
+    """From ``at_ms`` of a session on, the router carries packets of up to ``mtu`` bytes."""
 
     at_ms: float
     mtu: int
@@ -93,31 +93,31 @@ class Router:
     """The router between the two links.
 
     Attributes:
-        mtu: of its way on to the server; ``None`` lets all pass that the client can send.
+        mtu: of its link to the server; ``None`` lets all pass that the client can send.
         mss_clamp: whether it lowers the MSS option of SYNs to what fits, as PPPoE routers do.
-        icmp: whether it says "fragmentation needed" (RFC 1191, RFC 8201); without, it is a black
-            hole for what does not fit.
+        icmp: whether it sends "fragmentation needed" (RFC 1191, RFC 8201). Without that, it is a
+            black hole for packets that do not fit.
         schedule: how ``mtu`` changes during a session, counted from the session's start.
-        repeat_ms: after how long the schedule begins anew; ``None`` is never.
+        repeat_ms: after how long the schedule begins again; ``None`` is never.
     """
 
     mtu: int | None = None
     mss_clamp: bool = False
     icmp: bool = True
-    schedule: tuple[MtuChange, ...] = ()
+    schedule: tuple[ScheduledMtu, ...] = ()
     repeat_ms: float | None = None
 
     @property
     def filters(self) -> bool:
-        """Whether it needs a packet filter (nftables) for what it does."""
+        """Whether the router needs a packet filter (nftables)."""
         return self.mss_clamp or not self.icmp
 
-    def changes(self) -> Iterator[MtuChange]:
-        """The changes of a session in order; without end where the schedule repeats."""
+    def changes(self) -> Iterator[ScheduledMtu]:
+        """Yield the changes of a session in order, without end where the schedule repeats."""
         begun_ms = 0.0
         while self.schedule:
             for change in self.schedule:
-                yield MtuChange(begun_ms + change.at_ms, change.mtu)
+                yield ScheduledMtu(begun_ms + change.at_ms, change.mtu)
             if self.repeat_ms is None:
                 return
             begun_ms += self.repeat_ms
@@ -130,16 +130,16 @@ class Network:
     Attributes:
         name: what scenarios call it.
         title: one line for people.
-        source: where its numbers come from.
+        source: the origin of its numbers.
         mtu: of the client's own interface, in bytes.
-        path_condition: the ground truth of what lay between.
+        path_condition: the ground truth about the path.
         access: the link between the client and the router.
         core: the link between the router and the server.
         client: the client's own TCP.
         router: the router between the links.
         ip_version: 4 or 6.
-        time_limit_s: a session over it is given up so long after the time that it needs, where
-            the run's own limit is not shorter.
+        time_limit_s: how long beyond its expected duration a session may last, in seconds; the
+            run's own limit counts where it is shorter. ``None`` leaves the limit to the run.
     """
 
     name: str
@@ -149,7 +149,7 @@ class Network:
     path_condition: PathCondition = "steady"
     access: Link = field(default_factory=Link)
     core: Link = field(default_factory=Link)
-    client: Personality = field(default_factory=Personality)
+    client: ClientTcp = field(default_factory=ClientTcp)
     router: Router = field(default_factory=Router)
     ip_version: int = 4
     time_limit_s: float | None = None
@@ -171,22 +171,22 @@ class Network:
 
     @property
     def round_trip_s(self) -> float:
-        """The delay there and back, without jitter and serialisation."""
+        """The delay of both directions together in seconds, without jitter and serialisation."""
         links = (self.access, self.core)
         return sum(link.up.delay_ms + link.down.delay_ms for link in links) / 1000
 
     @property
     def black_hole(self) -> bool:
-        """Whether the router loses the client's full segments without a word."""
+        """Whether the router drops the client's full segments without sending an ICMP message."""
         return not (self.router.icmp or self.router.mss_clamp) and self.path_mtu < self.mtu
 
     @property
     def typical_condition(self) -> PathCondition:
-        """The path condition that its numbers make, unless its file says otherwise.
+        """The path condition that follows from the numbers. The network's file may state another.
 
-        ``fluctuating`` where the path's MTU changes and rises again, ``pmtu_fall`` where the
-        path is or becomes narrower than the connection begins with, ``small_mss`` as
-        ``SMALL_MSS_BYTES`` has it, else ``steady``.
+        It is ``fluctuating`` where the path's MTU changes and rises again. It is ``pmtu_fall``
+        where the path is, or becomes, narrower than the connection assumes at its start. It is
+        ``small_mss`` where ``SMALL_MSS_BYTES`` says so. Otherwise it is ``steady``.
         """
         mtus = [self.mtu, self.path_mtu, *(min(self.mtu, c.mtu) for c in self.router.schedule)]
         if self.router.mss_clamp:
@@ -198,10 +198,10 @@ class Network:
         return "small_mss" if self.mss < SMALL_MSS_BYTES else "steady"
 
     def estimate_s(self, payload_bytes: int) -> float:
-        """About how long a session takes that sends so much mail, when nothing goes wrong.
+        """Estimate the seconds that a session takes with so many bytes, when nothing goes wrong.
 
-        The round trips of the dialogue and of slow start, and the time that the slowest link
-        takes for the bytes. Whoever sets a limit must leave room for losses beyond it.
+        It counts the round trips of the dialogue and of slow start, and the time that the slowest
+        link takes for the bytes. A time limit must leave room for losses beyond that.
         """
         segments = math.ceil(payload_bytes / self.mss)
         windows = math.log2(segments / self.client.initcwnd + 1)
@@ -214,12 +214,12 @@ class Network:
 
 
 def parse(name: str, table: Table, base: Network | None = None) -> Network:
-    """The network that a table describes.
+    """Read a network from a table.
 
     Args:
-        name: what it is called.
+        name: of the network.
         table: its content.
-        base: another network, which has the values that the table leaves out.
+        base: another network; it has the values that the table leaves out.
 
     Raises:
         InputError: says where in which file, what was expected and what was found.
@@ -242,7 +242,7 @@ def parse(name: str, table: Table, base: Network | None = None) -> Network:
         mtu=mtu,
         access=_link(links.table("access"), like.access),
         core=_link(links.table("core"), like.core),
-        client=_personality(table.table("client"), like.client),
+        client=_client_tcp(table.table("client"), like.client),
         router=_router(table.table("router"), ip_version, like.router),
         ip_version=ip_version,
         time_limit_s=_time_limit(table, like.time_limit_s),
@@ -264,11 +264,11 @@ def _time_limit(table: Table, default: float | None) -> float | None:
     return limit_s
 
 
-def _personality(table: Table, default: Personality) -> Personality:
+def _client_tcp(table: Table, default: ClientTcp) -> ClientTcp:
     algorithm = table.text("congestion_control", default=default.congestion_control)
     if not _ALGORITHM.fullmatch(algorithm):
         raise table.problem("congestion_control", "an algorithm's name, such as 'reno'", algorithm)
-    personality = Personality(
+    client = ClientTcp(
         timestamps=table.boolean("timestamps", default=default.timestamps),
         sack=table.boolean("sack", default=default.sack),
         initcwnd=table.integer("initcwnd", 1, 1024, default=default.initcwnd),
@@ -280,7 +280,7 @@ def _personality(table: Table, default: Personality) -> Personality:
         else default.send_window_bytes,
     )
     table.finish()
-    return personality
+    return client
 
 
 def _mtu(table: Table, ip_version: int, default: int | None = None) -> int:
@@ -307,8 +307,8 @@ def _router(table: Table, ip_version: int, default: Router) -> Router:
     return router
 
 
-def _schedule(table: Table, ip_version: int) -> tuple[MtuChange, ...]:
-    schedule: list[MtuChange] = []
+def _schedule(table: Table, ip_version: int) -> tuple[ScheduledMtu, ...]:
+    schedule: list[ScheduledMtu] = []
     listed = table.array("schedule", "a list of changes {at_ms, mtu}", required=False)
     for number, value in enumerate(listed):
         entry = table.inside(f"schedule[{number}]", value)
@@ -317,7 +317,7 @@ def _schedule(table: Table, ip_version: int) -> tuple[MtuChange, ...]:
         at_ms = entry.number("at_ms", expected=expected)
         if not earliest < at_ms <= _AT_MAX_MS:
             raise entry.problem("at_ms", expected, at_ms)
-        change = MtuChange(at_ms, _mtu(entry, ip_version))
+        change = ScheduledMtu(at_ms, _mtu(entry, ip_version))
         entry.finish()
         schedule.append(change)
     if len(schedule) > SCHEDULE_MAX:
@@ -325,12 +325,12 @@ def _schedule(table: Table, ip_version: int) -> tuple[MtuChange, ...]:
     return tuple(schedule)
 
 
-def _repeat(table: Table, schedule: tuple[MtuChange, ...]) -> float:
-    """After how long a schedule begins anew: not before it has ended, nor in a hurry."""
+def _repeat(table: Table, schedule: tuple[ScheduledMtu, ...]) -> float:
+    """Read after how many milliseconds a schedule begins again: not before it has ended."""
     if not schedule:
         raise table.problem("repeat_ms", "a schedule to repeat", "none")
     least = max(schedule[-1].at_ms, _REPEAT_MIN_MS)
-    expected = f"milliseconds, {least:g} or more: the schedule has to end before it begins anew"
+    expected = f"milliseconds, {least:g} or more: the schedule has to end before it begins again"
     repeat_ms = table.number("repeat_ms", expected=expected)
     if not least <= repeat_ms <= _AT_MAX_MS:
         raise table.problem("repeat_ms", expected, repeat_ms)
@@ -338,7 +338,7 @@ def _repeat(table: Table, schedule: tuple[MtuChange, ...]) -> float:
 
 
 def _link(table: Table, default: Link) -> Link:
-    """Keys beside ``up`` and ``down`` hold in both directions."""
+    """Read a link. A key beside ``up`` and ``down`` counts for both directions."""
     both = _values(table, also=("up", "down"))
     directions = {}
     for direction in ("up", "down"):
@@ -359,7 +359,7 @@ _LISTS: Final[Collection[str]] = ("drop_data",)
 
 
 def _values(table: Table, also: Collection[str] = ()) -> dict[str, Any]:
-    """Link parameters with the right types; their ranges are the link's own business."""
+    """Read link parameters of the right types. ``LinkParams`` checks their ranges."""
     names = [parameter.name for parameter in fields(LinkParams)]
     table.only({*names, *also})
     values: dict[str, Any] = {}

@@ -1,4 +1,8 @@
-"""Finds the senders: apart from the other registries, since the lab's client needs only these."""
+"""Finds the senders by name.
+
+The other registries are in ``seglab.experiment.registry``. This one is apart from them because the
+lab's client needs senders only, and has to start in milliseconds.
+"""
 
 from collections.abc import Mapping
 from functools import cache

@@ -1,7 +1,7 @@
 """What a sender is: a name, its ground truth, its parameters, and its steps.
 
-A sender is a pure value. One file in ``senders/`` holds one, under the name ``SENDER``; the
-registry finds it there.
+A sender is a pure value. Each file in ``senders/`` holds one under the name ``SENDER``, where the
+registry finds it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,19 +15,20 @@ from seglab.mail.message import Message, MessageSpec, generate, raw, with_receiv
 from seglab.mail.stored import StoredMail
 from seglab.sender.steps import Step, Wait, Write
 
-Kind = Literal["emulated", "real"]
+SenderKind = Literal["emulated", "real"]
 Protocol = Literal["raw", "smtp"]
 
 GAP_MAX_MS = 60_000
-"""The longest pause between two writes."""
+"""The longest pause between two writes, in milliseconds."""
 
 Steps = Callable[[Message, Parameters], Iterator[Step]]
+"""Makes the payload's steps from a message and all parameters of the sender."""
 
 Cuts = Callable[[Message, Parameters], Iterable[int]]
-"""Where writes end: offsets into the message's wire bytes, never falling."""
+"""Returns where writes end: offsets into ``Message.wire``, in ascending order."""
 
 Mail = MessageSpec | StoredMail
-"""What is to be sent: generated mail, or one of the user's own."""
+"""What a session sends: the measures of a generated mail, or one of the user's own mails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,20 +40,20 @@ class Sender:
         summary: one line for people.
         source: where the behaviour is described: a listing of the paper, an RFC, a program.
         style: the ground truth with the default parameters; see ``style_for``.
-        parameters: what can be set, by name; ``smtp_parameters`` has those that every SMTP
-            sender shares.
-        steps: makes the payload's steps from a message and all parameters. The pieces written
-            join to the message's bytes on the wire, and the same input gives the same steps.
-        protocol: ``smtp`` senders get the common dialogue around their steps, ``raw`` ones
-            write to the connection as soon as it stands.
-        first: the header field with which generated mail begins unless the scenario says
-            otherwise: a relay's own Received, for example.
-        relays: whether the sender passes on what others wrote: it then adds a Received field to
+        parameters: what a user can set, by name. ``smtp_parameters`` has the parameters that all
+            SMTP senders share.
+        steps: makes the payload's steps. The pieces that they write join to ``Message.wire``, and
+            the same input gives the same steps.
+        protocol: ``smtp`` puts the common dialogue around the steps; a ``raw`` sender writes to
+            the connection as soon as it is open.
+        first_header: the header field that generated mail begins with, unless the scenario says
+            otherwise. A relay has its own Received there, for example.
+        relays: whether the sender passes on what others wrote. It then adds a Received field to
             mail that does not begin with one (RFC 5321, 4.4).
         kind: ``emulated``, or ``real`` for a program that the lab runs.
-        style_of: makes the style from the parameters, where it depends on them.
-        payload_bytes_of: makes the payload's length from the parameters, where they settle it;
-            without it the length is the scenario's.
+        style_of: makes the style from the parameters; ``None`` where it is always ``style``.
+        payload_bytes_of: makes the payload's length from the parameters, in bytes; ``None`` where
+            the scenario decides about the payload.
     """
 
     name: str
@@ -62,9 +63,9 @@ class Sender:
     parameters: Mapping[str, Parameter]
     steps: Steps
     protocol: Protocol = "smtp"
-    first: str | None = None
+    first_header: str | None = None
     relays: bool = False
-    kind: Kind = "emulated"
+    kind: SenderKind = "emulated"
     style_of: Callable[[Parameters], Style] | None = field(default=None, repr=False)
     payload_bytes_of: Callable[[Parameters], int] | None = field(default=None, repr=False)
 
@@ -84,7 +85,7 @@ class Sender:
         return self.nodelay_for(self.defaults)
 
     def resolve(self, given: Mapping[str, object], where: str | None = None) -> dict[str, Any]:
-        """All parameters with their values: what was given, checked, and defaults for the rest.
+        """Check the given parameters, and add the defaults of all others.
 
         Raises:
             InputError: an unknown name or a value that does not fit; the message begins with
@@ -93,17 +94,17 @@ class Sender:
         return resolve(self.parameters, given, where or self.name)
 
     def style_for(self, parameters: Parameters) -> Style:
-        """The ground truth of who wrote, with these parameters."""
+        """The style of the sender with these parameters: the ground truth."""
         return self.style if self.style_of is None else self.style_of(parameters)
 
     def terminator_for(self, parameters: Parameters) -> Terminator | None:
-        """The ground truth of the end of data, with these parameters; ``None`` for raw TCP."""
+        """The terminator with these parameters: the ground truth; ``None`` for raw TCP."""
         if self.protocol == "raw":
             return None
         return "own_write" if parameters["terminator_bytes"] else "with_body"
 
     def nodelay_for(self, parameters: Parameters) -> bool:
-        """Whether the client is to set TCP_NODELAY (which switches Nagle's algorithm off)."""
+        """Whether the client sets TCP_NODELAY, which switches Nagle's algorithm off."""
         return bool(parameters["nodelay"])
 
     def wait_s_for(self, parameters: Parameters) -> float:
@@ -115,29 +116,29 @@ class Sender:
         return bool(parameters.get("pipelining", False))
 
     def mail_for(self, mail: Mail) -> Mail:
-        """What this sender makes of the mail that a scenario asks for.
+        """The mail that this sender sends where a scenario asks for ``mail``.
 
         Raises:
-            ValueError: it cannot send such a mail; begins with the name of an attribute of
-                ``MessageSpec``.
+            ValueError: it cannot send such a mail; the message begins with the name of an attribute
+                of ``MessageSpec``.
         """
-        if isinstance(mail, StoredMail) or self.first is None:
+        if isinstance(mail, StoredMail) or self.first_header is None:
             return mail
         if mail.first is None:
-            return replace(mail, first=self.first)
-        if self.relays and mail.first != self.first:
+            return replace(mail, first=self.first_header)
+        if self.relays and mail.first != self.first_header:
             raise ValueError(
-                f"first: {self.name} puts its own {self.first} first, found {mail.first!r}"
+                f"first: {self.name} puts its own {self.first_header} first, found {mail.first!r}"
             )
         return mail
 
     def message_for(self, parameters: Parameters, mail: Mail, seed: int) -> Message:
-        """The payload of one session, the same for the same seed.
+        """Make the payload of one session, the same for the same seed.
 
         Args:
-            parameters: all of them, checked.
-            mail: what the scenario asks for; of no effect where the sender's parameters settle
-                the payload.
+            parameters: all parameters, checked.
+            mail: what the scenario asks for. It has no effect where the sender's parameters decide
+                about the payload.
             seed: the message's own seed.
 
         Raises:
@@ -153,10 +154,10 @@ class Sender:
 
 
 def in_writes(cuts: Cuts) -> Steps:
-    """The steps of a sender that says only where its writes end.
+    """Make the steps of a sender from the offsets at which its writes end.
 
-    The last ``terminator_bytes`` of the message have a write of their own, and between each two
-    writes is the pause ``gap_ms``. Offsets that repeat, or lie beyond the text, are passed over.
+    The last ``terminator_bytes`` of the message have their own write. The pause ``gap_ms`` lies
+    between each two writes. Offsets that repeat, or lie outside the text, are skipped.
     """
 
     def steps(message: Message, parameters: Parameters) -> Iterator[Step]:
@@ -183,11 +184,11 @@ def nodelay_parameter(default: bool) -> dict[str, Parameter]:
 def smtp_parameters(
     *, terminator_bytes: int = 0, nodelay: bool = False, gap_ms: float = 0
 ) -> dict[str, Parameter]:
-    """The parameters that every SMTP sender has, with this sender's defaults.
+    """The parameters that every SMTP sender has, with the defaults of one sender.
 
     Args:
-        terminator_bytes: how much of the end of data goes out in a write of its own: 5 for
-            ``CRLF . CRLF``, 3 for ``. CRLF``, 0 for nothing.
+        terminator_bytes: how many bytes of the end of data have their own write: 5 for
+            ``CRLF . CRLF``, 3 for ``. CRLF``, 0 for none.
         nodelay: whether TCP_NODELAY is set.
         gap_ms: the pause between two writes of the payload.
     """

@@ -1,4 +1,4 @@
-"""The client's side of an SMTP session as steps (RFC 5321), without a socket."""
+"""The client's side of an SMTP session (RFC 5321) as steps, without a socket."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from seglab.sender.steps import Expect, Step, Wait, command
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What the dialogue says beside the message: names reserved for examples (RFC 2606)."""
+    """The names in the dialogue, all reserved for examples (RFC 2606)."""
 
     client: str = "client.example"
     sender: str = "sender@client.example"
@@ -21,19 +21,22 @@ class Envelope:
 def session(
     sender: Sender, message: Message, parameters: Parameters, envelope: Envelope | None = None
 ) -> Iterator[Step]:
-    """All steps of one session, from the first thing that happens on a connection that stands.
+    """Yield all steps of one session, beginning right after the connection is open.
 
-    A message with bytes above 127 is announced by ``BODY=8BITMIME`` (RFC 6152). With pipelining,
-    MAIL, RCPT and DATA share one write (RFC 2920, 3.1, has DATA last in its group), and their
-    replies are awaited in order: the payload begins after the 354 all the same. A sender that
-    takes its time then (``wait_ms``) is idle: after a retransmission timeout its congestion
-    window is the initial one again (RFC 5681, 4.1).
+    MAIL announces a message with bytes above 127 by ``BODY=8BITMIME`` (RFC 6152).
+
+    With pipelining, MAIL, RCPT and DATA share one write (RFC 2920, 3.1, has DATA last in its
+    group). The client awaits their replies in order, so the payload still begins after the 354.
+
+    With ``wait_ms``, the client is idle between the 354 and the payload. When it is idle longer
+    than a retransmission timeout, its congestion window is the initial one again (RFC 5681, 4.1).
 
     Args:
-        sender: raw ones say nothing but their payload; SMTP ones get the dialogue around it.
-        message: what ``sender.message_for`` made.
-        parameters: all of them, checked.
-        envelope: by default names of examples.
+        sender: a raw sender's session has only the payload, an SMTP sender's the dialogue around
+            it.
+        message: made by ``sender.message_for``.
+        parameters: all parameters, checked.
+        envelope: the names in the dialogue; by default those of ``Envelope``.
     """
     payload = sender.steps(message, parameters)
     if sender.protocol == "raw":

@@ -1,7 +1,7 @@
-"""What a sender does, step by step: values that say what to do and do nothing themselves.
+"""The steps of a sender: values that say what to do, and do nothing themselves.
 
-One client module owns the socket and carries the steps out; the model engine carries out the
-same steps in virtual time; a test looks at them as a list.
+An engine carries the steps out: in the kernel engine, one client module owns the socket. A test
+reads them as a list.
 """
 
 import math
@@ -28,7 +28,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Do nothing for so many seconds, counted from the end of the step before."""
+    """Do nothing for ``seconds``, counted from the end of the step before."""
 
     seconds: float
 
@@ -39,7 +39,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """Wait for the server's whole reply, whose code must be this one (RFC 5321, 4.2)."""
+    """Wait for the server's whole reply, which must have this code (RFC 5321, 4.2)."""
 
     code: int
 
@@ -48,7 +48,7 @@ Step = Write | Wait | Expect
 
 
 def command(*lines: str) -> Write:
-    """SMTP commands in one write: each line and its CRLF; several are a group of RFC 2920.
+    """Make one write of SMTP commands, each a line with its CRLF; several are a group of RFC 2920.
 
     Raises:
         ValueError: a line holds more than one line, or is not ASCII.

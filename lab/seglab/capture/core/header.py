@@ -1,4 +1,4 @@
-"""Finds the fields of a message's header, as ``seglab.mail.layout`` does, without expressions."""
+"""Finds header fields as ``seglab.mail.header_layout`` does, without regular expressions."""
 
 from seglab.core.trace import HeaderField
 
@@ -6,7 +6,7 @@ _TAB, _LF, _CR, _SPACE, _COLON, _DELETE = 9, 10, 13, 32, 58, 127
 
 
 def fields_of(payload: bytes) -> tuple[int | None, list[HeaderField]]:
-    """Return the end of the last header field, and all fields, as ``mail.layout.layout`` does.
+    """Return the end of the last header field, and all fields, as ``header_layout`` does.
 
     The end is ``None`` where the bytes do not reach the empty line.
     """
@@ -38,7 +38,7 @@ def fields_of(payload: bytes) -> tuple[int | None, list[HeaderField]]:
 
 
 def _line_end(payload: bytes, at: int) -> int:
-    """Return the offset after the line's end, LF or CRLF; -1 if there is none, or a lone CR."""
+    """The byte after the line's end, LF or CRLF; -1 where there is none or a CR alone."""
     raw = payload
     size = len(payload)
     while at < size and raw[at] != _LF and raw[at] != _CR:

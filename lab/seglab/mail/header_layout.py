@@ -1,0 +1,36 @@
+"""Finds the header fields of a message in the bytes that cross the network."""
+
+import re
+from dataclasses import dataclass
+
+from seglab.core.trace import HeaderField
+
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*\r?\n")
+_EMPTY_LINE = re.compile(rb"\r?\n")
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderLayout:
+    """The places of a message's header fields, without their values.
+
+    Attributes:
+        header_end: the offset of the end of the last header field, where the empty line begins;
+            ``None`` where the bytes end before the empty line.
+        fields: the place of each field (RFC 5322, 2.2), in order.
+    """
+
+    header_end: int | None
+    fields: tuple[HeaderField, ...]
+
+
+def header_layout(payload: bytes) -> HeaderLayout:
+    """Find the header fields at the beginning of a payload, up to the first that is malformed."""
+    found: list[HeaderField] = []
+    at, size = 0, len(payload)
+    while match := _FIELD.match(payload, at):
+        end = match.end()
+        if end == size or payload[end] in b" \t":
+            break  # the field may continue after the bytes end
+        found.append(HeaderField(match[1].decode("ascii"), at, end))
+        at = end
+    return HeaderLayout(at if _EMPTY_LINE.match(payload, at) else None, tuple(found))
