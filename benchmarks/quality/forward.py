@@ -13,22 +13,22 @@ from pathlib import Path
 
 from seglab.core.record import SessionRecord
 from seglab.core.trace import first_sent
-from seglab.evaluation.wire import personality_of
+from seglab.evaluation.sender_tcp import sender_tcp_of
 from seglab.experiment.registry import scenario
 from seglab.networks.network import Network
 from seglab.runs.folder import RunFolder
 from seglab.tcp.admissible import INITIAL_WINDOW, could_give
-from seglab.tcp.model import Connection, Sent, cut
+from seglab.tcp.model import SentSegment, TcpSettings, segments_of
 
 HERE = Path(__file__).parent
 HOSTS_NS = 150_000
 """What the lab's own processes add to a round trip, about."""
 
 
-def modelled(record: SessionRecord, network: Network) -> list[Sent]:
+def modelled(record: SessionRecord, network: Network) -> list[SentSegment]:
     """The segments that the model makes of a session's writes."""
     rates = [link.up.bw_mbit for link in (network.access, network.core) if link.up.bw_mbit]
-    connection = Connection(
+    connection = TcpSettings(
         mss=record.mss,
         rtt_ns=int(network.round_trip_s * 1e9) + HOSTS_NS,
         initcwnd=record.initcwnd or INITIAL_WINDOW,
@@ -36,7 +36,7 @@ def modelled(record: SessionRecord, network: Network) -> list[Sent]:
         rate_bit=min(rates) * 1e6 if rates else None,
         pingpong=record.terminator is not None,
     )
-    return cut([(w.t_ns, w.start, w.end) for w in record.writes], connection)
+    return segments_of([(w.t_ns, w.start, w.end) for w in record.writes], connection)
 
 
 def admitted(record: SessionRecord) -> tuple[bool, bool]:
@@ -44,11 +44,11 @@ def admitted(record: SessionRecord) -> tuple[bool, bool]:
     ends = [write.end for write in record.writes]
     spans = first_sent(record.segments)
     known = {end for _, end, _ in spans}
-    personality = personality_of(record)
-    by_segments = could_give(ends, [b - a for a, b, _ in spans], personality)
+    tcp = sender_tcp_of(record)
+    by_segments = could_give(ends, [b - a for a, b, _ in spans], tcp)
     reads = [read.end - read.start for read in record.reads]
     unexplained = [read.end for read in record.reads if read.end not in known]
-    return by_segments, could_give(ends, reads, personality, merged=True, unexplained=unexplained)
+    return by_segments, could_give(ends, reads, tcp, merged=True, unexplained=unexplained)
 
 
 def main() -> None:

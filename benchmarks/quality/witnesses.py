@@ -26,11 +26,11 @@ from seglab.core.labels import STYLES
 from seglab.core.record import SessionRecord
 from seglab.core.trace import first_sent
 from seglab.evaluation.judging import find_witness
-from seglab.evaluation.wire import personality_of
+from seglab.evaluation.sender_tcp import sender_tcp_of
 from seglab.experiment.registry import scenario
 from seglab.runs.folder import RunFolder
 from seglab.tcp.admissible import INITIAL_WINDOW, could_give
-from seglab.tcp.model import Connection, cut
+from seglab.tcp.model import TcpSettings, segments_of
 
 ROOT = Path(__file__).parents[2]
 MAIN = "from seglab.cli import main; main()"
@@ -74,7 +74,7 @@ def trials(run: Path, each: int) -> Iterator[Trial]:
                 continue
             taken[key] += 1
             apart = ends <= {end for _, end, _ in first_sent(record.segments)}
-            nodelay = could_give(ends, sizes(record), personality_of(record, nodelay=True))
+            nodelay = could_give(ends, sizes(record), sender_tcp_of(record, nodelay=True))
             whole = tuple(sorted({*ends, record.payload_bytes}))
             yield Trial(record, style, whole, PAUSE_MS * apart, nodelay)
 
@@ -87,13 +87,13 @@ def modelled(trial: Trial) -> list[int]:
     for start, end in pairwise((0, *trial.ends)):
         t_ns += LONG_NS if start in seen and end in seen else 1000
         writes.append((t_ns, start, end))
-    connection = Connection(
+    connection = TcpSettings(
         mss=trial.record.mss,
         rtt_ns=LONG_NS // 10,
         initcwnd=trial.record.initcwnd or INITIAL_WINDOW,
         nodelay=trial.nodelay,
     )
-    return [one.end - one.start for one in cut(writes, connection)]
+    return [one.end - one.start for one in segments_of(writes, connection)]
 
 
 def written(trials: list[Trial], network: str, own: str, out: Path) -> dict[object, SessionRecord]:

@@ -19,8 +19,8 @@ from seglab.errors import InputError
 from seglab.evaluation import evaluate
 from seglab.evaluation.judging import judge
 from seglab.evaluation.lines import line_ends, payload_of
+from seglab.evaluation.sender_tcp import sender_tcp_of
 from seglab.evaluation.table import lines
-from seglab.evaluation.wire import personality_of
 from seglab.kernel.pcapng import CapturedPacket, write
 
 FIELDS = (HeaderField("Received", 0, 77), HeaderField("From", 77, 120))
@@ -168,7 +168,7 @@ def test_the_path_does_the_same_to_the_same_segments() -> None:
         path_condition="pmtu_fall",
     )
     assert sizes(first_sent(cut_anew.segments)) == [1440, 1440, 1440, 800]
-    assert personality_of(cut_anew).full_sizes(0) == {1440}
+    assert sender_tcp_of(cut_anew).full_sizes(0) == {1440}
     assert credited(cut_anew, "single_write", "fixed_buffer") == "single_write"
     assert credited(cut_anew, "single_write", "relay") == "relay"
 

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from seglab.tcp.admissible import Personality, could_give
-from seglab.tcp.model import Connection, cut
+from seglab.tcp.admissible import SenderTcp, could_give
+from seglab.tcp.model import TcpSettings, segments_of
 
 MS = 1_000_000
-ETHERNET = Personality(mss=1448)
-NODELAY = Personality(mss=1448, nodelay=True)
+ETHERNET = SenderTcp(mss=1448)
+NODELAY = SenderTcp(mss=1448, nodelay=True)
 
 
 @pytest.mark.parametrize(
-    ("ends", "sizes", "personality"),
+    ("ends", "sizes", "tcp"),
     [
         pytest.param([], [1448, 1448, 104], ETHERNET, id="one write"),
         pytest.param([77], [77, 1448, 1448, 27], ETHERNET, id="a relay"),
@@ -26,18 +26,18 @@ NODELAY = Personality(mss=1448, nodelay=True)
         pytest.param(
             [700],
             [1348, 100, 1348],
-            Personality(mss=1448, others=frozenset({1348}), disturbed_from=0),
+            SenderTcp(mss=1448, others=frozenset({1348}), disturbed_from=0),
             id="a buffer cut anew",
         ),
     ],
 )
-def test_admitted(ends: list[int], sizes: list[int], personality: Personality) -> None:
+def test_admitted(ends: list[int], sizes: list[int], tcp: SenderTcp) -> None:
     """Some timing leads to these segments."""
-    assert could_give(ends, sizes, personality)
+    assert could_give(ends, sizes, tcp)
 
 
 @pytest.mark.parametrize(
-    ("ends", "sizes", "personality"),
+    ("ends", "sizes", "tcp"),
     [
         pytest.param([], [1448, 600, 1448, 600], ETHERNET, id="a short segment amid a write"),
         pytest.param([78], [77, 1448, 1448, 27], ETHERNET, id="a boundary beside"),
@@ -51,15 +51,15 @@ def test_admitted(ends: list[int], sizes: list[int], personality: Personality) -
         pytest.param(
             [700],
             [1348, 100, 1348],
-            Personality(mss=1448, others=frozenset({1348})),
+            SenderTcp(mss=1448, others=frozenset({1348})),
             id="cut anew before anything was sent again",
         ),
         pytest.param([], [], ETHERNET, id="nothing"),
     ],
 )
-def test_refused(ends: list[int], sizes: list[int], personality: Personality) -> None:
+def test_refused(ends: list[int], sizes: list[int], tcp: SenderTcp) -> None:
     """No timing does."""
-    assert not could_give(ends, sizes, personality)
+    assert not could_give(ends, sizes, tcp)
 
 
 @pytest.mark.parametrize(
@@ -98,17 +98,17 @@ def test_what_the_model_cuts_is_admitted(
     ends = list(accumulate(lengths))
     times = list(accumulate(gaps))
     writes = [(times[i], a, b) for i, (a, b) in enumerate(pairwise([0, *ends]))]
-    connection = Connection(mss=mss, rtt_ns=40 * MS, initcwnd=initcwnd, nodelay=nodelay)
-    sizes = [one.end - one.start for one in cut(writes, connection)]
-    personality = Personality(mss=mss, initcwnd=initcwnd, nodelay=nodelay)
-    assert could_give(ends, sizes, personality)
+    connection = TcpSettings(mss=mss, rtt_ns=40 * MS, initcwnd=initcwnd, nodelay=nodelay)
+    sizes = [one.end - one.start for one in segments_of(writes, connection)]
+    tcp = SenderTcp(mss=mss, initcwnd=initcwnd, nodelay=nodelay)
+    assert could_give(ends, sizes, tcp)
     merged = [
         b - a
         for a, b in pairwise(
             sorted({0, sum(sizes), *(e for i, e in enumerate(accumulate(sizes)) if dice >> i & 1)})
         )
     ]
-    assert could_give(ends, merged, personality, merged=True)
+    assert could_give(ends, merged, tcp, merged=True)
 
 
 @given(LENGTHS, st.integers(0, 24), st.integers(1, 400))
@@ -118,7 +118,7 @@ def test_a_moved_boundary_that_shows_is_refused(lengths: list[int], which: int, 
     assume(len(ends) > 1)
     moved = ends[which % (len(ends) - 1)]
     writes = [(200 * MS * i, a, b) for i, (a, b) in enumerate(pairwise([0, *ends]))]
-    sent = cut(writes, Connection(mss=1448, rtt_ns=40 * MS, nodelay=True))
+    sent = segments_of(writes, TcpSettings(mss=1448, rtt_ns=40 * MS, nodelay=True))
     assume(any(one.end == moved and one.end - one.start < 1448 for one in sent))
     assume(moved + move not in ends)
     others = [end for end in ends if end != moved] + [moved + move]
@@ -136,13 +136,11 @@ def test_reads_are_admitted_where_segments_are(
     ends: set[int], reads: set[int], initcwnd: int, nodelay: bool | None
 ) -> None:
     """Held against all ways to cut 12 bytes at an MSS of 3: some must have each read's end."""
-    personality = Personality(mss=3, initcwnd=initcwnd, nodelay=nodelay)
+    tcp = SenderTcp(mss=3, initcwnd=initcwnd, nodelay=nodelay)
     wanted = [b - a for a, b in pairwise(sorted({0, *reads, 12}))]
     cuts = (
         [0, *(at for at in range(1, 12) if bits >> at & 1 or at in reads), 12]
         for bits in range(0, 1 << 12, 2)
     )
-    possible = any(
-        could_give(ends, [b - a for a, b in pairwise(cut_)], personality) for cut_ in cuts
-    )
-    assert could_give(ends, wanted, personality, merged=True) is possible
+    possible = any(could_give(ends, [b - a for a, b in pairwise(cut_)], tcp) for cut_ in cuts)
+    assert could_give(ends, wanted, tcp, merged=True) is possible

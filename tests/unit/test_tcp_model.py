@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.tcp.model import Connection, Sent, cut, sizes
+from seglab.tcp.model import SentSegment, TcpSettings, segments_of, sizes
 from seglab.tcp.receiver import Receiver
 
 MS = 1_000_000
@@ -21,7 +21,7 @@ def writes_of(lengths: list[int], gap_ns: int = 20_000) -> list[tuple[int, int, 
 def cut_sizes(lengths: list[int], gap_ns: int = 20_000, **connection: object) -> list[int]:
     """The segments' sizes over a path of 20 ms each way."""
     known = {"mss": 1448, "rtt_ns": 40 * MS} | connection
-    return list(sizes(cut(writes_of(lengths, gap_ns), Connection(**known))))
+    return list(sizes(segments_of(writes_of(lengths, gap_ns), TcpSettings(**known))))
 
 
 def test_one_write_is_full_segments_and_a_rest() -> None:
@@ -65,14 +65,14 @@ def test_the_tutorials_sessions(
 
 def test_nagle_holds_the_second_short_piece() -> None:
     """``tcp_minshall_check``: a full segment may pass, a short one waits for the short one."""
-    sent = cut(writes_of([100, 2000]), Connection(mss=1448, rtt_ns=40 * MS))
+    sent = segments_of(writes_of([100, 2000]), TcpSettings(mss=1448, rtt_ns=40 * MS))
     assert list(sizes(sent)) == [100, 1448, 552]
     assert sent[1].t_ns < 40 * MS <= sent[2].t_ns
 
 
 def test_nagle_lets_a_short_piece_pass_behind_full_ones() -> None:
     """Minshall's variant: nothing short is unacknowledged, so the rest goes at once."""
-    sent = cut(writes_of([3000]), Connection(mss=1448, rtt_ns=40 * MS))
+    sent = segments_of(writes_of([3000]), TcpSettings(mss=1448, rtt_ns=40 * MS))
     assert [one.t_ns for one in sent] == [0, 0, 0]
 
 
@@ -88,7 +88,7 @@ def test_writes_beyond_the_window_join() -> None:
 
 def test_each_push_ends_with_psh() -> None:
     """The last segment of a write that empties the queue has it."""
-    sent = cut(writes_of([2048] * 3), Connection(mss=1460, rtt_ns=40 * MS, nodelay=True))
+    sent = segments_of(writes_of([2048] * 3), TcpSettings(mss=1460, rtt_ns=40 * MS, nodelay=True))
     assert [one.psh for one in sent if one.end % 2048 == 0] == [True] * 3
 
 
@@ -104,15 +104,15 @@ def test_bytes_are_conserved(
 ) -> None:
     """Each byte leaves once and in order, after it was written, in segments of the MSS at most."""
     writes = writes_of(lengths, gap_ns)
-    connection = Connection(mss=mss, rtt_ns=40 * MS, initcwnd=initcwnd, nodelay=nodelay)
-    sent = cut(writes, connection)
+    connection = TcpSettings(mss=mss, rtt_ns=40 * MS, initcwnd=initcwnd, nodelay=nodelay)
+    sent = segments_of(writes, connection)
     assert [one.start for one in sent] == [0, *(one.end for one in sent[:-1])]
     assert sent[-1].end == sum(lengths)
     assert all(0 < one.end - one.start <= mss for one in sent)
     assert all(_written_ns(writes, one) <= one.t_ns for one in sent)
 
 
-def _written_ns(writes: list[tuple[int, int, int]], one: Sent) -> int:
+def _written_ns(writes: list[tuple[int, int, int]], one: SentSegment) -> int:
     return next(t_ns for t_ns, _, end in writes if end >= one.end)
 
 

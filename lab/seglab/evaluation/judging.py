@@ -23,7 +23,7 @@ from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
 from seglab.core.trace import boundaries, first_sent, sizes
 from seglab.evaluation.grammar import Shape, candidates, is_instance
-from seglab.evaluation.wire import personality_of
+from seglab.evaluation.sender_tcp import sender_tcp_of
 from seglab.tcp.admissible import could_give
 
 LineEnds = Callable[[SessionRecord], Sequence[int] | None]
@@ -93,7 +93,7 @@ class _Session:
     def __init__(self, record: SessionRecord, layer: Layer, line_ends: LineEnds | None) -> None:
         self.record = record
         self.merged = layer == "reads"
-        self.personality = personality_of(record)
+        self.tcp = sender_tcp_of(record)
         segments = first_sent(record.segments)
         self.sizes = sizes(segments)
         self.unexplained: tuple[int, ...] = ()
@@ -138,7 +138,7 @@ class _Session:
         return could_give(
             ends,
             self.sizes,
-            self.personality,
+            self.tcp,
             merged=self.merged,
             unexplained=self.unexplained,
         )

@@ -1,1 +1,1 @@
-"""How Linux cuts what a program writes into TCP segments: pure models of it, without a socket."""
+"""How Linux cuts what a program writes into TCP segments: rules and a forward model, no sockets."""

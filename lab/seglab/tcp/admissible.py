@@ -36,8 +36,8 @@ INITIAL_WINDOW: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Personality(FullSegments):
-    """What decides how writes are cut, beside the writes.
+class SenderTcp(FullSegments):
+    """What decides how a sender's TCP cuts writes, beside the writes.
 
     Attributes:
         initcwnd: the initial window in segments; ``None`` is the kernel's own.
@@ -59,7 +59,7 @@ class Personality(FullSegments):
 def could_give(
     ends: Iterable[int],
     sizes: Sequence[int],
-    personality: Personality,
+    tcp: SenderTcp,
     *,
     merged: bool = False,
     unexplained: Iterable[int] = (),
@@ -69,15 +69,15 @@ def could_give(
     Args:
         ends: where writes end, inside the message; its own end need not be among them.
         sizes: of segments in stream order, as they were first sent; or of reads.
-        personality: of the connection.
+        tcp: of the sender.
         merged: whether the sizes are reads', each of one or more segments.
-        unexplained: ends of reads to pass over, where the path cut anew what was sent before.
+        unexplained: ends of reads that are skipped, because the path cut again what had been sent.
     """
     if not sizes:
         return False
     total = sum(sizes)
     writes = sorted({end for end in ends if 0 < end < total} | {total})
-    grammar = _Grammar(writes, personality)
+    grammar = _Grammar(writes, tcp)
     if merged:
         wanted = sorted({*accumulate(sizes)} - {*unexplained} | {total})
         return grammar.reaches(wanted)
@@ -94,10 +94,10 @@ class _State:
 
 
 class _Grammar:
-    def __init__(self, writes: Sequence[int], personality: Personality) -> None:
+    def __init__(self, writes: Sequence[int], tcp: SenderTcp) -> None:
         self.writes = writes
         self.total = writes[-1]
-        self.personality = personality
+        self.tcp = tcp
         self.ends = frozenset(writes)
 
     def gives(self, sizes: Sequence[int]) -> bool:
@@ -121,21 +121,21 @@ class _Grammar:
         """
         state, start, first = _State(), 0, 0
         while not self._can_hide(state, start):
-            end = min(self._next_write(start), start + self.personality.mss)
+            end = min(self._next_write(start), start + self.tcp.mss)
             if end > wanted[first]:
                 return False
             first += end == wanted[first]
             if end == self.total:
                 return True
-            whole = end - start == self.personality.mss
+            whole = end - start == self.tcp.mss
             state = _State(state.before + 1, state.short or not whole, end)
             start = end
         return all(self._free(begin, end) for begin, end in pairwise((start, *wanted[first:])))
 
     def _can_hide(self, state: _State, start: int) -> bool:
         """Whether a boundary in the segment that begins there can have been hidden."""
-        held = self.personality.nodelay is not True and state.short
-        return held or self.personality.window_hides(state.before, start)
+        held = self.tcp.nodelay is not True and state.short
+        return held or self.tcp.window_hides(state.before, start)
 
     def _next_write(self, start: int) -> int:
         """Where the first write ends that ends behind ``start``."""
@@ -145,7 +145,7 @@ class _Grammar:
         """Whether segments can lead from one offset to the other where all boundaries may hide."""
         if end in self.ends:
             return True
-        full = self.personality.full_sizes(end - 1)
+        full = self.tcp.full_sizes(end - 1)
         low = bisect_right(self.writes, start)
         if len(full) > 1:
             low = 0  # the buffer that ends here may have begun long before
@@ -157,7 +157,7 @@ class _Grammar:
         if state is None:
             return None
         size = end - start
-        full = self.personality.full_sizes(start)
+        full = self.tcp.full_sizes(start)
         if size > max(full):
             return None
         whole = size in full
@@ -169,7 +169,7 @@ class _Grammar:
 
     def _buffer_ends(self, buffer: int, start: int, end: int) -> bool:
         """Whether a buffer could end here that was filled while another MSS was in force."""
-        sizes = self.personality.full_sizes(start)
+        sizes = self.tcp.full_sizes(start)
         return len(sizes) > 1 and any(
             (end - begin) % size == 0 for begin in (buffer, start) for size in sizes
         )

@@ -1,10 +1,46 @@
-"""How Linux cuts writes into segments, acknowledgement by acknowledgement: a forward model.
+"""A forward model of Linux's TCP: the segments that given writes become, one event at a time.
 
-It follows ``net/ipv4/tcp.c`` and ``tcp_output.c`` of Linux 6.x where they decide what is in one
-segment: ``tcp_sendmsg_locked`` fills the last buffer that has not been sent, ``tcp_write_xmit``
-sends as much of the first one as window and Nagle's algorithm allow, and software GSO cuts it at
-the MSS. There is no loss, no change of the MSS, no limit of the peer's window, and no
-autocorking: sessions that meet these are outside the model.
+Theory of operation
+-------------------
+
+The evaluation uses this model, and nothing else does: it shows how well the rules of Linux are
+understood that ``admissible`` and the classifier ``boundaries`` build upon
+(``docs/quality.md``, "The forward model"). It carries out no session.
+
+What comes in: writes with their times, and the ``TcpSettings`` of the connection. What comes out:
+the segments in the order in which they leave, with times and PSH.
+
+``_SendingTcp`` has a clock that jumps from event to event. There are four kinds of events:
+
+    event                 what happens                                      in Linux
+    a write               its bytes fill the last buffer of the queue,      tcp_sendmsg_locked
+                          and then new buffers up to the size goal
+    a segment arrives     the receiver acknowledges it now or later         __tcp_ack_snd_check
+    a delayed ack is due  the receiver acknowledges what it has             tcp_delack_timer
+    an ack arrives        segments are no longer in flight, the window      tcp_ack
+                          grows
+
+A write and an acknowledgement end with ``_transmit``, which sends from the head of the queue while
+it may (tcp_write_xmit). In this order it asks:
+
+    1. is there room in the congestion window, and in a burst?     tcp_cwnd_test, tcp_tso_segs
+    2. up to one segment: does Nagle's algorithm hold it back?     tcp_nagle_check
+       more: is an acknowledgement so near that waiting pays?      tcp_tso_should_defer
+    3. how much of the buffer goes?                                tcp_mss_split_point
+
+State, and who changes it:
+
+    queue      ``_write`` appends and fills buffers, ``_send`` takes from the head
+    flight     ``_send`` appends, ``_acked`` removes
+    cwnd       ``_acked`` adds what was acknowledged: messages are too short to leave slow start
+    small_end  ``_send``: the end of the last segment that was not full (snd_sml). Minshall's form
+               of Nagle's algorithm waits while it is not acknowledged
+    free_ns    ``_arrives``: when the narrowest link has sent everything before
+
+The invariant: the segments join to the writes, without gap or overlap, and none exceeds the MSS.
+
+What this deliberately ignores: loss and retransmission, a change of the MSS, the peer's window,
+autocorking, and jitter. Sessions that meet one of these are outside of the model.
 """
 
 import heapq
@@ -26,11 +62,11 @@ _HALF_WINDOW_BYTES: Final = 32_767  # tcp_bound_to_half_wnd of the lab's servers
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """One segment as it left.
+class SentSegment:
+    """One segment as it left the sender.
 
     Attributes:
-        t_ns: when.
+        t_ns: when it left.
         start: its first byte.
         end: the byte after its last.
         psh: whether PSH is set.
@@ -43,12 +79,12 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """What decides how writes are cut, beside their lengths and times.
+class TcpSettings:
+    """What decides how a connection cuts writes, beside their lengths and times.
 
     Attributes:
         mss: payload bytes of a full segment.
-        rtt_ns: from a segment's sending to the arrival of an acknowledgement sent at once.
+        rtt_ns: from the sending of a segment to the arrival of an acknowledgement sent at once.
         initcwnd: the congestion window in segments when the message begins.
         nodelay: whether Nagle's algorithm is off.
         rate_bit: of the path's narrowest link in bit/s; ``None`` for no limit.
@@ -66,18 +102,18 @@ class Connection:
 
     @property
     def size_goal(self) -> int:
-        """How large a buffer grows: ``tcp_xmit_size_goal``."""
+        """How many bytes a buffer grows to: ``tcp_xmit_size_goal``."""
         return max(_HALF_WINDOW_BYTES // self.mss, 1) * self.mss
 
 
-def cut(writes: Iterable[tuple[int, int, int]], connection: Connection) -> list[Sent]:
+def segments_of(writes: Iterable[tuple[int, int, int]], settings: TcpSettings) -> list[SentSegment]:
     """The segments that writes become.
 
     Args:
         writes: ``t_ns, start, end`` of each, in order.
-        connection: the connection.
+        settings: of the connection.
     """
-    return _Model(connection).run(writes)
+    return _SendingTcp(settings).run(writes)
 
 
 @dataclass(slots=True)
@@ -97,24 +133,26 @@ class _Flight:
     end: int
 
 
-class _Model:
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.cwnd = connection.initcwnd
+class _SendingTcp:
+    """The sending half of a connection, with the path and the receiver as far as they answer it."""
+
+    def __init__(self, settings: TcpSettings) -> None:
+        self.settings = settings
+        self.cwnd = settings.initcwnd
         self.queue: deque[_Buffer] = deque()
         self.flight: deque[_Flight] = deque()
         self.acked = 0
         self.small_end = 0  # snd_sml: the end of the last segment that was not full
         self.last_sent_ns: int | None = None
         self.now_ns = 0
-        self.sent: list[Sent] = []
+        self.sent: list[SentSegment] = []
         self.free_ns = 0  # when the narrowest link has sent all before
-        self.receiver = Receiver(connection.mss, pingpong=connection.pingpong)
+        self.receiver = Receiver(settings.mss, pingpong=settings.pingpong)
         self.arrivals: list[tuple[int, int, int]] = []
         self.acks: list[tuple[int, int]] = []
 
-    def run(self, writes: Iterable[tuple[int, int, int]]) -> list[Sent]:
-        """Take the writes in order, and between them whatever comes back."""
+    def run(self, writes: Iterable[tuple[int, int, int]]) -> list[SentSegment]:
+        """Carry out the writes in order, and between them everything that comes back."""
         for t_ns, start, end in writes:
             self._until(t_ns)
             self.now_ns = max(self.now_ns, t_ns)
@@ -123,7 +161,7 @@ class _Model:
         return self.sent
 
     def _until(self, t_ns: int | None) -> None:
-        """Carry out arrivals, delayed acknowledgements and acknowledgements up to that time."""
+        """Carry out what is due up to that time, in its order; ``None`` for all that is due."""
         while True:
             due = [(self.arrivals[0][0], 0)] if self.arrivals else []
             if self.acks:
@@ -146,12 +184,13 @@ class _Model:
                 self._acknowledge(at_ns, self.receiver.timer())
 
     def _acknowledge(self, t_ns: int, upto: int | None) -> None:
+        """Send an acknowledgement back; ``None`` stands for none."""
         if upto is not None:
-            heapq.heappush(self.acks, (t_ns + self.connection.rtt_ns // 2, upto))
+            heapq.heappush(self.acks, (t_ns + self.settings.rtt_ns // 2, upto))
 
     def _write(self, start: int, end: int) -> None:
-        """``tcp_sendmsg_locked``: fill the last buffer, push whenever one is full."""
-        goal = self.connection.size_goal
+        """``tcp_sendmsg_locked``: fill the last buffer, and push whenever one is full."""
+        goal = self.settings.size_goal
         while start < end:
             if not self.queue or self.queue[-1].end - self.queue[-1].start >= goal:
                 self.queue.append(_Buffer(start, start))
@@ -164,7 +203,7 @@ class _Model:
         self._transmit()
 
     def _acked(self, upto: int) -> None:
-        """``tcp_ack``: the window grows by what was acknowledged, then more may go."""
+        """``tcp_ack``: the window grows by what was acknowledged, and then more may leave."""
         segments = 0
         while self.flight and self.flight[0].start < upto:
             first = self.flight.popleft()
@@ -177,8 +216,8 @@ class _Model:
         self._transmit()
 
     def _transmit(self, *, push: bool = False, once: bool = False) -> None:
-        """``tcp_write_xmit``."""
-        mss = self.connection.mss
+        """``tcp_write_xmit``: send from the head of the queue while window and rules allow it."""
+        mss = self.settings.mss
         while self.queue:
             head = self.queue[0]
             size = head.end - head.start
@@ -200,8 +239,8 @@ class _Model:
                 return
 
     def _split(self, size: int, quota: int, *, push: bool, last: bool) -> int:
-        """``tcp_mss_split_point``: whether a last part that is not full goes as well."""
-        mss = self.connection.mss
+        """``tcp_mss_split_point``: how many bytes leave, perhaps with a last short part."""
+        mss = self.settings.mss
         if quota * mss <= size or not last:
             return quota * mss
         partial = size % mss
@@ -210,17 +249,17 @@ class _Model:
         return size
 
     def _nagle(self, partial: bool) -> bool:
-        """``tcp_nagle_check``: Minshall's variant waits for small segments alone."""
+        """``tcp_nagle_check``: Minshall's variant, which waits for small segments alone."""
         return (
             partial
-            and not self.connection.nodelay
+            and not self.settings.nodelay
             and bool(self.flight)
             and self.small_end > self.acked
         )
 
     def _defers(self, size: int, in_flight: int, *, last: bool) -> bool:
-        """``tcp_tso_should_defer``: wait for an acknowledgement that must be near."""
-        mss = self.connection.mss
+        """``tcp_tso_should_defer``: whether to wait for an acknowledgement that must be near."""
+        mss = self.settings.mss
         if self.last_sent_ns is None or self.now_ns - self.last_sent_ns > _DEFER_NS:
             return False
         limit = (self.cwnd - in_flight) * mss
@@ -228,11 +267,11 @@ class _Model:
             return False
         if limit >= self.cwnd * mss // _WIN_DIVISOR or not self.flight:
             return False
-        return self.now_ns - self.flight[0].t_ns >= self.connection.rtt_ns // 2
+        return self.now_ns - self.flight[0].t_ns >= self.settings.rtt_ns // 2
 
     def _tso_segments(self) -> int:
-        """``tcp_tso_segs``: about a millisecond's worth at the pacing rate, more if near."""
-        mss, rtt_ns = self.connection.mss, max(self.connection.rtt_ns, 1000)
+        """``tcp_tso_segs``: segments for a millisecond at the pacing rate, more on a short path."""
+        mss, rtt_ns = self.settings.mss, max(self.settings.rtt_ns, 1000)
         rate = _PACING_RATIO * self.cwnd * mss * 1_000_000_000 // rtt_ns
         size = rate >> _PACING_SHIFT
         steps = (rtt_ns // 1000) >> _TSO_RTT_LOG
@@ -241,7 +280,8 @@ class _Model:
         return max(min(size, _GSO_MAX_BYTES) // mss, _MIN_TSO_SEGMENTS)
 
     def _send(self, head: _Buffer, size: int) -> None:
-        mss = self.connection.mss
+        """Send so many bytes of the first buffer, cut at the MSS as software GSO does."""
+        mss = self.settings.mss
         start, end = head.start, head.start + size
         if end == head.end:
             self.queue.popleft()
@@ -256,21 +296,23 @@ class _Model:
         for low in range(start, end, mss):
             high = min(low + mss, end)
             psh = high == end and (empty or size > mss)  # __tcp_transmit_skb sets it for TSO
-            self.sent.append(Sent(self.now_ns, low, high, psh))
+            self.sent.append(SentSegment(self.now_ns, low, high, psh))
             heapq.heappush(self.arrivals, (self._arrives(high - low), low, high))
 
     def _arrives(self, size: int) -> int:
-        rate = self.connection.rate_bit
+        """When a segment arrives that leaves now, after all before it on the narrowest link."""
+        rate = self.settings.rate_bit
         self.free_ns = max(self.free_ns, self.now_ns)
         if rate is not None:
-            bits = 8 * (size + self.connection.header_bytes)
+            bits = 8 * (size + self.settings.header_bytes)
             self.free_ns += int(bits * 1_000_000_000 / rate)
-        return self.free_ns + self.connection.rtt_ns // 2
+        return self.free_ns + self.settings.rtt_ns // 2
 
     def _segments(self, size: int) -> int:
-        return -(-size // self.connection.mss)
+        """How many segments so many bytes take."""
+        return -(-size // self.settings.mss)
 
 
-def sizes(sent: Iterable[Sent]) -> Iterator[int]:
+def sizes(sent: Iterable[SentSegment]) -> Iterator[int]:
     """The payload bytes of each segment."""
     return (one.end - one.start for one in sent)

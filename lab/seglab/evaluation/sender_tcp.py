@@ -2,10 +2,10 @@
 
 from seglab.core.boundaries import FullSegments
 from seglab.core.record import SessionRecord
-from seglab.tcp.admissible import Personality
+from seglab.tcp.admissible import SenderTcp
 
 
-def personality_of(record: SessionRecord, *, nodelay: bool | None = None) -> Personality:
+def sender_tcp_of(record: SessionRecord, *, nodelay: bool | None = None) -> SenderTcp:
     """The client's TCP as the record knows it.
 
     Args:
@@ -13,7 +13,7 @@ def personality_of(record: SessionRecord, *, nodelay: bool | None = None) -> Per
         nodelay: what is assumed of Nagle's algorithm; ``None`` leaves it open.
     """
     full = FullSegments.of_record(record)
-    return Personality(
+    return SenderTcp(
         mss=full.mss,
         others=full.others,
         disturbed_from=full.disturbed_from,
