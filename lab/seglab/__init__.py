@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from seglab.execution.run import run as run
     from seglab.experiment.registry import scenario as scenario
     from seglab.regress.suite import check_classifier as check_classifier
-    from seglab.runs.session import Session as Session
-    from seglab.runs.stored_run import Run as Run
+    from seglab.runs.stored_run import StoredRun as StoredRun
     from seglab.runs.stored_run import open_run as open_run
+    from seglab.runs.stored_session import StoredSession as StoredSession
 
     __version__: str
 
 _WHERE = {
     "Dataset": "seglab.dataset.stored_dataset",
     "Observation": "seglab.core.observation",
-    "Run": "seglab.runs.stored_run",
+    "StoredRun": "seglab.runs.stored_run",
     "SeglabError": "seglab.errors",
-    "Session": "seglab.runs.session",
+    "StoredSession": "seglab.runs.stored_session",
     "check_classifier": "seglab.regress.suite",
     "classify": "seglab.classification.api",
     "open_dataset": "seglab.dataset.stored_dataset",
@@ -41,9 +41,9 @@ _WHERE = {
 __all__ = [  # the names of _WHERE, written out for type checkers and editors
     "Dataset",
     "Observation",
-    "Run",
     "SeglabError",
-    "Session",
+    "StoredRun",
+    "StoredSession",
     "__version__",
     "check_classifier",
     "classify",

@@ -9,7 +9,7 @@ import pytest
 from seglab.errors import InputError
 from seglab.experiment import registry
 from seglab.experiment.plan import message, plan
-from seglab.experiment.scenario import Scenario, label
+from seglab.experiment.scenario import Scenario, parameter_label
 
 MATRIX = """
 title = "two senders and a sweep on two networks"
@@ -150,11 +150,11 @@ def test_too_many_sessions(matrix: Scenario) -> None:
 )
 def test_labels(value: object, text: str) -> None:
     """A value reads in a name as it does in the file."""
-    assert label("p", value) == text
+    assert parameter_label("p", value) == text
 
 
 def test_long_labels_stay_short_and_different() -> None:
     """A thousand writes make a short label, and another thousand another one."""
-    first, second = label("p", (1,) * 1000), label("p", (1,) * 999 + (2,))
+    first, second = parameter_label("p", (1,) * 1000), parameter_label("p", (1,) * 999 + (2,))
     assert first != second
     assert max(len(first), len(second)) < 60

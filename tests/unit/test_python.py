@@ -23,7 +23,7 @@ from test_docs import blocks, table
 import seglab
 from seglab.engine import _factories
 from seglab.errors import EnvironmentLacksError, InputError
-from seglab.runs.session import Session
+from seglab.runs.stored_session import StoredSession
 
 DOCUMENT = "docs/python.md"
 PAPER = Path(__file__).parents[2] / "examples" / "paper.log"
@@ -117,7 +117,7 @@ def test_importing_is_cheap() -> None:
 
 def test_a_run_is_stored_and_returned(tmp_path: Path) -> None:
     """Its sessions are those that the callback got, and those of the folder."""
-    ended: list[Session] = []
+    ended: list[StoredSession] = []
     run = seglab.run(
         "scenario-1", sessions=3, seed=5, out=tmp_path / "run", on_session=ended.append
     )
@@ -173,7 +173,7 @@ def test_inside_an_event_loop_sessions_run_in_another_thread(
 ) -> None:
     """As in a notebook, whose cells run inside one."""
 
-    async def cell() -> seglab.Run:
+    async def cell() -> seglab.StoredRun:
         return seglab.run("scenario-1", sessions=1, out=tmp_path / "run")
 
     assert len(asyncio.run(cell())) == 1

@@ -115,7 +115,7 @@ def test_parts_of_one_sender_are_told_apart(file: Path) -> None:
         '{ name = "fixed_buffer", parameters = { buffer_bytes = 8192, nodelay = false } },\n'
         '{ name = "fixed_buffer", parameters = { buffer_bytes = 8192 } }]\n'
     )
-    assert [part.variant for part in registry.scenario(file).senders] == [
+    assert [variant.label for variant in registry.scenario(file).senders] == [
         "buffer_bytes=2048,nodelay=true",
         "",
         "buffer_bytes=8192,nodelay=false",

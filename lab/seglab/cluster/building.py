@@ -18,7 +18,7 @@ from seglab.dataset.plan import fingerprint
 from seglab.dataset.spec import DatasetSpec
 from seglab.errors import InputError, SeglabError
 from seglab.execution.interruption import Interruption
-from seglab.execution.progress import Progress
+from seglab.execution.progress import ProgressListener
 
 
 class ShardsFailedError(SeglabError):
@@ -54,7 +54,7 @@ def build_on(
     request: BuildRequest,
     out: Path,
     shards: Iterable[int],
-    progress: Progress,
+    progress: ProgressListener,
     interruption: Interruption,
 ) -> None:
     """Build shards on a cluster; what is built is in place, whatever happens then.

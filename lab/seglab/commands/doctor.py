@@ -22,7 +22,7 @@ MIN_FREE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class MachineCheck:
     """One thing a lab needs or likes to have.
 
     Attributes:
@@ -38,30 +38,30 @@ class Check:
     remedy: str = ""
 
 
-def checks() -> Iterator[Check]:
+def checks() -> Iterator[MachineCheck]:
     """Look at everything, in the order in which a user would mend it."""
-    yield Check("operating system", *_system())
-    yield Check("Python", "ok", platform.python_version())
+    yield MachineCheck("operating system", *_system())
+    yield MachineCheck("Python", "ok", platform.python_version())
     yield from _modules()
     for tool, package in (sandbox.TOOLS | sandbox.FILTER_TOOLS).items():
         path = shutil.which(tool, path=sandbox.environment()["PATH"])
         remedy = f"sudo apt-get install --no-install-recommends {package}"
         if path:
-            yield Check(tool, "ok", path)
+            yield MachineCheck(tool, "ok", path)
         elif tool in sandbox.TOOLS:
-            yield Check(tool, "lacks", "not found", remedy)
+            yield MachineCheck(tool, "lacks", "not found", remedy)
         else:
             found = "not found; only routers that clamp the MSS and black holes need it"
-            yield Check(tool, "note", found, remedy)
+            yield MachineCheck(tool, "note", found, remedy)
     if sys.platform == "linux":
         yield from _kernel()
     free = shutil.disk_usage(Path.cwd()).free
     status, remedy = (
         ("ok", "") if free >= MIN_FREE_BYTES else ("note", "give --out on a larger disk")
     )
-    yield Check("free disk space", status, f"{free / 1e9:.1f} GB", remedy)
+    yield MachineCheck("free disk space", status, f"{free / 1e9:.1f} GB", remedy)
     cores = os.cpu_count() or 1
-    yield Check(
+    yield MachineCheck(
         "processors",
         "ok" if cores > 1 else "note",
         str(cores),
@@ -76,26 +76,28 @@ def _system() -> tuple[str, str, str]:
     return "lacks", found, "the kernel engine needs Linux; use the Vagrant box (vagrant up)"
 
 
-def _modules() -> Iterator[Check]:
+def _modules() -> Iterator[MachineCheck]:
     for name in ("mininet", "msgspec", "pyarrow", "scipy", "matplotlib"):
         if find_spec(name) is None:
-            yield Check(name, "lacks", "not installed", "./bootstrap.sh install")
+            yield MachineCheck(name, "lacks", "not installed", "./bootstrap.sh install")
         else:
-            yield Check(name, "ok", version(name))
+            yield MachineCheck(name, "ok", version(name))
 
 
-def _kernel() -> Iterator[Check]:
+def _kernel() -> Iterator[MachineCheck]:
     who = "root" if os.geteuid() == 0 else "without root"
     if sandbox.missing_tools():
-        yield Check(
+        yield MachineCheck(
             "network namespaces", "lacks", "cannot be tried", "install what is missing above"
         )
     elif problem := sandbox.namespace_problem():
-        yield Check("network namespaces", "lacks", f"refused {who}: {problem}", sandbox.WAY_OUT)
+        yield MachineCheck(
+            "network namespaces", "lacks", f"refused {who}: {problem}", sandbox.WAY_OUT
+        )
     else:
-        yield Check("network namespaces", "ok", f"allowed {who}")
+        yield MachineCheck("network namespaces", "ok", f"allowed {who}")
     available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
-    yield Check("congestion control", "ok", " ".join(available))
+    yield MachineCheck("congestion control", "ok", " ".join(available))
 
 
 @click.command()
@@ -113,7 +115,7 @@ def doctor(as_json: bool) -> int:
     return 3 if any(check.status == "lacks" for check in results) else 0
 
 
-def _print(results: list[Check]) -> None:
+def _print(results: list[MachineCheck]) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("", "what", "found", "what to do"):
         table.add_column(column, overflow="fold")

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from seglab.core.text import safe
 from seglab.experiment import registry
-from seglab.experiment.scenario import Cast, Scenario
+from seglab.experiment.scenario import Scenario, SenderVariant
 from seglab.networks.network import Network
 from seglab.report.console import as_markup
 from seglab.sender.sender import Sender
@@ -93,7 +93,7 @@ def _scenario(scenario: Scenario) -> dict[str, Any]:
         "source": scenario.source,
         "published": scenario.published,
         "sessions": scenario.sessions,
-        "senders": [_part(part) for part in scenario.senders],
+        "senders": [_sender_variant(variant) for variant in scenario.senders],
         "networks": [network.name for network in scenario.networks],
         "reader": asdict(scenario.reader),
         "message": asdict(scenario.message),
@@ -101,11 +101,11 @@ def _scenario(scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def _part(part: Cast) -> dict[str, Any]:
+def _sender_variant(variant: SenderVariant) -> dict[str, Any]:
     return {
-        "name": part.sender.name,
-        "variant": part.variant,
-        "parameters": dict(part.parameters),
+        "name": variant.sender.name,
+        "variant": variant.label,
+        "parameters": dict(variant.parameters),
     }
 
 

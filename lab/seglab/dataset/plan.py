@@ -17,7 +17,7 @@ from seglab.dataset.splits import Part
 from seglab.errors import InputError
 from seglab.experiment import plan as sessions_
 from seglab.experiment.plan import SessionSpec
-from seglab.experiment.scenario import Cast
+from seglab.experiment.scenario import SenderVariant
 from seglab.mail.source import MailSource
 from seglab.networks.network import Network
 
@@ -113,14 +113,14 @@ def _identity(combination: Combination) -> dict[str, object]:
     return {
         "template": combination.template.name,
         "sender": combination.part.sender.name,
-        "variant": combination.part.variant,
+        "variant": combination.part.label,
         "parameters": combination.part.parameters,
         "mail": [m.sha256 for m in mail.mails] if isinstance(mail, MailSource) else mail,
     }
 
 
-def _with_variant(part: Cast, variant: str) -> Cast:
-    return replace(part, variant=",".join(v for v in (part.variant, variant) if v))
+def _with_variant(part: SenderVariant, variant: str) -> SenderVariant:
+    return replace(part, label=",".join(v for v in (part.label, variant) if v))
 
 
 def _message(spec: DatasetSpec, combination: Combination, repeat: int) -> tuple[str, int, str]:

@@ -19,13 +19,13 @@ from seglab.experiment.reader import Reader
 from seglab.experiment.registry import networks as all_networks
 from seglab.experiment.registry import senders as all_senders
 from seglab.experiment.scenario import (
-    Cast,
     Scenario,
+    SenderVariant,
     generated_mail,
-    label,
     networks_of,
     own_mail,
     own_networks,
+    parameter_label,
     safe_name,
     senders_of,
 )
@@ -75,7 +75,7 @@ class Combination:
     """A sender's part and what it sends: what a message belongs to, before it is repeated."""
 
     template: Template
-    part: Cast
+    part: SenderVariant
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ def _parse(name: str, text: str, where: str, table: Table) -> DatasetSpec:
 
 
 def _combinations(
-    parts: tuple[Cast, ...], templates: tuple[Template, ...]
+    parts: tuple[SenderVariant, ...], templates: tuple[Template, ...]
 ) -> Iterator[Combination]:
     for part in parts:
         if part.sender.payload_bytes_of is not None:
@@ -234,7 +234,7 @@ def _refuse_long_names(spec: DatasetSpec) -> None:
         names = (
             spec.scenario_name(combination.template),
             combination.part.sender.name,
-            combination.part.variant,
+            combination.part.label,
             max((variant for _, variant in spec.readers), key=len),
             max((network.name for network in spec.networks), key=len),
             str(spec.repeats),
@@ -242,7 +242,7 @@ def _refuse_long_names(spec: DatasetSpec) -> None:
         if sum(map(len, names)) > SESSION_NAME_MAX:
             raise InputError(
                 f"{spec.where}: the sessions of {combination.part.sender.name} with "
-                f"{shown(combination.part.variant)} would have names of more than "
+                f"{shown(combination.part.label)} would have names of more than "
                 f"{SESSION_NAME_MAX} characters; give its parameter sets fewer differences"
             )
 
@@ -261,7 +261,7 @@ def _is_prose(value: str) -> bool:
     return len(value) <= 10_000 and all(c.isprintable() or c == "\n" for c in value)
 
 
-def _templates(table: Table, parts: tuple[Cast, ...]) -> tuple[Template, ...]:
+def _templates(table: Table, parts: tuple[SenderVariant, ...]) -> tuple[Template, ...]:
     mailing = [part for part in parts if part.sender.payload_bytes_of is None]
     values = table.array("messages", "[[messages]] tables", required=bool(mailing))
     if values and not mailing:
@@ -287,7 +287,7 @@ def _templates(table: Table, parts: tuple[Cast, ...]) -> tuple[Template, ...]:
     return tuple(_numbered(table, found))
 
 
-def _template(entry: Table, parts: list[Cast]) -> Template:
+def _template(entry: Table, parts: list[SenderVariant]) -> Template:
     given = entry.text("name", default="")
     values = dict(entry.items())
     values.pop("name", None)
@@ -301,7 +301,7 @@ def _template(entry: Table, parts: list[Cast]) -> Template:
     return Template(name, mail)
 
 
-def _generated(own: Table, parts: list[Cast]) -> MessageSpec:
+def _generated(own: Table, parts: list[SenderVariant]) -> MessageSpec:
     own.only([*(f.name for f in fields(MessageSpec)), "source", "skip_bad", "name"])
     return generated_mail(own, parts)
 
@@ -354,7 +354,9 @@ def _readers(table: Table) -> tuple[tuple[Reader, str], ...]:
 def _told_apart(reader: Reader, readers: list[Reader]) -> str:
     """The variant that says how a reader differs from the others."""
     return ",".join(
-        label("reader" if f.name == "kind" else f"reader_{f.name}", getattr(reader, f.name))
+        parameter_label(
+            "reader" if f.name == "kind" else f"reader_{f.name}", getattr(reader, f.name)
+        )
         for f in fields(Reader)
         if len({getattr(other, f.name) for other in readers}) > 1
     )

@@ -9,7 +9,7 @@ from seglab.dataset.layout import MANIFEST, Layout
 from seglab.dataset.manifest import DatasetManifest, read_manifest
 from seglab.dataset.reading import records, rows
 from seglab.errors import InputError
-from seglab.runs.session import Session, sessions_of
+from seglab.runs.stored_session import StoredSession, sessions_of
 
 
 class Dataset:
@@ -30,10 +30,10 @@ class Dataset:
     def __len__(self) -> int:
         return self.manifest.complete
 
-    def __iter__(self) -> Iterator[Session]:
+    def __iter__(self) -> Iterator[StoredSession]:
         return self.sessions()
 
-    def sessions(self, split: str | None = None, column: str = "split") -> Iterator[Session]:
+    def sessions(self, split: str | None = None, column: str = "split") -> Iterator[StoredSession]:
         """The sessions of one part of the dataset.
 
         Args:

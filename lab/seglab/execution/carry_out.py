@@ -18,7 +18,7 @@ from seglab.engine import engine as engine_by_name
 from seglab.engine.base import Planned
 from seglab.errors import SeglabError
 from seglab.execution.interruption import Interruption
-from seglab.execution.progress import NoProgress, Progress
+from seglab.execution.progress import NoProgress, ProgressListener
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import RunStatus
 
@@ -37,7 +37,7 @@ def carry_out(
     *,
     jobs: int = DEFAULT_JOBS,
     time_limit_s: float = DEFAULT_TIME_LIMIT_S,
-    progress: Progress | None = None,
+    progress: ProgressListener | None = None,
     on_record: Callable[[SessionRecord], None] | None = None,
 ) -> None:
     """Run the sessions that are not complete yet, and leave a valid run folder however that ends.

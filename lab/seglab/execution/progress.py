@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 
-class Progress(Protocol):
+class ProgressListener(Protocol):
     """Takes what happens during a run.
 
     Attributes:
@@ -25,7 +25,7 @@ class Progress(Protocol):
 
 
 class NoProgress:
-    """A ``Progress`` that shows nothing."""
+    """A ``ProgressListener`` that shows nothing."""
 
     def __init__(self) -> None:
         self.left_s: Callable[[], float | None] = lambda: None

@@ -10,8 +10,8 @@ from seglab.execution.carry_out import DEFAULT_SEED, carry_out, new_run_path
 from seglab.execution.request import RunRequest
 from seglab.experiment.scenario import Scenario
 from seglab.runs.folder import RunFolder
-from seglab.runs.session import Session
-from seglab.runs.stored_run import Run, open_run
+from seglab.runs.stored_run import StoredRun, open_run
+from seglab.runs.stored_session import StoredSession
 
 
 def run(
@@ -25,8 +25,8 @@ def run(
     jobs: int = DEFAULT_JOBS,
     time_limit_s: float = DEFAULT_TIME_LIMIT_S,
     out: str | os.PathLike[str] | None = None,
-    on_session: Callable[[Session], None] | None = None,
-) -> Run:
+    on_session: Callable[[StoredSession], None] | None = None,
+) -> StoredRun:
     """Run a scenario on an engine, and return its sessions as a stored run.
 
     Example::
@@ -79,7 +79,7 @@ def run(
             time_limit_s=time_limit_s,
             on_record=None
             if on_session is None
-            else lambda record: on_session(Session.of(record, path)),
+            else lambda record: on_session(StoredSession.of(record, path)),
         )
     return open_run(path)
 

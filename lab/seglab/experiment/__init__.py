@@ -1,1 +1,1 @@
-"""What is to be run: a scenario, the sessions it plans, how the server reads."""
+"""What is to be run: scenarios, the sessions that a scenario plans, and how the server reads."""

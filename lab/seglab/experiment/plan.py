@@ -1,7 +1,8 @@
 """Which sessions a scenario consists of: pure, and the same for the same seed.
 
-A session's name and seeds depend on what it is, never on how many run side by side, on their
-order, or on which others run: a session that runs alone is the one of the whole run.
+A session's id and seeds depend on what the session is. They never depend on how many sessions run
+side by side, in which order, or which others run. So a session that runs alone is the same as in
+the whole run.
 """
 
 from collections.abc import Collection
@@ -12,7 +13,7 @@ from seglab.core.parameters import Parameters
 from seglab.core.seeds import derive
 from seglab.errors import InputError
 from seglab.experiment.reader import Reader
-from seglab.experiment.scenario import Cast, Scenario
+from seglab.experiment.scenario import Scenario, SenderVariant
 from seglab.mail.message import Message
 from seglab.mail.source import MailSource
 from seglab.networks.network import Network
@@ -21,26 +22,27 @@ from seglab.sender.sender import Mail, Protocol, Sender
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSpec:
-    """One session to carry out, with its ground truth. All but ``reader`` are plain values.
+    """One session to carry out, with its ground truth.
 
     Attributes:
         session_id: unique among the scenario's sessions, readable, and fit for a file's name.
         scenario: the scenario's name.
         sender: the sender's name.
-        variant: which part of the scenario, such as ``gap_ms=20``; empty for the plain one.
-        parameters: all parameters of the sender.
-        style: who writes, in the ground truth's words.
+        variant: the label of the sender's variant, such as ``gap_ms=20``; empty where the sender
+            has only one.
+        parameters: a value for each parameter of the sender.
+        style: the sender's style in the ground truth.
         terminator: whether the end of data has a write of its own; ``None`` for raw TCP.
         nodelay: whether the client sets TCP_NODELAY.
-        protocol: ``raw`` or ``smtp``: which of the server's listeners is meant.
+        protocol: ``raw`` or ``smtp``; the server has a listener for each.
         network: the network's name; ``Scenario.network`` has the network.
-        path_condition: what lies between, in the ground truth's words.
+        path_condition: the network's path condition in the ground truth.
         reader: how the server reads.
-        repeat: which repetition, from 0.
-        seed: 64 bits for all that is drawn in this session, the message excepted.
-        message: the mail that is sent: generated, or one of the user's own.
-        message_seed: 64 bits for the message. It depends on scenario, sender and repeat alone,
-            so that the same bytes cross every network and every variant.
+        repeat: the number of the repetition, from 0.
+        seed: 64 bits for everything that is drawn in this session, except the message.
+        message: the mail to send: how to generate it, or one of the user's own.
+        message_seed: 64 bits for the message. It depends on scenario, sender and repeat alone, so
+            that the same bytes cross every network and come from every variant.
     """
 
     session_id: str
@@ -62,7 +64,7 @@ class SessionSpec:
 
     @property
     def message_name(self) -> str:
-        """What the message is called: a kind of mail, a file's name, or ``raw`` for no mail."""
+        """The message's name: a kind of mail, a file's name, or ``raw`` where it is no mail."""
         return "raw" if self.protocol == "raw" else self.message.name
 
 
@@ -75,35 +77,35 @@ def plan(
 ) -> tuple[SessionSpec, ...]:
     """All sessions of a scenario.
 
-    Variants and networks take turns, repeat by repeat, so that a run that is stopped early has
-    some of everything.
+    Variants and networks take turns within each repetition, so that a run that is stopped early
+    has some sessions of everything.
 
     Args:
         scenario: what to run.
         seed: the run's.
-        sessions: how many for each variant on each network, instead of the scenario's own
-            number. A sweep's values have their own number, and never more than this.
-        senders: names to keep; ``None`` keeps all. One that the scenario does not have keeps
-            nothing: with several scenarios, it is another one's.
-        networks: names to keep, likewise.
+        sessions: how many for each variant on each network; replaces the scenario's own number. A
+            sweep keeps its own number, unless that is larger.
+        senders: names of the senders to keep; ``None`` keeps all. A name that the scenario does not
+            have keeps nothing: where several scenarios run, it belongs to another one.
+        networks: names of the networks to keep, by the same rule.
 
     Raises:
-        InputError: ``sessions`` is below 1, or too many.
+        InputError: ``sessions`` is below 1, or makes more sessions than a run can hold.
     """
     if sessions is not None and sessions < 1:
         raise InputError(f"sessions: expected 1 or more, found {sessions}")
     scenario.check_size(sessions)
     kept = [
-        (part, count)
-        for part, count in scenario.variants(sessions)
-        if senders is None or part.sender.name in senders
+        (variant, count)
+        for variant, count in scenario.variants(sessions)
+        if senders is None or variant.sender.name in senders
     ]
     paths = [path for path in scenario.networks if networks is None or path.name in networks]
-    most = max((count for _, count in kept), default=0)
+    repeats = max((count for _, count in kept), default=0)
     return tuple(
-        session(scenario, part, path, repeat, seed)
-        for repeat in range(most)
-        for part, count in kept
+        session(scenario, variant, path, repeat, seed)
+        for repeat in range(repeats)
+        for variant, count in kept
         if repeat < count
         for path in paths
     )
@@ -114,27 +116,29 @@ def message(spec: SessionSpec, sender: Sender) -> Message:
     return sender.message_for(spec.parameters, spec.message, spec.message_seed)
 
 
-def session(scenario: Scenario, part: Cast, path: Network, repeat: int, seed: int) -> SessionSpec:
+def session(
+    scenario: Scenario, variant: SenderVariant, path: Network, repeat: int, seed: int
+) -> SessionSpec:
     """One session of a scenario, without the others."""
-    sender = part.sender
-    names = (scenario.name, sender.name, part.variant, path.name, f"{repeat:04}")
+    sender = variant.sender
+    names = (scenario.name, sender.name, variant.label, path.name, f"{repeat:04}")
     session_id = ".".join(name for name in names if name)
-    asked = scenario.message
+    mail = scenario.message
     return SessionSpec(
         session_id=session_id,
         scenario=scenario.name,
         sender=sender.name,
-        variant=part.variant,
-        parameters=part.parameters,
-        style=sender.style_for(part.parameters),
-        terminator=sender.terminator_for(part.parameters),
-        nodelay=sender.nodelay_for(part.parameters),
+        variant=variant.label,
+        parameters=variant.parameters,
+        style=sender.style_for(variant.parameters),
+        terminator=sender.terminator_for(variant.parameters),
+        nodelay=sender.nodelay_for(variant.parameters),
         protocol=sender.protocol,
         network=path.name,
         path_condition=path.path_condition,
         reader=scenario.reader,
         repeat=repeat,
         seed=derive(seed, "session", session_id),
-        message=asked.mail(repeat) if isinstance(asked, MailSource) else asked,
+        message=mail.mail(repeat) if isinstance(mail, MailSource) else mail,
         message_seed=derive(seed, "message", scenario.name, sender.name, repeat),
     )

@@ -1,7 +1,8 @@
 """How a server reads its sockets, as a value.
 
-A reader never splits a segment unless its buffer is too small, but it merges those that lie in
-the socket's receive buffer when it comes to read. How many do depends on how it reads.
+A read never splits a segment unless the reader's buffer is too small. But it merges all segments
+that lie in the socket's receive buffer when the reader comes to read. How many these are depends
+on how it reads.
 """
 
 from collections.abc import Mapping
@@ -21,15 +22,15 @@ class Reader:
 
     Attributes:
         kind: ``"event-loop"`` waits for all sockets at once in one thread and reads those that
-            are ready, each in its turn, as libuv does under Node.js (``uv__read`` in
-            ``src/unix/stream.c``). ``"recv-loop"`` sits in a blocking ``recv`` per connection,
-            each in a thread of its own.
-        buffer_bytes: the size of the buffer handed to each ``recv``; libuv's is 64 KiB.
-        turn_us: how long the event loop's callback is busy with a connection after it read from
-            it: the connection is not read again before that many microseconds have passed.
-            Other connections are not held up. Zero for a callback that takes no time.
-        wake_us: how long after a socket became readable the event loop comes to read it: what
-            arrives within that time is one read. Zero for as fast as the machine can.
+            are ready, one after another, as libuv does under Node.js (``uv__read`` in
+            ``src/unix/stream.c``). ``"recv-loop"`` has a thread for each connection, which waits
+            in a blocking ``recv``.
+        buffer_bytes: the size of the buffer of each ``recv``; libuv's is 64 KiB.
+        turn_us: for how many microseconds the event loop's callback is busy with a connection
+            after it read from it. The connection is not read again before that, and other
+            connections do not have to wait. Zero stands for a callback that takes no time.
+        wake_us: how many microseconds after a socket became readable the event loop reads it. What
+            arrives within that time is one read. Zero stands for as soon as the machine can.
 
     Raises:
         ValueError: a value cannot be used; the message names the field.

@@ -1,7 +1,7 @@
-"""Finds the senders, networks and scenarios: one file each, in the folders that hold them.
+"""Finds the senders, networks and scenarios: there is one file for each, in a folder of its kind.
 
-A new one is a new file. Nothing else lists them: the command line, the matrix, the tests and the
-plots all ask here.
+To add one is to add a file. Nothing else lists them: the command line, the matrix, the tests and
+the plots all ask here.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -26,13 +26,13 @@ _ENDING = ".toml"
 
 @cache
 def networks() -> Mapping[str, Network]:
-    """All networks by name, which is the file's without its ending."""
+    """All networks by name. A network is named after its file, without the ending."""
     return dict(_specs(plugins.PACKAGE / "networks", network_.parse))
 
 
 @cache
 def scenarios() -> Mapping[str, Scenario]:
-    """All scenarios by name, which is the file's without its ending."""
+    """All shipped scenarios by name. A scenario is named after its file, without the ending."""
     return dict(_specs(plugins.shipped("scenarios"), parse_scenario))
 
 
@@ -40,7 +40,7 @@ def network(name: str) -> Network:
     """The network of that name.
 
     Raises:
-        InputError: there is none; has the nearest name.
+        InputError: there is no such network; the message has the nearest name.
     """
     known = networks()
     if name not in known:

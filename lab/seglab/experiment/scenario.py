@@ -1,4 +1,9 @@
-"""A scenario: senders x networks x repeats with one reader, read from TOML."""
+"""A scenario: senders x networks x repeats with one reader, read from TOML.
+
+``scenarios/README.md`` shows every key of the file. Each function of this module takes a part of
+the file and returns a value, or raises an ``InputError`` that says where in which file it found
+what instead of what it expected.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,41 +26,41 @@ from seglab.reproduction import paper
 from seglab.sender.sender import Sender
 
 SESSIONS_MAX: Final = 1_000_000
-"""The most sessions of a scenario, all its senders, networks and sweep values together."""
+"""A scenario has at most so many sessions, with all its senders, networks and sweep values."""
 
 ALL: Final = "all"
-"""What a scenario says instead of a list of all senders, or of all networks."""
+"""The word that stands in a scenario's file for the list of all senders, or of all networks."""
 
 LISTED_MAX: Final = 1000
-"""The most senders, networks, or values of a sweep."""
+"""A list of senders, networks or sweep values has at most so many entries."""
 
 NAME_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
-    """A sender's part in a scenario: who, with which parameters, under which variant's name.
+class SenderVariant:
+    """A sender with a set of its parameters, as a scenario runs it.
 
     Attributes:
-        sender: who sends.
-        parameters: all of its parameters.
-        variant: tells two parts of one sender apart, such as ``buffer_bytes=4096``; empty where
-            the sender has only one part.
+        sender: the sender.
+        parameters: a value for each of its parameters.
+        label: distinguishes the variants of one sender, for instance ``buffer_bytes=4096``; empty
+            where the sender has only one variant. Sessions have it in their ``variant`` column.
     """
 
     sender: Sender
     parameters: Parameters
-    variant: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One parameter of all senders, taken through some values, beside the scenario itself.
+    """Further variants of all senders, in which one parameter takes some values.
 
     Attributes:
-        parameter: its name.
-        values: what it takes, each a variant of its own.
-        sessions: how many sessions a value, on each network.
+        parameter: the parameter's name.
+        values: the values that it takes; each makes a variant of every sender.
+        sessions: how many sessions there are of each value on each network.
     """
 
     parameter: str
@@ -71,20 +76,21 @@ class Scenario:
         name: the file's name without its ending.
         title: one line for people.
         source: where the experiment is described.
-        senders: who sends, with which parameters.
-        networks: over which paths.
+        senders: the senders, each with a set of its parameters.
+        networks: the paths that every sender sends over.
         reader: how the server reads.
         sessions: how many sessions for each sender on each network, by default.
-        published: the paper's numbers for it, as a key of ``seglab.reproduction.paper.published``.
-        layer: where a listing's sizes are to be found.
-        message: the mails: generated ones, or the user's own; of no effect for raw senders.
-        sweep: more variants, of one parameter.
+        published: the key of the paper's numbers for it (``seglab.reproduction.paper.published``);
+            ``None`` where the paper has none.
+        layer: the layer in which the sizes of a listing of the paper are looked for.
+        message: the mails, generated or the user's own. It has no effect on raw senders.
+        sweep: further variants, in which one parameter takes some values; ``None`` without.
     """
 
     name: str
     title: str
     source: str
-    senders: tuple[Cast, ...]
+    senders: tuple[SenderVariant, ...]
     networks: tuple[Network, ...]
     reader: Reader
     sessions: int
@@ -95,21 +101,28 @@ class Scenario:
 
     @property
     def expectation(self) -> paper.Published | None:
-        """What the paper printed for it, if anything."""
+        """The paper's numbers for this scenario; ``None`` where it prints none."""
         return None if self.published is None else paper.published(self.published)
 
     def network(self, name: str) -> Network:
-        """The network of that name; raises KeyError where the scenario has none."""
+        """The network of that name.
+
+        Raises:
+            KeyError: the scenario has no such network.
+        """
         for network in self.networks:
             if network.name == name:
                 return network
         raise KeyError(name)
 
     def check_size(self, sessions: int | None = None) -> None:
-        """Refuse more sessions than a run can hold; ``sessions`` as in ``variants``.
+        """Refuse a scenario with more sessions than a run can hold.
+
+        Args:
+            sessions: as for ``variants``.
 
         Raises:
-            InputError: says how many they are.
+            InputError: the scenario has too many sessions; says how many.
         """
         each = sessions or self.sessions
         if self.sweep is not None:
@@ -121,26 +134,26 @@ class Scenario:
                 f"expected {SESSIONS_MAX} at most"
             )
 
-    def variants(self, sessions: int | None = None) -> tuple[tuple[Cast, int], ...]:
-        """Every part that is played, the sweep's included, and how often on each network.
+    def variants(self, sessions: int | None = None) -> tuple[tuple[SenderVariant, int], ...]:
+        """Every variant, those of the sweep included, and how many sessions it has on each network.
 
         Args:
-            sessions: instead of the scenario's own number. A sweep keeps its own number, but
-                never has more than this.
+            sessions: replaces the scenario's own number of sessions. A sweep keeps its own number,
+                unless that is larger.
         """
-        played = [(part, sessions or self.sessions) for part in self.senders]
+        all_variants = [(variant, sessions or self.sessions) for variant in self.senders]
         if self.sweep is not None:
             swept = min(self.sweep.sessions, sessions or self.sweep.sessions)
-            played += [(part, swept) for part in self._swept(self.sweep)]
-        return tuple(played)
+            all_variants += [(variant, swept) for variant in self._swept(self.sweep)]
+        return tuple(all_variants)
 
-    def _swept(self, sweep: Sweep) -> Iterator[Cast]:
-        for part in self.senders:
+    def _swept(self, sweep: Sweep) -> Iterator[SenderVariant]:
+        for variant in self.senders:
             for value in sweep.values:
-                names = (part.variant, label(sweep.parameter, value))
-                yield Cast(
-                    part.sender,
-                    {**part.parameters, sweep.parameter: value},
+                names = (variant.label, parameter_label(sweep.parameter, value))
+                yield SenderVariant(
+                    variant.sender,
+                    {**variant.parameters, sweep.parameter: value},
                     ",".join(name for name in names if name),
                 )
 
@@ -151,31 +164,32 @@ def parse(
     """The scenario that a table describes.
 
     Args:
-        name: what it is called: the file's name without its ending.
-        table: the file's content. Its ``[[network]]`` tables define networks of its own.
-        senders: all that can be named.
-        networks: all that can be named, beside its own.
+        name: the file's name without its ending.
+        table: the file's content. Its ``[[network]]`` tables define more networks.
+        senders: the senders that the file can name.
+        networks: the networks that the file can name, beside those that it defines.
 
     Raises:
-        InputError: says where in which file, what was expected and what was found.
+        InputError: the table cannot be used; says where in which file, what was expected and what
+            was found.
     """
     own = own_networks(table, networks)
     title = table.text("title")
     source = table.text("source", default="")
     published = _published(table)
-    parts = senders_of(table, senders)
+    variants = senders_of(table, senders)
     scenario = Scenario(
         name=safe_name(name),
         title=title,
         source=source,
-        senders=parts,
+        senders=variants,
         networks=networks_of(table, own, networks),
         reader=_reader(table),
         sessions=table.integer("sessions", 1, SESSIONS_MAX, default=100),
         published=published,
         layer=table.choice("layer", LAYERS, default="reads"),
-        message=_message(table, parts),
-        sweep=_sweep(table, parts),
+        message=_message(table, variants),
+        sweep=_sweep(table, variants),
     )
     table.finish()
     try:
@@ -186,7 +200,7 @@ def parse(
 
 
 def own_networks(table: Table, taken: Mapping[str, Network]) -> dict[str, Network]:
-    """The networks that a file defines itself, in its ``[[network]]`` tables, by name."""
+    """The networks that the ``[[network]]`` tables of a file define, by name."""
     found: dict[str, Network] = {}
     for index, value in enumerate(_listed(table, "network", "[[network]] tables", required=False)):
         entry = table.inside(f"network[{index}]", value)
@@ -208,7 +222,7 @@ def own_networks(table: Table, taken: Mapping[str, Network]) -> dict[str, Networ
 def networks_of(
     table: Table, own: Mapping[str, Network], others: Mapping[str, Network]
 ) -> tuple[Network, ...]:
-    """The networks named, by default those that the file itself defines."""
+    """The networks that a file names; where it names none, those that it defines."""
     known = {**others, **own}
     expected = "a list of networks' names, or 'all'"
     if table.is_word("networks", ALL):
@@ -228,11 +242,11 @@ def networks_of(
     return tuple(known[name] for name in names)
 
 
-def senders_of(table: Table, known: Mapping[str, Sender]) -> tuple[Cast, ...]:
-    """The senders that a file names, each with its parameters, and told apart where they recur."""
-    parts: list[Cast] = []
+def senders_of(table: Table, known: Mapping[str, Sender]) -> tuple[SenderVariant, ...]:
+    """The senders that a file names, each with its parameters and a label where it recurs."""
+    variants: list[SenderVariant] = []
     if table.is_word("senders", ALL):
-        return tuple(Cast(sender, sender.resolve({})) for sender in known.values())
+        return tuple(SenderVariant(sender, sender.resolve({})) for sender in known.values())
     values = _listed(table, "senders", "a list of senders' names, [[senders]] tables, or 'all'")
     for index, value in enumerate(values):
         where = f"senders[{index}]"
@@ -251,21 +265,23 @@ def senders_of(table: Table, known: Mapping[str, Sender]) -> tuple[Cast, ...]:
             )
         sender = known[name]
         parameters = sender.resolve(given, f"{table.where}: {where}.parameters")
-        if any(part.sender is sender and part.parameters == parameters for part in parts):
+        if any(
+            variant.sender is sender and variant.parameters == parameters for variant in variants
+        ):
             raise InputError(f"{table.where}: {where}: the same sender stands there twice")
-        parts.append(Cast(sender, parameters))
-    return tuple(_told_apart(part, parts) for part in parts)
+        variants.append(SenderVariant(sender, parameters))
+    return tuple(_with_variant_label(variant, variants) for variant in variants)
 
 
-def _told_apart(part: Cast, parts: Sequence[Cast]) -> Cast:
-    """The part with a variant that names the parameters by which its sender's parts differ."""
-    same = [other for other in parts if other.sender is part.sender]
+def _with_variant_label(variant: SenderVariant, variants: Sequence[SenderVariant]) -> SenderVariant:
+    """The variant, labelled by the parameters in which its sender's variants differ."""
+    same = [other for other in variants if other.sender is variant.sender]
     differing = [
-        label(name, value)
-        for name, value in part.parameters.items()
+        parameter_label(name, value)
+        for name, value in variant.parameters.items()
         if any(other.parameters[name] != value for other in same)
     ]
-    return replace(part, variant=",".join(differing))
+    return replace(variant, label=",".join(differing))
 
 
 def _reader(table: Table) -> Reader:
@@ -287,25 +303,29 @@ def _published(table: Table) -> str | None:
     return key
 
 
-def _message(table: Table, parts: Sequence[Cast]) -> MessageSpec | MailSource:
+def _message(table: Table, variants: Sequence[SenderVariant]) -> MessageSpec | MailSource:
     own = table.table("message")
-    if "message" in table and all(part.sender.payload_bytes_of for part in parts):
+    if "message" in table and all(variant.sender.payload_bytes_of for variant in variants):
         raise InputError(
             f"{own.where}: of no effect, the senders' parameters settle the payload; leave it out"
         )
     if "source" in own:
         return own_mail(own)
     own.only([*_MESSAGE_KEYS, "source"])
-    return generated_mail(own, parts)
+    return generated_mail(own, variants)
 
 
-def generated_mail(own: Table, parts: Iterable[Cast]) -> MessageSpec:
-    """The generated mail that a table describes, one that each of the senders can send."""
+def generated_mail(own: Table, variants: Iterable[SenderVariant]) -> MessageSpec:
+    """The generated mail that a table describes.
+
+    Raises:
+        InputError: a key cannot be used, or one of the senders cannot send such a mail.
+    """
     names = _MESSAGE_KEYS
     try:
         spec = MessageSpec(**{name: _message_value(own, name) for name in names if name in own})
-        for part in parts:
-            part.sender.mail_for(spec)
+        for variant in variants:
+            variant.sender.mail_for(spec)
     except ValueError as error:
         raise InputError(f"{own.where}.{one_line(str(error))}") from error
     return spec
@@ -320,7 +340,13 @@ def _message_value(own: Table, name: str) -> Any:
 
 
 def own_mail(own: Table) -> MailSource:
-    """The user's own mail that a table names; a relative path counts from the file it is in."""
+    """The user's own mail that a table names.
+
+    A relative path counts from the folder of the file that the table is in.
+
+    Raises:
+        InputError: there is no mail at that path, or a mail cannot be sent.
+    """
     path = Path(own.file).parent / own.text("source")
     skip_bad = own.boolean("skip_bad", default=False)
     own.finish()
@@ -330,7 +356,7 @@ def own_mail(own: Table) -> MailSource:
         raise InputError(f"{own.where}.source: {error}") from error
 
 
-def _sweep(table: Table, parts: Sequence[Cast]) -> Sweep | None:
+def _sweep(table: Table, variants: Sequence[SenderVariant]) -> Sweep | None:
     if "sweep" not in table:
         return None
     own = table.table("sweep")
@@ -339,14 +365,14 @@ def _sweep(table: Table, parts: Sequence[Cast]) -> Sweep | None:
     checked: list[Any] = []
     for index, value in enumerate(given):
         where = f"{own.where}.values[{index}]"
-        for part in parts:
-            if parameter not in part.sender.parameters:
+        for variant in variants:
+            if parameter not in variant.sender.parameters:
                 raise InputError(
-                    f"{own.where}.parameter: {part.sender.name} has no {shown(parameter)}; "
-                    f"{near(parameter, part.sender.parameters)}"
+                    f"{own.where}.parameter: {variant.sender.name} has no {shown(parameter)}; "
+                    f"{near(parameter, variant.sender.parameters)}"
                 )
             try:
-                taken = part.sender.parameters[parameter].check(value)
+                taken = variant.sender.parameters[parameter].check(value)
             except ValueError as error:
                 raise InputError(f"{where}: expected {error}, found {shown(value)}") from error
         if taken in checked:
@@ -368,8 +394,13 @@ def _listed(table: Table, key: str, expected: str, *, required: bool = True) -> 
     return values
 
 
-def label(parameter: str, value: object) -> str:
-    """A parameter and its value as a part of names: short, and fit for a file's name."""
+def parameter_label(parameter: str, value: object) -> str:
+    """A parameter and its value as a part of names.
+
+    Returns:
+        ``name=value``, short and fit for a file's name. Where the value is long, its beginning and
+        a digest stand for it.
+    """
     if isinstance(value, bool):
         text = str(value).lower()
     elif isinstance(value, tuple | list):
@@ -382,7 +413,7 @@ def label(parameter: str, value: object) -> str:
 
 
 def safe_name(name: str) -> str:
-    """A name that is fit for a file's name, whatever the scenario's file is called."""
+    """The name without what does not belong into a file's name, and at most 64 characters long."""
     return _UNSAFE.sub("-", name).strip("-.")[:NAME_MAX] or "scenario"
 
 

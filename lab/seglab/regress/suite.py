@@ -158,7 +158,7 @@ def check_classifier(
         classifier: a built-in's name, ``package.module:name``, ``cmd:PROGRAM ARGS``, or a function
             that takes an ``Observation``.
         sessions: ``sample``, which comes with seglab; one or several paths of run folders, datasets
-            or Parquet files; or the sessions themselves, such as a ``seglab.Run``.
+            or Parquet files; or the sessions themselves, such as a ``seglab.StoredRun``.
         layer: what the classifier is shown: ``segments``, ``reads`` or ``both``.
         checks: names; no name stands for all of them.
         known_failures: a TOML file of failures that are expected, with reasons.

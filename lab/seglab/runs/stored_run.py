@@ -7,10 +7,10 @@ from pathlib import Path
 from seglab.errors import InputError
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Manifest
-from seglab.runs.session import Session, sessions_of
+from seglab.runs.stored_session import StoredSession, sessions_of
 
 
-class Run:
+class StoredRun:
     """A stored run: iterate over it for its sessions, and take ``len`` for their number.
 
     The sessions are read from the disk each time, a few at a time, in the natural order of their
@@ -30,10 +30,10 @@ class Run:
     def __len__(self) -> int:
         return len(self._folder.statuses())
 
-    def __iter__(self) -> Iterator[Session]:
+    def __iter__(self) -> Iterator[StoredSession]:
         return sessions_of(self.path, self._folder.sessions())
 
-    def session(self, session_id: str) -> Session:
+    def session(self, session_id: str) -> StoredSession:
         """The session of that id.
 
         Raises:
@@ -45,10 +45,10 @@ class Run:
         raise InputError(f"{self.path}: holds no session {session_id!r}")
 
     def __repr__(self) -> str:
-        return f"<Run {self.path}: {len(self)} sessions, {self.manifest.status}>"
+        return f"<StoredRun {self.path}: {len(self)} sessions, {self.manifest.status}>"
 
 
-def open_run(path: str | os.PathLike[str]) -> Run:
+def open_run(path: str | os.PathLike[str]) -> StoredRun:
     """Open a stored run, whether it is complete, was interrupted, or still goes on.
 
     Example::
@@ -63,4 +63,4 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     Raises:
         InputError: no run is stored there, or a stored file is damaged.
     """
-    return Run(RunFolder.open(Path(path).absolute()))
+    return StoredRun(RunFolder.open(Path(path).absolute()))

@@ -19,7 +19,7 @@ Side = Literal["client", "server"]
 _FIELDS: Final = tuple(field.name for field in fields(SessionRecord))
 
 
-class Session(SessionRecord):
+class StoredSession(SessionRecord):
     """A session of a stored run or dataset.
 
     It has all attributes of its record, such as ``sender``, ``network``, ``writes``, ``segments``
@@ -97,11 +97,11 @@ class Session(SessionRecord):
         return packets(self.capture(side), f"{self.session_id}.{side}.pcapng")
 
 
-def sessions_of(folder: Path, records: Iterator[SessionRecord]) -> Iterator[Session]:
+def sessions_of(folder: Path, records: Iterator[SessionRecord]) -> Iterator[StoredSession]:
     """Yield the sessions of the records that are stored in ``folder``."""
-    return (Session.of(record, folder) for record in records)
+    return (StoredSession.of(record, folder) for record in records)
 
 
-def _restored(folder: Path | None, values: dict[str, Any]) -> Session:
+def _restored(folder: Path | None, values: dict[str, Any]) -> StoredSession:
     """Make a session again that was pickled."""
-    return Session(folder=folder, **values)
+    return StoredSession(folder=folder, **values)
