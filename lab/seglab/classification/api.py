@@ -1,4 +1,4 @@
-"""From files to verdicts: what ``seglab classify`` does, for programs.
+"""Classifies files and observations: ``seglab classify`` for Python programs.
 
 from seglab import classify
 
@@ -25,7 +25,7 @@ from seglab.core.text import safe
 from seglab.errors import InputError
 
 DEFAULT: Final = "boundaries"
-"""The classifier that is used where none is named."""
+"""The classifier that is used unless another one is named."""
 
 
 @overload
@@ -60,19 +60,21 @@ def classify(
     Args:
         source: an observation, or a mapping with its keys (``id`` and ``sizes`` at least); or a
             path, or an open binary file.
-        classifier: a built-in one by name, one's own as ``package.module:name``, a function that
-            takes an ``Observation``, or a ``Classifier``; all of them are called in this process.
+        classifier: a built-in classifier's name, ``package.module:name`` of your own, a function
+            that takes an ``Observation``, or a ``Classifier``. It is called in this process; a
+            program, or a process with a time limit, is what
+            ``seglab.runners.open.open_classifier`` opens.
         layer: which layer of stored sessions is classified.
-        warn: takes what is to be said of the source, such as lines that are not understood, a
-            line of text each; by default it goes to the logger ``seglab``.
+        warn: takes warnings about the source, such as lines that are not understood, each as a
+            line of text; by default they go to the logger ``seglab``.
 
     Returns:
         For one observation, its verdict, or ``None`` where the classifier abstains. For a file or
-        folder, an iterator that reads as it is asked; an abstention has the style ``None``.
+        folder, an iterator that reads on demand; an abstention has the style ``None``.
 
     Raises:
-        InputError: there is no such classifier; or, from the iterator too, the source is
-            none that can be read, or the classifier raised, or its answer cannot be.
+        InputError: there is no such classifier; or, also from the iterator, the source cannot be
+            read, the classifier raised, or its answer is not a possible one.
         TypeError: the source is none of these types.
     """
     if layer not in LAYERS:

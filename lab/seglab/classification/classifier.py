@@ -1,4 +1,7 @@
-"""What a classifier is: a callable from an observation to a verdict, or to ``None`` to abstain."""
+"""What a classifier is: a callable that gives a verdict on an observation, or ``None``.
+
+``None`` means that it abstains.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,10 +15,10 @@ from seglab.core.observation import Observation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a classifier says of one observation.
+    """What a classifier says about one observation.
 
     Attributes:
-        id: of the observation.
+        id: the observation's.
         style: one of ``seglab.sender.sender.STYLES``; several where they explain the sizes equally
             well; ``None`` where the classifier abstains.
         terminator: ``with_body`` or ``own_write``; ``None`` where the sizes do not tell.
@@ -25,9 +28,10 @@ class Verdict:
         boundary_confidence: for each boundary, its probability; empty where none was computed.
         confidence: the probability of the style, or of all styles of a set together; ``None``
             where the classifier gives none.
-        evidence: why, one line each, for people.
-        explanations: pairs (MTU in bytes, timestamps) that give the observed full segments.
-        recut: ranges, each of which was one segment before the path's MTU fell.
+        evidence: the reasons, in lines for people.
+        explanations: pairs (MTU in bytes, timestamps) with which a full segment has the observed
+            size.
+        recut: ranges of bytes, each of which was one segment before the path's MTU fell.
         held_back: offsets of boundaries behind which Nagle's algorithm held data back.
         witnesses: for each style of a set, where its writes could have ended: offsets inside the
             message with which that style gives the very same sizes.
@@ -61,7 +65,7 @@ class Verdict:
         return (self.style,) if isinstance(self.style, str) else self.style
 
     def about(self, observation: Observation) -> Self:
-        """The verdict with what it repeats of its observation."""
+        """Return the verdict with the id, sizes, MSS and timestamps of an observation."""
         return replace(
             self,
             id=observation.id,
@@ -71,26 +75,26 @@ class Verdict:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionaries and lists, unknown values as ``None``."""
+        """Return plain dictionaries and lists, with ``None`` for unknown values."""
         values: dict[str, Any] = msgspec.to_builtins(self)
         return values
 
     def to_json(self) -> bytes:
-        """One line of JSON, without the newline."""
+        """Return one line of JSON, without the newline."""
         return msgspec.json.encode(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The verdict of a mapping; keys that are not known are passed over.
+        """Make a verdict of a mapping; unknown keys are ignored.
 
         Raises:
-            InputError: it is no verdict; says at which key.
+            InputError: the mapping is no verdict; says at which key.
         """
         return decoding.from_dict(values, cls, "a verdict")
 
     @classmethod
     def from_json(cls, line: bytes | str) -> Self:
-        """The verdict of one line of JSON.
+        """Make a verdict of one line of JSON.
 
         Raises:
             InputError: the line is no verdict; says at which key.
@@ -99,17 +103,17 @@ class Verdict:
 
 
 Classify = Callable[[Observation], Verdict | None]
-"""A pure function: the same observation has the same verdict."""
+"""A pure function: it always gives the same verdict on the same observation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """A classifier by its name.
+    """A classifier and its name.
 
     Attributes:
         name: an identifier, or the reference by which it was found.
-        summary: one line for people.
-        classify: what does the work.
+        summary: what it is, in one line for people.
+        classify: the function that does the work.
     """
 
     name: str
@@ -117,6 +121,6 @@ class Classifier:
     classify: Classify
 
     def __call__(self, observation: Observation) -> Verdict | None:
-        """The verdict, with what it repeats of its observation."""
+        """Return the verdict, with the id, sizes, MSS and timestamps of the observation."""
         verdict = self.classify(observation)
         return None if verdict is None else verdict.about(observation)

@@ -1,4 +1,4 @@
-"""A message with its verdict, and with its score where there are weights."""
+"""A message with its verdict, and with its score if the user has given weights."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from seglab.core.observation import Observation
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedMessage:
-    """A message, and what is said of it.
+    """A message, and what a classifier says about it.
 
     Attributes:
         observation: the message.
         verdict: with a style of ``None`` where the classifier abstains.
-        score: by the user's weights, where there are any.
+        score: the sum of the user's weights; ``None`` without weights.
     """
 
     observation: Observation
@@ -25,11 +25,11 @@ class ClassifiedMessage:
 
     @property
     def label(self) -> str:
-        """Its id without the source, where the id begins with that, as a capture's does."""
+        """The message's id without its source, see ``label``."""
         return label(self.observation)
 
     def to_json(self) -> bytes:
-        """A line of JSON: the verdict's keys, where it came from, and the score."""
+        """Return a line of JSON: the verdict's keys, where the message came from, and the score."""
         observation = self.observation
         values = self.verdict.to_dict() | {
             "layer": observation.layer,
@@ -47,7 +47,7 @@ class ClassifiedMessage:
 
 
 def label(observation: Observation) -> str:
-    """An observation's id without its source, where it begins with that."""
+    """Return an observation's id without its source; ids in captures begin with the source."""
     source = observation.source
     return observation.id if source is None else observation.id.removeprefix(f"{source}#")
 
@@ -55,7 +55,7 @@ def label(observation: Observation) -> str:
 def classified(
     observation: Observation, found: Verdict | None, weights: Weights | None = None
 ) -> ClassifiedMessage:
-    """An observation with what a classifier said of it, and its score if there are weights."""
+    """Put an observation together with its verdict, and with its score if there are weights."""
     verdict = or_abstention(observation, found)
     return ClassifiedMessage(
         observation, verdict, None if weights is None else weights.score(verdict)
@@ -63,5 +63,5 @@ def classified(
 
 
 def or_abstention(observation: Observation, found: Verdict | None) -> Verdict:
-    """The verdict; one without a style where the classifier abstains."""
+    """Return the verdict, or one without a style where the classifier abstained."""
     return Verdict(id=observation.id, style=None).about(observation) if found is None else found

@@ -1,4 +1,7 @@
-"""Reads files as they grow, like ``tail -f``; it looks again, as not every file system tells."""
+"""Reads files as they grow, like ``tail -f``.
+
+It looks for new bytes again and again, since not every file system reports changes.
+"""
 
 import os
 import select
@@ -11,20 +14,21 @@ from seglab.core.text import safe
 from seglab.errors import InputError
 
 CHUNK_BYTES: Final = 1 << 18
+"""How many bytes are read at once."""
 
 
 class Tail:
-    """A file that grows, is emptied, or is replaced by another of its name.
+    """A file that grows, is emptied, or is replaced by another file of its name.
 
     Attributes:
         path: of the file.
     """
 
     def __init__(self, path: Path) -> None:
-        """Begin at the file's beginning.
+        """Open the file, to read it from its beginning.
 
         Raises:
-            InputError: it cannot be opened now.
+            InputError: the file cannot be opened.
         """
         self.path = path
         try:
@@ -33,12 +37,12 @@ class Tail:
             raise InputError(f"{safe(str(path))}: {error.strerror or error}") from error
 
     def poll(self) -> tuple[bool, bytes]:
-        """What is new.
+        """Return what is new.
 
         Returns:
-            Whether the file was emptied or replaced since the last call, so that what comes now
-            begins another; and the next bytes, none if nothing is new. Of a file that was
-            replaced, the rest comes first.
+            Whether the file was emptied or replaced since the last call, so that the bytes are
+            the first of another file; and the next bytes, none if nothing is new. The rest of a
+            file that was replaced comes before its successor.
         """
         if data := self._file.read(CHUNK_BYTES):
             return False, data
@@ -49,7 +53,7 @@ class Tail:
             return False, b""
         try:
             successor = _opened(self.path)
-        except OSError:  # between the old one's going and the new one's coming
+        except OSError:  # the old file is gone, and the new one is not there yet
             return False, b""
         self.close()
         self._file = successor
@@ -57,7 +61,7 @@ class Tail:
 
     @property
     def ended(self) -> bool:
-        """A file may always grow."""
+        """Whether no more bytes can come: never, since a file may always grow."""
         return False
 
     def close(self) -> None:
@@ -80,12 +84,12 @@ class Pipe:
     """
 
     def __init__(self, descriptor: int) -> None:
-        """Args: descriptor to read from."""
+        """Take the descriptor to read from; its owner closes it."""
         self.ended = False
         self._descriptor = descriptor
 
     def poll(self) -> tuple[bool, bytes]:
-        """What is new, as ``Tail.poll``; a pipe is never another one."""
+        """Return what is new, as ``Tail.poll`` does; a pipe is never replaced."""
         ready, _, _ = select.select([self._descriptor], [], [], 0)
         if not ready:
             return False, b""
@@ -94,7 +98,7 @@ class Pipe:
         return False, data
 
     def close(self) -> None:
-        """The pipe is somebody else's to close."""
+        """Leave the pipe open, since its owner closes it."""
 
 
 def _opened(path: Path) -> FileIO:

@@ -1,8 +1,7 @@
-"""Answers that can be used: of the right types, with known words, and offsets inside the message.
+"""Whether an answer can be used: types, known words, and offsets inside the message.
 
-The one place where an answer is held to that, whoever gave it: ``seglab classify`` and
-``from lab import classify`` refuse one that cannot be, the check ``valid_verdicts`` of
-``seglab regress`` finds it.
+``seglab classify`` and ``seglab.classify`` refuse an answer that breaks these rules. The check
+``valid_verdicts`` of ``seglab regress`` reports it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,17 +18,17 @@ _ID_SHOWN = 80
 
 
 def normalised(verdict: Verdict) -> Verdict:
-    """The verdict with all its values of the types that they should have: tuples, not lists.
+    """Return the verdict with all values of the types that they should have: tuples, not lists.
 
     Raises:
-        InputError: a value has another type; says which.
-        TypeError: a value is none that could be stored, such as NumPy's.
+        InputError: a value has another type; says which one.
+        TypeError: a value cannot be written as JSON, such as NumPy's.
     """
     return Verdict.from_dict(verdict.to_dict())
 
 
 def violations(verdict: Verdict, total_bytes: int) -> Iterator[str]:
-    """What is wrong with a verdict on a message of so many bytes, in words."""
+    """Yield what is wrong with a verdict on a message of ``total_bytes`` bytes, in words."""
     for style in verdict.styles:
         if style not in STYLES:
             yield _unknown("style", style, STYLES)
@@ -52,9 +51,9 @@ def violations(verdict: Verdict, total_bytes: int) -> Iterator[str]:
 
 
 def validating(one: Classifier) -> Classifier:
-    """The classifier, with an ``InputError`` in place of whatever is no answer.
+    """Return the classifier, made to raise an ``InputError`` where it gives no possible answer.
 
-    It says in one line which message it was, and why; see ``verdict_of``.
+    The error names the message and the reason in one line.
     """
 
     def classify(observation: Observation) -> Verdict | None:
@@ -64,10 +63,10 @@ def validating(one: Classifier) -> Classifier:
 
 
 def verdict_of(name: str, observation: Observation, answer: Answer) -> Verdict | None:
-    """What a classifier of that name answered, if it can be.
+    """Return what the classifier ``name`` answered, if it is a possible answer.
 
     Raises:
-        InputError: it raised, or its answer cannot be.
+        InputError: the classifier raised, or its answer breaks a rule.
     """
     if isinstance(answer, Raised):
         raise failed(name, observation, answer.reason)
@@ -77,7 +76,7 @@ def verdict_of(name: str, observation: Observation, answer: Answer) -> Verdict |
 
 
 def failed(name: str, observation: Observation, reason: str) -> InputError:
-    """A classifier's failure at a message, in one line."""
+    """Make the error for a classifier that failed at a message."""
     shown = safe(observation.id[:_ID_SHOWN])
     return InputError(f"classifier {safe(name)}: failed at message {shown}: {safe(reason)}")
 
@@ -116,6 +115,6 @@ def _ends(what: str, offsets: Sequence[int], total_bytes: int) -> Iterator[str]:
 
 
 def _unknown(what: str, word: object, known: Sequence[str]) -> str:
-    """A word of the classifier's as it may be printed: short, without control characters."""
+    """Say that a word is not known, with the nearest known one."""
     shown = str(word)[:80]
     return f"unknown {what} {shown!a}; {nearest(shown, known)}"

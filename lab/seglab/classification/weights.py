@@ -1,9 +1,9 @@
 """A score from a verdict: weights that a user sets, added up.
 
 A first-layer daemon such as Postscreen adds up weights of what it knows of a client before it
-spends more on it. Whether a style means spam is such a weight, and not a fact: ``example.toml``
-beside this file says so too. What a verdict leaves open counts zero; of a set of styles the mean
-is taken, and the range that its members span is told.
+spends more on it. Whether a style means spam is such a weight, and not a fact; ``example.toml``
+beside this file says so too. What a verdict leaves open counts zero. A set of styles counts with
+the mean of its members; the score also has the range that the members span.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from seglab.core.specfile import Table, decode, read
 from seglab.errors import InputError
 
 EXAMPLE: Final = "example"
-"""Stands for the shipped file where a path is expected."""
+"""The name of the shipped file, accepted where a path is expected."""
 
 WEIGHT_MAX: Final = 1_000_000
 _BUFFER_MAX = 1 << 30
@@ -26,13 +26,13 @@ _BUFFER_MAX = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class WeightedScore:
-    """The weights of one verdict.
+    """The sum of the weights of one verdict.
 
     Attributes:
-        total: their sum; a set of styles counts with the mean of its members.
-        parts: what each axis adds: ``style``, ``terminator``, ``buffer``, ``path_condition``.
-        low: the least sum that a member of the set would give.
-        high: the largest.
+        total: the sum; a set of styles counts with the mean of its members.
+        parts: what each of these adds: ``style``, ``terminator``, ``buffer``, ``path_condition``.
+        low: the smallest sum that a member of the set would give.
+        high: the largest sum that a member of the set would give.
     """
 
     total: float
@@ -43,7 +43,7 @@ class WeightedScore:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What each value of a verdict weighs; a value without a weight weighs nothing.
+    """What each value of a verdict weighs; a value without a weight counts zero.
 
     Attributes:
         style: by style.
@@ -58,7 +58,7 @@ class Weights:
     buffer: Mapping[int, float] = field(default_factory=dict)
 
     def score(self, verdict: Verdict) -> WeightedScore:
-        """The sum for a verdict."""
+        """Add up the weights of a verdict."""
         members = [self.style.get(style, 0.0) for style in verdict.styles] or [0.0]
         others = {
             "terminator": self.terminator.get(verdict.terminator or "", 0.0),
@@ -73,10 +73,10 @@ class Weights:
 
 
 def load(path: str | Path) -> Weights:
-    """The weights of a file; ``example`` is the shipped one.
+    """Read the weights of a file; ``example`` is the shipped one.
 
     Raises:
-        InputError: the file cannot be read, or something in it is no weight; says where.
+        InputError: the file cannot be read, or holds something that is no weight; says where.
     """
     if str(path) == EXAMPLE and not Path(path).exists():
         data = resources.files("seglab.classification").joinpath("example.toml").read_bytes()
@@ -85,7 +85,7 @@ def load(path: str | Path) -> Weights:
 
 
 def parse(table: Table) -> Weights:
-    """The weights of a file's content.
+    """Read the weights of a decoded file.
 
     Raises:
         InputError: a key is not known, or a value is no weight.

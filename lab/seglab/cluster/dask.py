@@ -1,7 +1,36 @@
-"""A Dask cluster that does the lab's work: connected to, looked at, and given job after job.
+"""A Dask cluster that does the lab's work, job by job.
 
-What is sent are functions of this package and plain values, so scheduler and workers need the same
-seglab. What a job returns comes back through the scheduler; no folder has to be shared.
+Theory of operation
+-------------------
+``connected`` opens a cluster in three steps, each with an error that says what to do: a plain
+connection finds out whether a scheduler listens at the address; Dask's client connects; and
+``Cluster.check`` compares versions. Jobs are functions of this package with plain values as
+arguments, so every worker needs the very same source files: ``sources`` is their digest. Results
+come back through the scheduler, and no folder has to be shared.
+
+``Cluster.each`` gives jobs away and yields their results in the order in which they end:
+
+=========== ============================== ===================================================
+a job is    who changes that               when
+=========== ============================== ===================================================
+not taken   ``each``                       there are fewer than two jobs a thread of the cluster
+                                           under way: the next one is taken from ``jobs``
+under way   Dask                           it ends, on whichever worker; Dask repeats a job that
+                                           raised (``RETRIES`` times), and gives the job of a
+                                           dead worker to another one
+ended       Dask's thread, into ``ended``  ``each`` takes it from there, and yields its result
+cancelled   ``each``, when it is left      the caller's loop ended early, or something raised
+=========== ============================== ===================================================
+
+Invariant: ``waiting`` holds exactly the jobs under way, by a key that no other job ever had. So
+there may be any number of jobs, and a few results at most are in memory.
+
+A job that fails for good yields ``Failed``; the other jobs continue. Two things end the work with
+``EnvironmentLacksError``: the scheduler is gone, or the cluster has had no worker for ``alone_s``
+seconds. A cluster without workers is given that time because supervisors restart workers.
+
+Deliberately ignored: how long a job takes, since a worker that is slow is not dead, and Dask's own
+warnings and log lines, since this module reports what a user has to know.
 """
 
 import asyncio
@@ -29,13 +58,13 @@ from seglab.core.text import one_line
 from seglab.errors import EnvironmentLacksError, InputError, SeglabError
 
 TIME_LIMIT_S: Final = 10.0
-"""How long a scheduler may take to answer, and the first worker to be there."""
+"""How many seconds a scheduler may take to answer, and the first worker to be there."""
 
 ALONE_S: Final = 120.0
-"""How long to go on without any worker; one that a supervisor starts anew is there by then."""
+"""How many seconds to wait without any worker; a supervisor restarts one in that time."""
 
 RETRIES: Final = 2
-"""How often a job that raised is tried once more; one whose worker died is given to another."""
+"""How often a job that raised is tried once more."""
 
 _SOURCES = (".py", ".toml", ".json")
 _GREETING_MAX = 1 << 20
@@ -43,7 +72,7 @@ _TICK_S = 0.2
 _LOOK_S = 2.0
 
 Job = tuple[str, tuple[Any, ...]]
-"""A job's name, which tells it from all others, and its arguments."""
+"""A job's name, which no other job of the same call has, and its arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +90,16 @@ def connected(
     alone_s: float = ALONE_S,
     say: Callable[[str], None] = lambda _text: None,
 ) -> Iterator["Cluster"]:
-    """A cluster whose scheduler and workers have what is installed here, while the block lasts.
+    """Connect to a cluster whose machines have the same seglab as this one, while the block lasts.
 
     Args:
         address: ``tcp://HOST:PORT`` of its scheduler, or ``tls://HOST:PORT``.
         time_limit_s: for the scheduler's answer, and again for the first worker.
-        alone_s: how long to go on without any worker.
+        alone_s: how many seconds to wait without any worker.
         say: takes what a user should know while it works, a line each.
 
     Raises:
-        InputError: that is no address.
+        InputError: the address is not one.
         EnvironmentLacksError: no scheduler answers there, it has no workers, or they have other
             versions; or Dask is not installed here.
     """
@@ -103,7 +132,12 @@ def connected(
 
 
 class Cluster:
-    """A cluster that one is connected to; made by ``connected``."""
+    """A connection to a cluster; made by ``connected``.
+
+    Attributes:
+        address: of its scheduler.
+        name: tells this connection from all others.
+    """
 
     def __init__(
         self, client: Any, address: str, alone_s: float, say: Callable[[str], None]
@@ -120,16 +154,16 @@ class Cluster:
 
     @property
     def threads(self) -> int:
-        """How many jobs it does at once, as it was last known."""
+        """How many jobs the cluster does at once, as far as is known."""
         with suppress(Exception):
             self._threads = sum(self._client.nthreads().values()) or self._threads
         return self._threads
 
     def check(self, time_limit_s: float) -> None:
-        """Make sure that there are workers, and that all run the same code.
+        """Make sure that there are workers, and that all run the same code as this machine.
 
         Raises:
-            EnvironmentLacksError: there are none, or one does not.
+            EnvironmentLacksError: there is no worker, or a machine has another version.
         """
         try:
             self._client.wait_for_workers(1, timeout=time_limit_s)
@@ -168,7 +202,9 @@ class Cluster:
                 )
 
     def everywhere(self, function: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
-        """What a function says on each worker, beside the jobs; ``Failed`` where it raises.
+        """Call a function on each worker, beside the jobs; return its results by worker.
+
+        Where it raises, the result is ``Failed``.
 
         Raises:
             EnvironmentLacksError: the scheduler is gone.
@@ -188,16 +224,15 @@ class Cluster:
         jobs: Iterable[Job],
         tick: Callable[[], None] = lambda: None,
     ) -> Generator[tuple[str, Any]]:
-        """Have all jobs done; each one's name and result as it ends, in whatever order.
+        """Have all jobs done, and yield each one's name and result when it ends, in any order.
 
-        A worker that dies is made up for by another. Where the block that takes the results ends
-        early, the jobs that have not begun are taken back.
+        If the loop over the results ends early, the jobs that have not ended are cancelled.
 
         Args:
-            function: is called on a worker with an empty folder, which goes afterwards, and the
-                job's arguments.
-            jobs: are taken as they can be given away, so that there may be any number.
-            tick: is called several times a second; what it raises ends the work.
+            function: is called on a worker with an empty folder, which is removed afterwards,
+                and the job's arguments.
+            jobs: are taken only when they can be given away, so there may be any number.
+            tick: is called several times a second; an exception of it ends the work.
 
         Yields:
             A name and what the function returned, or ``Failed``.
@@ -240,7 +275,7 @@ class Cluster:
                 self._look()
 
     def _look(self) -> None:
-        """See from time to time whether anybody is working still."""
+        """Look from time to time whether there is still a worker."""
         now = time.monotonic()
         if now - self._looked < _LOOK_S:
             return
@@ -284,13 +319,13 @@ class Cluster:
 
 
 def installed() -> tuple[str, str]:
-    """The version of seglab that is installed, and what tells its files from others."""
+    """Return the version of the installed seglab, and the digest of its files."""
     return metadata.version("seglab"), sources()
 
 
 @cache
 def sources() -> str:
-    """What tells the files of this seglab from those of another with the same version."""
+    """Return a digest of the files of this seglab, which another build of its version has not."""
     digest = hashlib.sha256()
     for folder in (plugins.PACKAGE, plugins.shipped("senders"), plugins.shipped("scenarios")):
         for name, data in sorted(_files(folder, folder.name)):
@@ -309,7 +344,7 @@ def _files(folder: Path, where: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _in_scratch(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """On a worker: call a function with a folder of its own, beside Dask's own scratch files."""
+    """Call a function with an empty folder beside Dask's scratch files; runs on a worker."""
     import distributed  # noqa: PLC0415
 
     where = distributed.get_worker().local_directory
@@ -318,7 +353,7 @@ def _in_scratch(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any
 
 
 async def _beside(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """On a worker: call a function beside the jobs, without keeping it from its heartbeat."""
+    """Call a function beside the jobs, without delaying the heartbeat; runs on a worker."""
     return await asyncio.to_thread(function, *arguments)
 
 
@@ -336,11 +371,11 @@ def _host_and_port(address: str) -> tuple[str, int]:
 
 
 def _reach(address: str, host: str, port: int, time_limit_s: float) -> None:
-    """See at once whether a scheduler listens there.
+    """Find out at once whether a scheduler listens at an address.
 
-    Dask itself tries again until its time is over where nobody does, and waits for ever where
-    somebody accepts and says nothing. A scheduler greets first, unless it speaks TLS: with a
-    message whose length comes before it.
+    Dask itself tries again until its time is over if nothing listens, and waits for ever if
+    something accepts the connection and stays silent. A scheduler that does not use TLS sends the
+    first message, with its length in front.
     """
     try:
         with socket.create_connection((host, port), timeout=time_limit_s) as probe:
@@ -364,7 +399,7 @@ def _reach(address: str, host: str, port: int, time_limit_s: float) -> None:
 
 
 def _of(found: Mapping[str, Any]) -> dict[str, str]:
-    """The versions that have to be equal."""
+    """Return the versions that have to be equal on all machines."""
     packages = found["packages"]
     python = str(packages["python"]).split(".")
     return {
@@ -374,7 +409,7 @@ def _of(found: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _words(error: BaseException) -> str:
-    """An error in one line."""
+    """Describe an error in one line."""
     text = one_line(str(error))
     return (
         text if isinstance(error, SeglabError) else f"{type(error).__name__}: {text}".rstrip(": ")

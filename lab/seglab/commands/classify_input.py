@@ -21,14 +21,14 @@ from seglab.runners.open import OpenClassifier
 
 POLL_S = 0.2
 IDLE_POLLS = 5
-"""After so many polls without anything new, what waits for its successor is given."""
+"""After this many polls without news, a message that waits for the next one is complete."""
 
 _PROGRESS_EVERY_S = 0.5
 _STDIN = Path("-")
 
 
 class Progress:
-    """A count on standard error, where that is a terminal and the table is not on it."""
+    """A count on standard error, if that is a terminal and standard output is not."""
 
     def __init__(self) -> None:
         self._on = sys.stderr.isatty() and not sys.stdout.isatty()
@@ -36,7 +36,7 @@ class Progress:
         self._shown = False
 
     def show(self, messages: int | None) -> None:
-        """Show the count from time to time; ``None`` takes it away."""
+        """Show the count, twice a second at most; ``None`` removes it."""
         if not self._on:
             return
         if messages is None:
@@ -51,18 +51,20 @@ class Progress:
 
 
 class Input:
-    """The paths of a command line, and what became of them.
+    """The messages at the paths of a command line.
+
+    What cannot be read is reported on standard error, and the rest is read.
 
     Args:
-        paths: what was asked for; ``-`` is standard input.
-        layer: of stored sessions.
-        protocol: that captures are searched for.
-        follow: whether to wait for more.
-        wait: waits for more; called between two looks at files that grow.
+        paths: the user's; ``-`` is standard input.
+        layer: which layer of stored sessions is read.
+        protocol: what captures are searched for: ``smtp`` or ``raw``.
+        follow: whether to wait for more at the end of a file.
+        wait: waits for more; it is called between two looks at files that grow.
 
     Attributes:
-        status: the exit code: 2 once something could not be read.
-        quiet: called when nothing new comes for now.
+        status: the exit code: 2 after something could not be read.
+        quiet: functions that are called when nothing new has come.
     """
 
     def __init__(
@@ -102,7 +104,7 @@ class Input:
             yield classified(observation, verdict, weights)
 
     def observations(self) -> Iterator[Observation]:
-        """All messages; what cannot be read is told, and the rest is read."""
+        """Yield all messages, in the order in which they are read."""
         if self.follow:
             yield from self._followed()
             return
@@ -113,7 +115,7 @@ class Input:
                 self._failed(error)
 
     def progress(self, messages: int | None) -> None:
-        """Tell how many messages there were, if somebody may be waiting; ``None``: no more."""
+        """Show on a terminal how many messages there were; ``None`` removes the count."""
         self._progress.show(messages)
 
     def _of(self, path: Path) -> Iterator[Observation]:
@@ -129,7 +131,7 @@ class Input:
                 self._failed(error)
 
     def stop(self) -> None:
-        """Follow no longer; what is under way is given, and then the messages end."""
+        """Stop following: the messages under way are yielded, and then there are no more."""
         self._stopped = True
 
     def _followed(self) -> Iterator[Observation]:
@@ -182,7 +184,7 @@ class _Followed:
         self.ended = False
 
     def look(self) -> bool:
-        """See what is new, and whether anything is."""
+        """Take what is new; return whether there was anything."""
         restarted, data = self._tail.poll()
         if restarted:
             self._found.append(self._closing(self._stream))
@@ -200,19 +202,19 @@ class _Followed:
         return bool(data) or restarted
 
     def take(self) -> Iterator[Observation]:
-        """The messages that are known since."""
+        """Yield the messages that were completed since the last call."""
         while self._found:
             yield from self._found.popleft()
 
     def close(self) -> Iterator[Observation]:
-        """No more is wanted; the messages under way."""
+        """Stop following, and yield the messages under way."""
         self._tail.close()
         yield from self.take()
         if not self.ended:
             yield from self._closing(self._stream)
 
     def _closing(self, stream: Stream) -> Iterator[Observation]:
-        """An emptied or abandoned log may have had no line yet; that is no fault here."""
+        """Yield the rest of a stream that may have had no line yet, which is no error here."""
         try:
             yield from stream.close()
         except InputError:

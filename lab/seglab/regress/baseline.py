@@ -1,4 +1,4 @@
-"""An earlier run's accuracy, to which a later one is held."""
+"""The accuracy of an earlier run, which a later run has to reach."""
 
 import hashlib
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkScore:
-    """A score, and where it was reached."""
+    """How often a classifier was right on one network, at one layer."""
 
     network: str
     layer: str
@@ -28,13 +28,13 @@ class NetworkScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """What is kept of a run.
+    """What a run leaves for later ones.
 
     Attributes:
-        classifier: its name.
-        sessions: what tells the sessions from others: ``fingerprint``.
+        classifier: the classifier's name.
+        sessions: the ``fingerprint`` of the sessions.
         scores: by network and layer.
-        baseline_version: of this form.
+        baseline_version: of this format.
     """
 
     classifier: str
@@ -44,19 +44,19 @@ class Baseline:
 
     @property
     def by_place(self) -> dict[Place, AnswerCounts]:
-        """The scores by network and layer."""
+        """The scores, by network and layer."""
         return {(one.network, one.layer): one.score for one in self.scores}
 
     def to_json(self) -> bytes:
-        """JSON for people, and for a version control system: indented, a newline at the end."""
+        """Return JSON that people and version control can read: indented, with a final newline."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
     @classmethod
     def from_json(cls, text: bytes, where: str) -> Self:
-        """The baseline that ``to_json`` wrote.
+        """Read what ``to_json`` wrote.
 
         Raises:
-            InputError: the text is none, or a later version's.
+            InputError: the text is no baseline, or a later version's.
         """
         try:
             found = decoding.from_json(text, cls, "a baseline")
@@ -71,7 +71,7 @@ class Baseline:
 
     @classmethod
     def of(cls, result: RegressResult, cases: Iterable[Case]) -> Self:
-        """What a run leaves for the next."""
+        """Make a baseline of a run."""
         scores = [
             NetworkScore(network=network, layer=layer, score=score)
             for (network, layer), score in result.scores.items()
@@ -80,7 +80,7 @@ class Baseline:
 
 
 def fingerprint(cases: Iterable[Case]) -> str:
-    """The same for the same observations with the same truth, in whatever order."""
+    """Return a digest of the observations and their true styles, whatever their order."""
     lines = sorted(
         f"{case.observation.id} {case.style} {case.observation.mss} {case.observation.sizes}"
         for case in cases

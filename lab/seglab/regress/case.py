@@ -11,16 +11,17 @@ from seglab.core.record import SessionRecord
 from seglab.core.trace import sizes
 
 LayerChoice = Literal["segments", "reads", "both"]
+"""Which layers of a session a classifier is shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class SentMessage:
-    """What was sent, by whom: everything about a session but the network and chance.
+    """Which bytes which sender sent: all of a session that neither network nor chance decides.
 
     Attributes:
         sender: the sender's name.
-        parameters: the sender's, as JSON text.
-        payload_sha256: of the bytes that it sent.
+        parameters: those of the sender, as JSON text.
+        payload_sha256: of the bytes that were sent.
     """
 
     sender: str
@@ -34,12 +35,12 @@ class Case:
 
     Attributes:
         session_id: of the stored session.
-        observation: what the classifier is shown. Its id is a digest: the session's own name
-            holds the answer.
-        style: who wrote, in the ground truth's words.
+        observation: what the classifier is shown. Its id is a digest, since the session's own
+            name holds the answer.
+        style: the true style.
         terminator: whether the end of data had a write of its own; ``None`` for raw TCP.
         network: the network's name.
-        mtu: of its path.
+        mtu: of the network's path.
         message: which message of which sender it was; ``None`` where the bytes are not known.
         writes: the sizes of the sender's writes.
         visible_boundaries: the boundaries between writes that this layer shows, as
@@ -71,12 +72,12 @@ class Case:
 
     @classmethod
     def of_record(cls, record: SessionRecord, layer: Layer) -> "Case":
-        """The case of a complete session."""
+        """Make the case of a complete session."""
         observation = Observation.of_record(record, layer)
         visible = visible_boundaries(record, observation.ends)
         return cls(
             session_id=record.session_id,
-            observation=replace(observation, id=anonymous(record.session_id, layer)),
+            observation=replace(observation, id=anonymous_id(record.session_id, layer)),
             style=record.style,
             terminator=record.terminator,
             network=record.network,
@@ -89,12 +90,12 @@ class Case:
 
 
 def message_of(sender: str, parameters: str, payload_sha256: str | None) -> SentMessage | None:
-    """The message of a session; ``None`` where its bytes are not known."""
+    """Return the message of a session, or ``None`` where its bytes are not known."""
     return None if payload_sha256 is None else SentMessage(sender, parameters, payload_sha256)
 
 
 def cases(records: Iterable[SessionRecord], layers: LayerChoice) -> Iterator[Case]:
-    """The cases of all complete sessions, in their order."""
+    """Yield the cases of all complete sessions, in their order."""
     wanted = layers_of(layers)
     for record in records:
         if record.complete and record.payload_bytes:
@@ -103,17 +104,17 @@ def cases(records: Iterable[SessionRecord], layers: LayerChoice) -> Iterator[Cas
 
 
 def layers_of(layers: LayerChoice) -> tuple[Layer, ...]:
-    """The layers that a choice stands for."""
+    """Return the layers that a choice stands for."""
     return ("segments", "reads") if layers == "both" else (layers,)
 
 
-def anonymous(*names: str) -> str:
-    """An id that is the same for the same names, and tells nothing of them."""
+def anonymous_id(*names: str) -> str:
+    """Return an id that is the same for the same names, but does not show them."""
     return hashlib.blake2b("\0".join(names).encode(), digest_size=8).hexdigest()
 
 
 def _nothing_else(visible: frozenset[int], observation: Observation) -> bool:
-    """Whether segments show these boundaries and nothing else.
+    """Return whether segments show these boundaries and nothing else.
 
     Reads do not show whether they hold several segments.
     """

@@ -73,10 +73,10 @@ CHECKS: tuple[Check, ...] = (
 
 
 def chosen(names: Sequence[str]) -> tuple[Check, ...]:
-    """The checks of these names, in their own order; all of them where no name is given.
+    """Return the checks of these names, in the order of ``CHECKS``; without names, all of them.
 
     Raises:
-        InputError: a name is not known; has the nearest.
+        InputError: there is no check of that name; the message has the nearest one.
     """
     known = [check.name for check in CHECKS]
     for name in names:

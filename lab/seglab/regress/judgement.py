@@ -1,4 +1,4 @@
-"""What a check says: of one case, or of one network, and with which example."""
+"""What a check gets, and what it says of a case or of a network, with an example."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from seglab.core.observation import Layer, Observation
 from seglab.regress.case import Case
 
 EXAMPLE_SIZES = 400
-"""How many sizes of an observation a finding keeps."""
+"""How many sizes of an observation an example keeps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,14 +17,14 @@ class ExampleSide:
     """One half of an example: an observation and what the classifier said of it.
 
     Attributes:
-        session_id: the stored session; ``None`` where the sizes are of none, but drawn.
+        session_id: of the stored session; ``None`` where the sizes were drawn at random.
         network: the network's name.
         mtu: of its path.
         mss: payload bytes of a full segment.
         timestamps: whether TCP timestamps were on.
         layer: the layer of the sizes.
-        sizes: of the observation; the first ones, where there are very many.
-        answer: in words.
+        sizes: of the observation; the first ``EXAMPLE_SIZES`` of them.
+        answer: the classifier's, in words.
     """
 
     session_id: str | None
@@ -40,7 +40,10 @@ class ExampleSide:
     def of(
         cls, case: Case, answer: Answer, shown: Observation | None = None, said: str | None = None
     ) -> Self:
-        """The side of a case, or of what was made of its observation."""
+        """Make the side of a case, or of another observation that was made of it (``shown``).
+
+        ``said`` replaces the words for the answer.
+        """
         observation = case.observation if shown is None else shown
         return cls(
             session_id=case.session_id,
@@ -59,13 +62,13 @@ class Judgement:
     """What a check says of one case.
 
     Attributes:
-        network: where the case, or what is wrong with it, lies.
+        network: of the case, or the one that the judgement is about.
         mtu: of that network.
         layer: of the observation.
         style: the true style; empty where the check is about a whole network.
-        passed: ``None`` where the case is exempt: nothing can be asked of it.
-        words: what is wrong, in one line; empty where nothing is.
-        writes: the sizes of the sender's writes, for an example.
+        passed: ``None`` where the case is exempt, since it cannot show whether the check holds.
+        words: what is wrong, in one line; empty where nothing is wrong.
+        writes: the sizes of the sender's writes, where there is an example.
         sides: the example.
     """
 
@@ -80,7 +83,7 @@ class Judgement:
 
     @property
     def weight(self) -> tuple[int, int]:
-        """By how much an example is harder to read than another: sizes, then bytes."""
+        """How hard the example is to read: its number of sizes, then its number of bytes."""
         return (
             sum(len(side.sizes) for side in self.sides),
             sum(sum(side.sizes) for side in self.sides),
@@ -88,7 +91,7 @@ class Judgement:
 
 
 def judged(case: Case, passed: bool | None, words: str = "", *sides: ExampleSide) -> Judgement:
-    """The judgement of a case."""
+    """Make the judgement of a case."""
     return Judgement(
         network=case.network,
         mtu=case.mtu,
@@ -106,9 +109,9 @@ class AnswerCounts:
     """How often a classifier was right on one network at one layer.
 
     Attributes:
-        sessions: how many it was asked about.
+        sessions: how many the classifier was asked about.
         right: how many answers held the true style.
-        abstained: how many said nothing.
+        abstained: how many answers were abstentions.
         alone: how many of the right ones named the true style and no other.
     """
 
@@ -119,25 +122,25 @@ class AnswerCounts:
 
     @property
     def accuracy(self) -> float:
-        """The share of sessions whose answer held the truth."""
+        """The share of sessions whose answer held the true style."""
         return self.right / self.sessions if self.sessions else 0.0
 
     @property
     def answered(self) -> int:
-        """How many answers said something."""
+        """How many answers were no abstentions."""
         return self.sessions - self.abstained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a user sets.
+    """What a user can set.
 
     Attributes:
         seed: of everything that is drawn.
         tolerance: by how much a network's accuracy may fall below the baseline's.
-        own_tolerance: by how much it may lie below the mean, where there is no baseline.
-        noise_share: the share of meaningless observations that may get one confident style.
-        sample: how many sessions of a network each check that asks anew takes.
+        own_tolerance: by how much it may lie below the other networks' mean, without a baseline.
+        noise_share: the share of random observations that may get one confident style.
+        sample: how many sessions of a network a check takes that asks further questions.
     """
 
     seed: int = 2014
@@ -160,11 +163,11 @@ class CheckContext:
 
     Attributes:
         cases: all of them.
-        answers: the classifier's, to each case's observation.
-        runner: asks for more.
+        answers: the classifier's, to the observation of each case.
+        runner: the classifier, for further questions.
         settings: the user's.
         baseline: an earlier run's scores by network and layer; ``None`` without one.
-        same_sessions: whether the baseline is of the very same sessions.
+        same_sessions: whether the baseline was made with the very same sessions.
     """
 
     cases: Sequence[Case]
@@ -186,9 +189,9 @@ class Check:
 
     Attributes:
         name: an identifier.
-        summary: one line for people: what holds of a good classifier.
-        run: judges cases or networks.
-        asks: whether it asks the classifier for more than the answers that are there.
+        summary: what a good classifier does, in one line.
+        run: judges the cases or networks.
+        asks: whether it asks the classifier further questions.
     """
 
     name: str

@@ -9,7 +9,7 @@ from seglab.regress.terminal import finding_text
 
 
 def to_junit(result: RegressResult) -> bytes:
-    """The XML, as CI systems read it; what XML cannot hold is replaced."""
+    """Return the XML for CI systems; characters that XML cannot hold are replaced."""
     root = Element("testsuites", name=xml_text(f"seglab regress {result.classifier}"))
     total = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     for outcome in result.outcomes:
@@ -48,7 +48,7 @@ def _networks(
 
 
 def _fill(case: Element, outcome: CheckOutcome, findings: list[CheckFinding]) -> str | None:
-    """Say how a test case ended; which counter it belongs to."""
+    """Write how a test case ended, and return the counter that it belongs to."""
     if outcome.why_not is not None:
         SubElement(case, "error", message=xml_text(outcome.why_not), type="not run")
         return "errors"

@@ -1,4 +1,4 @@
-"""Failures that are known, each with its reason."""
+"""Failures that are expected, each with its reason."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _KEYS = ("check", "network", "style", "layer", "reason")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFailure:
-    """A finding that is expected; what is not given stands for any.
+    """A finding that is expected; ``None`` stands for any network, style or layer.
 
     Attributes:
         check: the check's name.
@@ -29,7 +29,7 @@ class KnownFailure:
     layer: str | None = None
 
     def covers(self, check: str, network: str, style: str, layer: str) -> bool:
-        """Whether a finding is this one."""
+        """Return whether a finding is an expected one."""
         return (
             check == self.check
             and self.network in (None, network)
@@ -39,15 +39,15 @@ class KnownFailure:
 
     @property
     def words(self) -> str:
-        """Which findings it is about."""
+        """Which findings are expected, in words."""
         return " ".join(part for part in (self.check, self.network, self.style, self.layer) if part)
 
 
 def parse(values: Mapping[str, Any], where: str) -> tuple[KnownFailure, ...]:
-    """The known failures of a TOML file: an array of tables called ``known``.
+    """Read the known failures of a TOML file: an array of tables called ``known``.
 
     Raises:
-        InputError: a key is missing, unknown, or no text; says where.
+        InputError: a key is missing, unknown, or not text; says where.
     """
     tables = values.get("known", [])
     if set(values) - {"known"} or not isinstance(tables, list):
@@ -78,5 +78,5 @@ def _one(table: object, where: str) -> KnownFailure:
 def reason_for(
     known: Iterable[KnownFailure], check: str, network: str, style: str, layer: str
 ) -> str | None:
-    """Why a finding is expected; ``None`` where it is not."""
+    """Return why a finding is expected, or ``None`` if it is not."""
     return next((k.reason for k in known if k.covers(check, network, style, layer)), None)

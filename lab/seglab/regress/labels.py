@@ -1,4 +1,4 @@
-"""The label does not change with the network alone, where the wire still shows the same."""
+"""Checks that the answer does not depend on the network alone, where the wire shows the same."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -15,29 +15,29 @@ _Group = list[_Entry]
 
 
 def label_ignores_mtu(context: CheckContext) -> Iterator[Judgement]:
-    """The same bytes of the same sender, the same boundaries visible: no other style.
+    """Judge whether the same message gets the same style over all networks that show the same.
 
-    Sessions are compared with those of the same message over other networks that show the very
-    same boundaries between writes. They hold the same evidence of the writes, so an answer that
-    differs was decided by the network. Sets agree when they have a style in common. Exempt are
-    abstentions, sessions whose boundaries have left no trace, and those that show what no other
-    network shows.
+    Each session is compared with those of the same message over other networks that show the very
+    same boundaries between writes. These hold the same evidence of the writes, so the network
+    alone decided an answer that differs. Sets of styles agree when they have one in common.
+    Exempt are abstentions, sessions whose boundaries left no trace, and sessions that show what
+    no other network shows.
     """
     return _ignores_network(context, allowed_styles, lambda case: case.style)
 
 
 def terminator_ignores_mtu(context: CheckContext) -> Iterator[Judgement]:
-    """As ``label_ignores_mtu``, for the terminator, where the classifier names one."""
+    """Judge the terminator as ``label_ignores_mtu`` does the style, where one is named."""
     return _ignores_network(context, _terminator, lambda case: case.terminator)
 
 
 def answers_ignore_mtu(context: CheckContext) -> Iterator[Judgement]:
-    """Where the same message shows the same and nothing else, it answers everywhere or nowhere.
+    """Judge whether a classifier is silent over one network but not over another with the same.
 
-    A classifier that has learned one network may be silent on all others instead of wrong.
-    Compared are segments of the same message over different networks that show the same
-    boundaries, and no size besides that is not full; so a classifier may well be silent where the
-    path has cut segments anew, and about reads, of which nobody sees what they hold.
+    A classifier that has learned one network may be silent on all others instead of wrong. This
+    check compares segments of the same message over different networks, if they show the same
+    boundaries and no other segment that is not full. So a classifier may be silent where the path
+    cut segments again, and about reads, since nobody sees which segments they hold.
     """
     groups: dict[_Key, _Group] = defaultdict(list)
     for case, answer in context.pairs:
@@ -100,7 +100,11 @@ def _ignores_network(
 
 
 def _judged_group(group: _Group, truth: Callable[[Case], str | None]) -> Iterator[Judgement]:
-    """Of two answers that exclude each other, the one with the truth stands, or the commoner."""
+    """Judge the sessions of one message that show the same.
+
+    Of two answers that exclude each other, the one with the truth is held to be right, or else the
+    more frequent one; the sessions with the other answer fail.
+    """
     if len({case.network for case, _, _ in group}) < 2:
         yield from (judged(case, None) for case, _, _ in group)
         return
@@ -137,7 +141,7 @@ def _contradiction(
     order: list[frozenset[str]],
     by_answer: dict[frozenset[str], dict[str, _Entry]],
 ) -> _Entry | None:
-    """The plainest session over another network whose answer excludes this one and outranks it."""
+    """Return the simplest session over another network with a better answer that excludes this."""
     for better in order[: order.index(said)]:
         if not better & said:
             for network, entry in by_answer[better].items():

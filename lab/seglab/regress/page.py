@@ -1,4 +1,4 @@
-"""A result as one HTML file that opens from disk, alone, without a network or a script."""
+"""A result as one HTML file, which needs no other file, no network and no script."""
 
 from importlib import resources
 
@@ -11,11 +11,11 @@ from seglab.regress.result import RegressResult
 from seglab.regress.terminal import columns, rows
 
 EXAMPLES = 5
-"""How many findings of a check the page shows in full; the rest are lines of a table."""
+"""How many findings of a check the page shows in full; the others are rows of a table."""
 
 
 def page(result: RegressResult) -> bytes:
-    """The page; every stored string is escaped."""
+    """Return the page; every string that comes from a classifier or a session is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["pieces"] = pieces
     template = environment.from_string(_resource("seglab.regress", "regress.html"))
@@ -34,7 +34,7 @@ def page(result: RegressResult) -> bytes:
 
 
 def pieces(sizes: tuple[int, ...]) -> list[tuple[int, float]]:
-    """Each size with its share of all bytes, in percent: how wide it is drawn."""
+    """Return each size with its width in the drawing: its share of all bytes, in percent."""
     total = sum(sizes) or 1
     return [(size, 100 * size / total) for size in sizes]
 

@@ -9,7 +9,7 @@ from seglab.regress.result import RegressResult
 
 
 def to_dict(result: RegressResult) -> dict[str, Any]:
-    """Everything of a result as dictionaries and lists."""
+    """Return everything of a result as dictionaries and lists."""
     return {
         "classifier": result.classifier,
         "good": result.good,

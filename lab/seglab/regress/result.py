@@ -13,20 +13,20 @@ State = Literal["passed", "failed", "known", "not judged", "not run"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckFinding:
-    """What a check found wrong with one style on one network at one layer.
+    """What a check found wrong with one style, on one network, at one layer.
 
     Attributes:
         check: the check's name.
         network: the network's name.
-        mtu: of its path.
+        mtu: of the network's path.
         layer: of the observations.
         style: the true style; empty where the finding is about the whole network.
         broken: how many cases failed.
         judged: how many were judged.
-        words: what is wrong, of the smallest example.
+        words: what is wrong with the smallest example.
         writes: the sizes of the sender's writes in the example.
         sides: the smallest example.
-        reason: why the finding is known; ``None`` where it is not.
+        reason: why the finding is expected; ``None`` where it is not.
     """
 
     check: str
@@ -49,7 +49,7 @@ class CheckFinding:
 
     @property
     def weight(self) -> tuple[int, int]:
-        """By how much its example is harder to read than another."""
+        """How hard the example is to read: its number of sizes, then its number of bytes."""
         lengths = [len(side.sizes) for side in self.sides]
         return sum(lengths), sum(sum(side.sizes) for side in self.sides)
 
@@ -62,10 +62,10 @@ class CheckOutcome:
         name: the check's.
         summary: the check's.
         judged: how many cases were judged.
-        exempt: of how many nothing can be asked.
+        exempt: how many cases cannot show whether the check holds.
         findings: what is wrong, by network, layer and style.
-        networks: the networks on which something was judged.
-        why_not: why the check was not run; ``None`` where it was.
+        networks: those with at least one case that was judged.
+        why_not: why the check did not run; ``None`` where it did.
     """
 
     name: str
@@ -78,7 +78,7 @@ class CheckOutcome:
 
     @property
     def state(self) -> State:
-        """How it ended."""
+        """How the check ended."""
         if self.why_not is not None:
             return "not run"
         if any(finding.reason is None for finding in self.findings):
@@ -90,12 +90,12 @@ class CheckOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixCell:
-    """A style at an MTU: how often the answer was right, and which checks broke.
+    """How often the answer was right for a style at an MTU, and which checks broke.
 
     Attributes:
-        sessions: how many.
-        right: how many answers held the truth.
-        checks: names of the checks with a finding there.
+        sessions: how many there are.
+        right: how many answers held the true style.
+        checks: the names of the checks with a finding there.
     """
 
     sessions: int = 0
@@ -108,14 +108,14 @@ class RegressResult:
     """Everything that a regress run found.
 
     Attributes:
-        classifier: its name.
-        sessions: how many sessions were asked about.
-        outcomes: by check.
+        classifier: the classifier's name.
+        sessions: how many sessions the classifier answered.
+        outcomes: one for each check.
         scores: accuracy by network and layer.
         cells: by style and MTU.
-        mtus: of each network.
+        mtus: of the networks, in order of MTU.
         sources: where the sessions come from, in words.
-        stopped: why the classifier could not be asked to the end; ``None`` where it could.
+        stopped: why the classifier did not answer everything; ``None`` where it did.
         settings: of the run.
         baselined: whether there was a baseline.
         stale: known failures that did not occur.
@@ -135,27 +135,27 @@ class RegressResult:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """What the classifier was shown."""
+        """The layers that the classifier was shown."""
         return tuple(dict.fromkeys(layer for _, layer in self.scores))
 
     @property
     def findings(self) -> tuple[CheckFinding, ...]:
-        """Of all checks."""
+        """The findings of all checks."""
         return tuple(finding for outcome in self.outcomes for finding in outcome.findings)
 
     @property
     def unexpected(self) -> tuple[CheckFinding, ...]:
-        """Those that no known failure covers."""
+        """The findings that no known failure covers."""
         return tuple(finding for finding in self.findings if finding.reason is None)
 
     @property
     def good(self) -> bool:
-        """Whether there is nothing to tell but known failures."""
+        """Whether the classifier answered everything, and nothing but known failures was found."""
         return self.stopped is None and not self.unexpected
 
     @property
     def broken(self) -> tuple[str, ...]:
-        """The names of the checks that found something new."""
+        """The names of the checks with a finding that no known failure covers."""
         return tuple(outcome.name for outcome in self.outcomes if outcome.state == "failed")
 
     @property

@@ -134,7 +134,7 @@ def run(
 def outcome(
     check: Check, judgements: Iterable[Judgement], known: Sequence[KnownFailure] = ()
 ) -> CheckOutcome:
-    """A check's judgements, counted by network, layer and style; the smallest examples kept."""
+    """Count a check's judgements by network, layer and style, and keep the smallest examples."""
     judged: Counter[tuple[str, str, str]] = Counter()
     broken: Counter[tuple[str, str, str]] = Counter()
     smallest: dict[tuple[str, str, str], Judgement] = {}
@@ -178,7 +178,7 @@ def outcome(
 def _stale(
     outcomes: Iterable[CheckOutcome], known: Iterable[KnownFailure]
 ) -> tuple[KnownFailure, ...]:
-    """Known failures that were looked for and did not occur."""
+    """Return the known failures that were looked for and did not occur."""
     judged = {outcome.name: outcome for outcome in outcomes if outcome.judged}
     return tuple(
         failure

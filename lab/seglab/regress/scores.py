@@ -1,4 +1,4 @@
-"""Accuracy by network, and whether it falls."""
+"""Accuracy by network, and the checks that hold it to a baseline or to the other networks."""
 
 import math
 from collections import Counter, defaultdict
@@ -12,11 +12,11 @@ Place = tuple[str, str]
 """A network's name, and a layer."""
 
 _BEYOND_CHANCE = 2.326
-"""Standard deviations that chance exceeds in one case of a hundred, to one side."""
+"""How many standard deviations chance exceeds in one case of a hundred, to one side."""
 
 
 def scores(pairs: Iterable[tuple[Case, Answer]]) -> dict[Place, AnswerCounts]:
-    """How often the answers were right, by network and layer, in order of MTU."""
+    """Count the right answers by network and layer, in order of MTU."""
     counted: dict[Place, Counter[str]] = defaultdict(Counter)
     mtus: dict[str, int] = {}
     for case, answer in pairs:
@@ -32,7 +32,7 @@ def scores(pairs: Iterable[tuple[Case, Answer]]) -> dict[Place, AnswerCounts]:
 
 
 def accuracy(context: CheckContext) -> Iterator[Judgement]:
-    """On each network, where it answers: right at least as often as one constant answer.
+    """Judge whether its answers are right at least as often as one constant answer would be.
 
     A network without an answer is exempt, unless there is no answer on any.
     """
@@ -57,11 +57,12 @@ def accuracy(context: CheckContext) -> Iterator[Judgement]:
 
 
 def no_network_falls(context: CheckContext) -> Iterator[Judgement]:
-    """No network's accuracy falls: below the baseline's, or else far below the mean.
+    """Judge whether a network's accuracy falls below the baseline, or else far below the mean.
 
-    Against a baseline of the same sessions, each point counts. Of other sessions, a fall must
-    also be more than chance. Without a baseline, the sessions whose writes can still be seen are
-    compared with the mean of all networks at that layer.
+    With a baseline of the same sessions, any fall beyond the tolerance counts. With a baseline of
+    other sessions, the fall must also be more than chance. Without a baseline, only sessions
+    whose writes can still be seen count, and a network is compared with the mean of all others
+    at the same layer.
     """
     if context.baseline is not None:
         yield from _below_baseline(context, context.baseline)
@@ -112,7 +113,7 @@ def _below_mean(context: CheckContext) -> Iterator[Judgement]:
 
 
 def _beyond_chance(low: AnswerCounts, high: AnswerCounts) -> bool:
-    """Whether two shares of independent draws differ more than chance explains: a z-test."""
+    """Return whether two shares of independent draws differ beyond chance, by a z-test."""
     pooled = (low.right + high.right) / (low.sessions + high.sessions)
     deviation = math.sqrt(pooled * (1 - pooled) * (1 / low.sessions + 1 / high.sessions))
     return high.accuracy - low.accuracy > _BEYOND_CHANCE * deviation

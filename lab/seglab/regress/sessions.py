@@ -1,4 +1,4 @@
-"""Where sessions for ``regress`` come from: a dataset, a run folder, a Parquet file, the sample."""
+"""Reads the sessions for ``regress``: a dataset, a run folder, a Parquet file, or the sample."""
 
 from collections.abc import Iterator
 from importlib import resources
@@ -11,7 +11,7 @@ from seglab.runs.folder import MANIFEST, RunFolder
 from seglab.runs.parquet import read_sessions
 
 SAMPLE = "sample"
-"""The name of the sessions that come with the package."""
+"""What names the sessions that come with seglab."""
 
 _DATASET_MANIFEST = "manifest.json"
 
@@ -19,16 +19,16 @@ _DATASET_MANIFEST = "manifest.json"
 def load(
     source: str | Path, layers: LayerChoice, split: str | None = None, column: str = "split"
 ) -> list[Case]:
-    """The cases of all complete sessions of a source.
+    """Return the cases of all complete sessions of a source.
 
     Args:
         source: ``sample``, or the path of a run folder, a dataset, or a Parquet file of sessions.
-        layers: which of the layers are asked about.
+        layers: what the classifier is shown of each session.
         split: only this part of a dataset: ``train``, ``validation`` or ``test``.
         column: the dataset's column that says which part a session is in.
 
     Raises:
-        InputError: there is nothing of the kind, or no complete session; says what to do.
+        InputError: there is no such source, or no complete session in it; says what to do.
     """
     found = list(cases(records(source, split, column), layers))
     if not found:
@@ -40,7 +40,7 @@ def load(
 def records(
     source: str | Path, split: str | None = None, column: str = "split"
 ) -> Iterator[SessionRecord]:
-    """The sessions of a source, in its order.
+    """Yield the sessions of a source, in its order.
 
     Raises:
         InputError: as ``load``.

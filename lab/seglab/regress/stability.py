@@ -1,4 +1,4 @@
-"""Stable under what happens to the same message on its way, and silent where there is nothing."""
+"""Checks that change observations, repeat questions or ask about noise."""
 
 import random
 from collections import defaultdict
@@ -23,22 +23,22 @@ Transform = Callable[[Observation, int], Observation]
 
 
 def stable_under_merged_reads(context: CheckContext) -> Iterator[Judgement]:
-    """Read together, neighbours give more styles or none, but no other style."""
+    """Judge whether merged reads give more styles or none, but no other style."""
     return _stable(context, merged_reads, ("segments", "reads"), "after some reads were merged")
 
 
 def stable_under_retransmission(context: CheckContext) -> Iterator[Judgement]:
-    """A segment that comes again, a full one in two pieces, gives no other style."""
+    """Judge whether a segment that comes again, a full one in two pieces, gives no other style."""
     return _stable(context, retransmitted, ("segments",), "after one segment came again")
 
 
 def stable_under_offload(context: CheckContext) -> Iterator[Judgement]:
-    """Full segments merged into one above the MSS, as by GRO, give no other style."""
+    """Judge whether full segments, merged as GRO merges them, give no other style."""
     return _stable(context, offloaded, ("segments",), "after offload merged full segments")
 
 
 def deterministic(context: CheckContext) -> Iterator[Judgement]:
-    """Asked again, from the start, in another order: the same verdicts."""
+    """Judge whether a restarted classifier gives the same verdicts, asked in another order."""
     chosen = sample([(c, a) for c, a in context.pairs if not isinstance(a, Raised)], context)
     order = list(range(len(chosen)))
     random.Random(derive(context.settings.seed, "order")).shuffle(order)
@@ -60,7 +60,9 @@ def deterministic(context: CheckContext) -> Iterator[Judgement]:
 
 
 def abstains_on_noise(context: CheckContext) -> Iterator[Judgement]:
-    """Of random sizes, few get a single style with confidence: abstaining is right, or a set.
+    """Judge whether few random observations get a single style with confidence.
+
+    To abstain is right, and so is a set of styles.
 
     A verdict with a single style counts as confident when its confidence is 0.5 or more, or is
     not given.
@@ -101,7 +103,7 @@ def abstains_on_noise(context: CheckContext) -> Iterator[Judgement]:
 
 
 def sample(pairs: list[tuple[Case, Answer]], context: CheckContext) -> list[tuple[Case, Answer]]:
-    """At most so many cases of each network and layer, the styles in turn, by the seed."""
+    """Draw at most ``settings.sample`` cases of each network and layer, from all styles alike."""
     places: dict[tuple[str, str], dict[str, list[tuple[Case, Answer]]]] = {}
     for pair in pairs:
         case = pair[0]
@@ -164,12 +166,12 @@ def _confident(answer: Answer) -> bool:
 
 
 def _bytes(answer: Answer) -> bytes:
-    """An answer as JSON: a list is a tuple there."""
+    """Return an answer as JSON, in which a list and a tuple are the same."""
     return msgspec.json.encode(answer)
 
 
 def _difference(before: Answer, now: Answer) -> tuple[str, str]:
-    """The first field by which two answers differ, in words."""
+    """Return the first field by which two answers differ, once for each, in words."""
     if not isinstance(before, Verdict) or not isinstance(now, Verdict):
         return _plain(before), _plain(now)
     one, other = before.to_dict(), now.to_dict()

@@ -13,7 +13,7 @@ from seglab.regress.result import CheckFinding, CheckOutcome, MatrixCell, Regres
 from seglab.report.console import as_markup, say, stdout
 
 EXAMPLES = 3
-"""How many findings of a check are shown in full."""
+"""How many findings of a check are printed in full."""
 
 SIZES_SHOWN = 24
 
@@ -24,7 +24,7 @@ _MARKS = {"passed": "ok", "failed": "BROKEN", "known": "known"}
 def show(
     result: RegressResult, console: Console | None = None, *, examples: int = EXAMPLES
 ) -> None:
-    """Print a result; colours follow the terminal and ``NO_COLOR``."""
+    """Print a result, in colours if the terminal has them and ``NO_COLOR`` is not set."""
     console = console or stdout()
     tables = checks_table(result), matrix_table(result)
     if console.is_terminal and all(_fits(table, console) for table in tables):
@@ -54,7 +54,7 @@ def show(
 
 
 def plain(result: RegressResult) -> Iterator[str]:
-    """Both tables for a pipe, or a narrow terminal: a line a row, with tabs between the columns."""
+    """Yield both tables for a pipe or a narrow terminal: a line a row, columns between tabs."""
     yield "\t".join(("check", "result", "judged", "exempt", "broken"))
     for outcome in result.outcomes:
         yield "\t".join((outcome.name, *_numbers(outcome)))
@@ -66,7 +66,7 @@ def plain(result: RegressResult) -> Iterator[str]:
 
 
 def checks_table(result: RegressResult) -> Table:
-    """Each check, how it ended, and over how many cases."""
+    """Return a table of the checks: how each ended, and over how many cases."""
     table = Table("check", "result", "judged", "exempt", "broken", pad_edge=False)
     for column in table.columns[2:]:
         column.justify = "right"
@@ -78,7 +78,7 @@ def checks_table(result: RegressResult) -> Table:
 
 
 def matrix_table(result: RegressResult) -> Table:
-    """How often the answer held the truth, by style and MTU; red where a check broke."""
+    """Return a table of right answers by style and MTU, red where a check broke."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("% right, by MTU", no_wrap=True)
     for mtu in columns(result):
@@ -96,19 +96,19 @@ def matrix_table(result: RegressResult) -> Table:
 
 
 def columns(result: RegressResult) -> list[int]:
-    """The MTUs of the matrix."""
+    """Return the MTUs of the matrix, from the smallest."""
     return sorted({mtu for _, mtu in result.cells})
 
 
 def rows(result: RegressResult) -> Iterator[tuple[str, list[MatrixCell | None]]]:
-    """The styles of the matrix, each with a cell an MTU."""
+    """Yield the styles of the matrix, each with a cell for each MTU."""
     mtus = columns(result)
     for style in dict.fromkeys(style for style, _ in result.cells):
         yield style, [result.cells.get((style, mtu)) for mtu in mtus]
 
 
 def cell_text(cell: MatrixCell | None) -> str:
-    """The share of right answers, with a mark where a check broke."""
+    """Return the share of right answers, with a mark where a check broke."""
     if cell is None:
         return ""
     mark = "!" if cell.checks else ""
@@ -116,7 +116,7 @@ def cell_text(cell: MatrixCell | None) -> str:
 
 
 def example_lines(finding: CheckFinding) -> list[str]:
-    """A finding's smallest example, its sides below each other."""
+    """Return the lines of a finding's smallest example, one side below the other."""
     lines = []
     if finding.writes:
         lines.append(f"writes    {spaced(finding.writes, SIZES_SHOWN)}")
@@ -129,20 +129,20 @@ def example_lines(finding: CheckFinding) -> list[str]:
 
 
 def finding_text(finding: CheckFinding) -> str:
-    """A finding in words, with its example, for a place that has no colours."""
+    """Return a finding in words, with its example, for a place without colours."""
     lines = (f"{finding.where}{_share(finding)}", finding.words, *example_lines(finding))
     return "\n".join(map(safe, lines))
 
 
 def side_words(side: ExampleSide) -> str:
-    """Where the sizes of a side come from."""
+    """Say where the sizes of a side come from."""
     mss = "unknown" if side.mss is None else str(side.mss)
     session = "random sizes" if side.session_id is None else f"session {side.session_id}"
     return f"{side.network}, MTU {side.mtu}, MSS {mss}, {session}"
 
 
 def overall(result: RegressResult) -> str:
-    """How good the answers were over all networks, in words."""
+    """Say how good the answers were over all networks."""
     scores = result.scores.values()
     asked = sum(score.sessions for score in scores)
     right, alone = sum(s.right for s in scores), sum(s.alone for s in scores)
@@ -153,7 +153,7 @@ def overall(result: RegressResult) -> str:
 
 
 def _fits(table: Table, console: Console) -> bool:
-    """Whether a terminal is wide enough for it; what is cut in it would tell nothing."""
+    """Return whether a table fits into the terminal without being cut."""
     room = console.options.update(max_width=10_000)
     return Measurement.get(console, room, table).maximum <= console.width
 
@@ -182,5 +182,5 @@ def _show_findings(outcome: CheckOutcome, console: Console, examples: int) -> No
 
 
 def _share(finding: CheckFinding) -> str:
-    """Of how many sessions a finding is, where it is about sessions."""
+    """Say how many sessions failed, where a finding is about sessions."""
     return f": {finding.broken} of {finding.judged}" if finding.style else ""

@@ -1,7 +1,7 @@
-"""What a network, a capture or a reader may do to the same message: observations into others.
+"""What a network, a capture or a reader may do to a message: makes observations of observations.
 
-Pure: the same observation and seed give the same result, and each conserves the bytes, except
-``noise``, which makes some up.
+The same observation and seed give the same result. Each function conserves the bytes, except
+``noise``, which draws an observation at random.
 """
 
 import random
@@ -12,38 +12,39 @@ from typing import Final, TypeVar
 
 from seglab.core.observation import Layer, Observation
 from seglab.core.seeds import derive
-from seglab.regress.case import anonymous
+from seglab.regress.case import anonymous_id
 
 _T = TypeVar("_T")
 
 OFFLOAD_MAX: Final = 65_535
-"""The most bytes that GRO or TSO puts into one segment of IPv4 (without BIG TCP)."""
+"""The most bytes that GRO or TSO puts into one segment, over IPv4 without BIG TCP."""
 
 RESENT_AFTER_NS: Final = 200_000_000
-"""Linux's least retransmission timeout (TCP_RTO_MIN)."""
+"""Linux's shortest retransmission timeout (TCP_RTO_MIN)."""
 
 _MERGED_SHARE: Final = 0.3
 _OFFLOADED_SHARE: Final = 0.8
 
 
 def merged_reads(observation: Observation, seed: int) -> Observation:
-    """The same stream by a reader that comes later: some neighbours are read at once."""
+    """Return the stream as a slower reader sees it: some neighbouring reads are one."""
     draw = _draw(observation, seed, "merged_reads")
     keep = [draw.random() >= _MERGED_SHARE for _ in observation.sizes[1:]]
     merged = _joined(observation, [i for i, kept in enumerate(keep) if kept])
     return replace(
-        merged, id=anonymous(observation.id, "merged_reads"), layer="reads", push=None,
+        merged, id=anonymous_id(observation.id, "merged_reads"), layer="reads", push=None,
         retransmission=None,
     )  # fmt: skip
 
 
 def retransmitted(observation: Observation, seed: int) -> Observation:
-    """One segment is lost and comes again; a full one in two pieces, as ``tcp_fragment`` cuts it.
+    """Return the message with one segment lost and sent again.
 
-    Linux cuts what it sends again only where the MSS has fallen meanwhile, so what is not full
-    comes again whole. Times are of the arrival: the pieces are late. It is a lone retransmission:
-    an observation that has one already stays as it is, since pieces beside each other could not be
-    told apart.
+    A full segment comes again in two pieces, as ``tcp_fragment`` cuts it. Linux cuts what it sends
+    again only where the MSS has fallen meanwhile, so a segment that is not full comes again whole.
+    Times are those of the arrival, so the pieces are late. An observation that has a
+    retransmission already is returned as it is, since neighbouring pieces of two retransmissions
+    could not be told apart.
     """
     draw = _draw(observation, seed, "retransmitted")
     sizes = observation.sizes
@@ -59,7 +60,7 @@ def retransmitted(observation: Observation, seed: int) -> Observation:
         push = _spliced(push, at, (*(False for _ in pieces[1:]), push[at]))
     return replace(
         observation,
-        id=anonymous(observation.id, "retransmitted"),
+        id=anonymous_id(observation.id, "retransmitted"),
         sizes=_spliced(sizes, at, pieces),
         retransmission=_spliced(again, at, (True,) * len(pieces)),
         push=push,
@@ -70,9 +71,9 @@ def retransmitted(observation: Observation, seed: int) -> Observation:
 
 
 def offloaded(observation: Observation, seed: int) -> Observation:
-    """What a capture shows on a host with GRO: full segments that follow each other are one.
+    """Return the message as a capture on a host with GRO shows it: full segments are merged.
 
-    As ``tcp_gro_receive`` does it, a segment that is not full, or has PSH, ends what is merged.
+    As in ``tcp_gro_receive``, a segment that is not full, or has PSH, ends a merged one.
     """
     draw = _draw(observation, seed, "offloaded")
     mss = observation.mss or max(observation.sizes, default=1)
@@ -89,15 +90,15 @@ def offloaded(observation: Observation, seed: int) -> Observation:
     merged = _joined(observation, ends)
     if len(merged.sizes) < len(observation.sizes):
         merged = replace(merged, notes=(*merged.notes, "segments above the MSS: offload"))
-    return replace(merged, id=anonymous(observation.id, "offloaded"))
+    return replace(merged, id=anonymous_id(observation.id, "offloaded"))
 
 
 def noise(seed: int, number: int, mss: int, timestamps: bool | None, layer: Layer) -> Observation:
-    """Sizes that mean nothing: as many as a small message has, each drawn evenly up to the MSS."""
+    """Return random sizes: as many as a small message has, each drawn evenly up to the MSS."""
     draw = random.Random(derive(seed, "noise", number, mss, layer))
     sizes = tuple(draw.randint(1, mss) for _ in range(draw.randint(4, 16)))
     return Observation(
-        id=anonymous("noise", str(seed), str(number), str(mss), layer),
+        id=anonymous_id("noise", str(seed), str(number), str(mss), layer),
         sizes=sizes,
         layer=layer,
         mss=mss,
@@ -111,7 +112,7 @@ def _draw(observation: Observation, seed: int, what: str) -> random.Random:
 
 
 def _joined(observation: Observation, ends: Sequence[int]) -> Observation:
-    """The observation with the sizes merged up to each index in ``ends``, and the rest."""
+    """Merge the sizes up to each index in ``ends``, and those after the last one."""
     if not observation.sizes:
         return observation
     last = [*ends, len(observation.sizes) - 1]

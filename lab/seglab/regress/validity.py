@@ -1,4 +1,4 @@
-"""Answers that can be used: given at all, with known words, and offsets inside the message."""
+"""Checks that an answer can be used: there is one, its words are known, its offsets possible."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from seglab.regress.judgement import CheckContext, ExampleSide, Judgement, judge
 
 
 def answers(context: CheckContext) -> Iterator[Judgement]:
-    """It answers or abstains, and never raises."""
+    """Judge whether the classifier answers or abstains, and never raises."""
     for case, answer in context.pairs:
         if isinstance(answer, Raised):
             yield judged(
@@ -22,7 +22,7 @@ def answers(context: CheckContext) -> Iterator[Judgement]:
 
 
 def valid_verdicts(context: CheckContext) -> Iterator[Judgement]:
-    """Styles, terminators and path conditions are known ones; offsets and shares are possible."""
+    """Judge whether words are known ones, and offsets and probabilities possible."""
     for case, answer in context.pairs:
         if isinstance(answer, Raised):
             continue

@@ -1,8 +1,42 @@
 """Asks a classifier that is a program of its own, in any language: ``cmd:PROGRAM ARGS``.
 
-One observation a line goes to its standard input, one verdict a line (or ``null`` to abstain)
-comes from its standard output, in order, flushed. Questions go ahead of the answers, so that a
-program is never idle; neither side's full pipe stops the other, since one loop serves them all.
+Theory of operation
+-------------------
+The program gets one observation a line on its standard input, as JSON. It prints one verdict a
+line on its standard output, or ``null`` to abstain, in the same order, and flushes each line. What
+it prints on standard error is kept: the last line for messages, all of it in a file if the user
+names one.
+
+One loop (``_converse``) serves the three pipes with ``select``, and none of them ever blocks. So a
+program may read everything before it answers, or fill its standard error, and nothing is stuck.
+
+``answers`` counts the answers to the current call of ``ask``, ``asked`` counts the questions that
+were put into ``outgoing``. Always: ``len(answers) <= asked <= len(answers) + AHEAD``.
+
+================ ====================================================================
+the loop waits   until
+================ ====================================================================
+to write         while ``outgoing`` holds bytes; otherwise while at most half of
+                 ``AHEAD`` questions are unanswered and there are more to ask
+to read          always, on standard output and standard error
+================ ====================================================================
+
+The time limit counts from the last answer, or from the call where there is none yet. So it holds
+for one answer, and for the first one it includes the program's start.
+
+The program fails when it is too late, ends, closes its standard output, prints something that is
+no verdict, prints the id of another observation, or prints more lines than it got. The first such
+reason is kept in ``_broken``: each later call of ``ask`` raises it again. A broken pipe on
+standard input alone is no failure, since a program may have read all that it needs; the missing
+answers show it.
+
+A line ``{"raised": "..."}`` is an answer: the classifier raised an exception, and can be asked
+further. ``seglab.runners.worker_main`` sends such lines.
+
+The program leads a process group of its own. ``close`` closes its standard input, gives it
+``_LEAVE_S`` seconds to end by itself, and kills the group, with everything that it has started.
+Until then the program's exit status is looked at without collecting it (``WNOWAIT``). So its
+process id cannot be given to another process, and ``killpg`` cannot hit a stranger's group.
 """
 
 import json
@@ -28,7 +62,7 @@ from seglab.core.text import count, safe, shorten
 from seglab.errors import InputError
 
 AHEAD: Final = 256
-"""How many questions may be unanswered."""
+"""How many questions may be unanswered at a time."""
 
 LINE_MAX: Final = 4 << 20
 """The longest answer, in bytes, unless the message has very many sizes."""
@@ -37,7 +71,7 @@ LINE_MAX_A_SIZE: Final = 256
 """How many bytes of an answer each size may need: offsets, probabilities and witnesses."""
 
 STDERR_MAX: Final = 16 << 20
-"""How much of its standard error is kept in a file."""
+"""How many bytes of standard error are kept in a file."""
 
 _TAIL: Final = 4096
 _CHUNK: Final = 1 << 16
@@ -46,7 +80,12 @@ _WAIT_MAX_S: Final = 3600.0
 
 
 class ProgramRunner:
-    """A program that is asked, and ended by ``close``, with all that it has started."""
+    """A program that answers questions, until ``close`` ends it.
+
+    Attributes:
+        name: the reference that names the program.
+        summary: what it is, in one line for people.
+    """
 
     def __init__(
         self,
@@ -57,13 +96,13 @@ class ProgramRunner:
         """Start the program.
 
         Args:
-            command: program and arguments, as text that is split as a shell would; no shell runs.
-            time_limit_s: for one answer; the first one includes the program's start. May be
+            command: program and arguments; a text is split as a shell would, but no shell runs.
+            time_limit_s: for one answer; the first one includes the program's start. It may be
                 infinite.
-            stderr: a file that gets what it says on standard error.
+            stderr: a file that gets what the program prints on standard error.
 
         Raises:
-            InputError: it cannot be started.
+            InputError: the program cannot be started, or the file cannot be written.
         """
         argv = _argv(command) if isinstance(command, str) else list(command)
         self.name = f"{PROGRAM_PREFIX}{command if isinstance(command, str) else shlex.join(argv)}"
@@ -107,17 +146,17 @@ class ProgramRunner:
             os.set_blocking(fd, False)
 
     def restarted(self) -> "ProgramRunner":
-        """The same program, started once more; it ends when this one does."""
+        """Return the same program, started once more; it ends when this one is closed."""
         other = ProgramRunner(self._command, self._time_limit_s, self._stderr_path)
         self._others.append(other)
         return other
 
     def ask(self, observations: Sequence[Observation]) -> list[Answer]:
-        """An answer to each observation, in order.
+        """Return an answer to each observation, in order.
 
         Raises:
-            ClassifierFailedError: it ended, hung, or said what is no answer; has what it
-                answered before.
+            ClassifierFailedError: the program ended, hung, or printed something that is no
+                answer; the error has the answers before that.
         """
         if self._broken is not None:
             raise ClassifierFailedError(self._broken)
@@ -132,13 +171,13 @@ class ProgramRunner:
         return answers
 
     def kill(self) -> None:
-        """End the program at once; who is asking it meanwhile, in another thread, is told so."""
+        """End the program at once; a call of ``ask`` in another thread then raises."""
         if self._process.returncode is None:
-            with suppress(ProcessLookupError):  # neither it nor a child of its own is left
+            with suppress(ProcessLookupError):  # nothing of the process group is left
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """End the program and everything of its process group."""
+        """End the program and everything that it has started."""
         for other in self._others:
             other.close()
         process = self._process
@@ -168,7 +207,7 @@ class ProgramRunner:
     ) -> None:
         asked, outgoing = 0, memoryview(b"")
         if observations:
-            with suppress(BlockingIOError):  # nothing is there, as it should be
+            with suppress(BlockingIOError):  # there is nothing to read, as it should be
                 self._listen(observations, answers, asked)
         last = time.monotonic()
         selector.register(self._stdout, selectors.EVENT_READ)
@@ -206,7 +245,7 @@ class ProgramRunner:
     def _listen(
         self, observations: Sequence[Observation], answers: list[Answer], asked: int
     ) -> None:
-        """Take what it has printed."""
+        """Read what the program has printed, and append the answers in it to ``answers``."""
         data = os.read(self._stdout, _CHUNK)
         self._lines += data
         while (end := self._lines.find(b"\n", self._searched)) >= 0:
@@ -256,7 +295,7 @@ class ProgramRunner:
         )
 
     def _ended(self, _observation: Observation) -> str:
-        """How it ended, in words."""
+        """Say how the program ended, without the answer to this observation."""
         return f"{self._how()} after {count(self._answered, 'answer')}{self._last_words()}"
 
     def _how(self) -> str:
@@ -270,25 +309,25 @@ class ProgramRunner:
         return f"exited with status {status}"
 
     def _wait(self, seconds: float) -> None:
-        """Give it time to end by itself, without taking its process id from it."""
+        """Give the program time to end by itself; its exit status is not collected."""
         until = time.monotonic() + seconds
         while self._exit_status() is None and (left := until - time.monotonic()) > 0:
             self._drain_errors()
             time.sleep(min(0.005, left))
 
     def _exit_status(self) -> int | None:
-        """Its exit status, or minus its signal; it stays a zombie, so that its group is its own."""
+        """Return its exit status, minus a signal's number, or ``None``; it stays a zombie."""
         found = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if found is None:
             return None
         return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
 
     def _drain_errors(self) -> bool:
-        """Take what is on its standard error; whether there may be more some time."""
+        """Read its standard error until nothing is there; return whether it is still open."""
         try:
             while data := os.read(self._errors, _CHUNK):
                 self._tail = (self._tail + data)[-_TAIL:]
-                self._heard(data)
+                self._on_stderr(data)
                 if self._stderr is not None and self._kept < STDERR_MAX:
                     self._stderr.write(data[: STDERR_MAX - self._kept])
                     self._kept += len(data)
@@ -298,8 +337,8 @@ class ProgramRunner:
             return False
         return False
 
-    def _heard(self, data: bytes) -> None:
-        """It said this on standard error."""
+    def _on_stderr(self, data: bytes) -> None:
+        """Do something with what the program printed on standard error: here, nothing."""
 
     def _last_words(self) -> str:
         lines = [line for line in self._tail.splitlines() if line.strip()]
@@ -312,7 +351,7 @@ class ProgramRunner:
 
 
 def _watch(selector: selectors.BaseSelector, fd: int, *, wanted: bool) -> None:
-    """Wait for a descriptor that can be written to, or no longer."""
+    """Wait from now on, or no longer, for this descriptor to take bytes."""
     if wanted and fd not in selector.get_map():
         selector.register(fd, selectors.EVENT_WRITE)
     elif not wanted and fd in selector.get_map():
@@ -337,7 +376,7 @@ def _argv(command: str) -> list[str]:
 
 
 def _decoded(line: bytes) -> Any:
-    """A line of JSON; NaN and the like, which JSON has not, are left to the checks to tell."""
+    """Decode a line of JSON, also with NaN and infinity, so that the checks can report them."""
     try:
         return msgspec.json.decode(line)
     except msgspec.MsgspecError:

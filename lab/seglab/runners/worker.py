@@ -1,8 +1,9 @@
-"""Asks a Python classifier of somebody's own, which has a process of its own.
+"""Asks a user's Python classifier, which runs in a process of its own.
 
-There it may print, hang, exit or crash, and the work done so far is kept.
-``seglab.runners.worker_main`` runs in that process; what the classifier prints goes on to our
-standard error.
+The classifier may print, hang, exit or crash there, and the answers before that are kept.
+``seglab.runners.worker_main`` runs in the process, and answers as any program does (see
+``seglab.runners.program``), after a first line with the classifier's name. What the classifier
+prints is copied to this process's standard error.
 """
 
 import os
@@ -21,7 +22,7 @@ from seglab.errors import InputError
 from seglab.runners.program import ProgramRunner
 
 LOADING_S: Final = 120.0
-"""How long a classifier's modules may take to be imported."""
+"""How many seconds importing a classifier's modules may take."""
 
 _BEGIN: Final = (
     "import sys; sys.path[:] = sys.argv[2:];"
@@ -32,11 +33,11 @@ _CHUNK: Final = 1 << 16
 
 
 class WorkerRunner(ProgramRunner):
-    """A classifier of Python in a process of its own, which ``close`` ends.
+    """A Python classifier in a process of its own, which ``close`` ends.
 
     Attributes:
-        name: the classifier's.
-        summary: one line for people.
+        name: the classifier's name.
+        summary: what it is, in one line for people.
     """
 
     def __init__(
@@ -46,8 +47,8 @@ class WorkerRunner(ProgramRunner):
 
         Args:
             reference: ``package.module:name``, or a built-in's name.
-            time_limit_s: for one answer; loading has a limit of its own.
-            stderr: a file that gets what it says on standard error, in place of our own.
+            time_limit_s: for one answer; for loading, the limit is ``LOADING_S``.
+            stderr: a file that gets what the classifier prints, instead of our standard error.
 
         Raises:
             InputError: there is no such classifier, or it cannot be loaded.
@@ -56,21 +57,25 @@ class WorkerRunner(ProgramRunner):
         command = [sys.executable, "-c", _BEGIN, reference, *map(str, sys.path)]
         super().__init__(command, time_limit_s, stderr)
         try:
-            told = self._told()
+            greeting = self._greeting()
         except BaseException:
             self._broken = "it was not loaded"
             self.close()
             raise
-        self.name, self.summary = str(told.get("name")), str(told.get("summary"))
+        self.name, self.summary = str(greeting.get("name")), str(greeting.get("summary"))
 
     def restarted(self) -> "WorkerRunner":
-        """The same classifier in a new process; it ends when this one does."""
+        """Return the same classifier in a new process, which ends when this one is closed."""
         other = WorkerRunner(self._reference, self._time_limit_s, self._stderr_path)
         self._others.append(other)
         return other
 
-    def _told(self) -> dict[str, Any]:
-        """The first line: the name, or why there is none."""
+    def _greeting(self) -> dict[str, Any]:
+        """Read the first line: the name and summary of the classifier.
+
+        Raises:
+            InputError: the classifier cannot be loaded; the line says why.
+        """
         why = f"classifier {safe(self._reference)!r} cannot be loaded"
         until = time.monotonic() + LOADING_S
         with selectors.DefaultSelector() as selector:
@@ -89,10 +94,10 @@ class WorkerRunner(ProgramRunner):
                     self._lines += data
         line, _, rest = bytes(self._lines).partition(b"\n")
         self._lines[:] = rest
-        told: dict[str, Any] = msgspec.json.decode(line)
-        if "error" in told:
-            raise InputError(str(told["error"]))
-        return told
+        greeting: dict[str, Any] = msgspec.json.decode(line)
+        if "error" in greeting:
+            raise InputError(str(greeting["error"]))
+        return greeting
 
     def _late(self, observation: Observation) -> str:
         return f"no answer within {self._time_limit_s:g} s to {_which(observation)}"
@@ -100,10 +105,10 @@ class WorkerRunner(ProgramRunner):
     def _ended(self, observation: Observation) -> str:
         return f"its process {self._how()} at {_which(observation)}{self._last_words()}"
 
-    def _heard(self, data: bytes) -> None:
-        """What it prints stands on our standard error, as it would from our own process."""
+    def _on_stderr(self, data: bytes) -> None:
+        """Copy what the classifier prints to our standard error, unless a file gets it."""
         if self._stderr is None:
-            with suppress(OSError, ValueError):  # nobody reads it any more
+            with suppress(OSError, ValueError):  # our standard error is closed
                 stream = sys.stderr
                 raw = getattr(stream, "buffer", None)
                 if raw is None:
@@ -114,7 +119,7 @@ class WorkerRunner(ProgramRunner):
 
 
 def _which(observation: Observation) -> str:
-    """An observation, so that it can be found again: by its id and first sizes."""
+    """Describe an observation by its id and first sizes, so that the user can find it."""
     sizes = observation.sizes
     first = " ".join(map(str, sizes[:_SIZES_SHOWN]))
     more = " ..." if len(sizes) > _SIZES_SHOWN else ""

@@ -1,8 +1,7 @@
 """The process in which a Python classifier runs, for ``runners.worker`` and ``cluster.runner``.
 
-It reads observations and prints answers as ``seglab.runners.program`` speaks with any program, so
-that a classifier of somebody's own can end its process, or be ended, and a slow one be asked in
-several. What it raises is an answer of its own.
+It reads observations and prints answers in the way that ``seglab.runners.program`` expects of any
+program. An exception of the classifier is an answer of its own, ``{"raised": "..."}``.
 """
 
 import json
@@ -30,7 +29,7 @@ _LEAVE_S = 2.0
 
 
 def main() -> None:
-    """Answer each line of questions until there are no more; the argument names the classifier."""
+    """Load the classifier that the argument names, and answer until there are no more questions."""
     questions, answers = _streams()
     try:
         one = classifier(sys.argv[1])
@@ -40,12 +39,12 @@ def main() -> None:
 
 
 def main_of_worker() -> None:
-    """The same, after a first line with the classifier's name, or why it cannot be loaded.
+    """Do the work of ``main`` after a first line: the classifier's name, or why there is none.
 
-    It ends with the process that asks, also where that is killed.
+    This process ends with the process that asks, even if that is killed.
     """
     questions, answers = _streams()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks hears Ctrl-C, and ends this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the asking process gets Ctrl-C too, and ends us
     threading.Thread(target=_end_with_asker, args=(questions.fileno(),), daemon=True).start()
     try:
         one = classifier(sys.argv[1])
@@ -62,7 +61,10 @@ def main_of_worker() -> None:
 
 
 def _streams() -> tuple[BinaryIO, BinaryIO]:
-    """Questions and answers, to which nothing that a classifier reads or prints can come."""
+    """Return the pipes of questions and answers, out of reach of what a classifier reads or prints.
+
+    Standard input is empty from now on, and standard output goes to standard error.
+    """
     questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -105,11 +107,11 @@ def _finite(verdict: Verdict) -> bool:
 
 
 def _end_with_asker(questions: int) -> None:
-    """End, with all of the process group, where nobody can ask any more."""
+    """Wait until the pipe of questions is closed, and then end the whole process group."""
     poll = select.poll()
-    poll.register(questions, 0)  # only its end is waited for
+    poll.register(questions, 0)  # with no event asked for, poll reports only that it was closed
     poll.poll()
-    time.sleep(_LEAVE_S)  # it ends by itself, unless the classifier does not return
+    time.sleep(_LEAVE_S)  # the main thread ends by itself, unless the classifier does not return
     os.killpg(0, signal.SIGKILL)
 
 
