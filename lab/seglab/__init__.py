@@ -57,7 +57,9 @@ __all__ = [  # the names of _WHERE, written out for type checkers and editors
 def __getattr__(name: str) -> Any:
     """Look a public name up when it is first asked for."""
     if name == "__version__":
-        return _version()
+        from seglab.core.version import version  # noqa: PLC0415
+
+        return version()
     if name not in _WHERE:
         raise AttributeError(f"module 'seglab' has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415
@@ -68,12 +70,3 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """The public names, also those that nobody has asked for yet."""
     return sorted(__all__)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
-
-    try:
-        return version("seglab")
-    except PackageNotFoundError:  # a source tree that was never installed
-        return "0+unknown"

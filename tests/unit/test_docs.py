@@ -3,7 +3,7 @@
 import json
 import re
 import shlex
-from collections.abc import Iterator
+import shutil
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -12,6 +12,7 @@ from types import ModuleType
 
 import click
 import pytest
+from documents import DOCUMENTS, ROOT, anchors, blocks, example, mentioned, shown, table, text
 
 from seglab import networks
 from seglab.cli import COMMANDS, seglab
@@ -25,68 +26,14 @@ from seglab.runs.parquet import SCHEMA
 from seglab.sender.registry import senders_in
 from seglab.sender.steps import Wait, Write
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = [
-    path.relative_to(ROOT).as_posix()
-    for folder in (ROOT, ROOT / "docs", ROOT / "benchmarks", ROOT / "results")
-    for path in sorted(folder.glob("*.md"))
-]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-
-COMMAND_LINE = re.compile(r"`((?:seglab|\./bootstrap\.sh) [^`]+)`")
 PLANNED = "\n## What it does not do yet\n"
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS)
 
 
-def text(document: str) -> str:
-    return (ROOT / document).read_text(encoding="utf-8")
-
-
-def blocks(document: str, language: str) -> list[str]:
-    """The fenced blocks of a language."""
-    return [body for found, body in FENCE.findall(text(document)) if found == language]
-
-
-def example(path: str) -> str:
-    """The block of the README whose first line is a comment with that path."""
-    found = [
-        body
-        for language in ("python", "toml")
-        for body in blocks("README.md", language)
-        if body.startswith(f"# {path}\n")
-    ]
-    assert len(found) == 1, path
-    return found[0]
-
-
-def anchors(document: str) -> set[str]:
-    """The headings of a document, as a code host makes anchors of them."""
-    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", text(document)), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def commands() -> Iterator[str]:
-    """Each command line that the README shows, in blocks and within its text, or the tutorial."""
-    for block in blocks("README.md", "sh"):
-        yield from (line for line in block.splitlines() if line)
-    for block in blocks("docs/tutorial.md", "sh"):
-        lines = block.replace("\\\n", "").splitlines()
-        yield from (line for line in lines if line.startswith(("seglab", "./boot")))
-    now, _ = text("README.md").split(PLANNED)
-    yield from re.findall(COMMAND_LINE, now)
-
-
 def parsed(path: str) -> Table:
     """The example of a TOML file."""
     return Table(path, decode(example(path).encode(), path))
-
-
-def table(document: str, heading: str) -> list[str]:
-    """The first column of the table under a heading: all names in backquotes, in order."""
-    _, _, section = text(document).partition(f"\n{heading}\n")
-    rows = [line for line in re.split(r"\n#+ ", section)[0].splitlines() if line.startswith("| `")]
-    return [name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
 
 
 @every_document
@@ -111,24 +58,66 @@ def test_paths_exist(document: str) -> None:
         assert "NAME" in path or (ROOT / path).exists(), f"{document}: {path}"
 
 
-@pytest.mark.parametrize("line", [*dict.fromkeys(commands())])
+@pytest.mark.parametrize(
+    "line", [*dict.fromkeys(command.line.partition(" | ")[0] for command in shown())]
+)
 def test_commands_parse(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command line that we show is taken by the command, options and all."""
     program, name, *arguments = shlex.split(line, comments=True)
     if program == "./bootstrap.sh":
-        assert re.search(rf"^  {name}\)$", text("bootstrap.sh"), re.MULTILINE)
+        assert name == "--help" or re.search(rf"^  {name}\)$", text("bootstrap.sh"), re.MULTILINE)
         return
     assert program == "seglab"
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    for run in ("mine", "tuning-small"):
+        (tmp_path / "runs" / run).mkdir(parents=True)
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
     command = seglab.get_command(click.Context(seglab), name)
     assert command is not None, name
     command.make_context(name, arguments)
 
 
 def test_all_commands_are_listed() -> None:
-    """The README's table of commands has every command, and no other."""
-    assert {name.split()[1] for name in table("README.md", "## Commands")} == set(COMMANDS)
+    """The table of commands has every command, and no other."""
+    assert {name.split()[1] for name in table("docs/commands.md", "# Commands")} == set(COMMANDS)
+
+
+def test_the_readme_is_short() -> None:
+    """The README is a way in; what one looks up is in ``docs``."""
+    assert text("README.md").count("\n") < 200
+
+
+def test_every_document_is_found() -> None:
+    """Each page of ``docs`` is linked from the README, or from a page that is linked there."""
+    linked, new = set(), {"README.md"}
+    while new:
+        document = new.pop()
+        linked.add(document)
+        for target in re.findall(r"\]\(([^)#\s]+\.md)", text(document)):
+            path = (ROOT / document).parent.joinpath(target).resolve().relative_to(ROOT).as_posix()
+            new |= {path} - linked
+    assert {path for path in DOCUMENTS if path.startswith("docs/")} <= linked
+
+
+def test_folders_of_the_architecture() -> None:
+    """The page of the architecture names every folder and module of the package, and no other."""
+    package = ROOT / "lab" / "seglab"
+    there = {
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in package.iterdir()
+        if path.name not in {"__pycache__", "py.typed"}
+    }
+    _, _, tree = text("docs/architecture.md").partition("    lab/seglab/")
+    rows = tree.partition("\n\n")[0].splitlines()[1:]
+    named = {name for row in rows for name in re.findall(r"^ {6}([\w./]+)", row)}
+    assert named == there
+
+
+def test_the_glossary_is_sorted() -> None:
+    """The words of the glossary stand in the order of the alphabet."""
+    words = re.findall(r"^\| \*\*(.+?)\*\* \|", text("docs/glossary.md"), re.MULTILINE)
+    assert len(words) > 20
+    assert words == sorted(words)
 
 
 def test_numbers_of_senders_and_networks() -> None:
@@ -140,24 +129,25 @@ def test_numbers_of_senders_and_networks() -> None:
 
 
 def test_reference_run() -> None:
-    """The README's table of experiments is the reference run's; write it anew with that."""
+    """The table of experiments is the reference run's, and is written again when that is."""
     summary = json.loads(text("results/reference/summary.json"))
     verdicts = {True: "reproduced", False: "not reproduced"}
     for found in summary["scenarios"]:
         row = (found["name"], found["published"], found["lab"], verdicts[found["reproduced"]])
-        assert f"| {' | '.join(row)} |\n" in text("README.md"), found["name"]
+        assert f"| {' | '.join(row)} |\n" in text("docs/reproduce.md"), found["name"]
 
 
-def test_planned_commands_are_not_there() -> None:
-    """What the README calls planned has not come yet; else it belongs into the table."""
+def test_mentioned_commands_exist() -> None:
+    """Each command that a sentence names is there, but what the README calls planned is not yet."""
     _, later = text("README.md").split(PLANNED)
-    planned = {line.split()[1] for line in COMMAND_LINE.findall(later)}
+    planned = set(re.findall(r"`seglab (\w+)`, is planned", later))
     assert planned
+    assert mentioned() == set(COMMANDS) | planned
     assert not planned & set(COMMANDS)
 
 
 def test_examples(tmp_path: Path) -> None:
-    """The README's sender, network and scenario are good ones, and fit together."""
+    """The sender, network and scenario of the guide are good ones, and fit together."""
     (tmp_path / "slow_body.py").write_text(example("senders/slow_body.py"), encoding="utf-8")
     sender = senders_in(tmp_path)["slow_body"]
     message = generate(1, MessageSpec())

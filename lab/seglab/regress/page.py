@@ -5,8 +5,8 @@ from importlib import resources
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-import seglab
 from seglab.core.text import spaced
+from seglab.core.version import version
 from seglab.regress.result import RegressResult
 from seglab.regress.terminal import columns, rows
 
@@ -24,7 +24,7 @@ def page(result: RegressResult) -> bytes:
             _resource("seglab.report", "report.css") + _resource("seglab.regress", "regress.css")
         ),
         result=result,
-        version=seglab.__version__,
+        version=version(),
         mtus=columns(result),
         rows=list(rows(result)),
         examples=EXAMPLES,

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-import seglab
+from seglab.core.version import version
 from seglab.regress.result import RegressResult
 
 
@@ -18,7 +18,7 @@ def to_dict(result: RegressResult) -> dict[str, Any]:
         "sessions": result.sessions,
         "sources": list(result.sources),
         "layers": list(result.layers),
-        "seglab": seglab.__version__,
+        "seglab": version(),
         "settings": msgspec.to_builtins(result.settings),
         "baseline": result.baselined,
         "checks": [

@@ -10,10 +10,10 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-import seglab
 from seglab.core import decoding
 from seglab.core.observation import Layer
 from seglab.core.record import SCHEMA_VERSION
+from seglab.core.version import version
 from seglab.errors import InputError
 
 RunStatus = Literal["running", "complete", "interrupted", "failed"]
@@ -31,7 +31,7 @@ def hardware() -> str:
 
 def versions() -> dict[str, str]:
     """The versions of seglab, of Python, and of each package that seglab needs."""
-    found = {"seglab": seglab.__version__, "python": python_version()}
+    found = {"seglab": version(), "python": python_version()}
     try:
         needs = metadata.requires("seglab") or []
     except metadata.PackageNotFoundError:

@@ -1,0 +1,38 @@
+"""Every command of the documents that runs sessions, in a folder such as the documents suppose.
+
+Those that take minutes are left out, and the tutorial and ``seglab reproduce`` as a whole have
+tests of their own.
+"""
+
+from pathlib import Path
+
+import pytest
+from documents import Shown, call, furnish, is_well, shown
+
+COMMANDS = [
+    *{
+        command.line: command
+        for command in shown()
+        if command.where == "lab" and command.document != "docs/tutorial.md"
+    }.values()
+]
+TIMEOUT_S = 240
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which all commands run, one after the other."""
+    return furnish(tmp_path_factory.mktemp("reader"))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=[command.line for command in COMMANDS])
+def test_it_runs(command: Shown, folder: Path) -> None:
+    """It ends well, and says something."""
+    done = call(command, folder, timeout=TIMEOUT_S)
+    assert is_well(command, done), f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    assert done.stdout
+
+
+def test_there_are_some() -> None:
+    """The documents show commands of each kind."""
+    assert {command.arguments[1] for command in COMMANDS} >= {"run", "reproduce", "dataset"}
