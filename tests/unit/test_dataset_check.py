@@ -16,9 +16,9 @@ from seglab.dataset.check import check
 from seglab.dataset.check_result import DEFECTS_MAX
 from seglab.dataset.folder import begin
 from seglab.dataset.layout import Layout
-from seglab.dataset.picture import picture
 from seglab.dataset.result import read_result
 from seglab.dataset.shard import file_entry
+from seglab.dataset.summary_figure import summary_figure
 from seglab.errors import InputError
 
 
@@ -396,7 +396,7 @@ def test_a_plan_that_cannot_be_made(copy: Path) -> None:
 def test_picture(sound: Path) -> None:
     """The figure is drawn in both formats, the same each time, and says how many sessions."""
     checked = check(sound)
-    once, again = picture(checked), picture(checked)
+    once, again = summary_figure(checked), summary_figure(checked)
     assert once == again
     assert once["png"].startswith(b"\x89PNG")
     assert once["svg"].startswith(b"<?xml")

@@ -11,10 +11,19 @@ from dataset_making import ENGINE, SESSIONS, SPEC, Breakdown, PureEngine, spec_o
 
 from seglab import cli
 from seglab.commands import dataset
-from seglab.dataset import integrity
 from seglab.dataset.estimate import duration, estimate, room_bytes, size
+from seglab.dataset.integrity import COMPARED_MAX_BYTES
 
 BILLION = SPEC.replace("repeats = 5", "repeats = 37_037_038")
+SLOW = (
+    SPEC.replace('"ethernet"', '"slow"')
+    + """
+[[network]]
+name = "slow"
+title = "a session takes hours"
+links.core.delay_ms = 3_600_000
+"""
+)
 
 
 @pytest.fixture(autouse=True)
@@ -155,20 +164,23 @@ def test_what_is_lost_is_built_anew(
     (out / name).write_bytes(b"cut off") if cut else (out / name).unlink()
     again = Run(capsys, "build", spec, "--out", out)
     assert again.code == 0
-    assert f"{out}: 1 shard to be built anew: {why}" in again.err
+    assert f"{out}: 1 shard to be built again: {why}" in again.err
     assert 0 < len(PureEngine.ran) - ran <= 50
     checked = Run(capsys, "check", out)
     assert checked.code == 0, checked.out
 
 
-def test_much_is_looked_at_by_its_size(
-    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_of_much_only_the_sizes_are_compared(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What takes long to read is not read again, and this is said."""
+    """The content of files that take long to read is not compared, and the command says so."""
     out = tmp_path / "made"
     Run(capsys, "build", spec, "--out", out, "--quiet")
     spoil_data(out)
-    monkeypatch.setattr(integrity, "COMPARED_MAX_BYTES", 1000)
+    os.truncate(out / "croissant.json", COMPARED_MAX_BYTES)  # sparse: it takes no room
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["files"]["croissant.json"]["bytes"] = COMPARED_MAX_BYTES
+    (out / "manifest.json").write_text(json.dumps(manifest))
     again = Run(capsys, "build", spec, "--out", out)
     assert again.code == 0
     assert (
@@ -237,8 +249,8 @@ def test_a_large_one_is_asked_about(
     code: int,
 ) -> None:
     """On a terminal the user is asked, and nothing is made before the answer."""
-    monkeypatch.setattr("seglab.dataset.estimate.ASK_ABOVE_BYTES", 1000)
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    spec.write_text(SLOW)
     run = Run(capsys, "build", spec, "--out", tmp_path / "made")
     assert "Build it?" in run.err
     assert run.code == code
@@ -260,11 +272,9 @@ class Terminal:
         return self._answer
 
 
-def test_yes_asks_nobody(
-    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_yes_asks_nobody(spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With --yes the estimate is told, and that is all."""
-    monkeypatch.setattr("seglab.dataset.estimate.ASK_ABOVE_BYTES", 1000)
+    spec.write_text(SLOW)
     run = Run(capsys, "build", spec, "--out", tmp_path / "made", "--yes")
     assert run.code == 0
     assert len(PureEngine.ran) == SESSIONS

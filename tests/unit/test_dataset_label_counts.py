@@ -5,7 +5,7 @@ from dataset_making import spec_of
 from seglab.dataset.check_result import CheckResult
 from seglab.dataset.label_counts import LabelCounts, Leaks
 from seglab.dataset.manifest import DatasetManifest
-from seglab.dataset.picture import picture
+from seglab.dataset.summary_figure import summary_figure
 
 
 def test_unbalanced_labels() -> None:
@@ -48,4 +48,4 @@ def test_picture_of_many_styles() -> None:
              "split": "train", "split_network": None, "split_template": None,
              "segments": [0] * (number * 700 + 1), "reads": [0]}
         )  # fmt: skip
-    assert picture(checked)["png"]
+    assert summary_figure(checked)["png"]

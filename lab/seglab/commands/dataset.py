@@ -169,11 +169,11 @@ def check_command(path: Path, out: Path | None, as_json: bool, quiet: bool) -> i
         click.echo(f"note: {note}")
     for finding in findings:
         click.echo(str(finding))
-    tally = checked.counts
+    counts = checked.counts
     words = count(len(findings), "finding") if findings else "no findings"
-    parts = _parts(tally.splits)
+    parts = _parts(counts.splits)
     shares = f" ({parts})" if parts else ""
-    click.echo(f"{path}: {count(tally.sessions, 'session')}{shares}, {words}")
+    click.echo(f"{path}: {count(counts.sessions, 'session')}{shares}, {words}")
     if figure is not None:
         click.echo(f"figure: {figure}")
     return 1 if findings else 0
@@ -187,13 +187,13 @@ def _parts(splits: Mapping[str, Mapping[str, int]]) -> str:
 
 def _draw(checked: CheckResult, out: Path) -> Path | None:
     """Write the summary figure; ``None`` where there is nothing to draw."""
-    from seglab.dataset.picture import picture  # noqa: PLC0415 -- Matplotlib only where it is used
+    from seglab.dataset.summary_figure import summary_figure  # noqa: PLC0415 -- Matplotlib is slow
 
     if not checked.counts.sessions:
         return None
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        for suffix, data in picture(checked).items():
+        for suffix, data in summary_figure(checked).items():
             replace_file(out / f"summary.{suffix}", partial(_put, data))
     return out / "summary.svg"
 
@@ -205,16 +205,16 @@ def _put(data: bytes, file: BinaryIO) -> None:
 def _result(
     checked: CheckResult, findings: list[Defect], path: Path, figure: Path | None
 ) -> dict[str, Any]:
-    tally = checked.counts
+    counts = checked.counts
     return {
         "dataset": str(path),
         "name": checked.manifest.name,
         "seed": checked.manifest.seed,
         "planned": checked.manifest.planned,
-        "sessions": tally.sessions,
+        "sessions": counts.sessions,
         "failed": checked.manifest.failed,
-        "splits": tally.splits,
-        "labels": tally.labels,
+        "splits": counts.splits,
+        "labels": counts.labels,
         "notes": checked.notes,
         "findings": [asdict(finding) for finding in findings],
         "figure": None if figure is None else str(figure),
@@ -318,7 +318,7 @@ def _found(spec: DatasetSpec, stored: DatasetManifest, out: Path, there: set[int
         return words
     if stored.status == "complete":
         why = next(lost_files(Layout(out), stored), "a shard's description is missing")
-        return f"{out}: {count(spec.shards - len(there), 'shard')} to be built anew: {why}"
+        return f"{out}: {count(spec.shards - len(there), 'shard')} to be built again: {why}"
     words = f"{out}: going on with a build: {len(there)} of {spec.shards} shards are there"
     more = _under_way(spec, stored.seed, out, there)
     return f"{words}, and {count(more, 'session')} more" if more else words

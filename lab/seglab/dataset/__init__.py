@@ -1,8 +1,8 @@
-"""Labelled datasets: what is to be built, in which shards, and how it is read again.
+"""Labelled datasets: their specification, how they are built in shards, checked and read.
 
-To build one elsewhere than on the command line, ``begin`` makes the folder, ``build_shard`` builds
-any shard from the specification, the seed and its number alone, and ``finish`` describes what lies
-on disk then::
+A program can build a dataset without the command line. ``begin`` makes the folder. ``build_shard``
+builds any shard; it needs only the specification, the seed and the shard's number. ``finish``
+describes what is on disk then::
 
     spec = read_spec(Path("mine.toml"))           # seglab.dataset.spec
     begin(spec, seed, out)                        # seglab.dataset.folder

@@ -1,9 +1,9 @@
-"""What each column of a dataset means, and whether it is the same from build to build.
+"""What each column of a dataset means, and whether every build has the same values in it.
 
-Two builds with the same specification, seed and version of seglab have the same rows in the
-same order. Of these, what follows from the seed is equal: who wrote what, where the writes end,
-every label. What the kernel and the machine decide is not: when things happened, and what depends
-on that, such as which segments were lost or sent again, and how reads merged.
+Two builds with the same specification, seed and version of seglab have the same rows in the same
+order. Columns that follow from the seed are equal in both: who wrote what, where the writes end,
+every label. Columns that the kernel and the machine decide differ: when things happened, and what
+depends on it, such as which segments were lost or sent again, and how reads merged.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 Origin = Literal["seed", "kernel"]
-"""Whether a column follows from the seed, or from the kernel's own timing."""
+"""Whether a column follows from the seed, or from the timing of the kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Column:
     """A column, or a field of a nested one (``writes.start``).
 
     Attributes:
-        origin: ``seed`` where it is equal from build to build.
+        origin: ``seed`` where every build has the same values.
         kind: ``text``, ``integer``, ``boolean``, or ``list`` and ``struct`` for what has fields.
         meaning: one line for people.
     """
@@ -102,14 +102,14 @@ COLUMNS: Final = _table(
 """All columns and their fields, by name, in the order of the schema."""
 
 SPLITS: Final = ("split", "split_network", "split_template")
-"""The columns that part a dataset."""
+"""The columns that have a part of the dataset in them."""
 
 LABELS: Final = ("style", "terminator", "path_condition", "network", "sender", "template")
-"""What a dataset's balance is judged by."""
+"""The columns by which the balance of a dataset is judged."""
 
 
 def fields_of(column: str) -> dict[str, Column]:
-    """The fields of a nested column, by their own names."""
+    """The fields of a nested column, by their names without the column's."""
     prefix = f"{column}."
     return {
         name.removeprefix(prefix): value

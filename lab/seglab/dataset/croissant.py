@@ -1,7 +1,8 @@
-"""Croissant metadata (MLCommons, 1.0): a dataset described for machines.
+"""Describes a dataset for machines, as Croissant metadata (MLCommons, 1.0).
 
-Croissant has nested records of one level, which is what the layers are. The captures' archives
-are listed as files; their content has no record set, since no format of Croissant's is a capture.
+The layers of a session become nested records, of which Croissant has one level. The archives of
+captures are listed as files. Their content has no record set, because Croissant knows no format of
+captures.
 """
 
 import json
@@ -14,10 +15,10 @@ from seglab.dataset.splits import PARTS
 CONFORMS_TO: Final = "http://mlcommons.org/croissant/1.0"
 
 ROWS: Final = "rows"
-"""The set of the Parquet files, to which the record set refers."""
+"""The id of the set of Parquet files, to which the record set refers."""
 
 SESSIONS: Final = "sessions"
-"""The record set: a record a session."""
+"""The id of the record set, which has a record for each session."""
 
 _TYPES = {"text": "sc:Text", "integer": "sc:Integer", "boolean": "sc:Boolean"}
 _MEDIA_TYPES = {
@@ -67,7 +68,7 @@ _CONTEXT: Final = {
 
 
 def croissant(manifest: DatasetManifest) -> bytes:
-    """The metadata of a dataset, as JSON-LD."""
+    """Make the metadata of a dataset, as JSON-LD."""
     value: dict[str, Any] = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",

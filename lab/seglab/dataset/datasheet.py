@@ -1,7 +1,7 @@
-"""The datasheet of a dataset, ``README.md``: what a stranger needs to know before using it.
+"""Writes the datasheet of a dataset, ``README.md``: what a stranger must know before using it.
 
-Its questions are those of *Datasheets for Datasets* (Gebru et al., 2021), as far as a machine can
-answer them from the manifest. The head is YAML that Hugging Face reads.
+It answers the questions of *Datasheets for Datasets* (Gebru et al., 2021) that the manifest has an
+answer to. Its head is YAML, which Hugging Face reads.
 """
 
 import json
@@ -37,8 +37,8 @@ Made with seglab {version} by
 _MOTIVATION = """
 ## Motivation
 
-It serves to train and to test classifiers that tell how a program writes from the sizes of
-segments or reads, and to find out whether such a classifier has learned the sender or merely the
+It is for training and testing classifiers that infer from the sizes of segments or reads how a
+program writes, and for finding out whether such a classifier has learned the sender or merely the
 network in between.
 """
 
@@ -58,11 +58,11 @@ _SPLITS = """
 {columns}
 
 - `split` is drawn for messages, not for sessions: all sessions that carry one message, over all
-  networks, are in one part, so no message is in two.
-  It names the files, too. Shares: {shares}.
+  networks, are in one part, so no message is in two parts.
+  The names of the files have it, too. Shares: {shares}.
 {held_out}
 Use the part `validation` to choose, and `test` once.
-Do not draw parts of your own session by session: the same message goes over every network, and a
+Do not divide the sessions at random yourself: the same message goes over every network, and a
 model would recognise it.
 """
 
@@ -89,8 +89,8 @@ _LABELS = """
 | column | what it says | how it is known |
 | --- | --- | --- |
 | `style` | how the program cuts a message into writes | the lab ran the program |
-| `terminator` | whether the end of data has a write of its own; null for raw TCP | likewise |
-| `path_condition` | what lay between: steady, small MSS, changing MTU | the network's table |
+| `terminator` | whether the end of data has its own write; null for raw TCP | in the same way |
+| `path_condition` | the path: steady, small MSS, changing MTU | the network's table |
 | `writes` | where each write ended | the client logged its calls |
 
 Some styles look alike on the wire (a relay, and line-by-line writing under Nagle's algorithm); the
@@ -101,12 +101,12 @@ _LIMITS = """
 ## Known limits
 
 - All senders are emulated, and each writes in one way; real programs vary more.
-- Sessions do not compete for a bottleneck: each has its links for itself.
+- Sessions do not compete for a bottleneck: no other session uses their links.
 - One kernel's TCP sent everything; other stacks cut differently where the window is short.
 - Where a message is larger than the initial congestion window, boundaries of writes that were
   queued behind it cannot be seen on the wire by anyone.
-- Frequencies are those of the specification, not of the world: nothing here says how much spam is
-  sent in which way.
+- The frequencies come from the specification, not from the world: nothing here says how much spam
+  is sent in which way.
 """
 
 _USE = """
@@ -120,7 +120,7 @@ datasets.load_dataset(".")
 ```
 
 The sizes that a classifier sees are `end - start` of the segments or of the reads.
-Report results for each network, and for held-out ones apart.
+Report results for each network, and separately for held-out ones.
 {captures}
 """
 
@@ -132,12 +132,12 @@ so are these columns:
 
 {seed}
 
-These are the kernel's and the machine's own, and differ:
+These depend on the kernel and the machine, and differ:
 
 {kernel}
 
 The draws of a link (which frame is lost, how late it is) come from the row's `seed` and are the
-same; which frame meets which draw depends on times, so `segments` counts as the kernel's.
+same. Which frame meets which draw depends on times, so `segments` depends on the kernel.
 """
 
 _UPKEEP = """
@@ -150,7 +150,7 @@ Licence: {licence}.{creator}
 
 
 def datasheet(manifest: DatasetManifest, spec: DatasetSpec) -> str:
-    """The datasheet's text."""
+    """Make the text of the datasheet."""
     files = "\n".join(
         f"  - split: {part}\n    path: data/{part}-*.parquet"
         for part in PARTS
@@ -204,7 +204,7 @@ def datasheet(manifest: DatasetManifest, spec: DatasetSpec) -> str:
 
 
 def _licence(licence: str) -> str:
-    """The licence as Hugging Face has it: a name of its list, or a link."""
+    """The licence in the form of Hugging Face: a name in its list, or a link."""
     if "://" in licence:
         return f"license: other\nlicense_link: {json.dumps(licence)}"
     return f"license: {json.dumps(licence.lower())}"
@@ -285,7 +285,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text of the specification's author in Markdown, without a meaning of its own."""
+    """Escape text of the specification's author, so that it is no Markdown."""
     return text.replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
 
 

@@ -1,8 +1,8 @@
-"""What a dataset will cost, before it is built: sessions, time, and room on the disk.
+"""Estimates what a dataset will cost before it is built: sessions, time, and room on the disk.
 
-An estimate from the plan alone, without a measurement: how long sessions take is known from the
-networks and the senders' pauses, and what a session costs was measured once (benchmarks/README.md
-says on what). It is meant to tell a minute from an hour and a gigabyte from a terabyte.
+The estimate follows from the plan alone. The networks and the pauses of the senders say how long a
+session takes. What a session costs was measured once; benchmarks/README.md has the machine. The
+estimate is to tell a minute from an hour, and a gigabyte from a terabyte.
 """
 
 import os
@@ -16,36 +16,37 @@ from seglab.mail.source import MailSource
 from seglab.networks.network import Network
 
 CPU_S: Final = 0.012
-"""Processor time of a session: its connection, its dialogue, its record."""
+"""Processor time of a session for its connection, its dialogue and its record."""
 
 CPU_S_PER_SEGMENT: Final = 0.0004
-"""Processor time of each segment: the wire handles it and its acknowledgement, in Python."""
+"""Processor time of each segment. The wire, in Python, handles it and its acknowledgement."""
 
 ROW_BYTES: Final = 200
 ROW_BYTES_PER_SEGMENT: Final = 50
 CAPTURE_BYTES: Final = 4200
 CAPTURE_BYTES_PER_SEGMENT: Final = 250
 CAPTURE_SHARE: Final = 0.8
-"""What deflate leaves of a payload in two captures, each of which has all of it."""
+"""The size of two compressed captures that each hold a payload, as a share of that payload."""
 
 WORK_BYTES_PER_SHARE: Final = 8
-"""How much more than one shard's files is needed while two shards are built."""
+"""The room that shards take while they are built, in sizes of one finished shard."""
 
 ASK_ABOVE_S: Final = 900.0
 ASK_ABOVE_BYTES: Final = 2 << 30
+"""A build that takes longer, or more room on the disk, is large: the user is asked first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What is to be expected.
+    """The expected cost of a build.
 
     Attributes:
-        sessions: how many.
-        shards: how many.
-        seconds: from beginning to end, with so many jobs on this machine.
-        cpu_s: of processor time.
-        file_bytes: of all files in the end.
-        longest_s: how long one session of the slowest kind takes.
+        sessions: how many sessions will be carried out.
+        shards: how many shards will be built.
+        seconds: the duration of the build on this machine.
+        cpu_s: the processor time, in seconds.
+        file_bytes: the size of all files in the end.
+        longest_s: the duration of the slowest session, in seconds.
     """
 
     sessions: int
@@ -57,12 +58,12 @@ class Estimate:
 
     @property
     def large(self) -> bool:
-        """Whether to ask first."""
+        """Whether the user is to be asked before the build begins."""
         return self.seconds > ASK_ABOVE_S or self.file_bytes > ASK_ABOVE_BYTES
 
     @property
     def words(self) -> str:
-        """In one line."""
+        """The estimate in one line."""
         shards = f" in {self.shards:,} shards" if self.shards > 1 else ""
         return (
             f"{self.sessions:,} sessions{shards}: about {duration(self.seconds)}, "
@@ -71,12 +72,12 @@ class Estimate:
 
 
 def estimate(spec: DatasetSpec, jobs: int, sessions: int | None = None) -> Estimate:
-    """What building a dataset takes.
+    """Estimate the cost of building a dataset.
 
     Args:
-        spec: what to build.
-        jobs: sessions side by side.
-        sessions: how many are still to come, where some are there already.
+        spec: of the dataset.
+        jobs: how many sessions run side by side.
+        sessions: how many are still to be carried out; all by default.
     """
     slots_s = cpu_s = file_bytes = longest_s = 0.0
     for combination, network in _cells(spec):
@@ -105,13 +106,13 @@ def estimate(spec: DatasetSpec, jobs: int, sessions: int | None = None) -> Estim
 
 
 def room_bytes(spec: DatasetSpec, whole: Estimate) -> float:
-    """How much of the disk a build takes at most at once: its files, and a shard under way."""
+    """The most bytes that a build takes on the disk at once: its files, and shards in work."""
     share = min(1.0, spec.shard_sessions / max(whole.sessions, 1))
     return whole.file_bytes * (1 + WORK_BYTES_PER_SHARE * share)
 
 
 def duration(seconds: float) -> str:
-    """A time for people."""
+    """Say a duration in words."""
     for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (172_800, 3600, "h")):
         if seconds < limit:
             return f"{max(seconds / unit, 1):.0f} {name}"
@@ -120,7 +121,7 @@ def duration(seconds: float) -> str:
 
 
 def size(number: float) -> str:
-    """A number of bytes for people."""
+    """Say a number of bytes in words."""
     for name in ("kB", "MB", "GB", "TB"):
         number /= 1000
         if number < 1000:
@@ -145,7 +146,7 @@ def _payload_bytes(combination: Combination) -> int:
 
 
 def _pauses_s(combination: Combination) -> float:
-    """The sender's own pauses, as far as its parameters tell without its steps."""
+    """The pauses of the sender that its parameters tell, in seconds; its steps are not made."""
     part = combination.part
     gap_s = float(part.parameters.get("gap_ms", 0)) / 1000
     return part.sender.wait_s_for(part.parameters) + gap_s

@@ -1,4 +1,4 @@
-"""A dataset on disk: begun, gone on with, and finished from what lies there."""
+"""Begins a dataset's folder, and finishes it: adds up its shards and describes all files."""
 
 import hashlib
 from collections import Counter
@@ -19,7 +19,7 @@ from seglab.errors import InputError
 
 
 def begin(spec: DatasetSpec, seed: int, out: Path, engine: str | None = None) -> DatasetManifest:
-    """Make a dataset's folder, or take up the one that is there.
+    """Make a dataset's folder, or continue with the one that is there.
 
     Args:
         spec: of the dataset.
@@ -51,7 +51,7 @@ def begin(spec: DatasetSpec, seed: int, out: Path, engine: str | None = None) ->
 
 
 def built(spec: DatasetSpec, out: Path, fingerprint: str) -> set[int]:
-    """The shards that are built, as far as their files' sizes tell.
+    """The shards that are built, judged by the sizes of their files.
 
     Raises:
         InputError: a shard's description is damaged.
@@ -69,12 +69,12 @@ def built(spec: DatasetSpec, out: Path, fingerprint: str) -> set[int]:
 
 
 def missing_shards(spec: DatasetSpec, there: Collection[int]) -> Iterator[int]:
-    """The shards that are not built yet, in order."""
+    """The numbers of the shards that are not built yet, in order."""
     return (shard for shard in range(spec.shards) if shard not in there)
 
 
 def finish(spec: DatasetSpec, seed: int, out: Path) -> DatasetManifest:
-    """Describe a dataset whose shards are all built; changes nothing where that is done.
+    """Describe a dataset whose shards are all built. A finished dataset is left as it is.
 
     Raises:
         InputError: a shard is missing, or the folder holds another dataset.
@@ -88,10 +88,10 @@ def finish(spec: DatasetSpec, seed: int, out: Path) -> DatasetManifest:
             f"{out}: {spec.shards - len(there)} of {spec.shards} shards are not built, the first "
             f"of them {next(missing_shards(spec, there))}; build them, then finish"
         )
-    layout.leave_building()
+    layout.remove_building()
     if manifest.status == "complete" and _as_described(layout, manifest, spec):
         return manifest
-    manifest = _summed(spec, layout, manifest)
+    manifest = _added_up(spec, layout, manifest)
     texts = {
         layout.datasheet: datasheet(manifest, spec).encode(),
         layout.croissant: croissant(manifest),
@@ -109,15 +109,15 @@ def finish(spec: DatasetSpec, seed: int, out: Path) -> DatasetManifest:
 
 
 def results(layout: Layout, shards: int) -> Iterator[ShardResult]:
-    """The stored results of the shards that have one, in order."""
+    """Yield the stored descriptions of shards in order; a shard without one is left out."""
     for shard in range(shards):
         result = read_result(layout.result(shard))
         if result is not None:
             yield result
 
 
-def _summed(spec: DatasetSpec, layout: Layout, begun: DatasetManifest) -> DatasetManifest:
-    """The manifest of all shards together."""
+def _added_up(spec: DatasetSpec, layout: Layout, begun: DatasetManifest) -> DatasetManifest:
+    """Make the manifest from the descriptions of all shards."""
     manifest = DatasetManifest.begun(spec, begun.seed, begun.engine)
     manifest.status, manifest.started, manifest.finished = "complete", begun.started, now()
     splits: dict[str, Counter[str]] = {}
@@ -170,7 +170,7 @@ def _add_circumstances(manifest: DatasetManifest, result: ShardResult) -> None:
 
 
 def _as_described(layout: Layout, manifest: DatasetManifest, spec: DatasetSpec) -> bool:
-    """Whether the description is of these files, and says what the specification says now."""
+    """Whether the manifest describes these files, and has the texts of the specification."""
     for result in results(layout, spec.shards):
         path = layout.result(result.shard)
         there = {**result.files, layout.name(path): file_entry(path)}

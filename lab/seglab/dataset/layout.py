@@ -1,4 +1,4 @@
-"""Where a dataset's files are.
+"""Names the files of a dataset.
 
 manifest.json  SHA256SUMS  README.md  croissant.json
 data/train-00000.parquet  data/validation-00000.parquet  data/test-00000.parquet  ...
@@ -19,7 +19,7 @@ CROISSANT = "croissant.json"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The files of a dataset in ``path``."""
+    """The paths of the files of a dataset whose folder is ``path``."""
 
     path: Path
 
@@ -32,43 +32,43 @@ class Layout:
         return self.path / "wire" / f"{shard:05}.zip"
 
     def result(self, shard: int) -> Path:
-        """The shard's own description, written last."""
+        """The shard's description, which a builder writes last."""
         return self.path / "shards" / f"{shard:05}.json"
 
     def work(self, shard: int) -> Path:
-        """Where a shard is while it is built."""
+        """The folder that holds a shard while it is built."""
         return self.path / "building" / f"{shard:05}"
 
     @property
     def manifest(self) -> Path:
-        """What the dataset is, and all of its files."""
+        """The description of the dataset and of all its files."""
         return self.path / MANIFEST
 
     @property
     def sums(self) -> Path:
-        """Every file's SHA-256, as ``sha256sum --check`` takes them."""
+        """The SHA-256 of every file, in the form of ``sha256sum --check``."""
         return self.path / SUMS
 
     @property
     def datasheet(self) -> Path:
-        """The dataset explained."""
+        """The datasheet."""
         return self.path / DATASHEET
 
     @property
     def croissant(self) -> Path:
-        """The dataset's metadata for machines."""
+        """The metadata for machines."""
         return self.path / CROISSANT
 
     def name(self, path: Path) -> str:
-        """A file's name within the dataset."""
+        """The name of a file inside the dataset."""
         return path.relative_to(self.path).as_posix()
 
     def make_folders(self, shard: int) -> None:
-        """Make those in which a shard is built."""
+        """Make the folders that a builder of the shard needs."""
         for folder in ("data", "wire", "shards"):
             (self.path / folder).mkdir(parents=True, exist_ok=True)
         (self.work(shard) / "wire").mkdir(parents=True, exist_ok=True)
 
-    def leave_building(self) -> None:
-        """Remove what was needed for building only."""
+    def remove_building(self) -> None:
+        """Remove the folder that only builders need."""
         shutil.rmtree(self.path / "building", ignore_errors=True)

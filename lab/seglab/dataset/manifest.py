@@ -24,31 +24,31 @@ class DatasetManifest(msgspec.Struct, kw_only=True):
         name: of the dataset: the specification file's, without its ending.
         title: one line for people.
         description: what it is for.
-        licence: under which it is given away.
-        creator: who made it.
+        licence: the terms under which others may use it.
+        creator: who made it; empty where the specification does not say.
         status: ``building`` until all shards are built and described.
         spec: the specification's text.
-        spec_path: where it was.
+        spec_path: the path of the specification.
         engine: the name of the engine that carries out its sessions.
         seed: of the dataset; every session's own follows from it.
-        fingerprint: of all that decides which rows there are.
-        planned: how many sessions there were to be.
+        fingerprint: a digest of all that decides about the rows (``plan.fingerprint``).
+        planned: how many sessions were planned.
         complete: how many of them are rows.
-        failed: how many failed, and are in the files of ``shards/`` only.
-        failures: how many failed by network, and the first one's reason.
-        shards: how many shards.
-        shard_sessions: sessions of a shard.
+        failed: how many failed; only the files of ``shards/`` have them.
+        failures: by network, how many sessions failed, and why the first one did.
+        shards: how many shards there are.
+        shard_sessions: how many sessions a shard has; the last one may have fewer.
         splits: rows by part, for each of the three columns.
         labels: rows by value and part of ``split``, for each column that is a label.
         networks: the paths, by name: links, router and the client's TCP.
-        environment: what was in force on each host, by network, as read back.
-        differing: shards whose environment was another one, by network.
-        columns: by name, ``seed`` where equal from build to build, else ``kernel``.
+        environment: by network, the settings that were in force on each host, as read back.
+        differing: by network, the shards whose environment was another one.
+        columns: by name, ``seed`` where every build has the same values, else ``kernel``.
         versions: of seglab, Python and the packages; several where shards differ.
-        kernels: the releases of the kernels that ran it.
+        kernels: the releases of the kernels that ran the sessions.
         machines: the machines' architectures and numbers of processors.
         started: date and time, in UTC.
-        finished: likewise.
+        finished: date and time, in UTC; ``None`` while it is built.
         timings: seconds: ``shards`` spent on shards, and ``sessions``, the sum of all sessions'
             durations.
         files: all files but this one and ``SHA256SUMS``, by name: size and SHA-256.
@@ -89,7 +89,7 @@ class DatasetManifest(msgspec.Struct, kw_only=True):
 
     @classmethod
     def begun(cls, spec: DatasetSpec, seed: int, engine: str = DEFAULT_ENGINE) -> Self:
-        """The manifest of a dataset of which nothing is built yet."""
+        """Make the manifest of a dataset without any shard."""
         return cls(
             name=spec.name,
             title=spec.title,
@@ -110,19 +110,19 @@ class DatasetManifest(msgspec.Struct, kw_only=True):
         )
 
     def dataset(self) -> DatasetSpec:
-        """The specification, read again from the manifest.
+        """Read the specification from the manifest.
 
         Raises:
-            InputError: this seglab, or this machine, lacks something that it names.
+            InputError: the specification names something that this seglab, or this machine, lacks.
         """
         return parse_text(self.spec, self.spec_path)
 
     def to_json(self) -> bytes:
-        """As JSON for people: indented, a newline at the end."""
+        """The manifest as indented JSON, with a newline at the end."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
     def summary(self) -> Mapping[str, Any]:
-        """What a command prints: all but what is long."""
+        """What a command prints: all fields but the long ones."""
         left_out = {"spec", "networks", "environment", "columns", "files", "differing"}
         values: dict[str, Any] = msgspec.to_builtins(self)
         return {key: value for key, value in values.items() if key not in left_out}
@@ -132,7 +132,7 @@ def read_manifest(path: Path) -> DatasetManifest | None:
     """The stored manifest; ``None`` where there is none.
 
     Raises:
-        InputError: it is damaged, or that of a later version of seglab.
+        InputError: it is damaged, or a later version of seglab wrote it.
     """
     try:
         text = path.read_bytes()

@@ -1,8 +1,8 @@
-"""Which sessions a dataset consists of, and which shard has which: pure, and in any order.
+"""Plans the sessions of a dataset: what each session is, and which shard it belongs to.
 
-Sessions are numbered. What a session is follows from its number, so a shard is planned without
-the others, on whatever machine. The numbers go repeat by repeat through everything, so that each
-shard has some of everything.
+Sessions have numbers, and a session follows from its number. So any machine can plan a shard
+without the others. The numbers run through all combinations, readers and networks before the next
+repeat begins, so each shard has some sessions of every kind.
 """
 
 import hashlib
@@ -24,16 +24,15 @@ from seglab.networks.network import Network
 
 @dataclass(frozen=True, slots=True)
 class PlacedSession:
-    """One planned session of a dataset, and where it belongs.
+    """One planned session of a dataset, and the parts that it belongs to.
 
     Attributes:
-        number: among all of the dataset's, from 0.
+        number: of the session in the dataset, from 0.
         spec: the session.
-        network: what it runs over.
-        template: the name of what it sends: one of the ``[[messages]]``, or ``raw``.
-        message_id: tells its message from all others; the same over all networks, readers and
-            parameter sets of a sender. Every sender that sends one of the user's own mails has
-            the same one.
+        network: the path that it runs over.
+        template: the name of its ``[[messages]]`` table, or ``raw``.
+        message_id: identifies its message. It is the same over all networks, readers and parameter
+            sets of a sender, and for one of the user's own mails also for all senders.
         split: the part that its message was drawn for.
         split_network: the part in the split by networks; ``None`` where it belongs to none.
         split_template: the part in the split by templates; ``None`` where none is held out.
@@ -50,7 +49,7 @@ class PlacedSession:
 
 
 def shard_range(spec: DatasetSpec, shard: int) -> range:
-    """The numbers of a shard's sessions.
+    """The numbers of the sessions in a shard.
 
     Raises:
         InputError: the dataset has no such shard.
@@ -62,13 +61,13 @@ def shard_range(spec: DatasetSpec, shard: int) -> range:
 
 
 def planned(spec: DatasetSpec, seed: int, shard: int) -> Iterator[PlacedSession]:
-    """The sessions of a shard, in the order of their numbers."""
+    """Yield the sessions of a shard in the order of their numbers."""
     for number in shard_range(spec, shard):
         yield session_at(spec, seed, number)
 
 
 def session_at(spec: DatasetSpec, seed: int, number: int) -> PlacedSession:
-    """The session of that number."""
+    """Plan the session with that number."""
     rest, network_at = divmod(number, len(spec.networks))
     rest, reader_at = divmod(rest, len(spec.readers))
     repeat, combination_at = divmod(rest, len(spec.combinations))
@@ -92,7 +91,7 @@ def session_at(spec: DatasetSpec, seed: int, number: int) -> PlacedSession:
 
 
 def fingerprint(spec: DatasetSpec, seed: int) -> str:
-    """What tells this dataset's plan from any other: not its title, but all that decides rows."""
+    """A digest of all that decides about the rows of a dataset; its title, for one, does not."""
     value = {
         "name": spec.name,
         "seed": seed,
@@ -124,9 +123,9 @@ def _with_variant(part: SenderVariant, variant: str) -> SenderVariant:
 
 
 def _message(spec: DatasetSpec, combination: Combination, repeat: int) -> tuple[str, int, str]:
-    """What kind of message it is, which of its kind, and its own name.
+    """The kind of a message, its number in that kind, and its id.
 
-    One of the user's own mails is the same message whoever sends it; a generated one is made for
+    One of the user's own mails is the same message for all senders. A generated message belongs to
     its sender.
     """
     template = combination.template

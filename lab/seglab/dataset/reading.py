@@ -1,4 +1,4 @@
-"""The sessions of a dataset, or of a run, one after another."""
+"""Reads the sessions of a dataset or a run one after another."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,18 +13,19 @@ from seglab.errors import InputError, nearest
 
 
 def records(path: Path, split: str | None = None, column: str = "split") -> Iterator[SessionRecord]:
-    """The sessions of a dataset, of a run folder, or of one Parquet file, in their order.
+    """Yield the sessions of a dataset, of a run folder, or of one Parquet file, in their order.
 
     Args:
         path: the folder or file.
-        split: only this part: ``train``, ``validation`` or ``test``. Runs have none.
-        column: by which column: ``split``, ``split_network`` or ``split_template``.
+        split: leaves out all parts but this one: ``train``, ``validation`` or ``test``. A run has
+            no parts.
+        column: the column that has the part: ``split``, ``split_network`` or ``split_template``.
 
     Yields:
-        Each session; a row group is in memory at a time.
+        Each session. One row group at a time is in memory.
 
     Raises:
-        InputError: nothing of that kind is there, or a file is damaged.
+        InputError: no dataset or run is there, or a file is damaged.
     """
     if split is not None and split not in PARTS:
         raise InputError(f"split {split!r}: {nearest(split, PARTS)}")
@@ -36,7 +37,7 @@ def records(path: Path, split: str | None = None, column: str = "split") -> Iter
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a dataset or of one Parquet file, with the labels that records do not have.
+    """Yield the rows of a dataset or of one Parquet file, with the columns that records lack.
 
     Raises:
         InputError: as ``records``.
@@ -48,7 +49,7 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def data_files(path: Path) -> list[Path]:
-    """A dataset's Parquet files, shard by shard; the file itself where it is one.
+    """The Parquet files of a dataset, shard by shard; ``path`` itself where it is a file.
 
     Raises:
         InputError: the dataset has none.

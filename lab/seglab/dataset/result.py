@@ -1,4 +1,4 @@
-"""What became of a shard, as it is stored beside it."""
+"""The description of a built shard, which is stored beside its files."""
 
 from pathlib import Path
 from platform import release
@@ -22,7 +22,7 @@ class FileEntry(msgspec.Struct, frozen=True):
 
 
 class FailedSession(msgspec.Struct, frozen=True):
-    """A session that was planned and is not among the rows, and why."""
+    """A planned session that failed, and why; it is no row."""
 
     number: int
     session_id: str
@@ -31,24 +31,24 @@ class FailedSession(msgspec.Struct, frozen=True):
 
 
 class ShardResult(msgspec.Struct, kw_only=True):
-    """A shard that is complete.
+    """The description of a complete shard.
 
     Attributes:
         shard: its number.
         fingerprint: of the dataset's plan.
         first: the number of its first session.
-        planned: how many sessions it has.
+        planned: how many sessions were planned for it.
         complete: how many of them are rows.
-        failed: the others.
+        failed: the other sessions.
         splits: rows by part, for each of the three columns.
         labels: rows by value and part of ``split``, for each column that is a label.
         files: its files by their names in the dataset.
-        environment: what was in force on each host, by network, as read back.
+        environment: by network, the settings that were in force on each host, as read back.
         versions: of seglab, Python and the packages.
         kernel: the release of the kernel.
         machine: the machine's architecture, and how many processors it has.
-        seconds: that the last builder of it took.
-        session_s: the sum of its sessions' durations.
+        seconds: how long its last builder took.
+        session_s: the durations of its sessions added up, in seconds.
         finished: date and time, in UTC.
     """
 
@@ -70,7 +70,7 @@ class ShardResult(msgspec.Struct, kw_only=True):
     finished: str = ""
 
     def count(self, row: dict[str, Any]) -> None:
-        """Count a row that is written."""
+        """Count a row that has been written."""
         self.complete += 1
         self.session_s = round(self.session_s + row["duration_ns"] / 1e9, 6)
         for column in SPLITS:
@@ -82,21 +82,21 @@ class ShardResult(msgspec.Struct, kw_only=True):
             counts[row["split"]] = counts.get(row["split"], 0) + 1
 
     def to_json(self) -> bytes:
-        """As JSON for people: indented, a newline at the end."""
+        """The description as indented JSON, with a newline at the end."""
         return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
-        """The result that ``to_json`` wrote.
+        """Read what ``to_json`` wrote.
 
         Raises:
-            InputError: the text is none.
+            InputError: the text is no description of a shard.
         """
         return decoding.from_json(text, cls, "a shard's description")
 
 
 def read_result(path: Path) -> ShardResult | None:
-    """The stored result; ``None`` where there is none.
+    """Read a stored description; ``None`` where there is none.
 
     Raises:
         InputError: the file is damaged.
@@ -108,4 +108,4 @@ def read_result(path: Path) -> ShardResult | None:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except InputError as error:
-        raise InputError(f"{path}: {error}; remove it to build the shard anew") from error
+        raise InputError(f"{path}: {error}; remove it to build the shard again") from error

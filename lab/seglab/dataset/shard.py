@@ -1,9 +1,13 @@
-"""Builds one shard of a dataset, on its own, and does nothing where it is built already.
+"""Builds one shard of a dataset, without the other shards.
 
-While it is built, its sessions are in ``building/NNNNN``: a journal, and the captures. What is
-finished takes its final names only then, and the shard's own description comes last: a shard that
-has one is complete. So a shard can be broken off at any instant, by Ctrl-C, ``kill -9`` or a full
-disk, and is gone on with from the sessions that had ended.
+While a shard is built, its folder ``building/NNNNN`` holds a journal of the sessions that have
+ended, and their captures. When all sessions have ended, the builder writes the shard's files, and
+its description last: a shard with a description is complete.
+
+So a build can end at any instant, by Ctrl-C, ``kill -9`` or a full disk. The next builder continues
+with the sessions that are not in the journal. It does nothing for a shard that is complete.
+
+Two builders of one shard exclude each other by a lock on the folder.
 """
 
 import asyncio
@@ -44,10 +48,10 @@ from seglab.runs import journal
 from seglab.runs.parquet import write_dataset
 
 TRIES: Final = 2
-"""How often a session is carried out that fails, where others over its network do not."""
+"""How often a failing session is carried out, if other sessions over its network complete."""
 
 _CHUNK_BYTES = 1 << 20
-_FIRST = 1e6  # more than any session lasts: the lower shard's sessions come first
+_PRIORITY_STEP = 1e6  # more than any session lasts: sessions of a lower shard come first
 
 
 def build_shard(
@@ -59,18 +63,18 @@ def build_shard(
     jobs: int = DEFAULT_JOBS,
     engine: str | None = None,
 ) -> ShardResult:
-    """Build a shard of a dataset, or go on with it; one that is built is left as it is.
+    """Build a shard of a dataset, or continue a build that was broken off.
 
     Args:
         spec: of the dataset.
         seed: of the dataset.
-        shard: which one, from 0.
-        out: the dataset's folder, which every builder sees.
-        jobs: sessions side by side.
+        shard: its number, from 0.
+        out: the dataset's folder, which all builders share.
+        jobs: how many sessions run side by side.
         engine: the name of the engine; ``None`` takes the one that the dataset was begun with.
 
     Returns:
-        What is on disk now.
+        The description of the shard on disk. A shard that was complete is left as it is.
 
     Raises:
         InputError: another process builds this shard, or the folder holds another dataset.
@@ -86,13 +90,14 @@ class ShardBuild:
     Args:
         spec: of the dataset.
         seed: of the dataset.
-        shard: which one.
+        shard: its number, from 0.
         out: the dataset's folder.
-        jobs: sessions side by side.
-        time_limit_s: for one session, beyond its sender's pauses and its network's own time.
-        on_record: is told of each session once: when it is complete, or has failed for good.
-        slots: those of sessions side by side, where several shards share them; the lower one's
-            sessions come first.
+        jobs: how many sessions run side by side.
+        time_limit_s: for one session, in seconds, beyond its sender's pauses and the time that its
+            network needs.
+        on_record: called once for each session: when it is complete, or has failed for good.
+        slots: limits the sessions side by side, where several shards share one limit. Sessions of
+            the lower shard come first.
         engine: the name of the engine; ``None`` takes the one that the dataset was begun with.
     """
 
@@ -125,10 +130,10 @@ class ShardBuild:
         self._environment: dict[str, Any] = {}
 
     def built(self) -> ShardResult | None:
-        """What is on disk, where the shard is complete.
+        """The stored description, if the shard is complete.
 
         Raises:
-            InputError: another dataset's shard is there.
+            InputError: the shard on disk belongs to another dataset.
         """
         result = read_result(self.layout.result(self.shard))
         if result is None:
@@ -141,14 +146,14 @@ class ShardBuild:
         return result if has_all_files(self.layout, result) else None
 
     def recorded(self) -> int:
-        """How many of its sessions were complete when an earlier builder was broken off."""
+        """How many of its sessions an earlier builder has completed."""
         if not self._journal.exists():
             return 0
         ended = {entry.session_id: entry.status for entry in journal.entries(self._journal)}
         return list(ended.values()).count("complete")
 
     async def run(self) -> ShardResult:
-        """Build it, as ``build_shard`` says; can be called off, and keeps what had ended then."""
+        """Build it as ``build_shard`` does. Ended sessions are kept when it is cancelled."""
         if (result := self.built()) is not None:
             self._clear()
             return result
@@ -169,7 +174,7 @@ class ShardBuild:
                 raise
 
     async def _sessions(self, places: list[PlacedSession]) -> None:
-        """Carry out the sessions that are not complete, and those that failed once more."""
+        """Carry out the sessions that are not complete; a session that fails runs once more."""
         with ExitStack() as stack:
             writer = journal.JournalWriter(self._journal)
             stack.callback(writer.close)
@@ -199,7 +204,7 @@ class ShardBuild:
                     break
                 folder = self._work if self.spec.captures else None
                 options = EngineOptions(
-                    *self._options, folder, log.fileno(), priority=-_FIRST * self.shard
+                    *self._options, folder, log.fileno(), priority=-_PRIORITY_STEP * self.shard
                 )
                 runner = engine_by_name(self._engine_name(), options, self._slots)
                 await runner.run([(place.spec, place.network) for place in todo], on_record)
@@ -216,7 +221,7 @@ class ShardBuild:
         return DEFAULT_ENGINE if manifest is None else manifest.engine
 
     def _keep_environment(self, engine: Engine) -> None:
-        """Store what was in force, for whoever goes on with the shard and needs no lab any more."""
+        """Store the settings in force for a later builder that has no session left to run."""
         self._environment = {**self._environment, **engine.environments}
         text = msgspec.json.encode(self._environment)
         with writing(self._in_force):
@@ -230,9 +235,12 @@ class ShardBuild:
         return found
 
     def _todo(self, places: list[PlacedSession], *, again: bool) -> list[PlacedSession]:
-        """The sessions to carry out; ``again`` leaves those out that had no chance.
+        """The sessions to carry out.
 
-        Nothing gets over their network, or it is a black hole for what is not small enough.
+        Args:
+            places: all sessions of the shard.
+            again: leaves out the sessions that would fail again: none completed over their
+                network, or the network is a black hole for large packets.
         """
         statuses = self._statuses
         fit = {p.network.name for p in places if statuses.get(p.spec.session_id) == "complete"}
@@ -244,7 +252,7 @@ class ShardBuild:
         ]
 
     def _settle(self, places: list[PlacedSession], began: float) -> ShardResult:
-        """Write the shard's files, its description last, and remove what it was made from."""
+        """Write the shard's files, its description last, and remove its working folder."""
         with writing(self.layout.path):
             result = self._write(places)
             result.seconds = round(time.monotonic() - began, 3)
@@ -254,7 +262,7 @@ class ShardBuild:
         return result
 
     def _write(self, places: list[PlacedSession]) -> ShardResult:
-        """Turn journal and captures into the shard's files."""
+        """Make the shard's files from the journal and the captures."""
         newest = {entry.session_id: entry for entry in journal.entries(self._journal)}
         entries = [newest[place.spec.session_id] for place in places]
         result = ShardResult(
@@ -332,12 +340,12 @@ class ShardBuild:
 
 
 def has_all_files(layout: Layout, result: ShardResult) -> bool:
-    """Whether all files of a shard are there, as far as their sizes tell."""
+    """Whether all files of a shard are there, judged by their sizes."""
     return all(_size(layout.path / name) == file.bytes for name, file in result.files.items())
 
 
 def file_entry(path: Path) -> FileEntry:
-    """A file's size, and its SHA-256."""
+    """The size of a file, and the SHA-256 of its content."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
@@ -346,7 +354,7 @@ def file_entry(path: Path) -> FileEntry:
 
 
 def failure(place: PlacedSession, error: str | None) -> FailedSession:
-    """What is told of a session that has no row."""
+    """The entry of a failed session in the shard's description."""
     return FailedSession(
         place.number, place.spec.session_id, place.network.name, one_line(error or "")
     )

@@ -1,6 +1,7 @@
-"""What a dataset is to be: a value read from one TOML file, and the same on every machine.
+"""The specification of a dataset: a value that is read from one TOML file.
 
-The value pickles as the file's text, so that a worker elsewhere reads the same specification.
+The value pickles as the text of the file, so a worker on another machine reads the same
+specification.
 """
 
 import hashlib
@@ -38,31 +39,31 @@ MESSAGES_MAX: Final = 100
 READERS_MAX: Final = 20
 
 SHARD_SESSIONS: Final = 2000
-"""How many sessions a shard has by default: a minute or so of work on two processors."""
+"""How many sessions a shard has by default: about a minute of work on two processors."""
 
 SHARD_SESSIONS_MAX: Final = 100_000
 
 RAW: Final = "raw"
-"""The message template of senders whose parameters settle what they send."""
+"""The name of the message template of senders whose parameters decide about the payload."""
 
 LICENCE: Final = "CC0-1.0"
-"""What a dataset is given away under unless its file says otherwise."""
+"""The licence of a dataset whose file states none."""
 
 DATASET_NAME_MAX: Final = 40
 TEMPLATE_NAME_MAX: Final = 40
 SESSION_NAME_MAX: Final = 220
-"""So that a session's capture has a name that any file system takes."""
+"""The longest name of a session: every file system accepts the names of its captures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One of the ``[[messages]]``: mails that are made in one way, or the user's own.
+    """One of the ``[[messages]]``: generated mails of one kind, or the user's own mails.
 
     Attributes:
-        name: what the dataset calls it; a part of the sessions' ids.
-        mail: a generated mail's measures, or the user's own mails; ``None`` for raw payloads.
-        numbers: of the user's own mails by their files' digests; those that are the same on the
-            wire have the same number.
+        name: in the dataset; it is a part of the sessions' ids.
+        mail: the measures of a generated mail, or the user's own mails; ``None`` for raw payloads.
+        numbers: the numbers of the user's own mails, by the digests of their files. Mails that are
+            the same on the wire have the same number.
     """
 
     name: str
@@ -72,7 +73,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """A sender's part and what it sends: what a message belongs to, before it is repeated."""
+    """A sender with its parameters, and the message template that it sends."""
 
     template: Template
     part: SenderVariant
@@ -80,21 +81,21 @@ class Combination:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
-    """A dataset to build, as data.
+    """The specification of a dataset.
 
     Attributes:
         name: the file's name without its ending.
         text: the file's content.
-        where: the file's path, from which relative paths of own mail count.
+        where: the file's absolute path; paths of the user's mails are relative to its folder.
         title: one line for people.
         description: what it is for.
-        licence: under which the dataset is to be given away, as an SPDX name or a URL.
+        licence: of the dataset, as an SPDX name or a URL.
         creator: who made it; empty where the file does not say.
-        combinations: each sender with each message; a raw sender once, with its own payload.
-        networks: over which paths.
-        readers: how the server reads, each with the name of its variant.
-        repeats: sessions for each sender, message, reader and network.
-        splits: how the sessions are parted.
+        combinations: each sender with each message; a raw sender once, with its payload.
+        networks: the paths.
+        readers: the server's ways of reading, each with the name of its variant.
+        repeats: how many sessions each sender, message, reader and network have.
+        splits: how the sessions are divided into parts.
         shard_sessions: how many sessions a shard has.
         captures: whether the packets are kept.
     """
@@ -119,7 +120,7 @@ class DatasetSpec:
 
     @property
     def cells(self) -> int:
-        """Of how many different sessions the dataset consists, before they are repeated."""
+        """How many different sessions the dataset has, before they are repeated."""
         return len(self.combinations) * len(self.readers) * len(self.networks)
 
     @property
@@ -146,17 +147,17 @@ class DatasetSpec:
         )
 
     def scenario_name(self, template: Template) -> str:
-        """What the sessions of a template say in their column ``scenario``."""
+        """The value of the column ``scenario`` for the sessions of a template."""
         return f"{self.name}-{template.name}"
 
 
 def read_spec(path: Path) -> DatasetSpec:
-    """The dataset that a file describes.
+    """Read the specification in a file.
 
     Raises:
         InputError: the file cannot be used; says where, what was expected, and what was found.
     """
-    read(path)  # says what is wrong with the file itself
+    read(path)  # raises if the file itself is at fault
     where = str(path.resolve())
     try:
         where.encode()
@@ -169,12 +170,12 @@ def read_spec(path: Path) -> DatasetSpec:
 
 @lru_cache(maxsize=8)
 def parse_text(text: str, where: str, shown_as: str | None = None) -> DatasetSpec:
-    """The dataset that a file's content describes.
+    """Read a specification from its text.
 
     Args:
-        text: of the file.
-        where: its absolute path, from which relative paths in it count.
-        shown_as: what messages call it.
+        text: the content of the file.
+        where: the absolute path of the file; paths in it are relative to its folder.
+        shown_as: the name of the file in messages; ``where`` by default.
 
     Raises:
         InputError: as ``read_spec``.
@@ -229,7 +230,7 @@ def _combinations(
 
 
 def _refuse_long_names(spec: DatasetSpec) -> None:
-    """Refuse sessions whose captures no file system could name."""
+    """Refuse sessions whose captures would have names that are too long."""
     for combination in spec.combinations:
         names = (
             spec.scenario_name(combination.template),
@@ -248,7 +249,7 @@ def _refuse_long_names(spec: DatasetSpec) -> None:
 
 
 def _prose(table: Table, key: str, default: str) -> str:
-    """Text of several lines."""
+    """Read text of several lines."""
     if key not in table:
         return default
     value = dict(table.items())[key]
@@ -307,10 +308,11 @@ def _generated(own: Table, parts: list[SenderVariant]) -> MessageSpec:
 
 
 def _numbered(table: Table, templates: list[Template]) -> Iterator[Template]:
-    """Number the user's own mails by what of them crosses the wire.
+    """Give the user's own mails numbers; mails that are the same on the wire share one.
 
     Raises:
-        InputError: a mail is in two sources: held out in one, it would be seen in the other.
+        InputError: a mail is in two sources. If one of them is held out, a classifier would still
+            see the mail in the other.
     """
     owner: dict[bytes, Template] = {}
     for index, template in enumerate(templates):
@@ -348,11 +350,11 @@ def _readers(table: Table) -> tuple[tuple[Reader, str], ...]:
             raise InputError(f"{entry.where}: {shown(mapping)} stands there twice")
         found.append(reader)
     readers = found or [Reader()]
-    return tuple((reader, _told_apart(reader, readers)) for reader in readers)
+    return tuple((reader, _reader_variant(reader, readers)) for reader in readers)
 
 
-def _told_apart(reader: Reader, readers: list[Reader]) -> str:
-    """The variant that says how a reader differs from the others."""
+def _reader_variant(reader: Reader, readers: list[Reader]) -> str:
+    """The name of a reader's variant: the fields in which it differs from the others."""
     return ",".join(
         parameter_label(
             "reader" if f.name == "kind" else f"reader_{f.name}", getattr(reader, f.name)

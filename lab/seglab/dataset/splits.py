@@ -26,12 +26,12 @@ DEFAULT_PCT: Final[Mapping[Part, int]] = {"train": 80, "validation": 10, "test":
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """How a dataset is parted.
+    """How the sessions of a dataset are divided into parts.
 
     Attributes:
-        pct: of the messages in each part, in per cent; together 100.
-        networks: those that are held out, and for which part.
-        templates: likewise the message templates.
+        pct: the share of messages in each part, in per cent; the shares add up to 100.
+        networks: the networks that are held out, and the part that each is held out for.
+        templates: the message templates that are held out, and the part of each.
     """
 
     pct: Mapping[Part, int] = field(default_factory=lambda: DEFAULT_PCT)
@@ -40,11 +40,11 @@ class Splits:
 
     @property
     def block(self) -> int:
-        """The fewest messages of which each part has exactly its share."""
+        """The smallest number of messages at which each part can have exactly its share."""
         return 100 // math.gcd(100, *self.pct.values())
 
     def of_message(self, seed: int, kind: str, number: int) -> Part:
-        """The part of the message ``number`` of one kind, such as one sender's of one template.
+        """The part of message ``number`` of one kind. A sender's messages of a template are a kind.
 
         Parts are drawn in blocks, so that each kind has its shares after every block, and nearly
         so in between (permuted block randomisation, as in clinical trials).
@@ -61,9 +61,9 @@ class Splits:
     def of_network(self, network: str, message: Part) -> Part | None:
         """The part of a session in the split by networks; ``None`` where it belongs to none.
 
-        A part has the sessions of its networks whose message is in that part as well: else a
-        message would be in two. Networks that are not held out are the training part's, and any
-        other part's for which none is held out except the test's.
+        A part has the sessions on its networks whose message is in the same part; otherwise a
+        message would be in two parts. A network that is not held out belongs to the training part.
+        If no network is held out for validation, it belongs to the validation part, too.
 
         Args:
             network: the session's.
@@ -86,7 +86,7 @@ class Splits:
 
 @lru_cache(maxsize=1024)
 def _shuffled(number: int, seed: int) -> tuple[int, ...]:
-    """So many numbers, from 0, in an order that is drawn; by ``random`` alone, as all else."""
+    """The numbers below ``number`` in a drawn order. Only ``random`` draws, as everywhere."""
     order = list(range(number))
     draw = Random(seed)
     for last in range(number - 1, 0, -1):
@@ -96,7 +96,7 @@ def _shuffled(number: int, seed: int) -> tuple[int, ...]:
 
 
 def split_table(table: Table, networks: Collection[str], templates: Collection[str]) -> Splits:
-    """The splits that a table describes.
+    """Read the splits from a table.
 
     Raises:
         InputError: says where, what was expected, and what was found.

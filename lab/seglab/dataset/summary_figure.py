@@ -1,4 +1,4 @@
-"""The summary figure of a dataset, from what was counted."""
+"""Draws the summary figure of a dataset from the counts of a check."""
 
 from collections import Counter
 
@@ -9,8 +9,8 @@ from seglab.plots.style import render
 _TITLE_MAX = 80
 
 
-def picture(checked: CheckResult) -> dict[str, bytes]:
-    """The figure as files, by suffix."""
+def summary_figure(checked: CheckResult) -> dict[str, bytes]:
+    """Draw the figure; returns the content of each file by its suffix."""
     tally, manifest = checked.counts, checked.manifest
     splits = tally.splits.get("split", Counter[str]())
     parts = ", ".join(f"{count:,} {part}" for part, count in splits.items())
