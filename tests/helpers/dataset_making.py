@@ -9,7 +9,7 @@ from seglab.dataset import shard
 from seglab.dataset.folder import begin, finish
 from seglab.dataset.spec import parse_text
 from seglab.engine import EngineOptions, register
-from seglab.engine.record import Observed, failed_record, session_record
+from seglab.engine.record import ObservedSession, failed_record, session_record
 from seglab.engine.schedule import Forecast
 from seglab.experiment import plan
 from seglab.sender.registry import sender
@@ -77,7 +77,7 @@ def carried_out(session, network):
         reads.append(Read(t_ns + 900, at, end))
         at, t_ns = end, t_ns + 1_000
     digest = hashlib.sha256(payload.wire).hexdigest()
-    observed = Observed(
+    observed = ObservedSession(
         t0_ns=0,
         payload_bytes=len(payload.wire),
         payload_sha256=digest,

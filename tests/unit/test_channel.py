@@ -10,9 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.kernel.channel import Channel, Message, Outbox
+from seglab.kernel.channel import Channel, ChannelMessage, Outbox
 
-MESSAGES: list[Message] = [{"ready": True}, {"frame": bytes(5000)}, {}, {"flow": 1, "x": [1, None]}]
+MESSAGES: list[ChannelMessage] = [
+    {"ready": True},
+    {"frame": bytes(5000)},
+    {},
+    {"flow": 1, "x": [1, None]},
+]
 
 
 def framed(*messages: object) -> bytes:
@@ -114,7 +119,7 @@ def test_two_sides_that_post_do_not_wait_for_each_other() -> None:
         other.post(message)
     for sender, reader in ((ours, other), (other, ours)):
         assert sender.kept
-        received: list[Message] = []
+        received: list[ChannelMessage] = []
         while len(received) < len(expected):
             sender.push()
             received += reader.drain()

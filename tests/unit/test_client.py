@@ -18,7 +18,7 @@ import pytest
 
 from seglab.errors import InputError
 from seglab.kernel import client, client_session
-from seglab.kernel.channel import Channel, Message
+from seglab.kernel.channel import Channel, ChannelMessage
 from seglab.sender.steps import Expect, Wait, Write
 
 HERE = Path(__file__).parent
@@ -57,11 +57,11 @@ class Lone:
         addresses = {"client": "127.0.0.1", "server": host, "port": port}
         self.channel.send({"job": usual | addresses | job | {"flow": self.flow, "script": script}})
 
-    def result(self) -> Message:
+    def result(self) -> ChannelMessage:
         """How the next session to end did so."""
         message = self.channel.receive()
         assert message is not None, "the client has ended"
-        result: Message = message["result"]
+        result: ChannelMessage = message["result"]
         return result
 
 
@@ -262,7 +262,7 @@ def test_a_sign_of_life(lone: Lone) -> None:
 
 # What a sender may do wrong --------------------------------------------------------------
 
-JOB: Message = {
+JOB: ChannelMessage = {
     "sender": "odd",
     "parameters": {},
     "message": {},

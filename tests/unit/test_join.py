@@ -12,7 +12,7 @@ from seglab.engine.record import failed_record
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment import plan, registry
 from seglab.kernel import join
-from seglab.kernel.join import RawSession
+from seglab.kernel.join import SessionReports
 
 NETWORK = registry.network("vb2014")
 SPEC = plan.plan(registry.scenario("scenario-1"), seed=1, sessions=1)[0]
@@ -24,7 +24,7 @@ SHA256 = hashlib.sha256(b"payload").hexdigest()
 T0_NS = 5 * MS
 
 
-def outcome(*, client: Any = None, connection: Any = None, wire: Any = None) -> RawSession:
+def outcome(*, client: Any = None, connection: Any = None, wire: Any = None) -> SessionReports:
     """A good session: 100 bytes of commands, 2000 of payload in one write, two segments, reads."""
     recorder = Recorder()
     recorder.handshake(6 * MS)
@@ -48,7 +48,7 @@ def outcome(*, client: Any = None, connection: Any = None, wire: Any = None) -> 
         "refused": None,
     }
     carried = {"flow": 1, "frames": recorder.records, "queued": 0, "kernel_drops": 0}
-    return RawSession(
+    return SessionReports(
         flow=1,
         client=written | (client or {}),
         connection=None if connection is False else read | (connection or {}),
@@ -56,7 +56,7 @@ def outcome(*, client: Any = None, connection: Any = None, wire: Any = None) -> 
     )
 
 
-def record(seen: RawSession) -> SessionRecord:
+def record(seen: SessionReports) -> SessionRecord:
     """The session's record."""
     return join.assemble(SPEC, NETWORK, seen, wall_offset_ns=0).record
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.server.connection import Connection, ConnectionLog, clip
+from seglab.server.connection import ConnectionLog, OpenConnection, clip
 from seglab.server.limits import Limits
 from seglab.server.logs import event_line, session_line, writer
-from seglab.server.session import RawSession, Session
+from seglab.server.session import ProtocolSession, RawSession
 from seglab.server.smtp import SmtpSession
 
 # The grammars of docs/server.md.
@@ -25,8 +25,8 @@ def log_of(
     pieces: list[bytes], protocol: str = "raw", ended: str = "eof", number: int = 1
 ) -> ConnectionLog:
     limits = Limits()
-    session: Session = SmtpSession(limits) if protocol == "smtp" else RawSession(limits)
-    connection = Connection(
+    session: ProtocolSession = SmtpSession(limits) if protocol == "smtp" else RawSession(limits)
+    connection = OpenConnection(
         number=number,
         sock=None,  # type: ignore[arg-type]
         local=("192.0.2.1", 25),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seglab.server.limits import Limits
-from seglab.server.session import Message, RawSession
+from seglab.server.session import RawSession, ReceivedPayload
 from seglab.server.smtp import SmtpSession
 
 HELLO = b"EHLO client.example\r\n"
@@ -20,10 +20,10 @@ DATA = ENVELOPE + b"DATA\r\n"
 
 def run(
     *pieces: bytes, limits: Limits | None = None
-) -> tuple[list[bytes], list[Message], SmtpSession]:
+) -> tuple[list[bytes], list[ReceivedPayload], SmtpSession]:
     session = SmtpSession(limits or Limits(), keep_content=True)
     replies = b""
-    messages: list[Message] = []
+    messages: list[ReceivedPayload] = []
     for piece in pieces:
         replied, ended = session.feed(piece)
         replies += replied

@@ -1,8 +1,8 @@
 """From what an engine observed of a session to the session's record.
 
-Every engine observes sessions in its own way. What it observed becomes an ``Observed``, and from
-there on the record is made here: which columns the plan fills, when a session counts as complete,
-and what is said of one that does not.
+Every engine observes sessions in its own way, and puts what it observed into an
+``ObservedSession``. The record is made of that here, for all engines alike: which columns the plan
+fills, when a session counts as complete, and which error a session has that does not.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ Span = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
+class ObservedSession:
     """What an engine observed of one session.
 
     All times count in nanoseconds from the beginning of the session, but for ``t0_ns``. All
@@ -98,7 +98,7 @@ def failed_record(spec: SessionSpec, network: Network, engine: str, reason: str)
 
 
 def session_record(
-    spec: SessionSpec, network: Network, engine: str, observed: Observed
+    spec: SessionSpec, network: Network, engine: str, observed: ObservedSession
 ) -> SessionRecord:
     """Return the record of a session that was observed.
 
@@ -142,7 +142,7 @@ def within_payload(spans: Iterable[Span], start: int, end: int) -> Iterator[tupl
             yield t_ns, max(a, start) - start, min(b, end) - start
 
 
-def _error(record: SessionRecord, observed: Observed) -> str | None:
+def _error(record: SessionRecord, observed: ObservedSession) -> str | None:
     """Return why the session does not count as complete; ``None`` where it does."""
     if observed.error is not None:
         return observed.error

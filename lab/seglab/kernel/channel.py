@@ -15,7 +15,7 @@ import msgspec
 _LENGTH = struct.Struct("!I")
 _CHUNK_BYTES = 1 << 18
 
-Message = dict[str, Any]
+ChannelMessage = dict[str, Any]
 
 
 class Channel:
@@ -26,7 +26,7 @@ class Channel:
         self._sock = sock
         self._pending = bytearray()
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(Message)
+        self._decoder = msgspec.msgpack.Decoder(ChannelMessage)
         self.ended = False
 
     @classmethod
@@ -44,7 +44,7 @@ class Channel:
         """The descriptor to wait on, for ``select`` and its kin."""
         return self._sock.fileno()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: ChannelMessage) -> None:
         """Send one message; blocks while the other side is slow.
 
         Raises:
@@ -53,13 +53,13 @@ class Channel:
         data = self._encoder.encode(message)
         self._sock.sendall(_LENGTH.pack(len(data)) + data)
 
-    def receive(self) -> Message | None:
+    def receive(self) -> ChannelMessage | None:
         """Wait for one message; ``None`` once the other side is gone."""
         while not (messages := self._take(1)) and not self.ended:
             self._fill(0)
         return messages[0] if messages else None
 
-    def drain(self) -> list[Message]:
+    def drain(self) -> list[ChannelMessage]:
         """All messages that have arrived, without waiting; see ``ended`` for end-of-file."""
         self._fill(socket.MSG_DONTWAIT)
         return self._take()
@@ -79,9 +79,9 @@ class Channel:
             self.ended = True
         self._pending += chunk
 
-    def _take(self, limit: int | None = None) -> list[Message]:
+    def _take(self, limit: int | None = None) -> list[ChannelMessage]:
         """The messages that are here as a whole, ``limit`` at most."""
-        messages: list[Message] = []
+        messages: list[ChannelMessage] = []
         pending, taken = self._pending, 0
         with memoryview(pending) as view:
             while len(pending) - taken >= _LENGTH.size and len(messages) != limit:
@@ -110,7 +110,7 @@ class Outbox(Channel):
         super().__init__(sock)
         self._unsent = bytearray()
 
-    def post(self, message: Message) -> None:
+    def post(self, message: ChannelMessage) -> None:
         """Send a message, or as much of it as the other side takes, and keep the rest."""
         data = self._encoder.encode(message)
         self._unsent += _LENGTH.pack(len(data)) + data

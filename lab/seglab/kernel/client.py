@@ -26,8 +26,8 @@ from itertools import islice
 from pathlib import Path
 
 from seglab.errors import InputError
-from seglab.kernel.channel import Channel, Message
-from seglab.kernel.client_session import Session, SessionError, not_begun
+from seglab.kernel.channel import Channel, ChannelMessage
+from seglab.kernel.client_session import ClientSession, SessionError, not_begun
 from seglab.mail.stored import mail_of
 from seglab.sender import steps
 from seglab.sender.registry import sender as sender_named
@@ -61,7 +61,7 @@ class Client:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self.sessions: dict[int, Session] = {}
+        self.sessions: dict[int, ClientSession] = {}
         self.timers: list[tuple[int, int, int, str]] = []
         self.slow: dict[tuple[str, str], SlowSenderError] = {}
         self.delayed_ns = 0
@@ -84,7 +84,7 @@ class Client:
                         self.guarded(session, self.on_event, events)
             self._run_timers()
 
-    def start(self, job: Message) -> None:
+    def start(self, job: ChannelMessage) -> None:
         """Begin a session; what cannot begin is reported as failed."""
         began_ns = time.monotonic_ns()
         who = job["sender"], str(job["parameters"])
@@ -92,7 +92,7 @@ class Client:
             if who in self.slow:  # waiting for it once was enough for all who waited with it
                 raise self.slow[who]
             script = steps_of(job)
-            session = Session(job, script, time.monotonic_ns())
+            session = ClientSession(job, script, time.monotonic_ns())
         except (SessionError, OSError) as error:
             if isinstance(error, SlowSenderError):
                 self.slow[who] = error
@@ -107,9 +107,11 @@ class Client:
         self.epoll.register(fd, select.EPOLLOUT)
         session.delayed_ns = self.delayed_ns
         heapq.heappush(self.timers, (session.deadline_ns, session.flow, fd, "deadline"))
-        self.guarded(session, Session.connect)
+        self.guarded(session, ClientSession.connect)
 
-    def guarded(self, session: Session, action: Callable[..., None], *arguments: object) -> None:
+    def guarded(
+        self, session: ClientSession, action: Callable[..., None], *arguments: object
+    ) -> None:
         """Run one step of a session; whatever goes wrong ends that session alone."""
         try:
             action(session, *arguments)
@@ -118,7 +120,7 @@ class Client:
         except OSError as error:
             self.end(session, f"socket: {error.strerror or error}")
 
-    def on_event(self, session: Session, events: int) -> None:
+    def on_event(self, session: ClientSession, events: int) -> None:
         """Go on with a session whose socket has news."""
         if not session.mss:
             session.connected()
@@ -139,7 +141,7 @@ class Client:
                     raise SessionError("the server closed the connection early")
                 self.end(session, None)
 
-    def advance(self, session: Session) -> None:
+    def advance(self, session: ClientSession) -> None:
         """Take the sender's steps until one of them must wait, or none is left."""
         fd = session.sock.fileno()
         for step in session.script:
@@ -159,7 +161,7 @@ class Client:
         session.finishing = True
         session.sock.shutdown(socket.SHUT_WR)
 
-    def wait_for_room(self, session: Session) -> None:
+    def wait_for_room(self, session: ClientSession) -> None:
         """Look at a write again when the socket's buffer, or the window, may have room."""
         fd = session.sock.fileno()
         if session.window_bytes is None:
@@ -168,7 +170,7 @@ class Client:
             due_ns = time.monotonic_ns() + _WINDOW_LOOK_NS
             heapq.heappush(self.timers, (due_ns, session.flow, fd, "window"))
 
-    def on_window(self, session: Session) -> None:
+    def on_window(self, session: ClientSession) -> None:
         """Go on with a write that the window held up."""
         session.push()
         if session.unsent:
@@ -176,7 +178,7 @@ class Client:
         else:
             self.advance(session)
 
-    def end(self, session: Session, error: str | None) -> None:
+    def end(self, session: ClientSession, error: str | None) -> None:
         """Close the session's socket and tell the parent how it ended."""
         fd = session.sock.fileno()
         if self.sessions.pop(fd, None) is None:
@@ -187,7 +189,7 @@ class Client:
         session.sock.close()
         self.tell({"result": session.result(error)})
 
-    def tell(self, message: Message) -> None:
+    def tell(self, message: ChannelMessage) -> None:
         """Tell the parent; one that is gone is noticed by the channel's end, and ends the loop."""
         with suppress(OSError):
             self.channel.send(message)
@@ -215,7 +217,7 @@ class Client:
                 self.end(session, "time limit reached")
 
 
-def steps_of(job: Message) -> list[steps.Step]:
+def steps_of(job: ChannelMessage) -> list[steps.Step]:
     """The steps of the job's sender: made here, from the seed, so that no payload travels.
 
     Raises:

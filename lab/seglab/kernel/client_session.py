@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
 from seglab.kernel.addresses import BY_VERSION
-from seglab.kernel.channel import Message
+from seglab.kernel.channel import ChannelMessage
 from seglab.kernel.window import usable
 from seglab.mail.header_layout import header_layout
 from seglab.sender import steps
@@ -31,10 +31,10 @@ class SessionError(Exception):
     """Why a session cannot go on."""
 
 
-class Session:
+class ClientSession:
     """One session under way: a socket, and the sender's steps still to take."""
 
-    def __init__(self, job: Message, script: Sequence[steps.Step], now_ns: int) -> None:
+    def __init__(self, job: ChannelMessage, script: Sequence[steps.Step], now_ns: int) -> None:
         self.flow: int = job["flow"]
         self.script = iter(script)
         self.t0_ns = now_ns
@@ -88,7 +88,7 @@ class Session:
         self.timestamps = bool(info[5] & _TCPI_OPT_TIMESTAMPS)
         (self.mss,) = struct.unpack_from("=I", info, 16)
 
-    def result(self, error: str | None) -> Message:
+    def result(self, error: str | None) -> ChannelMessage:
         """What the parent is told when the session has ended."""
         start = 0 if self.payload_start is None else self.payload_start
         return not_begun(self.flow, self.t0_ns, error) | {
@@ -170,7 +170,7 @@ def unacknowledged_bytes(sock: socket.socket) -> int:
     return int.from_bytes(answer, sys.byteorder)
 
 
-def needed_s(job: Message, script: Iterable[steps.Step]) -> float:
+def needed_s(job: ChannelMessage, script: Iterable[steps.Step]) -> float:
     """Seconds that a session takes by itself, beyond which its time limit counts.
 
     Those are the sender's own waits, round trips, and what the slowest link needs for the bytes.
@@ -181,7 +181,7 @@ def needed_s(job: Message, script: Iterable[steps.Step]) -> float:
     return float(waits_s + _ROUND_TRIPS * job["round_trip_s"] + carrying_s)
 
 
-def _header(script: Iterable[steps.Step]) -> Message:
+def _header(script: Iterable[steps.Step]) -> ChannelMessage:
     """Where the message's header fields stand, for the record."""
     writes = (step for step in script if isinstance(step, steps.Write) and step.payload)
     found = header_layout(b"".join(step.data for step in writes))
@@ -189,7 +189,7 @@ def _header(script: Iterable[steps.Step]) -> Message:
     return {"header_end": found.header_end, "header_fields": fields}
 
 
-def not_begun(flow: int, t0_ns: int, error: str | None) -> Message:
+def not_begun(flow: int, t0_ns: int, error: str | None) -> ChannelMessage:
     """The result of a session of which nothing was seen."""
     return {
         "flow": flow,

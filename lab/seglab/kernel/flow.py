@@ -6,26 +6,32 @@ from seglab.kernel.headers import Teardown
 from seglab.networks.link import LinkState
 
 DIRECTIONS = ("a_to_b", "b_to_a")
-"""From the client's end of a link to the server's, and back."""
+"""The directions of a link: from the client's end to the server's, and back."""
 
-Record = list[Any]
-"""A frame on one link, as it goes to the parent:
+FrameRecord = list[Any]
+"""A frame on one link, as the wire sends it to the parent:
 ``[link, direction, t_in_ns, [t_out_ns...], drop_reason, frame]``."""
 
 LINK, DIRECTION, T_OUT, DROP_REASON, FRAME = 0, 1, 3, 4, 5
-"""Where in a record is what."""
+"""The positions of the values in a ``FrameRecord``."""
 
 _GRACE_NS = 1_000_000_000
 
 
 class Flow:
-    """One session: its link states, and every frame that it sent.
+    """One session: its link states, and every frame that its hosts sent.
 
     Attributes:
-        keys: its addresses as they stand in a frame, either way.
-        states: by port index; ``None`` where the link does nothing.
+        number: of the session in its lab.
+        keys: the pair of its addresses as it stands in a frame, in either direction.
+        kernel_drops_before: how many frames the kernel had dropped when the session was opened.
+        states: the state of each link's direction, by port index; ``None`` where a link does
+            nothing to a frame.
+        frames: a record of each frame on each link.
         queued: how many departures are still to come.
-        closed: whether it was reported, and what is still queued is void.
+        closed: whether the session was reported; what is still queued then is never sent.
+        grace_ns: how long after the order to close the wire waits at most.
+        deadline_ns: when that time ends; 0 before the order.
     """
 
     __slots__ = (
@@ -47,7 +53,7 @@ class Flow:
         self.keys = keys
         self.kernel_drops_before = kernel_drops_before
         self.states: list[LinkState | None] = []
-        self.frames: list[Record] = []
+        self.frames: list[FrameRecord] = []
         self.queued = 0
         self.closed = False
         self.grace_ns = _GRACE_NS
@@ -56,7 +62,7 @@ class Flow:
         self._examined = 0
 
     def is_over(self, now_ns: int) -> bool:
-        """Whether nothing is queued and TCP has finished, or the grace is past."""
+        """Return whether nothing is queued and TCP has finished, or the time is up."""
         if now_ns >= self.deadline_ns:
             return True
         if self.queued:

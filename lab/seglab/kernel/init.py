@@ -15,8 +15,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from seglab.kernel.channel import Channel, Message
-from seglab.kernel.parts import PARTS, Process
+from seglab.kernel.channel import Channel, ChannelMessage
+from seglab.kernel.parts import PARTS, PartProcess
 
 _ROUTING_LIMIT_MS = 2000
 
@@ -30,7 +30,7 @@ def main() -> None:
         parser.add_argument(f"--{part}", type=int, required=True)
     arguments = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parts = {part: Process(part, getattr(arguments, part)) for part in PARTS}
+    parts = {part: PartProcess(part, getattr(arguments, part)) for part in PARTS}
     threading.Thread(target=_end_with_parent, args=(arguments.lifeline,), daemon=True).start()
     channel = Channel.from_fd(arguments.fd)
     try:
@@ -41,7 +41,7 @@ def main() -> None:
     os._exit(0)
 
 
-def _run(channel: Channel, parts: dict[str, Process]) -> None:
+def _run(channel: Channel, parts: dict[str, PartProcess]) -> None:
     from seglab.kernel import topology  # noqa: PLC0415, while the parts import theirs
 
     config = channel.receive()
@@ -75,7 +75,7 @@ def _run_scripts(network: Any, scripts: dict[str, str]) -> dict[str, str]:
     return outputs
 
 
-def _supervise(channel: Channel, network: Any, parts: dict[str, Process]) -> None:
+def _supervise(channel: Channel, network: Any, parts: dict[str, PartProcess]) -> None:
     """Tell the parent of every part that ends, and obey it, until it is gone."""
     watched: dict[int, str] = {os.pidfd_open(process.pid): part for part, process in parts.items()}
     while not channel.ended:
@@ -90,7 +90,9 @@ def _supervise(channel: Channel, network: Any, parts: dict[str, Process]) -> Non
                 channel.send({"died": part, "status": parts[part].wait()})
 
 
-def _handle(channel: Channel, message: Message, network: Any, parts: dict[str, Process]) -> None:
+def _handle(
+    channel: Channel, message: ChannelMessage, network: Any, parts: dict[str, PartProcess]
+) -> None:
     match message:
         case {"kill": part}:
             parts[part].kill()

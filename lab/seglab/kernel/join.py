@@ -7,11 +7,11 @@ import msgspec
 
 from seglab.core.record import Captures, MtuChange, SessionRecord
 from seglab.core.trace import HeaderField, Read, Write
-from seglab.engine.record import Observed, session_record, within_payload
+from seglab.engine.record import ObservedSession, session_record, within_payload
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment.plan import SessionSpec
 from seglab.kernel import packets, pcapng
-from seglab.kernel.channel import Message
+from seglab.kernel.channel import ChannelMessage
 from seglab.kernel.packets import Packet
 from seglab.networks.network import Network
 
@@ -19,7 +19,7 @@ ENGINE = "kernel"
 
 
 @dataclass(frozen=True, slots=True)
-class RawSession:
+class SessionReports:
     """What the parts of a lab saw of one session, each by itself.
 
     Attributes:
@@ -31,9 +31,9 @@ class RawSession:
     """
 
     flow: int
-    client: Message
-    connection: Message | None
-    wire: Message
+    client: ChannelMessage
+    connection: ChannelMessage | None
+    wire: ChannelMessage
     mtu_changes: tuple[tuple[int, int], ...] = ()
 
 
@@ -45,12 +45,12 @@ class AssembledSession:
     captures: dict[str, bytes]
 
 
-def wire_order(spec: SessionSpec) -> Message:
+def wire_order(spec: SessionSpec) -> ChannelMessage:
     """Return the wire's part of a session: the seed of its link's dice."""
     return {"seed": spec.seed}
 
 
-def client_job(spec: SessionSpec, time_limit_s: float) -> Message:
+def client_job(spec: SessionSpec, time_limit_s: float) -> ChannelMessage:
     """Return the client's part of a session: what makes its steps again, and its time limit."""
     return {
         "sender": spec.sender,
@@ -64,7 +64,7 @@ def client_job(spec: SessionSpec, time_limit_s: float) -> Message:
 
 
 def assemble(
-    spec: SessionSpec, network: Network, raw: RawSession, wall_offset_ns: int
+    spec: SessionSpec, network: Network, raw: SessionReports, wall_offset_ns: int
 ) -> AssembledSession:
     """Put together the session's record and its captures.
 
@@ -87,7 +87,7 @@ def assemble(
     if handshake is not None:
         _refuse_offloads(spec, sent, handshake.mss)
     names = {vantage: f"wire/{spec.session_id}.{vantage}.pcapng" for vantage in pcapng.INTERFACES}
-    observed = Observed(
+    observed = ObservedSession(
         t0_ns=t0_ns,
         duration_ns=client["t_end_ns"] - t0_ns,
         payload_bytes=end - start,
@@ -116,7 +116,7 @@ def assemble(
     return AssembledSession(record, {names[vantage]: captures[vantage] for vantage in captures})
 
 
-def _error(raw: RawSession) -> str | None:
+def _error(raw: SessionReports) -> str | None:
     """Return why the lab could not carry the session through; ``None`` where it did."""
     if raw.client["error"] is not None:
         return str(raw.client["error"])

@@ -1,47 +1,92 @@
 """The parent's side of one lab: starts it, carries sessions through it, and takes it down.
 
-A lab is one network with its hosts. Any number of sessions run in it side by side; each has
-addresses of its own (``seglab.kernel.addresses``) and, in the wire, a link of its own.
+Theory of operation
+-------------------
+A lab is one network with its hosts. It has four processes of its own: ``init``, which is process 1
+of the lab's namespaces, and three parts that ``init`` forks: the ``wire``, the ``server`` and the
+``client``. (Mininet adds a shell for each node.) The parent has a channel to each of the four
+(``seglab.kernel.channel``). They have no channels to each other.
+
+    to        messages                         from      messages
+    init      the scripts of all hosts, then   init      ready | failed | unfit, then executed,
+              execute, route, kill                       and died for each part that ends
+    wire      config, then open, close         wire      ready | failed, then flow
+    server    config                           server    ready | failed, then connection
+    client    host_netns, then job, ping       client    ready | refused, then begun, result, pong
+
+A lab has three states. It *starts* from ``__aenter__`` until ``init`` and all parts have said
+``ready`` and what was read back from the hosts is what was asked for. Then it *works*. It is *dead*
+from the first call of ``_fail`` on, whoever calls it: a process said that it failed, a channel
+ended, a reply did not come in time, or ``__aexit__`` took the lab down. A dead lab stays dead.
+
+Sessions run in a lab side by side. Each has a number (its flow), addresses of its own
+(``seglab.kernel.addresses``) and, in the wire, links of its own:
+
+    1. ``open`` goes to the wire. Nobody waits for it to be done: the wire reads its channel before
+       it lets the first frame of an unknown connection pass.
+    2. ``job`` goes to the client, which answers with ``result`` when the session has ended. Where
+       the path's MTU changes meanwhile, the client also says when it has ``begun``, and the parent
+       sends ``init`` a new ``route`` for this session at each due time.
+    3. The server reports the ``connection`` by itself; its own address says which session it was.
+    4. ``close`` goes to the wire, which answers with ``flow``, the session's frames, once nothing
+       is on its way any more.
+
+The invariant is that nobody waits for ever. Every reply is awaited by its kind and number
+(``seglab.kernel.replies``), and ``_fail`` raises PartDiedError in every task that waits. The wire,
+``init`` and the server have a limited time to answer. The client enforces the time limits of its
+sessions itself; so it is asked for a sign of life now and then, and only its silence counts.
+
+This process must not block on a channel while a lab works, since a part may itself be waiting for
+this process to read: ``_send`` keeps what a channel does not take, and sends it when it can.
+
+Replies that nobody waits for any more, and messages of unknown kinds, are ignored.
 """
 
 import asyncio
 import os
-import select
-import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import IO, Any, Self
 
-import msgspec
-
 from seglab.errors import EnvironmentLacksError, PartDiedError
 from seglab.experiment.reader import Reader
-from seglab.kernel import host_setup, sandbox
-from seglab.kernel.addresses import BY_VERSION, RAW_PORT, SMTP_PORT
-from seglab.kernel.channel import Message, Outbox
-from seglab.kernel.join import RawSession
+from seglab.kernel import host_setup, lab_config, lab_process, sandbox
+from seglab.kernel.addresses import BY_VERSION
+from seglab.kernel.channel import ChannelMessage, Outbox
+from seglab.kernel.join import SessionReports
 from seglab.kernel.parts import PARTS
+from seglab.kernel.replies import PendingReplies
 from seglab.networks.network import Network
 
 START_LIMIT_S = 60.0
 GRACE_S = 5.0
-"""How long a part may take to answer once it has nothing left to wait for."""
+"""How many seconds a part may take to answer once it has nothing left to wait for."""
 
 CLIENT_SILENT_S = 20.0
-"""How long the client, which sets the time limit of its sessions itself, may say nothing."""
+"""How many seconds the client may be silent, however long its sessions take."""
 
-PORTS = {"raw": RAW_PORT, "smtp": SMTP_PORT}
+PROCESSES = ("init", *PARTS)
+"""The processes of a lab that have a channel to the parent."""
 
 
 class KernelLab:
     """A running lab, as an asynchronous context manager.
 
+    Args:
+        network: the network that its sessions run over.
+        reader: how its server reads.
+        log: a file for what its processes print; ``None`` discards it.
+
+    Attributes:
+        states: by host, what was in force when the lab started, as read back.
+        flows: how many sessions have begun.
+
     Raises:
-        EnvironmentLacksError: on entry: the machine cannot build it, or something that decides
-            segmentation cannot be set as asked.
-        PartDiedError: one of its processes ended; the lab is of no more use.
+        EnvironmentLacksError: on entry: the machine cannot build the lab, or cannot set as asked
+            something that decides how TCP cuts segments.
+        PartDiedError: one of its processes ended, and the lab is of no more use.
     """
 
     def __init__(
@@ -51,40 +96,40 @@ class KernelLab:
         self.reader = reader
         self.states: dict[str, host_setup.HostState] = {}
         self.flows = 0
-        self._executions = 0
-        self._at = BY_VERSION[network.ip_version]
+        self._scripts_sent = 0
+        self._addresses = BY_VERSION[network.ip_version]
         self._plans = host_setup.host_plans(network)
-        self._pace = {
-            "round_trip_s": network.round_trip_s,
-            "bw_mbit": _slowest_mbit(network),
-            "send_window_bytes": network.client.send_window_bytes,
-        }
+        self._path_facts = lab_config.path_facts(network)
         self._close_limit_s = GRACE_S + 2 * network.round_trip_s
-        self._refused: str | None = None
-        self.dead: str | None = None
+        self._unfit: str | None = None
         self._log = subprocess.DEVNULL if log is None else log
         self._channels: dict[str, Outbox] = {}
-        self._answers: dict[tuple[str, int], asyncio.Future[Message]] = {}
+        self._replies = PendingReplies()
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline = -1
         self._started = False
         self._last_words: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def dead(self) -> str | None:
+        """Why the lab is of no more use; ``None`` while it works."""
+        return self._replies.failure
+
     async def __aenter__(self) -> Self:
         sandbox.check_network(self.network)
         try:
             self._spawn()
-            await self._handshake()
+            await self._start()
             self._started = True
-            self._background(self._watch_client())
+            self._in_background(self._watch_client())
         except BaseException:
             await self.__aexit__()
             raise
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        """End the lab: its first process goes, and the kernel ends the rest with it."""
+        """End the lab: its first process ends, and the kernel ends all others with it."""
         self._fail("the lab was taken down")
         for task in self._tasks:
             task.cancel()
@@ -98,95 +143,103 @@ class KernelLab:
             os.close(self._lifeline)
             self._lifeline = -1
         if self._process is not None:
-            await asyncio.to_thread(_reap, self._process)
+            await asyncio.to_thread(lab_process.wait_for_end, self._process, GRACE_S)
             self._process = None
 
-    async def session(self, job: Mapping[str, Any], wire: Mapping[str, Any]) -> RawSession:
+    # Sessions and scripts ------------------------------------------------------------------
+
+    async def session(self, job: Mapping[str, Any], wire: Mapping[str, Any]) -> SessionReports:
         """Carry one session through the lab.
 
         Args:
-            job: for the client: ``protocol``, ``nodelay``, ``time_limit_s`` and what
-                makes its steps.
-            wire: for the wire: the session's ``seed``, and ``drop_data`` where frames are
-                to be lost.
+            job: for the client: ``protocol``, ``nodelay``, ``time_limit_s`` and what makes the
+                sender's steps.
+            wire: for the wire: the session's ``seed``, and ``drop_data`` where frames are to be
+                lost.
+
+        Raises:
+            PartDiedError: the lab died before the session had ended.
+            EnvironmentLacksError: the router does not take an MTU that the network's schedule
+                asks for.
         """
         self.flows += 1
         flow = self.flows
-        pair = {"client": self._at.client(flow), "server": self._at.server(flow)}
-        connection_answer = self._answer("connection", flow)
-        # not waited for: the wire hears it before it lets the client's first frame pass
+        pair = {"client": self._addresses.client(flow), "server": self._addresses.server(flow)}
+        connection_reply = self._replies.expect("connection", flow)
         self._send("wire", {"open": {"flow": flow, "acknowledge": False, **pair, **wire}})
-        order = {**job, **pair, **self._pace, "flow": flow, "port": PORTS[job["protocol"]]}
+        port = lab_config.PORTS[job["protocol"]]
+        order = {**job, **pair, **self._path_facts, "flow": flow, "port": port}
         if self.network.router.schedule:
             order["announced"] = True
-        async with self._schedule(flow) as changes:
+        async with self._changing_mtu(flow) as changes:
             client = await self._ask("client", {"job": order}, "result", flow, None)
-            connection = await self._connection(connection_answer, flow, client)
+            connection = await self._connection(connection_reply, flow, client)
         ended = await self._ask("wire", {"close": flow}, "flow", flow, self._close_limit_s)
-        return RawSession(flow, client, connection, ended, tuple(changes))
+        return SessionReports(flow, client, connection, ended, tuple(changes))
 
     def kill(self, part: str) -> None:
-        """End a part with SIGKILL, as a crash would; for tests of what follows."""
+        """End a part with SIGKILL, as a crash would; tests use it."""
         self._channels["init"].send({"kill": part})
 
     async def execute(self, node: str, script: str) -> str:
         """Run a shell script on a node (``client``, ``router``, ``server``, ``wire``).
 
         Returns:
-            What it printed.
+            What the script printed.
 
         Raises:
-            EnvironmentLacksError: it failed.
+            EnvironmentLacksError: the script failed.
         """
-        self._executions += 1
-        number = self._executions
-        order = {"id": number, "node": node, "script": script}
-        done = await self._ask("init", {"execute": order}, "executed", number, START_LIMIT_S)
+        done = await self._run_on_init("execute", {"node": node, "script": script})
         if done["status"]:
             raise EnvironmentLacksError(f"{node}: {done['errors'].strip() or done['output']}")
         return str(done["output"])
 
-    @asynccontextmanager
-    async def _schedule(self, flow: int) -> AsyncIterator[list[tuple[int, int]]]:
-        """Let the path's MTU change as the network's schedule says, while a session runs.
+    async def _run_on_init(self, kind: str, order: ChannelMessage) -> ChannelMessage:
+        """Let ``init`` run a script or change a route; return what it answers."""
+        self._scripts_sent += 1
+        number = self._scripts_sent
+        message = {kind: {"id": number, **order}}
+        return await self._ask("init", message, "executed", number, START_LIMIT_S)
 
-        It counts from when the client began: before that, it may have had other messages to make.
+    @asynccontextmanager
+    async def _changing_mtu(self, flow: int) -> AsyncIterator[list[tuple[int, int]]]:
+        """Change the path's MTU as the network's schedule says, while a session runs.
+
+        The schedule counts from the moment when the client began, since before that the client
+        may have had the messages of other sessions to make.
 
         Yields:
-            The changes made so far: when on the lab's clock, and to what.
+            The changes made so far: when on the lab's clock, and to which MTU.
         """
         made: list[tuple[int, int]] = []
         if not self.network.router.schedule:
             yield made
             return
-        begun = self._answer("begun", flow)
-        task = asyncio.create_task(self._vary(flow, begun, made))
+        begun = self._replies.expect("begun", flow)
+        task = asyncio.create_task(self._follow_schedule(flow, begun, made))
         try:
             yield made
         finally:
             task.cancel()
-            self._answers.pop(("begun", flow), None)
-            await asyncio.wait({task})  # which, unlike ``await task``, is cancelled by ours alone
+            self._replies.forget("begun", flow)
+            # Unlike ``await task``, this raises CancelledError only where this task is cancelled.
+            await asyncio.wait({task})
             error = None if task.cancelled() else task.exception()
             if error is not None and not isinstance(error, PartDiedError):
                 raise error
 
-    async def _vary(
-        self, flow: int, begun: asyncio.Future[Message], made: list[tuple[int, int]]
+    async def _follow_schedule(
+        self, flow: int, begun: asyncio.Future[ChannelMessage], made: list[tuple[int, int]]
     ) -> None:
+        """Make each change of the MTU when it is due, and note it in ``made``."""
         began_ns = (await begun)["t0_ns"]
         for change in self.network.router.changes():
             due_ns = began_ns + round(change.at_ms * 1e6)
             await asyncio.sleep((due_ns - time.monotonic_ns()) / 1e9)
-            self._executions += 1
-            order = {
-                "id": self._executions,
-                "version": self._at.version,
-                "lines": host_setup.session_route(self._at, flow, change.mtu),
-            }
-            done = await self._ask(
-                "init", {"route": order}, "executed", self._executions, START_LIMIT_S
-            )
+            lines = host_setup.session_route(self._addresses, flow, change.mtu)
+            order = {"version": self._addresses.version, "lines": lines}
+            done = await self._run_on_init("route", order)
             if f"mtu {change.mtu}" not in done["output"]:
                 raise EnvironmentLacksError(
                     f"router: a route takes no MTU of {change.mtu}: "
@@ -195,109 +248,82 @@ class KernelLab:
             made.append((done["t_ns"], change.mtu))
 
     async def _connection(
-        self, answer: asyncio.Future[Message], flow: int, client: Message
-    ) -> Message | None:
-        """The server's record; where the client failed, perhaps none."""
+        self, reply: asyncio.Future[ChannelMessage], flow: int, client: ChannelMessage
+    ) -> ChannelMessage | None:
+        """Return the server's record; ``None`` where it does not come, as if the client failed."""
         grace_s = GRACE_S if client["error"] is None else 2 * self.network.round_trip_s + 0.5
         try:
             async with asyncio.timeout(grace_s):
-                return await answer
+                return await reply
         except TimeoutError:
-            self._answers.pop(("connection", flow), None)
+            self._replies.forget("connection", flow)
             return None
 
+    # Starting ------------------------------------------------------------------------------
+
     def _spawn(self) -> None:
+        """Start the lab's first process, with a channel for it and for each part."""
         inherited = {}
-        for name in ("init", *PARTS):
+        for name in PROCESSES:
             self._channels[name], inherited[name] = Outbox.pair()
         read_end, self._lifeline = os.pipe()
-        program = [*sandbox.python_command("seglab.kernel.init"), "--lifeline", str(read_end)]
-        for name, end in inherited.items():
-            program += ["--fd" if name == "init" else f"--{name}", str(end.fileno())]
-        self._process = subprocess.Popen(
-            sandbox.unshare_command(program),
-            env=sandbox.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            pass_fds=[read_end, *(end.fileno() for end in inherited.values())],
-            start_new_session=True,
-        )
-        os.close(read_end)
-        for end in inherited.values():
-            end.close()
+        self._process = lab_process.start(inherited, read_end, self._log)
 
-    async def _handshake(self) -> None:
-        plans = self._plans
-        scripts = {
-            "set_up": {name: host_setup.set_up_script(plan) for name, plan in plans.items()},
-            "read_back": {name: host_setup.read_back_script(plan) for name, plan in plans.items()},
-        }
+    async def _start(self) -> None:
+        """Tell every process what it needs, wait until all are ready, and check the hosts."""
         loop = asyncio.get_running_loop()
         for name, channel in self._channels.items():
             loop.add_reader(channel.fileno(), self._on_readable, name)
         self._channels["client"].send({"host_netns": sandbox.network_namespace()})
-        self._channels["server"].send({"config": self._server_config()})
-        self._channels["wire"].send({"config": _wire_config(self.network)})
-        answers = [self._answer("ready", index) for index, _ in enumerate(("init", *PARTS))]
-        self._channels["init"].send(scripts)
+        self._channels["server"].send(
+            lab_config.server_config(self.reader, self._addresses.version)
+        )
+        self._channels["wire"].send(lab_config.wire_config(self.network))
+        replies = [self._replies.expect("ready", number) for number in range(len(PROCESSES))]
+        self._channels["init"].send(lab_config.scripts(self._plans))
         try:
             async with asyncio.timeout(START_LIMIT_S):
-                ready, *_ = await asyncio.gather(*answers)
+                ready, *_ = await asyncio.gather(*replies)
         except TimeoutError:
             raise EnvironmentLacksError(
                 f"the lab did not start within {START_LIMIT_S:g} s; log.txt has what it said"
             ) from None
         except PartDiedError as error:
-            if self._refused is None:
+            if self._unfit is None:
                 raise
-            raise EnvironmentLacksError(
-                f"network {self.network.name}: this kernel does not do as asked: {error}"
-            ) from None
+            raise self._kernel_refuses(str(error)) from None
         for name, output in ready["states"].items():
             self.states[name] = host_setup.parse_state(output)
         found = [
             line
-            for name, plan in plans.items()
+            for name, plan in self._plans.items()
             for line in host_setup.deviations(name, plan, self.states[name])
         ]
         if found:
-            raise EnvironmentLacksError(
-                f"network {self.network.name}: this kernel does not do as asked: {'; '.join(found)}"
-            )
+            raise self._kernel_refuses("; ".join(found))
 
-    def _server_config(self) -> Message:
-        reader = msgspec.to_builtins(self.reader)
-        everywhere = "0.0.0.0" if self._at.version == 4 else "::"  # noqa: S104, in the lab alone
-        return {
-            "listeners": [
-                {"host": everywhere, "port": port, "protocol": protocol, "reader": reader}
-                for protocol, port in PORTS.items()
-            ],
-            "limits": {},
-        }
+    def _kernel_refuses(self, why: str) -> EnvironmentLacksError:
+        return EnvironmentLacksError(
+            f"network {self.network.name}: this kernel does not do as asked: {why}"
+        )
 
-    def _answer(self, kind: str, flow: int) -> asyncio.Future[Message]:
-        if self.dead is not None:
-            raise PartDiedError(self.dead)
-        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._answers[kind, flow] = future
-        return future
+    # Talking to the processes --------------------------------------------------------------
 
     async def _ask(
-        self, part: str, message: Message, kind: str, flow: int, limit_s: float | None
-    ) -> Message:
-        answer = self._answer(kind, flow)
+        self, part: str, message: ChannelMessage, kind: str, number: int, limit_s: float | None
+    ) -> ChannelMessage:
+        """Send a message and return the reply; the lab is dead if none comes in ``limit_s``."""
+        reply = self._replies.expect(kind, number)
         self._send(part, message)
         try:
             async with asyncio.timeout(limit_s):
-                return await answer
+                return await reply
         except TimeoutError as error:
             self._fail(f"the {part} did not answer within {limit_s:g} s")
             raise PartDiedError(self.dead or str(error)) from error
 
-    def _send(self, part: str, message: Message) -> None:
-        """Send to a part without waiting for it: it may be waiting for this process to read."""
+    def _send(self, part: str, message: ChannelMessage) -> None:
+        """Send to a part without waiting for it, since it may wait for this process to read."""
         channel = self._channels[part]
         channel.post(message)
         if channel.kept:
@@ -315,20 +341,10 @@ class KernelLab:
                 await asyncio.sleep(GRACE_S)
                 await self._ask("client", {"ping": 0}, "pong", 0, CLIENT_SILENT_S)
 
-    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _diagnose_exit(self, name: str) -> None:
-        """Find out how a process ended whose channel has: the lab's first says so of the others."""
-        if name == "init" and self._process is not None:
-            with suppress(ChildProcessError):  # another one waited for it, since all is over
-                status = await asyncio.to_thread(_status_of, self._process.pid)
-                self._fail(f"the lab {_how_ended(status)}")
-        else:
-            await asyncio.sleep(GRACE_S)
-        self._fail(f"the {'lab' if name == 'init' else name} ended")
 
     def _on_readable(self, name: str) -> None:
         channel = self._channels[name]
@@ -336,93 +352,57 @@ class KernelLab:
             self._on_message(name, message)
         if channel.ended:
             asyncio.get_running_loop().remove_reader(channel.fileno())
-            self._background(self._diagnose_exit(name))
+            self._in_background(self._diagnose_exit(name))
 
-    def _on_message(self, name: str, message: Message) -> None:
+    async def _diagnose_exit(self, name: str) -> None:
+        """Find out how a process ended whose channel has ended, and mark the lab as dead.
+
+        The parent waits for ``init`` itself. ``init`` waits for the parts, and reports each that
+        ends; so for them this only waits a while for that report to come first.
+        """
+        if name == "init" and self._process is not None:
+            with suppress(ChildProcessError):  # ``__aexit__`` has waited for it already
+                status = await asyncio.to_thread(lab_process.exit_status, self._process.pid)
+                self._fail(f"the lab {lab_process.how_it_ended(status)}")
+        else:
+            await asyncio.sleep(GRACE_S)
+        self._fail(f"the {_called(name)} ended")
+
+    def _on_message(self, name: str, message: ChannelMessage) -> None:
+        """Act on a message from one of the lab's processes."""
         match message:
             case {"ready": content}:
-                index = ("init", *PARTS).index(name)
-                self._resolve("ready", index, content if isinstance(content, dict) else message)
+                number = PROCESSES.index(name)
+                reply = content if isinstance(content, dict) else message
+                self._replies.resolve("ready", number, reply)
             case {"failed": reason} if self._started:
-                self._last_words[name] = reason  # a cause only where the lab itself lives on
+                self._last_words[name] = reason  # ``died`` follows, and says how it ended
             case {"failed": reason} | {"refused": reason}:
-                self._fail(f"the {'lab' if name == 'init' else name} could not start: {reason}")
+                self._fail(f"the {_called(name)} could not start: {reason}")
             case {"unfit": {"host": host, "errors": errors}}:
-                self._refused = f"{host}: {host_setup.explain(self._plans[host], errors)}"
-                if "congestion" in self._refused:
-                    self._refused += f"; this kernel has {sandbox.congestion_controls()}"
-                self._fail(self._refused)
+                self._unfit = f"{host}: {host_setup.explain(self._plans[host], errors)}"
+                if "congestion" in self._unfit:
+                    self._unfit += f"; this kernel has {sandbox.congestion_controls()}"
+                self._fail(self._unfit)
             case {"died": part, "status": status}:
                 words = self._last_words.get(part)
-                self._fail(
-                    f"the {part} failed: {words}" if words else f"the {part} {_how_ended(status)}"
-                )
+                how = f"failed: {words}" if words else lab_process.how_it_ended(status)
+                self._fail(f"the {part} {how}")
             case {"begun": number} | {"executed": number} | {"pong": number}:
-                self._resolve(next(iter(message)), number, message)
+                self._replies.resolve(next(iter(message)), number, message)
             case {"result": result}:
-                self._resolve("result", result["flow"], result)
+                self._replies.resolve("result", result["flow"], result)
             case {"connection": connection}:
-                flow = self._at.flow_of_server(connection["local"][0])
-                self._resolve("connection", flow, connection)
+                flow = self._addresses.flow_of_server(connection["local"][0])
+                self._replies.resolve("connection", flow, connection)
             case {"flow": flow}:
-                self._resolve("flow", flow, message)
-
-    def _resolve(self, kind: str, flow: int, message: Message) -> None:
-        future = self._answers.pop((kind, flow), None)
-        if future is not None and not future.done():
-            future.set_result(message)
+                self._replies.resolve("flow", flow, message)
 
     def _fail(self, reason: str) -> None:
-        """Mark the lab as of no more use; whoever waits for it learns why."""
-        self.dead = self.dead or reason
-        for future in self._answers.values():
-            if not future.done():
-                future.set_exception(PartDiedError(self.dead))
-                future.exception()  # somebody may no longer be waiting
-        self._answers.clear()
+        """Mark the lab as dead; every task that waits for it learns the first reason."""
+        self._replies.fail(reason)
 
 
-def _wire_config(network: Network) -> Message:
-    ends = {"access": ("w-c0", "w-r0"), "core": ("w-r1", "w-s0")}
-    return {
-        "links": [
-            {
-                "name": name,
-                "a": a,
-                "b": b,
-                "a_to_b": msgspec.to_builtins(getattr(network, name).up),
-                "b_to_a": msgspec.to_builtins(getattr(network, name).down),
-            }
-            for name, (a, b) in ends.items()
-        ]
-    }
-
-
-def _slowest_mbit(network: Network) -> float | None:
-    rates = [link.up.bw_mbit for link in (network.access, network.core)]
-    return min((rate for rate in rates if rate is not None), default=None)
-
-
-def _how_ended(status: int) -> str:
-    if status < 0:
-        return f"was killed ({signal.Signals(-status).name})"
-    return f"ended with status {status}"
-
-
-def _status_of(pid: int) -> int:
-    """How a child ended, as ``Popen.returncode`` has it; whoever starts it has still to reap it."""
-    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    if ended is None:
-        return 0
-    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
-
-
-def _reap(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the lab's processes to be gone; insist after a while."""
-    ended = os.pidfd_open(process.pid)
-    try:
-        if not select.select([ended], [], [], GRACE_S)[0]:
-            process.kill()
-    finally:
-        os.close(ended)
-    process.wait()
+def _called(name: str) -> str:
+    """Return what messages call a process: ``init`` is the lab itself."""
+    return "lab" if name == "init" else name

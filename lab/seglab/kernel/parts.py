@@ -16,7 +16,7 @@ from typing import NamedTuple, NoReturn
 _MAX_FD = 1 << 16
 
 
-class Part(NamedTuple):
+class LabPart(NamedTuple):
     """A kind of process: the node that it runs in, and its module.
 
     The module has ``serve``, which takes the part's end of its channel as a file descriptor, and
@@ -28,13 +28,13 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    "wire": Part("wire", "seglab.kernel.wire"),
-    "server": Part("server", "seglab.kernel.server"),
-    "client": Part("client", "seglab.kernel.client"),
+    "wire": LabPart("wire", "seglab.kernel.wire"),
+    "server": LabPart("server", "seglab.kernel.server"),
+    "client": LabPart("client", "seglab.kernel.client"),
 }
 
 
-class Process:
+class PartProcess:
     """A part, forked from this process, which must have one thread only until then.
 
     Args:
@@ -65,7 +65,7 @@ class Process:
         return os.waitstatus_to_exitcode(status)
 
 
-def _live(part: Part, fd: int, gate: int) -> NoReturn:
+def _live(part: LabPart, fd: int, gate: int) -> NoReturn:
     """The part's whole life."""
     status = 1
     try:

@@ -2,49 +2,78 @@
 
     python -m seglab.kernel.wire --fd N
 
-It stands in the network namespace where all links of the lab meet. A link joins two interfaces;
-each of them has a packet socket (``packet(7)``) that reads what the host behind it sends, and
-writes what that host is to receive. In between, ``seglab.networks.link`` says when each frame
-leaves, or why it does not. Every frame of a session is recorded on every link, with its fate.
+Theory of operation
+-------------------
+The wire stands in the network namespace where all links of the lab meet:
 
-Link states belong to a session (a *flow*, known by its pair of addresses), so sessions side by
-side share neither bandwidth, queue nor dice. Frames of no open flow pass at once and are counted.
+    client -- w-c0 [ link "access" ] w-r0 -- router -- w-r1 [ link "core" ] w-s0 -- server
+
+A link joins two interfaces. Each interface has a packet socket (``packet(7)``), which reads what
+the host behind it sends and writes what that host is to receive. A *port* is one direction of one
+link: frames come in at one socket and leave at the other. A packet from the client to the server
+therefore passes two ports, and the router's own kernel in between.
+
+A session is a *flow*: it is known by its pair of addresses, which no other session of the lab ever
+has. A flow has a link state of its own for each port (``seglab.networks.link``), so sessions side
+by side share neither bandwidth nor queue nor dice.
+
+    state of a flow   it becomes so                             a frame with its addresses
+    open              on the order ``open``                     is recorded; the link decides
+    closing           on the order ``close``                    is recorded; the link decides
+    closed            when it is over: nothing is queued and    passes at once as a stray;
+                      both ends of TCP have finished, or its    what was queued is not sent
+                      grace is past. Its frames are reported
+
+A frame that comes in at a port is first recorded with the time. The link state then says when it
+leaves (twice for a duplicate), or why it never does. Departures that are not due yet wait in one
+heap for all ports, in the order of their times and then of their arrival.
+
+The loop waits with ``select`` for a frame, an order of the parent, room in the parent's channel, or
+the time of the next departure, and does whatever is due. No step of it waits for anybody: the
+channel to the parent keeps what the parent does not take, and a frame that an interface does not
+take is tried again a little later. While frames are read, the departures that become due go first.
+
+Two rules keep the records true:
+
+- A frame is stamped *in* right after it was read and *out* just before it is written. So no server
+  has read a byte before the wire says that it left.
+- The parent sends ``open`` before it tells the client to begin. The wire may still read the first
+  frame before that order; so before it lets the first frame of an unknown connection pass, it reads
+  its channel again.
+
+The wire ignores frames of no open flow, apart from passing them on and counting them (strays). It
+does not look into TCP but for four questions: which flow an ICMP error is about, whether a frame
+may open a connection, whether it carries data, and whether the session's connections are over.
 """
 
 import argparse
-import contextlib
 import dataclasses
 import errno
 import gc
 import heapq
-import os
 import select
 import signal
 import socket
 import sys
 import time
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 from seglab.core.seeds import derive
 from seglab.kernel import packet_socket
-from seglab.kernel.channel import Message, Outbox
-from seglab.kernel.flow import DIRECTIONS, DROP_REASON, FRAME, T_OUT, Flow, Record
+from seglab.kernel.channel import ChannelMessage, Outbox
+from seglab.kernel.flow import DIRECTIONS, DROP_REASON, FRAME, T_OUT, Flow, FrameRecord
 from seglab.kernel.headers import IPV4, IPV6, carries_data, may_open, quoted_addresses
+from seglab.kernel.wake_up import WakeUp, sharpen_timers, take_precedence
 from seglab.networks.link import LinkParams, LinkState
 
 _MAX_FRAME_BYTES = 65535 + 14 + 4  # the largest IP packet, Ethernet header and VLAN tag
 _BATCH = 64  # frames from one socket before the others have their turn
 _RETRY_NS = 100_000
-_MAX_HEAD_START_NS = 80_000
-_LEARN_NS = 500
-_BUSY_NS = 200_000
-_NS_PER_S = 1_000_000_000
 
 
 class WireError(Exception):
-    """The wire cannot do what it is told; its parent hears why."""
+    """The wire cannot do what its parent asks for; the parent is told why."""
 
 
 class Port:
@@ -88,14 +117,13 @@ class Wire:
         self._flows: dict[bytes, Flow] = {}
         self._by_number: dict[int, Flow] = {}
         self._closing: list[Flow] = []
-        self._due: list[tuple[int, int, Port, Flow, Record]] = []
+        self._due: list[tuple[int, int, Port, Flow, FrameRecord]] = []
         self._pushed = 0
         self._strays = 0
         self._strays_lost = 0
         self._retries = 0
         self._kernel_drops = 0
-        self._wake_ns = 0
-        self._head_start_ns = 0
+        self._wake_up = WakeUp()
         self._stopping = False
         for index, link in enumerate(links):
             params = [_params(link, way) for way in DIRECTIONS]
@@ -107,7 +135,7 @@ class Wire:
         self._in_order = sorted(self._ports.values(), key=lambda port: port.index)
 
     def interfaces(self) -> list[dict[str, Any]]:
-        """What the kernel granted for each interface."""
+        """Return the sizes of the buffers that the kernel granted for each interface."""
         return [
             {
                 "name": name,
@@ -119,14 +147,15 @@ class Wire:
 
     @property
     def keeps_time(self) -> bool:
-        """Whether a link does anything to a frame, and so something depends on when it is done.
+        """Whether a link does anything to a frame, so that it matters when it is done.
 
-        Where none does, to be woken for each frame alone would cost sessions a third of their rate.
+        Where no link does, it is better not to run before the hosts: being woken for each single
+        frame would cost a third of the sessions in a second.
         """
         return not all(port.transparent for port in self._in_order)
 
     def run(self) -> None:
-        """Carry frames until the parent says stop, or is gone."""
+        """Carry frames until the parent says ``stop``, or is gone."""
         channel = self._outbox.fileno()
         readable_fds = [channel, *self._ports]
         while not (self._outbox.ended or self._stopping):
@@ -134,7 +163,7 @@ class Wire:
                 readable_fds, [channel] if self._outbox.kept else [], [], self._timeout()
             )
             if not readable and self._due:
-                self._await_first()
+                self._wake_up.await_due(self._due[0][0])
             self._send_due(time.monotonic_ns())
             for fd in readable:
                 if fd == channel:
@@ -159,39 +188,16 @@ class Wire:
         return sock
 
     def _timeout(self) -> float | None:
-        """Seconds until this process should wake; ``None`` for when a frame comes."""
+        """Return in how many seconds this process should wake; ``None`` for when a frame comes."""
         if not (self._closing or self._due):
             return None
-        due_ns = [flow.deadline_ns for flow in self._closing]
+        wake_ns = [flow.deadline_ns for flow in self._closing]
         if self._due:
-            due_ns.append(self._due[0][0] - self._head_start_ns)
-        now_ns = time.monotonic_ns()
-        # select(2) may oversleep by a thousandth (select_estimate_accuracy): wake a little
-        # early from a long wait, and then wait for the rest.
-        remaining_ns = max(0, min(due_ns) - now_ns)
-        remaining_ns -= remaining_ns // 500
-        self._wake_ns = now_ns + remaining_ns
-        return remaining_ns / _NS_PER_S
-
-    def _await_first(self) -> None:
-        """Learn how late the machine wakes us, and stay awake for a frame that is due at once.
-
-        It takes tens of microseconds to wake up from idle. So we ask to be woken that much
-        earlier: by the median of what it took so far. Where it takes much longer, others have
-        the processor, and asking would not help.
-        """
-        now_ns = time.monotonic_ns()
-        late_ns = now_ns - self._wake_ns
-        if late_ns < _BUSY_NS:
-            step_ns = _LEARN_NS if late_ns > self._head_start_ns else -_LEARN_NS
-            self._head_start_ns = max(0, min(self._head_start_ns + step_ns, _MAX_HEAD_START_NS))
-        due_ns = self._due[0][0]
-        if due_ns - now_ns <= _MAX_HEAD_START_NS:
-            while time.monotonic_ns() < due_ns:
-                pass
+            wake_ns.append(self._due[0][0] - self._wake_up.head_start_ns)
+        return self._wake_up.timeout_s(min(wake_ns))
 
     def _receive(self, port: Port) -> None:
-        """Take what has come in at a port, and settle the fate of each frame."""
+        """Read the frames that have come in at a port, and decide what becomes of each."""
         receive, clock = port.receive, time.monotonic_ns
         flows, due, index = self._flows, self._due, port.index
         for _ in range(_BATCH):
@@ -230,14 +236,14 @@ class Wire:
                     self._queue(departure_ns, port, flow, record)
 
     def _find_flow(self, frame: bytes) -> Flow | None:
-        """The flow of any frame, where it has one."""
+        """Return the flow that a frame belongs to; ``None`` where there is none."""
         addresses = frame[22:54] if frame[12:14] == IPV6 else frame[26:34]
         if flow := self._flows.get(addresses):
             return flow
         quoted = quoted_addresses(frame)
         return None if quoted is None else self._flows.get(quoted[0] + quoted[1])
 
-    def _queue(self, due_ns: int, port: Port, flow: Flow, record: Record) -> None:
+    def _queue(self, due_ns: int, port: Port, flow: Flow, record: FrameRecord) -> None:
         flow.queued += 1
         self._pushed += 1  # frames due at the same time leave in the order they came
         heapq.heappush(self._due, (due_ns, self._pushed, port, flow, record))
@@ -250,7 +256,7 @@ class Wire:
             if not flow.closed:
                 self._send(port, flow, record)
 
-    def _send(self, port: Port, flow: Flow, record: Record) -> None:
+    def _send(self, port: Port, flow: Flow, record: FrameRecord) -> None:
         sent_ns = time.monotonic_ns()
         try:
             port.send(record[FRAME])
@@ -270,18 +276,18 @@ class Wire:
             self._strays_lost += 1
 
     def _drain_channel(self) -> None:
-        """Do all that the parent has said so far."""
+        """Carry out all orders of the parent that have arrived."""
         for message in self._outbox.drain():
             if "stop" in message:
                 self._stopping = True
             else:
                 self._handle(message)
 
-    def _handle(self, message: Message) -> None:
-        """Do what the parent says.
+    def _handle(self, message: ChannelMessage) -> None:
+        """Carry out one order of the parent.
 
         Raises:
-            WireError: it makes no sense.
+            WireError: the order makes no sense.
         """
         try:
             if "open" in message:
@@ -321,7 +327,7 @@ class Wire:
             self._closing.append(flow)
 
     def _finish(self, now_ns: int) -> None:
-        """Report the closing flows of which nothing more is to come."""
+        """Report the closing flows that are over."""
         for flow in [flow for flow in self._closing if flow.is_over(now_ns)]:
             self._closing.remove(flow)
             flow.closed = True  # what is still queued is for addresses that never come back
@@ -339,7 +345,7 @@ class Wire:
             )
 
     def _count_kernel_drops(self) -> int:
-        """Frames that the kernel dropped since the start because we read too slowly."""
+        """Return how many frames the kernel has dropped so far because the wire read too slowly."""
         self._kernel_drops += sum(map(packet_socket.drops, self._sockets.values()))
         return self._kernel_drops
 
@@ -364,30 +370,11 @@ def _params(link: dict[str, Any], direction: str) -> LinkParams:
         raise WireError(f"link {link['name']}, {direction}: {error}") from None
 
 
-def _sharpen_timers() -> None:
-    """Let the kernel wake this process when asked, not up to 50 us later to save power."""
-    with contextlib.suppress(OSError):  # without /proc of our PID namespace: less precise
-        Path("/proc/self/timerslack_ns").write_text("1", encoding="ascii")
-
-
-def _take_precedence() -> str:
-    """Run before the hosts' processes where that is allowed, as a network would.
-
-    Returns:
-        The scheduling class: ``round-robin``, or ``other`` without the privilege (rootless).
-    """
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    except OSError:
-        return "other"
-    return "round-robin"
-
-
 def serve(fd: int) -> int:
-    """Carry frames for the parent at the other end of ``fd``; the exit status."""
+    """Carry frames for the parent at the other end of ``fd``; return the exit status."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    _sharpen_timers()
+    sharpen_timers()
     gc.disable()  # records hold no cycles; a collection would hold up frames that are due
     outbox = Outbox.from_fd(fd)
     config = outbox.receive()
@@ -396,7 +383,7 @@ def serve(fd: int) -> int:
     try:
         wire = Wire(config["config"]["links"], outbox)
         urgent = config["config"].get("realtime", wire.keeps_time)
-        scheduling = _take_precedence() if urgent else "other"
+        scheduling = take_precedence() if urgent else "other"
         outbox.post({"ready": {"interfaces": wire.interfaces(), "scheduling": scheduling}})
         wire.run()
     except WireError as error:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from seglab.server.session import Message, Session
+from seglab.server.session import ProtocolSession, ReceivedPayload
 
 Address = tuple[str, int]
 
@@ -46,7 +46,7 @@ class ConnectionLog:
     t_end_ns: int
     ended: str
     reads: Sequence[tuple[int, int, int]]
-    messages: Sequence[Message]
+    messages: Sequence[ReceivedPayload]
     unfinished: tuple[int, int] | None = None
     refused: str | None = None
     samples: Sequence[Sequence[bytes]] = field(default=())
@@ -78,7 +78,7 @@ class ConnectionLog:
         }
 
 
-def _envelope(message: Message) -> dict[str, Any]:
+def _envelope(message: ReceivedPayload) -> dict[str, Any]:
     return {
         "helo": message.helo,
         "mail_from": message.mail_from,
@@ -102,7 +102,7 @@ def clip(reads: Iterable[tuple[int, int, int]], start: int, end: int) -> list[tu
     ]
 
 
-class Connection:
+class OpenConnection:
     """An open connection. The owner does the I/O and reports it here.
 
     Attributes:
@@ -154,7 +154,7 @@ class Connection:
         local: Address,
         peer: Address,
         protocol: str,
-        session: Session,
+        session: ProtocolSession,
         t_accept_ns: int,
         keep_samples: bool = False,
     ) -> None:
@@ -177,7 +177,7 @@ class Connection:
         self.ready_ns = 0
         self._times = array("q")
         self._ends = array("q")
-        self._messages: list[Message] = []
+        self._messages: list[ReceivedPayload] = []
         self.log_bytes = 0
         self._samples: list[list[bytes]] | None = [] if keep_samples else None
 

@@ -18,13 +18,13 @@ from contextlib import suppress
 from operator import itemgetter
 from time import monotonic_ns
 
-from seglab.server.connection import Address, Connection, ConnectionLog
+from seglab.server.connection import Address, ConnectionLog, OpenConnection
 from seglab.server.limits import Limits
 from seglab.server.listening import OUT_OF_DESCRIPTORS, Listener, SpareDescriptor, listen
 from seglab.server.process import raise_descriptor_limit, sharpen_timers
-from seglab.server.session import RawSession, Session
+from seglab.server.session import ProtocolSession, RawSession
 from seglab.server.smtp import SmtpSession
-from seglab.server.threads import Threads
+from seglab.server.threads import ReaderThreads
 
 _READS_A_TURN = 32  # uv__read's count
 _MAX_EVENTS = 1024
@@ -69,11 +69,11 @@ class Server:
         self._session_ns = int(limits.session_s * _S)
         self._max_connections = raise_descriptor_limit(limits.connections)
         self._listening: dict[int, tuple[socket.socket, Listener]] = {}
-        self._connections: dict[int, Connection] = {}
-        self._threads = Threads(limits, self._log)
+        self._connections: dict[int, OpenConnection] = {}
+        self._threads = ReaderThreads(limits, self._log)
         self._watched: dict[int, Callable[[], None]] = {}
         self._lock = threading.Lock()
-        self._held_back: deque[tuple[int, Connection]] = deque()
+        self._held_back: deque[tuple[int, OpenConnection]] = deque()
         self._check_ns = _NEVER
         self._accepted = 0
         self._stopping = False
@@ -156,7 +156,7 @@ class Server:
         elif fd == self._wake:
             os.eventfd_read(self._wake)
 
-    def _serve_event(self, connection: Connection, event: int) -> None:
+    def _serve_event(self, connection: OpenConnection, event: int) -> None:
         if event & select.EPOLLOUT:
             self._writable(connection)
         elif connection.pending:
@@ -175,7 +175,7 @@ class Server:
             return self._epoll.poll(0, _MAX_EVENTS)
         return self._epoll.poll(max(0, self._check_ns - now_ns) / _S, _MAX_EVENTS)
 
-    def _readable(self, connection: Connection) -> None:
+    def _readable(self, connection: OpenConnection) -> None:
         recv = connection.sock.recv
         size = connection.buffer_bytes
         for _ in range(_READS_A_TURN):
@@ -195,7 +195,7 @@ class Server:
             if len(data) < size:
                 return
 
-    def _received(self, connection: Connection, data: bytes, t_ns: int) -> bool:
+    def _received(self, connection: OpenConnection, data: bytes, t_ns: int) -> bool:
         """Log and answer what was read; returns whether to read on."""
         replies = connection.received(data, t_ns)
         if connection.session.ended is not None:
@@ -210,7 +210,7 @@ class Server:
             return False
         return not connection.pending
 
-    def _readable_in_turn(self, connection: Connection) -> None:
+    def _readable_in_turn(self, connection: OpenConnection) -> None:
         """Read, once the callback of the last read has done and the loop has come round."""
         now_ns = monotonic_ns()
         if connection.wake_ns and not connection.woken and now_ns >= connection.ready_ns:
@@ -224,7 +224,7 @@ class Server:
         self._readable(connection)
         connection.ready_ns = monotonic_ns() + connection.turn_ns
 
-    def _hold_back(self, connection: Connection) -> None:
+    def _hold_back(self, connection: OpenConnection) -> None:
         self._held_back.append((connection.ready_ns, connection))
         if len(self._held_back) > 1 and self._held_back[-2][0] > connection.ready_ns:
             self._held_back = deque(sorted(self._held_back, key=itemgetter(0)))
@@ -254,7 +254,7 @@ class Server:
         now_ns = monotonic_ns()
         self._accepted += 1
         session = _new_session(listener.protocol, self._limits)
-        connection = Connection(
+        connection = OpenConnection(
             number=self._accepted,
             sock=sock,
             local=sock.getsockname()[:2],
@@ -280,7 +280,7 @@ class Server:
             if session.greeting:
                 self._send(connection, session.greeting)
 
-    def _turn_away(self, connection: Connection) -> None:
+    def _turn_away(self, connection: OpenConnection) -> None:
         """Refuse a connection above the limit, at once and without keeping anything of it."""
         reply = connection.session.stop("limit connections", "too many connections")
         with suppress(OSError):  # it may have gone already
@@ -292,7 +292,7 @@ class Server:
 
     # Writing and ending --------------------------------------------------------------------
 
-    def _send(self, connection: Connection, replies: bytes, flags: int = _DONTWAIT) -> None:
+    def _send(self, connection: OpenConnection, replies: bytes, flags: int = _DONTWAIT) -> None:
         try:
             sent = connection.sock.send(replies, flags)
         except BlockingIOError:
@@ -303,7 +303,7 @@ class Server:
             connection.pending = replies[sent:]
             self._epoll.modify(connection.sock.fileno(), select.EPOLLOUT)
 
-    def _writable(self, connection: Connection) -> None:
+    def _writable(self, connection: OpenConnection) -> None:
         try:
             sent = connection.sock.send(connection.pending, _DONTWAIT)
         except BlockingIOError:
@@ -319,7 +319,7 @@ class Server:
         if connection.session.ended is not None:
             self._end(connection)
 
-    def _refuse(self, connection: Connection, ended: str, text: str) -> None:
+    def _refuse(self, connection: OpenConnection, ended: str, text: str) -> None:
         """End a session from the server's side, with the reply that says why."""
         if connection.session.ended is not None or connection.pending:
             # It takes no reply any more. Don't leave unsent data to the kernel either.
@@ -332,7 +332,7 @@ class Server:
             self._send(connection, reply)
         self._end(connection)
 
-    def _end(self, connection: Connection) -> None:
+    def _end(self, connection: OpenConnection) -> None:
         """The session is over: close, once the replies are out.
 
         A close with unread data makes the kernel send RST, which may overtake the last reply.
@@ -351,14 +351,14 @@ class Server:
         except OSError:
             self._finish(connection, connection.session.ended or "reset")
 
-    def _finish(self, connection: Connection, ended: str) -> None:
+    def _finish(self, connection: OpenConnection, ended: str) -> None:
         del self._connections[connection.sock.fileno()]
         connection.sock.close()
         if not self._connections:
             self._check_ns = _NEVER
         self._log(connection, connection.session.ended or ended)
 
-    def _log(self, connection: Connection, ended: str) -> None:
+    def _log(self, connection: OpenConnection, ended: str) -> None:
         log = connection.finished(ended, monotonic_ns())
         try:
             with self._lock:
@@ -367,7 +367,7 @@ class Server:
             self._failure = self._failure or error
             self.stop()
 
-    def _deadline_ns(self, connection: Connection) -> int:
+    def _deadline_ns(self, connection: OpenConnection) -> int:
         if connection.t_linger_ns is not None:
             return connection.t_linger_ns
         return min(
@@ -405,5 +405,5 @@ class Server:
         self._spare.close()
 
 
-def _new_session(protocol: str, limits: Limits) -> Session:
+def _new_session(protocol: str, limits: Limits) -> ProtocolSession:
     return SmtpSession(limits) if protocol == "smtp" else RawSession(limits)

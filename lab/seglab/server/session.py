@@ -13,7 +13,7 @@ from seglab.server.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ReceivedPayload:
     """A payload that has come to its end.
 
     Attributes:
@@ -41,10 +41,10 @@ class Message:
     content: bytes | None = None
 
 
-Output = tuple[bytes, Sequence[Message]]
+Output = tuple[bytes, Sequence[ReceivedPayload]]
 
 
-class Session(Protocol):
+class ProtocolSession(Protocol):
     """The protocol side of one connection.
 
     Attributes:
@@ -66,7 +66,7 @@ class Session(Protocol):
     def stop(self, ended: str, text: str) -> bytes:
         """End the session for a reason of the server; returns the reply that says so."""
 
-    def end_of_stream(self) -> Sequence[Message]:
+    def end_of_stream(self) -> Sequence[ReceivedPayload]:
         """The client sends nothing more."""
 
 
@@ -99,9 +99,9 @@ class RawSession:
             self.refused = self.refused or text
         return b""
 
-    def end_of_stream(self) -> Sequence[Message]:
+    def end_of_stream(self) -> Sequence[ReceivedPayload]:
         """The payload ends where the stream does."""
         self.payload_start = None
         if not self._size:
             return ()
-        return (Message(0, self._size, self._digest.hexdigest(), self._size),)
+        return (ReceivedPayload(0, self._size, self._digest.hexdigest(), self._size),)

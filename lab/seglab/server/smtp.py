@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from seglab.server.limits import Limits
 from seglab.server.payload import Payload
-from seglab.server.session import Message, Output
+from seglab.server.session import Output, ReceivedPayload
 
 # An address without spaces or control characters: (dot-)string or quoted string, and a domain or
 # an address literal. The source route before it, "@one,@two:", is accepted and ignored
@@ -47,7 +47,7 @@ class _Transaction(NamedTuple):
 
 
 class SmtpSession:
-    """One SMTP session; see ``seglab.server.session.Session`` for its attributes."""
+    """One SMTP session; see ``seglab.server.session.ProtocolSession`` for its attributes."""
 
     def __init__(
         self, limits: Limits, domain: str = "seglab.invalid", *, keep_content: bool = False
@@ -80,7 +80,7 @@ class SmtpSession:
             of the session are counted and ignored.
         """
         replies: list[bytes] = []
-        messages: list[Message] = []
+        messages: list[ReceivedPayload] = []
         position = 0
         while position < len(data) and self.ended is None:
             if self._payload is None:
@@ -106,7 +106,7 @@ class SmtpSession:
             self.refused = self.refused or reply
         return reply.encode() + b"\r\n"
 
-    def end_of_stream(self) -> Sequence[Message]:
+    def end_of_stream(self) -> Sequence[ReceivedPayload]:
         """The client sends nothing more; what it left unfinished is no message."""
         return ()
 
@@ -266,7 +266,7 @@ class SmtpSession:
     # Message data --------------------------------------------------------------------------
 
     def _feed_payload(
-        self, data: bytes, position: int, replies: list[bytes], messages: list[Message]
+        self, data: bytes, position: int, replies: list[bytes], messages: list[ReceivedPayload]
     ) -> int:
         payload = self._payload
         transaction = self._transaction
@@ -285,7 +285,7 @@ class SmtpSession:
         if reply[0] != "2":
             self.refused = self.refused or reply
         messages.append(
-            Message(
+            ReceivedPayload(
                 start=start,
                 end=self._consumed + end,
                 sha256=payload.hexdigest(),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic, monotonic_ns
 
-from seglab.server.connection import Connection
+from seglab.server.connection import OpenConnection
 from seglab.server.limits import Limits
 
 _LINGER_NS = 2_000_000_000
@@ -20,7 +20,7 @@ _GRACE_S = 1.0
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
-class Threads:
+class ReaderThreads:
     """The threads of a server.
 
     Args:
@@ -28,17 +28,17 @@ class Threads:
         on_end: called from a connection's thread with the connection and why it ended.
     """
 
-    def __init__(self, limits: Limits, on_end: Callable[[Connection, str], None]) -> None:
+    def __init__(self, limits: Limits, on_end: Callable[[OpenConnection, str], None]) -> None:
         self._limits = limits
         self._on_end = on_end
-        self._running: dict[int, tuple[threading.Thread, Connection]] = {}
+        self._running: dict[int, tuple[threading.Thread, OpenConnection]] = {}
         self._lock = threading.Lock()
         self._stopping = False
 
     def __len__(self) -> int:
         return len(self._running)
 
-    def start(self, connection: Connection) -> None:
+    def start(self, connection: OpenConnection) -> None:
         """Serve a connection in a thread of its own."""
         thread = threading.Thread(
             target=self._run, args=(connection,), name=f"connection {connection.number}"
@@ -60,7 +60,7 @@ class Threads:
             for thread, _ in running:
                 thread.join(max(0.0, until - monotonic()))
 
-    def _run(self, connection: Connection) -> None:
+    def _run(self, connection: OpenConnection) -> None:
         ended = "reset"
         try:
             ended = read_blocking(connection, self._limits, lambda: self._stopping)
@@ -71,7 +71,7 @@ class Threads:
             self._on_end(connection, ended)
 
 
-def read_blocking(connection: Connection, limits: Limits, stopping: Callable[[], bool]) -> str:
+def read_blocking(connection: OpenConnection, limits: Limits, stopping: Callable[[], bool]) -> str:
     """Serve a connection to its end; the caller closes its socket.
 
     Args:
@@ -99,7 +99,7 @@ def read_blocking(connection: Connection, limits: Limits, stopping: Callable[[],
     return session.ended or "eof"
 
 
-def _serve(connection: Connection, limits: Limits, stopping: Callable[[], bool]) -> None:
+def _serve(connection: OpenConnection, limits: Limits, stopping: Callable[[], bool]) -> None:
     sock = connection.sock
     session = connection.session
     idle_ns = int(limits.idle_s * _S)
@@ -133,12 +133,12 @@ def _serve(connection: Connection, limits: Limits, stopping: Callable[[], bool])
             _stop(connection, "limit log_bytes", "too much to log")
 
 
-def _stop(connection: Connection, ended: str, text: str) -> None:
+def _stop(connection: OpenConnection, ended: str, text: str) -> None:
     if reply := connection.session.stop(ended, text):
         connection.sock.sendall(reply)
 
 
-def _linger(connection: Connection) -> None:
+def _linger(connection: OpenConnection) -> None:
     """Let the client read the last reply before the socket closes: see ``Server._end``."""
     if connection.session.ended is None:
         return

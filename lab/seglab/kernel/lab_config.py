@@ -1,0 +1,62 @@
+"""What the processes of a lab are told when it starts: pure."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from seglab.experiment.reader import Reader
+from seglab.kernel import host_setup
+from seglab.kernel.addresses import RAW_PORT, SMTP_PORT
+from seglab.kernel.channel import ChannelMessage
+from seglab.kernel.host_setup import HostPlan
+from seglab.networks.network import Network
+
+PORTS: Final = {"raw": RAW_PORT, "smtp": SMTP_PORT}
+"""The port of the lab's server for each protocol."""
+
+_WIRE_ENDS = {"access": ("w-c0", "w-r0"), "core": ("w-r1", "w-s0")}
+
+
+def scripts(plans: Mapping[str, HostPlan]) -> ChannelMessage:
+    """Return the init process's first message: how it sets each host up and reads it back."""
+    return {
+        "set_up": {name: host_setup.set_up_script(plan) for name, plan in plans.items()},
+        "read_back": {name: host_setup.read_back_script(plan) for name, plan in plans.items()},
+    }
+
+
+def server_config(reader: Reader, ip_version: int) -> ChannelMessage:
+    """Return the server's first message: where it listens, and how it reads."""
+    how = msgspec.to_builtins(reader)
+    everywhere = "0.0.0.0" if ip_version == 4 else "::"  # noqa: S104, in the lab alone
+    listeners = [
+        {"host": everywhere, "port": port, "protocol": protocol, "reader": how}
+        for protocol, port in PORTS.items()
+    ]
+    return {"config": {"listeners": listeners, "limits": {}}}
+
+
+def wire_config(network: Network) -> ChannelMessage:
+    """Return the wire's first message: the ends and the parameters of each link."""
+    links = [
+        {
+            "name": name,
+            "a": a,
+            "b": b,
+            "a_to_b": msgspec.to_builtins(getattr(network, name).up),
+            "b_to_a": msgspec.to_builtins(getattr(network, name).down),
+        }
+        for name, (a, b) in _WIRE_ENDS.items()
+    ]
+    return {"config": {"links": links}}
+
+
+def path_facts(network: Network) -> ChannelMessage:
+    """Return the part of every client's job that depends on the network alone."""
+    rates = [link.up.bw_mbit for link in (network.access, network.core)]
+    return {
+        "round_trip_s": network.round_trip_s,
+        "bw_mbit": min((rate for rate in rates if rate is not None), default=None),
+        "send_window_bytes": network.client.send_window_bytes,
+    }
