@@ -28,6 +28,7 @@ from seglab.experiment import registry
 from seglab.experiment.plan import SessionSpec
 from seglab.kernel import engine as engine_
 from seglab.kernel import lab as lab_
+from seglab.kernel import lab_config
 from seglab.kernel.engine import EngineOptions, KernelEngine
 from seglab.kernel.lab import KernelLab
 from seglab.networks.network import Network
@@ -166,7 +167,7 @@ def test_an_engine_runs_again_and_with_fewer_slots_than_labs() -> None:
 
 def test_a_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server cannot listen: the lab says which port, and is gone."""
-    monkeypatch.setattr(lab_, "PORTS", {"raw": 2007, "smtp": 2007})
+    monkeypatch.setattr(lab_config, "PORTS", {"raw": 2007, "smtp": 2007})
 
     async def start() -> None:
         (spec, network), *_ = planned(1)

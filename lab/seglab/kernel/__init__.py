@@ -1,1 +1,1 @@
-"""The kernel engine: real TCP stacks in network namespaces, joined by the lab's own wire."""
+"""The kernel engine: real TCP stacks in network namespaces, connected by the lab's own wire."""

@@ -1,8 +1,9 @@
-"""Who has which address in a lab: a pair of its own for every session, never used again.
+"""The addresses of a lab: every session has a pair of its own, which is never used again.
 
 Linux keeps what it learns about a path (path-MTU exceptions, TCP metrics) under the address of
-the other side. With addresses of its own, no session can inherit what another one learned.
-The client's and the server's ranges are AnyIP local routes, so that no address is ever configured.
+the other side. Since no other session has its addresses, no session inherits what another learned.
+The hosts have local routes to the whole ranges of client and server addresses (AnyIP), so that no
+single address needs to be configured.
 """
 
 from dataclasses import dataclass
@@ -18,12 +19,12 @@ class Addresses:
 
     Attributes:
         version: 4 or 6.
-        clients: what sessions take their client's address from.
-        servers: what sessions take their server's address from.
-        client_link: the client's own interface.
-        router_access_link: the router's, towards the client.
-        router_core_link: the router's, towards the server.
-        server_link: the server's own interface.
+        clients: the range from which sessions take their client's address.
+        servers: the range from which sessions take their server's address.
+        client_link: the address of the client's interface itself.
+        router_access_link: the address of the router's interface towards the client.
+        router_core_link: the address of the router's interface towards the server.
+        server_link: the address of the server's interface itself.
     """
 
     version: int
@@ -35,15 +36,15 @@ class Addresses:
     server_link: str
 
     def client(self, flow: int) -> str:
-        """The client's address in session number ``flow`` of a lab, counted from 1."""
+        """Return the client's address in session number ``flow`` of a lab, counted from 1."""
         return str(self.clients[flow])
 
     def server(self, flow: int) -> str:
-        """The server's address in session number ``flow`` of a lab, counted from 1."""
+        """Return the server's address in session number ``flow`` of a lab, counted from 1."""
         return str(self.servers[flow])
 
     def flow_of_server(self, address: str) -> int:
-        """The session number that a server's address belongs to."""
+        """Return the number of the session that a server's address belongs to."""
         return int(ip_address(address)) - int(self.servers.network_address)
 
 

@@ -1,8 +1,8 @@
 """Messages between the processes of a lab: MessagePack maps with a length before each.
 
-A channel is one end of a Unix stream socket pair. It crosses network namespaces, and its
-end-of-file tells either side that the other is gone, however it ended. A side that does not speak
-this language counts as gone, too.
+A channel is one end of a Unix stream socket pair. It crosses network namespaces. When one side
+ends, in whatever way, the other side reads end-of-file. A side that sends bytes which are no
+message also counts as gone.
 """
 
 import select
@@ -19,7 +19,11 @@ ChannelMessage = dict[str, Any]
 
 
 class Channel:
-    """One end of a message channel between two processes of a lab."""
+    """One end of a message channel between two processes of a lab.
+
+    Attributes:
+        ended: whether the other side is gone.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(True)
@@ -31,21 +35,21 @@ class Channel:
 
     @classmethod
     def from_fd(cls, fd: int) -> Self:
-        """The channel on an inherited file descriptor."""
+        """Return the channel on an inherited file descriptor."""
         return cls(socket.socket(fileno=fd))
 
     @classmethod
     def pair(cls) -> tuple[Self, socket.socket]:
-        """A channel, and the socket that the other process is to inherit."""
+        """Return a channel, and the socket that the other process is to inherit."""
         ours, theirs = socket.socketpair()
         return cls(ours), theirs
 
     def fileno(self) -> int:
-        """The descriptor to wait on, for ``select`` and its kin."""
+        """Return the descriptor to wait on, as ``select`` and similar calls ask for it."""
         return self._sock.fileno()
 
     def send(self, message: ChannelMessage) -> None:
-        """Send one message; blocks while the other side is slow.
+        """Send one message; block while the other side is slow to read.
 
         Raises:
             OSError: the other side is gone.
@@ -54,13 +58,13 @@ class Channel:
         self._sock.sendall(_LENGTH.pack(len(data)) + data)
 
     def receive(self) -> ChannelMessage | None:
-        """Wait for one message; ``None`` once the other side is gone."""
+        """Wait for one message and return it; return ``None`` once the other side is gone."""
         while not (messages := self._take(1)) and not self.ended:
             self._fill(0)
         return messages[0] if messages else None
 
     def drain(self) -> list[ChannelMessage]:
-        """All messages that have arrived, without waiting; see ``ended`` for end-of-file."""
+        """Return all messages that have arrived, without waiting; end-of-file sets ``ended``."""
         self._fill(socket.MSG_DONTWAIT)
         return self._take()
 
@@ -80,7 +84,7 @@ class Channel:
         self._pending += chunk
 
     def _take(self, limit: int | None = None) -> list[ChannelMessage]:
-        """The messages that are here as a whole, ``limit`` at most."""
+        """Remove the messages that have arrived completely, at most ``limit``, and return them."""
         messages: list[ChannelMessage] = []
         pending, taken = self._pending, 0
         with memoryview(pending) as view:
@@ -101,9 +105,9 @@ class Channel:
 
 
 class Outbox(Channel):
-    """A channel whose ``post`` never blocks, for a side that has other things to do meanwhile.
+    """A channel whose ``post`` never blocks, for a process that must not wait.
 
-    Two sides that both ``send`` could wait for each other for good, each with a full buffer.
+    Two processes that ``send`` to each other with full buffers would wait for each other for ever.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -111,29 +115,29 @@ class Outbox(Channel):
         self._unsent = bytearray()
 
     def post(self, message: ChannelMessage) -> None:
-        """Send a message, or as much of it as the other side takes, and keep the rest."""
+        """Send as much of a message as the other side takes now, and keep the rest."""
         data = self._encoder.encode(message)
         self._unsent += _LENGTH.pack(len(data)) + data
         self.push()
 
     def push(self) -> None:
-        """Send on what was kept; what is for a side that is gone is dropped."""
+        """Send more of what was kept; drop it if the other side is gone."""
         try:
             while self._unsent:
                 sent = self._sock.send(self._unsent, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
                 del self._unsent[:sent]
         except BlockingIOError:
             return
-        except OSError:  # reading tells that it is gone
+        except OSError:  # the next read finds that the other side is gone
             self._unsent.clear()
 
     def flush(self) -> None:
-        """Send all that was kept, however long the other side takes."""
+        """Send all that was kept, and wait for the other side as long as it takes."""
         while self._unsent:
             select.select([], [self], [])
             self.push()
 
     @property
     def kept(self) -> bool:
-        """Whether something waits for the other side."""
+        """Whether something has been kept that the other side did not take yet."""
         return bool(self._unsent)

@@ -1,13 +1,13 @@
 """The client of a lab: drives senders over real sockets and records each write call.
 
-One process, one epoll loop, any number of sessions side by side. A write behaves as a blocking
-one does: what the socket's buffer cannot take yet follows as soon as there is room, before the
-sender's next step, and it stays one write.
+The client is one process with one epoll loop, which carries any number of sessions side by side. A
+write behaves as a blocking one does: what the socket's buffer cannot take yet follows as soon as
+there is room, before the sender's next step, and it stays one write.
 
-A sender's steps are all made before its session begins. So the time that its code takes is not
-in the trace, and a sender that fails, hangs or has no end harms no session but its own.
+The client makes all steps of a sender before the session begins. So the time that the sender's code
+takes is not in the trace, and a sender that fails, hangs or has no end harms no other session.
 
-The client refuses to speak anywhere but inside its lab: see ``refusal``.
+The client refuses to speak anywhere but inside its lab (``refusal``).
 """
 
 import argparse
@@ -41,22 +41,24 @@ _WINDOW_LOOK_NS = 1_000_000
 
 
 class SlowSenderError(SessionError):
-    """The sender computes for too long, or has no end."""
+    """The sender takes too long to make its steps, or makes too many."""
 
 
-class _Alarm(BaseException):  # no Exception, lest a sender catches it
+class _TimeIsUpError(BaseException):  # no Exception: a sender must not catch it
     """The time for making steps is over."""
 
 
 class Client:
-    """All sessions of the lab, in one loop.
+    """The sessions of the lab, in one loop.
 
     Attributes:
-        channel: to the parent.
-        sessions: those under way, by their sockets' descriptors.
-        timers: when to look at which of them again, and for what.
-        slow: senders that took too long to make their steps.
-        delayed_ns: how long those held up all sessions; not held against any other's time limit.
+        channel: the channel to the parent.
+        sessions: the sessions under way, by their sockets' descriptors.
+        timers: a heap of what is to be done later: when, a session's number and its descriptor,
+            and what (``deadline``, ``wait`` or ``window``).
+        slow: the senders that took too long to make their steps, by name and parameters.
+        delayed_ns: how long slow senders have held up all sessions so far. This time does not
+            count towards the time limits of the other sessions.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -85,11 +87,11 @@ class Client:
             self._run_timers()
 
     def start(self, job: ChannelMessage) -> None:
-        """Begin a session; what cannot begin is reported as failed."""
+        """Begin a session; report one that cannot begin as failed."""
         began_ns = time.monotonic_ns()
         who = job["sender"], str(job["parameters"])
         try:
-            if who in self.slow:  # waiting for it once was enough for all who waited with it
+            if who in self.slow:  # all sessions have waited for this sender once already
                 raise self.slow[who]
             script = steps_of(job)
             session = ClientSession(job, script, time.monotonic_ns())
@@ -112,7 +114,7 @@ class Client:
     def guarded(
         self, session: ClientSession, action: Callable[..., None], *arguments: object
     ) -> None:
-        """Run one step of a session; whatever goes wrong ends that session alone."""
+        """Call a method for a session; an error in it ends that session and no other."""
         try:
             action(session, *arguments)
         except SessionError as error:
@@ -121,7 +123,7 @@ class Client:
             self.end(session, f"socket: {error.strerror or error}")
 
     def on_event(self, session: ClientSession, events: int) -> None:
-        """Go on with a session whose socket has news."""
+        """Continue a session whose socket has an event."""
         if not session.mss:
             session.connected()
             self.epoll.modify(session.sock.fileno(), select.EPOLLIN)
@@ -162,16 +164,16 @@ class Client:
         session.sock.shutdown(socket.SHUT_WR)
 
     def wait_for_room(self, session: ClientSession) -> None:
-        """Look at a write again when the socket's buffer, or the window, may have room."""
+        """Continue a write later, when the socket's buffer, or the window, may have room."""
         fd = session.sock.fileno()
         if session.window_bytes is None:
             self.epoll.modify(fd, select.EPOLLIN | select.EPOLLOUT)
-        else:  # no event tells of an acknowledgement
+        else:  # there is no event for an acknowledgement
             due_ns = time.monotonic_ns() + _WINDOW_LOOK_NS
             heapq.heappush(self.timers, (due_ns, session.flow, fd, "window"))
 
     def on_window(self, session: ClientSession) -> None:
-        """Go on with a write that the window held up."""
+        """Continue a write that the window held up."""
         session.push()
         if session.unsent:
             self.wait_for_room(session)
@@ -190,7 +192,7 @@ class Client:
         self.tell({"result": session.result(error)})
 
     def tell(self, message: ChannelMessage) -> None:
-        """Tell the parent; one that is gone is noticed by the channel's end, and ends the loop."""
+        """Send the parent a message; if it is gone, the channel's end will end the loop."""
         with suppress(OSError):
             self.channel.send(message)
 
@@ -205,7 +207,7 @@ class Client:
             due_ns, flow, fd, kind = heapq.heappop(self.timers)
             session = self.sessions.get(fd)
             if session is None or session.flow != flow:
-                continue  # its session is over, and the descriptor may be another one's
+                continue  # the session is over, and another one may have its descriptor
             if kind == "wait":
                 self.guarded(session, self.advance)
             elif kind == "window":
@@ -218,10 +220,10 @@ class Client:
 
 
 def steps_of(job: ChannelMessage) -> list[steps.Step]:
-    """The steps of the job's sender: made here, from the seed, so that no payload travels.
+    """Make the steps of the job's sender from the seed, so that no payload has to travel.
 
     Raises:
-        SessionError: the sender raised, took too long, or yielded what is no step.
+        SessionError: the sender raised, took too long, or yielded something that is no step.
     """
     signal.signal(signal.SIGALRM, _ring)
     try:
@@ -236,11 +238,11 @@ def steps_of(job: ChannelMessage) -> list[steps.Step]:
             signal.setitimer(signal.ITIMER_REAL, 0)
     except InputError as error:
         raise SessionError(str(error)) from error
-    except _Alarm as error:
+    except _TimeIsUpError as error:
         raise SlowSenderError(
             f"the sender took more than {_MAKING_LIMIT_S:g} s to make its steps"
         ) from error
-    except Exception as error:  # a sender is somebody's code
+    except Exception as error:  # a sender may be anyone's code
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:_REASON_MAX]
         raise SessionError(f"the sender raised {reason}") from error
     if len(script) > _STEPS_MAX:
@@ -254,14 +256,14 @@ def steps_of(job: ChannelMessage) -> list[steps.Step]:
 
 
 def _ring(_number: int, _frame: object) -> None:
-    raise _Alarm
+    raise _TimeIsUpError
 
 
 def refusal(host_netns: int) -> str | None:
-    """Why the client must not speak here; ``None`` inside a lab.
+    """Return why the client must not speak here; ``None`` inside a lab.
 
-    It speaks only in a network namespace other than the host's, which has no interface but the
-    lab's and no default route; and there only to the lab's own addresses (``check_peer``).
+    The client speaks only in a network namespace that is not the host's and that has no interface
+    but the lab's and no default route. It speaks only to the lab's own addresses (``check_peer``).
     """
     if Path("/proc/self/ns/net").stat().st_ino == host_netns:
         return "this is the host's own network namespace"
@@ -278,7 +280,7 @@ def refusal(host_netns: int) -> str | None:
 
 
 def serve(fd: int) -> int:
-    """Refuse to run outside a lab, then do the jobs that come over ``fd``; the exit status."""
+    """Refuse to run outside a lab, or do the jobs that come over ``fd``; return the exit status."""
     channel = Channel.from_fd(fd)
     config = channel.receive()
     if config is None:

@@ -22,17 +22,34 @@ _TCP_INFO_BYTES = 104
 _TCPI_OPT_TIMESTAMPS = 1
 _REPLY_MAX_BYTES = 1 << 16
 _IP_BIND_ADDRESS_NO_PORT = 24
-_IPV6_FREEBIND = 78  # AnyIP routes alone do not let a socket of IPv6 take their addresses
+_IPV6_FREEBIND = 78  # with IPv6, an AnyIP route alone does not let a socket take an address
 _ROUND_TRIPS = 20
-"""What a session needs at most without loss: handshake, SMTP dialogue, slow start, and the end."""
+"""How many round trips a session needs at most where nothing is lost.
+
+They are for the handshake, the SMTP dialogue, slow start, and the end of the connection.
+"""
 
 
 class SessionError(Exception):
-    """Why a session cannot go on."""
+    """A session cannot continue; the message says why."""
 
 
 class ClientSession:
-    """One session under way: a socket, and the sender's steps still to take."""
+    """One session under way: a socket, and the steps that the sender has still to take.
+
+    Attributes:
+        flow: the session's number in its lab.
+        script: the steps still to take.
+        t0_ns: when the session began.
+        deadline_ns: when it fails if it has not ended.
+        writes: each write call: when, and its range in the connection's stream.
+        unsent: the bytes of the last write that the socket did not take yet.
+        window_bytes: the size of a send window that counts bytes; ``None`` leaves it to Linux.
+        expected: the code of the reply that the sender waits for; ``None`` where it does not.
+        finishing: whether the sender has no steps left and the socket is shut down for writing.
+        delayed_ns: ``Client.delayed_ns`` when the deadline was last set.
+        mss: the MSS in force; 0 until the connection stands.
+    """
 
     def __init__(self, job: ChannelMessage, script: Sequence[steps.Step], now_ns: int) -> None:
         self.flow: int = job["flow"]
@@ -77,10 +94,10 @@ class ClientSession:
             raise OSError(status, os.strerror(status))
 
     def connected(self) -> None:
-        """Look at what was negotiated, once the connection stands.
+        """Note what was negotiated, once the connection stands.
 
         Raises:
-            SessionError: it does not stand.
+            SessionError: the connection was not made.
         """
         if status := self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise SessionError(f"connect: {os.strerror(status)}")
@@ -89,7 +106,7 @@ class ClientSession:
         (self.mss,) = struct.unpack_from("=I", info, 16)
 
     def result(self, error: str | None) -> ChannelMessage:
-        """What the parent is told when the session has ended."""
+        """Return the message to the parent about the session, which has ended."""
         start = 0 if self.payload_start is None else self.payload_start
         return not_begun(self.flow, self.t0_ns, error) | {
             "writes": self.writes,
@@ -114,7 +131,7 @@ class ClientSession:
         self.push()
 
     def push(self) -> None:
-        """Hand the socket what it, and a window that counts bytes, can take of the write."""
+        """Hand over as much of the write as the socket, and a window in bytes, can take."""
         while self.unsent:
             allowed = len(self.unsent)
             if self.window_bytes is not None:
@@ -129,10 +146,10 @@ class ClientSession:
             self.unsent = self.unsent[sent:]
 
     def read(self) -> bool:
-        """Take in what the server said; whether its end of the stream is reached.
+        """Read from the server; return whether it has closed its end of the stream.
 
         Raises:
-            SessionError: the server says too much.
+            SessionError: a reply of the server is too long.
         """
         try:
             chunk = self.sock.recv(_REPLY_MAX_BYTES)
@@ -144,10 +161,10 @@ class ClientSession:
         return not chunk
 
     def take_reply(self) -> bool:
-        """Match the reply that is awaited, if all of it is here (RFC 5321, 4.2).
+        """Take the reply that is awaited; return whether all of it was there (RFC 5321, 4.2).
 
         Raises:
-            SessionError: its code is another one.
+            SessionError: the reply has another code.
         """
         position = 0
         while (end := self.replies.find(b"\r\n", position)) >= 0:
@@ -165,15 +182,18 @@ class ClientSession:
 
 
 def unacknowledged_bytes(sock: socket.socket) -> int:
-    """What was handed to the socket and not acknowledged yet (``SIOCOUTQ``, tcp(7))."""
+    """Return how many bytes the socket was given and the server has not acknowledged.
+
+    See ``SIOCOUTQ`` in tcp(7).
+    """
     answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4)
     return int.from_bytes(answer, sys.byteorder)
 
 
 def needed_s(job: ChannelMessage, script: Iterable[steps.Step]) -> float:
-    """Seconds that a session takes by itself, beyond which its time limit counts.
+    """Return how many seconds a session takes by itself; its time limit comes on top of that.
 
-    Those are the sender's own waits, round trips, and what the slowest link needs for the bytes.
+    They are the sender's own waits, the round trips, and the slowest link's time for the bytes.
     """
     waits_s = sum(step.seconds for step in script if isinstance(step, steps.Wait))
     written_bytes = sum(len(step.data) for step in script if isinstance(step, steps.Write))
@@ -182,7 +202,7 @@ def needed_s(job: ChannelMessage, script: Iterable[steps.Step]) -> float:
 
 
 def _header(script: Iterable[steps.Step]) -> ChannelMessage:
-    """Where the message's header fields stand, for the record."""
+    """Return where the message's header fields are, for the record."""
     writes = (step for step in script if isinstance(step, steps.Write) and step.payload)
     found = header_layout(b"".join(step.data for step in writes))
     fields = [(field.name, field.start, field.end) for field in found.fields]
@@ -190,7 +210,7 @@ def _header(script: Iterable[steps.Step]) -> ChannelMessage:
 
 
 def not_begun(flow: int, t0_ns: int, error: str | None) -> ChannelMessage:
-    """The result of a session of which nothing was seen."""
+    """Return the result of a session that has sent nothing."""
     return {
         "flow": flow,
         "t0_ns": t0_ns,
@@ -208,7 +228,7 @@ def check_peer(address: str) -> None:
     """Make sure that a session's peer is the lab's own server.
 
     Raises:
-        SessionError: it is not.
+        SessionError: the peer is another host.
     """
     peer = ip_address(address)
     if peer not in BY_VERSION[peer.version].servers:

@@ -1,7 +1,7 @@
-"""Ethernet, IP, TCP and ICMP headers, read with ``struct`` from bytes of which nothing is sure.
+"""Ethernet, IP, TCP and ICMP headers, read with ``struct`` from bytes that may be anything.
 
-A frame that is cut short, lies about a length or speaks another protocol gives ``None``, and never
-an exception.
+A frame that is cut short, has a wrong length in a header or belongs to another protocol gives
+``None``, and never an exception.
 """
 
 import struct
@@ -29,7 +29,7 @@ _IPV6_HEADER = struct.Struct("!4xHBx16s16s")
 _TCP_HEADER = struct.Struct("!HHIIBB6x")
 _PLAIN_HEADERS = struct.Struct("!2xHHH4x4s4sHHIIBB6x")  # IPv4 without options, and TCP
 _PLAIN_TCP_AT = 34
-_PLAIN_IPV4 = b"\x08\x00\x45"  # IPv4 without options: all has its place, as follows
+_PLAIN_IPV4 = b"\x08\x00\x45"  # IPv4 without options: the fields are at these places
 _PROTOCOL_AT, _TCP_PORTS, _TCP_FLAGS_AT, _PLAIN_HEADERS_BYTES = 23, slice(34, 38), 47, 54
 _TIMESTAMPS_ALONE = b"\x01\x01\x08\x0a"  # as Linux lays out segments after the SYN
 _OPTION_END, _OPTION_NOP, _OPTION_MSS, _OPTION_TIMESTAMPS = 0, 1, 2, 8
@@ -47,7 +47,7 @@ class IpPacket(NamedTuple):
     Attributes:
         source: address, 4 or 16 bytes.
         destination: address, 4 or 16 bytes.
-        protocol: of what it carries (IPv6: the first next header).
+        protocol: the number of the protocol that it carries (IPv6: the first next header).
         ip_id: the IPv4 identification, 0 in IPv6.
         start: where in the frame its content begins.
         end: the byte after its content, which is not always the frame's end.
@@ -64,7 +64,7 @@ class IpPacket(NamedTuple):
 
 
 class TcpPacket(NamedTuple):
-    """A TCP segment's header, and what of its options the lab asks for.
+    """A TCP segment's header, and those of its options that the lab asks for.
 
     Attributes:
         payload_start: where in the frame its payload begins.
@@ -88,12 +88,12 @@ class TcpPacket(NamedTuple):
 
 
 class TooBig(NamedTuple):
-    """A router's word that a packet does not fit, and what would.
+    """A router's message that a packet was too large for the next link.
 
     Attributes:
         name: what the message is called.
-        mtu: of the next link; 0 where an old router does not say.
-        about: the ``tcp_identity`` of the packet, where it was a TCP segment.
+        mtu: the MTU of the next link; 0 where an old router does not say.
+        about: the ``tcp_identity`` of the packet; ``None`` where it was no TCP segment.
     """
 
     name: str
@@ -102,7 +102,7 @@ class TooBig(NamedTuple):
 
 
 def parse_ip(frame: bytes, start: int = ETHERNET_HEADER_BYTES) -> IpPacket | None:
-    """The IP packet of an Ethernet frame, or the one that begins at ``start``; else ``None``."""
+    """Return the IP header that begins at ``start``; ``None`` where there is none."""
     if len(frame) <= start:
         return None
     version = frame[start] >> 4
@@ -130,8 +130,8 @@ def parse_ip(frame: bytes, start: int = ETHERNET_HEADER_BYTES) -> IpPacket | Non
 
 
 def parse_tcp(frame: bytes) -> TcpPacket | None:
-    """The TCP segment of an Ethernet frame; ``None`` where there is none, or not all of it."""
-    if is_plain_tcp(frame):  # nearly all: one go for both headers
+    """Return the TCP header of a frame; ``None`` where the frame has no whole TCP segment."""
+    if is_plain_tcp(frame):  # nearly all frames: read both headers at once
         total, ip_id, fragment, source, destination, *tcp = _PLAIN_HEADERS.unpack_from(frame, 14)
         start, end, is_fragment = _PLAIN_TCP_AT, ETHERNET_HEADER_BYTES + total, fragment & _FRAGMENT
     else:
@@ -164,9 +164,9 @@ def parse_tcp(frame: bytes) -> TcpPacket | None:
 
 
 def is_plain_tcp(frame: bytes) -> bool:
-    """Whether the frame holds a whole TCP header behind an IPv4 header without options.
+    """Return whether the frame holds a whole TCP header behind an IPv4 header without options.
 
-    It says nothing of lengths and fragments.
+    Its lengths may still be wrong, and it may be a fragment.
     """
     return (
         len(frame) >= _PLAIN_HEADERS_BYTES
@@ -176,21 +176,21 @@ def is_plain_tcp(frame: bytes) -> bool:
 
 
 def may_open(frame: bytes) -> bool:
-    """Whether the frame may be the first of a connection; beyond plain IPv4, any may."""
+    """Return whether the frame may be the first of a connection; if not plain IPv4, any may."""
     return not is_plain_tcp(frame) or bool(frame[_TCP_FLAGS_AT] & SYN)
 
 
 def carries_data(frame: bytes) -> bool:
-    """Whether the frame is a TCP segment with payload."""
+    """Return whether the frame is a TCP segment with payload."""
     tcp = parse_tcp(frame)
     return tcp is not None and tcp.payload_bytes > 0
 
 
 def quoted_addresses(frame: bytes) -> tuple[bytes, bytes] | None:
-    """Source and destination of the packet that an ICMP error complains about.
+    """Return the source and destination of the packet that an ICMP error is about.
 
-    A router's "fragmentation needed" (RFC 1191) belongs to that packet's flow, though its own
-    source is the router.
+    Returns ``None`` for any other frame. A router's "fragmentation needed" (RFC 1191) belongs to
+    the flow of that packet, though its own source is the router.
     """
     ip = parse_ip(frame)
     if ip is None or ip.start >= len(frame):
@@ -205,7 +205,7 @@ def quoted_addresses(frame: bytes) -> tuple[bytes, bytes] | None:
 
 
 def too_big(frame: bytes) -> TooBig | None:
-    """The message of a router that could not pass a packet on for its size; else ``None``."""
+    """Return the message of a router about a packet that was too large; else ``None``."""
     ip = parse_ip(frame) if frame[12:14] in (IPV4, IPV6) else None
     if ip is None or ip.is_fragment or min(ip.end, len(frame)) < ip.start + _ICMP_HEADER_BYTES:
         return None
@@ -222,9 +222,10 @@ def too_big(frame: bytes) -> TooBig | None:
 def tcp_identity(
     frame: bytes, start: int = ETHERNET_HEADER_BYTES
 ) -> tuple[bytes, bytes, bytes, int] | None:
-    """Addresses, ports with the sequence number, and length of the TCP segment at ``start``.
+    """Return what tells the TCP segment in the IP packet at ``start`` from others; else ``None``.
 
-    The first eight bytes of the segment are enough, which is what every ICMP error quotes.
+    That is the addresses, the ports with the sequence number, and the length. The first eight
+    bytes of the segment are enough, and every ICMP error quotes as many.
     """
     ip = parse_ip(frame, start)
     if ip is None or ip.protocol != _TCP or ip.is_fragment:
@@ -236,7 +237,10 @@ def tcp_identity(
 
 
 class Teardown:
-    """Tells when the TCP connections of a flow are over: both FINs acknowledged, or a reset."""
+    """Finds out when the TCP connections of a flow are over.
+
+    A connection is over when each side has acknowledged the other's FIN, or after a reset.
+    """
 
     def __init__(self) -> None:
         self._fin_ends: dict[tuple[int, int], list[int | None]] = {}
@@ -244,7 +248,7 @@ class Teardown:
         self._under_way: set[bytes] = set()  # the ports of connections without a FIN, either way
 
     def see(self, direction: int, frame: bytes) -> None:
-        """Take note of a frame that has reached its host; ``direction`` 0 is client to server."""
+        """Note a frame that has reached its host; ``direction`` 0 is client to server."""
         plain = is_plain_tcp(frame)
         if (
             plain
@@ -280,7 +284,7 @@ class Teardown:
 
 
 def _options(options: bytes) -> tuple[int | None, bool]:
-    """The MSS and whether there are timestamps; stops at the first option that is cut short."""
+    """Return the MSS and whether there are timestamps, up to an option that is cut short."""
     if len(options) == TIMESTAMPS_BYTES and options.startswith(_TIMESTAMPS_ALONE):
         return None, True
     mss = None

@@ -1,6 +1,6 @@
-"""Everything that decides how a host cuts its writes into segments: set, then read back.
+"""Sets everything that decides how a host cuts its writes into segments, and reads it back.
 
-Pure text: the lab's init process runs what this module writes, and hands back what it printed.
+This module only writes scripts and reads what they printed; the lab's init process runs them.
 """
 
 import json
@@ -12,7 +12,7 @@ from seglab.kernel.addresses import BY_VERSION, Addresses
 from seglab.networks.network import ClientTcp, Network, Router
 
 OFFLOADS = ("rx", "tx", "sg", "tso", "gso", "gro")
-"""Switched off at every end of every link, by ``ethtool -K``'s names."""
+"""The offloads that are off at every end of every link, by their names in ``ethtool -K``."""
 
 _READ_BACK = {
     "rx": "rx-checksumming",
@@ -33,10 +33,10 @@ MACS = {
 }
 
 WIRE_MTU = 65535
-"""The MTU of the veth ends at the wire: the largest that veth takes."""
+"""The MTU of the interfaces at the wire, which is the largest that veth takes."""
 
 ETHERNET_MTU = 1500
-"""The MTU of router and server, unless the client's own is larger."""
+"""The MTU of the router and the server, unless the client has a larger one."""
 
 _COMMON_SYSCTLS = {
     "net.ipv4.tcp_autocorking": "1",
@@ -82,10 +82,10 @@ class HostPlan:
     """How one host of the lab is set up.
 
     Attributes:
-        sysctls: name to value, as read back.
+        sysctls: the value of each sysctl by its name, in the form in which it is read back.
         batch: lines for ``ip -batch``.
-        devices: its interfaces, whose offloads go off.
-        rules: for ``nft``; empty for none.
+        devices: its interfaces, whose offloads are switched off.
+        rules: rules for ``nft``; empty for none.
     """
 
     sysctls: Mapping[str, str]
@@ -96,7 +96,15 @@ class HostPlan:
 
 @dataclass(frozen=True, slots=True)
 class HostState:
-    """What was really in force on one host, read back after it was set up."""
+    """What was really in force on one host, read back after it was set up.
+
+    Attributes:
+        sysctls: the value of each sysctl by its name.
+        offloads: ``on`` or ``off`` by interface and offload.
+        links: the MTU of each interface.
+        routes: the lines of ``ip route``.
+        rules: the lines of ``nft list ruleset``.
+    """
 
     sysctls: dict[str, str] = field(default_factory=dict)
     offloads: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -105,7 +113,7 @@ class HostState:
     rules: list[str] = field(default_factory=list)
 
     def to_manifest(self) -> dict[str, object]:
-        """The state as it stands in ``run.json``."""
+        """Return the state as ``run.json`` has it."""
         return {
             "sysctls": self.sysctls,
             "offloads": self.offloads,
@@ -116,11 +124,11 @@ class HostState:
 
 
 def host_plans(network: Network) -> dict[str, HostPlan]:
-    """The plans of the lab's three hosts and of the wire's own ends, by node name."""
+    """Return the plans of the three hosts and of the wire's ends, by the node's name."""
     at = BY_VERSION[network.ip_version]
     client = network.client
     far_mtu = max(ETHERNET_MTU, network.mtu)
-    client_sysctls, route = _personality(at, client)
+    client_sysctls, route = _client_tcp(at, client)
     return {
         "client": HostPlan(
             _sysctls(at) | client_sysctls,
@@ -164,7 +172,7 @@ def host_plans(network: Network) -> dict[str, HostPlan]:
 
 
 def session_route(at: Addresses, flow: int, mtu: int) -> str:
-    """Lines for the router's ``ip -batch``: narrow or widen one session's path, and show it.
+    """Return lines for the router's ``ip -batch`` that set and show the MTU of a session's path.
 
     A forwarding router honours the MTU of a route (``ip_dst_mtu_maybe_forward``,
     ``ip6_dst_mtu_maybe_forward``), so that each session can have a schedule of its own.
@@ -174,8 +182,8 @@ def session_route(at: Addresses, flow: int, mtu: int) -> str:
     return f"route replace {route}\nroute show {server}\n"
 
 
-def _personality(at: Addresses, client: ClientTcp) -> tuple[dict[str, str], str]:
-    """The sysctls of the client's own TCP, and what its route must say.
+def _client_tcp(at: Addresses, client: ClientTcp) -> tuple[dict[str, str], str]:
+    """Return the sysctls of the client's TCP, and the options of its route.
 
     Inside a network namespace the sysctl takes only algorithms that are not restricted
     (``tcp_set_default_congestion_control``), and a route takes any.
@@ -199,12 +207,12 @@ def _personality(at: Addresses, client: ClientTcp) -> tuple[dict[str, str], str]
 
 
 def _sysctls(at: Addresses) -> dict[str, str]:
-    """What holds on every host; IPv6 stays silent where it is not what is tested."""
+    """Return the sysctls of every host; IPv6 is off where the network does not use it."""
     return _COMMON_SYSCTLS | (_IPV6_SYSCTLS if at.version == 6 else _NO_IPV6_SYSCTLS)
 
 
 def _rules(router: Router) -> str:
-    """The router's nftables rules; empty where it has none."""
+    """Return the router's nftables rules; empty where it has none."""
     chains = []
     if router.mss_clamp:
         chains.append(
@@ -220,7 +228,7 @@ def _rules(router: Router) -> str:
 
 
 def set_up_script(plan: HostPlan) -> str:
-    """The shell script that sets a host up."""
+    """Return the shell script that sets a host up."""
     lines = ["set -eu"]
     lines += [f"echo '{value}' > {_proc_path(name)}" for name, value in plan.sysctls.items()]
     lines += [
@@ -234,7 +242,7 @@ def set_up_script(plan: HostPlan) -> str:
 
 
 def read_back_script(plan: HostPlan) -> str:
-    """The shell script that prints what is in force, for when all of the lab is up."""
+    """Return the shell script that prints what is in force, once the whole lab is set up."""
     lines = ["set -eu"]
     if plan.rules:
         lines += [f"echo {_MARK} rules", "nft list ruleset"]
@@ -253,7 +261,7 @@ def read_back_script(plan: HostPlan) -> str:
 
 
 def parse_state(output: str) -> HostState:
-    """What the script of ``read_back_script`` printed, as values."""
+    """Read what the script of ``read_back_script`` printed."""
     state = HostState()
     for block in output.split(_MARK)[1:]:
         head, _, body = block.strip().partition("\n")
@@ -271,7 +279,7 @@ def parse_state(output: str) -> HostState:
 
 
 def deviations(host: str, plan: HostPlan, state: HostState) -> Iterable[str]:
-    """Where what is in force is not what was asked for, one line each."""
+    """Yield a line for each setting that is not in force as it was asked for."""
     for name, value in plan.sysctls.items():
         found = state.sysctls.get(name)
         if found != value:
@@ -285,7 +293,7 @@ def deviations(host: str, plan: HostPlan, state: HostState) -> Iterable[str]:
 
 
 def explain(plan: HostPlan, errors: str) -> str:
-    """What a failed script had to say, with the line of the batch that it could not do."""
+    """Return the first error of a failed script, with the line of the batch that failed."""
     lines = [line.strip() for line in errors.strip().splitlines()]
     failed = re.search(r"Command failed -:(\d+)", errors)
     if failed is None:
@@ -294,7 +302,10 @@ def explain(plan: HostPlan, errors: str) -> str:
 
 
 def _interface(at: Addresses, device: str, mtu: int, address: str) -> tuple[str, ...]:
-    """An interface with one address, usable at once (no duplicate address detection)."""
+    """Return the batch lines of an interface with one address.
+
+    The address can be used at once, without duplicate address detection.
+    """
     length, at_once = (32, "") if at.version == 4 else (128, " nodad")
     return (
         "link set lo up",

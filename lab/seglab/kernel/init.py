@@ -1,8 +1,8 @@
-"""The first process of a lab: makes the hosts, pins them, starts the parts, and ends them all.
+"""The first process of a lab: makes the hosts, sets them up, starts the parts, and ends them all.
 
-It is process 1 of the lab's own PID namespace. When it ends, however that comes about, the kernel
-kills every other process of the lab, and with them its network namespaces vanish. It ends when
-its parent does: a thread of its own waits for the end of file that the parent's end brings.
+It is process 1 of the lab's own PID namespace. When it ends, in whatever way, the kernel kills
+every other process of the lab, and their network namespaces vanish with them. It ends when its
+parent ends: one of its threads reads a pipe whose other end only the parent has.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def main() -> None:
     try:
         _run(channel, parts)
     except Exception as error:  # whatever Mininet raises must reach the user
-        with suppress(OSError):  # the parent may be gone
+        with suppress(OSError):  # the parent may be gone already
             channel.send({"failed": f"{type(error).__name__}: {error}"})
     os._exit(0)
 
@@ -60,9 +60,9 @@ def _run(channel: Channel, parts: dict[str, PartProcess]) -> None:
 
 
 def _run_scripts(network: Any, scripts: dict[str, str]) -> dict[str, str]:
-    """Run each node's script in its namespace, all at once; what they printed, by node."""
+    """Run each node's script in its namespace, all at once; return what they printed, by node."""
     running = {name: _shell(network.get(name)) for name in scripts}
-    for name, process in running.items():  # short enough for a pipe: none waits for another
+    for name, process in running.items():  # a script fits in a pipe, so this does not block
         process.stdin.write(scripts[name])
         process.stdin.close()
         process.stdin = None
@@ -76,7 +76,7 @@ def _run_scripts(network: Any, scripts: dict[str, str]) -> dict[str, str]:
 
 
 def _supervise(channel: Channel, network: Any, parts: dict[str, PartProcess]) -> None:
-    """Tell the parent of every part that ends, and obey it, until it is gone."""
+    """Report each part that ends, and carry out the parent's orders, until the parent is gone."""
     watched: dict[int, str] = {os.pidfd_open(process.pid): part for part, process in parts.items()}
     while not channel.ended:
         ready, _, _ = select.select([channel.fileno(), *watched], [], [])
@@ -106,7 +106,12 @@ def _handle(
 
 
 class Routing:
-    """A standing ``ip -batch`` of the router: a change of a route takes no new process."""
+    """An ``ip -batch`` on the router that keeps running, so that a route changes at once.
+
+    Args:
+        router: the router's node.
+        version: of IP, 4 or 6.
+    """
 
     def __init__(self, router: Any, version: int) -> None:
         self._process = router.popen(
@@ -116,10 +121,11 @@ class Routing:
         self._printed.register(self._process.stdout, select.POLLIN)
 
     def carry_out(self, lines: str) -> dict[str, Any]:
-        """Run the lines, the last of which prints one line.
+        """Run the lines; the last one prints one line.
 
         Returns:
-            ``t_ns``, a moment before which nothing changed; ``status``; and what was printed.
+            ``t_ns``, a time before the change; ``status``, 0 if the line came; ``output``, the
+            line; and ``errors``.
         """
         t_ns = time.monotonic_ns()
         self._process.stdin.write(lines.encode())
@@ -127,14 +133,14 @@ class Routing:
         output = ""
         if self._printed.poll(_ROUTING_LIMIT_MS):
             output = self._process.stdout.readline().decode()
-        else:  # what it prints later would be taken for the next answer
+        else:  # a line that comes later would be taken for the next answer
             self._process.kill()
         errors = "" if output else "ip printed nothing"
         return {"t_ns": t_ns, "status": int(not output), "output": output, "errors": errors}
 
     @property
     def ended(self) -> bool:
-        """Whether the process is gone."""
+        """Whether the process has ended."""
         return self._process.poll() is not None
 
 
@@ -142,14 +148,14 @@ _routings: dict[int, Routing] = {}
 
 
 def _routing(network: Any, version: int) -> Routing:
-    """The router's standing ``ip``, started anew where it has ended."""
+    """Return the router's running ``ip``; start it if it does not run."""
     if version not in _routings or _routings[version].ended:
         _routings[version] = Routing(network.get("router"), version)
     return _routings[version]
 
 
 def _shell(node: Any) -> Any:
-    """A shell in the node's namespace that reads its script from standard input."""
+    """Start a shell in the node's namespace that reads its script from standard input."""
     return node.popen(["sh", "-s"], stdin=subprocess.PIPE, text=True, universal_newlines=True)
 
 

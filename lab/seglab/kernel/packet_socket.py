@@ -1,4 +1,4 @@
-"""Packet sockets (``packet(7)``): whole Ethernet frames, to and from one interface."""
+"""Packet sockets (``packet(7)``), which read and write whole Ethernet frames at an interface."""
 
 import socket
 import struct
@@ -15,14 +15,14 @@ _SEND_BUFFER_BYTES = 4 << 20
 
 
 def bound_to(interface: str) -> socket.socket:
-    """A socket that reads every frame which comes in at an interface, and never blocks.
+    """Return a socket that reads every frame which comes in at an interface, and never blocks.
 
-    What is sent through it leaves at the interface, and is not read back.
+    A frame that is sent through the socket leaves at the interface, and is not read back.
 
     Raises:
         OSError: there is no such interface, or packet sockets are not allowed.
     """
-    # protocol 0 until it is bound: not one frame of another interface gets in
+    # With protocol 0 until it is bound, the socket gets no frame of another interface.
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
     sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
     _set_buffer(sock, _SO_RCVBUFFORCE, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
@@ -32,16 +32,16 @@ def bound_to(interface: str) -> socket.socket:
 
 
 def drops(sock: socket.socket) -> int:
-    """Frames lost since this was last asked, because the receive buffer was full."""
+    """Return how many frames a full receive buffer has lost since the last call."""
     statistics = sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size)
     dropped: int = _STATISTICS.unpack(statistics)[1]  # reading it resets it
     return dropped
 
 
 def _set_buffer(sock: socket.socket, forced: int, plain: int, size_bytes: int) -> None:
-    """Ask for a buffer beyond the machine's limit, or else for all that the limit allows.
+    """Set a buffer's size, beyond the machine's limit (``net.core.rmem_max``) where allowed.
 
-    Without root there is the limit only (``net.core.rmem_max``), also in a user namespace.
+    Without root the limit holds, in a user namespace as well; then the buffer is as large as that.
     """
     try:
         sock.setsockopt(socket.SOL_SOCKET, forced, size_bytes)

@@ -25,14 +25,15 @@ _WHEN_IN = attrgetter("t_in_ns")
 
 
 class Frame(NamedTuple):
-    """A frame on one link, as the wire reports it.
+    """A frame on one link, as the wire recorded it.
 
     Attributes:
-        link: number of the link.
+        link: the number of the link.
         direction: 0 is client to server.
-        t_in_ns: when it was received from the one end.
-        t_out_ns: when it was sent on to the other: twice for a duplicate, never for a loss.
-        drop_reason: what killed it.
+        t_in_ns: when the wire received it at one end of the link.
+        t_out_ns: when the wire sent it at the other end: two times for a duplicate, none for a
+            frame that was lost.
+        drop_reason: why it was lost on the link; ``None`` where it was not.
         raw: its bytes.
     """
 
@@ -93,7 +94,7 @@ class StreamRange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """What the two SYNs announced, as the client sent its own and received the server's."""
+    """What the two SYNs announced: the client's as it was sent, the server's as it arrived."""
 
     client_mss: int | None
     server_mss: int | None
@@ -138,9 +139,9 @@ def join_frames(records: Iterable[Sequence[Any]], links: Sequence[str] = LINKS) 
 
 
 def stream_ranges(packets: Iterable[Packet], direction: int = 0) -> Iterator[StreamRange]:
-    """What each segment with payload carried of the stream, in the order they were sent.
+    """Yield the range of the stream that each segment with payload carried, in sending order.
 
-    Nothing comes where the connection's SYN was not seen. A flow's first connection counts.
+    Only the first connection of a flow counts. There is nothing where its SYN was not seen.
     """
     base: int | None = None
     ports = 0, 0
@@ -166,10 +167,10 @@ def stream_ranges(packets: Iterable[Packet], direction: int = 0) -> Iterator[Str
 def segments(
     packets: Iterable[Packet], payload_start: int, payload_end: int, t0_ns: int
 ) -> tuple[Segment, ...]:
-    """The trace's segments: those from the client with bytes of the payload.
+    """Return the trace's segments: those from the client with bytes of the payload.
 
     Args:
-        packets: what ``join_frames`` returned.
+        packets: the session's packets, from ``join_frames``.
         payload_start: where the payload begins in the client's stream, counted from the first
             byte after its SYN. SMTP commands before it do not count.
         payload_end: the byte after the payload.
@@ -197,7 +198,7 @@ def segments(
 
 
 def handshake(packets: Iterable[Packet]) -> Handshake | None:
-    """The options of the first connection's SYNs; ``None`` where not both were seen."""
+    """Return the options of the first connection's SYNs; ``None`` unless both were seen."""
     syns: dict[int, TcpPacket] = {}
     for packet in packets:
         if packet.tcp is None or not packet.tcp.flags & SYN:
@@ -213,9 +214,9 @@ def handshake(packets: Iterable[Packet]) -> Handshake | None:
 
 
 def largest(packets: Iterable[Packet], direction: int = 0) -> StreamRange | None:
-    """The longest segment that a host sent, to be held against the MSS; ``None`` for none.
+    """Return the longest segment that a host sent; ``None`` where there is no segment.
 
-    One above the MSS was never a segment: an offload left the cutting to a network card.
+    If it is longer than the MSS, TCP did not cut it: an offload left that to the network card.
     """
     return max(stream_ranges(packets, direction), key=lambda s: s.end - s.start, default=None)
 
@@ -250,8 +251,8 @@ def _follow(direction: int, hops: list[list[Frame]]) -> list[Packet]:
 
 
 def _identity(raw: bytes) -> Hashable:
-    """What stays the same of a packet when a router passes it on, perhaps with a lower MSS."""
-    if is_plain_tcp(raw):  # length to fragment; ports to flags: the same, and not taken apart
+    """Return what a router does not change of a packet, even where it lowers the MSS option."""
+    if is_plain_tcp(raw):  # the same fields, length to fragment and ports to flags, as bytes
         return raw[16:22] + raw[34:48]
     tcp = parse_tcp(raw)
     if tcp is not None:
@@ -269,7 +270,7 @@ def _identity(raw: bytes) -> Hashable:
 
 
 def _settle(packet: Packet, links: Sequence[str]) -> None:
-    """Say where a packet ended that did not arrive."""
+    """Note where a packet was lost or waits, if it did not arrive."""
     if packet.arrivals_ns:
         return
     last = packet.frames[-1]

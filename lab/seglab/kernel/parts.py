@@ -1,8 +1,8 @@
-"""The processes of a lab beside its first, which forks them.
+"""The parts of a lab: the wire, the server and the client, forked from the lab's first process.
 
-A fresh interpreter for each would import the same modules again, one after the other's host. A
-forked part imports what it needs while Mininet still makes the hosts, waits at a gate until its
-own host is set up, and then joins that host's namespaces.
+A new interpreter for each part would import the same modules again. A forked part shares what is
+imported already, and imports the rest while Mininet still makes the hosts. Then it waits at a
+gate, a pipe, until its own host is set up, and joins that host's namespaces.
 """
 
 import importlib
@@ -17,10 +17,10 @@ _MAX_FD = 1 << 16
 
 
 class LabPart(NamedTuple):
-    """A kind of process: the node that it runs in, and its module.
+    """A kind of process: the node that it runs on, and its module.
 
-    The module has ``serve``, which takes the part's end of its channel as a file descriptor, and
-    returns the exit status.
+    The module has a function ``serve``. It takes the descriptor of the part's end of its channel,
+    and returns the exit status.
     """
 
     node: str
@@ -35,11 +35,11 @@ PARTS = {
 
 
 class PartProcess:
-    """A part, forked from this process, which must have one thread only until then.
+    """A part, forked from this process, which must have no other threads yet.
 
     Args:
-        name: of the part.
-        fd: its end of its channel; from here on it is the part's alone.
+        name: which part.
+        fd: the part's end of its channel; only the part has it from here on.
     """
 
     def __init__(self, name: str, fd: int) -> None:
@@ -51,32 +51,32 @@ class PartProcess:
         os.close(fd)
 
     def enter(self, node_pid: int) -> None:
-        """Let it go on, in the network and mount namespaces of the process ``node_pid``."""
+        """Let the part continue in the network and mount namespaces of process ``node_pid``."""
         os.write(self._gate, node_pid.to_bytes(4, "little"))
         os.close(self._gate)
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """End the part as a crash would."""
         os.kill(self.pid, signal.SIGKILL)
 
     def wait(self) -> int:
-        """How it ended: its exit status, or less than zero the signal that killed it."""
+        """Wait for the part's end; return its exit status, or the signal as a negative number."""
         _, status = os.waitpid(self.pid, 0)
         return os.waitstatus_to_exitcode(status)
 
 
 def _live(part: LabPart, fd: int, gate: int) -> NoReturn:
-    """The part's whole life."""
+    """Do all that the part does, from its fork to its end."""
     status = 1
     try:
         os.setsid()
         _keep_only(fd, gate)
         module = importlib.import_module(part.module)
-        if told := os.read(gate, 4):
+        if node_pid := os.read(gate, 4):
             os.close(gate)
-            _join_namespaces(int.from_bytes(told, "little"))
+            _join_namespaces(int.from_bytes(node_pid, "little"))
             status = module.serve(fd)
-    except BaseException:  # nothing may return into the life of the process that forked it
+    except BaseException:  # nothing may return into the code of the process that forked it
         traceback.print_exc()
     finally:
         with suppress(Exception):
@@ -85,7 +85,7 @@ def _live(part: LabPart, fd: int, gate: int) -> NoReturn:
 
 
 def _keep_only(*descriptors: int) -> None:
-    """Close all but standard error and these; the parent's end of file must be felt by all."""
+    """Close all descriptors but standard error and these, so that end-of-file reaches everyone."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
     os.dup2(nowhere, 1)
@@ -97,20 +97,20 @@ def _keep_only(*descriptors: int) -> None:
 
 
 def _join_namespaces(pid: int) -> None:
-    """Become one of the processes of a host, as ``mnexec -a`` does."""
+    """Enter the namespaces of a host's process, as ``mnexec -a`` does."""
     folder = os.getcwd()  # noqa: PTH109, for a system call
     namespaces = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY) for kind in ("net", "mnt")]
     for namespace in namespaces:
         _setns(namespace)
         os.close(namespace)
-    os.chdir(folder)  # to join a mount namespace leads to its root
+    os.chdir(folder)  # joining a mount namespace has changed it to the root
 
 
 def _setns(fd: int) -> None:
     if sys.version_info >= (3, 12):
         os.setns(fd)
         return
-    import ctypes  # noqa: PLC0415, newer Pythons do without
+    import ctypes  # noqa: PLC0415, newer Pythons do not need it
 
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(fd, 0):

@@ -1,7 +1,8 @@
 """Captures in pcapng (draft-ietf-opsawg-pcapng), with the fate of every packet as its comment.
 
-Two vantages of the same session: what tcpdump would show at the client's interface, where packets
-that the path is about to lose still appear, and at the server's, where they do not.
+There are two captures of each session, from its two vantages. One is what tcpdump would show at the
+client's interface, where packets that the path loses later still appear; the other is what it would
+show at the server's, where they do not.
 """
 
 import platform
@@ -45,10 +46,10 @@ class CapturedPacket(NamedTuple):
     """A packet as a capture shows it.
 
     Attributes:
-        t_ns: nanoseconds since 1970.
+        t_ns: when, in nanoseconds since 1970.
         outbound: whether the host at this vantage sent it.
-        raw: the frame.
-        comment: what became of it.
+        raw: the bytes of the frame.
+        comment: what became of the packet.
     """
 
     t_ns: int
@@ -60,12 +61,12 @@ class CapturedPacket(NamedTuple):
 def captures(
     packets: Sequence[Packet], wall_offset_ns: int, description: str = ""
 ) -> dict[Vantage, bytes]:
-    """One session's pcapng files, from either of its ends.
+    """Return a session's two pcapng files, by their vantage.
 
     Args:
-        packets: what ``packets.join_frames`` returned.
+        packets: the session's packets, from ``packets.join_frames``.
         wall_offset_ns: what to add to the wire's clock to get nanoseconds since 1970.
-        description: of the session, for the captures' own comments.
+        description: of the session, for the comments of the files themselves.
     """
     labels = _labels(packets)
     return {
@@ -79,14 +80,14 @@ def captures(
 def capture(
     packets: Sequence[Packet], vantage: Vantage, wall_offset_ns: int, description: str = ""
 ) -> bytes:
-    """One of the two files of ``captures``."""
+    """Return one of the two files of ``captures``."""
     return captures(packets, wall_offset_ns, description)[vantage]
 
 
 def packets_at(
     packets: Sequence[Packet], vantage: Vantage, wall_offset_ns: int
 ) -> list[CapturedPacket]:
-    """What passes the interface of ``vantage``, in chronological order."""
+    """Return the packets at the interface of ``vantage``, in the order of their times."""
     return _packets_at(packets, vantage, wall_offset_ns, _labels(packets))
 
 
@@ -105,7 +106,7 @@ def _packets_at(
                 if copy:
                     comment += ", a duplicate"
                 found.append(CapturedPacket(t_ns + wall_offset_ns, False, raw, comment))
-        elif not packet.from_router:  # what a router made never was at this interface
+        elif not packet.from_router:  # a router's own packet was never at this interface
             comment = f"{label}, {_outcome(packet)}"
             raw = packet.frames[0].raw
             found.append(CapturedPacket(sent_ns + wall_offset_ns, True, raw, comment))
@@ -119,7 +120,7 @@ def write(
     interface_description: str = "",
     comment: str = "",
 ) -> bytes:
-    """A pcapng file of one section with one Ethernet interface, stamped in nanoseconds."""
+    """Return a pcapng file of one section and one Ethernet interface, with times in ns."""
     blocks = [
         _block(
             _SECTION_HEADER,
@@ -224,7 +225,7 @@ def _packet_block(packet: CapturedPacket) -> bytes:
 
 
 def _block(kind: int, body: bytes, options: Iterable[tuple[int, bytes]]) -> bytes:
-    """A block: type, length, body, options, and the length again."""
+    """Return a block: its type, length, body and options, and the length again."""
     options = [(code, value) for code, value in options if value]
     encoded = b"".join(
         _OPTION.pack(code, len(value)) + _padded(value) for code, value in [*options, _END]
@@ -234,5 +235,5 @@ def _block(kind: int, body: bytes, options: Iterable[tuple[int, bytes]]) -> byte
 
 
 def _padded(data: bytes) -> bytes:
-    """The data, filled up to a multiple of four bytes."""
+    """Return the data, filled up to a multiple of four bytes."""
     return data + bytes(-len(data) % 4)

@@ -1,4 +1,4 @@
-"""Private namespaces for a lab: where it may be built, and how to start a process in them."""
+"""The private namespaces of a lab: whether they can be made here, and how to start in them."""
 
 import os
 import shutil
@@ -18,10 +18,10 @@ TOOLS = {
     "ip": "iproute2",
     "ethtool": "ethtool",
 }
-"""Programs that a lab runs, and the Debian package that each comes in."""
+"""The programs that every lab runs, with the Debian package of each."""
 
 FILTER_TOOLS = {"nft": "nftables"}
-"""Likewise, what only a network needs whose router clamps the MSS or is a black hole."""
+"""The programs of a lab whose router clamps the MSS or is a black hole, with their packages."""
 
 WAY_OUT = (
     "run it with sudo; or allow user namespaces "
@@ -33,9 +33,10 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def environment() -> dict[str, str]:
-    """The environment of a lab's processes: the user's, and where to find programs and modules.
+    """Return the environment of a lab's processes.
 
-    The system's sbin is on the path, and Python finds what this process finds.
+    It is the user's own, with the system's sbin on the path, and with a PYTHONPATH by which they
+    find the same modules as this process.
     """
     return os.environ | {
         "PATH": f"{os.environ.get('PATH', '')}:{_PATH}",
@@ -45,26 +46,26 @@ def environment() -> dict[str, str]:
 
 
 def python_command(module: str) -> list[str]:
-    """The command that runs a module of ours in ``environment()``, and is there soon.
+    """Return the command that runs one of seglab's modules in ``environment()``, and starts soon.
 
-    Without ``site`` (``-S``): its search for ``.pth`` files takes as long as the interpreter's
-    own start, and an editable installation's finder as long again. Nothing is imported from the
-    folder that the user happens to be in (``-P``).
+    It leaves out ``site`` (``-S``), whose search for ``.pth`` files takes as long as the start of
+    the interpreter, and an editable installation's finder as long again. It imports nothing from
+    the folder that the user is in (``-P``).
     """
     return [sys.executable, "-S", "-P", "-m", module]
 
 
 def missing_tools(tools: Iterable[str] = TOOLS) -> list[str]:
-    """The names of programs that a lab needs and this machine lacks."""
+    """Return the names of the programs among ``tools`` that this machine lacks."""
     path = environment()["PATH"]
     return [tool for tool in tools if shutil.which(tool, path=path) is None]
 
 
 def unshare_command(program: Sequence[str]) -> list[str]:
-    """The command that runs ``program`` as process 1 of new namespaces.
+    """Return the command that runs ``program`` as process 1 of new namespaces.
 
-    Network, mount and PID namespaces of its own; where the user is not root, a user namespace
-    too, in which they are.
+    The program gets new network, mount and PID namespaces. A user who is not root also gets a user
+    namespace, and is root in it.
     """
     command = [
         "unshare",
@@ -117,13 +118,13 @@ def _refuse_without(tools: Mapping[str, str], who: str = "") -> None:
 
 
 def congestion_controls() -> str:
-    """The congestion control algorithms that the kernel has at hand."""
+    """Return the names of the congestion control algorithms that the kernel has ready."""
     path = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
     return ", ".join(path.read_text().split())
 
 
 def namespace_problem() -> str | None:
-    """Why the namespaces of a lab cannot be made here; ``None`` where they can."""
+    """Return why the namespaces of a lab cannot be made here; ``None`` where they can."""
     probe = "mount -t sysfs sysfs /sys && ip link add seglab0 type veth peer name seglab1"
     try:
         result = subprocess.run(
@@ -144,5 +145,5 @@ def namespace_problem() -> str | None:
 
 
 def network_namespace() -> int:
-    """The inode number of the caller's network namespace: its identity."""
+    """Return the inode number of the caller's network namespace, which identifies it."""
     return Path("/proc/self/ns/net").stat().st_ino

@@ -1,8 +1,9 @@
 """The server inside a lab: ``python -m seglab.kernel.server --fd N``.
 
-It talks to the lab over a channel on the inherited descriptor ``N``. The first message names its
-listeners and limits; it answers ``{"ready": [...]}`` or ``{"failed": "one line"}``, and sends a
-``{"connection": {...}}`` for each connection that has ended. End-of-file ends it.
+The server talks to the lab's parent over a channel on the inherited descriptor ``N``. The first
+message names its listeners and limits. It answers ``{"ready": [...]}`` or ``{"failed": "one
+line"}``, and sends ``{"connection": {...}}`` for each connection that has ended. It ends at
+end-of-file.
 """
 
 import os
@@ -23,7 +24,7 @@ from seglab.server.loop import Server
 
 
 class _Outbox:
-    """Sends logs to the lab without making the loop wait for a lab that is busy."""
+    """Sends logs to the parent; the server's loop never waits for a parent that is busy."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -46,7 +47,7 @@ class _Outbox:
         if select.select([self._channel], [], [], 0)[0]:
             self._channel.drain()
             if self._channel.ended:
-                os._exit(0)  # the lab is gone, and with it whoever wants to know the rest
+                os._exit(0)  # the parent is gone, and nobody wants to know the rest
         with self._lock:
             self._flush()
 
@@ -64,7 +65,7 @@ class _Outbox:
 
 
 def serve(fd: int) -> int:
-    """Serve as the first message says, until the lab closes the channel or SIGTERM comes."""
+    """Serve as the first message says until the channel ends or SIGTERM; return the exit status."""
     channel = Channel.from_fd(fd)
     first = channel.receive()
     if first is None:

@@ -1,4 +1,4 @@
-"""The lab's topology, in Mininet: the one module that imports it.
+"""The lab's topology in Mininet; no other module imports Mininet.
 
     client c-eth0 -- w-c0 [wire] w-r0 -- r-eth0 router r-eth1 -- w-r1 [wire] w-s0 -- s-eth0 server
 
@@ -19,8 +19,8 @@ from types import ModuleType
 def _stand_in_for_distutils() -> Iterator[None]:
     """Give Mininet the one name of ``distutils`` that it imports.
 
-    It compares versions of Open vSwitch with it, which the lab never does. Newer Pythons have
-    no distutils, and setuptools' stand-in takes longer to import than a host takes to start.
+    Mininet compares versions of Open vSwitch with it, which the lab never needs. Newer Pythons have
+    no distutils, and the one of setuptools takes longer to import than a host takes to start.
     """
     names = "distutils", "distutils.version"
     saved = {name: sys.modules.get(name) for name in names}
@@ -55,7 +55,7 @@ _LINKS = (
 
 
 class LabIntf(Intf):  # type: ignore[misc]  # Mininet has no types
-    """An interface that the host's own script configures, offloads included."""
+    """An interface that Mininet does not configure, since the host's script does."""
 
     def config(self, **_params: object) -> dict[str, object]:
         """Leave the interface as the kernel made it."""
@@ -63,7 +63,7 @@ class LabIntf(Intf):  # type: ignore[misc]  # Mininet has no types
 
 
 class LabHost(Host):  # type: ignore[misc]
-    """A host that its script configures: no address from Mininet's own pool."""
+    """A host that Mininet does not configure and gives no address, since its script does."""
 
     def config(self, **_params: object) -> dict[str, object]:
         """Leave the host as the kernel made it."""
@@ -82,7 +82,7 @@ class WireNode(Node):  # type: ignore[misc]
 
 
 class LabTopo(Topo):  # type: ignore[misc]
-    """Client, router and server, each link led through the wire."""
+    """Client, router and server, with each link through the wire."""
 
     def build(self) -> None:
         """Describe the nodes and the links; nothing is started."""
@@ -94,7 +94,7 @@ class LabTopo(Topo):  # type: ignore[misc]
 
 
 def start() -> Mininet:
-    """The network, its namespaces and interfaces made, no address or route set."""
+    """Make the namespaces and interfaces, without any address or route; return the network."""
     setLogLevel("error")
     Mininet.inited = True  # keeps Mininet.init() from raising host-wide limits
     return Mininet(

@@ -1,6 +1,7 @@
-"""The logging server: raw TCP or SMTP, every ``recv`` on its own socket written down.
+"""The logging server: it speaks raw TCP or SMTP, and logs what each ``recv`` returned.
 
-``session``-level code (``smtp``, ``payload``, ``raw``) is pure: bytes in, replies and events out.
-``connection`` joins a session with the log of its reads; ``loop`` and ``threads`` are the two ways
-of reading; ``logs`` writes. ``python -m seglab.kernel.server --fd N`` is the server inside a lab.
+The protocols (``session``, ``smtp``, ``payload``) are pure: bytes come in, replies and received
+payloads go out. ``connection`` joins a protocol's session with the log of its reads; ``loop`` and
+``threads`` are the two ways of reading; ``logs`` writes. ``seglab.kernel.server`` is the server
+inside a lab.
 """

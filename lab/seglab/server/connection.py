@@ -18,24 +18,24 @@ _MESSAGE_LOG_BYTES = 512
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLog:
-    """What is known of a connection that has ended.
+    """The log of a connection that has ended.
 
     Attributes:
         number: of the connection in the order of acceptance, from 1.
         protocol: ``"raw"`` or ``"smtp"``.
         local: the server's address and port.
         peer: the client's.
-        t_accept_ns: monotonic clock, right after ``accept`` returned.
-        t_end_ns: the same clock, when the server closed its socket.
+        t_accept_ns: when ``accept`` returned, on the monotonic clock.
+        t_end_ns: when the server closed its socket, on the same clock.
         ended: ``"quit"``, ``"eof"``, ``"reset"``, ``"idle"``, ``"shutdown"`` or
             ``"limit "`` and the limit's name.
         reads: ``(t_ns, start, end)`` of every ``recv``, right after it returned, as offsets
             in the connection's stream.
-        messages: the payloads that came to their end.
-        unfinished: the range of a payload that did not; ``None`` if there is none.
-        refused: the first reply by which a limit refused something.
-        samples: where asked for, for each payload (an unfinished one last) and each read of
-            it the bytes that the event format prints: all of them, or the two ends.
+        messages: the payloads that have ended.
+        unfinished: the range of a payload that has not ended; ``None`` if there is none.
+        refused: the first reply by which a limit refused something; ``None`` if none did.
+        samples: if asked for, the bytes of each read that the event format prints (all of them, or
+            the two ends), for each payload and each read of it; an unfinished payload is last.
     """
 
     number: int
@@ -53,14 +53,14 @@ class ConnectionLog:
 
     @property
     def payloads(self) -> list[tuple[int, int]]:
-        """The ranges of all payloads in the stream, an unfinished one last."""
+        """The ranges of all payloads in the stream; an unfinished one is last."""
         spans = [(message.start, message.end) for message in self.messages]
         if self.unfinished is not None:
             spans.append(self.unfinished)
         return spans
 
     def as_message(self) -> dict[str, Any]:
-        """The log as one map for JSON or for the lab's channel."""
+        """Return the log as one map for JSON or for the lab's channel."""
         return {
             "number": self.number,
             "protocol": self.protocol,
@@ -90,10 +90,10 @@ def _envelope(message: ReceivedPayload) -> dict[str, Any]:
 
 
 def clip(reads: Iterable[tuple[int, int, int]], start: int, end: int) -> list[tuple[int, int, int]]:
-    """The parts of the reads that lie in ``start:end``, as offsets from ``start``.
+    """Return the parts of the reads that lie in ``start:end``, as offsets from ``start``.
 
-    The other bytes of a read that holds the end of one thing and the beginning of the next,
-    such as a QUIT in the same ``recv`` as the end of a message, are left out.
+    A read may hold the end of one thing and the beginning of the next, such as the end of a
+    message and a QUIT. Its bytes outside the range are left out.
     """
     return [
         (t_ns, max(low, start) - start, min(high, end) - start)
@@ -103,7 +103,7 @@ def clip(reads: Iterable[tuple[int, int, int]], start: int, end: int) -> list[tu
 
 
 class OpenConnection:
-    """An open connection. The owner does the I/O and reports it here.
+    """An open connection: its session and its log. Its owner does the I/O and reports it here.
 
     Attributes:
         sock: its socket.
@@ -112,13 +112,13 @@ class OpenConnection:
         t_active_ns: when something last moved in either direction.
         log_bytes: about how much memory the log of this connection takes.
         buffer_bytes: how much a ``recv`` is to return at most.
-        turn_ns: how long the event loop is busy with this connection after it read from it.
-        ready_ns: when it has done with it.
-        wake_ns: how long after a socket became readable the event loop comes to it.
+        turn_ns: how long the event loop is to be busy after each turn of reading from it.
+        ready_ns: when the event loop may read from it again.
+        wake_ns: how long after the socket became readable the event loop is to read from it.
         woken: whether that time has begun.
-        paced: whether either of the two is asked for.
-        t_linger_ns: once the session is over and all replies are sent: when the server stops
-            waiting for the client to close; ``None`` before.
+        paced: whether ``turn_ns`` or ``wake_ns`` is above 0.
+        t_linger_ns: when the server stops waiting for the client to close; ``None`` until the
+            session is over and all replies are sent.
     """
 
     __slots__ = (
@@ -182,7 +182,7 @@ class OpenConnection:
         self._samples: list[list[bytes]] | None = [] if keep_samples else None
 
     def received(self, data: bytes, t_ns: int) -> bytes:
-        """Log what a ``recv`` returned and give it to the session; returns the replies."""
+        """Log what a ``recv`` returned, give it to the session, and return the replies."""
         start = self.stream_bytes
         self.stream_bytes = end = start + len(data)
         self.t_active_ns = t_ns
@@ -217,7 +217,7 @@ class OpenConnection:
             self.log_bytes += _SAMPLE_BYTES
 
     def finished(self, ended: str, t_end_ns: int) -> ConnectionLog:
-        """The log of the connection, now that its socket is closed."""
+        """Return the log of the connection, whose socket is closed."""
         unfinished = None
         if ended == "eof":
             self._messages.extend(self.session.end_of_stream())

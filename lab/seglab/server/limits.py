@@ -1,4 +1,4 @@
-"""What a client may ask of the server, and the names under which it is refused."""
+"""The limits of what a client may ask; each has the name under which the server refuses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -12,18 +12,18 @@ class Limits:
     """The server's limits; each bounds memory or time.
 
     Attributes:
-        connections: open at once; one more gets ``421``.
-        command_line_bytes: of an SMTP command with its CRLF (RFC 5321, 4.5.3.1.4: 512).
-        message_line_bytes: of a line of message data with its CRLF. RFC 5321, 4.5.3.1.6 lets a
-            server stop at 1000; senders of long lines are worth logging, so the default is more.
-        message_bytes: of a message without its terminator and its stuffed dots: SIZE of
-            RFC 1870. Of a raw connection: all of its stream.
-        recipients: accepted in one transaction; RFC 5321, 4.5.3.1.8 asks for at least 100.
-        errors: faulty commands of a connection, before it is closed.
-        idle_s: seconds in which nothing moves in either direction (RFC 5321, 4.5.3.2.7: 300).
-        session_s: seconds that a whole connection may last.
-        log_bytes: kept in memory for the log of one connection: 16 for each read, and the
-            envelopes; more for the event format, which keeps what it will print of each read.
+        connections: how many are open at once; the next one gets ``421``.
+        command_line_bytes: the length of an SMTP command with its CRLF (RFC 5321, 4.5.3.1.4: 512).
+        message_line_bytes: the length of a line of message data with its CRLF. RFC 5321, 4.5.3.1.6
+            lets a server stop at 1000; long lines are worth logging, so the default is more.
+        message_bytes: the length of a message without its terminator and its stuffed dots, which
+            is SIZE of RFC 1870; with raw TCP, the length of the whole stream.
+        recipients: how many one transaction has; RFC 5321, 4.5.3.1.8 asks for at least 100.
+        errors: how many faulty commands a connection may have before it is closed.
+        idle_s: how many seconds nothing may move in either direction (RFC 5321, 4.5.3.2.7: 300).
+        session_s: how many seconds a whole connection may last.
+        log_bytes: how much memory the log of one connection takes: 16 bytes for each read, and the
+            envelopes. The event format needs more, since it keeps what it will print of each read.
 
     Raises:
         ValueError: a value cannot be used; the message names the field.
@@ -51,7 +51,7 @@ class Limits:
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> "Limits":
-        """The limits that a message names; the others keep their defaults.
+        """Return the limits of a mapping; those that it does not name have their defaults.
 
         Raises:
             ValueError: a name is unknown or a value cannot be used.

@@ -15,7 +15,7 @@ _BACKLOG = 4096
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Where to listen, what to speak there, and how to read.
+    """Where the server listens, which protocol it speaks there, and how it reads.
 
     Attributes:
         host: an IPv4 or IPv6 address of this machine.
@@ -68,14 +68,14 @@ def listen(listener: Listener) -> socket.socket:
 class SpareDescriptor:
     """A descriptor to give up when there are no more, as libuv's ``uv__emfile_trick`` does.
 
-    A connection that cannot be accepted would keep the listening socket ready for ever.
+    Without it, a connection that cannot be accepted would keep the listening socket ready for ever.
     """
 
     def __init__(self) -> None:
         self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def drop_one(self, listening: socket.socket) -> bool:
-        """Accept a waiting connection and close it; returns whether there was one."""
+        """Accept a waiting connection and close it; return whether there was one."""
         os.close(self._fd)
         try:
             listening.accept()[0].close()

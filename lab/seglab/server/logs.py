@@ -20,22 +20,22 @@ GAP = "[...]"
 
 
 def session_line(number: int, read_sizes: Iterable[int]) -> str:
-    """A payload in the paper's session format, without the line's end.
+    """Return a payload's line in the paper's session format, without the end of the line.
 
     Args:
-        number: of the session, from 1.
-        read_sizes: the bytes of each read of the payload, in order.
+        number: the number of the session, from 1.
+        read_sizes: how many bytes each read of the payload returned, in order.
     """
     segments = (f"({n}) {size}" for n, size in enumerate(read_sizes, start=1))
     return " ".join((f"[{number}]", *segments))
 
 
 def event_line(number: int, size: int, sample: bytes) -> str:
-    """A read in the paper's event format, without the line's end.
+    """Return a read's line in the paper's event format, without the end of the line.
 
     Args:
-        number: of the read within its payload, from 1.
-        size: of the read in bytes.
+        number: the number of the read within its payload, from 1.
+        size: how many bytes the read returned.
         sample: all its bytes where there are at most 64, else the first 32 and the last 32.
     """
     text = quoted(sample)
@@ -45,11 +45,11 @@ def event_line(number: int, size: int, sample: bytes) -> str:
 
 
 def writer(log_format: str, stream: TextIO) -> Callable[[ConnectionLog], None]:
-    """What writes the log of each ended connection to ``stream``, flushed line by line.
+    """Return a function that writes a connection's log to ``stream``, and flushes each line.
 
     Args:
         log_format: one of ``FORMATS``. ``"events"`` needs logs that keep samples.
-        stream: where to; its encoding may be ASCII.
+        stream: the stream to write to; its encoding may be ASCII.
     """
     formats: dict[str, Callable[[ConnectionLog], Iterator[str]]] = {
         "json": _json_lines,

@@ -1,10 +1,10 @@
 """The event loop: one thread, all sockets, read as libuv reads them under Node.js.
 
-libuv (``src/unix/stream.c``) polls level-triggered and serves the ready sockets in turn. From
-each it reads with a 64 KiB buffer until a read does not fill the buffer, at most 32 times, and
-calls back after each read; a listening socket is accepted from until nothing waits. Replies are
-sent at once; only what the socket does not take waits for it to become writable. Unlike Node.js,
-this loop does not read on from a client that does not take its replies.
+libuv (``src/unix/stream.c``) polls level-triggered and serves the ready sockets in turn. It reads
+from each with a 64 KiB buffer until a read does not fill the buffer, at most 32 times, and calls
+back after each read. From a listening socket it accepts until no connection waits. Replies are sent
+at once; bytes that the socket does not take wait until it is writable. Unlike Node.js, this loop
+stops reading from a client that does not take its replies.
 """
 
 import os
@@ -103,7 +103,7 @@ class Server:
         return self._max_connections
 
     def watch(self, fd: int, on_ready: Callable[[], None], events: int = _READABLE) -> None:
-        """Call ``on_ready`` from the loop when ``fd`` is ready; again for other events."""
+        """Call ``on_ready`` from the loop whenever ``fd`` is ready; call again for other events."""
         if fd in self._watched:
             self._epoll.modify(fd, events)
         else:
@@ -196,7 +196,7 @@ class Server:
                 return
 
     def _received(self, connection: OpenConnection, data: bytes, t_ns: int) -> bool:
-        """Log and answer what was read; returns whether to read on."""
+        """Log and answer what was read; return whether to read again."""
         replies = connection.received(data, t_ns)
         if connection.session.ended is not None:
             if replies:  # held for a moment, so that it leaves in one segment with the FIN
@@ -211,7 +211,7 @@ class Server:
         return not connection.pending
 
     def _readable_in_turn(self, connection: OpenConnection) -> None:
-        """Read, once the callback of the last read has done and the loop has come round."""
+        """Read from a paced connection, or hold it back until the event loop may read from it."""
         now_ns = monotonic_ns()
         if connection.wake_ns and not connection.woken and now_ns >= connection.ready_ns:
             connection.woken = True
@@ -281,7 +281,7 @@ class Server:
                 self._send(connection, session.greeting)
 
     def _turn_away(self, connection: OpenConnection) -> None:
-        """Refuse a connection above the limit, at once and without keeping anything of it."""
+        """Refuse a connection above the limit at once, without keeping it."""
         reply = connection.session.stop("limit connections", "too many connections")
         with suppress(OSError):  # it may have gone already
             if reply:
@@ -298,7 +298,7 @@ class Server:
         except BlockingIOError:
             sent = 0
         except OSError:
-            return  # the next recv tells
+            return  # the next recv finds the error
         if sent < len(replies):
             connection.pending = replies[sent:]
             self._epoll.modify(connection.sock.fileno(), select.EPOLLOUT)
@@ -322,7 +322,7 @@ class Server:
     def _refuse(self, connection: OpenConnection, ended: str, text: str) -> None:
         """End a session from the server's side, with the reply that says why."""
         if connection.session.ended is not None or connection.pending:
-            # It takes no reply any more. Don't leave unsent data to the kernel either.
+            # The client takes no reply any more; the kernel must not keep unsent data either.
             connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             connection.session.stop(ended, text)
             self._finish(connection, ended)
@@ -333,11 +333,11 @@ class Server:
         self._end(connection)
 
     def _end(self, connection: OpenConnection) -> None:
-        """The session is over: close, once the replies are out.
+        """Close a connection whose session is over, once its replies are sent.
 
-        A close with unread data makes the kernel send RST, which may overtake the last reply.
-        So after a refusal the server only shuts down its direction, and drops what still
-        comes, for a while. After QUIT nothing more comes.
+        If data is unread at a close, the kernel sends RST, which may overtake the last reply. So
+        after a refusal the server only shuts down its own direction, and drops what still comes
+        for a while. After QUIT nothing more comes, and it closes at once.
         """
         if connection.pending:
             return
@@ -375,7 +375,7 @@ class Server:
         )
 
     def _check_times(self, now_ns: int) -> None:
-        """End what has been idle or open for too long; find when to look again."""
+        """End connections that were idle or open for too long; set the time of the next check."""
         limits = self._limits
         for connection in list(self._connections.values()):
             if now_ns < self._deadline_ns(connection):

@@ -1,9 +1,9 @@
 """The data of one SMTP message as it arrives: its end, digest, size, and lines.
 
-Pure and incremental. The end of the data is ``CRLF . CRLF`` and nothing else: RFC 5321, 4.1.1.4
-forbids to take a bare LF for a line's end, and the CRLF of the DATA command counts, so a message
-may consist of ``. CRLF`` alone. Bytes that may be the beginning of the terminator are held back
-until the next ones decide; there are never more than four.
+The code is pure, and takes the data in any pieces. The data ends at ``CRLF . CRLF`` and nowhere
+else: RFC 5321, 4.1.1.4 forbids taking a bare LF for the end of a line. The CRLF of the DATA command
+counts, so a message may consist of ``. CRLF`` alone. Bytes that may be the beginning of the
+terminator are held back until the next bytes decide; there are never more than four of them.
 """
 
 import hashlib
@@ -17,9 +17,9 @@ class Payload:
     """One message, from the first byte after the 354 reply.
 
     Attributes:
-        wire_bytes: taken so far, with stuffed dots and terminator.
-        content_bytes: of the message itself so far: without stuffed dots and terminator. The
-            bytes held back are not counted yet.
+        wire_bytes: how many bytes came so far, with stuffed dots and terminator.
+        content_bytes: how many bytes the message itself has so far, without stuffed dots and
+            terminator. Bytes that are held back are not counted yet.
         line_too_long: whether a line, with its CRLF, was longer than the limit.
     """
 
@@ -61,14 +61,14 @@ class Payload:
         return None if self._kept is None or self.too_big else b"".join(self._kept)
 
     def hexdigest(self) -> str:
-        """The SHA-256 of the bytes as they were on the wire."""
+        """Return the SHA-256 of the bytes as they were on the wire."""
         return self._digest.hexdigest()
 
     def feed(self, data: bytes, position: int) -> int:
         """Take bytes from ``position`` on.
 
         Returns:
-            The position after the terminator, or -1 where the message goes on.
+            The position after the terminator, or -1 where the message continues.
         """
         chunk = data[position:] if position else data
         held = self._held
@@ -121,7 +121,7 @@ class Payload:
 
 
 def _undecided(buffer: bytes) -> int:
-    """How many bytes at the end of ``buffer`` may be the beginning of the terminator."""
+    """Return how many bytes at the end of ``buffer`` may be the beginning of the terminator."""
     for length in (4, 3, 2, 1):
         if buffer.endswith(TERMINATOR[:length]):
             return length

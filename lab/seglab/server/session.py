@@ -1,7 +1,7 @@
-"""What a connection's protocol tells its owner: events, and the raw TCP session.
+"""The interface of a protocol's session, and the session of raw TCP.
 
-A session is pure: ``feed`` takes the bytes of one ``recv`` and returns the replies to send and
-what happened. ``feed`` may be given the stream in any pieces; the result is the same.
+A session is pure: ``feed`` takes the bytes of one ``recv``, and returns the replies to send and the
+payloads that ended. The stream may come in any pieces; the result is the same.
 """
 
 import hashlib
@@ -14,19 +14,19 @@ from seglab.server.limits import Limits
 
 @dataclass(frozen=True, slots=True)
 class ReceivedPayload:
-    """A payload that has come to its end.
+    """A payload that has ended: a message of SMTP, or the stream of raw TCP.
 
     Attributes:
         start: offset in the connection's stream of its first byte (SMTP: after the 354 reply).
         end: offset after its last byte (SMTP: after ``CRLF . CRLF``).
-        sha256: of the bytes ``start:end`` as they were on the wire, in hexadecimal.
-        content_bytes: without SMTP's stuffed dots and terminator.
+        sha256: the SHA-256 of the bytes ``start:end`` as they were on the wire, in hexadecimal.
+        content_bytes: its length without SMTP's stuffed dots and terminator.
         reply: the reply to the end of data, without its CRLF; empty for raw TCP.
         helo: the client's name in EHLO or HELO.
         mail_from: the reverse-path between its angle brackets.
         recipients: the accepted forward-paths.
-        parameters: of MAIL FROM, such as ``SIZE=100``.
-        content: the content itself, where the session was asked to keep it.
+        parameters: the parameters of MAIL FROM, such as ``SIZE=100``.
+        content: the content itself; ``None`` unless the session was asked to keep it.
     """
 
     start: int
@@ -45,14 +45,14 @@ Output = tuple[bytes, Sequence[ReceivedPayload]]
 
 
 class ProtocolSession(Protocol):
-    """The protocol side of one connection.
+    """The protocol's side of one connection.
 
     Attributes:
         greeting: what to send when the connection stands; may be empty.
-        ended: why the session is over and the connection to be closed once the replies are
-            sent, such as ``"quit"`` or ``"limit errors"``; ``None`` while it goes on.
+        ended: why the session is over, such as ``"quit"`` or ``"limit errors"``; ``None`` while it
+            continues. Once it is over and the replies are sent, the connection is to be closed.
         refused: the first reply by which a limit refused something; ``None`` if none did.
-        payload_start: where the payload that is under way began; ``None`` between payloads.
+        payload_start: where the payload that is arriving began; ``None`` between payloads.
     """
 
     greeting: bytes
@@ -64,10 +64,10 @@ class ProtocolSession(Protocol):
         """Take what one ``recv`` returned."""
 
     def stop(self, ended: str, text: str) -> bytes:
-        """End the session for a reason of the server; returns the reply that says so."""
+        """End the session for a reason of the server, and return the reply that says so."""
 
     def end_of_stream(self) -> Sequence[ReceivedPayload]:
-        """The client sends nothing more."""
+        """Note that the client sends nothing more; return the payload that this ends, if any."""
 
 
 class RawSession:
@@ -93,14 +93,14 @@ class RawSession:
         return b"", ()
 
     def stop(self, ended: str, text: str) -> bytes:
-        """End the session for a reason of the server; raw TCP has no reply to say so."""
+        """End the session for a reason of the server; raw TCP has no reply for it."""
         self.ended = ended
         if ended.startswith("limit"):
             self.refused = self.refused or text
         return b""
 
     def end_of_stream(self) -> Sequence[ReceivedPayload]:
-        """The payload ends where the stream does."""
+        """Return the payload, which ends where the stream does."""
         self.payload_start = None
         if not self._size:
             return ()

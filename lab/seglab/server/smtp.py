@@ -1,4 +1,4 @@
-"""The server's side of SMTP (RFC 5321) without any I/O: bytes in, replies and events out.
+"""The server's side of SMTP (RFC 5321) without any I/O.
 
 Service extensions: PIPELINING (RFC 2920), 8BITMIME (RFC 6152), SIZE (RFC 1870). The work is
 linear in the bytes fed, however they are cut, and the memory is bounded by the limits.
@@ -40,7 +40,7 @@ _DATA_LINE_TOO_LONG = "500 Line of message data too long"
 
 
 class _Transaction(NamedTuple):
-    """What MAIL began."""
+    """The transaction that a MAIL command began."""
 
     mail_from: str
     parameters: tuple[str, ...]
@@ -76,8 +76,8 @@ class SmtpSession:
         """Take what one ``recv`` returned.
 
         Returns:
-            The replies to send, and the messages that came to their end. Bytes after the end
-            of the session are counted and ignored.
+            The replies to send, and the messages that have ended. Bytes after the end of the
+            session are counted and ignored.
         """
         replies: list[bytes] = []
         messages: list[ReceivedPayload] = []
@@ -107,13 +107,13 @@ class SmtpSession:
         return reply.encode() + b"\r\n"
 
     def end_of_stream(self) -> Sequence[ReceivedPayload]:
-        """The client sends nothing more; what it left unfinished is no message."""
+        """Note that the client sends nothing more; a message without its end is no message."""
         return ()
 
     # Commands ------------------------------------------------------------------------------
 
     def _feed_command(self, data: bytes, position: int, replies: list[bytes]) -> int:
-        """Take one command line, or what there is of it; returns the position after it."""
+        """Take a command line, or the part of it that is there; return the position after it."""
         limit = self._limits.command_line_bytes
         end = data.find(b"\n", position) + 1
         if end == 0:
@@ -195,7 +195,7 @@ class SmtpSession:
         return _OK
 
     def _mail_parameter(self, parameter: bytes) -> bytes | None:
-        """The reply that refuses a parameter of MAIL, or ``None`` where it is good."""
+        """Return the reply that refuses a parameter of MAIL; ``None`` where it is good."""
         key, _, value = parameter.upper().partition(b"=")
         if key == b"SIZE":
             if not value.isdigit() or len(value) > 20:  # RFC 1870: at most 20 digits

@@ -1,7 +1,7 @@
-"""The eager reader: a thread for each connection, always in a blocking ``recv``.
+"""The eager reader: each connection has a thread, which is always in a blocking ``recv``.
 
-The kernel ends a ``recv`` or ``send`` that waits too long (SO_RCVTIMEO, SO_SNDTIMEO), so that
-no ``poll`` comes between one ``recv`` and the next.
+The kernel ends a ``recv`` or ``send`` that takes too long (SO_RCVTIMEO, SO_SNDTIMEO), so that no
+``poll`` is needed between one ``recv`` and the next.
 """
 
 import socket
@@ -21,7 +21,7 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class ReaderThreads:
-    """The threads of a server.
+    """The threads of a server, one for each connection.
 
     Args:
         limits: what a client may ask.
@@ -39,7 +39,7 @@ class ReaderThreads:
         return len(self._running)
 
     def start(self, connection: OpenConnection) -> None:
-        """Serve a connection in a thread of its own."""
+        """Serve a connection in a new thread."""
         thread = threading.Thread(
             target=self._run, args=(connection,), name=f"connection {connection.number}"
         )
@@ -50,7 +50,7 @@ class ReaderThreads:
     def finish(self) -> None:
         """End all connections and wait for their threads."""
         self._stopping = True
-        for direction in (socket.SHUT_RD, socket.SHUT_RDWR):  # first leave them a last reply
+        for direction in (socket.SHUT_RD, socket.SHUT_RDWR):  # first let them send a last reply
             with self._lock:
                 running = list(self._running.values())
                 for _, connection in running:
@@ -75,12 +75,12 @@ def read_blocking(connection: OpenConnection, limits: Limits, stopping: Callable
     """Serve a connection to its end; the caller closes its socket.
 
     Args:
-        connection: as it was accepted.
+        connection: the connection, from which nothing was read yet.
         limits: what its client may ask.
         stopping: whether the server shuts down; asked when a ``recv`` finds the stream's end.
 
     Returns:
-        Why it ended, for the log.
+        Why the connection ended, for its log.
     """
     sock = connection.sock
     session = connection.session
@@ -139,7 +139,7 @@ def _stop(connection: OpenConnection, ended: str, text: str) -> None:
 
 
 def _linger(connection: OpenConnection) -> None:
-    """Let the client read the last reply before the socket closes: see ``Server._end``."""
+    """Let the client read the last reply before the socket closes (see ``Server._end``)."""
     if connection.session.ended is None:
         return
     sock = connection.sock
