@@ -5,8 +5,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from seglab.cluster import dask as cluster
-from seglab.cluster.dask import connected
+from seglab.cluster.dask import connected, digest_of
 from seglab.commands.regress import regress
 from seglab.errors import EnvironmentLacksError, InputError
 
@@ -47,22 +46,20 @@ def test_without_dask(monkeypatch):
         pass
 
 
-def test_sources_differ(tmp_path, monkeypatch):
+def test_sources_differ(tmp_path):
     """Two trees are told apart by one byte or name, and not by what Python leaves in them."""
     tree = tmp_path / "lab" / "networks"
     tree.mkdir(parents=True)
     (tree / "dsl.toml").write_text("mtu = 1492\n")
-    monkeypatch.setattr(cluster.plugins, "PACKAGE", tmp_path / "lab")
-    monkeypatch.setattr(cluster.plugins, "shipped", lambda _kind: tmp_path / "lab" / "networks")
-    first = cluster.sources.__wrapped__()
+    first = digest_of(tmp_path / "lab")
     (tree / "__pycache__").mkdir()
     (tree / "__pycache__" / "x.py").write_text("x")
     (tree / "core.so").write_text("x")
-    assert cluster.sources.__wrapped__() == first
+    assert digest_of(tmp_path / "lab") == first
     (tree / "dsl.toml").write_text("mtu = 1493\n")
-    second = cluster.sources.__wrapped__()
+    second = digest_of(tmp_path / "lab")
     (tree / "dsl.toml").rename(tree / "adsl.toml")
-    assert len({first, second, cluster.sources.__wrapped__()}) == 3
+    assert len({first, second, digest_of(tmp_path / "lab")}) == 3
 
 
 @pytest.mark.parametrize("option", [["--processes", "2"], ["--stderr", "said.txt"]])

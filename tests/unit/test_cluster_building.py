@@ -3,7 +3,6 @@
 import pytest
 from dataset_making import ENGINE, PureEngine, spec_of
 
-from seglab.cluster import building
 from seglab.cluster.building import ShardsFailedError, build_on, refuse_unfit
 from seglab.cluster.dask import Failed
 from seglab.cluster.shards import BuildRequest, build_archive
@@ -92,7 +91,7 @@ def test_what_is_under_way_is_called_off(tmp_path):
     assert built(spec_of(), tmp_path / "other", fingerprint(spec_of(), SEED)) == {0}
 
 
-def test_unfit(tmp_path, monkeypatch):
+def test_unfit(tmp_path):
     """A worker that reads another plan or cannot build is told, and a shard that is too large."""
     spec = spec_of()
     whole = estimate(spec, 40)
@@ -104,9 +103,8 @@ def test_unfit(tmp_path, monkeypatch):
     cluster.says["tcp://two:1"] = "0" * 64
     with pytest.raises(InputError, match="it reads another plan"):
         refuse_unfit(spec, whole, request(), cluster)
-    monkeypatch.setattr(building, "BYTES_MAX", 1000)
     with pytest.raises(InputError, match="choose a smaller shard_sessions"):
-        refuse_unfit(spec, whole, request(), cluster)
+        refuse_unfit(spec, whole, request(), cluster, bytes_max=1000)
 
 
 def test_packed_shards_are_plain(tmp_path):

@@ -295,9 +295,23 @@ def test_unknown_check() -> None:
 
 
 def test_verdict_form() -> None:
-    """What the checks get is a verdict, whatever the user's function returned."""
-    assert isinstance(as_verdict(Case.of_record(session("wide", "relay", [9, 9]), "reads")
-                                 .observation, "relay"), Verdict)  # fmt: skip
+    """What the checks get is a verdict with tuples, about the observation that was asked."""
+    shown = Case.of_record(session("wide", "relay", [150, 2000]), "segments").observation
+    found = {
+        "style": ["relay", "single_write"],
+        "boundaries": [150],
+        "explanations": [[1500, True]],
+    }
+    (answer,) = LocalRunner(of_callable(lambda _: found)).ask([shown])
+    assert answer == Verdict(
+        id=shown.id,
+        style=("relay", "single_write"),
+        boundaries=(150,),
+        explanations=((1500, True),),
+        sizes=(150, 1448, 552),
+        mss=1448,
+        timestamps=True,
+    )
 
 
 @pytest.mark.parametrize(

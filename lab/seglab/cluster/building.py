@@ -28,7 +28,11 @@ class ShardsFailedError(SeglabError):
 
 
 def refuse_unfit(
-    spec: DatasetSpec, whole: Estimate, request: BuildRequest, cluster: Cluster
+    spec: DatasetSpec,
+    whole: Estimate,
+    request: BuildRequest,
+    cluster: Cluster,
+    bytes_max: int = BYTES_MAX,
 ) -> None:
     """Make sure that every worker can build any shard, and that shards are fit to travel.
 
@@ -36,9 +40,9 @@ def refuse_unfit(
         InputError: a shard is too large, or a worker lacks something.
     """
     shard_bytes = whole.file_bytes / max(whole.shards, 1)
-    if shard_bytes > BYTES_MAX:
+    if shard_bytes > bytes_max:
         raise InputError(
-            f"{spec.name}: a shard will have about {size(shard_bytes)}, and {size(BYTES_MAX)} can "
+            f"{spec.name}: a shard will have about {size(shard_bytes)}, and {size(bytes_max)} can "
             "be sent home from a cluster; choose a smaller shard_sessions"
         )
     expected = fingerprint(spec, request.seed)

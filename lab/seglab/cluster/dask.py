@@ -326,8 +326,13 @@ def installed() -> tuple[str, str]:
 @cache
 def sources() -> str:
     """Return a digest of the files of this seglab, which another build of its version has not."""
+    return digest_of(plugins.PACKAGE, plugins.shipped("senders"), plugins.shipped("scenarios"))
+
+
+def digest_of(*folders: Path) -> str:
+    """Return a digest of the names and contents of all source files in some folders."""
     digest = hashlib.sha256()
-    for folder in (plugins.PACKAGE, plugins.shipped("senders"), plugins.shipped("scenarios")):
+    for folder in folders:
         for name, data in sorted(_files(folder, folder.name)):
             digest.update(f"{name} {len(data)}\n".encode() + data)
     return digest.hexdigest()

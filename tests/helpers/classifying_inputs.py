@@ -1,4 +1,4 @@
-"""Files with messages in them, for the tests of ``seglab classify``."""
+"""Writes captures for the tests of ``seglab classify``."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ CLIENT, SERVER = "192.0.2.2", "192.0.2.1"
 
 
 def capture(path: Path, sizes: tuple[int, ...]) -> None:
-    """A capture of one message over SMTP in segments of these sizes, with PSH on the last."""
+    """Write a capture of one SMTP message in segments of these sizes, with PSH on the last."""
     text = b"Subject: x\r\n\r\n".ljust(sum(sizes) - 5, b"x") + b"\r\n.\r\n"
     talk: list[tuple[bool, bytes, str]] = [(True, b"", "S"), (False, b"", "SA"), (True, b"", "A")]
     for command, reply in (

@@ -1,11 +1,11 @@
-"""Classifiers to ask, for the tests of ``seglab classify``; a process with them starts fast."""
+"""Classifiers for the tests of ``seglab classify``; a process that loads them starts fast."""
 
 from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
 
 
 def stub(observation: Observation) -> Verdict | None:
-    """A verdict that the sizes alone decide: none for one size, else by the first size."""
+    """Abstain on a single size; else give a verdict that the first and last size decide."""
     if len(observation.sizes) == 1:
         return None
     first = observation.sizes[0]
@@ -24,15 +24,15 @@ def stub(observation: Observation) -> Verdict | None:
 
 
 def style_alone(_observation: Observation) -> str:
-    """A classifier that says nothing of how sure it is."""
+    """Name a style without saying how sure it is."""
     return "relay"
 
 
 def failing(observation: Observation) -> Verdict:
-    """A classifier with a mistake in it."""
+    """Raise an exception that has control characters in its text."""
     raise ZeroDivisionError(f"of {len(observation.sizes)} sizes\x1b[31m")
 
 
 def failing_at_nine(observation: Observation) -> Verdict | None:
-    """A classifier with a mistake that shows at nine sizes."""
+    """Raise an exception at nine sizes only."""
     return stub(observation) if len(observation.sizes) != 9 else failing(observation)

@@ -1,4 +1,7 @@
-"""Sessions of two senders over three networks, the same messages everywhere."""
+"""Makes sessions for the tests of ``seglab regress``.
+
+Two senders send the same messages over three networks.
+"""
 
 from pathlib import Path
 
@@ -11,7 +14,7 @@ NETWORKS = {"wide": (1500, 1448), "middle": (1280, 1228), "narrow": (576, 524)}
 
 
 def session(network, style, writes, number=0, message=None, mss=None):
-    """A loss-free session of the writes given, each pushed: cut at the MSS, then the rest."""
+    """Return a loss-free session; each write is pushed, and cut at the MSS."""
     mtu, usual = NETWORKS[network]
     mss = mss or usual
     ends = [sum(writes[: i + 1]) for i in range(len(writes))]
@@ -43,7 +46,7 @@ def session(network, style, writes, number=0, message=None, mss=None):
 
 
 def sessions(repeats=5):
-    """A relay and a single write over every network, the same messages everywhere."""
+    """Return sessions of a relay and of a single write, the same messages over every network."""
     return [
         session(network, style, writes, number)
         for number in range(repeats)
@@ -56,5 +59,5 @@ def sessions(repeats=5):
 
 
 def sample_file(path: Path) -> None:
-    """Store the sessions."""
+    """Store the sessions as Parquet."""
     write_sessions(path, sessions())

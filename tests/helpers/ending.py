@@ -1,10 +1,10 @@
-"""Whether what a test has started is over."""
+"""Finds out whether a process that a test has started is over."""
 
 from pathlib import Path
 
 
 def gone(pid):
-    """Whether a process has ended; it may still be a zombie of somebody else's."""
+    """Return whether a process has ended, even if its parent has not collected it yet."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
