@@ -189,7 +189,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_kill_minus_nine_loses_nothing(tmp_path):
     """Each appended session is there after its writer was killed in the next instant."""
-    script = KILLED.format(tests=str(Path(__file__).parent), out=str(tmp_path / "run"))
+    script = KILLED.format(
+        tests=str(Path(__file__).parents[1] / "helpers"), out=str(tmp_path / "run")
+    )
     environment = os.environ | {"PYTHONPATH": str(Path(runfolder.__file__).parents[2])}
     ended = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
     assert ended.returncode == -signal.SIGKILL

@@ -54,14 +54,14 @@ def test_there_are_many() -> None:
     assert len(COMMANDS) > 20
 
 
-def on_a_terminal(line: str, folder: Path) -> list[str]:
-    """What a command prints on a terminal of 120 columns, without colours."""
+def on_a_terminal(line: str, folder: Path, width: int) -> list[str]:
+    """What a command prints on a terminal of so many columns, without colours."""
     ours, theirs = pty.openpty()
     command = Shown("README.md", line, "runs")
     process = subprocess.Popen(
         [*SEGLAB, *command.arguments[1:]],
         cwd=folder,
-        env={**os.environ, "COLUMNS": "120", "TERM": "xterm", "LC_ALL": "C.UTF-8"},
+        env={**os.environ, "COLUMNS": str(width), "TERM": "xterm", "LC_ALL": "C.UTF-8"},
         stdin=subprocess.DEVNULL,
         stdout=theirs,
         stderr=subprocess.DEVNULL,
@@ -78,11 +78,21 @@ def on_a_terminal(line: str, folder: Path) -> list[str]:
     return [line.rstrip() for line in ESCAPES.sub("", printed.decode()).splitlines()]
 
 
-@pytest.mark.parametrize("block", [b for b in blocks("README.md", "text") if b.startswith("$ ")])
-def test_the_readmes_output_is_printed(block: str, folder: Path) -> None:
-    """Each line of output that the README shows, but for ``...``, was printed, in that order."""
+WIDTHS = {"README.md": 120, "docs/classify.md": 80}
+"""Documents that show output, and on how wide a terminal it is theirs."""
+OUTPUTS = [
+    (width, block)
+    for document, width in WIDTHS.items()
+    for block in blocks(document, "text")
+    if block.startswith("$ ")
+]
+
+
+@pytest.mark.parametrize(("width", "block"), OUTPUTS, ids=[b.splitlines()[0] for _, b in OUTPUTS])
+def test_the_output_is_printed(width: int, block: str, folder: Path) -> None:
+    """Each line of output that they show, but for ``...``, was printed, in that order."""
     command, *lines = block.splitlines()
-    printed = iter(on_a_terminal(command.removeprefix("$ "), folder))
+    printed = iter(on_a_terminal(command.removeprefix("$ "), folder, width))
     for line in lines:
         if line != "...":
             assert any(" ".join(line.split()) == " ".join(found.split()) for found in printed), line
