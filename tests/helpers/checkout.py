@@ -1,0 +1,35 @@
+"""A copy of this checkout."""
+
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+_ANYWHERE = shutil.ignore_patterns(".git", "*.egg-info", "__pycache__")
+_AT_THE_TOP = shutil.ignore_patterns(
+    ".venv", ".t*", ".*_cache", ".hypothesis", "build", "dist", "runs"
+)
+_COMPILED = shutil.ignore_patterns("*.so")
+
+
+def copy_checkout(target: Path, *, compiled: bool = False) -> Path:
+    """Copy what git would have in a clone: no environments, no results of builds, no caches.
+
+    Args:
+        target: the copy's folder, which must not exist.
+        compiled: whether the compiled inner loop of the capture reader is copied too.
+
+    Returns:
+        The target.
+    """
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        found = _ANYWHERE(folder, names)
+        if not compiled:
+            found |= _COMPILED(folder, names)
+        if Path(folder) == ROOT:
+            found |= _AT_THE_TOP(folder, names)
+        return found
+
+    shutil.copytree(ROOT, target, ignore=left_out, symlinks=True)
+    return target
