@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,13 @@ import pytest
 # A background job ignores SIGINT, and so would all that it starts; tests press Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Time is measured in benchmarks/. A busy machine must not fail a property.
+with suppress(ImportError):  # the package's environment has no Hypothesis
+    from hypothesis import settings
+
+    settings.register_profile("seglab", deadline=None)
+    settings.load_profile("seglab")
 
 EMULATION = Path(__file__).parent / "emulation"
 NO_SKIPS = os.environ.get("SEGLAB_REQUIRE_ALL") == "1"
