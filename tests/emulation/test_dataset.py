@@ -137,7 +137,7 @@ def test_broken_off_and_gone_on_with(spec: Path, tmp_path: Path, how: signal.Sig
             {q.name for q in (out / "shards").iterdir()}}  # fmt: skip
     again = seglab("dataset", "build", spec, "--out", out)
     assert again.process.returncode == 0, again.err
-    told = re.search(r"going on with a build: (\d) of 3 shards are there, and (\d+) s", again.err)
+    told = re.search(r"continuing a build: (\d) of 3 shards are there, and (\d+) s", again.err)
     assert told is not None, again.err
     assert int(told[1]) * 50 + int(told[2]) >= before
     assert kept == {path: path.stat().st_mtime_ns for path in kept}

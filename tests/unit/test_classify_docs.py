@@ -14,7 +14,7 @@ from documents import blocks, table, text
 from seglab.classification import weights
 from seglab.cli import seglab
 from seglab.core.observation import SIZES_MAX
-from seglab.core.specfile import Table, decode
+from seglab.core.specfile import SpecTable, decode
 from seglab.logs import LINE_MAX_BYTES, observations, visible
 from seglab.logs.reading import BAD_LINES_MAX
 from seglab.report.strip import in_ascii
@@ -69,7 +69,7 @@ def test_options_are_all_there() -> None:
 def test_the_weights_are_some() -> None:
     """The example is a file of weights, with each of the four tables."""
     (block,) = blocks(DOCUMENT, "toml")
-    found = weights.parse(Table("w", decode(block.encode(), "w")))
+    found = weights.parse(SpecTable("w", decode(block.encode(), "w")))
     assert all((found.style, found.terminator, found.buffer, found.path_condition))
 
 

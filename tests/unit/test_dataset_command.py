@@ -102,7 +102,7 @@ def test_the_same_command_again(
     capsys.readouterr()
     again = Run(capsys, "build", spec, "--out", out)
     assert again.code == 0
-    assert "going on with a build: 1 of 3 shards are there, and 20 sessions more" in again.err
+    assert "continuing a build: 1 of 3 shards are there, and 20 sessions more" in again.err
     assert len(PureEngine.ran) == SESSIONS
     third = Run(capsys, "build", spec, "--out", out, "--json", "--resume")
     assert "all 3 shards are built" in third.err

@@ -19,7 +19,7 @@ def test_product() -> None:
     assert spec.sessions == SESSIONS
     assert spec.shards == 3
     raw = [c for c in spec.combinations if c.template.name == RAW]
-    assert [c.part.sender.name for c in raw] == ["raw_writes"]
+    assert [c.sender_variant.sender.name for c in raw] == ["raw_writes"]
 
 
 def test_pickles_as_its_text() -> None:

@@ -16,7 +16,7 @@ from documents import DOCUMENTS, ROOT, anchors, blocks, example, mentioned, show
 
 from seglab import networks
 from seglab.cli import COMMANDS, seglab
-from seglab.core.specfile import Table, decode
+from seglab.core.specfile import SpecTable, decode
 from seglab.experiment import registry, scenario
 from seglab.mail.kinds import KINDS
 from seglab.mail.message import MessageSpec, generate
@@ -31,9 +31,9 @@ PLANNED = "\n## What it does not do yet\n"
 every_document = pytest.mark.parametrize("document", DOCUMENTS)
 
 
-def parsed(path: str) -> Table:
+def parsed(path: str) -> SpecTable:
     """The example of a TOML file."""
-    return Table(path, decode(example(path).encode(), path))
+    return SpecTable(path, decode(example(path).encode(), path))
 
 
 @every_document
@@ -181,7 +181,7 @@ def explained(module: ModuleType) -> str:
 
 def test_all_keys_of_a_network() -> None:
     """The file that explains networks is one, with each key at a value that it can have."""
-    table = Table("mine.toml", decode(explained(networks).encode(), "mine.toml"))
+    table = SpecTable("mine.toml", decode(explained(networks).encode(), "mine.toml"))
     mine = network.parse("mine", table)
     assert (mine.mtu, mine.router.mtu) == (1500, 1400)
 

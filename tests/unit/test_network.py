@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.core.specfile import Table, decode
+from seglab.core.specfile import SpecTable, decode
 from seglab.errors import InputError
 from seglab.experiment import registry
 from seglab.networks.network import Network, Router, ScheduledMtu, parse
@@ -16,7 +16,7 @@ from seglab.networks.network import Network, Router, ScheduledMtu, parse
 def network(text: str, base: Network | None = None) -> Network:
     """The network that some TOML describes."""
     return parse(
-        "mine", Table("my.toml", decode(b'title = "t"\n' + text.encode(), "my.toml")), base
+        "mine", SpecTable("my.toml", decode(b'title = "t"\n' + text.encode(), "my.toml")), base
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seglab.core.specfile import SIZE_MAX_BYTES, Table, decode
+from seglab.core.specfile import SIZE_MAX_BYTES, SpecTable, decode
 from seglab.errors import InputError
 from seglab.experiment import registry
 from seglab.experiment.reader import Reader
@@ -134,7 +134,7 @@ def test_parts_of_one_sender_are_told_apart(file: Path) -> None:
 )
 def test_name_is_fit_for_a_file(stem: str, name: str) -> None:
     """Whatever a file is called, what is named after its scenario stays in its folder."""
-    table = Table("x", decode(OWN.encode(), "x"))
+    table = SpecTable("x", decode(OWN.encode(), "x"))
     scenario = registry.parse_scenario(stem, table)
     assert scenario.name.startswith(name)
     assert len(scenario.name) <= 64
@@ -311,7 +311,7 @@ def test_unknown_scenario_name() -> None:
 def test_any_bytes_are_a_scenario_or_an_input_error(data: bytes) -> None:
     """No content of a file raises anything but the error that the command line prints."""
     with suppress(InputError):
-        registry.parse_scenario("x", Table("x.toml", decode(data, "x.toml")))
+        registry.parse_scenario("x", SpecTable("x.toml", decode(data, "x.toml")))
 
 
 _ANY = st.recursive(
@@ -331,7 +331,7 @@ def test_any_values_are_a_scenario_or_an_input_error(values: dict[str, object]) 
     table = {"title": "t", "networks": ["vb2014"], "senders": ["relay"], **values}
     said = "x.toml: "
     try:
-        registry.parse_scenario("x", Table("x.toml", table))
+        registry.parse_scenario("x", SpecTable("x.toml", table))
     except InputError as error:
         said = str(error)
     assert said.startswith("x.toml: ")

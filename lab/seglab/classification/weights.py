@@ -14,7 +14,7 @@ from typing import Final
 
 from seglab.classification.classifier import Verdict
 from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
-from seglab.core.specfile import Table, decode, read
+from seglab.core.specfile import SpecTable, decode, read
 from seglab.errors import InputError
 
 EXAMPLE: Final = "example"
@@ -80,11 +80,11 @@ def load(path: str | Path) -> Weights:
     """
     if str(path) == EXAMPLE and not Path(path).exists():
         data = resources.files("seglab.classification").joinpath("example.toml").read_bytes()
-        return parse(Table(EXAMPLE, decode(data, EXAMPLE)))
-    return parse(Table(str(path), read(Path(path))))
+        return parse(SpecTable(EXAMPLE, decode(data, EXAMPLE)))
+    return parse(SpecTable(str(path), read(Path(path))))
 
 
-def parse(table: Table) -> Weights:
+def parse(table: SpecTable) -> Weights:
     """Read the weights of a decoded file.
 
     Raises:
@@ -99,16 +99,16 @@ def parse(table: Table) -> Weights:
     )
 
 
-def _numbers(table: Table, known: tuple[str, ...]) -> dict[str, float]:
+def _numbers(table: SpecTable, known: tuple[str, ...]) -> dict[str, float]:
     table.only(known)
     return {key: _weight(table, key) for key, _ in table.items()}
 
 
-def _buffers(table: Table) -> dict[int, float]:
+def _buffers(table: SpecTable) -> dict[int, float]:
     return {_buffer(table, key): _weight(table, key) for key, _ in table.items()}
 
 
-def _buffer(table: Table, key: str) -> int:
+def _buffer(table: SpecTable, key: str) -> int:
     if key.isascii() and key.isdecimal() and len(key) < 11 and 0 < int(key) <= _BUFFER_MAX:
         return int(key)
     raise InputError(
@@ -116,7 +116,7 @@ def _buffer(table: Table, key: str) -> int:
     )
 
 
-def _weight(table: Table, key: str) -> float:
+def _weight(table: SpecTable, key: str) -> float:
     expected = f"a number from -{WEIGHT_MAX} to {WEIGHT_MAX}"
     value = table.number(key, expected=expected)
     if abs(value) > WEIGHT_MAX:

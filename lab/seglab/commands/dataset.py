@@ -59,14 +59,14 @@ def dataset() -> None:
     type=click.Path(path_type=Path),
     metavar="DIR",
     required=True,
-    help="The dataset's folder: new, empty, or one to go on with.",
+    help="The dataset's folder: new, empty, or one whose build is continued.",
 )
 @seed_option("All randomness of the dataset flows from it.")
 @jobs_option()
 @engine_option
 @cluster_option("Build on the workers")
 @click.option("--yes", is_flag=True, help="Do not ask, however large it will be.")
-@click.option("--resume", is_flag=True, help="Only go on with a build that has begun.")
+@click.option("--resume", is_flag=True, help="Only continue a build that has begun.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing while working.")
 @click.option("-v", "--verbose", is_flag=True, help="Say why each failed session failed.")
@@ -85,8 +85,7 @@ def build(
 ) -> int:
     """Build the dataset that SPEC.toml describes.
 
-    The same command again goes on with what was interrupted, and changes nothing where all is
-    built.
+    The same command again continues an interrupted build. It changes nothing where all is built.
 
     \b
     Examples:
@@ -149,14 +148,14 @@ def build(
 def check_command(path: Path, out: Path | None, as_json: bool, quiet: bool) -> int:
     """Check a dataset: its files, its rows and its splits.
 
-    Also draws what it has of everything.
+    Also draws a figure of its labels and sizes.
 
     \b
     Examples:
       seglab dataset check data/mine
       seglab dataset check data/mine --json --out figures
 
-    Exit code 0: all is as it must be; 1: something is not, and the lines say what.
+    Exit code 0: nothing is wrong; 1: something is, and each line says what.
     """  # noqa: D301 -- click looks for the backspace character itself
     with CheckProgress(quiet=quiet) as progress:
         checked = check(path, progress.report)
@@ -272,9 +271,10 @@ def _build_far(
 async def _build_all(
     spec: DatasetSpec, seed: int, out: Path, todo: Iterator[int], jobs: int, progress: RunProgress
 ) -> None:
-    """Build shards one after the other; a shard's last sessions go along with the next one's.
+    """Build shards one after the other, two at a time.
 
-    So nobody waits for a shard's slowest session, nor while its files are written.
+    While the last sessions of a shard end, and while its files are written, sessions of the next
+    shard run.
     """
     slots = PrioritySemaphore(jobs * schedule.SLOT)
 
@@ -309,7 +309,7 @@ def _tell_left_out(spec: DatasetSpec) -> None:
 
 
 def _found(spec: DatasetSpec, stored: DatasetManifest, out: Path, there: set[int]) -> str:
-    """What there is already, in words."""
+    """Say what an earlier build has left."""
     if len(there) == spec.shards:
         shards = "its one shard is" if spec.shards == 1 else f"all {spec.shards} shards are"
         words = f"{out}: {shards} built"
@@ -319,23 +319,23 @@ def _found(spec: DatasetSpec, stored: DatasetManifest, out: Path, there: set[int
     if stored.status == "complete":
         why = next(lost_files(Layout(out), stored), "a shard's description is missing")
         return f"{out}: {count(spec.shards - len(there), 'shard')} to be built again: {why}"
-    words = f"{out}: going on with a build: {len(there)} of {spec.shards} shards are there"
+    words = f"{out}: continuing a build: {len(there)} of {spec.shards} shards are there"
     more = _under_way(spec, stored.seed, out, there)
     return f"{words}, and {count(more, 'session')} more" if more else words
 
 
 def _under_way(spec: DatasetSpec, seed: int, out: Path, there: set[int]) -> int:
-    """How many sessions are complete in shards that are not."""
+    """How many sessions are complete in shards that are not complete."""
     begun = (path.name for path in (out / "building").glob("*"))
     shards = {int(name) for name in begun if name.isdecimal()} - there
     return sum(ShardBuild(spec, seed, shard, out).recorded() for shard in shards)
 
 
 def _ask(spec: DatasetSpec, whole: Estimate, out: Path, *, yes: bool, quiet: bool) -> None:
-    """Say what it will cost; ask first where that is much.
+    """Say what the build will cost, and ask before a large one.
 
     Raises:
-        InputError: it is much, and nobody is there to ask.
+        InputError: the build is large, and there is no terminal to ask at.
         EnvironmentLacksError: the disk has no room for it.
     """
     free = shutil.disk_usage(_existing(out)).free
@@ -357,7 +357,7 @@ def _ask(spec: DatasetSpec, whole: Estimate, out: Path, *, yes: bool, quiet: boo
 
 
 def _existing(out: Path) -> Path:
-    """The nearest folder above that there is."""
+    """The nearest folder above ``out`` that exists."""
     return next(path for path in (out.resolve(), *out.resolve().parents) if path.exists())
 
 

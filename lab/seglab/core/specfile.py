@@ -76,7 +76,7 @@ def decode(data: bytes, where: str) -> dict[str, Any]:
         raise InputError(f"{where}: not usable TOML: a number has too many digits") from error
 
 
-class Table:
+class SpecTable:
     """A TOML table that knows its place in a file, and which of its keys were asked for."""
 
     def __init__(self, where: str, values: dict[str, Any], prefix: str = "") -> None:
@@ -171,16 +171,16 @@ class Table:
             raise self.problem(key, expected, value)
         return value
 
-    def table(self, key: str) -> "Table":
+    def table(self, key: str) -> "SpecTable":
         """A table below this one; empty where it is absent."""
         value = self._take(key, {}, "a table")
         return self.inside(key, value)
 
-    def inside(self, key: str, value: object) -> "Table":
+    def inside(self, key: str, value: object) -> "SpecTable":
         """A value, which must be a table, as the table at ``key`` of this one."""
         if not isinstance(value, dict):
             raise self.problem(key, "a table", value)
-        return Table(self._root, value, self._path(key))
+        return SpecTable(self._root, value, self._path(key))
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """All keys and values, without any check. All keys count as asked for."""

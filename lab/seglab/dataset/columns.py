@@ -84,7 +84,7 @@ COLUMNS: Final = _table(
     ("captures.client", "seed", "text", "the capture on the client's own link"),
     ("captures.server", "seed", "text", "the capture on the server's own link"),
     ("mtu_changes", "kernel", "list", "how the path's MTU changed while the session ran"),
-    ("mtu_changes.t_ns", "kernel", "integer", "when the router was told"),
+    ("mtu_changes.t_ns", "kernel", "integer", "when the router changed it"),
     ("mtu_changes.mtu", "kernel", "integer", "what it carried from then on, in bytes"),
     ("header_end", "seed", "integer", "the offset where the last header field ends; null if raw"),
     ("header_fields", "seed", "list", "the message's header fields"),

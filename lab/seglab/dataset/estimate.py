@@ -136,7 +136,7 @@ def _cells(spec: DatasetSpec) -> Iterator[tuple[Combination, Network]]:
 
 
 def _payload_bytes(combination: Combination) -> int:
-    part, mail = combination.part, combination.template.mail
+    part, mail = combination.sender_variant, combination.template.mail
     if part.sender.payload_bytes_of is not None:
         return part.sender.payload_bytes_of(part.parameters)
     if isinstance(mail, MailSource):
@@ -147,6 +147,6 @@ def _payload_bytes(combination: Combination) -> int:
 
 def _pauses_s(combination: Combination) -> float:
     """The pauses of the sender that its parameters tell, in seconds; its steps are not made."""
-    part = combination.part
+    part = combination.sender_variant
     gap_s = float(part.parameters.get("gap_ms", 0)) / 1000
     return part.sender.wait_s_for(part.parameters) + gap_s

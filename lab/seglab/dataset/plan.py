@@ -73,7 +73,7 @@ def session_at(spec: DatasetSpec, seed: int, number: int) -> PlacedSession:
     repeat, combination_at = divmod(rest, len(spec.combinations))
     combination, network = spec.combinations[combination_at], spec.networks[network_at]
     reader, reader_variant = spec.readers[reader_at]
-    part = _with_variant(combination.part, reader_variant)
+    part = _with_variant(combination.sender_variant, reader_variant)
     scenario = spec.scenario(combination, reader)
     session = sessions_.session(scenario, part, network, repeat, seed)
     kind, at, message_id = _message(spec, combination, repeat)
@@ -111,9 +111,9 @@ def _identity(combination: Combination) -> dict[str, object]:
     mail = combination.template.mail
     return {
         "template": combination.template.name,
-        "sender": combination.part.sender.name,
-        "variant": combination.part.label,
-        "parameters": combination.part.parameters,
+        "sender": combination.sender_variant.sender.name,
+        "variant": combination.sender_variant.label,
+        "parameters": combination.sender_variant.parameters,
         "mail": [m.sha256 for m in mail.mails] if isinstance(mail, MailSource) else mail,
     }
 
@@ -133,6 +133,6 @@ def _message(spec: DatasetSpec, combination: Combination, repeat: int) -> tuple[
         mail = template.mail.mail(repeat)
         number = template.numbers[mail.sha256]
         return template.name, number, f"{spec.scenario_name(template)}.{number:04}"
-    sender = combination.part.sender.name
+    sender = combination.sender_variant.sender.name
     kind = f"{template.name}.{sender}"
     return kind, repeat, f"{spec.scenario_name(template)}.{sender}.{repeat:04}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from seglab.core.parameters import shown
-from seglab.core.specfile import Table, decode, read
+from seglab.core.specfile import SpecTable, decode, read
 from seglab.core.text import one_line
 from seglab.dataset.splits import Splits, split_table
 from seglab.errors import InputError
@@ -76,7 +76,7 @@ class Combination:
     """A sender with its parameters, and the message template that it sends."""
 
     template: Template
-    part: SenderVariant
+    sender_variant: SenderVariant
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class DatasetSpec:
             name=self.scenario_name(combination.template),
             title=self.title,
             source=self.where,
-            senders=(combination.part,),
+            senders=(combination.sender_variant,),
             networks=self.networks,
             reader=reader,
             sessions=self.repeats,
@@ -182,12 +182,12 @@ def parse_text(text: str, where: str, shown_as: str | None = None) -> DatasetSpe
     """
     values = decode(text.encode(), shown_as or where)
     try:
-        return _parse(Path(where).stem, text, where, Table(where, values))
+        return _parse(Path(where).stem, text, where, SpecTable(where, values))
     except InputError as error:
         raise InputError(str(error).replace(f"{where}: ", f"{shown_as or where}: ", 1)) from error
 
 
-def _parse(name: str, text: str, where: str, table: Table) -> DatasetSpec:
+def _parse(name: str, text: str, where: str, table: SpecTable) -> DatasetSpec:
     own = own_networks(table, all_networks())
     title = table.text("title")
     description = _prose(table, "description", title)
@@ -234,21 +234,21 @@ def _refuse_long_names(spec: DatasetSpec) -> None:
     for combination in spec.combinations:
         names = (
             spec.scenario_name(combination.template),
-            combination.part.sender.name,
-            combination.part.label,
+            combination.sender_variant.sender.name,
+            combination.sender_variant.label,
             max((variant for _, variant in spec.readers), key=len),
             max((network.name for network in spec.networks), key=len),
             str(spec.repeats),
         )
         if sum(map(len, names)) > SESSION_NAME_MAX:
             raise InputError(
-                f"{spec.where}: the sessions of {combination.part.sender.name} with "
-                f"{shown(combination.part.label)} would have names of more than "
+                f"{spec.where}: the sessions of {combination.sender_variant.sender.name} with "
+                f"{shown(combination.sender_variant.label)} would have names of more than "
                 f"{SESSION_NAME_MAX} characters; give its parameter sets fewer differences"
             )
 
 
-def _prose(table: Table, key: str, default: str) -> str:
+def _prose(table: SpecTable, key: str, default: str) -> str:
     """Read text of several lines."""
     if key not in table:
         return default
@@ -262,7 +262,7 @@ def _is_prose(value: str) -> bool:
     return len(value) <= 10_000 and all(c.isprintable() or c == "\n" for c in value)
 
 
-def _templates(table: Table, parts: tuple[SenderVariant, ...]) -> tuple[Template, ...]:
+def _templates(table: SpecTable, parts: tuple[SenderVariant, ...]) -> tuple[Template, ...]:
     mailing = [part for part in parts if part.sender.payload_bytes_of is None]
     values = table.array("messages", "[[messages]] tables", required=bool(mailing))
     if values and not mailing:
@@ -288,11 +288,11 @@ def _templates(table: Table, parts: tuple[SenderVariant, ...]) -> tuple[Template
     return tuple(_numbered(table, found))
 
 
-def _template(entry: Table, parts: list[SenderVariant]) -> Template:
+def _template(entry: SpecTable, parts: list[SenderVariant]) -> Template:
     given = entry.text("name", default="")
     values = dict(entry.items())
     values.pop("name", None)
-    own = Table(entry.file, values, entry.where.removeprefix(f"{entry.file}: "))
+    own = SpecTable(entry.file, values, entry.where.removeprefix(f"{entry.file}: "))
     mail = own_mail(own) if "source" in own else _generated(own, parts)
     default = Path(mail.path).stem if isinstance(mail, MailSource) else mail.kind
     name = given or default
@@ -302,12 +302,12 @@ def _template(entry: Table, parts: list[SenderVariant]) -> Template:
     return Template(name, mail)
 
 
-def _generated(own: Table, parts: list[SenderVariant]) -> MessageSpec:
+def _generated(own: SpecTable, parts: list[SenderVariant]) -> MessageSpec:
     own.only([*(f.name for f in fields(MessageSpec)), "source", "skip_bad", "name"])
     return generated_mail(own, parts)
 
 
-def _numbered(table: Table, templates: list[Template]) -> Iterator[Template]:
+def _numbered(table: SpecTable, templates: list[Template]) -> Iterator[Template]:
     """Give the user's own mails numbers; mails that are the same on the wire share one.
 
     Raises:
@@ -333,7 +333,7 @@ def _numbered(table: Table, templates: list[Template]) -> Iterator[Template]:
         yield replace(template, numbers=numbers)
 
 
-def _readers(table: Table) -> tuple[tuple[Reader, str], ...]:
+def _readers(table: SpecTable) -> tuple[tuple[Reader, str], ...]:
     values = table.array("readers", "[[readers]] tables", required=False)
     if len(values) > READERS_MAX:
         raise table.problem("readers", f"{READERS_MAX} entries at most", f"{len(values)} of them")

@@ -14,7 +14,7 @@ from typing import Final, Literal, get_args
 
 from seglab.core.parameters import shown
 from seglab.core.seeds import derive
-from seglab.core.specfile import Table, near
+from seglab.core.specfile import SpecTable, near
 from seglab.errors import InputError
 
 Part = Literal["train", "validation", "test"]
@@ -95,7 +95,7 @@ def _shuffled(number: int, seed: int) -> tuple[int, ...]:
     return tuple(order)
 
 
-def split_table(table: Table, networks: Collection[str], templates: Collection[str]) -> Splits:
+def split_table(table: SpecTable, networks: Collection[str], templates: Collection[str]) -> Splits:
     """Read the splits from a table.
 
     Raises:
@@ -127,7 +127,7 @@ def split_table(table: Table, networks: Collection[str], templates: Collection[s
     return splits
 
 
-def _held_out(table: Table, key: str, known: Collection[str], what: str) -> dict[str, Part]:
+def _held_out(table: SpecTable, key: str, known: Collection[str], what: str) -> dict[str, Part]:
     own = table.table(key)
     found: dict[str, Part] = {}
     parts: tuple[Part, ...] = ("validation", "test")

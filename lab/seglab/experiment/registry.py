@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from seglab.core import plugins
-from seglab.core.specfile import SIZE_MAX_BYTES, Table, decode, read
+from seglab.core.specfile import SIZE_MAX_BYTES, SpecTable, decode, read
 from seglab.errors import InputError, nearest
 from seglab.experiment import scenario as scenario_
 from seglab.experiment.scenario import Scenario
@@ -70,10 +70,10 @@ def scenario(name_or_path: str | Path) -> Scenario:
                 f"{_ENDING}); {nearest(name_or_path, known)}"
             )
         return known[name_or_path]
-    return parse_scenario(path.stem, Table(str(path), read(path)))
+    return parse_scenario(path.stem, SpecTable(str(path), read(path)))
 
 
-def parse_scenario(name: str, table: Table) -> Scenario:
+def parse_scenario(name: str, table: SpecTable) -> Scenario:
     """The scenario that a table describes, with the registered senders and networks.
 
     Raises:
@@ -82,11 +82,11 @@ def parse_scenario(name: str, table: Table) -> Scenario:
     return scenario_.parse(name, table, senders(), networks())
 
 
-def _specs(folder: Path, parse: Callable[[str, Table], _T]) -> Iterable[tuple[str, _T]]:
+def _specs(folder: Path, parse: Callable[[str, SpecTable], _T]) -> Iterable[tuple[str, _T]]:
     for file in plugins.files(folder, _ENDING):
         where = f"{folder.name}/{file.name}"
         with file.open("rb") as content:
             yield (
                 file.stem,
-                parse(file.stem, Table(where, decode(content.read(SIZE_MAX_BYTES), where))),
+                parse(file.stem, SpecTable(where, decode(content.read(SIZE_MAX_BYTES), where))),
             )

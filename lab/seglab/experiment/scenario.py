@@ -14,7 +14,7 @@ from typing import Any, Final
 from seglab.core.observation import LAYERS, Layer
 from seglab.core.parameters import Parameters, shown
 from seglab.core.seeds import derive
-from seglab.core.specfile import Table, near
+from seglab.core.specfile import SpecTable, near
 from seglab.core.text import one_line
 from seglab.errors import InputError
 from seglab.experiment.reader import Reader
@@ -159,7 +159,7 @@ class Scenario:
 
 
 def parse(
-    name: str, table: Table, senders: Mapping[str, Sender], networks: Mapping[str, Network]
+    name: str, table: SpecTable, senders: Mapping[str, Sender], networks: Mapping[str, Network]
 ) -> Scenario:
     """The scenario that a table describes.
 
@@ -199,7 +199,7 @@ def parse(
     return scenario
 
 
-def own_networks(table: Table, taken: Mapping[str, Network]) -> dict[str, Network]:
+def own_networks(table: SpecTable, taken: Mapping[str, Network]) -> dict[str, Network]:
     """The networks that the ``[[network]]`` tables of a file define, by name."""
     found: dict[str, Network] = {}
     for index, value in enumerate(_listed(table, "network", "[[network]] tables", required=False)):
@@ -220,7 +220,7 @@ def own_networks(table: Table, taken: Mapping[str, Network]) -> dict[str, Networ
 
 
 def networks_of(
-    table: Table, own: Mapping[str, Network], others: Mapping[str, Network]
+    table: SpecTable, own: Mapping[str, Network], others: Mapping[str, Network]
 ) -> tuple[Network, ...]:
     """The networks that a file names; where it names none, those that it defines."""
     known = {**others, **own}
@@ -242,7 +242,7 @@ def networks_of(
     return tuple(known[name] for name in names)
 
 
-def senders_of(table: Table, known: Mapping[str, Sender]) -> tuple[SenderVariant, ...]:
+def senders_of(table: SpecTable, known: Mapping[str, Sender]) -> tuple[SenderVariant, ...]:
     """The senders that a file names, each with its parameters and a label where it recurs."""
     variants: list[SenderVariant] = []
     if table.is_word("senders", ALL):
@@ -284,7 +284,7 @@ def _with_variant_label(variant: SenderVariant, variants: Sequence[SenderVariant
     return replace(variant, label=",".join(differing))
 
 
-def _reader(table: Table) -> Reader:
+def _reader(table: SpecTable) -> Reader:
     values = dict(table.table("reader").items())
     try:
         return Reader.from_mapping(values)
@@ -292,7 +292,7 @@ def _reader(table: Table) -> Reader:
         raise InputError(f"{table.where}: {one_line(str(error))}") from error
 
 
-def _published(table: Table) -> str | None:
+def _published(table: SpecTable) -> str | None:
     if "published" not in table:
         return None
     key = table.text("published")
@@ -303,7 +303,7 @@ def _published(table: Table) -> str | None:
     return key
 
 
-def _message(table: Table, variants: Sequence[SenderVariant]) -> MessageSpec | MailSource:
+def _message(table: SpecTable, variants: Sequence[SenderVariant]) -> MessageSpec | MailSource:
     own = table.table("message")
     if "message" in table and all(variant.sender.payload_bytes_of for variant in variants):
         raise InputError(
@@ -315,7 +315,7 @@ def _message(table: Table, variants: Sequence[SenderVariant]) -> MessageSpec | M
     return generated_mail(own, variants)
 
 
-def generated_mail(own: Table, variants: Iterable[SenderVariant]) -> MessageSpec:
+def generated_mail(own: SpecTable, variants: Iterable[SenderVariant]) -> MessageSpec:
     """The generated mail that a table describes.
 
     Raises:
@@ -331,7 +331,7 @@ def generated_mail(own: Table, variants: Iterable[SenderVariant]) -> MessageSpec
     return spec
 
 
-def _message_value(own: Table, name: str) -> Any:
+def _message_value(own: SpecTable, name: str) -> Any:
     if name in ("kind", "first"):
         return own.text(name)
     if name in ("value_at", "value_bytes"):
@@ -339,7 +339,7 @@ def _message_value(own: Table, name: str) -> Any:
     return own.integer(name, 1)
 
 
-def own_mail(own: Table) -> MailSource:
+def own_mail(own: SpecTable) -> MailSource:
     """The user's own mail that a table names.
 
     A relative path counts from the folder of the file that the table is in.
@@ -356,7 +356,7 @@ def own_mail(own: Table) -> MailSource:
         raise InputError(f"{own.where}.source: {error}") from error
 
 
-def _sweep(table: Table, variants: Sequence[SenderVariant]) -> Sweep | None:
+def _sweep(table: SpecTable, variants: Sequence[SenderVariant]) -> Sweep | None:
     if "sweep" not in table:
         return None
     own = table.table("sweep")
@@ -387,7 +387,7 @@ def _sweep(table: Table, variants: Sequence[SenderVariant]) -> Sweep | None:
     return sweep
 
 
-def _listed(table: Table, key: str, expected: str, *, required: bool = True) -> list[Any]:
+def _listed(table: SpecTable, key: str, expected: str, *, required: bool = True) -> list[Any]:
     values = table.array(key, expected, required=required)
     if len(values) > LISTED_MAX:
         raise table.problem(key, f"{LISTED_MAX} entries at most", f"{len(values)} of them")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from seglab.core.labels import PATH_CONDITIONS, PathCondition
 from seglab.core.parameters import shown
-from seglab.core.specfile import Table, unit_of
+from seglab.core.specfile import SpecTable, unit_of
 from seglab.core.tcpip import (
     ETHERNET_HEADER_BYTES,
     IPV6_MTU_MIN_BYTES,
@@ -213,7 +213,7 @@ class Network:
         return self.round_trip_s * (_DIALOGUE_ROUND_TRIPS + windows) + sending_s + detours_s
 
 
-def parse(name: str, table: Table, base: Network | None = None) -> Network:
+def parse(name: str, table: SpecTable, base: Network | None = None) -> Network:
     """Read a network from a table.
 
     Args:
@@ -254,7 +254,7 @@ def parse(name: str, table: Table, base: Network | None = None) -> Network:
     return replace(network, path_condition=condition)
 
 
-def _time_limit(table: Table, default: float | None) -> float | None:
+def _time_limit(table: SpecTable, default: float | None) -> float | None:
     if "time_limit_s" not in table:
         return default
     expected = "seconds, above 0"
@@ -264,7 +264,7 @@ def _time_limit(table: Table, default: float | None) -> float | None:
     return limit_s
 
 
-def _client_tcp(table: Table, default: ClientTcp) -> ClientTcp:
+def _client_tcp(table: SpecTable, default: ClientTcp) -> ClientTcp:
     algorithm = table.text("congestion_control", default=default.congestion_control)
     if not _ALGORITHM.fullmatch(algorithm):
         raise table.problem("congestion_control", "an algorithm's name, such as 'reno'", algorithm)
@@ -283,7 +283,7 @@ def _client_tcp(table: Table, default: ClientTcp) -> ClientTcp:
     return client
 
 
-def _mtu(table: Table, ip_version: int, default: int | None = None) -> int:
+def _mtu(table: SpecTable, ip_version: int, default: int | None = None) -> int:
     least, rfc = (MTU_MIN_BYTES, 791) if ip_version == 4 else (IPV6_MTU_MIN_BYTES, 8200)
     return table.integer(
         "mtu",
@@ -294,7 +294,7 @@ def _mtu(table: Table, ip_version: int, default: int | None = None) -> int:
     )
 
 
-def _router(table: Table, ip_version: int, default: Router) -> Router:
+def _router(table: SpecTable, ip_version: int, default: Router) -> Router:
     schedule = _schedule(table, ip_version) if "schedule" in table else default.schedule
     router = Router(
         mtu=_mtu(table, ip_version) if "mtu" in table else default.mtu,
@@ -307,7 +307,7 @@ def _router(table: Table, ip_version: int, default: Router) -> Router:
     return router
 
 
-def _schedule(table: Table, ip_version: int) -> tuple[ScheduledMtu, ...]:
+def _schedule(table: SpecTable, ip_version: int) -> tuple[ScheduledMtu, ...]:
     schedule: list[ScheduledMtu] = []
     listed = table.array("schedule", "a list of changes {at_ms, mtu}", required=False)
     for number, value in enumerate(listed):
@@ -325,7 +325,7 @@ def _schedule(table: Table, ip_version: int) -> tuple[ScheduledMtu, ...]:
     return tuple(schedule)
 
 
-def _repeat(table: Table, schedule: tuple[ScheduledMtu, ...]) -> float:
+def _repeat(table: SpecTable, schedule: tuple[ScheduledMtu, ...]) -> float:
     """Read after how many milliseconds a schedule begins again: not before it has ended."""
     if not schedule:
         raise table.problem("repeat_ms", "a schedule to repeat", "none")
@@ -337,7 +337,7 @@ def _repeat(table: Table, schedule: tuple[ScheduledMtu, ...]) -> float:
     return repeat_ms
 
 
-def _link(table: Table, default: Link) -> Link:
+def _link(table: SpecTable, default: Link) -> Link:
     """Read a link. A key beside ``up`` and ``down`` counts for both directions."""
     both = _values(table, also=("up", "down"))
     directions = {}
@@ -358,7 +358,7 @@ _COUNTS: Final[Collection[str]] = ("max_queue_size", "mtu")
 _LISTS: Final[Collection[str]] = ("drop_data",)
 
 
-def _values(table: Table, also: Collection[str] = ()) -> dict[str, Any]:
+def _values(table: SpecTable, also: Collection[str] = ()) -> dict[str, Any]:
     """Read link parameters of the right types. ``LinkParams`` checks their ranges."""
     names = [parameter.name for parameter in fields(LinkParams)]
     table.only({*names, *also})
