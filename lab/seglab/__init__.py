@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from seglab.execution.run import run as run
     from seglab.experiment.registry import scenario as scenario
     from seglab.regress.suite import check_classifier as check_classifier
+    from seglab.runners.open import open_classifier as open_classifier
     from seglab.runs.stored_run import StoredRun as StoredRun
     from seglab.runs.stored_run import open_run as open_run
     from seglab.runs.stored_session import StoredSession as StoredSession
@@ -31,6 +32,7 @@ _WHERE = {
     "StoredSession": "seglab.runs.stored_session",
     "check_classifier": "seglab.regress.suite",
     "classify": "seglab.classification.api",
+    "open_classifier": "seglab.runners.open",
     "open_dataset": "seglab.dataset.stored_dataset",
     "open_run": "seglab.runs.stored_run",
     "run": "seglab.execution.run",
@@ -47,6 +49,7 @@ __all__ = [  # the names of _WHERE, written out for type checkers and editors
     "__version__",
     "check_classifier",
     "classify",
+    "open_classifier",
     "open_dataset",
     "open_run",
     "run",

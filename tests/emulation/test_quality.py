@@ -7,7 +7,7 @@ import pytest
 from commanding import seglab
 
 from seglab.classification.classifier import Classifier, Verdict
-from seglab.commands.evaluate import Lines, evaluate_run
+from seglab.commands.evaluate import LineEndFinder, evaluate_run
 from seglab.core.observation import Observation
 from seglab.core.record import SessionRecord
 from seglab.core.trace import first_sent
@@ -80,7 +80,7 @@ def sizes(record: SessionRecord) -> list[int]:
 
 def test_captures_hold_the_lines_of_each_message(folder: Path) -> None:
     """Found for certain: they have the hash of the payload."""
-    lines = Lines(folder)
+    lines = LineEndFinder(folder)
     for record in RunFolder.open(folder).sessions():
         ends = lines(record)
         assert ends is not None
@@ -121,7 +121,7 @@ def test_a_run_is_evaluated(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_witnesses_give_the_same_sizes_on_this_kernel(folder: Path) -> None:
     """What a set's check claims is tried: other writes, the same path, the very same segments."""
-    lines = Lines(folder)
+    lines = LineEndFinder(folder)
     tried: list[tuple[SessionRecord, str, tuple[int, ...]]] = []
     for record in RunFolder.open(folder).sessions():
         for style in LOOK_ALIKES.get(record.style, ()):

@@ -4,7 +4,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from seglab.classification.api import DEFAULT
 from seglab.classification.classifier import Classifier
+from seglab.classification.message_filter import MessageFilter
 from seglab.classification.reference import BuiltIn, Program, parse
 from seglab.classification.scored import ClassifiedMessage, classified, label
 from seglab.classification.weights import Weights, load
@@ -36,47 +36,11 @@ _FILTERS = ("styles", "abstained", "terminators", "conditions", "clients", "min_
 def _known_styles(
     _context: click.Context, _option: click.Parameter, styles: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Refuse what no verdict can have, whoever gives it."""
+    """Refuse a style that no verdict can have."""
     for style in styles:
         if style not in STYLES:
             raise click.BadParameter(f"unknown {safe(style)!r}; {near(style, STYLES)}")
     return styles
-
-
-@dataclass(frozen=True, slots=True)
-class MessageFilter:
-    """Which messages are shown: those that meet every kind of condition that is given.
-
-    Attributes:
-        styles: one of these is among the verdict's; for an abstention see ``abstained``.
-        abstained: messages of which the classifier names no style, too.
-        terminators: one of these.
-        paths: one of these path conditions.
-        clients: one of these is part of the client's address and port.
-        min_confidence: of the style; an unknown one is below any but 0.
-    """
-
-    styles: tuple[str, ...] = ()
-    abstained: bool = False
-    terminators: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
-    clients: tuple[str, ...] = ()
-    min_confidence: float = 0.0
-
-    def has(self, one: ClassifiedMessage) -> bool:
-        """Whether this message is wanted."""
-        verdict = one.verdict
-        if self.styles or self.abstained:
-            among = bool({*self.styles} & {*verdict.styles})
-            if not among and not (self.abstained and not verdict.styles):
-                return False
-        client = one.observation.client or ""
-        return (
-            (verdict.confidence or 0.0) >= self.min_confidence
-            and (not self.terminators or verdict.terminator in self.terminators)
-            and (not self.paths or verdict.path_condition in self.paths)
-            and (not self.clients or any(part in client for part in self.clients))
-        )
 
 
 @click.command(
@@ -103,7 +67,7 @@ class MessageFilter:
     metavar="ID",
     help="Draw this message's boundaries, and say why. ID, or SOURCE:ID.",
 )
-@click.option("--follow", is_flag=True, help="Go on as the files grow, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Continue as the files grow, until Ctrl-C.")
 @click.option(
     "--style", "styles", multiple=True, metavar="STYLE", callback=_known_styles,
     help="Only messages of this style.",
@@ -111,7 +75,7 @@ class MessageFilter:
 @click.option("--abstained", is_flag=True, help="Only messages without a style.")
 @click.option(
     "--terminator", "terminators", multiple=True, type=click.Choice(TERMINATORS),
-    help="Only messages whose end of data was written so.",
+    help="Only messages whose end of data was written in this way.",
 )  # fmt: skip
 @click.option(
     "--path-condition", "conditions", multiple=True, type=click.Choice(PATH_CONDITIONS),
@@ -161,12 +125,12 @@ class MessageFilter:
 )  # fmt: skip
 @click.option(
     "--jobs", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",
-    help="Processes that classify.",
+    help="How many processes classify.",
 )  # fmt: skip
 @click.option(
     "--time-limit", "time_limit_s", type=click.FloatRange(0.01, 3600), callback=finite,
     default=TIME_LIMIT_S, show_default=True, metavar="SECONDS",
-    help="For one answer of a classifier of your own.",
+    help="The time for one answer of a classifier of your own.",
 )  # fmt: skip
 def classify(
     paths: tuple[Path, ...],
@@ -245,19 +209,21 @@ def classify(
 
 
 def _refuse_idle(option: str, *others: str) -> None:
-    """Refuse what has no effect beside an option, so that nobody trusts that it had.
+    """Refuse options that have no effect beside another one, so that nobody relies on them.
 
     Raises:
-        click.UsageError: something of it stands on the command line.
+        click.UsageError: one of them stands on the command line.
     """
     if idle := given(*others):
-        raise click.UsageError(f"{option} goes without {', '.join(idle)}, which it does not heed.")
+        raise click.UsageError(
+            f"{option} goes without {', '.join(idle)}, which would have no effect."
+        )
 
 
 def _kept_figures(
     path: Path | None, side: str | None, *, evaluates: bool
 ) -> tuple[Path, str] | None:
-    """The file that keeps the figures and the side that they are of; ``None`` without a file.
+    """Return the file of figures and the side whose figures go there; ``None`` without a file.
 
     Raises:
         click.UsageError: the options do not go together.
@@ -305,7 +271,7 @@ def _show(
     scored: bool,
     as_json: bool,
 ) -> None:
-    """Print what is found as it comes, and then the summary."""
+    """Print each message as soon as it is classified, and then the summary."""
     terminal = sys.stdout.isatty() and not as_json
     summary = AnswerTally()
     sheet = None
@@ -318,7 +284,7 @@ def _show(
     try:
         with _until_stopped(source):
             for one in found:
-                shown = wanted.has(one)
+                shown = wanted.accepts(one)
                 summary.add(one, shown=shown)
                 if shown:
                     emit(one)
@@ -332,7 +298,7 @@ def _show(
 
 @contextmanager
 def _until_stopped(source: Input) -> Iterator[None]:
-    """While files are followed, the first Ctrl-C or SIGTERM is their end; a second interrupts."""
+    """Let the first Ctrl-C or SIGTERM end the following of files, and a second one interrupt."""
     if not source.follow:
         yield
         return
@@ -368,7 +334,7 @@ def _explain(
     *,
     as_json: bool,
 ) -> int:
-    """Draw the messages with these ids; the others are not even classified."""
+    """Draw the messages with these ids; the others are not classified."""
     console = Console(highlight=False)
     width = console.width if console.is_terminal else _WIDTH_OF_A_PIPE
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")

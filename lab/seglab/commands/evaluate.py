@@ -1,4 +1,4 @@
-"""``seglab classify --evaluate RUN``: a classifier's answers held against a run's ground truth."""
+"""``seglab classify --evaluate RUN``: compares a classifier's answers with a run's ground truth."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,7 +54,7 @@ def evaluate_run(
     if kept is not None:
         kept.read()  # before an evaluation that may take minutes
     folders = [RunFolder.open(path) for path in ([run] if isinstance(run, Path) else run)]
-    sources = {folder.path: Lines(folder.path) for folder in folders}
+    sources = {folder.path: LineEndFinder(folder.path) for folder in folders}
 
     def lines_of(record: SessionRecord) -> Sequence[int] | None:
         found = (source(record) for source in sources.values())
@@ -112,7 +112,11 @@ class KeptFigures:
 
 
 def over(records: Iterable[SessionRecord], networks: Sequence[str]) -> list[SessionRecord]:
-    """The sessions over some networks, each of which has to occur."""
+    """Return the sessions over some networks.
+
+    Raises:
+        InputError: there is no session over one of them.
+    """
     kept, known = [], set()
     for record in records:
         known.add(record.network)
@@ -124,15 +128,15 @@ def over(records: Iterable[SessionRecord], networks: Sequence[str]) -> list[Sess
     return kept
 
 
-class Lines:
-    """The line ends of a run's messages, from its captures."""
+class LineEndFinder:
+    """Finds the line ends of a run's messages in its captures."""
 
     def __init__(self, run: Path) -> None:
-        """Look for captures in the folder of that run, and nowhere else."""
+        """Take the run's folder; captures outside of it are not read."""
         self.run = run.resolve()
 
     def __call__(self, record: SessionRecord) -> Sequence[int] | None:
-        """Where the lines of a session's message end; ``None`` where no capture has it."""
+        """Return where the lines of a session's message end, or ``None`` if no capture has it."""
         if record.captures.server is None:
             return None
         path = (self.run / record.captures.server).resolve()

@@ -1,4 +1,4 @@
-"""``seglab regress``: has a classifier learned the sender, or the network?"""
+"""``seglab regress``: whether a classifier has learned the sender, or the network."""
 
 import gc
 import json
@@ -60,7 +60,7 @@ def _file_option(name: str, words: str) -> Callable[[Command], Command]:
     type=click.Choice(["split", "split_network", "split_template"]),
     default="split",
     show_default=True,
-    help="By which of its columns.",
+    help="The column that says which part a session is in.",
 )
 @click.option(
     "--scenario",
@@ -119,9 +119,11 @@ def _file_option(name: str, words: str) -> Callable[[Command], Command]:
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="For one answer of the classifier.",
+    help="The time for one answer of the classifier.",
 )
-@_file_option("--stderr", "Add what a classifier of your own says on standard error to this file.")
+@_file_option(
+    "--stderr", "Add what a classifier of your own prints on standard error to this file."
+)
 @seed_option("All randomness of the run and of the checks flows from it.")
 @jobs_option("Sessions side by side in a fresh run.")
 @engine_option
@@ -134,7 +136,7 @@ def _file_option(name: str, words: str) -> Callable[[Command], Command]:
 )
 @cluster_option("Ask the classifier on the workers")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing while working.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
 def regress(
     classifier: str,
     sources: tuple[str, ...],
@@ -230,7 +232,7 @@ def _processors() -> int:
 
 
 def _refuse_unwritable(*paths: Path | None) -> None:
-    """Find out before a long run, and not after it, that a result would have no place."""
+    """Find out before a long run, and not after it, that a result cannot be written."""
     for path in paths:
         if path is not None and not path.absolute().parent.is_dir():
             raise InputError(f"{path}: cannot be written: there is no folder {path.parent}")
@@ -259,7 +261,7 @@ def _fresh_run(
     *,
     quiet: bool,
 ) -> Path:
-    """Carry out scenarios; the run's folder."""
+    """Carry out scenarios, and return the run's folder."""
     request = RunRequest(scenarios or ("regress",), sessions=repeats)
     specs = request.specs(seed)
     manifest = request.manifest("run", seed, jobs, DEFAULT_TIME_LIMIT_S, engine)
@@ -283,9 +285,9 @@ def _fresh_run(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Let no garbage collection walk what is loaded here, now or later: it holds no cycles.
+    """Exempt what is loaded in this block from garbage collection: it holds no cycles.
 
-    Of ten thousand sessions, that is half the time that loading takes.
+    Collecting garbage would double the time for loading ten thousand sessions.
     """
     gc.disable()
     try:
@@ -297,7 +299,7 @@ def _uncollected() -> Iterator[None]:
 
 @contextmanager
 def _showing_progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Says on a terminal what is being asked, as long as the block lasts."""
+    """Yield a function that shows on a terminal which part of the work has begun."""
     console = Console(stderr=True, quiet=quiet)
     if quiet or not console.is_terminal:
         yield lambda _: None
