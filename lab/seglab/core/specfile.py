@@ -5,6 +5,7 @@ the message has the nearest known one.
 """
 
 import math
+import re
 import stat
 import tomllib
 from collections.abc import Collection, Iterator
@@ -18,6 +19,16 @@ from seglab.errors import InputError, nearest
 
 SIZE_MAX_BYTES = 1 << 20
 """The largest file that is read."""
+
+KEY_PARTS_MAX = 16
+"""The most parts of a dotted key, such as ``links.access.delay_ms``, which has three.
+
+``tomllib`` takes memory as the square of this number: a key of 100 000 parts takes 23 GB.
+"""
+
+_PART = r"[\w-]++"
+_LONG_KEY = re.compile(rf"(?<![\w-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{KEY_PARTS_MAX},}}+")
+_STRING_OR_COMMENT = re.compile("[\"'#]")
 
 _UNITS = {
     "_ms": "milliseconds",
@@ -58,10 +69,15 @@ def decode(data: bytes, where: str) -> dict[str, Any]:
     """Parse TOML text.
 
     Raises:
-        InputError: it is not TOML; the message has the line and column of the first mistake.
+        InputError: it is not TOML, and the message has the line and column of the first mistake; or
+            reading it would take too much memory or time.
     """
+    if len(data) > SIZE_MAX_BYTES:
+        raise InputError(f"{where}: larger than {SIZE_MAX_BYTES} bytes, the limit for such a file")
     try:
-        return tomllib.loads(data.decode())
+        text = data.decode()
+        _refuse_long_keys(text, where)
+        return tomllib.loads(text)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{where}: not UTF-8 at line {line}") from error
@@ -74,6 +90,64 @@ def decode(data: bytes, where: str) -> dict[str, Any]:
         raise InputError(f"{where}: not usable TOML: nested too deeply") from error
     except ValueError as error:  # Python refuses to convert numbers of thousands of digits
         raise InputError(f"{where}: not usable TOML: a number has too many digits") from error
+
+
+def _refuse_long_keys(text: str, where: str) -> None:
+    """Refuse a dotted key of too many parts, before anything is parsed.
+
+    Raises:
+        InputError: there is such a key; says at which line.
+    """
+    code = _without_strings(text)
+    if found := _LONG_KEY.search(code):
+        line = code.count("\n", 0, found.start()) + 1
+        raise InputError(
+            f"{where}: not usable TOML: line {line} has a key of {found[0].count('.') + 1} parts; "
+            f"expected {KEY_PARTS_MAX} at most"
+        )
+
+
+def _without_strings(text: str) -> str:
+    """TOML text with ``_`` for each string and without comments, on the same lines.
+
+    A dotted key keeps its number of parts that way. The result ends at the first string that has
+    no end, where parsing ends as well. Each character is read once, whatever the text is.
+    """
+    code = []
+    at = 0
+    while match := _STRING_OR_COMMENT.search(text, at):
+        start = match.start()
+        code.append(text[at:start])
+        if match[0] == "#":
+            at = text.find("\n", start)
+        else:
+            at = _string_end(text, start)
+            code.append("_" + "\n" * text.count("\n", start, max(at, start)))
+        if at < 0:
+            return "".join(code)
+    code.append(text[at:])
+    return "".join(code)
+
+
+def _string_end(text: str, start: int) -> int:
+    """The offset after the string that begins at ``start``; -1 where it has no end."""
+    quote = text[start]
+    if text.startswith(quote * 3, start):
+        return _find_unescaped(text, quote * 3, start + 3)
+    return _find_unescaped(text, quote, start + 1)
+
+
+def _find_unescaped(text: str, closing: str, at: int) -> int:
+    """The offset after the next ``closing``; in a basic string, a backslash escapes one quote."""
+    if closing[0] == "'":
+        end = text.find(closing, at)
+        return end + len(closing) if end >= 0 else -1
+    search = re.compile(rf"\\|{closing}").search
+    while found := search(text, at):
+        if found[0] == closing:
+            return found.end()
+        at = found.end() + 1
+    return -1
 
 
 class SpecTable:
