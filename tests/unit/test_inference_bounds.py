@@ -6,7 +6,9 @@ from itertools import accumulate
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from regressing import session
 
+from seglab.core.boundaries import visible_boundaries
 from seglab.core.observation import Observation
 from seglab.core.trace import HeaderField
 from seglab.inference.bounds import PathBounds
@@ -134,3 +136,12 @@ def test_nothing_that_has_weight_is_left_out(observation: Observation) -> None:
     for one, price in bits.items():
         if price < enough:
             assert math.isclose(found[one], price, abs_tol=ROUNDING)
+
+
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=10))
+def test_suggested_ends_are_the_visible_boundaries_where_nothing_is_lost(writes: list[int]) -> None:
+    """The guess from sizes and the definition by the truth agree on a path that does nothing."""
+    record = session("wide", "raw_writes", writes)
+    observation = Observation.of_record(record, "segments")
+    found = suggested_ends(units_of(observation), Path(record.mss, (record.mss,), 0.0))
+    assert set(found) == visible_boundaries(record, observation.ends)

@@ -1,4 +1,4 @@
-"""What a classifier is told of one message: sizes, and what else is known of them.
+"""What a classifier gets to know of one message: sizes, and what else is known of them.
 
 An observation comes from a capture, from a server's log, from a stored run, or from a line of
 JSON; its origin does not matter to a classifier. ``None`` means unknown throughout, never zero.
@@ -50,7 +50,7 @@ class Observation:
         header_end: the offset of the end of the last header field; the empty line begins there.
         fields: the header fields' names and places, as far as they were seen.
         retransmission: for each size, whether the segment filled a hole or came again: sizes
-            that the sender's TCP may have cut anew.
+            that the sender's TCP may have cut again.
         rtt_ns: the round-trip time of the connection, from its handshake.
         complete: whether the sizes reach the message's end; ``False`` where it was cut off.
         encrypted: whether the bytes are TLS records, so that nothing inside them is known.
@@ -125,7 +125,7 @@ class Observation:
 
     @classmethod
     def from_json(cls, line: bytes | str) -> Self:
-        """The observation of one line of JSON; keys that are not known are passed over.
+        """The observation of one line of JSON; unknown keys are skipped.
 
         Raises:
             InputError: the line is no observation; says at which key.

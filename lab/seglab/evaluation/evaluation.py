@@ -1,4 +1,4 @@
-"""An evaluation: a classifier's answers on recorded sessions, counted."""
+"""An evaluation: the answers of a classifier on recorded sessions, counted."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -24,18 +24,18 @@ MISTAKES_KEPT = 1000
 
 @dataclass(slots=True)
 class Part:
-    """The answers on some of the sessions: of one network, of one path condition, or on all.
+    """The answers on some sessions: those of one network, of one path condition, or all.
 
     Attributes:
         style: by truth and credited answer: a right set counts as the truth.
         path_condition: by truth and answer.
-        terminator: by truth and answer, raw TCP left out.
+        terminator: by truth and answer; raw TCP has none, and is left out.
         boundaries: how often boundaries were found.
         set_sizes: how many styles an answer had, and how often; 0 is an abstention.
         sets: answers of several styles.
-        sets_right: of these, the right ones.
-        sets_impossible: of these, the ones with the truth and a member that no witness shows.
-        sets_unknown: of these, the ones that only the message's lines could settle.
+        sets_right: how many of them are right.
+        sets_impossible: how many of them hold the truth, and a member without a witness.
+        sets_unknown: how many of them could only be settled by the lines of the message.
     """
 
     style: Confusion = field(default_factory=Confusion)
@@ -50,7 +50,7 @@ class Part:
 
     @property
     def mean_set_size(self) -> float | None:
-        """Styles an answer, abstentions left out."""
+        """The mean number of styles in an answer; abstentions are left out."""
         sizes = [size for size in self.set_sizes.elements() if size]
         return fmean(sizes) if sizes else None
 
@@ -74,7 +74,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A wrong answer, or none.
+    """A session that was not recognised: the answer was wrong, or there was none.
 
     Attributes:
         session_id: the session.
@@ -82,7 +82,7 @@ class Mistake:
         answer: the styles named.
         impossible: members of the set that could not have produced the sizes.
         sizes: what the classifier saw.
-        mss: of it.
+        mss: of the session.
         writes: the sizes of the writes.
     """
 
@@ -142,8 +142,8 @@ class Evaluation:
 
     Attributes:
         classifier: its name.
-        sessions: complete ones.
-        left_out: sessions that failed, or have no payload.
+        sessions: how many complete sessions it was asked about.
+        left_out: how many sessions failed, or have no payload.
         layers: one evaluation each.
     """
 
@@ -163,7 +163,7 @@ class Evaluation:
 
 
 class _LayerCounts:
-    """One layer, session by session."""
+    """The counts of one layer, to which sessions are added one by one."""
 
     def __init__(self, layer: Layer, line_ends: LineEnds | None) -> None:
         self.layer = layer
@@ -217,7 +217,7 @@ class _LayerCounts:
             )
 
     def result(self) -> LayerEvaluation:
-        """What was counted."""
+        """The evaluation of the sessions that were added."""
         return LayerEvaluation(
             self.layer,
             self.whole,
@@ -239,9 +239,9 @@ def evaluate(
     """Ask a classifier about recorded sessions, and hold its answers against the truth.
 
     Args:
-        classifier: who is asked. It sees observations alone.
+        classifier: is asked about each session. It sees observations and nothing else.
         records: the sessions; those that failed are left out.
-        layers: what the classifier sees of each session, one after the other.
+        layers: what the classifier sees of each session.
         line_ends: finds where the lines of a session's message end, for sets with a member that
             writes by lines.
     """

@@ -36,10 +36,11 @@ class Judgement:
 
     Attributes:
         styles: the answer: none, one or several.
-        credited: the one style that it counts as: the truth where it is right, else one that it
-            should not have named; ``None`` for an abstention.
+        credited: the one style that it counts as: the truth if the answer is right, otherwise a
+            style that it should not have named; ``None`` for an abstention.
         impossible: members of a set for which no witness holds.
-        unknown: of these, the ones that hang on the message's lines, which are not at hand.
+        unknown: impossible members that the lines of the message would settle, which are not at
+            hand.
     """
 
     styles: tuple[str, ...]
@@ -106,7 +107,7 @@ class _Session:
         self.unknown: set[str] = set()
 
     def witness(self, style: str, named: Sequence[int] | None) -> frozenset[int] | None:
-        """A way of writing by that style that gives the session's sizes: the one named first."""
+        """A way of writing by that style that gives the sizes; the named one is tried first."""
         if style == "line_by_line" and self.shape.line_ends is None:
             found = None if self.line_ends is None else self.line_ends(self.record)
             if found is None:

@@ -29,7 +29,7 @@ class Score:
         sessions: in which it is the truth.
         precision: the share of right answers among those with this label; ``None`` for none.
         recall: the share of its sessions that were answered right; an abstention is a miss.
-        f1: of both; 0 where a label that occurs was never recognised.
+        f1: of precision and recall; 0 where a label that occurs was never recognised.
     """
 
     label: str
@@ -91,7 +91,7 @@ class Confusion:
         return Score(label, true, precision, recall, f1(precision, recall))
 
     def scores(self) -> tuple[Score, ...]:
-        """Those of all labels that are the truth of some session."""
+        """The scores of all labels that are the truth of some session."""
         truths = sorted({truth for truth, _ in self.counts})
         return tuple(self.score(label) for label in truths)
 
@@ -125,9 +125,9 @@ class BoundaryCounts:
     Attributes:
         written: all boundaries.
         visible: those that the layer shows.
-        found: of these, the ones that were named.
+        found: visible boundaries that were named.
         named: boundaries that were named.
-        named_right: of these, the ones where a write ended, visible or not.
+        named_right: named boundaries at which a write ended, whether visible or hidden.
     """
 
     written: int = 0
@@ -156,7 +156,7 @@ class BoundaryCounts:
 
     @property
     def f1(self) -> float | None:
-        """Of both."""
+        """The harmonic mean of precision and recall."""
         return f1(self.precision, self.recall)
 
     def to_dict(self) -> dict[str, object]:
