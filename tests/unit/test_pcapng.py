@@ -1,10 +1,12 @@
 """Captures: what Scapy and tshark read in them, from either vantage."""
 
 import io
+import re
 import subprocess
 
 import pytest
 from conftest import need
+from documents import text
 from frames import CLIENT, CLIENT_ISN, MS, Recorder, tcp_frame
 from scapy.all import (
     ICMP,
@@ -197,3 +199,15 @@ def test_blocks_are_padded(size):
 def test_an_empty_session_is_a_valid_capture():
     """A client that never sent anything leaves a file with no packets."""
     assert tshark(capture([], "client", 0)) == []
+
+
+def test_the_tutorials_filter():
+    """It shows each long segment once: what was sent again, it leaves out by the comment."""
+    (shown,) = re.findall(r"-Y '(.*)'", text("docs/tutorial.md"))
+    shown = shown.replace("tcp.dstport == 25", "tcp.dstport == 2007")  # the port of these frames
+    found = capture(join_frames(records()), "client", WALL_NS)
+    fields = ("-T", "fields", "-e", "tcp.len")
+    assert tshark(found, *fields, "-Y", shown) == ["1440", "1440"]
+    without, comment, _ = shown.partition(" && not frame.comment")
+    assert comment
+    assert tshark(found, *fields, "-Y", without) == ["1440", "1440", "1440"]
