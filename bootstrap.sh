@@ -9,12 +9,12 @@ Usage: ./bootstrap.sh reproduce [ARG...]  install what is missing, then: seglab 
        ./bootstrap.sh install             install what is missing for `reproduce`, run nothing
        ./bootstrap.sh --help
 
-Packages of the system come from apt, by sudo only when one is missing and you are not root.
-All Python packages go into .venv beside this file; nothing else on the machine is touched.
-Run it as often as you like, from anywhere: what is there already is not installed again.
+System packages come from apt; sudo is used only if one is missing and you are not root.
+All Python packages go into .venv beside this file; nothing else on the machine changes.
+Run it as often as you like, from anywhere: it does not install again what is there already.
 
-Exit codes: 2 usage; 3 the machine lacks something and the message says what; else the code
-of seglab (0 reproduced, 1 not) or of tox.
+Exit codes: 2 wrong usage; 3 the machine lacks something, and the message says what; otherwise
+the exit code of seglab (0 reproduced, 1 not) or of tox.
 HELP
 }
 
@@ -26,24 +26,24 @@ lacks() {
 
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 venv=$here/.venv
-# Present while pip is at work in .venv: whoever finds it knows that the last one never finished.
+# This file exists while pip works in .venv. Anyone who finds it knows that pip never finished.
 unfinished=$venv/seglab-unfinished
 # Programs such as ethtool live where an ordinary user of Debian does not look.
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
-# A program that the lab starts, and the package that brings it.
+# Each program that the lab starts, and the package that brings it.
 readonly run_tools=(mnexec:mininet ifconfig:net-tools ethtool:ethtool ip:iproute2
   unshare:util-linux mount:mount nft:nftables)
-# gcc for what setup.py compiles: only the tests insist on it, see CONTRIBUTING.md.
+# gcc is for what setup.py compiles; only the tests need that, see CONTRIBUTING.md.
 test_tools=(tshark:tshark gcc:gcc)
-# Ubuntu's Chromium is a snap and not for scripts: there the tests of the report's page skip.
+# Ubuntu's Chromium is a snap, which scripts cannot use: there the tests of the report's page skip.
 ! grep -qx 'ID=debian' /etc/os-release 2>/dev/null ||
   test_tools+=(chromium:chromium chromedriver:chromium-driver)
 readonly test_tools
 
 # --- Python -------------------------------------------------------------------------------
 
-# The first Python on PATH that is new enough, as the interpreter behind any venv or shim.
+# Prints the first Python on PATH that is new enough: the interpreter behind any venv or shim.
 find_python() {
   local name
   for name in python3 python3.13 python3.12 python3.11; do
@@ -55,7 +55,7 @@ find_python() {
   return 1
 }
 
-# The package that lets Python $1 make virtual environments; nothing if it can already.
+# Prints the package that lets Python $1 make virtual environments; nothing if it can already.
 venv_package() {
   "$1" -I -c 'if True:
     import os, sys
@@ -67,7 +67,7 @@ venv_package() {
         print("python3-venv" if name == default else name + "-venv")'
 }
 
-# The package with the C headers of Python $1; nothing if they are there.
+# Prints the package with the C headers of Python $1; nothing if they are there.
 headers_package() {
   "$1" -I -c 'if True:
     import os, sys, sysconfig
@@ -77,8 +77,8 @@ headers_package() {
         print("python3-dev" if name == default else name + "-dev")'
 }
 
-# Whether .venv holds all that $1 ("run" or "dev") needs, for this pyproject.toml and this folder.
-# With "mark" as $2, writes down that it does.
+# Succeeds if .venv holds all that $1 ("run" or "dev") needs, for this pyproject.toml and folder.
+# With "mark" as $2, it also writes down that .venv does.
 venv_ready() {
   [[ -x $venv/bin/python && ! -e $unfinished ]] || return 1
   "$venv/bin/python" -I - "$here" "$venv" "$@" 2>/dev/null <<'PY'
@@ -100,8 +100,8 @@ sys.exit((venv / f"seglab-{needs}").read_text() != state)
 PY
 }
 
-# Whether pip can be trusted to complete .venv: it was not abandoned, moved or left without its
-# Python.
+# Succeeds if pip can complete .venv: nobody interrupted pip in it, the folder was not moved, and
+# its Python is still there.
 venv_sound() {
   [[ ! -e $unfinished ]] && "$venv/bin/python" -I -c 'if True:
     import pathlib, sys
@@ -155,15 +155,15 @@ apt_install() {
     lacks "only root can install packages and sudo refused; as root, run: $by_hand"
   as_root+=(env DEBIAN_FRONTEND=noninteractive)
   "${as_root[@]}" "${apt[@]}" update >/dev/null </dev/null ||
-    say "apt-get update had errors; going on with the package lists that are there"
+    say "apt-get update had errors; continuing with the package lists that are there"
   "${as_root[@]}" "${install[@]}" >/dev/null </dev/null ||
-    # An installation that somebody interrupted blocks all later ones until it is completed.
+    # An interrupted installation blocks all later ones until dpkg completes it.
     { "${as_root[@]}" dpkg --configure -a >/dev/null </dev/null &&
       "${as_root[@]}" "${install[@]}" >/dev/null </dev/null; } ||
     lacks "apt could not install all packages, its reason is above; as root, run: $by_hand"
 }
 
-# Sets `missing` to the packages that have to be installed for $1 ("run" or "dev").
+# Sets `missing` to the packages that must be installed for $1 ("run" or "dev").
 find_missing() {
   local needs=$1 tool tools=("${run_tools[@]}") python package
   [[ $needs == run ]] || tools+=("${test_tools[@]}")
@@ -195,7 +195,7 @@ find_missing() {
 complete() {
   local needs=$1 missing python
   find_missing "$needs"
-  # Not the lock: a daemon that a package starts would keep it for ever.
+  # apt does not inherit the lock: a daemon that a package starts would keep it for ever.
   ((${#missing[@]} == 0)) || apt_install "${missing[@]}" 9<&-
   ! venv_ready "$needs" || return 0
   [[ -w $here && (! -e $venv || -w $venv) ]] ||
@@ -219,7 +219,7 @@ ensure() {
     return
   fi
   (
-    trap 'say "interrupted; run it again to go on"; exit 130' INT
+    trap 'say "interrupted; run it again to continue"; exit 130' INT
     flock --nonblock 9 || {
       say "waiting for another bootstrap.sh in this folder"
       flock 9
