@@ -20,7 +20,7 @@ while (my $line = <STDIN>) {
     my ($mss) = $line =~ /"mss":(\d+)/;
     my $again = $line =~ /"retransmission":\[[^\]]*true/;
 
-    # Reads merge segments, offload does as well, and a retransmission may have been cut anew:
+    # Reads merge segments, offload does as well, and a retransmission may have been cut again:
     # then sizes say little of the writes, and it abstains.
     if ($line !~ /"layer":"segments"/ || !defined $mss || $again || grep { $_ > $mss } @sizes) {
         print "null\n";

@@ -1,6 +1,6 @@
 """The tutorial, done as its reader does it: every command, in order; and every number in it.
 
-Only its installation is taken for granted: whoever runs these tests has gone through it.
+Only the installation is left out, because anyone who runs these tests has gone through it.
 """
 
 import os
@@ -43,7 +43,7 @@ def blocks() -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory: pytest.TempPathFactory) -> list[Step]:
-    """Everything that the tutorial has its reader do, done in an empty folder by one shell."""
+    """Everything that the tutorial's reader does, done in an empty folder by one shell."""
     need("tshark")
     folder = tmp_path_factory.mktemp("reader")
     found = [*blocks()]
@@ -108,7 +108,7 @@ def test_each_output_follows_its_commands() -> None:
 
 
 def test_what_is_printed(steps: list[Step]) -> None:
-    """Every line of output in the tutorial was printed, in that order; reads are as they come."""
+    """Every line of output in the tutorial was printed, in that order, except for lines of reads."""
     assert sum(bool(step.told) for step in steps) >= 7
     for step in steps:
         printed = iter(words(step.printed))
@@ -162,7 +162,7 @@ def test_sums_in_the_text() -> None:
 
 
 def test_the_conclusion(steps: list[Step]) -> None:
-    """The rule that memorised sizes fails wherever they are others; the other never does."""
+    """The rule that memorised sizes fails wherever the sizes differ; the other rule never fails."""
     verdicts = [line for line in words(steps[-1].printed) if "memorised" in line]
     wrong = {line.split()[1] for line in verdicts if "memorised WRONG" in line}
     assert wrong == {"mtu-576", "ethernet", "fddi", "pppoe-clamped"}

@@ -209,7 +209,7 @@ def test_all_kinds_of_mail() -> None:
 
 
 def test_columns() -> None:
-    """The documented columns are the stored ones, in their order; likewise the layers' fields."""
+    """The documented columns are the stored ones, in their order, and so are the layers' fields."""
     assert table("docs/run-folder.md", "## sessions.parquet") == SCHEMA.names
     stored = {
         field.name
