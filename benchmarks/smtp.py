@@ -43,10 +43,11 @@ from common import (
 sys.path.insert(0, str(ROOT))
 
 from seglab.core.record import SessionRecord
+from seglab.engine import EngineOptions
 from seglab.experiment import plan, registry
 from seglab.experiment.reader import Reader
 from seglab.kernel.addresses import IPV4
-from seglab.kernel.engine import EngineOptions, KernelEngine
+from seglab.kernel.engine import KernelEngine
 from seglab.kernel.lab import KernelLab
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Manifest

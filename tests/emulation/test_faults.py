@@ -22,6 +22,7 @@ from commanding import (
 
 from seglab.core import plugins
 from seglab.core.record import SessionRecord
+from seglab.engine import EngineOptions
 from seglab.errors import PartDiedError
 from seglab.experiment import plan as plan_
 from seglab.experiment import registry
@@ -29,7 +30,7 @@ from seglab.experiment.plan import SessionSpec
 from seglab.kernel import engine as engine_
 from seglab.kernel import lab as lab_
 from seglab.kernel import lab_config
-from seglab.kernel.engine import EngineOptions, KernelEngine
+from seglab.kernel.engine import KernelEngine
 from seglab.kernel.lab import KernelLab
 from seglab.networks.network import Network
 from seglab.runs.folder import RunFolder

@@ -9,12 +9,13 @@ import pytest
 
 from seglab.core.record import SessionRecord
 from seglab.core.trace import sizes
+from seglab.engine import EngineOptions
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment import plan as plan_
 from seglab.experiment import registry
 from seglab.experiment.plan import SessionSpec
 from seglab.kernel import join
-from seglab.kernel.engine import EngineOptions, KernelEngine
+from seglab.kernel.engine import KernelEngine
 from seglab.kernel.lab import KernelLab
 from seglab.networks.network import Network
 

@@ -7,8 +7,9 @@ import pytest
 
 from seglab.core.record import SessionRecord
 from seglab.core.trace import sizes
+from seglab.engine import EngineOptions
 from seglab.experiment import plan, registry
-from seglab.kernel.engine import EngineOptions, KernelEngine
+from seglab.kernel.engine import KernelEngine
 from seglab.reproduction.listings import ListingVerdict, judge_listing
 from seglab.reproduction.mtu_table import judge_table
 from seglab.reproduction.paper import PublishedListing, PublishedTable, paper

@@ -17,11 +17,12 @@ from scapy.utils import rdpcap
 
 from seglab.core.record import SessionRecord
 from seglab.core.trace import sizes
+from seglab.engine import EngineOptions
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment import plan as plan_
 from seglab.experiment import registry
 from seglab.kernel import join, sandbox
-from seglab.kernel.engine import EngineOptions, KernelEngine
+from seglab.kernel.engine import KernelEngine
 from seglab.kernel.lab import KernelLab
 from seglab.reproduction.paper import paper
 

@@ -12,7 +12,7 @@ from seglab.engine.record import failed_record
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment import plan, registry
 from seglab.kernel import join
-from seglab.kernel.join import SessionReports
+from seglab.kernel.reports import SessionReports
 
 NETWORK = registry.network("vb2014")
 SPEC = plan.plan(registry.scenario("scenario-1"), seed=1, sessions=1)[0]

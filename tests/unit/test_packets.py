@@ -4,7 +4,7 @@ import random
 
 import pytest
 from frames import CLIENT_ISN, MS, SERVER_ISN, Recorder, routed, tcp_frame
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.all import ICMP, IP, TCP, UDP, Ether, IPerror, IPv6, Raw, TCPerror, raw
 
@@ -190,6 +190,7 @@ def test_sequence_numbers_wrap():
     assert [segment.retransmission for segment in found] == [False] * 4 + [True]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31), st.lists(st.integers(1, 1440), min_size=1, max_size=40))
 def test_any_lossy_stream_keeps_the_laws_of_a_trace(seed, sizes):
     """Segments lost at random and sent until they arrive break none of the trace's laws."""

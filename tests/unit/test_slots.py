@@ -24,7 +24,7 @@ class Stage:
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     async def come(self, name: str, weight: int = 1, priority: float = 0) -> None:
-        """Let somebody ask for slots."""
+        """Let a task ask for slots."""
         self._gates[name] = asyncio.Event()
         self.tasks[name] = asyncio.create_task(self._hold(name, weight, priority))
         await settle()
@@ -127,7 +127,7 @@ async def _blocked_by_a_leaver(stage: Stage) -> None:
     ],
 )
 def test_slots(capacity: int, play: Callable[[Stage], Awaitable[None]]) -> None:
-    """The most urgent first, in order of coming among equals, and nothing is ever lost."""
+    """The highest priority first, equals in the order in which they came; nothing is ever lost."""
 
     async def run() -> None:
         stage = Stage(capacity)

@@ -186,10 +186,10 @@ class KernelEngine:
         limits_s = (self.options.time_limit_s, lab.network.time_limit_s)
         job = join.client_job(spec, min(limit for limit in limits_s if limit is not None))
         try:
-            raw = await lab.session(job, join.wire_order(spec))
+            reports = await lab.session(job, join.wire_order(spec))
         except PartDiedError as error:
             return failed_record(spec, lab.network, self.name, str(error))
-        assembled = join.assemble(spec, lab.network, raw, self._wall_offset_ns)
+        assembled = join.assemble(spec, lab.network, reports, self._wall_offset_ns)
         if self.options.folder is not None:
             for name, data in assembled.captures.items():
                 _write(self.options.folder / name, data)

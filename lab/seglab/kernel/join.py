@@ -13,28 +13,10 @@ from seglab.experiment.plan import SessionSpec
 from seglab.kernel import packets, pcapng
 from seglab.kernel.channel import ChannelMessage
 from seglab.kernel.packets import Packet
+from seglab.kernel.reports import SessionReports
 from seglab.networks.network import Network
 
 ENGINE = "kernel"
-
-
-@dataclass(frozen=True, slots=True)
-class SessionReports:
-    """What the parts of a lab saw of one session, each by itself.
-
-    Attributes:
-        flow: the session's number in its lab.
-        client: the client's result.
-        connection: the server's record; ``None`` where no connection reached it.
-        wire: the wire's record: its frames, and how many the kernel dropped before it saw them.
-        mtu_changes: the changes of the path's MTU: when, on the lab's clock, and to what.
-    """
-
-    flow: int
-    client: ChannelMessage
-    connection: ChannelMessage | None
-    wire: ChannelMessage
-    mtu_changes: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +46,24 @@ def client_job(spec: SessionSpec, time_limit_s: float) -> ChannelMessage:
 
 
 def assemble(
-    spec: SessionSpec, network: Network, raw: SessionReports, wall_offset_ns: int
+    spec: SessionSpec, network: Network, reports: SessionReports, wall_offset_ns: int
 ) -> AssembledSession:
     """Put together the session's record and its captures.
 
     Args:
         spec: what was planned.
         network: the network that the session ran over.
-        raw: what the parts of the lab saw.
+        reports: what the parts of the lab saw.
         wall_offset_ns: what to add to the lab's clock to get the time of day for the captures.
 
     Raises:
         EnvironmentLacksError: a segment exceeds the MSS, so that what the wire saw is not what
             TCP sent.
     """
-    client, connection = raw.client, raw.connection
+    client, connection = reports.client, reports.connection
     t0_ns: int = client["t0_ns"]
     start, end = client["payload"]
-    sent = packets.join_frames(raw.wire["frames"])
+    sent = packets.join_frames(reports.wire["frames"])
     handshake = packets.handshake(sent)
     connected = bool(client["mss"])
     if handshake is not None:
@@ -104,11 +86,11 @@ def assemble(
         else tuple(
             Read(t - t0_ns, a, b) for t, a, b in within_payload(connection["reads"], start, end)
         ),
-        mtu_changes=tuple(MtuChange(t - t0_ns, mtu) for t, mtu in raw.mtu_changes),
+        mtu_changes=tuple(MtuChange(t - t0_ns, mtu) for t, mtu in reports.mtu_changes),
         header_end=client.get("header_end"),
         header_fields=tuple(HeaderField(*span) for span in client.get("header_fields", ())),
         captures=Captures(client=names["client"], server=names["server"]),
-        error=_error(raw),
+        error=_error(reports),
     )
     record = session_record(spec, network, ENGINE, observed)
     description = f"{spec.session_id}: {record.error or 'complete'}"
@@ -116,16 +98,16 @@ def assemble(
     return AssembledSession(record, {names[vantage]: captures[vantage] for vantage in captures})
 
 
-def _error(raw: SessionReports) -> str | None:
+def _error(reports: SessionReports) -> str | None:
     """Return why the lab could not carry the session through; ``None`` where it did."""
-    if raw.client["error"] is not None:
-        return str(raw.client["error"])
-    if raw.connection is None:
+    if reports.client["error"] is not None:
+        return str(reports.client["error"])
+    if reports.connection is None:
         return "the server has no record of the connection"
-    if raw.connection.get("refused"):
-        return f"the server refused: {raw.connection['refused']}"
-    if raw.wire["kernel_drops"]:
-        return f"the wire was too slow: the kernel dropped {raw.wire['kernel_drops']} frames unseen"
+    if reports.connection.get("refused"):
+        return f"the server refused: {reports.connection['refused']}"
+    if drops := reports.wire["kernel_drops"]:
+        return f"the wire was too slow: the kernel dropped {drops} frames unseen"
     return None
 
 

@@ -55,9 +55,9 @@ from seglab.experiment.reader import Reader
 from seglab.kernel import host_setup, lab_config, lab_process, sandbox
 from seglab.kernel.addresses import BY_VERSION
 from seglab.kernel.channel import ChannelMessage, Outbox
-from seglab.kernel.join import SessionReports
 from seglab.kernel.parts import PARTS
 from seglab.kernel.replies import PendingReplies
+from seglab.kernel.reports import SessionReports
 from seglab.networks.network import Network
 
 START_LIMIT_S = 60.0
