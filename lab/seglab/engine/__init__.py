@@ -37,7 +37,7 @@ _factories: dict[str, EngineFactory | str] = {"kernel": "seglab.kernel.engine:Ke
 
 
 def engine_names() -> list[str]:
-    """The names of all engines that there are, in alphabetical order."""
+    """Return the names of all engines, in alphabetical order."""
     return sorted(_factories)
 
 

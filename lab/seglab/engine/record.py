@@ -1,8 +1,8 @@
 """From what an engine observed of a session to the session's record.
 
 Every engine observes sessions in its own way, and puts what it observed into an
-``ObservedSession``. The record is made of that here, for all engines alike: which columns the plan
-fills, when a session counts as complete, and which error a session has that does not.
+``ObservedSession``. This module makes the record of that, in the same way for all engines: it knows
+which columns the plan fills, when a session counts as complete, and which error it has if not.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -35,7 +35,7 @@ class ObservedSession:
         payload_sha256: the payload's SHA-256 in hexadecimal, as it was written.
         received_sha256: the SHA-256 of each payload that the server received.
         mss: the MSS in force; ``None`` where no connection was made.
-        timestamps: whether the connection used TCP timestamps; ``None`` likewise.
+        timestamps: whether the connection used TCP timestamps; ``None`` where none was made.
         writes: the sender's write calls.
         segments: the segments with payload.
         reads: what each ``recv`` of the server returned.

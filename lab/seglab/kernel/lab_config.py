@@ -1,4 +1,4 @@
-"""What the processes of a lab are told when it starts: pure."""
+"""The first message that the parent sends to each process of a lab: pure."""
 
 from collections.abc import Mapping
 from typing import Final
