@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("distributed", reason="Dask is not installed: pip install 'seglab[cluster]'")
+pytest.importorskip("distributed", reason="Dask is not installed: pip install distributed")
 
 from clusters import Processes, processes
 from commanding import ROOT, seglab

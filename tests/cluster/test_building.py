@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("distributed", reason="Dask is not installed: pip install 'seglab[cluster]'")
+pytest.importorskip("distributed", reason="Dask is not installed: pip install distributed")
 
 from clusters import Processes, processes
 from commanding import Seglab, seglab, wait_until

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("distributed", reason="Dask is not installed: pip install 'seglab[cluster]'")
+pytest.importorskip("distributed", reason="Dask is not installed: pip install distributed")
 
 import farjobs
 from clusters import Processes, processes

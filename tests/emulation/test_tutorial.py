@@ -108,7 +108,7 @@ def test_each_output_follows_its_commands() -> None:
 
 
 def test_what_is_printed(steps: list[Step]) -> None:
-    """Every line of output in the tutorial was printed, in that order, except for lines of reads."""
+    """Every line of output in the tutorial was printed, in that order, except for reads."""
     assert sum(bool(step.told) for step in steps) >= 7
     for step in steps:
         printed = iter(words(step.printed))

@@ -108,7 +108,7 @@ def connected(
         import distributed  # noqa: PLC0415 -- an extra, and slow to import
     except ImportError as error:
         raise EnvironmentLacksError(
-            f"--cluster needs Dask ({error}); install it with: pip install 'seglab[cluster]'"
+            f"--cluster needs Dask ({error}); install it with: pip install distributed"
         ) from error
     for name in ("distributed", "distributed.client", "distributed.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what happens is told by this module

@@ -1,6 +1,6 @@
 """Captures as Scapy packets: the one module that imports Scapy.
 
-Scapy is an extra, ``pip install 'seglab[scapy]'``, since nothing else in seglab needs it.
+Scapy is an extra, ``scapy``, since nothing else in seglab needs it.
 """
 
 from io import BytesIO
@@ -16,7 +16,7 @@ try:
     from scapy.utils import PcapNgReader
 except ImportError as error:
     raise EnvironmentLacksError(
-        "packets need Scapy, which is not installed; get it by pip install 'seglab[scapy]'"
+        "packets need Scapy, which is not installed; get it by pip install scapy"
     ) from error
 
 __all__ = ["PacketList", "packets"]
