@@ -235,19 +235,21 @@ def test_a_scenario_file_that_cannot_be_used(
 @pytest.mark.parametrize("mtu", [12, 70_000])
 def test_an_mtu_that_no_link_has(mtu: int, tmp_path: Path) -> None:
     """A network's file with it is refused by any command that reads networks; the range is told."""
-    packages = tmp_path / "packages"
+    packages = tmp_path / "lab"
     real = Path(cli.__file__).parent
-    (packages / "lab" / "networks").mkdir(parents=True)
+    for name in ("senders", "scenarios"):
+        (tmp_path / name).symlink_to(real.parents[1] / name)
+    (packages / "seglab" / "networks").mkdir(parents=True)
     for path in real.iterdir():
         if path.name != "networks":
-            (packages / "lab" / path.name).symlink_to(path)
+            (packages / "seglab" / path.name).symlink_to(path)
     for path in (real / "networks").iterdir():
-        (packages / "lab" / "networks" / path.name).symlink_to(path)
-    (packages / "lab" / "networks" / "odd.toml").write_text(f'title = "odd"\nmtu = {mtu}\n')
+        (packages / "seglab" / "networks" / path.name).symlink_to(path)
+    (packages / "seglab" / "networks" / "odd.toml").write_text(f'title = "odd"\nmtu = {mtu}\n')
     run = seglab("run", "scenario-1", "--out", tmp_path / "run", packages=[packages])
     assert run.process.returncode == 2
     assert run.err == (
-        "seglab: lab/seglab/networks/odd.toml: mtu: expected an IPv4 MTU from 68 to 65535 bytes"
+        "seglab: networks/odd.toml: mtu: expected an IPv4 MTU from 68 to 65535 bytes"
         f" (RFC 791), found {mtu}\n"
     )
 
