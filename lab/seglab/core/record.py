@@ -52,7 +52,7 @@ class SessionRecord:
         terminator: ``with_body`` or ``own_write``; ``None`` for raw TCP.
         network: the network's name.
         path_condition: ``steady``, ``small_mss``, ``fluctuating`` or ``pmtu_fall``.
-        engine: ``kernel`` or ``model``.
+        engine: the name of the engine that carried it out, such as ``kernel``.
         seed: the session's own seed, 64 bits without a sign.
         repeat: which repetition of its scenario, sender and network, from 0.
         mtu: of the path, in bytes.
