@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+import tomllib
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -16,6 +17,7 @@ from documents import DOCUMENTS, ROOT, anchors, blocks, example, mentioned, show
 
 from seglab import networks
 from seglab.cli import COMMANDS, seglab
+from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.specfile import SpecTable, decode
 from seglab.experiment import registry, scenario
 from seglab.mail.kinds import KINDS
@@ -100,7 +102,7 @@ def test_every_document_is_found() -> None:
 
 
 def test_folders_of_the_architecture() -> None:
-    """The page of the architecture names every folder and module of the package, and no other."""
+    """The page of the architecture names the package's folders and modules, from the top down."""
     package = ROOT / "lab" / "seglab"
     there = {
         f"{path.name}/" if path.is_dir() else path.name
@@ -109,8 +111,14 @@ def test_folders_of_the_architecture() -> None:
     }
     _, _, tree = text("docs/architecture.md").partition("    lab/seglab/")
     rows = tree.partition("\n\n")[0].splitlines()[1:]
-    named = {name for row in rows for name in re.findall(r"^ {6}([\w./]+)", row)}
-    assert named == there
+    named = [name for row in rows for name in re.findall(r"^ {6}([\w./]+)", row)]
+    assert sorted(named) == sorted(there)
+
+    contracts = tomllib.loads(text("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    floor = {name: at for at, layer in enumerate(layers) for name in re.findall(r"\w+", layer)}
+    floors = [floor[name.removesuffix("/").removesuffix(".py")] for name in named[1:]]
+    assert floors == sorted(floors), "the list is in the order of the contract"
 
 
 def test_the_glossary_is_sorted() -> None:
@@ -217,6 +225,16 @@ def test_columns() -> None:
         for field in SCHEMA.field(layer).type.value_type
     }
     assert set(table("docs/run-folder.md", "### The layers")) == stored
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [("style", STYLES), ("terminator", TERMINATORS), ("path_condition", PATH_CONDITIONS)],
+)
+def test_ground_truth(column: str, words: tuple[str, ...]) -> None:
+    """The row of a label names its words, all of them."""
+    (row,) = re.findall(rf"^\| `{column}` \| text \| (.*) \|$", text("docs/run-folder.md"), re.M)
+    assert set(re.findall("`(.*?)`", row)) == set(words)
 
 
 def test_manifest() -> None:
