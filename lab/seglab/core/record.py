@@ -155,7 +155,7 @@ class SessionRecord:
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Self:
-        """The record that ``to_row`` wrote; columns it does not know are passed over.
+        """The record that ``to_row`` wrote; unknown columns are skipped.
 
         Raises:
             InputError: a column is missing or has the wrong type; says which.
