@@ -21,18 +21,18 @@ TIMEOUT_S = 240
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which all commands run, one after the other."""
+    """Make the folder in which all commands run, one after the other."""
     return furnish(tmp_path_factory.mktemp("reader"))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=[command.line for command in COMMANDS])
 def test_it_runs(command: Shown, folder: Path) -> None:
-    """It ends well, and says something."""
+    """The command ends well and prints something."""
     done = call(command, folder, timeout=TIMEOUT_S)
     assert is_well(command, done), f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     assert done.stdout
 
 
 def test_there_are_some() -> None:
-    """The documents show commands of each kind."""
+    """The documents show commands of each kind that runs sessions."""
     assert {command.arguments[1] for command in COMMANDS} >= {"run", "reproduce", "dataset"}

@@ -43,12 +43,12 @@ def text(document: str) -> str:
 
 
 def blocks(document: str, language: str) -> list[str]:
-    """The fenced blocks of a language."""
+    """Return the fenced blocks of a language."""
     return [body for found, body in FENCE.findall(text(document)) if found == language]
 
 
 def example(path: str, document: str = "docs/extending.md") -> str:
-    """The block whose first line is a comment with that path."""
+    """Return the block whose first line is a comment with that path."""
     found = [
         body
         for language in ("python", "toml")
@@ -60,13 +60,13 @@ def example(path: str, document: str = "docs/extending.md") -> str:
 
 
 def anchors(document: str) -> set[str]:
-    """The headings of a document, as a code host makes anchors of them."""
+    """Return the anchors that a code host makes of a document's headings."""
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", text(document)), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def table(document: str, heading: str) -> list[str]:
-    """The first column of the table under a heading: all names in backquotes, in order."""
+    """Return the names in backquotes in the first column of the table under a heading."""
     _, _, section = f"\n{text(document)}".partition(f"\n{heading}\n")
     rows = [line for line in re.split(r"\n#+ ", section)[0].splitlines() if line.startswith("| `")]
     return [name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
@@ -90,12 +90,12 @@ class Shown:
 
     @property
     def arguments(self) -> list[str]:
-        """The command line as a list."""
+        """Return the command line as a list."""
         return shlex.split(self.line, comments=True)
 
 
 def shown() -> Iterator[Shown]:
-    """Every command line of ``seglab`` and ``bootstrap.sh`` that stands in a block."""
+    """Yield every command line of ``seglab`` and ``bootstrap.sh`` that stands in a block."""
     for document in DOCUMENTS:
         prose = FENCE.sub("", text(document))
         lines = [found.replace("\\\n", " ") for found in _INDENTED.findall(prose)]
@@ -113,12 +113,12 @@ def shown() -> Iterator[Shown]:
 
 
 def mentioned() -> set[str]:
-    """The names of the commands that sentences mention: ``report`` of `seglab report`."""
+    """Return the names of the commands that sentences mention, such as ``report``."""
     return {name for page in DOCUMENTS for name in _INLINE.findall(FENCE.sub("", text(page)))}
 
 
 def kind(line: str) -> str:
-    """Whether a command line runs anywhere, needs a lab, or is only parsed: see ``Shown``."""
+    """Return where a command line can run, as ``Shown.where`` explains."""
     own = line.split("#", maxsplit=1)[0].split("|", maxsplit=1)[0]
     if any(word in own for word in ONLY_PARSED):
         return "parses"
@@ -130,7 +130,7 @@ def kind(line: str) -> str:
 
 
 def furnish(folder: Path) -> Path:
-    """Put into a folder what the documents suppose to lie there; returns the folder.
+    """Put into a folder what the documents suppose to lie there, and return the folder.
 
     These are the samples and specifications of the sources, and the classifier and the list of
     known failures that the guides show. ``runs`` and ``data`` are left to the caller.
@@ -163,6 +163,6 @@ def call(command: Shown, folder: Path, **kwargs: Any) -> "subprocess.CompletedPr
 
 
 def is_well(command: Shown, done: "subprocess.CompletedProcess[str]") -> bool:
-    """Whether it ended as it should: with 0, or of ``regress`` with a finding, and no traceback."""
+    """Return whether a command ended well: no traceback, and 0, or 1 for ``regress``."""
     codes = {0, 1} if command.arguments[1] == "regress" else {0}
     return done.returncode in codes and "Traceback" not in done.stderr

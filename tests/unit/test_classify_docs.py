@@ -1,4 +1,4 @@
-"""``docs/classify.md`` says what is so: programs, commands, columns, limits, and the drawing."""
+"""What ``docs/classify.md`` says is true: programs, commands, columns, limits, drawing."""
 
 import re
 import shlex
@@ -27,7 +27,7 @@ PAPER = Path(__file__).parents[2] / "examples" / "paper.log"
 
 @pytest.mark.parametrize("program", blocks(DOCUMENT, "python"))
 def test_programs_run(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside the paper's own log, each prints what it promises to."""
+    """Each program prints verdicts of the paper's log."""
     (tmp_path / "examples").mkdir()
     shutil.copy(PAPER, tmp_path / "examples" / "paper.log")
     monkeypatch.chdir(tmp_path)
@@ -40,14 +40,14 @@ def test_programs_run(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def shown_commands() -> list[str]:
-    """The indented command lines, and those within the text that are whole."""
+    """Return the indented command lines of the document."""
     return re.findall(
         r"^    (?:tcpdump .* \| )?(seglab classify .+)$", text(DOCUMENT), re.MULTILINE
     )
 
 
 def test_commands_parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command line that is shown is taken by the command."""
+    """The command accepts every command line that the document shows."""
     monkeypatch.chdir(tmp_path)
     command = seglab.get_command(click.Context(seglab), "classify")
     assert command is not None
@@ -58,7 +58,7 @@ def test_commands_parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_options_are_all_there() -> None:
-    """Each option of the command is explained, and each one named is there."""
+    """The document names each option of the command, and no other."""
     command = seglab.get_command(click.Context(seglab), "classify")
     assert command is not None
     options = {name for one in command.params for name in one.opts if name.startswith("--")}
@@ -67,14 +67,14 @@ def test_options_are_all_there() -> None:
 
 
 def test_the_weights_are_some() -> None:
-    """The example is a file of weights, with each of the four tables."""
+    """The example is a valid file of weights and has all four tables."""
     (block,) = blocks(DOCUMENT, "toml")
     found = weights.parse(SpecTable("w", decode(block.encode(), "w")))
     assert all((found.style, found.terminator, found.buffer, found.path_condition))
 
 
 def test_columns_are_those_of_the_table() -> None:
-    """The table explains each column of a terminal, and the text those for a pipe, in order."""
+    """The table names the columns of a terminal, the text those of a pipe, in order."""
     assert table(DOCUMENT, "## What it prints") == [
         "id", "client", "style", "terminator", "path", "buffer", "conf", "score", "sizes",
     ]  # fmt: skip
@@ -84,7 +84,7 @@ def test_columns_are_those_of_the_table() -> None:
 
 
 def test_limits_are_those_of_the_code() -> None:
-    """The numbers in the text."""
+    """The limits in the text are those of the code."""
     words = " ".join(text(DOCUMENT).split())
     assert LINE_MAX_BYTES == 32 << 20
     assert SIZES_MAX == 1_000_000
@@ -96,7 +96,7 @@ def test_limits_are_those_of_the_code() -> None:
 
 
 def test_the_drawing_is_ours() -> None:
-    """Bars and sizes of Listing 6, as the document has them; the verdict is another matter."""
+    """The bars and sizes of Listing 6 are those that the document shows."""
     _, listing_6, *_ = observations(PAPER.read_bytes().splitlines(), "paper.log")
     bars, numbers, *_ = drawing(listing_6, None, 80)
     block = blocks(DOCUMENT, "text")[1]
@@ -105,5 +105,5 @@ def test_the_drawing_is_ours() -> None:
 
 
 def test_the_ascii_marks_are_as_told() -> None:
-    """What a terminal without Unicode gets."""
+    """Each mark has the letter that the table names for a terminal without Unicode."""
     assert in_ascii("█▲◆└──┘▏") == "#^H+--+|"

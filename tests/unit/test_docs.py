@@ -1,4 +1,4 @@
-"""The documents say what is so: links, commands, examples, columns and paths."""
+"""What the documents say is true: links, commands, examples, columns and paths."""
 
 import json
 import re
@@ -34,13 +34,13 @@ every_document = pytest.mark.parametrize("document", DOCUMENTS)
 
 
 def parsed(path: str) -> SpecTable:
-    """The example of a TOML file."""
+    """Return the table of a TOML example in the guide."""
     return SpecTable(path, decode(example(path).encode(), path))
 
 
 @every_document
 def test_links_resolve(document: str) -> None:
-    """A link to a file of ours finds it, and the heading that it names."""
+    """A link to a file of the project finds the file, and the heading that it names."""
     for target in re.findall(r"\]\(([^)\s]+)\)", text(document)):
         if "://" in target:
             continue
@@ -53,7 +53,7 @@ def test_links_resolve(document: str) -> None:
 
 @every_document
 def test_paths_exist(document: str) -> None:
-    """A path of the sources that a document names is there; NAME stands for any."""
+    """Each path that a document names exists; one with NAME in it stands for any."""
     examples = {"senders/slow_body.py", "lab/seglab/networks/gre.toml"}
     pattern = r"`((?:lab|senders|scenarios|tests|docs|benchmarks)/[\w./-]*)`"
     for path in set(re.findall(pattern, text(document))) - examples:
@@ -64,7 +64,7 @@ def test_paths_exist(document: str) -> None:
     "line", [*dict.fromkeys(command.line.partition(" | ")[0] for command in shown())]
 )
 def test_commands_parse(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command line that we show is taken by the command, options and all."""
+    """The command accepts every command line that a document shows, with its options."""
     program, name, *arguments = shlex.split(line, comments=True)
     if program == "./bootstrap.sh":
         assert name == "--help" or re.search(rf"^  {name}\)$", text("bootstrap.sh"), re.MULTILINE)
@@ -85,7 +85,7 @@ def test_all_commands_are_listed() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    """The README is a way in; what one looks up is in ``docs``."""
+    """The README has fewer than 200 lines; reference belongs into ``docs``."""
     assert text("README.md").count("\n") < 200
 
 
@@ -122,14 +122,14 @@ def test_folders_of_the_architecture() -> None:
 
 
 def test_the_glossary_is_sorted() -> None:
-    """The words of the glossary stand in the order of the alphabet."""
+    """The words of the glossary are in alphabetical order."""
     words = re.findall(r"^\| \*\*(.+?)\*\* \|", text("docs/glossary.md"), re.MULTILINE)
     assert len(words) > 20
     assert words == sorted(words)
 
 
 def test_numbers_of_senders_and_networks() -> None:
-    """The README counts the senders and networks that there are."""
+    """The README states how many senders and networks there are."""
     counted = re.search(r"(\d+) senders with any of its (\d+) networks", text("README.md"))
     assert counted is not None
     assert int(counted[1]) == len(registry.senders())
@@ -137,7 +137,7 @@ def test_numbers_of_senders_and_networks() -> None:
 
 
 def test_reference_run() -> None:
-    """The table of experiments is the reference run's, and is written again when that is."""
+    """The table of experiments is that of the reference run."""
     summary = json.loads(text("results/reference/summary.json"))
     verdicts = {True: "reproduced", False: "not reproduced"}
     for found in summary["scenarios"]:
@@ -146,7 +146,7 @@ def test_reference_run() -> None:
 
 
 def test_mentioned_commands_exist() -> None:
-    """Each command that a sentence names is there, but what the README calls planned is not yet."""
+    """Each command that a sentence names exists, except for those that are planned."""
     _, later = text("README.md").split(PLANNED)
     planned = set(re.findall(r"`seglab (\w+)`, is planned", later))
     assert planned
@@ -155,7 +155,7 @@ def test_mentioned_commands_exist() -> None:
 
 
 def test_examples(tmp_path: Path) -> None:
-    """The sender, network and scenario of the guide are good ones, and fit together."""
+    """The sender, network and scenario of the guide are valid, and fit together."""
     (tmp_path / "slow_body.py").write_text(example("senders/slow_body.py"), encoding="utf-8")
     sender = senders_in(tmp_path)["slow_body"]
     message = generate(1, MessageSpec())
@@ -181,14 +181,14 @@ def test_examples(tmp_path: Path) -> None:
 
 
 def explained(module: ModuleType) -> str:
-    """The TOML file that a package's docstring explains."""
+    """Return the TOML file that a package's docstring explains."""
     _, _, block = (module.__doc__ or "").partition("::\n")
     indented = [line for line in block.splitlines() if not line or line.startswith("    ")]
     return dedent("\n".join(indented))
 
 
 def test_all_keys_of_a_network() -> None:
-    """The file that explains networks is one, with each key at a value that it can have."""
+    """The file that explains networks is a valid network."""
     table = SpecTable("mine.toml", decode(explained(networks).encode(), "mine.toml"))
     mine = network.parse("mine", table)
     assert (mine.mtu, mine.router.mtu) == (1500, 1400)
@@ -196,7 +196,7 @@ def test_all_keys_of_a_network() -> None:
 
 @pytest.mark.parametrize("mail", ["generated", "own"])
 def test_all_keys_of_a_scenario(mail: str, tmp_path: Path) -> None:
-    """The file that explains scenarios is one, with generated mail, and with the user's own."""
+    """The file that explains scenarios is valid, with generated mail and with the user's own."""
     (explained,) = blocks("scenarios/README.md", "toml")
     before, generated, own = re.split(r"^\[message\].*\n", explained, flags=re.MULTILINE)
     own, sweep, after = own.partition("[sweep]")
@@ -211,13 +211,13 @@ def test_all_keys_of_a_scenario(mail: str, tmp_path: Path) -> None:
 
 
 def test_all_kinds_of_mail() -> None:
-    """The kinds of generated mail that the document of datasets lists are all there are."""
+    """The page about datasets lists all kinds of generated mail."""
     (line,) = re.findall(r"^A message's `kind` is (.*?)\.$", text("docs/datasets.md"), re.M | re.S)
     assert re.findall("`(.*?)`", line) == list(KINDS)
 
 
 def test_columns() -> None:
-    """The documented columns are the stored ones, in their order, and so are the layers' fields."""
+    """The documented columns and fields of layers are the stored ones, in their order."""
     assert table("docs/run-folder.md", "## sessions.parquet") == SCHEMA.names
     stored = {
         field.name
@@ -232,19 +232,19 @@ def test_columns() -> None:
     [("style", STYLES), ("terminator", TERMINATORS), ("path_condition", PATH_CONDITIONS)],
 )
 def test_ground_truth(column: str, words: tuple[str, ...]) -> None:
-    """The row of a label names its words, all of them."""
+    """The row of a label names all of its words."""
     (row,) = re.findall(rf"^\| `{column}` \| text \| (.*) \|$", text("docs/run-folder.md"), re.M)
     assert set(re.findall("`(.*?)`", row)) == set(words)
 
 
 def test_manifest() -> None:
-    """The documented fields of run.json are those that are written."""
+    """The documented fields of run.json are the written ones."""
     written = json.loads(Manifest(command="run").to_json())
     assert set(table("docs/run-folder.md", "## run.json")) == set(written)
 
 
 def test_calibrated_values() -> None:
-    """The values that the calibration quotes are those of the file."""
+    """The values that the page about calibration quotes are those of the file."""
     (quoted,) = blocks("docs/calibration.md", "toml")
     file = decode(text("lab/seglab/networks/vb2014.toml").encode(), "vb2014.toml")
 
@@ -259,7 +259,7 @@ def test_calibrated_values() -> None:
 
 
 def test_calibration_program() -> None:
-    """The program that the calibration shows runs, and merges in each scenario, but not all."""
+    """The program of the page about calibration runs; reads merge in each scenario."""
     (program,) = blocks("docs/calibration.md", "python")
     output = StringIO()
     with redirect_stdout(output):

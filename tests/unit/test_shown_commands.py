@@ -1,4 +1,4 @@
-"""Every command of every document that needs no lab, run on the samples in ``examples``."""
+"""Every command of the documents that needs no lab runs on the samples in ``examples``."""
 
 import os
 import pty
@@ -22,7 +22,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all that the documents suppose to lie there, a run and a dataset included."""
+    """Make a folder with the samples, a run and a dataset, as the documents suppose."""
     made = furnish(tmp_path_factory.mktemp("reader"))
     for name in ("mine", "tuning-small"):
         run = made / "runs" / name
@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_it_runs(line: str, folder: Path) -> None:
-    """It ends well, and says something."""
+    """The command ends well and prints something."""
     if "cmd:perl" in line:
         need("perl")
     done = call(COMMANDS[line], folder)
@@ -48,14 +48,14 @@ def test_it_runs(line: str, folder: Path) -> None:
 
 
 def test_there_are_many() -> None:
-    """The documents show commands of each kind."""
+    """The documents show commands of each kind that needs no lab."""
     names = {line.split()[1] for line in COMMANDS}
     assert names >= {"classify", "regress", "report", "dataset", "doctor", "list"}
     assert len(COMMANDS) > 20
 
 
 def on_a_terminal(line: str, folder: Path, width: int) -> list[str]:
-    """What a command prints on a terminal of so many columns, without colours."""
+    """Return the lines that a command prints on a terminal, without colours."""
     ours, theirs = pty.openpty()
     command = Shown("README.md", line, "runs")
     process = subprocess.Popen(
@@ -79,7 +79,7 @@ def on_a_terminal(line: str, folder: Path, width: int) -> list[str]:
 
 
 WIDTHS = {"README.md": 120, "docs/classify.md": 80}
-"""Documents that show output, and on how wide a terminal it is theirs."""
+"""Documents that show output, and the columns of the terminal that printed it."""
 OUTPUTS = [
     (width, block)
     for document, width in WIDTHS.items()
@@ -90,7 +90,7 @@ OUTPUTS = [
 
 @pytest.mark.parametrize(("width", "block"), OUTPUTS, ids=[b.splitlines()[0] for _, b in OUTPUTS])
 def test_the_output_is_printed(width: int, block: str, folder: Path) -> None:
-    """Each line of output that they show, but for ``...``, was printed, in that order."""
+    """The command prints each line that the document shows, except ``...``, in that order."""
     command, *lines = block.splitlines()
     printed = iter(on_a_terminal(command.removeprefix("$ "), folder, width))
     for line in lines:
