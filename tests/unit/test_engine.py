@@ -3,11 +3,14 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dataset_making import ENGINE, SPEC, PureEngine, build, spec_of
 
+from seglab.core.trace import Read, Segment, Write
 from seglab.engine import DEFAULT_ENGINE, check_name, engine, engine_names
+from seglab.engine.record import ObservedSession, session_record, within_payload
 from seglab.errors import InputError
 from seglab.execution.carry_out import carry_out
 from seglab.execution.request import RunRequest, resume
@@ -108,3 +111,44 @@ def test_a_run_keeps_its_engine(stored: Path, tmp_path: Path) -> None:
         carry_out(folder, [again.specs(1)])
         assert PureEngine.ran == [spec.session_id for spec, _ in specs[1:]]
         assert {record.engine for record in folder.sessions()} == {ENGINE}
+
+
+def observed(**changes: Any) -> ObservedSession:
+    """A session that went well: one write of ten bytes, one segment, one read."""
+    values: dict[str, Any] = {
+        "t0_ns": 5,
+        "duration_ns": 40,
+        "payload_bytes": 10,
+        "payload_sha256": "ab",
+        "received_sha256": ["ab"],
+        "writes": (Write(1, 0, 10),),
+        "segments": (Segment(2, 3, 0, 10),),
+        "reads": (Read(4, 0, 10),),
+    }
+    return ObservedSession(**values | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({}, None),
+        ({"error": "time limit reached", "received_sha256": []}, "time limit reached"),
+        ({"received_sha256": ["cd"]}, "the server received other bytes than were written"),
+        ({"reads": ()}, "reads end at 0, the payload at 10"),
+    ],
+)
+def test_a_record_of_what_was_observed(changes: dict[str, Any], error: str | None) -> None:
+    """The plan fills the columns; the first reason against completeness is the error."""
+    (spec, network), *_ = RunRequest(("scenario-1",), sessions=1).specs(1)
+    record = session_record(spec, network, "pure", observed(**changes))
+    assert (record.engine, record.status) == ("pure", "failed" if error else "complete")
+    assert record.error == error
+    assert (record.mss, record.timestamps) == (network.mss, network.client.timestamps)
+    connected = session_record(spec, network, "pure", observed(mss=99, timestamps=True))
+    assert (connected.mss, connected.timestamps) == (99, True)
+
+
+def test_ranges_within_the_payload() -> None:
+    """Ranges are clipped to the payload and count from its first byte; others are left out."""
+    spans = [(1, 0, 10), (2, 10, 25), (3, 25, 40), (4, 40, 50)]
+    assert list(within_payload(spans, 20, 30)) == [(2, 0, 5), (3, 5, 10)]
