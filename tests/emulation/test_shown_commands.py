@@ -4,10 +4,14 @@ Those that take minutes are left out, and the tutorial and ``seglab reproduce`` 
 tests of their own.
 """
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from documents import Shown, call, furnish, is_well, shown
+from documents import ROOT, Shown, blocks, call, furnish, is_well, shown
+
+from seglab.logs import observations
 
 COMMANDS = [
     *{
@@ -36,3 +40,14 @@ def test_it_runs(command: Shown, folder: Path) -> None:
 def test_there_are_some() -> None:
     """The documents show commands of each kind that runs sessions."""
     assert {command.arguments[1] for command in COMMANDS} >= {"run", "reproduce", "dataset"}
+
+
+def test_the_log_of_the_samples(folder: Path) -> None:
+    """The program that made ``reads.log`` prints a line of the log for each session of the run."""
+    (program,) = blocks("examples/README.md", "python")
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, check=True
+    )
+    found = [one.total_bytes for one in observations(done.stdout.splitlines(), "reads.log")]
+    shipped = (ROOT / "examples" / "reads.log").read_bytes().splitlines()
+    assert found == [one.total_bytes for one in observations(shipped, "reads.log")]
