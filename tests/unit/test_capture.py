@@ -195,6 +195,7 @@ def test_bdat_given_up(core: Core, line: bytes, verb: bytes) -> None:
     else:
         talk.envelope()
         talk.body(mail(300), (300,))
+    talk.send(1, b"250 Queued\r\n")
     capture = Capture("test.pcap", core=core)
     first, second = capture.feed(pcap(talk.packets))
     assert (first.id, first.sizes, first.complete) == ("test.pcap#0.1", (600,), False)
@@ -205,7 +206,7 @@ def test_bdat_given_up(core: Core, line: bytes, verb: bytes) -> None:
 
 @pytest.mark.parametrize("port", [25, 2007])
 def test_starttls(core: Core, port: int) -> None:
-    """After STARTTLS and 220 all is one encrypted observation."""
+    """After STARTTLS and 220, what looks like TLS is one encrypted observation, by records."""
     talk = Talk(port=port)
     talk.handshake()
     talk.send(1, b"220 mx.example ESMTP\r\n")
@@ -213,11 +214,12 @@ def test_starttls(core: Core, port: int) -> None:
     talk.command(b"STARTTLS", b"220 Ready")
     talk.send(0, b"\x16\x03\x01\x00\xfa" + bytes(250))
     talk.send(1, b"\x16\x03\x03\x00\xfa" + bytes(1000))
-    talk.send(0, b"\x17\x03\x03\x10\x00" + bytes(1443), "A")
+    talk.send(0, b"\x17\x03\x03\x07\xfb" + bytes(1443), "A")
     talk.send(0, bytes(600))
     talk.close()
     found = read_one(talk, core)
-    assert (found.encrypted, found.sizes, found.complete) == (True, (255, 1448, 600), True)
+    assert (found.encrypted, found.sizes, found.complete) == (True, (255, 2048), True)
+    assert (found.push, found.retransmission) == ((True, True), (False, False))
     assert (found.header_end, found.fields, found.mss) == (None, None, 1448)
 
 
@@ -492,12 +494,12 @@ def test_raw_streams(core: Core) -> None:
 
 
 def test_messages_come_out_as_they_end(core: Core) -> None:
-    """For a capture that grows: a message is there with its last byte, before all that follows."""
+    """For a capture that grows: a message is there with its reply, before all that follows."""
     talk = message((100, 200))
     capture = Capture("live", core=core)
     capture.feed(pcap([]))
     counts = [len(capture.feed(pcap([packet])[24:])) for packet in talk.packets]
-    assert counts == [0] * (len(counts) - 7) + [1] + [0] * 6
+    assert counts == [0] * (len(counts) - 6) + [1] + [0] * 5
 
 
 def test_observations_reads_a_file_and_warns(core: Core) -> None:

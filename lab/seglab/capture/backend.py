@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from seglab.capture.core.table import Table
     from seglab.capture.core.walk import Walker
 
-MODULES = ("smtp_verbs", "header", "message", "dialogue", "stream", "connection", "table", "walk")
+MODULES = (
+    *("smtp_verbs", "header", "tls_records", "message", "preamble", "dialogue", "stream"),
+    *("connection", "table", "walk"),
+)
 """The modules of ``seglab.capture.core`` that ``setup.py`` compiles."""
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Layer = Literal["segments", "reads"]
 """Where sizes are looked at: in what the wire carried, or in what the server read."""
 
+Reply = Literal["accepted", "rejected", "unknown"]
+"""What the server said last of a message; ``unknown`` where its reply was not captured."""
+
 LAYERS: Final[tuple[Layer, ...]] = get_args(Layer)
 
 SIZES_MAX: Final = 1_000_000
@@ -53,7 +56,10 @@ class Observation:
             that the sender's TCP may have cut again.
         rtt_ns: the round-trip time of the connection, from its handshake.
         complete: whether the sizes reach the message's end; ``False`` where it was cut off.
-        encrypted: whether the bytes are TLS records, so that nothing inside them is known.
+        encrypted: whether the bytes are TLS records, so that nothing inside them is known. The
+            sizes are then those of the records, as far as they could be read.
+        chunked: whether it was sent by BDAT (RFC 3030): its last chunk ends it, no terminator.
+        reply: the server's last reply to the message; ``None`` where nobody looked for one.
         source: the file or run it came from.
         client: the sender's address and port, as text.
         server: the same of the server.
@@ -74,6 +80,8 @@ class Observation:
     rtt_ns: int | None = None
     complete: bool | None = None
     encrypted: bool = False
+    chunked: bool = False
+    reply: Reply | None = None
     source: str | None = None
     client: str | None = None
     server: str | None = None
@@ -114,8 +122,9 @@ class Observation:
             for name, value in zip(_NAMES, _values(self), strict=True)
             if value is not None and value not in _EMPTY
         }
-        if not self.encrypted:
-            del known["encrypted"]
+        for name in _FLAGS:
+            if not known[name]:
+                del known[name]
         return _encode(known)
 
     def to_dict(self) -> dict[str, Any]:
@@ -172,6 +181,7 @@ class Observation:
         )
 
 
+_FLAGS: Final = ("encrypted", "chunked")
 _EMPTY: tuple[object, ...] = ((), [])
 _NAMES: Final = tuple(field.name for field in fields(Observation))
 _values: Final = attrgetter(*_NAMES)

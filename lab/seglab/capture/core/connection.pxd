@@ -53,7 +53,7 @@ cdef class Connection:
     cpdef over(self, int64_t t_ns, reason)
     @cython.locals(client=CHalfStream)
     cdef _close(self, reason)
-    cpdef finish(self, CCapturedMessage message, object complete, bint encrypted)
+    cpdef finish(self, CCapturedMessage message)
     @cython.locals(server=CHalfStream, client=CHalfStream, facts=CConnectionFacts)
     cdef CConnectionFacts _facts(self)
     cdef object _timestamps(self, CHalfStream client, CHalfStream server)

@@ -209,6 +209,9 @@ class Connection:
         assert peer is not None
         if half is self.client:
             self._client_ended = True
+            if self.dialogue is not None and self.dialogue.awaits_reply() and not peer.finished:
+                half.dialogue = None  # what comes after a FIN belongs to nothing
+                return
             self._close("the connection ended before the message did")
         if peer.finished:
             self.over(t_ns, "the connection ended before the message did")
@@ -243,10 +246,10 @@ class Connection:
 
     # --- what comes out -------------------------------------------------------------------
 
-    def finish(self, message: CapturedMessage, complete: bool | None, encrypted: bool) -> None:
+    def finish(self, message: CapturedMessage) -> None:
         """Hand out a message."""
         self._messages += 1
-        self.table.found.append(message.observation(self._facts(), complete, encrypted))
+        self.table.found.append(message.observation(self._facts()))
 
     def _facts(self) -> ConnectionFacts:
         client = self.client

@@ -1,14 +1,21 @@
-"""Which bytes may be SMTP's: the words that its commands and replies begin with."""
+"""Recognises SMTP by the words that its commands and replies begin with."""
 
 import re
+from typing import Final
 
 _VERBS = (
     *(b"EHLO", b"HELO", b"LHLO", b"MAIL", b"RCPT", b"DATA", b"BDAT", b"RSET", b"NOOP", b"QUIT"),
     *(b"VRFY", b"EXPN", b"HELP", b"AUTH", b"STAR", b"ETRN", b"XCLI", b"XFOR"),
     *(b"CONN", b"PROX"),  # HTTP CONNECT and the PROXY protocol, which may stand before SMTP
 )
-PROXY_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
-"""What a header of the PROXY protocol, version 2, begins with."""
+PROXY_SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
+"""The first bytes of a header of the PROXY protocol, version 2."""
+
+SOCKS5: Final = 5
+"""The first byte of what either host says in SOCKS, version 5 (RFC 1928)."""
+
+LONGEST_OPENING: Final = 16
+"""So many bytes are enough to recognise a command, if a blank follows its words at once."""
 
 _KNOWN = frozenset(_VERBS)
 _BEGINNINGS = frozenset(verb[:size] for verb in _VERBS for size in range(4))
@@ -18,16 +25,41 @@ _OPENING = re.compile(
     rb"|CONNECT[ \t]+[^ ]+[ \t]+HTTP/",
     re.IGNORECASE,
 )
+_OPENINGS = (
+    *(b"EHLO ", b"HELO ", b"LHLO ", b"MAIL FROM:", b"RCPT TO:", b"DATA\r\n", b"RSET\r\n"),
+    *(b"QUIT\r\n", b"NOOP\r\n", b"STARTTLS\r\n", b"BDAT ", b"AUTH "),
+)
+_WHOLE_LINES = frozenset(line for line in _OPENINGS if line.endswith(b"\n"))
 _REPLY = re.compile(rb"(?:220|250|354)[ -]")
 
 
 def begins_command(data: bytes) -> bool:
-    """Whether bytes begin like an SMTP command, in the middle of a connection."""
+    """Return whether bytes begin like an SMTP command, in the middle of a connection."""
     return _OPENING.match(data) is not None
 
 
+def may_begin_command(data: bytes) -> bool:
+    """Return whether bytes, perhaps few, are the beginning of an SMTP command."""
+    if _OPENING.match(data) is not None:
+        return True
+    head = data[:LONGEST_OPENING].upper()
+    return any(line.startswith(head) for line in _OPENINGS)
+
+
+def is_cut_command(data: bytes, size: int) -> bool:
+    """Return whether a segment of ``size`` bytes, captured only in part, may be a whole command.
+
+    Only commands without an argument can be recognised, by their length: ``QU`` of six bytes is
+    QUIT. At least two bytes have to be captured.
+    """
+    if len(data) < 2 or len(data) >= size:
+        return False
+    head = data.upper()
+    return any(len(line) == size and line.startswith(head) for line in _WHOLE_LINES)
+
+
 def may_be_smtp(data: bytes, lenient: bool) -> bool:
-    """Whether a client's first bytes may be SMTP.
+    """Return whether a client's first bytes may be SMTP, or what may stand before it.
 
     Args:
         data: as many as there are.
@@ -38,9 +70,11 @@ def may_be_smtp(data: bytes, lenient: bool) -> bool:
         return True
     if verb[:1] == b"\r":
         return PROXY_SIGNATURE.startswith(data[:12])
+    if verb[:1] == b"\x05":  # SOCKS: then the number of methods that the client knows
+        return len(data) < 2 or (data[1] > 0 and len(data) <= 2 + data[1])
     return len(verb) < 4 and verb in _BEGINNINGS
 
 
 def begins_reply(data: bytes) -> bool:
-    """Whether bytes begin like a reply that leads to a message."""
+    """Return whether bytes begin like a reply that leads to a message."""
     return _REPLY.match(data) is not None
