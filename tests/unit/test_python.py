@@ -67,7 +67,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[InProcessEngine]:
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all that the examples open: runs/mine, data/mine and paper.log."""
+    """A folder with all that the examples open: runs/mine, data/mine and examples."""
     folder = tmp_path_factory.mktemp("python")
     records = [
         record(name, captures=captures_of(name)) for name in ("scenario-1.0000", "scenario-1.0001")
@@ -78,7 +78,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / "runs" / "mine" / name).write_bytes(CAPTURE)
     PureEngine.reset()
     build(folder / "data" / "mine")
-    shutil.copy(PAPER, folder / "paper.log")
+    (folder / "examples").mkdir()
+    shutil.copy(PAPER, folder / "examples" / "paper.log")
     return folder
 
 

@@ -168,7 +168,7 @@ def classify(
         seglab classify mail.pcapng
         tcpdump -U -w - port 25 | seglab classify - --json
         seglab classify --follow /var/log/reads.log --style headers_then_body
-        seglab classify mail.pcapng --explain 3
+        seglab classify mail.pcapng --explain 3.1
     """  # noqa: D301 -- click looks for the backspace character itself
     if not runs and not paths:
         raise click.UsageError("which file? Give captures, logs or folders, or - for a pipe.")
