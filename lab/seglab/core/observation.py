@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 import msgspec
 
 from seglab.core import decoding
-from seglab.core.trace import HeaderField, first_arrived
+from seglab.core.trace import OFFSET_MAX, HeaderField, first_arrived
 
 if TYPE_CHECKING:
     from seglab.core.record import SessionRecord
@@ -29,7 +29,7 @@ LAYERS: Final[tuple[Layer, ...]] = get_args(Layer)
 SIZES_MAX: Final = 1_000_000
 """The most sizes of one observation."""
 
-SIZE_MAX: Final = 1 << 40
+SIZE_MAX: Final = OFFSET_MAX
 """The largest single size, and the largest offset, in bytes."""
 
 
@@ -159,7 +159,7 @@ class Observation:
         common: dict[str, Any] = {
             "id": record.session_id,
             "layer": layer,
-            "mss": record.mss,
+            "mss": record.mss or None,  # a session that failed early has none
             "timestamps": record.timestamps,
             "header_end": record.header_end,
             "fields": None if record.header_end is None else record.header_fields,

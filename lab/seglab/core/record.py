@@ -4,13 +4,24 @@ A record is a value of its own rather than a reference to a plan, so that a stor
 read, judged and drawn years later by a program that no longer has the sender or the network.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import msgspec
 
 from seglab.core import decoding
-from seglab.core.trace import HeaderField, Read, Segment, Trace, Write
+from seglab.core.trace import (
+    HeaderField,
+    Nanoseconds,
+    Offset,
+    Read,
+    Segment,
+    Span,
+    Trace,
+    Write,
+)
+from seglab.errors import InputError
 
 SCHEMA_VERSION = 1
 """Raised when a column is renamed or changes its meaning; columns may be added without."""
@@ -35,8 +46,8 @@ class Captures:
 class MtuChange:
     """The router was told at ``t_ns`` to carry ``mtu`` bytes; no packet met that MTU before."""
 
-    t_ns: int
-    mtu: int
+    t_ns: Nanoseconds
+    mtu: Offset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +101,13 @@ class SessionRecord:
     path_condition: str
     engine: str
     seed: int
-    repeat: int
-    mtu: int
-    mss: int
+    repeat: Offset
+    mtu: Offset
+    mss: Offset
     timestamps: bool
     status: Status
     error: str | None = None
-    payload_bytes: int
+    payload_bytes: Offset
     payload_sha256: str | None = None
     writes: tuple[Write, ...] = ()
     segments: tuple[Segment, ...] = ()
@@ -104,16 +115,16 @@ class SessionRecord:
     variant: str = ""
     parameters: str = "{}"
     t0_ns: int = 0
-    duration_ns: int = 0
+    duration_ns: Nanoseconds = 0
     reader: str = ""
-    buffer_bytes: int = 0
-    initcwnd: int | None = None
+    buffer_bytes: Offset = 0
+    initcwnd: Offset | None = None
     nodelay: bool = False
     congestion_control: str = ""
     message: str = ""
     captures: Captures = Captures()
     mtu_changes: tuple[MtuChange, ...] = ()
-    header_end: int | None = None
+    header_end: Offset | None = None
     header_fields: tuple[HeaderField, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
@@ -141,12 +152,14 @@ class SessionRecord:
 
     @classmethod
     def from_json(cls, line: bytes) -> Self:
-        """The record that ``to_json`` wrote.
+        """Read the record that ``to_json`` wrote.
 
         Raises:
-            InputError: the line is not a record; says at which field.
+            InputError: the line is not a record, or a value is impossible; says at which field.
         """
-        return decoding.from_json(line, cls, "a session record")
+        record = decoding.from_json(line, cls, "a session record")
+        record._refuse_impossible()
+        return record
 
     def to_row(self) -> dict[str, Any]:
         """The record as plain dictionaries and lists, for a columnar file."""
@@ -155,12 +168,42 @@ class SessionRecord:
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Self:
-        """The record that ``to_row`` wrote; unknown columns are skipped.
+        """Read the record that ``to_row`` wrote; other columns are ignored.
 
         Raises:
-            InputError: a column is missing or has the wrong type; says which.
+            InputError: a column is missing, has the wrong type, or a value is impossible; says
+                which.
         """
-        return decoding.from_dict(row, cls, "a session record")
+        record = decoding.from_dict(row, cls, "a session record")
+        record._refuse_impossible()
+        return record
+
+    def _refuse_impossible(self) -> None:
+        """Refuse values that no session can have, which a hostile file may hold.
+
+        The types have the range of each number. Here is what depends on several values. Layers that
+        contradict each other are not refused: ``Trace.violations`` has them.
+
+        Raises:
+            InputError: names the field.
+        """
+        if self.complete and not self.mss:
+            raise InputError("not a session record: mss is 0 - at `$.mss`")
+        if self.header_end is not None and self.header_end > max(self.payload_bytes, 0):
+            raise InputError("not a session record: beyond the payload - at `$.header_end`")
+        layers: tuple[tuple[str, Sequence[Span]], ...] = (
+            ("writes", self.writes),
+            ("segments", self.segments),
+            ("reads", self.reads),
+            ("header_fields", self.header_fields),
+        )
+        for name, spans in layers:
+            for number, span in enumerate(spans):
+                if span.end <= span.start:
+                    raise InputError(
+                        f"not a session record: {span.start}:{span.end} is no range of bytes - "
+                        f"at `$.{name}[{number}]`"
+                    )
 
 
 _ENCODER = msgspec.json.Encoder()

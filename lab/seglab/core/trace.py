@@ -8,16 +8,30 @@ first payload byte. For SMTP that is the first byte after the 354 reply, up to a
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Annotated, Final, NamedTuple, Protocol
+
+import msgspec
+
+OFFSET_MAX: Final = 1 << 40
+"""The largest offset into a stream, and the largest size, that is read from a file."""
+
+NS_MAX: Final = 1 << 60
+"""The longest time that is read from a file: 36 years."""
+
+Offset = Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)]
+"""A number of bytes. Reading a stored value outside the range is an error that names its key."""
+
+Nanoseconds = Annotated[int, msgspec.Meta(ge=-NS_MAX, le=NS_MAX)]
+"""A time. Reading a stored value outside the range is an error that names its key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
     """One write call of the sender: it handed ``start:end`` to the socket at ``t_ns``."""
 
-    t_ns: int
-    start: int
-    end: int
+    t_ns: Nanoseconds
+    start: Offset
+    end: Offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +49,10 @@ class Segment:
         drop_reason: who lost it and why; ``None`` where it arrived.
     """
 
-    t_sent_ns: int
-    t_arrived_ns: int | None
-    start: int
-    end: int
+    t_sent_ns: Nanoseconds
+    t_arrived_ns: Nanoseconds | None
+    start: Offset
+    end: Offset
     psh: bool = False
     retransmission: bool = False
     dropped: bool = False
@@ -49,9 +63,9 @@ class Segment:
 class Read:
     """One ``recv`` of the server that returned ``start:end`` at ``t_ns``."""
 
-    t_ns: int
-    start: int
-    end: int
+    t_ns: Nanoseconds
+    start: Offset
+    end: Offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +79,15 @@ class HeaderField:
     """
 
     name: str
-    start: int
-    end: int
+    start: Offset
+    end: Offset
 
 
 class Piece(NamedTuple):
     """The bytes ``start:end`` of the stream, which ``segment`` was the first to carry."""
 
-    start: int
-    end: int
+    start: Offset
+    end: Offset
     segment: Segment
 
 

@@ -3,24 +3,56 @@
 The schema is explicit and nested: a row a session, with ``writes``, ``segments`` and ``reads``
 as lists of structures. ``schema_version`` stands in the file's metadata as well as in a column,
 so that a reader can refuse a file before it looks at any row.
+
+A stranger may have made the file, and a Parquet file can ask for far more memory than it has bytes:
+a page may repeat one long string, or one number, as often as it likes. So a reader
+
+- refuses a row group that its metadata say is too large, or that is encoded in such a way that its
+  metadata cannot say it;
+- reads no other columns than those of a session, and all texts as dictionaries, in which a text
+  that is repeated is there once;
+- refuses a row that is too large, and makes Python's own values of few rows at a time, as many as
+  fit ``_CHUNK_BYTES``.
+
+The writer keeps its row groups far below these limits.
 """
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from seglab.core.record import SCHEMA_VERSION, SessionRecord
+from seglab.core.text import one_line
 from seglab.errors import InputError
 
 ROW_GROUP_SESSIONS = 4096
+"""The most rows that the writer puts into a row group."""
 
+ROW_GROUP_BYTES: Final = 64 << 20
+"""About the size at which the writer ends a row group before it has so many rows."""
+
+GROUP_MAX_BYTES: Final = 512 << 20
+"""The largest row group that is read, decompressed."""
+
+GROUP_MAX_VALUES: Final = 1 << 24
+"""The most values of one column, or of one field of a nested column, in a row group."""
+
+ROW_MAX_BYTES: Final = 64 << 20
+"""The largest row that is read; a write, segment or read counts as ``_ITEM_BYTES``."""
+
+_ITEM_BYTES = 32
 _ROWS_AT_ONCE = 256
-"""How many rows are Python's own values at a time: a long session has thousands of these."""
+_CHUNK_BYTES = 8 << 20
+_REPEATING = frozenset({"DELTA_BYTE_ARRAY"})
+"""Encodings in which a text holds a part of the one before: few bytes may decode to many."""
 
 _VERSION_KEY = b"schema_version"
 
@@ -133,12 +165,24 @@ def write_sessions(file: Path | BinaryIO, records: Iterable[SessionRecord]) -> i
 
 def _write_rows(file: BinaryIO, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> int:
     written = 0
-    remaining = iter(rows)
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        while batches := list(_batches(islice(remaining, ROW_GROUP_SESSIONS), schema)):
-            writer.write_table(pa.Table.from_batches(batches))
-            written += sum(batch.num_rows for batch in batches)
+        for group in _groups(_batches(rows, schema)):
+            writer.write_table(pa.Table.from_batches(group))
+            written += sum(batch.num_rows for batch in group)
     return written
+
+
+def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    """Join batches to row groups of ``ROW_GROUP_SESSIONS`` rows; fewer, if they are large."""
+    group: list[pa.RecordBatch] = []
+    for batch in batches:
+        group.append(batch)
+        rows = sum(one.num_rows for one in group)
+        if rows >= ROW_GROUP_SESSIONS or sum(one.nbytes for one in group) >= ROW_GROUP_BYTES:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -181,7 +225,7 @@ def schema_differences(path: Path) -> list[str]:
         InputError: as ``read_sessions``.
     """
     with _opened(path) as file:
-        found: pa.Schema = file.schema_arrow
+        found: pa.Schema = file.schema.to_arrow_schema()
     differences = []
     for field in DATASET_SCHEMA:
         index = found.get_field_index(field.name)
@@ -204,21 +248,116 @@ def read_statuses(path: Path) -> dict[str, str]:
 
 def _rows(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
     with _opened(path) as file:
-        for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=columns):
-            yield from batch.to_pylist()
+        known = [name for name in DATASET_SCHEMA.names if name in file.schema_arrow.names]
+        wanted = known if columns is None else [name for name in columns if name in known]
+        for number in range(file.num_row_groups):
+            _refuse_large_group(path, file.metadata.row_group(number), wanted)
+            for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=[number], columns=wanted):
+                for chunk in _chunks(path, batch):
+                    yield from chunk.to_pylist()
+
+
+def _refuse_large_group(path: Path, group: pq.RowGroupMetaData, columns: list[str]) -> None:
+    """Refuse a row group that would take too much memory, or might, by its metadata."""
+    fields = [group.column(number) for number in range(group.num_columns)]
+    wanted = [field for field in fields if field.path_in_schema.partition(".")[0] in columns]
+    size = sum(field.total_uncompressed_size for field in wanted)
+    if not 0 <= size <= GROUP_MAX_BYTES:
+        raise InputError(f"{path}: a row group of {size} bytes; expected {GROUP_MAX_BYTES} at most")
+    for field in wanted:
+        if not 0 <= field.num_values <= GROUP_MAX_VALUES:
+            raise InputError(
+                f"{path}: a row group with {field.num_values} values of "
+                f"{one_line(field.path_in_schema)}; expected {GROUP_MAX_VALUES} at most"
+            )
+        if repeating := _REPEATING & {*field.encodings}:
+            raise InputError(
+                f"{path}: {one_line(field.path_in_schema)} is encoded as {', '.join(repeating)}; "
+                "expected plain text or a dictionary"
+            )
+
+
+def _chunks(path: Path, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Cut a batch into parts of few bytes, each of one row at least.
+
+    Raises:
+        InputError: a row is too large.
+    """
+    sizes = sum((_sizes(column) for column in batch.columns), np.zeros(batch.num_rows))
+    start, total = 0, 0.0
+    for row, size in enumerate(sizes):
+        if size > ROW_MAX_BYTES:
+            raise InputError(f"{path}: a row of {size:.0f} bytes; expected {ROW_MAX_BYTES} at most")
+        if total + size > _CHUNK_BYTES and row > start:
+            yield batch.slice(start, row - start)
+            start, total = row, 0.0
+        total += size
+    yield batch.slice(start)
+
+
+def _sizes(array: pa.Array) -> npt.NDArray[np.float64]:
+    """About how many bytes each value takes as Python's own, without what all values take.
+
+    Texts count by their length and items of a list by ``_ITEM_BYTES``. The numbers are floats,
+    so that no sum of them overflows.
+    """
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        lengths = _sizes(array.dictionary)
+        if not len(lengths):
+            return np.zeros(len(array))
+        return np.asarray(lengths[np.asarray(array.indices.fill_null(0))])
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        items = _sizes(array.values) + _ITEM_BYTES
+        ends = np.concatenate([[0.0], np.cumsum(items)])
+        offsets = np.asarray(array.offsets)
+        return np.asarray(ends[offsets[1:]] - ends[offsets[:-1]])
+    if pa.types.is_struct(kind):
+        parts = (_sizes(array.field(number)) for number in range(kind.num_fields))
+        return sum(parts, np.zeros(len(array)))
+    if any(of(kind) for of in _OF_BYTES):
+        return np.asarray(pc.binary_length(array).fill_null(0), dtype=np.float64)
+    if not any(of(kind) for of in _OF_FEW_BYTES):  # a date may be one that Python does not have
+        raise pa.ArrowInvalid(f"a column of type {kind}")
+    return np.zeros(len(array))
+
+
+_OF_BYTES: Final = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     """A Parquet file of sessions; what goes wrong with it, at any time, is one line."""
     try:
-        with path.open("rb") as opened, pq.ParquetFile(opened) as file:  # names may be no UTF-8
-            _refuse_foreign(path, file.schema_arrow)
-            yield file
+        with path.open("rb") as opened:  # PyArrow cannot open names that are no UTF-8
+            with pq.ParquetFile(opened) as file:
+                _refuse_foreign(path, file.schema_arrow)
+                metadata, texts = file.metadata, _texts(file.schema)
+            with pq.ParquetFile(opened, metadata=metadata, read_dictionary=texts) as file:
+                yield file
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a readable Parquet file: {_first_line(error)}") from error
+
+
+_OF_FEW_BYTES: Final = (
+    pa.types.is_integer,
+    pa.types.is_boolean,
+    pa.types.is_floating,
+    pa.types.is_null,
+)
+
+
+def _texts(schema: pq.ParquetSchema) -> list[str]:
+    """The paths of all columns and fields that are texts."""
+    columns = (schema.column(number) for number in range(len(schema)))
+    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
 
 
 def _refuse_foreign(path: Path, schema: pa.Schema) -> None:
