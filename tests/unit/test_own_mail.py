@@ -1,6 +1,7 @@
 """The user's own mail: what is sent of it, and what a file that is no mail is told."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,64 @@ def test_no_file(tmp_path: Path) -> None:
     assert problem(tmp_path / "empty") == "empty: no .eml file in this folder"
 
 
+SHADOW = b"root:$6$salt$hash:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\n"
+NO_FROM = "not a mail: its header has no From field, which RFC 5322, 3.6, requires"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [SHADOW, b"name: x\nversion: 1\n\ntext\n", b"Subject: hello\n\nHello,\n"],
+    ids=["shadow", "yaml", "no author"],
+)
+@pytest.mark.parametrize("name", ["shadow", "mail.eml"])
+def test_any_file_is_no_mail(tmp_path: Path, content: bytes, name: str) -> None:
+    """Lines that look like fields are no header of RFC 5322, whatever the file is called."""
+    (tmp_path / name).write_bytes(content)
+    assert problem(tmp_path / name) == f"{name}: {NO_FROM}; skip_bad = true leaves such mails out"
+    with pytest.raises(InputError, match=NO_FROM):
+        read_source(tmp_path / name, skip_bad=True)
+
+
+def test_any_file_in_an_mbox_is_no_mail(tmp_path: Path) -> None:
+    """A line of an mbox before other content does not make it a mail."""
+    (tmp_path / "x").write_bytes(b"From a Sat Feb  1 12:00:00 2014\n" + SHADOW + b"\n")
+    assert problem(tmp_path / "x").startswith(f"x: mail 1: {NO_FROM}")
+
+
+@pytest.mark.parametrize("field", [b"FROM: a", b"from : a", b"From:a"])
+def test_an_author_in_any_case(tmp_path: Path, field: bytes) -> None:
+    """Names of fields have no case (RFC 5322, 1.2.2), and blanks before the colon are old."""
+    (tmp_path / "a.eml").write_bytes(b"Subject: x\n" + field + b"\n\nbody\n")
+    (stored,) = read_source(tmp_path / "a.eml").mails
+    assert stored.read().headers.endswith(field + b"\r\n")
+
+
+def test_a_large_file_is_not_read(tmp_path: Path) -> None:
+    """Its size is looked at first: a gigabyte of one mail is never in memory."""
+    file = tmp_path / "large.eml"
+    file.write_bytes(GOOD)
+    os.truncate(file, 1 << 40)  # sparse: it takes no room
+    line = "large.eml: 1099511627776 bytes; expected 16777216 at most"
+    assert problem(file).startswith(line)
+    file.write_bytes(MBOX)
+    os.truncate(file, 1 << 40)
+    line = "large.eml: 1099511627776 bytes; expected 1073741824 at most"
+    assert problem(file).startswith(line)
+
+
+def test_a_file_of_a_gigabyte_takes_no_memory(tmp_path: Path) -> None:
+    """One mail of the size of the largest mbox is refused unread."""
+    file = tmp_path / "large.eml"
+    file.write_bytes(GOOD)
+    os.truncate(file, 1 << 30)
+    tracemalloc.start()
+    try:
+        assert problem(file).startswith("large.eml: 1073741824 bytes; expected 16777216 at most")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     """What is no regular file is refused, and opening it never blocks."""
     os.mkfifo(tmp_path / "pipe.eml")
@@ -198,7 +257,8 @@ def test_bad_mails_left_out(tmp_path: Path) -> None:
     assert read_source(tmp_path / "b.eml").skipped_words is None
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.eml").write_bytes(b"no mail")
-    with pytest.raises(InputError, match="none of its 1 mails can be sent"):
+    why = "none of its 1 mails can be sent: .*a.eml: not a mail: line 1 is no header field"
+    with pytest.raises(InputError, match=why):
         read_source(tmp_path / "sub", skip_bad=True)
 
 

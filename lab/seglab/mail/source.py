@@ -2,6 +2,9 @@
 
 A file that begins with ``From`` and a space is an mbox, whatever its name. Inside an mbox, a mail
 begins at a line of that form that follows an empty line and has a time and a year.
+
+A mail must have a ``From`` field, which RFC 5322 requires. So a file whose lines only look like
+header fields, such as a table of passwords, is refused, whatever its name.
 """
 
 import hashlib
@@ -23,7 +26,7 @@ MAILS_MAX: Final = 100_000
 """The most mails that a source may have."""
 
 FILE_MAX_BYTES: Final = 1 << 30
-"""The largest file that a source may have."""
+"""The largest mbox; a file of one mail may have ``PAYLOAD_MAX_BYTES``."""
 
 _ENDING = ".eml"
 _MBOX_START = b"From "
@@ -94,7 +97,7 @@ def read_source(path: Path, *, skip_bad: bool = False) -> MailSource:
             if len(mails) > MAILS_MAX:
                 raise InputError(f"{path}: more than {MAILS_MAX} mails")
     if not mails:
-        raise InputError(f"{path}: none of its {skipped} mails can be sent")
+        raise InputError(f"{path}: none of its {skipped} mails can be sent: {first_skipped}")
     return MailSource(str(path), tuple(mails), skipped, first_skipped)
 
 
@@ -146,15 +149,21 @@ def _stored(
     if len(data) > PAYLOAD_MAX_BYTES:
         return f"{where}: {len(data)} bytes; expected {PAYLOAD_MAX_BYTES} at most"
     try:
-        mail(data, quoted=quoted)
+        message = mail(data, quoted=quoted)
     except InputError as error:
         return f"{where}: {error}"
+    if not message.field_spans("From"):
+        return f"{where}: not a mail: its header has no From field, which RFC 5322, 3.6, requires"
     digest = hashlib.sha256(data).hexdigest()
     return StoredMail(str(file), name, start, start + len(data), digest, quoted)
 
 
 def _content(file: Path) -> bytes:
-    """The content of a regular file that is not too large."""
+    """The content of a regular file. One that is too large is refused before it is read.
+
+    Raises:
+        InputError: the file cannot be a source, by its type or size.
+    """
     # The file is opened first and examined then, so that nobody can replace it in between. A pipe
     # would block without O_NONBLOCK.
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
@@ -162,9 +171,11 @@ def _content(file: Path) -> bytes:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
             raise InputError("expected a regular file")
-        if state.st_size > FILE_MAX_BYTES:
-            raise InputError(f"{state.st_size} bytes; expected {FILE_MAX_BYTES} at most")
-        return opened.read(FILE_MAX_BYTES)
+        start = opened.read(len(_MBOX_START))
+        limit = FILE_MAX_BYTES if start == _MBOX_START else PAYLOAD_MAX_BYTES
+        if state.st_size > limit:
+            raise InputError(f"{state.st_size} bytes; expected {limit} at most")
+        return start + opened.read(limit)
 
 
 def _cut_short(text: bytes) -> str | None:
