@@ -1,4 +1,6 @@
-"""The pytest plugin: ``seglab regress`` as tests of a user's own suite, a test a check and network.
+"""The pytest plugin: the checks of classifiers and of senders as tests of a user's own suite.
+
+For a classifier, each check of ``seglab regress`` on each network is a test.
 
 With a decorator::
 
@@ -9,6 +11,15 @@ With a decorator::
         check()
 
 or, without any code, by options of the ini file: ``seglab_classifier``, ``seglab_sessions``...
+
+The author of a sender makes tests of the contract that all senders keep to::
+
+    from seglab.testing import parametrize_with_sender_checks
+
+    @parametrize_with_sender_checks("my_sender.py")
+    def test_sender(check):
+        check()
+
 pytest imports this module in every run, so it imports nothing of seglab until it is asked for.
 """
 
@@ -24,8 +35,9 @@ if TYPE_CHECKING:
     from seglab.regress.known import KnownFailure
     from seglab.regress.result import CheckFinding
     from seglab.regress.suite import Suite, SuiteOptions
+    from seglab.sender.sender import Sender
 
-__all__ = ["CheckOn", "parametrize_with_checks"]
+__all__ = ["CheckOn", "parametrize_with_checks", "parametrize_with_sender_checks"]
 
 _INI = {
     "seglab_classifier": "classifier that is put to seglab's checks: a name, package.module:name"
@@ -42,6 +54,58 @@ _INI = {
 _LISTS = {"seglab_sessions", "seglab_checks"}
 _PATHS = {"seglab_known_failures", "seglab_baseline"}
 _SUITES: "dict[SuiteOptions, Suite]" = {}
+
+
+class SenderCheck:
+    """One check of a sender's contract: called, it fails the test by what it found."""
+
+    def __init__(self, sender: "str | Path | Sender", name: str) -> None:
+        """Take the sender, or the path of its file, and the name of the check."""
+        self._sender = sender
+        self.name = name
+
+    def __call__(self) -> None:
+        """Fail, or pass."""
+        from seglab.errors import SeglabError  # noqa: PLC0415
+        from seglab.sender.contract import CHECKS  # noqa: PLC0415
+        from seglab.sender.registry import sender_of  # noqa: PLC0415
+        from seglab.sender.sender import Sender  # noqa: PLC0415
+
+        sender = self._sender
+        try:
+            CHECKS[self.name](sender if isinstance(sender, Sender) else sender_of(Path(sender)))
+        except (AssertionError, SeglabError) as error:
+            pytest.fail(f"{self.name}: {error}", pytrace=False)
+
+    def __repr__(self) -> str:
+        """As pytest shows it."""
+        return f"<{self.name}>"
+
+
+def parametrize_with_sender_checks(*senders: "str | Path | Sender") -> pytest.MarkDecorator:
+    """Make a test of each check of the contract of senders (``seglab.sender.contract``).
+
+    Args:
+        senders: each a sender, or the path of the Python file that holds one.
+
+    Returns:
+        A decorator for a test that takes ``check`` and calls it.
+    """
+    from seglab.sender.contract import CHECKS  # noqa: PLC0415
+    from seglab.sender.sender import Sender  # noqa: PLC0415
+
+    return pytest.mark.parametrize(
+        "check",
+        [
+            pytest.param(SenderCheck(sender, name), id=f"{name}-{_sender_id(sender, Sender)}")
+            for sender in senders
+            for name in CHECKS
+        ],
+    )
+
+
+def _sender_id(sender: "str | Path | Sender", kind: "type[Sender]") -> str:
+    return sender.name if isinstance(sender, kind) else Path(str(sender)).stem
 
 
 class CheckOn:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from seglab.core import plugins
 from seglab.core.record import SessionRecord
 from seglab.core.trace import sizes
 from seglab.engine import EngineOptions
@@ -14,6 +15,7 @@ from seglab.errors import EnvironmentLacksError
 from seglab.experiment import plan as plan_
 from seglab.experiment import registry
 from seglab.experiment.plan import SessionSpec
+from seglab.experiment.scenario import with_own_senders
 from seglab.kernel import join
 from seglab.kernel.engine import KernelEngine
 from seglab.kernel.lab import KernelLab
@@ -46,6 +48,18 @@ def folder(tmp_path: Path) -> Path:
     """A run folder's place for captures."""
     (tmp_path / "wire").mkdir()
     return tmp_path
+
+
+def test_a_sender_in_a_file(folder: Path) -> None:
+    """The lab's client finds a user's own sender by the path of its file."""
+    shipped = (plugins.shipped("senders") / "fixed_buffer.py").read_text()
+    file = folder / "my_sender.py"
+    file.write_text(shipped.replace('name="fixed_buffer"', 'name="mine"'))
+    what = with_own_senders(registry.scenario("listing-12"), [str(file)])
+    specs = [spec for spec in plan_.plan(what, seed=7, sessions=1) if spec.sender == "mine"]
+    (record,) = run([(spec, registry.network(spec.network)) for spec in specs[:1]], folder)
+    assert (record.error, record.sender) == (None, "mine")
+    assert set(sizes(record.writes)[:-1]) == {2048}
 
 
 def test_a_single_write_is_cut_at_the_mss_and_conserved(folder: Path) -> None:

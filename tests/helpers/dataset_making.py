@@ -60,7 +60,7 @@ def spec_of(text=SPEC, name="small"):
 
 def carried_out(session, network):
     """A session over a perfect path: every write is cut by itself, and read when it is there."""
-    who = sender(session.sender)
+    who = sender(session.sender, session.sender_path)
     key = (session.sender, str(session.parameters), str(session.message), session.message_seed)
     payload = MESSAGES.get(key) or MESSAGES.setdefault(key, plan.message(session, who))
     t_ns, at, writes, segments, reads = 1_000, 0, [], [], []

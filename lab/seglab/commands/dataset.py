@@ -131,7 +131,7 @@ def build(
     if as_json:
         click.echo(json.dumps(manifest.summary(), indent=2))
     else:
-        _show(manifest, out)
+        _show(manifest, what, out)
     return 1 if manifest.failed else 0
 
 
@@ -143,9 +143,19 @@ def build(
     metavar="DIR",
     help="Where the summary figure goes.  [default: the dataset's own folder]",
 )
+@click.option(
+    "--sender",
+    "senders",
+    multiple=True,
+    type=FILE,
+    metavar="FILE.py",
+    help="Your own sender that the dataset was built with, which the check runs; repeatable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing while working.")
-def check_command(path: Path, out: Path | None, as_json: bool, quiet: bool) -> int:
+def check_command(
+    path: Path, out: Path | None, senders: tuple[Path, ...], as_json: bool, quiet: bool
+) -> int:
     """Check a dataset: its files, its rows and its splits.
 
     Also draws a figure of its labels and sizes.
@@ -158,7 +168,8 @@ def check_command(path: Path, out: Path | None, as_json: bool, quiet: bool) -> i
     Exit code 0: nothing is wrong; 1: something is, and each line says what.
     """  # noqa: D301 -- click looks for the backspace character itself
     with CheckProgress(quiet=quiet) as progress:
-        checked = check(path, progress.report)
+        trusted = [str(sender.absolute()) for sender in senders]
+        checked = check(path, progress.report, trusted=trusted)
     figure = _draw(checked, out or path)
     findings = [*checked.findings, *checked.unlisted()]
     if as_json:
@@ -361,11 +372,11 @@ def _existing(out: Path) -> Path:
     return next(path for path in (out.resolve(), *out.resolve().parents) if path.exists())
 
 
-def _show(manifest: DatasetManifest, out: Path) -> None:
+def _show(manifest: DatasetManifest, spec: DatasetSpec, out: Path) -> None:
     parts = _parts(manifest.splits)
     made = f"{count(manifest.complete, 'session')} in {count(manifest.shards, 'shard')}"
     click.echo(f"{made}: {parts}" if parts else made)
-    for part, pct in manifest.dataset().splits.pct.items():
+    for part, pct in spec.splits.pct.items():
         if pct and not manifest.splits.get("split", {}).get(part):
             words = f"note: no session is in {part}, which was to have {pct} %; more repeats"
             click.echo(safe(words))

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from seglab.experiment import registry
 from seglab.experiment.scenario import Scenario, SenderVariant
 from seglab.networks.network import Network
 from seglab.report.console import as_markup
+from seglab.sender.registry import SenderFile, own_sender
 from seglab.sender.sender import Sender
 
 _LISTS = {
@@ -30,14 +32,23 @@ _WHOLE = ("name", "style")
 
 @click.command(name="list")
 @click.argument("what", type=click.Choice(list(_LISTS)), metavar="senders|networks|scenarios")
+@click.option(
+    "--sender",
+    "files",
+    multiple=True,
+    metavar="FILE.py",
+    help="With `senders`: list the sender in this file, too; repeatable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
-def list_command(what: str, as_json: bool) -> int:
+def list_command(what: str, files: tuple[str, ...], as_json: bool) -> int:
     """List what there is to run: senders, networks or scenarios.
 
     A terminal gets a table; a pipe gets one line each, with tabs between the
     columns and no line for their names.
     """
-    entries = [*_entries(what)]
+    if files and what != "senders":
+        raise click.UsageError("--sender goes with `seglab list senders`")
+    entries = [*_entries(what), *(_sender(*own_sender(Path(file))) for file in files)]
     if as_json:
         click.echo(json.dumps(entries, indent=2))
     elif sys.stdout.isatty():
@@ -56,7 +67,7 @@ def _entries(what: str) -> Iterable[dict[str, Any]]:
     return map(_scenario, registry.scenarios().values())
 
 
-def _sender(sender: Sender) -> dict[str, Any]:
+def _sender(sender: Sender, file: SenderFile | None = None) -> dict[str, Any]:
     return {
         "name": sender.name,
         "kind": sender.kind,
@@ -66,6 +77,7 @@ def _sender(sender: Sender) -> dict[str, Any]:
         "nodelay": sender.nodelay,
         "summary": sender.summary,
         "source": sender.source,
+        "file": None if file is None else file.path,
         "parameters": {
             name: {
                 "default": parameter.default,

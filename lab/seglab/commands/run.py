@@ -20,7 +20,11 @@ from seglab.runs.folder import RunFolder
 @click.command()
 @click.argument("scenarios", nargs=-1, metavar="SCENARIO...")
 @click.option(
-    "--sender", "senders", multiple=True, metavar="NAME", help="Only this sender; repeatable."
+    "--sender",
+    "senders",
+    multiple=True,
+    metavar="NAME|FILE.py",
+    help="Only this sender, or the one in your own file; repeatable.",
 )
 @click.option(
     "--network", "networks", multiple=True, metavar="NAME", help="Only this network; repeatable."
@@ -56,6 +60,7 @@ def run(
     Examples:
       seglab run scenario-1 --sessions 50
       seglab run ./my-scenario.toml --network pppoe --out runs/mine
+      seglab run listing-12 --sender ./my_sender.py
       seglab run --resume runs/mine
 
     Exit code 0: every session is complete; 1: some failed, and the run folder says why.

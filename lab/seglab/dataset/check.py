@@ -4,7 +4,7 @@ It reads one shard after another, so its memory does not grow with the dataset, 
 bytes for each message and part.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -26,12 +26,15 @@ OnProgress = Callable[[str, int], None]
 """Called with what the check reads next, and with the number of sessions that it has checked."""
 
 
-def check(path: Path, on_progress: OnProgress | None = None) -> CheckResult:
+def check(
+    path: Path, on_progress: OnProgress | None = None, *, trusted: Collection[str] = ()
+) -> CheckResult:
     """Check a dataset.
 
     Args:
         path: its folder.
         on_progress: called whenever the check begins to read something else.
+        trusted: the absolute paths of own senders, which are code that the check may run.
 
     Raises:
         InputError: no dataset is there.
@@ -44,7 +47,7 @@ def check(path: Path, on_progress: OnProgress | None = None) -> CheckResult:
     if manifest.status != "complete":
         found.add("completeness", "manifest.json", "the build has not finished; continue it")
     _check_files(layout, found, on_progress)
-    spec = _spec(found)
+    spec = _spec(found, trusted)
     leaks = Leaks()
     misplaced: list[MisplacedRow] = []
     for shard in _shards_there(layout, found):
@@ -136,14 +139,14 @@ def _shards_there(layout: Layout, found: CheckResult) -> list[int]:
     return sorted(there)
 
 
-def _spec(found: CheckResult) -> DatasetSpec | None:
+def _spec(found: CheckResult, trusted: Collection[str]) -> DatasetSpec | None:
     """The specification, with which rows are compared with the plan.
 
     Returns:
         ``None`` where this seglab cannot make the same plan from it; a note says why.
     """
     try:
-        spec = found.manifest.dataset()
+        spec = found.manifest.dataset(trusted)
     except InputError as error:
         found.notes.append(
             f"rows are not compared with the plan, which this seglab cannot make: {error}"

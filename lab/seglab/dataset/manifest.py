@@ -1,6 +1,6 @@
 """The manifest of a dataset, ``manifest.json``: what it is, how it was made, and all its files."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -109,13 +109,19 @@ class DatasetManifest(msgspec.Struct, kw_only=True):
             started=now(),
         )
 
-    def dataset(self) -> DatasetSpec:
+    def dataset(self, trusted: Collection[str] = ()) -> DatasetSpec:
         """Read the specification from the manifest.
+
+        The manifest may be a stranger's, and an own sender that it names is Python code. So that
+        code runs only if the caller trusts it.
+
+        Args:
+            trusted: the absolute paths of own senders whose code may run.
 
         Raises:
             InputError: the specification names something that this seglab, or this machine, lacks.
         """
-        return parse_text(self.spec, self.spec_path)
+        return parse_text(self.spec, self.spec_path, trusted=frozenset(trusted))
 
     def to_json(self) -> bytes:
         """The manifest as indented JSON, with a newline at the end."""

@@ -109,7 +109,9 @@ def fingerprint(spec: DatasetSpec, seed: int) -> str:
 
 def _identity(combination: Combination) -> dict[str, object]:
     mail = combination.template.mail
-    return {
+    file = combination.sender_variant.file
+    own = {} if file is None else {"sender_sha256": file.sha256}
+    return own | {
         "template": combination.template.name,
         "sender": combination.sender_variant.sender.name,
         "variant": combination.sender_variant.label,

@@ -169,29 +169,34 @@ def read_spec(path: Path) -> DatasetSpec:
 
 
 @lru_cache(maxsize=8)
-def parse_text(text: str, where: str, shown_as: str | None = None) -> DatasetSpec:
+def parse_text(
+    text: str, where: str, shown_as: str | None = None, trusted: frozenset[str] | None = None
+) -> DatasetSpec:
     """Read a specification from its text.
 
     Args:
         text: the content of the file.
         where: the absolute path of the file; paths in it are relative to its folder.
         shown_as: the name of the file in messages; ``where`` by default.
+        trusted: the absolute paths of own senders whose code may run; ``None`` trusts all.
 
     Raises:
         InputError: as ``read_spec``.
     """
     values = decode(text.encode(), shown_as or where)
     try:
-        return _parse(Path(where).stem, text, where, SpecTable(where, values))
+        return _parse(Path(where).stem, text, where, SpecTable(where, values), trusted)
     except InputError as error:
         raise InputError(str(error).replace(f"{where}: ", f"{shown_as or where}: ", 1)) from error
 
 
-def _parse(name: str, text: str, where: str, table: SpecTable) -> DatasetSpec:
+def _parse(
+    name: str, text: str, where: str, table: SpecTable, trusted: frozenset[str] | None
+) -> DatasetSpec:
     own = own_networks(table, all_networks())
     title = table.text("title")
     description = _prose(table, "description", title)
-    parts = senders_of(table, all_senders())
+    parts = senders_of(table, all_senders(), trusted)
     networks = networks_of(table, own, all_networks())
     combinations = tuple(_combinations(parts, _templates(table, parts)))
     names = dict.fromkeys(combination.template.name for combination in combinations)

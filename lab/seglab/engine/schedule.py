@@ -33,7 +33,7 @@ def estimate_s(specs: Iterable[SessionSpec], network: Network) -> float:
 
 
 def _payload_bytes(spec: SessionSpec) -> int:
-    who = sender(spec.sender)
+    who = sender(spec.sender, spec.sender_path)
     if who.payload_bytes_of is not None:
         return who.payload_bytes_of(spec.parameters)
     if isinstance(spec.message, StoredMail):

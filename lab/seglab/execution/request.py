@@ -11,9 +11,10 @@ from seglab.engine.base import Planned
 from seglab.errors import InputError, nearest
 from seglab.experiment import registry
 from seglab.experiment.plan import plan
-from seglab.experiment.scenario import Scenario
+from seglab.experiment.scenario import Scenario, with_own_senders
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Experiment, Manifest
+from seglab.sender.registry import is_path, own_sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class RunRequest:
 
     Attributes:
         scenarios: names of shipped scenarios, paths of TOML files, or scenarios as values.
-        senders: names of the senders to keep; empty keeps all.
+        senders: names of the senders to keep, and paths of files with senders of the user's own,
+            which run as well; empty keeps all.
         networks: names of the networks to keep; empty keeps all.
         sessions: how many for each sender on each network; ``None`` is each scenario's own number.
     """
@@ -48,7 +50,7 @@ class RunRequest:
                     f"{name}: a scenario called {scenario.name!r} is given already; "
                     "give each once, or rename a file"
                 )
-            found[scenario.name] = scenario
+            found[scenario.name] = with_own_senders(scenario, list(filter(is_path, self.senders)))
         return list(found.values())
 
     def specs(self, seed: int) -> list[Planned]:
@@ -58,7 +60,8 @@ class RunRequest:
             InputError: a scenario, sender or network is not known, or no session is left.
         """
         scenarios = self.load()
-        self._check("sender", self.senders, {c.sender.name for s in scenarios for c in s.senders})
+        named = tuple(sender for sender in self.senders if not is_path(sender))
+        self._check("sender", named, {c.sender.name for s in scenarios for c in s.senders})
         self._check("network", self.networks, {n.name for s in scenarios for n in s.networks})
         specs = [planned for scenario in scenarios for planned in self._planned(scenario, seed)]
         if not specs:
@@ -85,7 +88,7 @@ class RunRequest:
             engine=engine,
             arguments={
                 "scenarios": [_reference(given) for given in self.scenarios],
-                "senders": list(self.senders),
+                "senders": [str(Path(s).absolute()) if is_path(s) else s for s in self.senders],
                 "networks": list(self.networks),
                 "sessions": self.sessions,
                 "jobs": jobs,
@@ -118,10 +121,14 @@ class RunRequest:
             scenario,
             seed,
             sessions=self.sessions,
-            senders=self.senders or None,
+            senders=[self._sender_name(sender) for sender in self.senders] or None,
             networks=self.networks or None,
         )
         return [(spec, scenario.network(spec.network)) for spec in specs]
+
+    @staticmethod
+    def _sender_name(sender: str) -> str:
+        return own_sender(Path(sender))[0].name if is_path(sender) else sender
 
     def _check(self, what: str, asked: tuple[str, ...], known: set[str]) -> None:
         for name in asked:

@@ -7,6 +7,7 @@ the whole run.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from seglab.core.labels import PathCondition, Style, Terminator
 from seglab.core.parameters import Parameters
@@ -17,6 +18,7 @@ from seglab.experiment.scenario import Scenario, SenderVariant
 from seglab.mail.message import Message
 from seglab.mail.source import MailSource
 from seglab.networks.network import Network
+from seglab.sender.registry import SenderFile
 from seglab.sender.sender import Mail, Protocol, Sender
 
 
@@ -63,9 +65,33 @@ class SessionSpec:
     message_seed: int
 
     @property
+    def sender_path(self) -> str | None:
+        """The path of the sender's file where it is the user's own; ``None`` for a shipped one."""
+        return None
+
+    @property
     def message_name(self) -> str:
         """The message's name: a kind of mail, a file's name, or ``raw`` where it is no mail."""
         return "raw" if self.protocol == "raw" else self.message.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSenderSession(SessionSpec):
+    """One session of a user's own sender.
+
+    It is a class of its own so that sessions of shipped senders, and with them the fingerprints of
+    stored runs, are what they were before a sender could be a file.
+
+    Attributes:
+        sender_file: the sender's file, with a digest of its content.
+    """
+
+    sender_file: SenderFile
+
+    @property
+    def sender_path(self) -> str | None:
+        """The path of the sender's file."""
+        return self.sender_file.path
 
 
 def plan(
@@ -124,21 +150,24 @@ def session(
     names = (scenario.name, sender.name, variant.label, path.name, f"{repeat:04}")
     session_id = ".".join(name for name in names if name)
     mail = scenario.message
-    return SessionSpec(
-        session_id=session_id,
-        scenario=scenario.name,
-        sender=sender.name,
-        variant=variant.label,
-        parameters=variant.parameters,
-        style=sender.style_for(variant.parameters),
-        terminator=sender.terminator_for(variant.parameters),
-        nodelay=sender.nodelay_for(variant.parameters),
-        protocol=sender.protocol,
-        network=path.name,
-        path_condition=path.path_condition,
-        reader=scenario.reader,
-        repeat=repeat,
-        seed=derive(seed, "session", session_id),
-        message=mail.mail(repeat) if isinstance(mail, MailSource) else mail,
-        message_seed=derive(seed, "message", scenario.name, sender.name, repeat),
-    )
+    values: dict[str, Any] = {
+        "session_id": session_id,
+        "scenario": scenario.name,
+        "sender": sender.name,
+        "variant": variant.label,
+        "parameters": variant.parameters,
+        "style": sender.style_for(variant.parameters),
+        "terminator": sender.terminator_for(variant.parameters),
+        "nodelay": sender.nodelay_for(variant.parameters),
+        "protocol": sender.protocol,
+        "network": path.name,
+        "path_condition": path.path_condition,
+        "reader": scenario.reader,
+        "repeat": repeat,
+        "seed": derive(seed, "session", session_id),
+        "message": mail.mail(repeat) if isinstance(mail, MailSource) else mail,
+        "message_seed": derive(seed, "message", scenario.name, sender.name, repeat),
+    }
+    if variant.file is not None:
+        return OwnSenderSession(**values, sender_file=variant.file)
+    return SessionSpec(**values)

@@ -6,7 +6,7 @@ what instead of what it expected.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from seglab.mail.source import MailSource, read_source
 from seglab.networks.network import Network
 from seglab.networks.network import parse as parse_network
 from seglab.reproduction import paper
+from seglab.sender.registry import SenderFile, is_path, own_sender
 from seglab.sender.sender import Sender
 
 SESSIONS_MAX: Final = 1_000_000
@@ -46,11 +47,13 @@ class SenderVariant:
         parameters: a value for each of its parameters.
         label: distinguishes the variants of one sender, for instance ``buffer_bytes=4096``; empty
             where the sender has only one variant. Sessions have it in their ``variant`` column.
+        file: the file of a user's own sender; ``None`` for a shipped one.
     """
 
     sender: Sender
     parameters: Parameters
     label: str = ""
+    file: SenderFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,7 @@ class Scenario:
                     variant.sender,
                     {**variant.parameters, sweep.parameter: value},
                     ",".join(name for name in names if name),
+                    variant.file,
                 )
 
 
@@ -242,8 +246,20 @@ def networks_of(
     return tuple(known[name] for name in names)
 
 
-def senders_of(table: SpecTable, known: Mapping[str, Sender]) -> tuple[SenderVariant, ...]:
-    """The senders that a file names, each with its parameters and a label where it recurs."""
+def senders_of(
+    table: SpecTable, known: Mapping[str, Sender], trusted: Collection[str] | None = None
+) -> tuple[SenderVariant, ...]:
+    """The senders that a file names, each with its parameters and a label where it recurs.
+
+    A name with a slash, or with the ending ``.py``, is the path of a user's own sender. A relative
+    path counts from the folder of the file that the table is in.
+
+    Args:
+        table: names the senders.
+        known: the shipped senders.
+        trusted: the absolute paths of own senders whose code may run; ``None`` trusts all that the
+            table names.
+    """
     variants: list[SenderVariant] = []
     if table.is_word("senders", ALL):
         return tuple(SenderVariant(sender, sender.resolve({})) for sender in known.values())
@@ -259,18 +275,70 @@ def senders_of(table: SpecTable, known: Mapping[str, Sender]) -> tuple[SenderVar
             entry.finish()
         if not isinstance(name, str):
             raise table.problem(where, "a sender's name, or a table with its name", name)
-        if name not in known:
+        sender, file = _sender_called(name, table, where, known, trusted)
+        if any(v.sender.name == sender.name and v.file != file for v in variants):
             raise InputError(
-                f"{table.where}: {where}: unknown sender {shown(name)}; {near(name, known)}"
+                f"{table.where}: {where}: two files have a sender called {sender.name!r}"
             )
-        sender = known[name]
         parameters = sender.resolve(given, f"{table.where}: {where}.parameters")
         if any(
             variant.sender is sender and variant.parameters == parameters for variant in variants
         ):
             raise InputError(f"{table.where}: {where}: the same sender stands there twice")
-        variants.append(SenderVariant(sender, parameters))
+        variants.append(SenderVariant(sender, parameters, file=file))
     return tuple(_with_variant_label(variant, variants) for variant in variants)
+
+
+def _sender_called(
+    name: str,
+    table: SpecTable,
+    where: str,
+    known: Mapping[str, Sender],
+    trusted: Collection[str] | None,
+) -> tuple[Sender, SenderFile | None]:
+    """The sender of a name or path in a file, and the file of a user's own one."""
+    if is_path(name):
+        path = (Path(table.file).parent / name).absolute()
+        if trusted is not None and str(path) not in trusted:
+            raise InputError(
+                f"{table.where}: {where}: {shown(name)} is Python code; if you trust it, give "
+                f"--sender {path}"
+            )
+        try:
+            return own_sender(path)
+        except InputError as error:
+            raise InputError(f"{table.where}: {where}: {error}") from error
+    if name not in known:
+        raise InputError(
+            f"{table.where}: {where}: unknown sender {shown(name)} (a file of your own needs the "
+            f"ending .py); {near(name, known)}"
+        )
+    return known[name], None
+
+
+def with_own_senders(scenario: Scenario, paths: Sequence[str]) -> Scenario:
+    """The scenario with further senders, each from a file and with its default parameters.
+
+    Raises:
+        InputError: a file holds no sender that this scenario can run.
+    """
+    variants = list(scenario.senders)
+    for path in paths:
+        sender, file = own_sender(Path(path))
+        if any(variant.sender.name == sender.name for variant in variants):
+            raise InputError(f"{path}: {scenario.name} has a sender {sender.name!r} already")
+        sweep = scenario.sweep
+        if sweep is not None and sweep.parameter not in sender.parameters:
+            raise InputError(
+                f"{path}: {sender.name} has no {sweep.parameter!r}, which {scenario.name} varies"
+            )
+        try:
+            if isinstance(scenario.message, MessageSpec):
+                sender.mail_for(scenario.message)
+        except ValueError as error:
+            raise InputError(f"{path}: {scenario.name}: message.{error}") from error
+        variants.append(SenderVariant(sender, sender.resolve({}), file=file))
+    return replace(scenario, senders=tuple(variants))
 
 
 def _with_variant_label(variant: SenderVariant, variants: Sequence[SenderVariant]) -> SenderVariant:

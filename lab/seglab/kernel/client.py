@@ -31,6 +31,7 @@ from seglab.kernel.client_session import ClientSession, SessionError, not_begun
 from seglab.mail.stored import mail_of
 from seglab.sender import steps
 from seglab.sender.registry import sender as sender_named
+from seglab.sender.registry import sender_of
 from seglab.sender.smtp import session
 
 _REASON_MAX = 300
@@ -227,7 +228,8 @@ def steps_of(job: ChannelMessage) -> list[steps.Step]:
     """
     signal.signal(signal.SIGALRM, _ring)
     try:
-        sender = sender_named(job["sender"])
+        path = job.get("sender_path")
+        sender = sender_named(job["sender"]) if path is None else sender_of(Path(path))
         parameters = sender.resolve(job["parameters"])
         mail = mail_of(job["message"])
         message = sender.message_for(parameters, mail, job["message_seed"])
