@@ -57,7 +57,7 @@ def test_a_sender_in_a_file(folder: Path) -> None:
     file.write_text(shipped.replace('name="fixed_buffer"', 'name="mine"'))
     what = with_own_senders(registry.scenario("listing-12"), [str(file)])
     specs = [spec for spec in plan_.plan(what, seed=7, sessions=1) if spec.sender == "mine"]
-    (record,) = run([(spec, registry.network(spec.network)) for spec in specs[:1]], folder)
+    (record,) = run([(spec, what.network(spec.network)) for spec in specs[:1]], folder)
     assert (record.error, record.sender) == (None, "mine")
     assert set(sizes(record.writes)[:-1]) == {2048}
 

@@ -310,8 +310,7 @@ def _sender_called(
             raise InputError(f"{table.where}: {where}: {error}") from error
     if name not in known:
         raise InputError(
-            f"{table.where}: {where}: unknown sender {shown(name)} (a file of your own needs the "
-            f"ending .py); {near(name, known)}"
+            f"{table.where}: {where}: unknown sender {shown(name)}; {near(name, known)}"
         )
     return known[name], None
 

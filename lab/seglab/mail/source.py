@@ -3,8 +3,8 @@
 A file that begins with ``From`` and a space is an mbox, whatever its name. Inside an mbox, a mail
 begins at a line of that form that follows an empty line and has a time and a year.
 
-A mail must have a ``From`` field, which RFC 5322 requires. So a file whose lines only look like
-header fields, such as a table of passwords, is refused, whatever its name.
+A mail must have one of the header fields that RFC 5322 defines. So a file whose lines only look
+like fields, such as a table of passwords, is refused, whatever its name.
 """
 
 import hashlib
@@ -27,6 +27,12 @@ MAILS_MAX: Final = 100_000
 
 FILE_MAX_BYTES: Final = 1 << 30
 """The largest mbox; a file of one mail may have ``PAYLOAD_MAX_BYTES``."""
+
+_FIELDS: Final = (
+    "From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Subject", "Date", "Message-ID",
+    "In-Reply-To", "References", "Received", "Return-Path", "Resent-From", "Resent-Date",
+)  # fmt: skip
+"""Header fields of RFC 5322, 3.6. ``Comments`` and ``Keywords`` are left out: other files have them."""
 
 _ENDING = ".eml"
 _MBOX_START = b"From "
@@ -152,8 +158,8 @@ def _stored(
         message = mail(data, quoted=quoted)
     except InputError as error:
         return f"{where}: {error}"
-    if not message.field_spans("From"):
-        return f"{where}: not a mail: its header has no From field, which RFC 5322, 3.6, requires"
+    if not message.field_spans(*_FIELDS):
+        return f"{where}: not a mail: its header has none of the fields of RFC 5322, such as From"
     digest = hashlib.sha256(data).hexdigest()
     return StoredMail(str(file), name, start, start + len(data), digest, quoted)
 
