@@ -34,7 +34,7 @@ def test_a_job_that_raises(cluster: Processes, tmp_path: Path) -> None:
     with connected(cluster.address) as far:
         jobs = ((str(n), (n, str(tally))) for n in range(6))
         found = dict(far.each(farjobs.fussy, jobs))
-    assert found.pop("3") == Failed("ValueError: not?[2J three")
+    assert found.pop("3") == Failed(r"ValueError: not\x1b[2J three")
     assert found == {str(n): n for n in (0, 1, 2, 4, 5)}
     calls = tally.read_text().split()
     assert calls.count("3") == 1 + RETRIES
@@ -200,9 +200,9 @@ def test_other_sources_of_one_version(tmp_path: Path) -> None:
             tmp_path / "other" / package,
             ignore=shutil.ignore_patterns("__pycache__"),
         )
-    with (tmp_path / "other" / "lab" / "networks" / "gprs.toml").open("a") as file:
+    with (tmp_path / "other" / "lab" / "seglab" / "networks" / "gprs.toml").open("a") as file:
         file.write("#")
     with processes(tmp_path / "c") as cluster:
-        cluster.add("one", packages=tmp_path / "other")
+        cluster.add("one", packages=tmp_path / "other" / "lab")
         line = refusal("regress", "paper", "--sessions", "sample", "--cluster", cluster.address)
     assert "as well, but not the same one (other source files)" in line

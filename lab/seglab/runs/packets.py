@@ -33,7 +33,7 @@ def packets(capture: bytes, name: str) -> PacketList:
         InputError: Scapy cannot read the capture.
     """
     try:
-        with PcapNgReader(BytesIO(capture)) as reader:  # type: ignore[arg-type]
+        with PcapNgReader(BytesIO(capture)) as reader:
             return PacketList(reader.read_all().res, name)
     except (Scapy_Exception, EOFError, ValueError) as error:
         raise InputError(f"{name}: not a capture that Scapy reads: {error}") from error
