@@ -288,3 +288,31 @@ def test_acknowledgements_alone_tell_of_a_hole(core: Core) -> None:
     assert (found.total_bytes, found.complete) == (30_000, True)
     assert found.t_ns is not None
     assert found.t_ns[-1] - found.t_ns[0] == 43 * MS
+
+
+@pytest.mark.parametrize("stamps", [False, True])
+@pytest.mark.parametrize(
+    ("announced", "sizes", "expected"),
+    [
+        ((None, None), (1460, 1460, 1460, 620), None),  # RFC 9293's default, but the wire has more
+        ((None, None), (700,), None),
+        ((None, None), (536, 536, 100), 536),
+        ((None, None), (1072, 536, 100), 536),  # two segments that offload has merged
+        ((1460, None), (1460, 1460, 620), 1460),
+        ((None, 1460), (1460, 1460, 620), 1460),
+        ((None, 1400), (1460, 1460, 620), None),
+        ((1460, None), (400, 80), 536),
+    ],
+)
+def test_the_default_mss_and_the_evidence(
+    core: Core,
+    stamps: bool,
+    announced: tuple[int | None, int | None],
+    sizes: tuple[int, ...],
+    expected: int | None,
+) -> None:
+    """Without the MSS option 536 counts, unless segments are larger: then it is not known."""
+    taken = 12 * stamps  # RFC 7323
+    sizes = tuple(size - taken * (size // 536 if not size % 536 else size > 620) for size in sizes)
+    found = read_one(message(sizes, mss=announced, stamps=stamps), core)
+    assert found.mss == (None if expected is None else expected - taken)

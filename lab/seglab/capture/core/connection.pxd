@@ -55,8 +55,9 @@ cdef class Connection:
     cdef _close(self, reason)
     cpdef finish(self, CCapturedMessage message)
     @cython.locals(server=CHalfStream, client=CHalfStream, facts=CConnectionFacts)
-    cdef CConnectionFacts _facts(self)
+    cdef CConnectionFacts _facts(self, CCapturedMessage message)
     cdef object _timestamps(self, CHalfStream client, CHalfStream server)
-    cdef object _full_segment(self, CHalfStream client, CHalfStream server)
+    cdef object _full_segment(self, CHalfStream client, CHalfStream server,
+                              CCapturedMessage message, list notes)
     @cython.locals(peer=CHalfStream)
     cpdef drop(self)

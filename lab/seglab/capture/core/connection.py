@@ -249,9 +249,9 @@ class Connection:
     def finish(self, message: CapturedMessage) -> None:
         """Hand out a message."""
         self._messages += 1
-        self.table.found.append(message.observation(self._facts()))
+        self.table.found.append(message.observation(self._facts(message)))
 
-    def _facts(self) -> ConnectionFacts:
+    def _facts(self, message: CapturedMessage) -> ConnectionFacts:
         client = self.client
         assert client is not None
         server = client.peer
@@ -261,9 +261,9 @@ class Connection:
         facts.source = self.table.name
         facts.client, facts.server = _text(client.key), _text(server.key)
         facts.timestamps = self._timestamps(client, server)
-        facts.mss = self._full_segment(client, server)
         facts.rtt_ns = self.rtt_ns
         facts.notes = list(self.notes)
+        facts.mss = self._full_segment(client, server, message, facts.notes)
         if self._probes:
             facts.notes.append(f"{self._probes} bytes came alone, as probes of a closed window")
         return facts
@@ -273,13 +273,28 @@ class Connection:
             return client.stamps and server.stamps
         return self.stamped
 
-    def _full_segment(self, client: HalfStream, server: HalfStream) -> int | None:
+    def _full_segment(
+        self, client: HalfStream, server: HalfStream, message: CapturedMessage, notes: list[str]
+    ) -> int | None:
+        """Return what a full segment holds; ``None`` where that is not known.
+
+        A host without the MSS option stands for the default MSS (RFC 9293, 3.7.1). Middleboxes take
+        the option away, so the default counts only as long as the segments bear it out.
+        """
         if client.isn < 0 or server.isn < 0:
             return None
+        stamps = bool(self._timestamps(client, server))
         ipv4 = len(client.key) <= _V4_KEY_BYTES
         default = MSS_DEFAULT_BYTES if ipv4 else MSS_DEFAULT_IPV6_BYTES
         announced = min(client.mss or default, server.mss or default)
-        full = full_segment_of_mss(announced, timestamps=bool(self._timestamps(client, server)))
+        full = full_segment_of_mss(announced, timestamps=stamps)
+        if not (client.mss and server.mss) and full > 0 and not message.bears_out(full):
+            notes.append(
+                f"the MSS option is missing, and there are segments above the default of {default}"
+            )
+            full = full_segment_of_mss(client.mss or server.mss, timestamps=stamps)
+            if full > 0 and not message.bears_out(full):
+                return None
         return full if full > 0 else None
 
 

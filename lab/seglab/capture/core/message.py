@@ -295,6 +295,13 @@ class CapturedMessage:
         """Whether some of it was not captured at all."""
         return bool(self._gaps)
 
+    def bears_out(self, full: int) -> bool:
+        """Return whether its segments may be limited to ``full`` bytes: whole multiples are merged."""
+        return all(
+            size <= full or size % full == 0 or flag == GAP
+            for size, flag in zip(self._sizes, self._push, strict=True)
+        )
+
     def observation(self, facts: ConnectionFacts) -> Observation:
         """Return the message as a classifier gets it."""
         header_end, fields = (None, []) if self.opaque else fields_of(self.head)
