@@ -446,9 +446,9 @@ def test_a_tunnel_in_fragments(core: Core) -> None:
 
 def test_what_was_not_looked_into_is_told(core: Core) -> None:
     """Whatever could have had mail in it is counted, whether there was other mail or not."""
-    gre = raw(IP(**OUTER4) / GRE(proto=0x6558) / Ether() / IP(V4[0][1]))
+    gre = raw(IP(**OUTER4) / GRE(proto=0x2000) / Raw(bytes(40)))
     esp = raw(IP(**OUTER4, proto=50) / Raw(bytes(40)))
-    udp = raw(IP(**OUTER4) / UDP(dport=4789) / Raw(bytes(40)))
+    udp = raw(IP(**OUTER4) / UDP(dport=4500) / Raw(bytes(40)))
     packets = [(T0_NS, p) for p in (gre, gre, esp, udp)]
     tunnels = ["1 packets of ESP were not looked into", "2 packets of GRE were not looked into"]
     found, notes = read_noting(pcap(packets), core)

@@ -25,7 +25,7 @@ from capturing import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seglab.capture import reader
+from seglab.capture import containers
 from seglab.capture.backend import Core
 from seglab.capture.core.table import HALF_STREAMS_MAX, HELD_BYTES
 from seglab.capture.reader import Capture
@@ -114,7 +114,7 @@ def test_options_without_end(core: Core) -> None:
 
 def test_a_decompression_bomb(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory stays flat, and past a size that no capture has at that ratio it ends with a note."""
-    monkeypatch.setattr(reader, "BOMB_BYTES", 1 << 20)
+    monkeypatch.setattr(containers, "BOMB_BYTES", 1 << 20)
     bomb = gzip.compress(pcap(GOOD) + bytes(8 << 20))
     found, notes = read_noting(bomb, core)
     assert len(found) == 1

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MODULES = (
     *("smtp_verbs", "header", "tls_records", "message", "preamble", "dialogue", "stream"),
-    *("connection", "table", "walk"),
+    *("connection", "table", "encapsulation", "walk"),
 )
 """The modules of ``seglab.capture.core`` that ``setup.py`` compiles."""
 

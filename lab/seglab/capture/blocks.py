@@ -3,8 +3,21 @@
 import struct
 from typing import Final
 
-LINKS: Final = frozenset((0, 1, 9, 12, 14, 50, 51, 101, 108, 113, 228, 229, 276))
+from seglab.capture.core.encapsulation import LINKS as MORE_LINKS
+
+LINKS: Final = MORE_LINKS | {0, 1, 9, 12, 14, 50, 51, 101, 108, 113, 228, 229, 276}
 """The link types that can be read, by their numbers in the registry of tcpdump.org."""
+
+LINK_NAMES: Final = {
+    6: "token ring", 7: "ARCNET", 8: "SLIP", 10: "FDDI", 19: "ATM", 100: "ATM", 106: "ATM",
+    107: "Frame Relay", 120: "Aironet", 122: "IP over Fibre Channel", 129: "ARCNET",
+    138: "IP over FireWire", 143: "DOCSIS", 147: "a private link type", 177: "LAPD",
+    187: "Bluetooth", 189: "USB", 195: "IEEE 802.15.4", 197: "ERF", 201: "Bluetooth",
+    215: "IEEE 802.15.4", 220: "USB", 227: "CAN", 230: "IEEE 802.15.4", 243: "MPEG-2",
+    247: "InfiniBand", 249: "USB", 251: "Bluetooth LE", 252: "exported packet contents",
+    253: "Netlink", 254: "Bluetooth", 266: "USB", 288: "Z-Wave",
+}  # fmt: skip
+"""Names of link types that cannot be read."""
 
 PCAP_HEADER_BYTES: Final = 24
 MAGICS: Final = {

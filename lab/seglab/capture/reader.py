@@ -5,12 +5,12 @@ were cut. ``core.walk`` reads the records. Of a file that is corrupt or cut, all
 read, and ``Capture.notes`` says where that ended.
 """
 
-import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final, Literal
 
 from seglab.capture.backend import Core, best
 from seglab.capture.blocks import (
+    LINK_NAMES,
     LINKS,
     MAGICS,
     PCAP_HEADER_BYTES,
@@ -19,23 +19,20 @@ from seglab.capture.blocks import (
     Interface,
     pcap_interface,
 )
+from seglab.capture.containers import Inflater, first_bytes, packing
+from seglab.capture.core.encapsulation import ENCRYPTED_WIFI
 from seglab.core.observation import Observation
+from seglab.core.text import count
 from seglab.errors import InputError
 
 CHUNK_BYTES: Final = 1 << 20
-GZIP_BYTES: Final = 1 << 16
-RATIO_MAX: Final = 250
-BOMB_BYTES: Final = 1 << 30
-"""A gzip file that grows more than ``RATIO_MAX`` times, to more than this, is a bomb."""
-
-_GZIP = b"\x1f\x8b"
-_WBITS_GZIP = 31
-
 _ENCAPSULATIONS: Final = {
+    ENCRYPTED_WIFI: "encrypted 802.11",
     4: "IP in IP",
     41: "IPv6 in IP",
     47: "GRE",
     50: "ESP",
+    51: "AH",
     115: "L2TP",
     0x8847: "MPLS",
     0x8848: "MPLS",
@@ -47,13 +44,15 @@ Protocol = Literal["smtp", "raw"]
 
 
 def sniff(head: bytes) -> bool:
-    """Return whether a file that begins with these bytes is a capture; 512 bytes are enough."""
-    if head[:2] == _GZIP:
-        try:
-            head = zlib.decompressobj(_WBITS_GZIP).decompress(head[:4096], 64)
-        except zlib.error:
-            return False
-    return head[:4] in MAGICS or head[:4] == SECTION_MAGIC
+    """Return whether a file that begins with these bytes is a capture; 512 bytes are enough.
+
+    So is a capture of a format that cannot be read, since ``Capture`` says what to do with it.
+    """
+    try:
+        first = first_bytes(head, 4)
+    except InputError:
+        return True
+    return first is None or first in MAGICS or first == SECTION_MAGIC
 
 
 class Capture:
@@ -74,14 +73,14 @@ class Capture:
         self._name = name
         self._table = core.table(name, protocol)
         self._walker = core.walker(self._table)
-        self._gzip: zlib._Decompress | None = None
+        self._packing: str | None = None
+        self._inflater: Inflater | None = None
+        self._head = b""
         self._begun = False
         self._parts: list[bytes] = []
         self._waiting = 0
-        self._need = 2
+        self._need = 4
         self._pcap: Interface | None = None
-        self._plain = False
-        self._in = self._out = 0
         self._broken: str | None = None
         self._messages = 0
         self._closed = False
@@ -93,10 +92,7 @@ class Capture:
             InputError: it is no capture, or its link type cannot be read.
         """
         if self._broken is None:
-            try:
-                self._take(data)
-            except BrokenError as error:
-                self._broken = str(error)
+            self._try(lambda: self._take(data))
         return self._fetch()
 
     def close(self) -> list[Observation]:
@@ -105,6 +101,12 @@ class Capture:
         Raises:
             InputError: what was fed is no capture, or none of its link types can be read.
         """
+        if self._packing is None and self._broken is None:
+            self._packing = "plain"
+            self._try(lambda: self._plainly(self._head))
+        elif self._inflater is not None and self._broken is None:
+            rest = self._inflater.finish()
+            self._try(lambda: self._unpack(rest))
         if not self._begun:
             raise InputError(f"{self._name}: expected a capture (pcap or pcapng), found its end")
         self._table.close()
@@ -113,6 +115,13 @@ class Capture:
         if self._walker.unknown_links == self._walker.packets > 0:
             raise InputError(f"{self._name}: none of its link types can be read")
         return self._fetch()
+
+    def _try(self, step: Callable[[], None]) -> None:
+        """Take a step, and note where nothing more can be read."""
+        try:
+            step()
+        except BrokenError as error:
+            self._broken = str(error)
 
     @property
     def notes(self) -> list[str]:
@@ -131,28 +140,46 @@ class Capture:
             notes.append(f"{table.evicted} connections given up to bound the memory in use")
         if walker.fragments.lost:
             notes.append(f"{walker.fragments.lost} IP datagrams lacked a fragment")
+        if self._inflater is not None and self._inflater.more:
+            notes.append("the archive holds more files; only the first was read")
         unread = self._unread()
         if self._closed and not self._messages:
-            if walker.udp_packets:
-                unread.append(f"{walker.udp_packets} packets of UDP were not looked into")
-            if walker.cut_segments:
-                unread.append(
-                    f"the contents of {walker.cut_segments} TCP segments were not captured"
-                )
-            if table.one_sided:
-                unread.append(
-                    f"of {table.one_sided} connections only the server's packets were captured"
-                )
-            if unread:
-                return [*notes, f"0 messages: {'; '.join(unread)}"]
+            seen = [*unread, *self._seen_instead()] or [self._seen_at_all()]
+            return [*notes, f"0 messages: {'; '.join(seen)}"]
         return notes + unread
+
+    def _seen_instead(self) -> Iterator[str]:
+        """Say why there may be no message."""
+        walker, table = self._walker, self._table
+        if walker.udp_packets:
+            yield f"{walker.udp_packets} packets of UDP were not looked into"
+        if walker.cut_segments:
+            yield f"the contents of {walker.cut_segments} TCP segments were not captured"
+        if table.one_sided:
+            yield f"of {table.one_sided} connections only the server's packets were captured"
+        if table.refused:
+            connections = count(table.refused, "SMTP connection")
+            yield f"in {connections} the server refused a command, and no message came"
+        if table.wordless:
+            yield f"{count(table.wordless, 'SMTP connection')} ended before a message"
+        if table.encrypted:
+            yield f"{count(table.encrypted, 'TCP connection')} began with TLS, on no port of mail"
+
+    def _seen_at_all(self) -> str:
+        """Say what there was, where nothing of it could have been a message."""
+        walker, table = self._walker, self._table
+        if not walker.packets:
+            return "there are no packets in it"
+        if not table.connections:
+            return f"no TCP in {count(walker.packets, 'packet')}"
+        return f"no SMTP in {count(table.connections, 'TCP connection')}"
 
     def _unread(self) -> list[str]:
         """Say which packets were not looked into, though mail may be in them."""
         counts: dict[str, int] = {}
-        for kind, count in self._walker.unread_kinds.items():
+        for kind, packets in self._walker.unread_kinds.items():
             if kind in _ENCAPSULATIONS:
-                counts[_ENCAPSULATIONS[kind]] = counts.get(_ENCAPSULATIONS[kind], 0) + count
+                counts[_ENCAPSULATIONS[kind]] = counts.get(_ENCAPSULATIONS[kind], 0) + packets
         return [f"{counts[name]} packets of {name} were not looked into" for name in sorted(counts)]
 
     def _fetch(self) -> list[Observation]:
@@ -161,54 +188,31 @@ class Capture:
         return found
 
     def _take(self, data: bytes) -> None:
-        if not self._plain and self._gzip is None:
-            if self._waiting:
-                data = b"".join([*self._parts, data])
-            if len(data) < 2:
-                self._parts, self._waiting = [data], len(data)
+        if self._packing is None:
+            data = self._head + data
+            try:
+                self._packing = packing(data)
+            except InputError as error:
+                raise InputError(f"{self._name}: {error}") from None
+            self._head = data if self._packing is None else b""
+            if self._packing is None:
                 return
-            self._parts, self._waiting = [], 0
-            if data[:2] == _GZIP:
-                self._gzip = zlib.decompressobj(_WBITS_GZIP)
-            else:
-                self._plain = True
-        if self._gzip is None:
+            if self._packing != "plain":
+                self._inflater = Inflater(self._packing)
+        if self._inflater is None:
             self._plainly(data)
         else:
-            self._unzip(data)
+            self._unpack(self._inflater.feed(data))
 
-    def _unzip(self, data: bytes) -> None:
-        """Take compressed bytes in small pieces, so that a corrupt one costs little."""
-        for at in range(0, len(data), GZIP_BYTES):
-            self._unzip_some(data[at : at + GZIP_BYTES])
-
-    def _unzip_some(self, data: bytes) -> None:
-        self._in += len(data)
-        while data:
-            assert self._gzip is not None
-            before = self._gzip.copy()
-            try:
-                plain = self._gzip.decompress(data, CHUNK_BYTES)
-            except zlib.error as error:
-                self._salvage(before, data)
-                raise BrokenError(f"gzip: {error}") from None
-            self._out += len(plain)
-            if self._out > BOMB_BYTES and self._out > RATIO_MAX * self._in:
-                raise BrokenError("gzip: it is a decompression bomb")
-            self._plainly(plain)
-            data = self._gzip.unconsumed_tail
-            if self._gzip.eof:
-                data = self._gzip.unused_data
-                self._gzip = zlib.decompressobj(_WBITS_GZIP)
-
-    def _salvage(self, before: "zlib._Decompress", data: bytes) -> None:
-        """Take what comes before the corrupt byte, which zlib does not hand out otherwise."""
-        for at in range(len(data)):
-            try:
-                plain = before.decompress(data[at : at + 1])
-            except zlib.error:
-                return
-            self._plainly(plain)
+    def _unpack(self, pieces: Iterator[bytes]) -> None:
+        try:
+            for plain in pieces:
+                self._plainly(plain)
+        except InputError as error:
+            text = str(error)
+            raise InputError(
+                text if text.startswith(f"{self._name}: ") else f"{self._name}: {text}"
+            ) from None
 
     def _plainly(self, data: bytes) -> None:
         """Take bytes that are not compressed.
@@ -268,13 +272,18 @@ class Capture:
                 return 0
             self._walker.big, self._pcap = pcap_interface(data[:PCAP_HEADER_BYTES])
             if self._pcap.link not in LINKS:
-                raise InputError(f"{self._name}: link type {self._pcap.link} cannot be read")
+                raise InputError(f"{self._name}: {_link_words(self._pcap.link)} cannot be read")
             self._begun = True
             return PCAP_HEADER_BYTES
         raise InputError(
-            f"{self._name}: expected a capture (pcap or pcapng, gzipped or not), "
+            f"{self._name}: expected a capture (pcap or pcapng, packed or not), "
             f"found bytes that begin with {magic.hex()}"
         )
+
+
+def _link_words(link: int) -> str:
+    name = LINK_NAMES.get(link)
+    return f"link type {link} ({name})" if name else f"link type {link}"
 
 
 def observations(

@@ -40,6 +40,10 @@ class Directory(Protocol):
         ledger: the memory that all connections use.
         found: where finished observations go.
         one_sided: of how many connections nothing of the client was captured.
+        refused: how many SMTP connections had no message, and a refusal.
+        wordless: how many SMTP connections had no message, and no refusal.
+        encrypted: how many connections began with TLS, and not on a port where that is mail.
+        smtp: how many connections were SMTP.
     """
 
     name: str
@@ -47,6 +51,10 @@ class Directory(Protocol):
     ledger: Ledger
     found: list[Observation]
     one_sided: int
+    refused: int
+    wordless: int
+    encrypted: int
+    smtp: int
 
     def ignore(self, key: bytes, peer_key: bytes) -> None:
         """Look no more at what comes between these two."""
@@ -177,9 +185,10 @@ class Connection:
             return False
         first = data[0]
         if half is not self.client:
-            return first not in b"2345H"  # H: a proxy's answer, of HTTP
+            return first not in b"2345H\x05"  # or a proxy's answer, of HTTP or SOCKS
         port = _port(half.peer.key)
         if first == _TLS_HANDSHAKE:
+            self.table.encrypted += port != TLS_PORT
             return port != TLS_PORT
         return not may_be_smtp(data, port in MAIL_PORTS)
 
@@ -223,8 +232,24 @@ class Connection:
         for half in (self.client or self.first, peer):
             half.flush(t_ns)
         if self.first.peer is not None:
+            dialogue = self.dialogue
             self._close(reason)
+            client = self.client
+            if (
+                dialogue is not None
+                and dialogue.greeted
+                and client is not None
+                and (client.isn >= 0 or client.window >= 0)
+            ):
+                self._count(dialogue)
             self.drop()
+
+    def _count(self, dialogue: Dialogue) -> None:
+        """Count a connection of SMTP, so that it can be said why there was no message."""
+        self.table.smtp += 1
+        if not self._messages:
+            self.table.refused += dialogue.refusals > 0
+            self.table.wordless += not dialogue.refusals
 
     def _close(self, reason: str) -> None:
         if self.dialogue is not None:

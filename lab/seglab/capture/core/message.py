@@ -296,7 +296,7 @@ class CapturedMessage:
         return bool(self._gaps)
 
     def bears_out(self, full: int) -> bool:
-        """Return whether its segments may be limited to ``full`` bytes: whole multiples are merged."""
+        """Return whether ``full`` bytes may be its limit; offload merges whole multiples."""
         return all(
             size <= full or size % full == 0 or flag == GAP
             for size, flag in zip(self._sizes, self._push, strict=True)

@@ -19,10 +19,14 @@ cdef class Table:
     cdef public CLedger ledger
     cdef public int64_t evicted
     cdef public int64_t one_sided
+    cdef public int64_t refused
+    cdef public int64_t wordless
+    cdef public int64_t encrypted
+    cdef public int64_t smtp
+    cdef public int64_t connections
     cdef public int64_t t_ns
     cdef public int64_t epoch
     cdef dict _old
-    cdef int64_t _count
 
     @cython.locals(half=CHalfStream)
     cpdef CHalfStream find(self, bytes key)

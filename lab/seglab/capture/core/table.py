@@ -36,6 +36,11 @@ class Table:
         epoch: grows when a key that was remembered may belong to another half-stream now.
         evicted: how many connections were given up to bound the memory.
         one_sided: of how many connections replies of SMTP were seen, and nothing of the client.
+        refused: how many SMTP connections had no message, and a refusal.
+        wordless: how many SMTP connections had no message, and no refusal.
+        encrypted: how many connections began with TLS, and not on a port where that is mail.
+        smtp: how many connections were SMTP.
+        connections: how many there were.
         t_ns: the time of the packet that is looked at.
     """
 
@@ -47,10 +52,14 @@ class Table:
         self.ledger = Ledger()
         self.evicted = 0
         self.one_sided = 0
+        self.refused = 0
+        self.wordless = 0
+        self.encrypted = 0
+        self.smtp = 0
         self.epoch = 1
         self.t_ns = 0
         self._old: dict[bytes, HalfStream] = {}
-        self._count = 0
+        self.connections = 0
 
     def find(self, key: bytes) -> HalfStream:
         """Return the half-stream of a key that is not among the young, a new one if need be."""
@@ -117,8 +126,8 @@ class Table:
             peer_key = text[16:32] + text[:16] + text[34:36] + text[32:34]
         else:
             raise ValueError(key)
-        connection = Connection(self._count, key, peer_key, self)
-        self._count += 1
+        connection = Connection(self.connections, key, peer_key, self)
+        self.connections += 1
         connection.account.take(CONNECTION_BYTES)
         half = connection.first
         self._old.pop(peer_key, None)

@@ -80,9 +80,20 @@ cdef class Walker:
     cdef void _enhanced(self, int64_t at, int64_t stop, int64_t number) except *
     @cython.locals(wire=int64_t, captured=int64_t, snaplen=int64_t)
     cdef void _simple(self, int64_t at, int64_t stop) except *
-    @cython.locals(wire_end=int64_t, kind=int64_t)
     cdef void _packet(self, int64_t at, int64_t end, int64_t wire, int64_t link,
                      int64_t t_ns) except *
+    @cython.locals(kind=int64_t)
+    cdef void _frame(self, int64_t at, int64_t end, int64_t wire_end, int64_t link,
+                    int64_t t_ns) except *
+    @cython.locals(inner=int64_t)
+    cdef void _unwrap(self, int64_t link, int64_t at, int64_t end, int64_t wire_end,
+                     int64_t t_ns) except *
+    cdef void _nest(self, int64_t link, int64_t at, int64_t end, int64_t wire_end,
+                   int64_t t_ns) except *
+    @cython.locals(link=int64_t, inner=int64_t)
+    cdef void _udp(self, int64_t at, int64_t end, int64_t ip_end, int64_t t_ns) except *
+    @cython.locals(link=int64_t, inner=int64_t)
+    cdef void _other_gre(self, int64_t at, int64_t end, int64_t ip_end, int64_t t_ns) except *
     @cython.locals(size=int64_t, family=int64_t)
     cdef int64_t _other_link(self, int64_t at, int64_t end, int64_t link) except? -2
     cdef int64_t _inner(self, int64_t kind, int64_t at, int64_t end) except? -2

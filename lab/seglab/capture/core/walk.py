@@ -7,10 +7,10 @@ What comes in are pieces of a capture file, each with whole records at its begin
 sees to that). What goes out are TCP segments, to the half-streams that ``table`` finds for them,
 and counts of all that was not followed. One record passes these methods, outermost layer first:
 
-    pcap, pcapng -> _packet -> _ip -> _tcp -> HalfStream.receive
-                       |         |
-              _other_link,    _extended (IPv6), _join (fragments), _tunnel -> _ip again
-                 _inner
+    pcap, pcapng -> _packet -> _frame -> _ip -> _tcp -> HalfStream.receive
+                                  |        |
+                     _other_link, _inner,  _extended (IPv6), _join (fragments),
+                     _unwrap               _tunnel and _udp -> _ip or _frame again
 
 Four offsets into the bytes describe a packet: ``at``, where the next header begins; ``end``, where
 the captured bytes end; and ``wire_end`` or ``ip_end``, where the packet ended on the wire, by the
@@ -42,6 +42,15 @@ from typing import Final
 from seglab.capture.blocks import BrokenError, Interface, interface_of
 from seglab.capture.fragments import Fragments
 
+from .encapsulation import (
+    ENCRYPTED_WIFI,
+    NOTHING,
+    TUNNEL_PORTS,
+    behind_link,
+    inside_gre,
+    inside_udp,
+)
+from .encapsulation import LINKS as MORE_LINKS
 from .message import NO_TIME
 from .stream import IGNORED, HalfStream
 from .table import HELD_BYTES, Table
@@ -259,13 +268,18 @@ class Walker:
     def _packet(self, at: int, end: int, wire: int, link: int, t_ns: int) -> None:
         """Take the packet ``at:end``, of which ``wire`` bytes were on the wire."""
         self.packets += 1
-        wire = max(wire, end - at)
-        wire_end = at + wire
+        self._frame(at, end, at + max(wire, end - at), link, t_ns)
+
+    def _frame(self, at: int, end: int, wire_end: int, link: int, t_ns: int) -> None:
+        """Take a frame of that link type, of a record or of a tunnel."""
         if link == _ETHERNET:
             if end - at < 14:
                 return
             kind = self._net16(at + 12)
             at += 14
+        elif link in MORE_LINKS:
+            self._unwrap(link, at, end, wire_end, t_ns)
+            return
         else:
             at = self._other_link(at, end, link)
             if at < 0:
@@ -277,6 +291,38 @@ class Walker:
                 return
             kind = self.kind
         self._ip(at, end, wire_end, t_ns)
+
+    def _unwrap(self, link: int, at: int, end: int, wire_end: int, t_ns: int) -> None:
+        """Take what stands behind a link header that is rarely met."""
+        try:
+            inner, at = behind_link(link, self.data, at, end, self.big)
+        except IndexError:  # the header was cut
+            return
+        if inner == ENCRYPTED_WIFI:
+            self._count_unread(inner)
+        elif inner >= 0:
+            self._nest(inner, at, end, wire_end, t_ns)
+
+    def _nest(self, link: int, at: int, end: int, wire_end: int, t_ns: int) -> None:
+        """Take a frame inside a frame."""
+        if self.depth >= _NESTED:
+            self.malformed += 1
+        elif at < end:
+            self.depth += 1
+            self._frame(at, end, wire_end, link, t_ns)
+            self.depth -= 1
+
+    def _udp(self, at: int, end: int, ip_end: int, t_ns: int) -> None:
+        """Take a UDP datagram: a tunnel, or nothing that is looked into."""
+        if end - at >= 16 and self._net16(at + 2) in TUNNEL_PORTS:
+            try:
+                link, inner = inside_udp(self.data, at, end)
+            except IndexError:
+                link, inner = NOTHING
+            if link >= 0:
+                self._nest(link, inner, end, ip_end, t_ns)
+                return
+        self.udp_packets += 1
 
     def _other_link(self, at: int, end: int, link: int) -> int:  # noqa: PLR0911 - a case each
         """Return where the network layer's header begins, with its EtherType in ``kind``.
@@ -381,6 +427,8 @@ class Walker:
                 self.malformed += 1
             elif protocol == 6 and not fragment:
                 self._tcp(at + 12, 8, at + header, min(end, at + total), at + total, t_ns)
+            elif protocol == 17 and not fragment:
+                self._udp(at + header, min(end, at + total), at + total, t_ns)
             elif protocol not in (6, 4, 41, 47):
                 self._count_unread(protocol)
             elif not fragment:
@@ -404,6 +452,9 @@ class Walker:
                 return
             if header in (4, 41, 47):
                 self._tunnel(header, here, end, ip_end, t_ns)
+                return
+            if header == 17:
+                self._udp(here, end, ip_end, t_ns)
                 return
             if header not in (0, 43, 44, 51, 60, 135, 139, 140) or end - here < 8:
                 self._count_unread(header)
@@ -437,12 +488,23 @@ class Walker:
             kind = self._net16(at + 2) if end - at >= 4 else 0
             first = self._byte(at) if kind else 0
             if kind not in (0x0800, 0x86DD) or first & 0x4F or self._byte(at + 1) & 7:
-                self._count_unread(protocol)  # or with source routes, or of another version
+                self._other_gre(at, end, ip_end, t_ns)
                 return
             at += 4 + 4 * ((first >> 7) + (first >> 5 & 1) + (first >> 4 & 1))
         self.depth += 1
         self._ip(at, end, ip_end, t_ns)
         self.depth -= 1
+
+    def _other_gre(self, at: int, end: int, ip_end: int, t_ns: int) -> None:
+        """Take GRE that holds no IP, or has more in its header."""
+        try:
+            link, inner = inside_gre(self.data, at, end)
+        except IndexError:
+            link, inner = NOTHING
+        if link < 0:
+            self._count_unread(47)
+        else:
+            self._nest(link, inner, end, ip_end, t_ns)
 
     # --- TCP ------------------------------------------------------------------------------
 
