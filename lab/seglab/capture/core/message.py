@@ -297,10 +297,10 @@ class CapturedMessage:
 
     def bears_out(self, full: int) -> bool:
         """Return whether ``full`` bytes may be its limit; offload merges whole multiples."""
-        return all(
-            size <= full or size % full == 0 or flag == GAP
-            for size, flag in zip(self._sizes, self._push, strict=True)
-        )
+        for size, flag in zip(self._sizes, self._push, strict=True):
+            if size > full and size % full and flag != GAP:
+                return False
+        return True
 
     def observation(self, facts: ConnectionFacts) -> Observation:
         """Return the message as a classifier gets it."""
