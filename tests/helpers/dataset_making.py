@@ -1,7 +1,10 @@
 """Datasets without a kernel: the engine ``pure``, which carries sessions out in pure Python."""
 
 import hashlib
+import struct
 from typing import ClassVar
+
+from stored_captures import pcapng
 
 from seglab.core.record import Captures
 from seglab.core.trace import Read, Segment, Write
@@ -12,6 +15,7 @@ from seglab.engine import EngineOptions, register
 from seglab.engine.record import ObservedSession, failed_record, session_record
 from seglab.engine.schedule import Forecast
 from seglab.experiment import plan
+from seglab.mail.header_layout import header_layout
 from seglab.sender.registry import sender
 from seglab.sender.steps import Wait
 
@@ -58,10 +62,39 @@ def spec_of(text=SPEC, name="small"):
     return parse_text(text, f"/nowhere/{name}.toml")
 
 
+def _key(session):
+    return (session.sender, str(session.parameters), str(session.message), session.message_seed)
+
+
+def captured(record, vantage, payload):
+    """A session's capture at one vantage: its SYN, its commands, and its segments."""
+    commands = b"" if record.terminator is None else b"EHLO client.example\r\nDATA\r\n"
+    frames = [(record.t0_ns, _frame(0, _SYN, b""), record.session_id)]
+    if commands:
+        frames.append((record.t0_ns + 1, _frame(1, _ACK, commands), ""))
+    for segment in record.segments:
+        t_ns = segment.t_sent_ns if vantage == "client" else segment.t_arrived_ns
+        flags = _ACK | _PSH if segment.psh else _ACK
+        data = payload[segment.start : segment.end]
+        frames.append((10**9 + t_ns, _frame(1 + len(commands) + segment.start, flags, data), ""))
+    return pcapng(frames)
+
+
+_SYN, _PSH, _ACK = 2, 8, 16
+
+
+def _frame(sequence, flags, payload):
+    tcp = struct.pack(">HHIIBBHHH", 40000, 25, 7 + sequence, 1, 5 << 4, flags, 65535, 0, 0)
+    ip = struct.pack(
+        ">BBHHHBBH4s4s", 0x45, 0, 40 + len(payload), 0, 0, 64, 6, 0, b"\n\0\0\1", b"\n\0\0\2"
+    )
+    return bytes(12) + b"\x08\x00" + ip + tcp + payload
+
+
 def carried_out(session, network):
     """A session over a perfect path: every write is cut by itself, and read when it is there."""
     who = sender(session.sender, session.sender_path)
-    key = (session.sender, str(session.parameters), str(session.message), session.message_seed)
+    key = _key(session)
     payload = MESSAGES.get(key) or MESSAGES.setdefault(key, plan.message(session, who))
     t_ns, at, writes, segments, reads = 1_000, 0, [], [], []
     for step in who.steps(payload, session.parameters):
@@ -77,6 +110,7 @@ def carried_out(session, network):
         reads.append(Read(t_ns + 900, at, end))
         at, t_ns = end, t_ns + 1_000
     digest = hashlib.sha256(payload.wire).hexdigest()
+    found = header_layout(payload.wire)
     observed = ObservedSession(
         t0_ns=0,
         payload_bytes=len(payload.wire),
@@ -86,6 +120,8 @@ def carried_out(session, network):
         segments=tuple(segments),
         reads=tuple(reads),
         duration_ns=t_ns,
+        header_end=found.header_end,
+        header_fields=found.fields,
         captures=Captures(*(f"wire/{session.session_id}.{v}.pcapng" for v in ("client", "server"))),
     )
     return session_record(session, network, ENGINE, observed)
@@ -139,8 +175,10 @@ class PureEngine:
                 continue
             record = carried_out(session, network)
             if self.options.folder is not None:
-                for name in (record.captures.client, record.captures.server):
-                    (self.options.folder / name).write_bytes(session.session_id.encode())
+                payload = MESSAGES[_key(session)].wire
+                for vantage in ("client", "server"):
+                    path = self.options.folder / getattr(record.captures, vantage)
+                    path.write_bytes(captured(record, vantage, payload))
             on_record(record)
 
 

@@ -72,7 +72,7 @@ def test_captures_are_where_the_rows_say(tmp_path: Path) -> None:
     row = next(iter(rows(tmp_path)))
     archive, _, name = row["captures"]["client"].rpartition("/")
     with zipfile.ZipFile(tmp_path / archive) as opened:
-        assert opened.read(name) == row["session_id"].encode()
+        assert row["session_id"].encode() in opened.read(name)
 
 
 def test_without_captures(tmp_path: Path) -> None:

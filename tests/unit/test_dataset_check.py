@@ -12,11 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from dataset_making import SESSIONS, SPEC, PureEngine, build, spec_of
 
+from seglab.dataset import row_checks
 from seglab.dataset.check import check
 from seglab.dataset.check_result import DEFECTS_MAX
 from seglab.dataset.folder import begin
 from seglab.dataset.layout import Layout
-from seglab.dataset.result import read_result
+from seglab.dataset.plan import fingerprint
+from seglab.dataset.result import FailedSession, read_result
 from seglab.dataset.shard import file_entry
 from seglab.dataset.summary_figure import summary_figure
 from seglab.errors import InputError
@@ -378,6 +380,247 @@ def test_paths_outside(copy: Path) -> None:
         "../../etc/passwd: not the name of a file inside the dataset" in line
         for line in lines(copy)
     )
+
+
+def swapped(layer: str) -> Change:
+    """Two sessions of the same sizes that take a layer from each other."""
+
+    def change(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        one = next(row for row in rows if row["sender"] == "single_write")
+        other = next(
+            row for row in rows
+            if row["payload_bytes"] == one["payload_bytes"]
+            and row["mss"] == one["mss"]
+            and row["sender"] == "fixed_buffer"
+        )  # fmt: skip
+        one[layer], other[layer] = other[layer], one[layer]
+        if layer == "writes":  # so that the laws of conservation hold
+            for row in (one, other):
+                row["segments"], row["reads"] = (
+                    [{**s, "t_sent_ns": 10**9, "t_arrived_ns": 2 * 10**9} for s in row["segments"]],
+                    [{**r, "t_ns": 3 * 10**9} for r in row["reads"]],
+                )
+        return rows
+
+    return change
+
+
+def edited(edit: Callable[[dict[str, Any]], object], sender: str = "fixed_buffer") -> Change:
+    """A change of one row of a sender."""
+
+    def change(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        edit(next(row for row in rows if row["sender"] == sender))
+        return rows
+
+    return change
+
+
+def merged(layer: str) -> Callable[[dict[str, Any]], object]:
+    """An edit that joins the first two of a row's writes or segments."""
+
+    def edit(row: dict[str, Any]) -> None:
+        first, second, *others = row[layer]
+        row[layer] = [{**second, "start": first["start"]}, *others]
+
+    return edit
+
+
+def cut(layer: str) -> Callable[[dict[str, Any]], object]:
+    """An edit that cuts the first of a row's writes or segments in two."""
+
+    def edit(row: dict[str, Any]) -> None:
+        first, *others = row[layer]
+        row[layer] = [{**first, "end": 100}, {**first, "start": 100}, *others]
+
+    return edit
+
+
+EDITS = {
+    "writes swapped": (swapped("writes"), "plan", "its seed gives"),
+    "segments swapped": (swapped("segments"), "captures", "capture has "),
+    "writes merged": (edited(merged("writes")), "plan", "write 0 ends at 2048, its seed"),
+    "write cut": (edited(cut("writes")), "plan", "write 0 ends at 100, its seed gives 1024"),
+    "segments merged": (
+        edited(merged("segments")), "captures", "the client's capture has no segment 0:",
+    ),
+    "segment cut": (
+        edited(cut("segments")), "captures", "the client's capture has no segment 0:100(100)",
+    ),
+    "digest": (
+        edited(lambda row: row.update(payload_sha256="0" * 64)), "plan", "payload_sha256 is '000",
+    ),
+    "header": (edited(lambda row: row.update(header_end=9)), "plan", "header_end is 9, its seed"),
+    "fields": (
+        edited(lambda row: row["header_fields"].pop()), "plan", "header_fields is (HeaderField(",
+    ),
+    "PSH": (
+        edited(lambda row: row["segments"][0].update(psh=not row["segments"][0]["psh"])),
+        "captures", "capture says otherwise than the row whether segment 0:",
+    ),
+    "times": (
+        edited(lambda row: row["segments"][-1].update(t_sent_ns=row["writes"][-1]["t_ns"])),
+        "captures", "at another time than the row",
+    ),
+    "order": (lambda rows: rows[::-1], "plan", "is not in its order"),
+    "reference": (
+        edited(lambda row: row["captures"].update(client=row["captures"]["server"])),
+        "captures", "captures.client is 'wire/00000.zip/",
+    ),
+    "no reference": (
+        edited(lambda row: row["captures"].update(client=None)), "captures", "is None, expected",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+@pytest.mark.parametrize("edit", EDITS)
+def test_edits_that_fit_each_other(copy: Path, edit: str, thorough: bool) -> None:
+    """What the seed or the captures say otherwise is found, though all digests are right."""
+    change, name, words = EDITS[edit]
+    rewritten(copy, "train-00000.parquet", change)
+    found = [str(one) for one in check(copy, thorough=thorough).findings]
+    assert any(line.startswith(f"{name}: ") and words in line for line in found), found
+
+
+def archived(path: Path, change: Callable[[dict[str, bytes]], dict[str, bytes]]) -> None:
+    """Change the captures of the first shard, and all digests with them."""
+    name = path / "wire" / "00000.zip"
+    with zipfile.ZipFile(name) as archive:
+        content = {entry: archive.read(entry) for entry in archive.namelist()}
+    with zipfile.ZipFile(name, "w", zipfile.ZIP_DEFLATED) as archive:
+        for entry, data in change(content).items():
+            archive.writestr(entry, data)
+    settled(path)
+
+
+def rotated(content: dict[str, bytes]) -> dict[str, bytes]:
+    """Each capture under the name of the next one of its vantage."""
+    names = [name for name in content if name.endswith(".server.pcapng")]
+    moved = dict(zip(names, [content[name] for name in (*names[1:], names[0])], strict=True))
+    return content | moved
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda content: dict.fromkeys(content, b""), "not a capture of the lab: it is empty"),
+        (lambda content: dict.fromkeys(content, b"x" * 99), "not a capture of the lab: "),
+        (lambda content: {n: d[:200] for n, d in content.items()}, "capture not a capture of the"),
+        (rotated, "the server's capture has "),
+    ],
+    ids=["emptied", "other content", "cut off", "swapped"],
+)
+def test_captures_of_other_content(
+    copy: Path, change: Callable[[dict[str, bytes]], dict[str, bytes]], words: str
+) -> None:
+    """Captures are compared with their rows, whatever the archive's digest says."""
+    archived(copy, change)
+    found = lines(copy)
+    assert any(line.startswith("captures: wire/00000.zip: ") and words in line for line in found)
+
+
+def manifested(path: Path, **changes: object) -> None:
+    """Change the manifest, the shards' fingerprints, and all digests with them."""
+    layout = Layout(path)
+    manifest = json.loads(layout.manifest.read_text()) | changes
+    layout.manifest.write_text(json.dumps(manifest))
+    for file in (path / "shards").glob("*.json"):
+        result = json.loads(file.read_text()) | {"fingerprint": manifest["fingerprint"]}
+        file.write_text(json.dumps(result))
+    settled(path)
+
+
+def test_a_changed_seed(copy: Path) -> None:
+    """Another seed in the manifest is found, with its own fingerprint or the old one."""
+    manifested(copy, seed=2)
+    assert (
+        "plan: manifest.json: its fingerprint is not that of its specification and seed"
+        in lines(copy)
+    )
+    manifested(copy, seed=2, fingerprint=fingerprint(spec_of(), 2))
+    assert any("seed is " in line and "planned was" in line for line in lines(copy))
+
+
+def test_a_dropped_shard(copy: Path) -> None:
+    """A shard that is gone from all files, and from the numbers of the manifest, is missed."""
+    for path in (*copy.glob("*/*-00002.parquet"), *copy.glob("*/00002.*")):
+        path.unlink()
+    layout = Layout(copy)
+    manifest = json.loads(layout.manifest.read_text())
+    files = {name: file for name, file in manifest["files"].items() if "00002" not in name}
+    manifested(copy, files=files, shards=2, planned=100, complete=100)
+    found = lines(copy)
+    assert "plan: manifest.json: shards is 2, its specification gives 3" in found
+    assert f"plan: manifest.json: planned is 100, its specification gives {SESSIONS}" in found
+
+
+def test_counts_that_are_not_those_of_the_rows(copy: Path) -> None:
+    """The labels in the manifest are counted again."""
+    layout = Layout(copy)
+    manifest = json.loads(layout.manifest.read_text())
+    manifest["labels"]["style"]["relay"]["train"] += 1
+    layout.manifest.write_text(json.dumps(manifest))
+    settled(copy)
+    assert lines(copy) == ["completeness: manifest.json: its labels are not those of the rows"]
+
+
+def test_a_symbolic_link(copy: Path, tmp_path: Path) -> None:
+    """A link is named, though what it leads to has the right digest."""
+    file = copy / "data" / "train-00000.parquet"
+    shutil.move(file, tmp_path / "elsewhere.parquet")
+    file.symlink_to(tmp_path / "elsewhere.parquet")
+    assert lines(copy) == [
+        "checksums: data/train-00000.parquet: is a symbolic link; expected the file itself"
+    ]
+
+
+@pytest.mark.parametrize("name", ["more.parquet", "data/old/train-00000.parquet", "a/B.PARQUET"])
+def test_a_stray_file(copy: Path, name: str) -> None:
+    """Rows anywhere in the folder are found, since readers may take them."""
+    (copy / name).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(copy / "data" / "train-00001.parquet", copy / name)
+    assert lines(copy) == [f"checksums: {name}: is not in manifest.json"]
+
+
+def test_failed_sessions_that_are_none(copy: Path) -> None:
+    """A session is a row or has failed, and once."""
+    layout = Layout(copy)
+    result = read_result(layout.result(0))
+    assert result is not None
+    row = pq.read_table(copy / "data" / "train-00000.parquet").to_pylist()[0]
+    one = FailedSession(row["number"], row["session_id"], row["network"], "x")
+    result.failed = (one, FailedSession(10**6, "x", "x", "x"))
+    layout.result(0).write_bytes(result.to_json())
+    settled(copy)
+    found = lines(copy)
+    number = row["number"]
+    assert (
+        f"completeness: shard 0: session number {number} is a row, and described as failed" in found
+    )
+    assert any("number 1000000 is there twice, or in no plan" in line for line in found)
+
+
+def test_a_sample_of_a_large_dataset(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not all rows are made again, a note says so, and ``thorough`` takes all."""
+    monkeypatch.setattr(row_checks, "SAMPLE_SESSIONS", 20)
+    rewritten(copy, "train-00000.parquet", edited(lambda row: row.update(header_end=9)))
+    (note,) = check(copy).notes
+    assert note.startswith("about 14.8% of the rows are made again from the seed and compared")
+    thorough = check(copy, thorough=True)
+    assert thorough.notes == []
+    assert any("header_end is 9" in str(one) for one in thorough.findings)
+
+
+def test_rows_of_other_versions_are_not_made_again(copy: Path) -> None:
+    """Another Faker has other words: that is no finding."""
+    layout = Layout(copy)
+    manifest = json.loads(layout.manifest.read_text())
+    manifest["versions"][0]["faker"] = "1.0"
+    layout.manifest.write_text(json.dumps(manifest))
+    rewritten(copy, "train-00000.parquet", edited(lambda row: row.update(header_end=9)))
+    checked = check(copy)
+    assert checked.findings == []
+    assert checked.notes[0].startswith("rows are not made again from the seed: faker 1.0 built it")
 
 
 def test_a_plan_that_cannot_be_made(copy: Path) -> None:

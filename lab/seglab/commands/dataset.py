@@ -151,10 +151,18 @@ def build(
     metavar="FILE.py",
     help="Your own sender that the dataset was built with, which the check runs; repeatable.",
 )
+@click.option(
+    "--thorough", is_flag=True, help="Make all rows again and compare all captures, not a sample."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing while working.")
 def check_command(
-    path: Path, out: Path | None, senders: tuple[Path, ...], as_json: bool, quiet: bool
+    path: Path,
+    out: Path | None,
+    senders: tuple[Path, ...],
+    thorough: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """Check a dataset: its files, its rows and its splits.
 
@@ -169,7 +177,7 @@ def check_command(
     """  # noqa: D301 -- click looks for the backspace character itself
     with CheckProgress(quiet=quiet) as progress:
         trusted = [str(sender.absolute()) for sender in senders]
-        checked = check(path, progress.report, trusted=trusted)
+        checked = check(path, progress.report, trusted=trusted, thorough=thorough)
     figure = _draw(checked, out or path)
     findings = [*checked.findings, *checked.unlisted()]
     if as_json:

@@ -14,8 +14,9 @@ from seglab.dataset.label_counts import Leaks
 from seglab.dataset.layout import Layout
 from seglab.dataset.manifest import DatasetManifest, read_manifest
 from seglab.dataset.plan import planned
+from seglab.dataset.remake import other_versions
 from seglab.dataset.result import read_result
-from seglab.dataset.row_checks import MisplacedRow, ShardRows, unreadable
+from seglab.dataset.row_checks import MisplacedRow, Sample, ShardRows, unreadable
 from seglab.dataset.shard import file_entry
 from seglab.dataset.spec import DatasetSpec
 from seglab.dataset.splits import PARTS
@@ -27,13 +28,19 @@ OnProgress = Callable[[str, int], None]
 
 
 def check(
-    path: Path, on_progress: OnProgress | None = None, *, trusted: Collection[str] = ()
+    path: Path,
+    on_progress: OnProgress | None = None,
+    *,
+    trusted: Collection[str] = (),
+    thorough: bool = False,
 ) -> CheckResult:
     """Check a dataset.
 
     Args:
         path: its folder.
         on_progress: called whenever the check begins to read something else.
+        thorough: makes all rows again from the seed, and compares all with their captures; without
+            it, a sample of about ``SAMPLE_SESSIONS``.
         trusted: the absolute paths of own senders, which are code that the check may run.
 
     Raises:
@@ -48,12 +55,13 @@ def check(
         found.add("completeness", "manifest.json", "the build has not finished; continue it")
     _check_files(layout, found, on_progress)
     spec = _spec(found, trusted)
+    sample = _sample(found, spec, thorough=thorough)
     leaks = Leaks()
     misplaced: list[MisplacedRow] = []
     for shard in _shards_there(layout, found):
         if on_progress is not None:
             on_progress("rows", found.counts.sessions)
-        misplaced += _check_shard(layout, shard, spec, found, leaks)
+        misplaced += _check_shard(layout, shard, spec, found, leaks, sample)
         leaks.settle()
     _report_misplaced(layout, misplaced, found)
     for column, words in leaks.found():
@@ -96,10 +104,20 @@ def _check_files(layout: Layout, found: CheckResult, on_progress: OnProgress | N
             found.add(
                 "checksums", "SHA256SUMS", f"says something else of {name} than manifest.json"
             )
-    for folder in ("data", "wire", "shards"):
-        for path in sorted((layout.path / folder).glob("*")):
-            if (name := layout.name(path)) not in files and files:
-                found.add("checksums", name, "is not in manifest.json")
+    for path in sorted(layout.path.rglob("*")):
+        name = layout.name(path)
+        if name.startswith("building/"):
+            continue
+        if path.is_symlink():
+            found.add("checksums", name, "is a symbolic link; expected the file itself")
+        elif files and name not in files and _is_foreign(path, name):
+            found.add("checksums", name, "is not in manifest.json")
+
+
+def _is_foreign(path: Path, name: str) -> bool:
+    """Whether a reader could take a file for a part of the dataset."""
+    own = name.startswith(("data/", "wire/", "shards/"))
+    return path.is_file() and (own or path.suffix.lower() == ".parquet")
 
 
 def _sums(layout: Layout, found: CheckResult) -> dict[str, str] | None:
@@ -153,7 +171,8 @@ def _spec(found: CheckResult, trusted: Collection[str]) -> DatasetSpec | None:
         )
         return None
     fresh = DatasetManifest.begun(spec, found.manifest.seed)
-    if fresh.fingerprint != found.manifest.fingerprint:
+    _check_against_plan(found, fresh)
+    if fresh.fingerprint != found.manifest.fingerprint and other_versions(found.manifest):
         found.notes.append(
             "rows are not compared with the plan: this seglab plans another dataset from the "
             "specification (a sender, a network or the mails have changed)"
@@ -162,8 +181,42 @@ def _spec(found: CheckResult, trusted: Collection[str]) -> DatasetSpec | None:
     return spec
 
 
+def _check_against_plan(found: CheckResult, fresh: DatasetManifest) -> None:
+    """The manifest has the numbers that follow from its specification and seed."""
+    manifest = found.manifest
+    for name in ("planned", "shards", "shard_sessions"):
+        says, planned_ = getattr(manifest, name), getattr(fresh, name)
+        if says != planned_:
+            words = f"{name} is {says}, its specification gives {planned_}"
+            found.add("plan", "manifest.json", words)
+    if fresh.fingerprint != manifest.fingerprint and not other_versions(manifest):
+        words = "its fingerprint is not that of its specification and seed"
+        found.add("plan", "manifest.json", words)
+
+
+def _sample(found: CheckResult, spec: DatasetSpec | None, *, thorough: bool) -> Sample:
+    """Which rows are made again from the seed; a note says so if they are not all."""
+    versions = other_versions(found.manifest)
+    if spec is not None and versions is not None:
+        found.notes.append(f"rows are not made again from the seed: {versions}")
+    captures = spec is not None and spec.captures
+    planned_ = found.manifest.planned
+    sample = Sample(planned_, thorough=thorough, remade=versions is None, captures=captures)
+    if sample.share < 1:
+        found.notes.append(
+            f"about {sample.share:.1%} of the rows are made again from the seed and compared with "
+            "their captures; --thorough does so for all"
+        )
+    return sample
+
+
 def _check_shard(
-    layout: Layout, shard: int, spec: DatasetSpec | None, found: CheckResult, leaks: Leaks
+    layout: Layout,
+    shard: int,
+    spec: DatasetSpec | None,
+    found: CheckResult,
+    leaks: Leaks,
+    sample: Sample,
 ) -> list[MisplacedRow]:
     """Check the rows of a shard; returns those that belong to another shard."""
     manifest = found.manifest
@@ -178,7 +231,7 @@ def _check_shard(
     if result.fingerprint != manifest.fingerprint:
         found.add("completeness", where, "belongs to another specification or seed")
     plan = None if spec is None else {p.number: p for p in planned(spec, manifest.seed, shard)}
-    rows = ShardRows(layout, shard, result, plan, found)
+    rows = ShardRows(layout, shard, result, plan, found, sample)
     for part in PARTS:
         for row in rows.of(part):
             found.counts.add(row)
@@ -220,12 +273,15 @@ def _empty_parts(found: CheckResult, spec: DatasetSpec | None) -> Iterator[str]:
 
 def _check_totals(found: CheckResult) -> None:
     """The manifest's counts are those of the rows."""
-    manifest, tally = found.manifest, found.counts
+    manifest, counts = found.manifest, found.counts
     if manifest.status != "complete" or found.findings:
         return
-    if tally.sessions != manifest.complete:
-        words = f"says {manifest.complete} sessions, the rows are {tally.sessions}"
+    if counts.sessions != manifest.complete:
+        words = f"says {manifest.complete} sessions, the rows are {counts.sessions}"
         found.add("completeness", "manifest.json", words)
     if manifest.complete + manifest.failed != manifest.planned:
         words = f"{manifest.planned} planned, but {manifest.complete} + {manifest.failed} reported"
         found.add("completeness", "manifest.json", words)
+    for name, counted in (("splits", counts.splits), ("labels", counts.labels)):
+        if getattr(manifest, name) != counted:
+            found.add("completeness", "manifest.json", f"its {name} are not those of the rows")

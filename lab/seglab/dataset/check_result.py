@@ -51,6 +51,9 @@ class CheckResult:
     def add(self, check: str, where: str, what: str, group: str | None = None) -> None:
         """Count a defect, and list it unless its group already lists many.
 
+        In a file whose content has changed, one flipped bit may change many rows: one defect is
+        listed beside that of the checksum.
+
         Args:
             check: the name of the check.
             where: a file, a session, or a column.
@@ -58,6 +61,9 @@ class CheckResult:
             group: the file by which defects are limited; ``where`` by default.
         """
         key = (check, group or where)
+        others = [other for other, name in self.found if name == key[1]]
+        if check != "checksums" and "checksums" in others and len(others) > 1:
+            return
         number = self.found.get(key, 0) + 1
         self.found[key] = number
         if number <= DEFECTS_MAX:

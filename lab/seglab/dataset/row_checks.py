@@ -1,12 +1,21 @@
-"""Checks the rows of one shard of a dataset: each row by itself, and all rows together."""
+"""Checks the rows of one shard of a dataset: each row by itself, and all rows together.
+
+Each row is held to the laws of conservation and to the plan. Rows of the sample are also made again
+from the seed (``remake``), and compared with their captures (``capture_checks``): so a change is
+found that makes rows, files and digests fit each other.
+"""
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, Final
 
 from seglab.core.record import SessionRecord
+from seglab.dataset import capture_checks, remake
+from seglab.dataset.captures import VANTAGES
 from seglab.dataset.check_result import DEFECTS_MAX, CheckResult
 from seglab.dataset.layout import Layout
 from seglab.dataset.plan import PlacedSession
@@ -20,6 +29,41 @@ _AS_PLANNED = (
     "path_condition", "engine", "seed", "repeat", "mtu", "mss", "timestamps", "reader",
     "buffer_bytes", "initcwnd", "nodelay", "congestion_control", "message",
 )  # fmt: skip
+
+
+CAPTURE_MAX_BYTES: Final = 256 << 20
+"""The largest capture that is read; a payload has at most 16 MiB."""
+
+ZIP_FAULTS: Final = (
+    zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError,
+    zlib.error,
+)  # fmt: skip
+"""What ``zipfile`` raises for a damaged or foreign archive."""
+
+SAMPLE_SESSIONS: Final = 2000
+"""About how many sessions of a large dataset are made again and compared with their captures."""
+
+
+class Sample:
+    """Which sessions are made again, and compared with their captures.
+
+    The draw differs from check to check, so that nobody knows beforehand which rows it has.
+
+    Attributes:
+        share: of the sessions.
+        remade: whether the sample's rows are made again.
+        captures: whether each row must have captures.
+    """
+
+    def __init__(self, planned: int, *, thorough: bool, remade: bool, captures: bool) -> None:
+        self.share = 1.0 if thorough else min(1.0, SAMPLE_SESSIONS / max(planned, 1))
+        self.remade = remade
+        self.captures = captures
+        self._draw = Random()
+
+    def has(self, _number: int) -> bool:
+        """Draw whether a session belongs to the sample."""
+        return self.share >= 1 or self._draw.random() < self.share
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +95,15 @@ class ShardRows:
         result: ShardResult,
         plan: dict[int, PlacedSession] | None,
         found: CheckResult,
+        sample: Sample,
     ) -> None:
         self._layout = layout
         self._shard = shard
         self._result = result
         self._plan = plan
         self._found = found
+        self._sample = sample
+        self._archive: zipfile.ZipFile | None = None
         first = shard * found.manifest.shard_sessions
         end = min(first + found.manifest.shard_sessions, found.manifest.planned)
         self._range = range(first, end)
@@ -68,6 +115,7 @@ class ShardRows:
         self._numbers: set[int] = set()
         self._ids: set[str] = set()
         self._captures: set[str] = set()
+        self._last: dict[str, int] = {}
         self._readable = True
         self.misplaced: list[MisplacedRow] = []
 
@@ -104,7 +152,27 @@ class ShardRows:
                     "completeness", where,
                     f"{gone} of {count} sessions are missing, the first of them number {at}",
                 )  # fmt: skip
+        if self._archive is not None:
+            self._archive.close()
         self._check_archive()
+        self._check_failed()
+
+    def _check_failed(self) -> None:
+        """The sessions that are described as failed are planned ones, and no rows."""
+        where = f"shard {self._shard}"
+        seen: set[int] = set()
+        for entry in self._result.failed:
+            place = None if self._plan is None else self._plan.get(entry.number)
+            if entry.number not in self._range or entry.number in seen:
+                words = f"the failed session number {entry.number} is there twice, or in no plan"
+            elif entry.number in self._numbers:
+                words = f"session number {entry.number} is a row, and described as failed"
+            elif place is not None and place.spec.session_id != entry.session_id:
+                words = f"the failed session number {entry.number} has another session_id"
+            else:
+                seen.add(entry.number)
+                continue
+            self._found.add("completeness", where, words)
 
     def _is_sound(self, row: dict[str, Any], part: str, name: str) -> bool:
         session_id = str(row["session_id"])
@@ -126,10 +194,63 @@ class ShardRows:
         if row["split"] != part:
             words = f"its split is {row['split']}, the file's is {part}"
             self._found.add("plan", f"{name}: {session_id}", words, name)
-        self._check_plan(row, session_id, name)
-        captures = (record.captures.client, record.captures.server)
-        self._captures.update(path.rpartition("/")[2] for path in captures if path is not None)
+        if number < self._last.get(part, -1):
+            self._found.add("plan", f"{name}: {session_id}", "is not in its order", name)
+        self._last[part] = number
+        as_planned = self._check_plan(row, session_id, name)
+        self._name_captures(record, session_id, name)
+        if self._sample.has(number):
+            if as_planned:
+                self._check_remade(record, number, name)
+            self._check_captures(record, name)
         return True
+
+    def _name_captures(self, record: SessionRecord, session_id: str, name: str) -> None:
+        """Note which captures a row names; they must be its own, in its shard's archive."""
+        archive = self._layout.name(self._layout.wire(self._shard))
+        for vantage in VANTAGES:
+            path = getattr(record.captures, vantage)
+            expected = f"{archive}/{session_id}.{vantage}.pcapng"
+            if path is not None:
+                self._captures.add(path.rpartition("/")[2])
+            if path != expected and (path is not None or self._sample.captures):
+                words = f"captures.{vantage} is {path!r}, expected {expected!r}"
+                self._found.add("captures", f"{name}: {session_id}", words, name)
+
+    def _check_remade(self, record: SessionRecord, number: int, name: str) -> None:
+        if self._plan is None or not self._sample.remade:
+            return
+        try:
+            words = remake.differences(record, self._plan[number])
+        except InputError as error:
+            self._sample.remade = False
+            self._found.notes.append(f"rows are not made again from the seed: {error}")
+            return
+        if words is not None:
+            self._found.add("plan", f"{name}: {record.session_id}", words, name)
+
+    def _check_captures(self, record: SessionRecord, name: str) -> None:
+        for vantage in VANTAGES:
+            path = getattr(record.captures, vantage)
+            if path is None or not record.complete:
+                continue
+            capture = self._capture(path.rpartition("/")[2])
+            if capture is None:  # the archive as a whole is checked elsewhere
+                continue
+            if (words := capture_checks.differences(record, vantage, capture)) is not None:
+                where = f"{self._layout.name(self._layout.wire(self._shard))}: {record.session_id}"
+                self._found.add("captures", where, f"the {vantage}'s capture {words}", name)
+
+    def _capture(self, name: str) -> bytes | None:
+        """The content of a capture; ``None`` where the archive does not have it."""
+        try:
+            if self._archive is None:
+                self._archive = zipfile.ZipFile(self._layout.wire(self._shard))
+            if self._archive.getinfo(name).file_size > CAPTURE_MAX_BYTES:
+                return b""
+            return self._archive.read(name)
+        except (KeyError, *ZIP_FAULTS):
+            return None
 
     def _note_misplaced(self, number: int, session_id: str, name: str) -> None:
         if 0 <= number < self._found.manifest.planned and len(self.misplaced) < DEFECTS_MAX:
@@ -139,9 +260,10 @@ class ShardRows:
         words = f"its number is {number}, the shard has {there}"
         self._found.add("plan", f"{name}: {session_id}", words, name)
 
-    def _check_plan(self, row: dict[str, Any], session_id: str, name: str) -> None:
+    def _check_plan(self, row: dict[str, Any], session_id: str, name: str) -> bool:
+        """Compare a row's labels and settings with the plan; returns whether they are equal."""
         if self._plan is None:
-            return
+            return False
         place = self._plan[row["number"]]
         record = empty_record(place.spec, place.network, self._found.manifest.engine)
         expected = {column: getattr(record, column) for column in _AS_PLANNED} | {
@@ -155,7 +277,8 @@ class ShardRows:
             if row[column] != value:
                 words = f"{column} is {row[column]!r}, planned was {value!r}"
                 self._found.add("plan", f"{name}: {session_id}", words, name)
-                return
+                return False
+        return True
 
     def _check_laws(self, record: SessionRecord, name: str) -> None:
         if record.status != "complete" or record.error is not None:
@@ -173,7 +296,7 @@ class ShardRows:
         try:
             with zipfile.ZipFile(path) as archive:
                 there = set(archive.namelist())
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        except ZIP_FAULTS as error:
             self._found.add("captures", name, f"not a readable ZIP archive: {error}")
             return
         for gone in sorted(self._captures - there)[:1]:

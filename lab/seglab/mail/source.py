@@ -32,7 +32,7 @@ _FIELDS: Final = (
     "From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Subject", "Date", "Message-ID",
     "In-Reply-To", "References", "Received", "Return-Path", "Resent-From", "Resent-Date",
 )  # fmt: skip
-"""Header fields of RFC 5322, 3.6. ``Comments`` and ``Keywords`` are left out: other files have them."""
+"""Header fields of RFC 5322, 3.6, without ``Comments`` and ``Keywords``: other files have them."""
 
 _ENDING = ".eml"
 _MBOX_START = b"From "
