@@ -8,7 +8,7 @@
 use strict;
 use warnings;
 
-$| = 1;    # each answer goes out at once: a buffered one would be waited for in vain
+$| = 1;    # flush each answer: seglab waits for it before it asks on
 
 sub numbers {
     my ($line, $key) = @_;

@@ -105,7 +105,7 @@ def test_a_built_in_answers_in_the_ground_truths_words(
 
 
 def test_an_unknown_name_has_a_hint() -> None:
-    """And says how one's own is named."""
+    """The error also says how a classifier of your own is named."""
     with pytest.raises(InputError, match=r"unknown classifier 'papr'.*package\.module:name.*paper"):
         classifier("papr")
 

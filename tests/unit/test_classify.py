@@ -126,7 +126,7 @@ def test_a_folder_is_searched(tmp_path: Path) -> None:
     found = list(classify(tmp_path, classifier=STUB, warn=warnings.append))
     assert [one.style for one in found] == ["relay", "relay", None, "single_write", "single_write"]
     assert [one.id for one in found[1:]] == ["1", "2", "scenario-1/1", "scenario-1/7"]
-    assert warnings == [f"{tmp_path}: passed over 2 files of other kinds"]
+    assert warnings == [f"{tmp_path}: skipped 2 files of other kinds"]
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_named_pipe_without_a_writer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("late", [True, False])
 def test_a_named_pipe_with_a_writer(tmp_path: Path, late: bool) -> None:
-    """Is read to its end, whoever comes first, and however slowly it writes."""
+    """A pipe is read to its end, whether reader or writer comes first, and however slowly."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     first, second = LOG.split(b"\n")
@@ -230,11 +230,11 @@ def test_bad_lines_go_to_the_logger(caplog: pytest.LogCaptureFixture, tmp_path: 
     texts = [one.getMessage() for one in caplog.records]
     assert len(texts) == 6
     assert texts[0].startswith(f"{path}: line 3: expected")
-    assert texts[-1] == f"{path}: 9 lines in all were passed over"
+    assert texts[-1] == f"{path}: 9 lines in all were skipped"
 
 
 def test_bad_lines_before_the_first_good_one(tmp_path: Path) -> None:
-    """They are told as well, once the log is known to be one, before its first message."""
+    """A log warns of them too, once it is known to be a log, before its first message."""
     path = tmp_path / "log"
     path.write_bytes(b"# by hand\n" + LOG.split(b"\n")[0] + b"\nrubbish\n")
     told: list[str] = []
@@ -247,7 +247,7 @@ def test_bad_lines_before_the_first_good_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("source", [5, None, [1448, 77], io.StringIO("{}"), object()])
 def test_no_source(source: object) -> None:
-    """What is no source is told at once, with its type."""
+    """A value that is no source raises at once, and the error has its type."""
     with pytest.raises(TypeError, match=f"binary mode, found {type(source).__name__}$"):
         classify(source, classifier=STUB)  # type: ignore[call-overload]
 
@@ -289,7 +289,7 @@ IMPOSSIBLE = [
 def test_an_impossible_answer_is_no_verdict(
     answer: Callable[[Observation], object], words: str, tmp_path: Path
 ) -> None:
-    """Of one's own function, called for one message or for a file: told with the message."""
+    """A function that fails raises an error with the message, called for one or for a file."""
     (tmp_path / "a").write_bytes(LOG)
     observation = Observation(id="1", sizes=(77, 2896, 329))
     for ask in (

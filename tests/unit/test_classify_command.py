@@ -197,7 +197,7 @@ def test_a_score_by_weights(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_does_not_hold_up_the_rest(tmp_path: Path) -> None:
-    """Each is told in a line, the others are printed, and the exit code is 2."""
+    """Each has a line on standard error, the others are printed, and the exit code is 2."""
     (tmp_path / "bad").write_text("hello\n")
     result = ran(tmp_path / "none", PAPER, tmp_path / "bad")
     assert result.return_value == 2
@@ -306,7 +306,7 @@ def test_explain() -> None:
 
 
 def test_explain_by_source_and_several(tmp_path: Path) -> None:
-    """SOURCE:ID tells equal ids apart; ids that are not there are told with what is."""
+    """SOURCE:ID tells equal ids apart; the error for an unknown id lists some others."""
     log = tmp_path / "a.log"
     log.write_text(session_line(2, (77, 1448)))
     both = ran(PAPER, log, "--explain", "2").stdout
@@ -338,7 +338,7 @@ def test_several_processes_give_the_same(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_program_as_a_classifier() -> None:
-    """It is asked by lines of JSON; one that fails is told in one line."""
+    """It is asked by lines of JSON; the error of one that fails has one line."""
     program = (
         "import sys, json\n"
         "for line in sys.stdin:\n"

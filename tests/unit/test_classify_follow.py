@@ -88,7 +88,7 @@ def test_follow_survives_rotation_and_truncation(tmp_path: Path) -> None:
 
 
 def test_follow_a_growing_capture(tmp_path: Path) -> None:
-    """A message is told as soon as the capture has it whole."""
+    """A message is yielded as soon as the capture has all of it."""
     capture(tmp_path / "whole.pcap", (77, 1448, 5))
     data = (tmp_path / "whole.pcap").read_bytes()
     grown = tmp_path / "grown.pcap"

@@ -27,7 +27,7 @@ from seglab.errors import EnvironmentLacksError, InputError
     ],
 )
 def test_no_address(address):
-    """What is no scheduler's address is told in one line, without control characters."""
+    """An address that is no scheduler's is an error of one line without control characters."""
     with (
         pytest.raises(InputError, match="expected a scheduler's address") as told,
         connected(address),
@@ -47,7 +47,7 @@ def test_without_dask(monkeypatch):
 
 
 def test_sources_differ(tmp_path):
-    """Two trees are told apart by one byte or name, and not by what Python leaves in them."""
+    """One byte or name makes another digest; what Python leaves in a folder does not."""
     tree = tmp_path / "lab" / "networks"
     tree.mkdir(parents=True)
     (tree / "dsl.toml").write_text("mtu = 1492\n")

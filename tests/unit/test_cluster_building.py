@@ -72,7 +72,7 @@ def test_a_shard_that_fails(tmp_path):
 
 
 def test_what_is_under_way_is_called_off(tmp_path):
-    """Whatever ends the work, the workers are told; where it ends by itself they are not."""
+    """Whatever ends the work early, the workers cancel theirs; after a normal end they do not."""
     cluster = Listed(tmp_path / "s")
     build(tmp_path / "out", cluster)
     assert cluster.told == []
@@ -92,7 +92,7 @@ def test_what_is_under_way_is_called_off(tmp_path):
 
 
 def test_unfit(tmp_path):
-    """A worker that reads another plan or cannot build is told, and a shard that is too large."""
+    """A worker that reads another plan or cannot build is an error, and so is a large shard."""
     spec = spec_of()
     whole = estimate(spec, 40)
     cluster = Listed(tmp_path)
@@ -108,6 +108,6 @@ def test_unfit(tmp_path):
 
 
 def test_packed_shards_are_plain(tmp_path):
-    """What travels is bytes and names: whoever takes it needs nothing of who made it."""
+    """Only bytes and names travel, so no class of the builder is needed to unpack them."""
     archive = build_archive(tmp_path, request(), 0)
     assert all(isinstance(data, bytes) for data in [archive.result, *archive.files.values()])

@@ -137,7 +137,7 @@ def test_silence_elsewhere_is_found() -> None:
 
 
 def test_silence_after_new_cuts_is_right() -> None:
-    """Where the path cut segments anew, silence is no finding: more is to be seen there."""
+    """Where the path cut segments again, silence is no finding: more is to be seen there."""
     plain = session("wide", "relay", [150, 5000])
     cut = session("middle", "relay", [150, 5000])
     first, second, *rest = cut.segments
@@ -177,14 +177,14 @@ def test_reads_may_be_passed_over() -> None:
     ],
 )
 def test_invalid_verdicts(answer, words) -> None:
-    """Each way of answering what cannot be is told in one line."""
+    """Each kind of impossible answer is a finding of one line."""
     result = regress(lambda _: answer, checks=["valid_verdicts"])
     assert states(result) == {"valid_verdicts": "failed"}
     assert words in result.findings[0].words
 
 
 def test_raising_is_a_finding_and_no_end() -> None:
-    """A classifier that raises now and then is told so, and the rest is judged."""
+    """A classifier that raises now and then gets a finding, and the other answers are judged."""
 
     def answer(observation):
         if observation.mss == 524:
@@ -225,7 +225,7 @@ def test_all_styles_at_once_are_an_abstention() -> None:
 
 
 def test_silence_everywhere_is_found() -> None:
-    """A classifier that never answers breaks nothing else, but is told to be of no use."""
+    """A classifier that never answers breaks nothing else, but fails the check of its accuracy."""
     found = states(regress(lambda _: None))
     assert found.pop("accuracy") == "failed"
     assert "failed" not in found.values()

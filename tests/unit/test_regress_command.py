@@ -197,7 +197,7 @@ def test_baseline(seglab: Seglab, tmp_path: Path) -> None:
 
 
 def test_known_failures(seglab: Seglab, tmp_path: Path) -> None:
-    """A known failure is shown with its reason and costs nothing; one that passes is told."""
+    """A known failure has its reason and exit code 0; one that did not occur is listed."""
     (tmp_path / "known.toml").write_text(
         '[[known]]\ncheck = "label_ignores_mtu"\nreason = "learned by heart"\n'
         '[[known]]\ncheck = "answers"\nnetwork = "wide"\nreason = "used to raise"\n'
@@ -234,7 +234,7 @@ def test_both_layers(seglab: Seglab) -> None:
 
 
 def test_program_that_dies(seglab: Seglab, tmp_path: Path) -> None:
-    """What was answered before is judged and written; the rest is told as not run."""
+    """The answers before the failure are judged and written; the other checks do not run."""
     ended = seglab(f"cmd:'{sys.executable}' dies.py", "--junit", "j.xml", "--stderr", "errors.txt")
     assert ended.code == 1
     assert "exited with status 1 after 12 answers; its last words: out of memory" in ended.out
@@ -312,7 +312,7 @@ def test_bad_input(seglab: Seglab, tmp_path: Path, arguments: list[str], words: 
     ],
 )
 def test_bad_sessions(seglab: Seglab, source: str, words: str) -> None:
-    """Sessions that are none are told in one line."""
+    """Sessions that cannot be read are an error of one line."""
     ended = seglab("paper", sessions=source)
     assert ended.code == 2
     assert words in ended.err
@@ -335,7 +335,7 @@ def test_later_baseline(seglab: Seglab, tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text('{"classifier": "x", "sessions": "y", "baseline_version": 99}')
     ended = seglab("rules_of_test:honest", "--baseline", "b.json")
     assert ended.code == 2
-    assert "make it anew with --update-baseline" in ended.err
+    assert "make a new one with --update-baseline" in ended.err
 
 
 def test_chance_is_no_fall(seglab: Seglab, tmp_path: Path) -> None:

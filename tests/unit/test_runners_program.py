@@ -112,7 +112,7 @@ def test_not_started() -> None:
 
 
 def test_broken_program(tmp_path: Path) -> None:
-    """A file that is executable but no program is told in one line."""
+    """A file that is executable but no program is an error of one line."""
     broken = tmp_path / "broken"
     broken.write_bytes(b"\x00\x01")
     broken.chmod(0o755)
@@ -121,7 +121,7 @@ def test_broken_program(tmp_path: Path) -> None:
 
 
 def test_exit_in_the_middle() -> None:
-    """An exit is told with its status, its last words, and what had been answered is kept."""
+    """An exit is reported with its status and last words; the answers before it are kept."""
     error = failure(
         "read()\nprint('null', flush=True)\nread()\nprint('\\x1b[31mno table', file=sys.stderr)\n"
         "sys.exit(4)"
@@ -133,7 +133,7 @@ def test_exit_in_the_middle() -> None:
 
 
 def test_killed_by_a_signal() -> None:
-    """A crash is told by its signal."""
+    """A crash is reported by its signal."""
     assert "killed by SIGKILL" in failure("os.kill(os.getpid(), 9)").reason
 
 
@@ -143,7 +143,7 @@ def test_closes_its_output_and_stays() -> None:
 
 
 def test_exit_without_reading() -> None:
-    """A program that never reads, and ends while we still write, is told likewise."""
+    """A program that ends without reading, while questions are written, is reported too."""
     runner = ProgramRunner("true")
     with runner, pytest.raises(ClassifierFailedError, match="exited with status 0"):
         runner.ask(observations(50, (1448,) * 20_000))
@@ -184,7 +184,7 @@ def test_endless_line() -> None:
 
 
 def test_more_answers_than_questions() -> None:
-    """Two lines for one question are told at once, not taken for the next answer."""
+    """Two lines for one question fail at once, and the second is no later answer."""
     text = "for line in sys.stdin:\n    print('null\\nnull', flush=True)"
     with ProgramRunner(program(text)) as runner:
         asking = (runner.ask([one]) for one in observations(100))
@@ -224,7 +224,7 @@ while True:
 
 
 def test_fresh_is_another_process() -> None:
-    """Asked to start anew, the program knows nothing of what it was asked before."""
+    """After a restart, the program knows nothing of earlier questions."""
     text = """
 for number, line in enumerate(sys.stdin, 1):
     print(json.dumps({"style": "relay", "buffer": number}), flush=True)
@@ -277,7 +277,7 @@ def test_slow_classifier_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_shared_classifier_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that ends is told, with what was answered before, in order."""
+    """A process that ends is reported, with the answers before it, in order."""
     (tmp_path / "dying_of_test.py").write_text(
         "import os\n\n\ndef classify(observation):\n"
         "    if observation.sizes[0] == 300:\n        os._exit(3)\n    return 'relay'\n"

@@ -1,4 +1,4 @@
-"""Classifiers of somebody's own: whatever they do to their process, the work so far is kept."""
+"""A user's own classifiers: whatever they do to their process, the work so far is kept."""
 
 import json
 import os
@@ -170,7 +170,7 @@ def test_exit_is_told_with_the_message(processes: int) -> None:
 
 
 def test_crash() -> None:
-    """What kills its process from within is told by its signal."""
+    """A crash of its process is reported by its signal."""
     with pytest.raises(ClassifierFailedError, match="was killed by SIGABRT at observation o0"):
         asked("crashes")
 
@@ -219,14 +219,14 @@ def test_standard_error_in_a_file(folder: Path, capfd: pytest.CaptureFixture[str
 
 
 def test_interrupt_of_its_own() -> None:
-    """Its own KeyboardInterrupt is an answer, and interrupts nobody."""
+    """Its own KeyboardInterrupt is an answer, and interrupts nothing else."""
     (answer,) = asked("interrupts")
     assert isinstance(answer, Raised)
     assert answer.reason.startswith("KeyboardInterrupt (wild_of_test.py, line ")
 
 
 def test_fresh_knows_nothing() -> None:
-    """Asked to start anew, it is another process with a module of its own."""
+    """After a restart, it is another process with a module of its own."""
     with open_runner("wild_of_test:counts") as runner:
         before = runner.ask(observations(3))
         (again,) = runner.restarted().ask(observations(1))
@@ -367,7 +367,7 @@ def test_classify_starts_a_process_a_job(jobs: int) -> None:
 
 @pytest.mark.parametrize("answer", ["spam", None])
 def test_evaluate_tells_it_too(folder: Path, answer: str | None) -> None:
-    """An impossible answer is told; with ``None`` for a style, there is an evaluation."""
+    """An impossible answer is an error; with ``None`` for a style, there is an evaluation."""
     stored_run(folder / "run", [record("scenario-1/1")])
     name = "unknown" if answer else "null"
     ended = seglab("classify", "--evaluate", "run", "--classifier", f"wild_of_test:{name}")

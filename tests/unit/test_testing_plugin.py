@@ -101,7 +101,7 @@ def test_ini_leaves_chosen_files_alone(suite: pytest.Pytester) -> None:
 
 
 def test_known_failures(suite: pytest.Pytester) -> None:
-    """A known failure is expected, with its reason; one that passes is told; others still fail."""
+    """A known failure is expected, with its reason; one that passes is shown; others still fail."""
     (suite.path / "known.toml").write_text(
         '[[known]]\ncheck = "label_ignores_mtu"\nnetwork = "narrow"\nreason = "learned by heart"\n'
         '[[known]]\ncheck = "answers"\nnetwork = "wide"\nreason = "no more"\n'

@@ -1,4 +1,4 @@
-"""Weights: what adds up, what is left out, and what a wrong file is told."""
+"""Weights: what adds up, what is left out, and the errors of a wrong file."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def mine(tmp_path: Path) -> weights.Weights:
 
 
 def test_all_four_axes_add_up(mine: weights.Weights) -> None:
-    """The total is the sum of the parts, and each part is told."""
+    """The total is the sum of the parts, and the score has each part."""
     score = mine.score(
         Verdict(
             id="a",
@@ -50,7 +50,7 @@ def test_all_four_axes_add_up(mine: weights.Weights) -> None:
 
 
 def test_of_several_styles_the_mean_counts(mine: weights.Weights) -> None:
-    """And the range that the members span is told."""
+    """The score also has the range that the members span."""
     score = mine.score(
         Verdict(id="a", style=("relay", "single_write", "line_by_line"), terminator="own_write")
     )

@@ -73,7 +73,7 @@ def sources(path: Path, warn: Warn) -> Iterator[Source]:
             found += 1
             yield source
     if skipped:
-        warn(f"{safe(str(path))}: passed over {count(skipped, 'file')} of other kinds")
+        warn(f"{safe(str(path))}: skipped {count(skipped, 'file')} of other kinds")
     if not found:
         raise InputError(f"{safe(str(path))}: no run, capture, log or observations in this folder")
 

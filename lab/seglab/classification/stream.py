@@ -1,4 +1,4 @@
-"""Reads observations from bytes whose kind nobody has named: a capture or a log, gzipped or not.
+"""Reads observations from bytes of an unknown kind: a capture or a log, gzipped or not.
 
 Theory of operation
 -------------------
@@ -210,7 +210,7 @@ class _Log:
             yield observation
         self._warn_of_bad_lines()
         if self._log.bad > _BAD_LINES_SHOWN:
-            self._warn(f"{self._log.name}: {self._log.bad} lines in all were passed over")
+            self._warn(f"{self._log.name}: {self._log.bad} lines in all were skipped")
 
     def _on_bad_line(self, bad: BadLine) -> None:
         if self._log.bad <= _BAD_LINES_SHOWN:
@@ -220,7 +220,7 @@ class _Log:
         """Warn of bad lines, if a good line has shown that this is a log."""
         if self._log.good:
             for bad in self._held_back:
-                self._warn(f"{bad}; passed over")
+                self._warn(f"{bad}; skipped")
             self._held_back.clear()
 
 

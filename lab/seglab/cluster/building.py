@@ -22,7 +22,7 @@ from seglab.execution.progress import ProgressListener
 
 
 class ShardsFailedError(SeglabError):
-    """Shards that no worker could build; all others are in place."""
+    """Some shards could not be built by any worker; all others are in place."""
 
     exit_code = 1
 
@@ -34,7 +34,7 @@ def refuse_unfit(
     cluster: Cluster,
     bytes_max: int = BYTES_MAX,
 ) -> None:
-    """Make sure that every worker can build any shard, and that shards are fit to travel.
+    """Make sure that every worker can build every shard, and that no shard is too large.
 
     Raises:
         InputError: a shard is too large, or a worker lacks something.
@@ -61,12 +61,12 @@ def build_on(
     progress: ProgressListener,
     interruption: Interruption,
 ) -> None:
-    """Build shards on a cluster; what is built is in place, whatever happens then.
+    """Build shards on a cluster; each one is installed as soon as it comes back.
 
     Raises:
-        ShardsFailedError: some could not be built.
+        ShardsFailedError: some shards could not be built.
         EnvironmentLacksError: the cluster, or the room on the disk, is gone.
-        KeyboardInterrupt: Ctrl-C or SIGTERM; what was under way is called off.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; builds under way are cancelled on the workers.
     """
     failed: list[str] = []
     jobs = ((f"shard-{shard}", (request, shard)) for shard in shards)
@@ -100,4 +100,4 @@ def cancel_on(cluster: Cluster, request: BuildRequest) -> None:
     try:
         cluster.everywhere(cancel, request.owner_id)
     except SeglabError:
-        return  # the scheduler is gone, and so is whoever could be reached through it
+        return  # the scheduler is gone, and without it no worker can be reached

@@ -15,7 +15,7 @@ a job is    who changes that               when
 =========== ============================== ===================================================
 not taken   ``each``                       there are fewer than two jobs a thread of the cluster
                                            under way: the next one is taken from ``jobs``
-under way   Dask                           it ends, on whichever worker; Dask repeats a job that
+under way   Dask                           it ends, on any worker; Dask repeats a job that
                                            raised (``RETRIES`` times), and gives the job of a
                                            dead worker to another one
 ended       Dask's thread, into ``ended``  ``each`` takes it from there, and yields its result
@@ -111,7 +111,7 @@ def connected(
             f"--cluster needs Dask ({error}); install it with: pip install distributed"
         ) from error
     for name in ("distributed", "distributed.client", "distributed.core"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what happens is told by this module
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # this module reports what happens
     _reach(address, host, port, time_limit_s)
     try:
         with warnings.catch_warnings():

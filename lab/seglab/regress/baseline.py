@@ -65,7 +65,7 @@ class Baseline:
         if found.baseline_version > VERSION:
             raise InputError(
                 f"{where}: has baseline_version {found.baseline_version}, this seglab reads up to"
-                f" {VERSION}; make it anew with --update-baseline"
+                f" {VERSION}; make a new one with --update-baseline"
             )
         return found
 

@@ -6,9 +6,9 @@ process of its own, where it may print, hang, exit or crash. A program is such a
 
 There are two functions, for two needs:
 
-- ``open_classifier`` is for whoever wants verdicts: a failure is an ``InputError`` that names the
-  message. ``seglab classify`` uses it.
-- ``open_runner`` is for whoever judges the classifier: a failure is an answer like any other.
+- ``open_classifier`` is for callers that want verdicts: a failure is an ``InputError`` that names
+  the message. ``seglab classify`` uses it.
+- ``open_runner`` is for callers that judge the classifier: a failure is an answer like any other.
   ``seglab regress`` uses it.
 """
 
