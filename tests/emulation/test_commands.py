@@ -65,7 +65,7 @@ def test_interrupted(
     assert run.out == ""
     assert run.err == (
         f"interrupted: {len(kept)} sessions are kept in {out}; "
-        f"go on with: seglab run --resume '{out}'\n"
+        f"continue with: seglab run --resume '{out}'\n"
     )
     assert status(out) == "interrupted"
     assert all(record.complete for record in kept)

@@ -132,7 +132,7 @@ def test_broken_off_and_gone_on_with(spec: Path, tmp_path: Path, how: signal.Sig
         wait_until(run.is_gone, "all of its processes end")
     assert code == (130 if how != signal.SIGKILL else -signal.SIGKILL)
     if how != signal.SIGKILL:
-        assert "go on with: seglab dataset build" in run.err
+        assert "continue with: seglab dataset build" in run.err
     kept = {p: p.stat().st_mtime_ns for p in (out / "data").iterdir() if f"{p.stem[-5:]}.json" in
             {q.name for q in (out / "shards").iterdir()}}  # fmt: skip
     again = seglab("dataset", "build", spec, "--out", out)

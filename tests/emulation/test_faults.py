@@ -318,7 +318,7 @@ def test_two_labs_at_once_and_two_runs_in_one_folder(tmp_path: Path) -> None:
         wait_until(lambda: all(recorded(out) for out in outs), "no session was recorded")
         with Seglab(*arguments, outs[0]) as third, Seglab("run", "--resume", outs[0]) as fourth:
             assert (third.ended(), fourth.ended()) == (2, 2)
-        assert third.err.startswith(f"seglab: {outs[0]}: already holds a run; go on with it")
+        assert third.err.startswith(f"seglab: {outs[0]}: already holds a run; continue it")
         assert fourth.err == f"seglab: {outs[0]}: another seglab is writing this run\n"
         assert (first.ended(), second.ended()) == (0, 0), first.err + second.err
         wait_until(lambda: first.is_gone() and second.is_gone(), "processes are left", DEADLINE_S)

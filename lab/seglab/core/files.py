@@ -54,7 +54,7 @@ def writing(path: Path) -> Iterator[None]:
         if error.errno in _NO_SPACE:
             raise EnvironmentLacksError(
                 f"{path}: the disk is full; what is recorded stays readable."
-                " Free some space, then go on with --resume"
+                " Free some space, then continue with --resume"
             ) from error
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
 

@@ -1,1 +1,1 @@
-"""A run on disk: its folder, its journal, its manifest, its sessions as Parquet."""
+"""A run on disk: its folder, journal, manifest and sessions, and how Python reads them."""

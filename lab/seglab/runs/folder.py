@@ -1,8 +1,9 @@
 """The folder of a run: safe against Ctrl-C, ``kill -9`` and a full disk.
 
-While a run goes on, each finished session is one line of the journal ``sessions.jsonl``. At the
-end the journal becomes ``sessions.parquet``, and only then goes. ``run.json``, the manifest, is
-replaced as a whole. So at every instant the folder can be opened, and holds all that finished.
+While a run goes on, each session that has ended is one line of the journal ``sessions.jsonl``. At
+the end of the run the journal becomes ``sessions.parquet``, and is removed only after that. The
+manifest ``run.json`` is always replaced as a whole. So the folder can be opened at every instant,
+and then holds all sessions that have ended.
 
     run.json  sessions.parquet (or sessions.jsonl)  wire/  figures/  report.html  log.txt
 """
@@ -29,10 +30,14 @@ SESSIONS = "sessions.parquet"
 
 
 class RunFolder:
-    """A run on disk: made with ``create``, gone on with by ``resume``, or ``open``ed to read.
+    """A run on disk: ``create`` begins one, ``resume`` continues one, ``open`` reads one.
 
-    One process at a time writes to a run; a lock on the folder, which the kernel gives up
-    with the process, keeps a second one out.
+    One process at a time writes to a run: it holds a lock on the folder, and the kernel releases
+    the lock when the process ends.
+
+    Attributes:
+        path: the folder.
+        manifest: the run's manifest, as this process last read or wrote it.
     """
 
     def __init__(self, path: Path, manifest: Manifest, *, lock: int | None = None) -> None:
@@ -45,10 +50,10 @@ class RunFolder:
 
     @classmethod
     def create(cls, out: Path, manifest: Manifest) -> Self:
-        """Start a run in a folder that is new or empty, and hold its lock.
+        """Begin a run in a folder that is new or empty, and lock it.
 
         Raises:
-            InputError: the folder holds something, or cannot be made; says what to do.
+            InputError: the folder is not empty, or cannot be created; says what to do.
             EnvironmentLacksError: the disk is full.
         """
         with writing(out):
@@ -61,10 +66,10 @@ class RunFolder:
 
     @classmethod
     def resume(cls, path: Path) -> Self:
-        """Go on with a stored run: cut a torn journal, hold the lock, be ready to append.
+        """Open a stored run to continue it: lock it, and cut a torn last line of the journal.
 
         Raises:
-            InputError: no run is there, or another process is writing it.
+            InputError: no run is stored there, or another process is writing to it.
         """
         manifest = _load(path)
         with writing(path):
@@ -76,10 +81,10 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Read a stored run, whether it is complete, was interrupted, or still goes on.
+        """Open a stored run to read it, whether it is complete, was interrupted, or still runs.
 
         Raises:
-            InputError: no run is there.
+            InputError: no run is stored there, or a stored file is damaged.
         """
         manifest = _load(path)
         if manifest.status == "running" and not is_locked(path):
@@ -90,35 +95,36 @@ class RunFolder:
 
     @property
     def writable(self) -> bool:
-        """Whether this process holds the run's lock."""
+        """Whether this process holds the run's lock, and so may write to it."""
         return self._lock is not None
 
     @property
     def wire(self) -> Path:
-        """The folder of the captures."""
+        """The path of the folder with the captures."""
         return self.path / "wire"
 
     @property
     def figures(self) -> Path:
-        """The folder of the figures."""
+        """The path of the folder with the figures."""
         return self.path / "figures"
 
     @property
     def report(self) -> Path:
-        """The report, one HTML file."""
+        """The path of the report, one HTML file."""
         return self.path / "report.html"
 
     def statuses(self) -> dict[str, str]:
-        """The recorded sessions: how each ended (``complete``, ``failed``), by its id."""
+        """How each recorded session ended, ``complete`` or ``failed``, by its id."""
         return dict(self._statuses)
 
     def append(self, record: SessionRecord) -> None:
-        """Record a finished session; it survives whatever happens from here on.
+        """Record a session that has ended. From then on the record survives a crash.
 
-        A session recorded again (a failed one, after ``resume``) replaces the earlier record.
+        The record replaces an earlier one of the same session, for instance of one that failed
+        before ``resume``.
 
         Raises:
-            EnvironmentLacksError: the disk is full. What was recorded before stays readable.
+            EnvironmentLacksError: the disk is full. Earlier records stay readable.
         """
         with writing(self.path / JOURNAL):
             if self._writer is None:
@@ -127,18 +133,18 @@ class RunFolder:
         self._statuses[record.session_id] = record.status
 
     def sessions(self) -> Iterator[SessionRecord]:
-        """All recorded sessions in the natural order of their ids, not held in memory at once.
+        """Yield all recorded sessions in the natural order of their ids, a few in memory at a time.
 
         Raises:
             InputError: a stored file is damaged.
         """
-        newest, written = {}, self.path / JOURNAL
+        in_journal, written = {}, self.path / JOURNAL
         if written.exists():
-            newest = {entry.session_id: entry for entry in journal.entries(written)}
-        ordered = sorted(newest.values(), key=lambda entry: natural_sort_key(entry.session_id))
+            in_journal = {entry.session_id: entry for entry in journal.entries(written)}
+        ordered = sorted(in_journal.values(), key=lambda entry: natural_sort_key(entry.session_id))
         stored = self.path / SESSIONS
         earlier = (
-            (record for record in read_sessions(stored) if record.session_id not in newest)
+            (record for record in read_sessions(stored) if record.session_id not in in_journal)
             if stored.exists()
             else iter(())
         )
@@ -149,21 +155,21 @@ class RunFolder:
         )
 
     def update(self, **changes: Any) -> None:
-        """Replace fields of the manifest, and ``run.json`` as a whole.
+        """Change fields of the manifest, and write ``run.json``.
 
         Raises:
-            EnvironmentLacksError: the disk is full; ``run.json`` is as it was before.
+            EnvironmentLacksError: the disk is full. ``run.json`` is as it was before.
         """
         self.manifest = replace(self.manifest, **changes)
         self._save()
 
     def finalise(self, status: RunStatus, error: str | None = None) -> None:
-        """Turn the journal into ``sessions.parquet``, and say in the manifest how the run ended.
+        """Turn the journal into ``sessions.parquet``, and note in the manifest how the run ended.
 
-        The journal goes only once the Parquet file is safely on disk under its name.
+        The journal is removed only when the Parquet file is on the disk under its final name.
 
         Raises:
-            EnvironmentLacksError: the disk is full; the journal stays, and the run readable.
+            EnvironmentLacksError: the disk is full. The journal stays, and the run can be read.
         """
         with writing(self.path / SESSIONS):
             replace_file(self.path / SESSIONS, lambda file: _write_all(file, self.sessions()))
@@ -178,13 +184,13 @@ class RunFolder:
         self.update(status=status, error=error, counts=counts, finished=now())
 
     def log(self, text: str) -> None:
-        """Add a line with the time to ``log.txt``; a full disk does not stop a run here."""
+        """Add a line with the time to ``log.txt``. A failure to write it does not stop the run."""
         line = f"{now()} {' '.join(text.splitlines())}\n"
         with suppress(OSError), (self.path / "log.txt").open("a", encoding="utf-8") as file:
             file.write(line)
 
     def close(self) -> None:
-        """Give the lock up; the manifest stays as it was last written."""
+        """Release the lock. The manifest stays as it was last written."""
         self._close_journal()
         if self._lock is not None:
             os.close(self._lock)
@@ -197,7 +203,7 @@ class RunFolder:
         self.close()
 
     def _prepare(self) -> None:
-        """Make the subfolders, take up the journal, and learn what is recorded."""
+        """Create the subfolders, open the journal, and read what is recorded."""
         self.wire.mkdir(exist_ok=True)
         self.figures.mkdir(exist_ok=True)
         self._writer = journal.JournalWriter(self.path / JOURNAL)
@@ -264,7 +270,7 @@ def _load(path: Path) -> Manifest:
 def _make_empty(out: Path) -> None:
     if (out / MANIFEST).exists():
         raise InputError(
-            f"{out}: already holds a run; go on with it by --resume {out}, or give another --out"
+            f"{out}: already holds a run; continue it by --resume {out}, or give another --out"
         )
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; give another --out")

@@ -1,8 +1,7 @@
-"""The append-only journal of a run: one finished session a line.
+"""The append-only journal of a run: a line for each session that has ended.
 
-A line goes to the kernel in full as soon as the session ends, so killing the writer loses
-nothing that had finished. At worst the last line is torn; it is recognised by its missing
-newline.
+The writer hands a line to the kernel as soon as the session ends, so killing the writer loses no
+session that had ended. At worst the last line is torn; it then lacks its newline.
 """
 
 import os
@@ -17,7 +16,14 @@ from seglab.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where one record stands in a journal."""
+    """The place of one record in a journal.
+
+    Attributes:
+        session_id: the session's id.
+        status: how the session ended: ``complete`` or ``failed``.
+        offset: where the line begins in the file, in bytes.
+        length: the line's length in bytes, with its newline.
+    """
 
     session_id: str
     status: str
@@ -27,7 +33,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """The columns that an entry needs; the others are not even decoded."""
+    """The fields of a line that an entry needs; the others are not decoded."""
 
     session_id: str
     status: str
@@ -37,10 +43,12 @@ _HEAD = msgspec.json.Decoder(_Head)
 
 
 def entries(path: Path) -> Iterator[Entry]:
-    """The whole lines of a journal in the order of writing; a torn last line is left out.
+    """Yield an entry for each line of a journal, in the order of writing.
+
+    A torn last line is left out.
 
     Raises:
-        InputError: a line that is whole is no record; says which.
+        InputError: a line that is not torn is not a record; says which line.
     """
     offset = 0
     with path.open("rb") as file:
@@ -59,13 +67,13 @@ def entries(path: Path) -> Iterator[Entry]:
 
 
 class JournalWriter:
-    """Appends lines to a journal, each of them wholly or not at all."""
+    """Appends lines to a journal, each one wholly or not at all."""
 
     def __init__(self, path: Path) -> None:
         """Open or create the journal, and cut a torn last line.
 
         Raises:
-            InputError: a line that is whole is no record.
+            InputError: a line that is not torn is not a record.
             OSError: the file cannot be opened or written.
         """
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
@@ -77,7 +85,7 @@ class JournalWriter:
             raise
 
     def append(self, line: bytes) -> None:
-        """Write one line and its newline; if that fails, the journal is as it was before.
+        """Write one line and its newline. If that fails, the journal is as it was before.
 
         Raises:
             OSError: for instance, the disk is full.
@@ -92,7 +100,7 @@ class JournalWriter:
         self._end += len(line) + 1
 
     def close(self) -> None:
-        """Close the file; closing twice does no harm."""
+        """Close the file. Closing it twice does no harm."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

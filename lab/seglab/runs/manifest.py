@@ -1,4 +1,4 @@
-"""The manifest of a run, ``run.json``: what ran, on what, with what in force."""
+"""The manifest of a run, ``run.json``: what ran, on which machine, with which settings."""
 
 import re
 from dataclasses import dataclass, field
@@ -20,17 +20,17 @@ RunStatus = Literal["running", "complete", "interrupted", "failed"]
 
 
 def now() -> str:
-    """This instant in UTC, to the second, as ISO 8601."""
+    """The current time in UTC, to the second, in ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def hardware() -> str:
-    """The machine's architecture, and how many processors it has."""
+    """The machine's architecture and number of processors, as text."""
     return f"{machine()}, {cpu_count() or 1} processors"
 
 
 def versions() -> dict[str, str]:
-    """The versions of seglab, of Python, and of each package that seglab needs."""
+    """The versions of seglab, of Python, and of each package that seglab requires, by name."""
     found = {"seglab": version(), "python": python_version()}
     try:
         needs = metadata.requires("seglab") or []
@@ -46,7 +46,7 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many sessions were planned, and how those that ran ended."""
+    """How many sessions were planned, and how many of them ended in which way."""
 
     planned: int = 0
     complete: int = 0
@@ -55,13 +55,14 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A scenario that the run carried out, as much of it as a report needs.
+    """What a report needs to know of a scenario that the run carried out.
 
     Attributes:
-        name: as in the rows' ``scenario`` column.
+        name: the scenario's name, as in the sessions' ``scenario`` column.
         title: one line for people.
-        published: the key of the paper's numbers for it (``scenarios.2``); ``None`` without.
-        layer: where a listing's sizes are looked for: ``reads`` or ``segments``.
+        published: the key of the paper's numbers for it (``scenarios.2``); ``None`` where the paper
+            has none.
+        layer: where the sizes of a listing are looked for: ``reads`` or ``segments``.
     """
 
     name: str
@@ -75,28 +76,30 @@ class Manifest:
     """Everything about a run that is not about one session.
 
     Attributes:
-        command: the command that made it: ``run``, ``reproduce``...
+        command: the command that made the run: ``run``, ``reproduce``...
         engine: the name of the engine that carried out its sessions.
-        arguments: that command's arguments, enough to do it again or go on with it.
-        scenarios: what it carried out, in the order of the report.
-        networks: the paths as they were run over, by name: links, router and the client's TCP.
-        seed: the run's seed, from which every session's own is derived.
-        status: ``running`` in a folder that nobody writes to means that its writer was killed.
+        arguments: the command's arguments, enough to run it again or to continue it.
+        scenarios: the scenarios that it carried out, in the order of the report.
+        networks: the paths as they were, by name: links, router and the client's TCP.
+        seed: the run's seed; every session's own seed is derived from it.
+        status: how far the run is. ``running`` in a folder that no process writes to means that
+            its writer was killed.
         error: why the run failed, in one line.
-        counts: of its sessions.
-        versions: of seglab, Python and each package that seglab needs.
+        counts: how many sessions were planned, are complete, and have failed.
+        versions: the versions of seglab, Python and each package that seglab requires.
         kernel: the release of the kernel that ran it.
         machine: the machine's architecture, and how many processors it has.
-        sysctls: those in force that decide segmentation, by namespace, as read back.
-        offloads: those in force, by interface, as read back.
-        mtus: of every interface, as read back.
-        routes: of every host, as read back.
-        rules: of every router that filters, as read back.
-        started: date and time, in UTC.
-        finished: likewise; ``None`` while it runs.
-        timings: seconds spent in each phase.
-        verdicts: of the scenarios that the paper prints, where the command judges.
-        schema_version: of this file and of the rows beside it.
+        sysctls: the sysctls that decide segmentation, by network and host, as read back.
+        offloads: the offloads in force, by network and host, as read back.
+        mtus: the MTU of every interface, by network and host, as read back.
+        routes: the routes of every host, by network, as read back.
+        rules: the packet filter's rules of every router that has some, by network, as read back.
+        started: when the run began, in UTC.
+        finished: when the run ended, in UTC; ``None`` while it runs.
+        timings: how many seconds each phase took.
+        verdicts: the verdict on each scenario that the paper has numbers for; ``None`` where the
+            command gives no verdicts.
+        schema_version: the version of this file's fields and of the sessions' columns.
     """
 
     command: str
@@ -123,15 +126,15 @@ class Manifest:
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> bytes:
-        """The manifest as JSON for people: indented, a newline at the end."""
+        """The manifest as indented JSON, with a newline at the end."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
-        """The manifest that ``to_json`` wrote; keys it does not know are passed over.
+        """The manifest that ``to_json`` wrote; unknown keys are ignored.
 
         Raises:
-            InputError: the text is no manifest, or that of a later version of seglab.
+            InputError: the text is not a manifest, or a later version of seglab wrote it.
         """
         manifest = decoding.from_json(text, cls, "the manifest of a run")
         if manifest.schema_version > SCHEMA_VERSION:

@@ -1,4 +1,4 @@
-"""Sessions as Parquet: the one module that knows PyArrow.
+"""Sessions as Parquet: the one module that imports PyArrow.
 
 The schema is explicit and nested: a row a session, with ``writes``, ``segments`` and ``reads``
 as lists of structures. ``schema_version`` stands in the file's metadata as well as in a column,
@@ -134,13 +134,17 @@ LABELS = (
     pa.field("split_network", pa.string()),
     pa.field("split_template", pa.string()),
 )
-"""What a dataset's rows have beside a session's own columns."""
+"""The columns that a dataset's rows have beside those of a session."""
 
 DATASET_SCHEMA = pa.schema([*SCHEMA, *LABELS], metadata=SCHEMA.metadata)
 
 
 def write_dataset(file: BinaryIO, rows: Iterable[dict[str, Any]]) -> int:
-    """Write a dataset's rows, those of a session with the labels; else as ``write_sessions``."""
+    """Write the rows of a dataset, sessions with their labels, as ``write_sessions`` does.
+
+    Returns:
+        How many rows were written.
+    """
     return _write_rows(file, rows, DATASET_SCHEMA)
 
 
@@ -148,8 +152,8 @@ def write_sessions(file: Path | BinaryIO, records: Iterable[SessionRecord]) -> i
     """Write records as one Parquet file, in row groups, compressed with zstd.
 
     Args:
-        file: a path, or an open binary file (which stays open, for a caller that must sync it).
-        records: taken one row group at a time, so a run need not fit the memory.
+        file: a path, or an open binary file, which stays open.
+        records: the sessions. One row group of them is in memory at a time.
 
     Returns:
         How many records were written.
@@ -192,11 +196,11 @@ def _batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.R
 
 
 def read_sessions(path: Path) -> Iterator[SessionRecord]:
-    """The records of a Parquet file, in its order, one row group at a time.
+    """Yield the records of a Parquet file in its order, one row group in memory at a time.
 
     Raises:
-        InputError: the file is absent, is not Parquet, is no file of sessions, or comes from a
-            later version of seglab.
+        InputError: the file does not exist, is not Parquet, does not hold sessions, or comes from
+            a later version of seglab.
     """
     for row in _rows(path, columns=None):
         try:
@@ -206,11 +210,12 @@ def read_sessions(path: Path) -> Iterator[SessionRecord]:
 
 
 def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file of sessions as they are, a row group at a time.
+    """Yield the rows of a Parquet file of sessions, one row group in memory at a time.
 
     Args:
-        path: of the file.
-        columns: those that are wanted; ``None`` for all. One that is not there is left out.
+        path: the file's path.
+        columns: the names of the columns to read; ``None`` reads all. A column that the file lacks
+            is left out.
 
     Raises:
         InputError: as ``read_sessions``.
@@ -219,7 +224,7 @@ def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str
 
 
 def schema_differences(path: Path) -> list[str]:
-    """How a file's columns differ from a dataset's, in words; empty where they do not.
+    """How the columns of a file differ from those of a dataset, in words; empty if they do not.
 
     Raises:
         InputError: as ``read_sessions``.
@@ -238,7 +243,7 @@ def schema_differences(path: Path) -> list[str]:
 
 
 def read_statuses(path: Path) -> dict[str, str]:
-    """How each session ended, by its id: all that ``resume`` needs, at the cost of two columns.
+    """How each session ended, by its id. Reads two columns only.
 
     Raises:
         InputError: as ``read_sessions``.
@@ -332,7 +337,7 @@ _OF_BYTES: Final = (
 
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
-    """A Parquet file of sessions; what goes wrong with it, at any time, is one line."""
+    """Open a Parquet file of sessions; any error inside the block becomes an ``InputError``."""
     try:
         with path.open("rb") as opened:  # PyArrow cannot open names that are no UTF-8
             with pq.ParquetFile(opened) as file:
