@@ -1,4 +1,4 @@
-"""The command line: ``seglab COMMAND``. Commands are loaded when they are called for."""
+"""The command line, ``seglab COMMAND``. A command is imported when it is called."""
 
 import errno
 import os
@@ -23,21 +23,21 @@ COMMANDS = {
     "run": "run:run",
     "serve": "serve:serve",
 }
-"""Command -> where it is defined, in ``seglab.commands``."""
+"""The module of ``seglab.commands`` and the name in it that define each command."""
 
 _OUTPUT_ENDED = {errno.EPIPE: 141, errno.ENOSPC: 3}
-"""What can befall standard output -> exit code; 141 is what a shell shows for SIGPIPE."""
+"""The exit code for each error of standard output; a shell shows SIGPIPE as 141."""
 
 
 class Commands(click.Group):
-    """A group whose commands are imported when they are used, so that each starts fast."""
+    """A group that imports a command when it is used, so that each command starts fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Every command's name."""
+        """The names of all commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The command of that name, imported now."""
+        """Import the command of that name; ``None`` if there is none."""
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
@@ -53,18 +53,24 @@ def seglab() -> None:
     \b
     Start here:
       seglab doctor                 can this machine run the lab?
-      seglab reproduce              the paper's experiments, and how they compare
-      seglab list scenarios         what can be run
-      seglab run scenario-1         one scenario, with your own options
+      seglab reproduce              run the paper's experiments, and compare
+      seglab list scenarios         what can be run?
+      seglab run scenario-1         run one scenario, with your own options
+      seglab classify mail.pcapng   how was each message of a capture written?
+      seglab regress paper          has a classifier learned the sender, or the MTU?
+
+    `seglab COMMAND --help` explains a command; README.md and docs/ explain the rest.
     """  # noqa: D301 -- click looks for the backspace character itself
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line and its exit code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, for every command
+    """Run the command line. An error that users can meet becomes one line and an exit code."""
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # SIGTERM ends every command as Ctrl-C does
     _open_closed()
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text at all
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name need not be valid text
     try:
         status = _run(sys.argv[1:])
         sys.stdout.flush()
@@ -78,7 +84,7 @@ def main() -> None:
         click.echo(f"{command}: {reason} (see {command} --help)", err=True)
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once more while we leave changes nothing
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C changes nothing
         click.echo("interrupted", err=True)
         status = 130
     except SeglabError as error:
@@ -87,7 +93,9 @@ def main() -> None:
     except OSError as error:
         if error.errno not in _OUTPUT_ENDED:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # discards what is still buffered
         status = _OUTPUT_ENDED[error.errno]
         if error.errno != errno.EPIPE:
             click.echo(f"seglab: cannot write the output: {error.strerror}", err=True)
@@ -95,16 +103,19 @@ def main() -> None:
 
 
 def _open_closed() -> None:
-    """What a shell's ``>&-`` has closed leads nowhere, rather than into the next file opened."""
+    """Open standard streams that the shell closed (``>&-``) on ``/dev/null``.
+
+    Otherwise the next file that is opened would get their descriptor, and our output.
+    """
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this very one
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor, which is this one
             mode = "w" if descriptor else "r"
             setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
 
 
 def _run(arguments: list[str]) -> int:
-    """Call the command; without click's own ``main``, which has its own idea of these ends."""
+    """Call the command, without click's own ``main``: that one handles errors differently."""
     try:
         with seglab.make_context("seglab", arguments) as context:
             return seglab.invoke(context) or 0

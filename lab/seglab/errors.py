@@ -1,6 +1,7 @@
 """The errors a user can meet, each with the exit code of the command that meets it.
 
-Every message is one line that says where, what was expected, what was found, and what to do.
+Every message is one line. It says where the problem is, what was expected, what was found, and
+what the user can do.
 """
 
 from collections.abc import Iterable
@@ -10,8 +11,8 @@ class SeglabError(Exception):
     """An error that the command line prints as one line.
 
     Attributes:
-        exit_code: what the command exits with: 2 for usage or bad input, 3 where the
-            environment lacks something.
+        exit_code: the exit code of the command: 1 for a failure, 2 for wrong usage or bad input,
+            3 where the environment lacks something.
     """
 
     exit_code = 2
@@ -22,22 +23,22 @@ class InputError(SeglabError):
 
 
 class EnvironmentLacksError(SeglabError):
-    """The machine lacks something that the lab needs; the message says how to get it."""
+    """The machine lacks something that seglab needs; the message says how to get it."""
 
     exit_code = 3
 
 
 class PartDiedError(SeglabError):
-    """A process of a lab (wire, server, client, or the lab itself) ended too early."""
+    """A process of a lab (wire, server, client, or the lab itself) has died."""
 
     exit_code = 1
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint for a word that is not known, ready to end a message.
+    """A hint for an unknown word, as the end of an error message.
 
     Returns:
-        ``"did you mean 'pppoe'?"`` where a name is near, else ``"known: a, b, c"``.
+        ``"did you mean 'pppoe'?"`` if a known word is similar, else ``"known: a, b, c"``.
     """
     names = sorted(known)
     from difflib import get_close_matches  # noqa: PLC0415 - rarely needed, and slow to import

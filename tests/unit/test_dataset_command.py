@@ -154,7 +154,7 @@ def test_a_changed_file_is_not_called_built(
         ("shards/00000.json", False, "a shard's description is missing"),
     ],
 )
-def test_what_is_lost_is_built_anew(
+def test_what_is_lost_is_built_again(
     spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, cut: bool, why: str
 ) -> None:
     """Of a built dataset, the shard of a lost file alone; it is said which file, and what of it."""

@@ -179,7 +179,7 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from synthetic import record
 from seglab.runs.manifest import Manifest
-from seglab.runs.folder import RunFolder, natural_sort_key
+from seglab.runs.folder import RunFolder
 folder = RunFolder.create(Path({out!r}), Manifest(command="run"))
 for i in range(5):
     folder.append(record(f"scenario-1/{{i}}"))

@@ -38,12 +38,15 @@ from seglab.execution.interruption import Interruption
 from seglab.mail.source import MailSource
 
 SHARDS_AT_ONCE = 2
-"""How many shards are under way; the second takes what the first leaves free."""
+"""How many shards are built at once; the second uses the slots that the first leaves free."""
 
 
 @click.group()
 def dataset() -> None:
     """Build labelled datasets, and check them.
+
+    A dataset is many sessions, each with the truth about its sender and its path, to train and test
+    classifiers with. docs/datasets.md explains the specification and the files.
 
     \b
     Examples:
@@ -59,17 +62,19 @@ def dataset() -> None:
     type=click.Path(path_type=Path),
     metavar="DIR",
     required=True,
-    help="The dataset's folder: new, empty, or one whose build is continued.",
+    help="The dataset's folder: new, empty, or one whose build was interrupted.",
 )
-@seed_option("All randomness of the dataset flows from it.")
+@seed_option("All randomness of the dataset comes from it.")
 @jobs_option()
 @engine_option
 @cluster_option("Build on the workers")
-@click.option("--yes", is_flag=True, help="Do not ask, however large it will be.")
-@click.option("--resume", is_flag=True, help="Only continue a build that has begun.")
+@click.option("--yes", is_flag=True, help="Do not ask before a large build.")
+@click.option("--resume", is_flag=True, help="Continue a build that has begun; never begin one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing while working.")
-@click.option("-v", "--verbose", is_flag=True, help="Say why each failed session failed.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Print a line for each session that fails, and why."
+)
 def build(
     spec: Path,
     out: Path,
@@ -85,7 +90,8 @@ def build(
 ) -> int:
     """Build the dataset that SPEC.toml describes.
 
-    The same command again continues an interrupted build. It changes nothing where all is built.
+    Before a large build it says what that will cost, and asks. After an interruption the same
+    command continues the build; where everything is built, it changes nothing.
 
     \b
     Examples:
@@ -93,7 +99,7 @@ def build(
       seglab dataset build mine.toml --out data/mine --seed 7 --yes
       seglab dataset build mine.toml --out data/mine --cluster tcp://scheduler:8786
 
-    Exit code 0: every session is a row; 1: some failed, and manifest.json says why.
+    Exit code 0: every session is a row of the dataset; 1: some failed, and manifest.json says why.
     """  # noqa: D301 -- click looks for the backspace character itself
     what = read_spec(spec)
     if not quiet:
@@ -141,7 +147,7 @@ def build(
     "--out",
     type=FOLDER,
     metavar="DIR",
-    help="Where the summary figure goes.  [default: the dataset's own folder]",
+    help="The folder for the summary figure.  [default: the dataset's own]",
 )
 @click.option(
     "--sender",
@@ -155,7 +161,7 @@ def build(
     "--thorough", is_flag=True, help="Make all rows again and compare all captures, not a sample."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing while working.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
 def check_command(
     path: Path,
     out: Path | None,
@@ -166,14 +172,16 @@ def check_command(
 ) -> int:
     """Check a dataset: its files, its rows and its splits.
 
-    Also draws a figure of its labels and sizes.
+    Compares files with their checksums, rows with the plan and each row's layers with each other,
+    and makes sure that no message is in two parts of a split. Also draws a figure of how many
+    sessions there are of each kind.
 
     \b
     Examples:
       seglab dataset check data/mine
       seglab dataset check data/mine --json --out figures
 
-    Exit code 0: nothing is wrong; 1: something is, and each line says what.
+    Exit code 0: no findings; 1: each line names one.
     """  # noqa: D301 -- click looks for the backspace character itself
     with CheckProgress(quiet=quiet) as progress:
         trusted = [str(sender.absolute()) for sender in senders]
@@ -204,7 +212,7 @@ def _parts(splits: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def _draw(checked: CheckResult, out: Path) -> Path | None:
-    """Write the summary figure; ``None`` where there is nothing to draw."""
+    """Write the summary figure. Returns its path; ``None`` where there is nothing to draw."""
     from seglab.dataset.summary_figure import summary_figure  # noqa: PLC0415 -- Matplotlib is slow
 
     if not checked.counts.sessions:
@@ -398,7 +406,7 @@ def _show(manifest: DatasetManifest, spec: DatasetSpec, out: Path) -> None:
 def _interrupted(
     spec: Path, seed: int, out: Path, what: DatasetSpec, cluster: str | None
 ) -> NoReturn:
-    """Tell a user who pressed Ctrl-C what is kept and how to go on, and exit."""
+    """Tell a user who pressed Ctrl-C what is kept and how to continue, and exit with 130."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     there = built(what, out, fingerprint(what, seed))
@@ -409,7 +417,8 @@ def _interrupted(
         ["seglab", "dataset", "build", str(spec), "--out", str(out), "--seed", str(seed), *where]
     )
     click.echo(
-        f"interrupted: {kept} of {what.sessions} sessions are kept in {out}; go on with: {again}",
+        f"interrupted: {kept} of {what.sessions} sessions are kept in {out}; "
+        f"continue with: {again}",
         err=True,
     )
     sys.exit(130)

@@ -1,4 +1,4 @@
-"""``seglab doctor``: what this machine can do, and what to do about the rest."""
+"""``seglab doctor``: whether the lab runs on this machine, and how to get what is missing."""
 
 import json
 import os
@@ -23,13 +23,13 @@ MIN_FREE_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class MachineCheck:
-    """One thing a lab needs or likes to have.
+    """The result of one check of this machine.
 
     Attributes:
-        name: what was looked at.
-        status: ``ok``, ``note`` (the lab runs without), or ``lacks``.
-        found: what was found.
-        remedy: what to do about it; empty where nothing need be done.
+        name: what was checked.
+        status: ``ok``; ``note``, where the lab runs nevertheless; or ``lacks``.
+        found: what the check found.
+        remedy: what the user can do about it; empty where there is nothing to do.
     """
 
     name: str
@@ -39,7 +39,7 @@ class MachineCheck:
 
 
 def checks() -> Iterator[MachineCheck]:
-    """Look at everything, in the order in which a user would mend it."""
+    """Check everything, in the order in which a user would fix it."""
     yield MachineCheck("operating system", *_system())
     yield MachineCheck("Python", "ok", platform.python_version())
     yield from _modules()
@@ -103,9 +103,13 @@ def _kernel() -> Iterator[MachineCheck]:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as a JSON list.")
 def doctor(as_json: bool) -> int:
-    """Say what this machine can do, and what to do about the rest.
+    """Check whether the lab can run on this machine.
 
-    Exit code 0: the lab runs here; 3: something is lacking, and the table says how to get it.
+    Looks for Linux, the Python packages, the programs and the network namespaces that the kernel
+    engine needs, and prints for each what it found and how to get what is missing. Reading runs,
+    captures, logs and datasets needs none of the programs.
+
+    Exit code 0: the lab runs here; 3: something is missing, and the table says how to get it.
     """
     results = list(checks())
     if as_json:

@@ -1,4 +1,4 @@
-"""``seglab list``: the senders, networks and scenarios there are."""
+"""``seglab list``: which senders, networks and scenarios there are."""
 
 import json
 import sys
@@ -24,10 +24,10 @@ _LISTS = {
     "networks": ("name", "mtu", "mss", "path_condition", "round_trip_ms", "title"),
     "scenarios": ("name", "published", "sessions", "senders", "networks", "title"),
 }
-"""What can be listed, and which of its keys the table for people shows."""
+"""What can be listed, and which keys of an entry the table has as columns."""
 
 _WHOLE = ("name", "style")
-"""The columns of names, which never fold."""
+"""The columns that hold names, which are never folded onto two lines."""
 
 
 @click.command(name="list")
@@ -37,15 +37,24 @@ _WHOLE = ("name", "style")
     "files",
     multiple=True,
     metavar="FILE.py",
-    help="With `senders`: list the sender in this file, too; repeatable.",
+    help="With `senders`: also list the sender in this file. May be repeated.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print a JSON list with an object for each entry."
+)
 def list_command(what: str, files: tuple[str, ...], as_json: bool) -> int:
     """List what there is to run: senders, networks or scenarios.
 
-    A terminal gets a table; a pipe gets one line each, with tabs between the
-    columns and no line for their names.
-    """
+    On a terminal this is a table. In a pipe each entry is one line, with tabs between the columns,
+    and there is no heading. --json has everything that is known of an entry.
+
+    \b
+    Examples:
+      seglab list scenarios
+      seglab list networks | cut -f 1
+      seglab list senders --json
+      seglab list senders --sender ./my_sender.py
+    """  # noqa: D301 -- click looks for the backspace character itself
     if files and what != "senders":
         raise click.UsageError("--sender goes with `seglab list senders`")
     entries = [*_entries(what), *(_sender(*own_sender(Path(file))) for file in files)]

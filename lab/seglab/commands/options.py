@@ -51,31 +51,34 @@ def reject_options_fixed_by_run() -> None:
 
 
 def compare_option(command: Command) -> Command:
-    """``--compare``, of every command that compares its run with an earlier one."""
+    """``--compare``, for every command that compares its run with an earlier one."""
     return click.option(
         "--compare",
         "reference",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="Say what is different from an earlier run: its folder, or what was kept of it.",
+        help="Print what differs from an earlier run. DIR is its run folder, or what `seglab report"
+        " --keep` kept of it.",
     )(command)
 
 
 def seed_option(words: str) -> Callable[[Command], Command]:
-    """``--seed``, of every command that draws anything."""
+    """``--seed``, for every command that draws random numbers."""
     return click.option(
         "--seed",
         type=click.IntRange(0, 2**63 - 1),
         default=DEFAULT_SEED,
         show_default=True,
+        metavar="N",
         help=words,
     )
 
 
 def jobs_option(
-    words: str = "Sessions side by side; those that mostly wait for a slow link count less.",
+    words: str = "How many sessions run side by side. One over a slow link mostly waits, and counts"
+    " for less.",
 ) -> Callable[[Command], Command]:
-    """``--jobs``, of every command that runs sessions."""
+    """``--jobs``, for every command that runs sessions."""
     return click.option(
         "--jobs",
         type=click.IntRange(1, 2000),
@@ -87,16 +90,17 @@ def jobs_option(
 
 
 def cluster_option(words: str) -> Callable[[Command], Command]:
-    """``--cluster``, of every command that can give its work to one."""
+    """``--cluster``, for every command that can give its work to a cluster."""
     return click.option(
         "--cluster",
         metavar="tcp://HOST:PORT",
-        help=f"{words} of a Dask cluster, by its scheduler's address.  [default: here]",
+        help=f"{words} of the Dask cluster whose scheduler has this address.  [default: on this"
+        " machine]",
     )
 
 
 def engine_option(command: Command) -> Command:
-    """``--engine``, of every command that runs sessions."""
+    """``--engine``, for every command that runs sessions."""
     return click.option(
         "--engine",
         default=DEFAULT_ENGINE,
@@ -108,16 +112,17 @@ def engine_option(command: Command) -> Command:
 
 
 def session_options(command: Command) -> Command:
-    """The options of every command that runs sessions."""
+    """The options of ``run`` and ``reproduce``."""
     for option in reversed(
         (
             click.option(
                 "--sessions",
                 type=click.IntRange(1, 1_000_000),
                 metavar="N",
-                help="Sessions of each sender on each network.  [default: the scenario's own]",
+                help="How many sessions of each sender on each network.  [default: the scenario's"
+                " own number]",
             ),
-            seed_option("All randomness of the lab flows from it."),
+            seed_option("All randomness comes from it: the same seed plans the same sessions."),
             jobs_option(),
             click.option(
                 "--time-limit",
@@ -127,20 +132,23 @@ def session_options(command: Command) -> Command:
                 default=DEFAULT_TIME_LIMIT_S,
                 show_default=True,
                 metavar="SECONDS",
-                help="A session that takes longer than its sender's pauses and its network's own"
-                " time together, and then this, is marked failed.",
+                help="How long a session may take, beyond its sender's pauses and its network's own"
+                " time, before it is marked as failed.",
             ),
             engine_option,
             click.option(
                 "--out",
                 type=click.Path(path_type=Path),
                 metavar="DIR",
-                help="The run folder.  [default: runs/NAME-DATE-TIME]",
+                help="The run folder, new or empty.  [default: runs/NAME-DATE-TIME]",
             ),
             click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
-            click.option("-q", "--quiet", is_flag=True, help="Say nothing while working."),
+            click.option("-q", "--quiet", is_flag=True, help="Print no progress."),
             click.option(
-                "-v", "--verbose", is_flag=True, help="Say why each failed session failed."
+                "-v",
+                "--verbose",
+                is_flag=True,
+                help="Print a line for each session that fails, and why.",
             ),
         )
     ):
@@ -149,15 +157,15 @@ def session_options(command: Command) -> Command:
 
 
 def interrupted(folder: RunFolder) -> NoReturn:
-    """Tell a user who pressed Ctrl-C what is kept and how to go on, and exit."""
+    """Tell a user who pressed Ctrl-C what is kept and how to continue, and exit with 130."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     if folder.writable:
         with suppress(SeglabError):
-            folder.update(status="interrupted")  # also where only the report was still to come
+            folder.update(status="interrupted")  # also where only the report was missing
     ended = len(folder.statuses())
     again = shlex.join(["seglab", folder.manifest.command, "--resume", str(folder.path)])
     click.echo(
-        f"interrupted: {ended} sessions are kept in {folder.path}; go on with: {again}", err=True
+        f"interrupted: {ended} sessions are kept in {folder.path}; continue with: {again}", err=True
     )
     sys.exit(130)

@@ -1,4 +1,4 @@
-"""Progress of a run: a bar with an estimate on a terminal, plain lines elsewhere."""
+"""Progress on standard error: a bar with an estimate on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -24,20 +24,20 @@ BAR_EVERY_S = 0.5
 
 ESTIMATE_SHARE = 0.05
 ESTIMATE_SESSIONS = 100
-"""An average is taken once so many sessions have ended, or that share of them: the first ones tell
-more of how labs begin than of how long the rest takes."""
+"""The average needs this number of ended sessions, or this share of all of them. Before that, it
+would say more about how long labs take to start than about the rest of the run."""
 
 
 class RunProgress:
-    """Counts sessions as they end; shows them on standard error.
+    """Counts sessions as they end, and shows the count on standard error.
 
     Args:
         quiet: show nothing.
-        verbose: a line for every failed session.
+        verbose: show a line for every session that fails.
 
     Attributes:
-        left_s: tells how many seconds the run still takes, or ``None`` while that is not known; by
-            default the sessions still to come take as long on average as those that have ended.
+        left_s: returns how many seconds the run still takes, or ``None`` while that is unknown. By
+            default it assumes that the remaining sessions take as long as the average so far.
     """
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
@@ -80,13 +80,13 @@ class RunProgress:
             self._say()
 
     def plan(self, total: int, done: int) -> None:
-        """Say how many sessions are planned, and how many of them have ended before."""
+        """Set how many sessions are planned, and how many of them are complete already."""
         self._total, self._done = total, done
         if self._bar and self._task is not None:
             self._bar.update(self._task, total=total, completed=done)
 
     def ended(self, session_id: str, error: str | None) -> None:
-        """Count one session; ``error`` says why it failed, ``None`` that it is complete."""
+        """Count one session. ``error`` says why it failed, and is ``None`` if it is complete."""
         self._done += 1
         self._ran += 1
         if error is not None:
@@ -104,12 +104,12 @@ class RunProgress:
             self._say()
 
     def say(self, text: str) -> None:
-        """A line between the others, unless nothing is to be shown."""
+        """Show a line of text, unless nothing is to be shown."""
         if self._bar or self._plain:
             self._line(text)
 
     def _line(self, text: str) -> None:
-        """A line of its own, whole however narrow the terminal is taken to be."""
+        """Print one line without wrapping it."""
         self._console.print(safe(text), markup=False, soft_wrap=True)
 
     def _by_average(self) -> float | None:
@@ -128,7 +128,7 @@ class RunProgress:
 
 
 class CheckProgress:
-    """Says from time to time how far the look through a dataset is, on standard error.
+    """Prints every few seconds how far the check of a dataset is, on standard error.
 
     Args:
         quiet: show nothing.
@@ -143,10 +143,10 @@ class CheckProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave nothing behind: what was said are lines of their own."""
+        """Do nothing: every report was a whole line."""
 
     def report(self, what: str, sessions: int) -> None:
-        """Take down what is looked at now, and how many sessions have been."""
+        """Report what is being read, and how many sessions have been checked."""
         now = time.monotonic()
         if not self._quiet and now - self._said >= PLAIN_EVERY_S:
             self._said = now
@@ -155,10 +155,10 @@ class CheckProgress:
 
 
 class _Until(ProgressColumn):
-    """The seconds until a time that is set from time to time.
+    """The column with the seconds until the estimated end.
 
     Attributes:
-        end_s: that time on the monotonic clock; ``None`` while nobody knows.
+        end_s: the estimated end on the monotonic clock, in seconds; ``None`` while it is unknown.
     """
 
     max_refresh = 0.5
@@ -168,7 +168,7 @@ class _Until(ProgressColumn):
         self.end_s: float | None = None
 
     def render(self, task: Task) -> Text:
-        """What is left, in words."""
+        """Return the remaining time in words."""
         if self.end_s is None or task.finished:
             return Text()
         left_s = max(0.0, self.end_s - time.monotonic())

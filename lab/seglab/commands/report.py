@@ -17,7 +17,7 @@ from seglab.runs.folder import RunFolder
     "--out",
     type=FILE,
     metavar="FILE",
-    help="Write the report here, and leave the run folder as it is.  [default: RUN/report.html]",
+    help="Write the report to FILE, and leave the run folder as it is.  [default: RUN/report.html]",
 )
 @compare_option
 @click.option(
@@ -25,18 +25,26 @@ from seglab.runs.folder import RunFolder
     "kept",
     type=FOLDER,
     metavar="DIR",
-    help="Write here what a later --compare needs: summary, environment and some figures.",
+    help="Write into DIR what a later --compare needs: summary, environment and some figures.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print verdicts and counts as JSON.")
 def report(
     run: Path, out: Path | None, reference: Path | None, kept: Path | None, *, as_json: bool
 ) -> int:
-    """Rebuild figures and report.html of a stored run.
+    """Rebuild the figures and report.html of a stored run.
 
-    RUN is its folder. Works on a run that is complete, was interrupted, or still goes on. Verdicts
-    are computed afresh from the stored sessions. Exits with 1 when a judged scenario is not
-    reproduced.
-    """
+    RUN is the run folder. The run may be complete, interrupted, or still running. All verdicts are
+    computed again from the stored sessions, so this needs no Linux and no network namespaces.
+
+    \b
+    Examples:
+      seglab report runs/mine
+      seglab report runs/mine --out mine.html
+      seglab report runs/mine --keep results/reference
+
+    Exit code 0: everything that the paper prints is reproduced, or the run has nothing of it; 1:
+    something is not reproduced.
+    """  # noqa: D301 -- click looks for the backspace character itself
     folder = RunFolder.open(run)
     earlier = None if reference is None else load(reference)
     summary = build_report(folder, out)

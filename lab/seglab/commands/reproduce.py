@@ -28,13 +28,13 @@ from seglab.runs.folder import RunFolder
     "resumed",
     type=STORED,
     metavar="DIR",
-    help="Go on with an interrupted reproduction.",
+    help="Continue the interrupted reproduction in DIR.",
 )
 @click.option(
     "--only",
     multiple=True,
     metavar="NAME",
-    help="Only this experiment, such as listing-10; repeatable.",
+    help="Run only this experiment, such as listing-10. May be repeated.",
 )
 @compare_option
 @session_options
@@ -56,10 +56,12 @@ def reproduce(
 
     Runs scenarios 1 to 3, Listings 3 to 13 and Table 1 on the real TCP stack of this kernel, over
     emulated paths, until the rarest of the printed sequences has occurred (or --sessions N of
-    each). A scenario is reproduced when every read ends where a segment ends, every printed
-    sequence occurs, and a permutation test does not tell the published sessions from the lab's; a
-    listing, when a session has exactly its sizes, in order; Table 1, when each medium's MTU gives
-    the MSS that it predicts.
+    each).
+
+    A scenario is reproduced when every read ends where a segment ends, every printed sequence
+    occurs, and a permutation test cannot distinguish the published sessions from the lab's. A
+    listing is reproduced when a session has exactly its sizes, in order. Table 1 is reproduced when
+    each medium's MTU gives the MSS that the table predicts.
 
     \b
     Examples:
@@ -68,13 +70,13 @@ def reproduce(
       seglab reproduce --sessions 200 --out runs/quick
       seglab reproduce --compare results/reference
 
-    Exit code 0: all reproduced; 1: something is not, and the table says what.
+    Exit code 0: everything is reproduced; 1: something is not, and the table says what.
     """  # noqa: D301 -- click looks for the backspace character itself
     earlier = None if reference is None else load(reference)
     if resumed is not None:
         reject_options_fixed_by_run()
         if RunFolder.open(resumed).manifest.command != "reproduce":
-            raise InputError(f"{resumed}: go on with it by seglab run --resume {resumed}")
+            raise InputError(f"{resumed}: continue it by seglab run --resume {resumed}")
         folder, request = resume(resumed)
         seed = folder.manifest.seed
     else:

@@ -24,17 +24,21 @@ from seglab.runs.folder import RunFolder
     "senders",
     multiple=True,
     metavar="NAME|FILE.py",
-    help="Only this sender, or the one in your own file; repeatable.",
+    help="Run only this sender, or the one in your own file. May be repeated.",
 )
 @click.option(
-    "--network", "networks", multiple=True, metavar="NAME", help="Only this network; repeatable."
+    "--network",
+    "networks",
+    multiple=True,
+    metavar="NAME",
+    help="Run only this network. May be repeated.",
 )
 @click.option(
     "--resume",
     "resumed",
     type=STORED,
     metavar="DIR",
-    help="Go on with an interrupted run: what is complete stays, the rest runs.",
+    help="Continue the interrupted run in DIR: complete sessions stay, all others run.",
 )
 @session_options
 def run(
@@ -54,7 +58,12 @@ def run(
 ) -> int:
     """Run scenarios: shipped ones by name, your own by path.
 
-    A scenario of your own is a TOML file.
+    A scenario says which senders send over which networks, how often, and how the server reads
+    (`seglab list scenarios`). Your own is a TOML file; scenarios/README.md shows every key.
+
+    Every session is recorded in three layers: what the sender wrote, which TCP segments crossed the
+    wire, and what each read of the server returned. The run folder gets them as sessions.parquet,
+    with two captures a session, figures and report.html.
 
     \b
     Examples:
@@ -63,7 +72,7 @@ def run(
       seglab run listing-12 --sender ./my_sender.py
       seglab run --resume runs/mine
 
-    Exit code 0: every session is complete; 1: some failed, and the run folder says why.
+    Exit code 0: every session is complete; 1: some failed, and log.txt in the run folder says why.
     """  # noqa: D301 -- click looks for the backspace character itself
     if resumed is not None:
         reject_options_fixed_by_run()
@@ -82,7 +91,7 @@ def run(
         manifest = request.manifest("run", seed, jobs, time_limit_s, engine)
         folder = RunFolder.create(out or new_run_path(name), manifest)
     else:
-        raise click.UsageError("which scenario? seglab list scenarios shows them")
+        raise click.UsageError("which scenario? `seglab list scenarios` shows them")
     with folder:
         try:
             if folder.writable:
@@ -108,7 +117,7 @@ def run(
 
 
 def tell_left_out(request: RunRequest, folder: RunFolder, *, quiet: bool) -> None:
-    """Say which of the user's own mails are not sent: in ``log.txt`` and, unless quiet, here."""
+    """Report which of the user's own mails are not sent, in ``log.txt`` and on standard error."""
     for scenario in request.load():
         source = scenario.message
         if isinstance(source, MailSource) and (words := source.skipped_words):

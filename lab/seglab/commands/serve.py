@@ -23,15 +23,15 @@ from seglab.server.logs import FORMATS, writer
 from seglab.server.loop import Server
 
 _LIMIT_HELP = {
-    "connections": "Connections open at once; one more gets 421.",
+    "connections": "Connections open at once; any further one gets 421.",
     "command_line_bytes": "Longest SMTP command with its CRLF; a longer one gets 500.",
     "message_line_bytes": "Longest line of message data; the message gets 500.",
     "message_bytes": "Largest message (SIZE; gets 552), or raw stream.",
-    "recipients": "Recipients of a message; one more gets 452.",
+    "recipients": "Recipients of a message; any further one gets 452.",
     "errors": "Faulty commands before the connection is closed with 421.",
     "idle_s": "Seconds without any progress before 421.",
     "session_s": "Seconds that a connection may last before 421.",
-    "log_bytes": "Memory for the log of one connection; more gets 421.",
+    "log_bytes": "Memory for the log of one connection; a connection that needs more gets 421.",
 }
 
 
@@ -64,36 +64,38 @@ def _limit_options(function: Callable[..., None]) -> Callable[..., None]:
     type=click.Choice(PROTOCOLS),
     default="smtp",
     show_default=True,
-    help="SMTP, or raw: whatever comes is one payload and nothing is replied.",
+    help="smtp speaks SMTP. raw replies nothing, and takes all that a connection sends as one"
+    " payload.",
 )
 @click.option(
     "--reader",
     type=click.Choice(KINDS),
     default="event-loop",
     show_default=True,
-    help="How sockets are read: as Node.js does, or each in an eager recv loop of its own.",
+    help="How sockets are read: event-loop reads them in turn, as Node.js does; recv-loop has a"
+    " thread for each connection that reads as soon as it can.",
 )
 @click.option(
     "--buffer-bytes",
     type=int,
     default=Reader().buffer_bytes,
     show_default=True,
-    help="Buffer of each recv.",
+    help="Size of the buffer of each recv.",
 )
 @click.option(
     "--turn-us",
     type=float,
     default=0.0,
     show_default=True,
-    help="Microseconds for which the event loop's callback is busy after each read.",
+    help="For how many microseconds the event loop's callback is busy after each read.",
 )
 @click.option(
     "--log-format",
     type=click.Choice(FORMATS),
     default="json",
     show_default=True,
-    help="JSON: a line per connection. The paper's sessions: a line per payload. "
-    "The paper's events: a line per read.",
+    help="json writes a line for each connection. sessions and events are the paper's formats, with"
+    " a line for each payload or for each read.",
 )
 @click.option(
     "--out",
@@ -101,8 +103,10 @@ def _limit_options(function: Callable[..., None]) -> Callable[..., None]:
     help="Append the log to FILE instead of writing it to standard output.",
     metavar="FILE",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing on standard error but errors.")
-@click.option("-v", "--verbose", is_flag=True, help="Say on standard error how connections end.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors on standard error.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Print on standard error how each connection ended."
+)
 @_limit_options
 def serve(
     host: str,
@@ -119,8 +123,8 @@ def serve(
 ) -> None:
     """Log what each read of a TCP or SMTP connection returns.
 
-    The server takes any message and forwards none. It listens on loopback unless told otherwise,
-    until Ctrl-C.
+    The server accepts any message and forwards none. It listens until Ctrl-C, and only on loopback
+    unless --host gives another address. docs/server.md explains the log formats and the limits.
 
     \b
     Example: in one terminal
@@ -155,7 +159,7 @@ def serve(
         _announce(server, listener, allowed, say)
         try:
             server.run()
-        except BrokenPipeError:  # whoever read the log has enough of it
+        except BrokenPipeError:  # the reader of the log has closed it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OSError as error:
             raise EnvironmentLacksError(

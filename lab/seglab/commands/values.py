@@ -1,4 +1,4 @@
-"""Paths and numbers on the command line, and what is said of those that are no such thing."""
+"""Types for paths and numbers on the command line, with clear messages for wrong ones."""
 
 import math
 import os
@@ -12,7 +12,7 @@ from seglab.core.text import safe
 
 
 class _Place(click.Path):
-    """As click's own, which calls a folder a directory that is a file."""
+    """A path as click's own, with messages that say folder and file."""
 
     def convert(
         self,
@@ -20,7 +20,7 @@ class _Place(click.Path):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Any:
-        """The path, if what is there may be there."""
+        """Return the path; fail if it is a folder where a file is expected, or the reverse."""
         path = Path(value)
         if not self.dir_okay and path.is_dir():
             self.fail(f"{safe(str(path))} is a folder; expected a file", param, ctx)
@@ -30,17 +30,17 @@ class _Place(click.Path):
 
 
 FILE = _Place(path_type=Path, dir_okay=False)
-"""A file, or the name of one to come."""
+"""The path of a file, which need not exist."""
 
 FOLDER = _Place(path_type=Path, file_okay=False)
-"""A folder, or the name of one to come."""
+"""The path of a folder, which need not exist."""
 
 STORED = _Place(path_type=Path, exists=True, file_okay=False)
-"""A folder that there is."""
+"""The path of a folder that exists."""
 
 
 def given(*names: str) -> list[str]:
-    """Which of these parameters stand on the command line, as their options are written."""
+    """Which of these parameters stand on the command line, by the names of their options."""
     context = click.get_current_context()
     return [
         parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
@@ -51,7 +51,7 @@ def given(*names: str) -> list[str]:
 
 
 def finite(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
-    """Refuse ``nan``, which is in every range."""
+    """Refuse ``nan``, which passes every check of a range."""
     if value is not None and math.isnan(value):
         raise click.BadParameter("nan is not a number")
     return value
