@@ -74,7 +74,7 @@ def test_a_terminal_of_80_columns_keeps_names_whole(
     """The other columns fold; a name can be copied from the table."""
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    list_command.callback(what, as_json=False)  # type: ignore[misc]
+    list_command.callback(what, files=(), as_json=False)  # type: ignore[misc]
     lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
     words = {line.split()[0] for line in lines if line.split()}
     assert words >= {entry["name"] for entry in objects(what)}
