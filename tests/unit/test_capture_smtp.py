@@ -360,3 +360,36 @@ def test_a_reply_for_each_recipient(core: Core) -> None:
     talk.close()
     found = messages(talk, core)
     assert [(o.sizes, o.reply) for o in found] == [((900,), "accepted"), ((700,), "rejected")]
+
+
+def translated(talk: Talk, old: bytes, new: bytes, delay_ns: int) -> list[tuple[int, bytes]]:
+    """The packets once more, with another address in their IP headers."""
+    return [(t + delay_ns, p[:12] + p[12:20].replace(old, new) + p[20:]) for t, p in talk.packets]
+
+
+def test_the_same_mail_before_and_after_nat(core: Core) -> None:
+    """A capture on both sides of a translation holds each mail twice: the second one is noted."""
+    inside = opened()
+    inside.envelope()
+    inside.body(mail(3500), SIZES)
+    inside.finish()
+    outside = translated(inside, bytes([192, 0, 2, 1]), bytes([203, 0, 113, 9]), 40_000)
+    both = sorted(inside.packets + outside)
+    first, second = read(pcap(both), core)
+    assert first.sizes == second.sizes == SIZES
+    assert first.notes == ()
+    assert "NAT" in second.notes[0]
+    later = translated(inside, bytes([192, 0, 2, 1]), bytes([203, 0, 113, 9]), 10**11)
+    assert [o.notes for o in read(pcap(inside.packets + later), core)] == [(), ()]
+
+
+def test_a_hole_is_no_segment(core: Core) -> None:
+    """A segment that was not captured is a hole of the observation."""
+    talk = opened()
+    talk.envelope()
+    first = len(talk.packets)
+    talk.body(mail(3500), SIZES)
+    talk.finish()
+    del talk.packets[first + 1]
+    (found,) = read(pcap(talk.packets), core)
+    assert found.holes == ((1460, 2920),)

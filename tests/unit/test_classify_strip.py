@@ -1,12 +1,16 @@
 """Sizes on a terminal: the strip, the run-length, and the drawing to scale."""
 
+import json
 from collections import Counter
+from io import StringIO
 from itertools import accumulate
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from rich.console import Console
 
+from seglab import classify
 from seglab.classification.classifier import Verdict
 from seglab.classification.scored import ClassifiedMessage
 from seglab.classification.weights import WeightedScore
@@ -14,7 +18,7 @@ from seglab.core.observation import SIZE_MAX, Observation
 from seglab.report.strip import base_of, in_ascii, run_length, strip
 from seglab.report.strip_explained import drawing
 from seglab.report.strip_message import page
-from seglab.report.strip_table import AnswerTally, line
+from seglab.report.strip_table import AnswerTally, Sheet, line
 
 SIZES = st.lists(
     st.one_of(st.integers(1, 3000), st.sampled_from([5, 1448, 1460, 2896]), st.just(SIZE_MAX)),
@@ -216,3 +220,63 @@ def test_the_page_in_ascii() -> None:
     assert text.isascii()
     assert "# " in text
     assert "^" in text
+
+
+HOLED = Observation(
+    id="a",
+    sizes=(1448, 2896, 1448, 300),
+    layer="segments",
+    mss=1448,
+    push=(False, None, False, True),
+    complete=True,
+    reply="accepted",
+)
+
+
+def test_a_hole_is_shown_as_one() -> None:
+    """Bytes that were not captured are no size: in the table, for a pipe, and in the drawing."""
+    assert HOLED.holes == ((1448, 4344),)
+    one = ClassifiedMessage(HOLED, Verdict(id="a", style=None))
+    assert line(one).split("\t")[-1] == "1448 hole:2896 1448 300"
+    file = StringIO()
+    sheet = Sheet(Console(file=file, width=140, force_terminal=True), scored=False, sources=False)
+    sheet.add(one)
+    sheet.flush()
+    assert "░" in file.getvalue()
+    assert "hole:2896" in file.getvalue()
+    text = "\n".join(page(one, 100))
+    assert "6092 bytes in 3 segments and 1 hole;" in text
+    assert "hole:2896" in text
+    assert "░ a hole" in text
+    assert " 2896" not in text
+    assert json.loads(one.to_json())["holes"] == [[1448, 4344]]
+
+
+def test_a_log_has_no_holes() -> None:
+    """Where nobody looked for PSH, nothing is a hole."""
+    assert Observation(id="a", sizes=(5, 6)).holes == ()
+    assert Observation(id="a", sizes=(5, 6), layer="reads", push=(None, None)).holes == ()
+
+
+def test_an_encrypted_session_is_called_one() -> None:
+    """The table, the line, JSON and the summary say encrypted, not that there is no style."""
+    observation = Observation(id="a", sizes=(517, 80), layer="segments", encrypted=True)
+    one = ClassifiedMessage(observation, Verdict(id="a", style=None))
+    assert line(one).split("\t")[3] == "encrypted"
+    assert json.loads(one.to_json())["encrypted"] is True
+    tally = AnswerTally()
+    tally.add(one, shown=True)
+    assert tally.words() == "1 message: encrypted 1"
+    assert "the session is encrypted" in "\n".join(page(one, 100))
+
+
+@pytest.mark.parametrize("name", ["boundaries", "paper"])
+def test_a_chunked_message_has_no_terminator(name: str) -> None:
+    """BDAT's end of data is none of the terminators, and the evidence says so."""
+    observation = Observation(
+        id="a", sizes=(1448, 1448, 300, 5), layer="segments", mss=1448, complete=True, chunked=True
+    )
+    verdict = classify(observation, classifier=name)
+    assert verdict is not None
+    assert verdict.terminator is None
+    assert any("BDAT" in text for text in verdict.evidence)

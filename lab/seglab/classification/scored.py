@@ -37,6 +37,10 @@ class ClassifiedMessage:
             "client": observation.client,
             "server": observation.server,
             "complete": observation.complete,
+            "encrypted": observation.encrypted,
+            "chunked": observation.chunked,
+            "reply": observation.reply,
+            "holes": observation.holes,
             "notes": observation.notes,
         }
         if self.score is not None:

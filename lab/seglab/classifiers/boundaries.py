@@ -53,6 +53,7 @@ def classify(observation: Observation) -> Verdict:
         evidence=(
             *evidence(observation, found, styles, likely, terminator, held),
             *_cut_words(whole, observation),
+            *_chunked_words(observation),
         ),
         explanations=explained_mtus(observation, best),
         recut=best.explained.resegmented,
@@ -76,6 +77,11 @@ def _beginning(observation: Observation) -> Observation:
 def _cut_words(whole: Observation, looked: Observation) -> Iterator[str]:
     if looked is not whole:
         yield f"only the first {SIZES_LOOKED_AT} of {len(whole.sizes)} sizes were looked at"
+
+
+def _chunked_words(observation: Observation) -> Iterator[str]:
+    if observation.chunked:
+        yield "sent by BDAT: its last chunk ends it, which is none of the terminators"
 
 
 def _abstained(observation: Observation, why: str) -> Verdict:
@@ -135,8 +141,8 @@ def _boundaries(
 def _terminator(
     observation: Observation, chosen: Sequence[Explanation], weight: float
 ) -> str | None:
-    """How the end of data was written; ``None`` where that is not sure."""
-    if observation.complete is False:
+    """How the end of data was written; ``None`` where that is not sure, or there is none."""
+    if observation.complete is False or observation.chunked:
         return None
     own = sum(one.weight for one in chosen if one.writer.terminator_bytes) / weight
     if own >= _SURE:

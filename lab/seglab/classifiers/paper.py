@@ -42,7 +42,7 @@ class _Message:
         self.observation = observation
         sizes = observation.sizes
         self.mail = observation.header_end is not None or observation.fields is not None
-        self.own_end = len(sizes) > 1 and sizes[-1] == _END_OF_DATA
+        self.own_end = len(sizes) > 1 and sizes[-1] == _END_OF_DATA and not observation.chunked
         self.sizes: tuple[int, ...] = sizes[:-1] if self.own_end else sizes
         self.ends = tuple(accumulate(self.sizes))
         self.total = self.ends[-1]
@@ -84,10 +84,16 @@ class _Message:
             path_condition = "small_mss" if small else "steady"
             if small:
                 evidence.append(f"Listing 11: a very small MSS, {self.base} bytes")
+        terminator: str | None = "own_write" if self.own_end else "with_body"
+        if self.observation.chunked:
+            terminator = None
+            evidence.append(
+                "sent by BDAT: its last chunk ends it, which is none of the terminators"
+            )
         return Verdict(
             id=self.observation.id,
             style=style,
-            terminator="own_write" if self.own_end else "with_body",
+            terminator=terminator,
             path_condition=path_condition,
             buffer=buffer,
             boundaries=tuple(marks),

@@ -48,7 +48,8 @@ class Observation:
             unless the reader's buffer was too small.
         mss: payload bytes of a full segment, TCP options taken off (RFC 6691).
         timestamps: whether TCP timestamps were on; they take 12 bytes of each segment (RFC 7323).
-        push: for each size, whether the segment had PSH.
+        push: for each size, whether the segment had PSH; ``None`` for a hole, whose bytes were not
+            captured.
         t_ns: for each size, when it was seen; only differences matter.
         header_end: the offset of the end of the last header field; the empty line begins there.
         fields: the header fields' names and places, as far as they were seen.
@@ -109,6 +110,17 @@ class Observation:
     def ends(self) -> tuple[int, ...]:
         """The offset at which each size ends."""
         return tuple(accumulate(self.sizes))
+
+    @property
+    def holes(self) -> tuple[tuple[int, int], ...]:
+        """The byte ranges that nobody saw: each is one of ``sizes``, and no segment.
+
+        A hole is a size of a capture whose PSH flag is not known: its segments were not captured.
+        """
+        if self.push is None or self.layer != "segments":
+            return ()
+        spans = zip(self.ends, self.sizes, self.push, strict=True)
+        return tuple((end - size, end) for end, size, flag in spans if flag is None)
 
     @property
     def total_bytes(self) -> int:

@@ -8,7 +8,7 @@ A column of full height is one full segment. A lower column is the remainder of 
 So a read that merges segments shows them side by side, and a blank follows where a size ends.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Final
@@ -22,6 +22,7 @@ FULL: Final = EIGHTHS[-1]
 EDGE: Final = "▉"
 PUSHED: Final = "▏"
 MORE: Final = "…"
+HOLE: Final = "░"
 
 _MSS_DEFAULT = 1460
 _MSS_LEAST = 512
@@ -29,7 +30,7 @@ _COLUMNS_OF_A_SIZE_MAX = 12
 _SIZES_MAX = 2000
 _ASCII = str.maketrans(
     {**dict.fromkeys("▁▂▃", "."), **dict.fromkeys("▄▅▆", "o"), "▇": "0", "█": "#", "▉": "#",
-     "▏": "|",
+     "▏": "|", "░": "?",
      "…": "~", "▲": "^", "△": "^", "◆": "H", "└": "+", "┘": "+", "─": "-", "·": ".",
      "╌": "~", "┆": ":"}
 )  # fmt: skip
@@ -41,7 +42,7 @@ class StripCell:
 
     Attributes:
         text: the character.
-        kind: ``full``, ``short``, ``push``, ``gap`` or ``more``.
+        kind: ``full``, ``short``, ``push``, ``gap``, ``hole`` or ``more``.
     """
 
     text: str
@@ -67,16 +68,28 @@ def base_of(observation: Observation, verdict: Verdict | None = None) -> int:
     return max(likely, default=_MSS_DEFAULT)
 
 
+def hole_indexes(observation: Observation) -> frozenset[int]:
+    """The indexes of the sizes that are holes: bytes that were not captured, and no segments."""
+    starts = {start for start, _ in observation.holes}
+    ends = zip(observation.ends, observation.sizes, strict=True)
+    return frozenset(index for index, (end, size) in enumerate(ends) if end - size in starts)
+
+
 def strip(
-    sizes: Sequence[int], base: int, push: Sequence[bool | None] | None, width: int
+    sizes: Sequence[int],
+    base: int,
+    push: Sequence[bool | None] | None,
+    width: int,
+    holes: Collection[int] = (),
 ) -> list[StripCell]:
-    """The strip in at most ``width`` columns.
+    """The strip in at most ``width`` columns; the sizes with the indexes ``holes`` are holes.
 
     If it is too long, equal sizes in a row are drawn once with their number; if it is still too
     long, it is cut and ends with ``MORE``.
     """
     pushed = push or (None,) * len(sizes)
-    pairs = list(islice(zip(sizes, pushed, strict=True), _SIZES_MAX))
+    marked = (None if index in holes else size for index, size in enumerate(sizes))
+    pairs = list(islice(zip(marked, pushed, strict=True), _SIZES_MAX))
     cells = _cells([(size, push, 1) for size, push in pairs], base)
     if len(cells) > width:
         runs = [(*pair, sum(1 for _ in equal)) for pair, equal in groupby(pairs)]
@@ -86,11 +99,14 @@ def strip(
     return [*cells[: width - 1], StripCell(MORE, "more")] if width > 0 else []
 
 
-def _cells(runs: Sequence[tuple[int, bool | None, int]], base: int) -> list[StripCell]:
+def _cells(runs: Sequence[tuple[int | None, bool | None, int]], base: int) -> list[StripCell]:
     cells: list[StripCell] = []
     for size, pushed, count in runs:
         if cells and cells[-1].kind != "push":
             cells.append(StripCell(" ", "gap"))
+        if size is None:
+            cells.append(StripCell(HOLE, "hole"))
+            continue
         cells += _columns(size, base)
         if count > 1:
             cells += [StripCell(digit, "more") for digit in f"x{count}"]
@@ -111,16 +127,17 @@ def _columns(size: int, base: int) -> Iterator[StripCell]:
         yield StripCell(EIGHTHS[max(1, min(7, round(rest * 8 / base)))], "short")
 
 
-def run_length(sizes: Sequence[int], width: int | None = None) -> str:
-    """The sizes as a listing prints them: ``1440 x3 800``.
+def run_length(sizes: Sequence[int], width: int | None = None, holes: Collection[int] = ()) -> str:
+    """The sizes as a listing prints them: ``1440 x3 800``; a hole as ``hole:1440``.
 
     If the text is longer than ``width``, it is cut between two sizes and ends with ``MORE``.
     """
     groups: list[str] = []
     length = 0
-    for size, equal in groupby(sizes):
+    shown = (f"hole:{size}" if index in holes else f"{size}" for index, size in enumerate(sizes))
+    for size, equal in groupby(shown):
         count = sum(1 for _ in equal)
-        text = f"{size} x{count}" if count > 1 else f"{size}"
+        text = f"{size} x{count}" if count > 1 else size
         length += len(text) + 1
         if width is not None and length - 1 > width:
             return _shortened(groups, width)

@@ -11,13 +11,13 @@ that merged segments has a hairline where each of them would end. The lines belo
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from textwrap import wrap
 
 from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
-from seglab.report.strip import EDGE, FULL, MORE, PUSHED, base_of
+from seglab.report.strip import EDGE, FULL, HOLE, MORE, PUSHED, base_of, hole_indexes
 
 _LABEL = 10
 _ROOM_LEAST = 20
@@ -42,16 +42,24 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Bar:
-    """A size in a row: the columns ``left:left + length`` show the bytes ``start:end``."""
+    """A size or a hole in a row: columns ``left:left + length`` show the bytes ``start:end``."""
 
     left: int
     length: int
     start: int
     end: int
     pushed: bool
+    hole: bool
+
+    @property
+    def label(self) -> str:
+        """What stands below it: its bytes."""
+        return f"hole:{self.end - self.start}" if self.hole else str(self.end - self.start)
 
     def blocks(self, base: int) -> str:
         """The characters of the bar, with a hairline where each merged segment would end."""
+        if self.hole:
+            return HOLE * self.length
         cells = [FULL] * self.length
         size = self.end - self.start
         if self.length * base > 2 * size:
@@ -110,16 +118,18 @@ def _rows(observation: Observation, base: int, room: int) -> Iterator[list[_Bar]
     """The bars of each row. All rows have the same scale."""
     sizes = observation.sizes[:_SIZES_MAX]
     scale = _scale(sizes, base, room)
+    holes = hole_indexes(observation)
     row: list[_Bar] = []
     left = 0
     for index, (size, end) in enumerate(zip(sizes, accumulate(sizes), strict=True)):
         length = min(max(1, round(size / scale)), room - 1)
-        slot = max(length, len(str(size))) + 1
+        pushed = observation.push is not None and bool(observation.push[index])
+        bar = _Bar(left, length, end - size, end, pushed, index in holes)
+        slot = max(length, len(bar.label)) + 1
         if row and left + slot > room:
             yield row
             row, left = [], 0
-        pushed = observation.push is not None and bool(observation.push[index])
-        row.append(_Bar(left, length, end - size, end, pushed))
+        row.append(replace(bar, left=left))
         left += slot
     if row:
         yield row
@@ -143,7 +153,7 @@ def _drawn(
     blocks, numbers = "", ""
     for bar in row:
         blocks = blocks.ljust(bar.left) + bar.blocks(base)
-        numbers = numbers.ljust(bar.left) + str(bar.end - bar.start)
+        numbers = numbers.ljust(bar.left) + bar.label
     yield blocks
     yield numbers
     first = row[0].start == 0

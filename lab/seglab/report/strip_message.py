@@ -6,7 +6,7 @@ from textwrap import wrap
 from seglab.classification.scored import ClassifiedMessage
 from seglab.core.observation import Observation
 from seglab.core.tcpip import full_segment
-from seglab.core.text import safe
+from seglab.core.text import count, safe
 from seglab.report.strip import base_of, in_ascii
 from seglab.report.strip_explained import drawing, marks_of
 
@@ -52,6 +52,8 @@ def _lines(judged: ClassifiedMessage, width: int) -> Iterator[str]:
         )
     if observation.push is not None and any(observation.push):
         yield "  ▏ the segment had PSH"
+    if observation.holes:
+        yield "  ░ a hole: bytes that were not captured"
     yield from _list("why", verdict.evidence, width)
     yield from _list(
         "where the writes of each style would have ended",
@@ -66,9 +68,14 @@ def _lines(judged: ClassifiedMessage, width: int) -> Iterator[str]:
 
 
 def _measure(observation: Observation) -> str:
-    sizes = len(observation.sizes)
+    holes = len(observation.holes)
+    sizes = len(observation.sizes) - holes
     unit = observation.layer if sizes != 1 else observation.layer.removesuffix("s")
+    if observation.encrypted:
+        unit = "pieces" if sizes != 1 else "piece"
     text = f"{observation.total_bytes} bytes in {sizes} {unit}"
+    if holes:
+        text += f" and {count(holes, 'hole')}"
     if observation.mss is not None:
         text += f"; a full segment has {observation.mss} bytes"
     if observation.timestamps is not None:
@@ -77,6 +84,10 @@ def _measure(observation: Observation) -> str:
         text += f"; round trip {observation.rtt_ns / 1e6:.3g} ms"
     if observation.encrypted:
         text += "; encrypted"
+    if observation.chunked:
+        text += "; sent by BDAT"
+    if observation.reply is not None:
+        text += f"; the server's reply: {observation.reply}"
     if observation.complete is False:
         text += "; cut off before its end"
     return text
@@ -88,6 +99,8 @@ def _verdict(judged: ClassifiedMessage) -> Iterator[tuple[str, str]]:
         styles = " or ".join(map(safe, verdict.styles))
         confidence = "not given" if verdict.confidence is None else f"{verdict.confidence:.2f}"
         yield "style", f"{styles} (confidence {confidence})"
+    elif judged.observation.encrypted:
+        yield "style", "none: the session is encrypted"
     else:
         yield "style", "none: the classifier abstains"
     if verdict.buffer is not None:

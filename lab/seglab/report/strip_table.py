@@ -16,7 +16,7 @@ from rich.text import Text
 
 from seglab.classification.scored import ClassifiedMessage
 from seglab.core.text import count, safe
-from seglab.report.strip import base_of, in_ascii, run_length, strip
+from seglab.report.strip import base_of, hole_indexes, in_ascii, run_length, strip
 
 WIDE: Final = 120
 COLUMNS: Final = (
@@ -25,6 +25,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 """The columns of a line for a pipe. Tabs separate them."""
 
+_ENCRYPTED = "encrypted"
 _BATCH = 200
 _LEAST_STYLE, _MOST_STYLE, _REST = 32, 64, 120
 _STRIP_SHARE = 0.5
@@ -35,7 +36,8 @@ _MOST = {"id": 20, "client": 27, "style": 0, "terminator": 10, "path": 11,
 _LEAST = {"style": 17, "id": 12}
 _ALWAYS = {"id", "style"}
 _RIGHT = {"buffer", "conf", "score"}
-_COLOURS = {"full": "cyan", "short": "yellow", "push": "magenta", "more": "dim", "gap": ""}
+_COLOURS = {"full": "cyan", "short": "yellow", "push": "magenta", "more": "dim", "gap": "",
+            "hole": "red"}  # fmt: skip
 
 
 def line(judged: ClassifiedMessage) -> str:
@@ -45,13 +47,13 @@ def line(judged: ClassifiedMessage) -> str:
         observation.source,
         judged.label,
         observation.client,
-        "|".join(verdict.styles),
+        _ENCRYPTED if observation.encrypted else "|".join(verdict.styles),
         verdict.terminator,
         verdict.path_condition,
         verdict.buffer,
         _confidence(judged, 3),
         None if judged.score is None else f"{judged.score.total:+.3g}",
-        run_length(observation.sizes),
+        run_length(observation.sizes, holes=hole_indexes(observation)),
     )
     return "\t".join("-" if value in (None, "") else safe(str(value)) for value in values)
 
@@ -174,7 +176,7 @@ def _cells(judged: ClassifiedMessage, most: int) -> dict[str, str]:
     return {
         "id": safe(judged.label),
         "client": safe(judged.observation.client or "-"),
-        "style": _styles(verdict.styles, most),
+        "style": _ENCRYPTED if judged.observation.encrypted else _styles(verdict.styles, most),
         "terminator": safe(verdict.terminator or "-"),
         "path": safe(verdict.path_condition or "-"),
         "buffer": "-" if verdict.buffer is None else str(verdict.buffer),
@@ -205,13 +207,14 @@ def _sizes(judged: ClassifiedMessage, room: int) -> Text:
     """The strip and the run-length in ``room`` columns; the strip gets at most half of them."""
     observation = judged.observation
     base = base_of(observation, judged.verdict)
-    whole = run_length(observation.sizes, room)
+    holes = hole_indexes(observation)
+    whole = run_length(observation.sizes, room, holes)
     width = max(int(room * _STRIP_SHARE), min(room - len(whole) - 2, room), 1)
-    cells = strip(observation.sizes, base, observation.push, width)
+    cells = strip(observation.sizes, base, observation.push, width, holes)
     text = Text()
     for cell in cells:
         text.append(cell.text, style=_COLOURS[cell.kind])
-    return text.append("  ").append(run_length(observation.sizes, room - len(cells) - 2))
+    return text.append("  ").append(run_length(observation.sizes, room - len(cells) - 2, holes))
 
 
 class AnswerTally:
@@ -229,7 +232,7 @@ class AnswerTally:
         self._members: Counter[str] = Counter()
         self._terminators: Counter[str] = Counter()
         self._paths: Counter[str] = Counter()
-        self._several = self._abstained = self._noted = 0
+        self._several = self._abstained = self._noted = self._encrypted = 0
 
     def add(self, judged: ClassifiedMessage, *, shown: bool) -> None:
         """Count a message."""
@@ -239,6 +242,9 @@ class AnswerTally:
             return
         self.shown += 1
         verdict = judged.verdict
+        if judged.observation.encrypted:
+            self._encrypted += 1
+            return
         self._abstained += not verdict.styles
         if len(verdict.styles) > 1:
             self._several += 1
@@ -258,6 +264,8 @@ class AnswerTally:
             parts.append(f"one of several {self._several} ({', '.join(_counted(self._members))})")
         if self._abstained:
             parts.append(f"no style {self._abstained}")
+        if self._encrypted:
+            parts.append(f"encrypted {self._encrypted}")
         if own := self._terminators["own_write"]:
             parts.append(f"end of data by itself {own}")
         for name in ("", "steady"):

@@ -59,6 +59,11 @@ class Directory(Protocol):
     def ignore(self, key: bytes, peer_key: bytes) -> None:
         """Look no more at what comes between these two."""
 
+    def same_mail(
+        self, numbers: tuple[int, int, int, int], number: int, hosts: bytes, t_ns: int
+    ) -> int:
+        """Return the connection of other hosts that carried the same mail; -1 for none."""
+
 
 class Connection:
     """Two half-streams that belong together.
@@ -289,6 +294,15 @@ class Connection:
         facts.rtt_ns = self.rtt_ns
         facts.notes = list(self.notes)
         facts.mss = self._full_segment(client, server, message, facts.notes)
+        if client.isn >= 0 and server.isn >= 0:
+            numbers = (client.isn, server.isn, self._messages, message.fingerprint())
+            hosts = client.key[: (len(client.key) - 4)]
+            other = self.table.same_mail(numbers, self.number, hosts, message.began_ns())
+            if other >= 0:
+                facts.notes.append(
+                    f"connection {other} has the same mail, with the same sequence numbers: it was "
+                    "seen before and after its addresses were translated (NAT)"
+                )
         if self._probes:
             facts.notes.append(f"{self._probes} bytes came alone, as probes of a closed window")
         return facts

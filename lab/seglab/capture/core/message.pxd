@@ -77,6 +77,8 @@ cdef class CapturedMessage:
     @cython.locals(seen=int64_t)
     cdef _look(self, bytes data)
     cdef _lost(self, int64_t start)
+    cpdef object fingerprint(self)
+    cpdef int64_t began_ns(self) except? -1
     cpdef bint bears_out(self, int64_t full) except -1
     cpdef observation(self, ConnectionFacts facts)
     cdef list _own_notes(self, object mss)

@@ -295,6 +295,14 @@ class CapturedMessage:
         """Whether some of it was not captured at all."""
         return bool(self._gaps)
 
+    def fingerprint(self) -> int:
+        """Return a number that is the same for messages with the same sizes and header."""
+        return hash((tuple(self._sizes), self.head))
+
+    def began_ns(self) -> int:
+        """Return when its first segment was seen."""
+        return self._times[0]
+
     def bears_out(self, full: int) -> bool:
         """Return whether ``full`` bytes may be its limit; offload merges whole multiples."""
         for size, flag in zip(self._sizes, self._push, strict=True):

@@ -27,6 +27,7 @@ cdef class Table:
     cdef public int64_t t_ns
     cdef public int64_t epoch
     cdef dict _old
+    cdef dict _mails
 
     @cython.locals(half=CHalfStream)
     cpdef CHalfStream find(self, bytes key)
@@ -34,6 +35,8 @@ cdef class Table:
     cpdef syn(self, CHalfStream half, bytes key, int64_t t_ns, int64_t seq, int flags,
               tuple options)
     cpdef ignore(self, bytes key, bytes peer_key)
+    cpdef int64_t same_mail(self, tuple numbers, int64_t number, bytes hosts,
+                            int64_t t_ns) except? -2
     cpdef limit(self)
     cpdef close(self)
     @cython.locals(connection=CConnection, half=CHalfStream, peer_key=bytes, text="const char*")

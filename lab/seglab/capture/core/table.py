@@ -17,6 +17,12 @@ HELD_BYTES: Final = 128 << 20
 CONNECTION_BYTES: Final = 1600
 """The memory that a connection uses, without its messages and what waits, as an estimate."""
 
+MAILS_MAX: Final = 1 << 16
+"""Of how many messages it is remembered which connection carried them."""
+
+NAT_NS: Final = 1_000_000_000
+"""Two packets that are further apart are not the same one before and after NAT."""
+
 _ACK = 16
 
 
@@ -58,6 +64,7 @@ class Table:
         self.smtp = 0
         self.epoch = 1
         self.t_ns = 0
+        self._mails: dict[tuple[int, int, int, int], tuple[int, bytes, int]] = {}
         self._old: dict[bytes, HalfStream] = {}
         self.connections = 0
 
@@ -104,6 +111,26 @@ class Table:
         self._old.pop(key, None)
         self._old.pop(peer_key, None)
         self.young[key] = self.young[peer_key] = IGNORED
+
+    def same_mail(
+        self, numbers: tuple[int, int, int, int], number: int, hosts: bytes, t_ns: int
+    ) -> int:
+        """Return the connection of other hosts that carried the same mail; -1 for none.
+
+        NAT changes addresses and ports, and leaves sequence numbers; and both packets are seen
+        within moments.
+
+        Args:
+            numbers: the initial sequence numbers, which message it is, and what is in it.
+            number: of the connection.
+            hosts: the addresses of both hosts.
+            t_ns: when the message began.
+        """
+        if len(self._mails) >= MAILS_MAX:
+            self._mails.clear()
+        first, others, begun_ns = self._mails.setdefault(numbers, (number, hosts, t_ns))
+        alike = first != number and others != hosts and abs(t_ns - begun_ns) < NAT_NS
+        return first if alike else -1
 
     def limit(self) -> None:
         """Give up connections until the memory in use is within its bounds."""
