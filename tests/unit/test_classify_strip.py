@@ -274,7 +274,7 @@ def test_an_encrypted_session_is_called_one() -> None:
 def test_a_chunked_message_has_no_terminator(name: str) -> None:
     """BDAT's end of data is none of the terminators, and the evidence says so."""
     observation = Observation(
-        id="a", sizes=(1448, 1448, 300, 5), layer="segments", mss=1448, complete=True, chunked=True
+        id="a", sizes=(1448, 1448, 300), layer="segments", mss=1448, complete=True, chunked=True
     )
     verdict = classify(observation, classifier=name)
     assert verdict is not None
