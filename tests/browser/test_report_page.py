@@ -389,6 +389,55 @@ def test_the_pages_clock_is_the_figures_clock(page, tmp_path):
         assert lasting == pytest.approx([b.lasts_ns / 1e6 for b in time.breaks], abs=0.051)
 
 
+def test_a_session_of_many_writes_is_shown_in_part(page, tmp_path):
+    """Of 65 536 writes a thousand are drawn, soon, and the page says how far it goes."""
+    number = 65_536
+    writes = tuple(Write(i * 1000, i * 7, i * 7 + 7) for i in range(number))
+    session = record(
+        session_id="many",
+        payload_bytes=7 * number,
+        writes=writes,
+        segments=tuple(Segment(w.t_ns, w.t_ns + 70 * MS, w.start, w.end) for w in writes),
+        reads=(Read(200 * MS, 0, 7 * number),),
+    )
+    page.open(built(tmp_path / "run", [session], scenarios=(), command="run"))
+    words = page.text("#session-words")
+    assert f"{number} writes, {number} segments, 1 read" in words
+    assert f"Only the first 7000 of {7 * number} bytes are shown here" in words
+    items = "return document.querySelectorAll('.item[data-kind=' + arguments[0] + ']').length"
+    assert [page.js(items, kind) for kind in ("write", "segment", "read")] == [1000, 1000, 1]
+    page.js("document.querySelector('.item[data-kind=write]').focus()")
+    assert panel(page)[""] == f"Write 1 of {number}"
+
+
+def test_a_figure_has_the_ground_of_the_page(page, report):
+    """In either colour scheme: its picture has no ground, nor has anything around it."""
+    for scheme in ("light", "dark"):
+        page.look(scheme=scheme)
+        page.open(report)
+        grounds = page.js(
+            "return ['figure', 'figure .scroll', 'figure img'].map(s =>"
+            " getComputedStyle(document.querySelector(s)).backgroundColor)"
+        )
+        assert grounds == ["rgba(0, 0, 0, 0)"] * 3
+        assert page.js("return !atob(document.querySelector('figure img').src.split(',')[1])"
+                       ".includes('id=\"ground\"')")  # fmt: skip
+
+
+@pytest.mark.parametrize(("width", "hint"), [(390, True), (1280, False)])
+def test_a_figure_that_is_cut_says_so(page, report, width, hint):
+    """Where a figure is wider than its box, a line above it says how to see the rest."""
+    page.look(width, 800, touch=hint)
+    page.open(report)
+    wider, shown = page.js(
+        "const box = document.querySelector('figure .scroll');"
+        "const line = getComputedStyle(box, '::before');"
+        "return [box.scrollWidth > box.clientWidth, line.display !== 'none' && line.content];"
+    )
+    assert wider is hint
+    assert bool(shown and "move it sideways" in shown) is hint
+
+
 def test_text_has_contrast_in_both_schemes(page, report):
     """Everything that is read has at least 4.5 : 1 (WCAG 2 AA), light and dark; they differ."""
     grounds = set()

@@ -1,21 +1,26 @@
 """Figures: what their layout computes, and what they show of every kind of data."""
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, combinations, pairwise
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from drawn import svg_comments
+from drawn import svg_comments, texts
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_hex
+from matplotlib.lines import Line2D
 from synthetic import MS, record, simulated
 
-from seglab.core.trace import Segment
+from seglab.core.trace import Read, Segment, Write
 from seglab.plots.clock import clock
+from seglab.plots.labels import Occupied, shared_numbers, spread
 from seglab.plots.separation import curve
 from seglab.plots.sequences import frequencies
-from seglab.plots.style import INK, PAPER, WRITES, readable_on, render
-from seglab.plots.timeline import spread, timeline
+from seglab.plots.style import INK, PAPER, WRITES, readable_on, render, without_ground
+from seglab.plots.timeline import timeline
 from seglab.reproduction.scenarios import count_sequences
 from seglab.reproduction.separation import PublishedSeparation, separation
 
@@ -91,6 +96,117 @@ LOST = replace(
 )
 
 
+def lines_of(figure):
+    """The lines of the segments over time: where each begins, and where it ends."""
+    dashed_or_not = figure.axes[0].collections
+    segments = [c for c in dashed_or_not if isinstance(c, LineCollection) and c.get_zorder() == 3]
+    return [tuple(map(tuple, line)) for c in segments for line in c.get_segments()]
+
+
+def boxes_of(figure, size):
+    """The rectangles of all texts that show a size, or several of one size."""
+    figure.canvas.draw()
+    shown = [t for t in figure.axes[0].texts if t.get_text().split(" x ")[0] == str(size)]
+    return [text.get_window_extent().padded(2) for text in shown if text.get_bbox_patch()]
+
+
+def flight(number, size=1448, **changes):
+    """A session of one write in so many segments, a microsecond from each to the next."""
+    segments = tuple(
+        Segment(i * 1000, 20 * MS + i * 1000, i * size, (i + 1) * size) for i in range(number)
+    )
+    total = number * size
+    fields = {
+        "payload_bytes": total,
+        "writes": (Write(0, 0, total),),
+        "segments": segments,
+        "reads": (Read(21 * MS, 0, total),),
+    }
+    return record(**(fields | changes))
+
+
+def test_labels_of_segments_do_not_overlap():
+    """Segments that start together: each label is on its line, and none covers another."""
+    boxes = boxes_of(timeline(flight(12)), 1448)
+    assert len(boxes) >= 4
+    assert not [1 for one, other in combinations(boxes, 2) if one.overlaps(other)]
+
+
+def test_many_equal_segments_share_a_number():
+    """Where no box has room for its number, one text says the size and how often it occurs."""
+    shown = texts(timeline(flight(42)))
+    assert shown.count("1448 x 42") == 2  # over time, and over the stream
+    assert "1448" not in shown
+
+
+@pytest.mark.parametrize("number", [4096, 65_536])
+def test_a_session_of_many_writes_is_drawn_in_bounds(number):
+    """However many there are: a few hundred lines and boxes, and words on what is left out."""
+    writes = tuple(Write(i * 1000, i * 7, i * 7 + 7) for i in range(number))
+    segments = tuple(Segment(w.t_ns, w.t_ns + 70 * MS, w.start, w.end) for w in writes)
+    reads = tuple(Read(71 * MS + i, i * 28, i * 28 + 28) for i in range(number // 4))
+    session = record(
+        payload_bytes=7 * number, writes=writes, segments=segments, reads=reads, mss=1440
+    )
+    figure = timeline(session)
+    drawn = len(lines_of(figure))
+    assert 100 <= drawn <= 400
+    assert f"{drawn} of {number} segments are drawn" in figure.axes[0].get_xlabel()
+    assert f"7 x {number}" in texts(figure)
+    assert f"28 x {number // 4}" in texts(figure)
+    paths = sum(len(c.get_paths()) for axes in figure.axes for c in axes.collections)
+    assert paths + len(figure.findobj(Line2D)) < 4000
+
+
+def test_writes_that_cannot_be_told_apart_are_counted():
+    """Two hundred lines of a mail: one colour, and their number with the range of their sizes."""
+    sizes = [20 + i % 50 for i in range(200)]
+    ends = [*accumulate(sizes)]
+    writes = tuple(Write(i, e - s, e) for i, (s, e) in enumerate(zip(sizes, ends, strict=True)))
+    figure = timeline(flight(1, ends[-1], writes=writes))
+    assert "200 of 20 to 69 bytes" in texts(figure)
+    (faces,) = [
+        c
+        for c in figure.axes[1].collections
+        if isinstance(c, PolyCollection) and c.get_zorder() == 4
+    ][2:]
+    assert {to_hex(colour) for colour in faces.get_facecolors()} == {WRITES[0]}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shared"),
+    [
+        ([], []),
+        ([9], []),
+        ([5, 5, 5], [(0, 2, "5 x 3")]),
+        ([5, 7], [(0, 1, "2 of 5 to 7 bytes")]),
+        ([1, 5, 5, 5, 2, 3], [(1, 3, "5 x 3"), (4, 5, "2 of 2 to 3 bytes")]),
+    ],
+)
+def test_neighbours_share_a_number(sizes, shared):
+    """Three of one size are a run; what is between runs is counted; one alone gets nothing."""
+    assert [(s.first, s.last, s.texts[0]) for s in shared_numbers(sizes)] == shared
+
+
+def test_what_is_taken_is_not_free():
+    """Rectangles that touch are free of each other; those that overlap are not."""
+    occupied = Occupied()
+    assert occupied.take(1, 1, 2, 2)
+    assert occupied.take(3, 1, 2, 2)
+    assert not occupied.take(2, 1, 0.1, 0.1)
+    assert len(occupied.taken) == 2
+
+
+def test_the_ground_of_a_figure_can_be_left_out():
+    """A page puts its own ground behind a figure; everything else of the figure stays."""
+    whole = render(lambda: timeline(record()), ("svg",))["svg"]
+    rest = without_ground(whole)
+    assert b'id="ground"' in whole
+    assert b'id="ground"' not in rest
+    assert ElementTree.fromstring(rest).tag.endswith("svg")
+    assert 0 < len(whole) - len(rest) < 500
+
+
 @pytest.mark.parametrize(
     ("session", "title"),
     [
@@ -108,8 +224,7 @@ def test_a_session_is_counted_in_the_title(session, title):
     """The title counts the three layers, and each segment is one line from client to server."""
     figure = timeline(session)
     assert title in svg_comments(figure)
-    lines = [line for line in figure.axes[0].lines if list(line.get_ydata())[:1] == [1.0]]
-    ends = [list(line.get_ydata())[1] for line in lines if line.get_linewidth() == 1.7]
+    ends = [end for _, (_, end) in lines_of(figure)]
     lost = sum(segment.t_arrived_ns is None for segment in session.segments)
     assert len(ends) == len(session.segments)
     assert sum(end > 0 for end in ends) == lost

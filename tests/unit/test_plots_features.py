@@ -7,7 +7,7 @@ from drawn import svg_comments, texts
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
-from synthetic import MS, cut_evenly, record, simulated
+from synthetic import MS, record, simulated
 
 from seglab.core.record import MtuChange
 from seglab.core.trace import Read, Segment, Write
@@ -15,7 +15,6 @@ from seglab.plots.distribution import ROWS_AT_MOST, distribution
 from seglab.plots.features import (
     SizeDistribution,
     agreement,
-    left_edges,
     matrix_of,
     other_full_sizes,
     patterns,
@@ -24,6 +23,7 @@ from seglab.plots.features import (
     size_parts,
 )
 from seglab.plots.heatmap import heatmap
+from seglab.plots.labels import left_edges
 from seglab.plots.strips import KINDS, Strip, strips
 from seglab.plots.timeline import timeline, visible_changes
 from seglab.reproduction.listings import layer_sizes
@@ -163,17 +163,38 @@ def test_every_listing_can_be_drawn_as_strips():
     [
         ([], 0, []),
         ([Strip("$x^2$ <b>", (), 1440)], 0, ["$x^2$ <b>"]),
-        ([Strip("one", (1,) * 300, 1440)], 300, ["one"]),
+        ([Strip("one", (1,) * 300, 1440)], 300, ["one", "1", "1 x 300"]),
+        ([Strip("more", (1,) * 3000, 1440)], 400, ["more, 2600 more sizes", "1", "1 x 400"]),
         ([Strip("no MSS", (10, 5), 0, own_terminator=True)], 2, ["no MSS", "10", "5"]),
+        ([Strip("end", (90_000, 3), 1440)], 2, ["end", "90000", "3"]),
     ],
 )
 def test_strips_of_anything(rows, boxes, labels):
-    """No row, an empty row, hundreds of sizes and an unknown MSS: a box for each size."""
+    """No row, an empty row, thousands of sizes and an unknown MSS: boxes, and their numbers."""
     figure = strips("t", "s", rows)
     _, _, edges = figure.axes[0].collections
     assert len(edges.get_paths()) == boxes
     assert [text.get_text() for text in figure.axes[0].texts] == labels
     assert {"t", "s", *labels} <= {*svg_comments(figure)}
+
+
+def test_what_a_client_falls_back_to_is_full():
+    """After a black hole swallowed 1448 bytes, segments of 1024 are full, and 424 is a rest."""
+    session = record(
+        mtu=1400,
+        mss=1448,
+        timestamps=True,
+        segments=(
+            Segment(0, None, 0, 1448, dropped=True, drop_reason="router"),
+            Segment(MS, 20 * MS, 0, 1024, retransmission=True),
+            Segment(2 * MS, 21 * MS, 1024, 1448, retransmission=True),
+        ),
+    )
+    others = other_full_sizes(session)
+    assert size_parts(1024, 1448, others) == (("another", 1024),)
+    assert size_parts(424, 1448, others) == (("remainder", 424),)
+    (pattern,) = patterns([session], "segments", 1)
+    assert (pattern.sizes, pattern.others) == ((1024, 424), {1024})
 
 
 @pytest.mark.parametrize("senders", [0, 1, 12])
@@ -223,11 +244,3 @@ def test_mtu_changes_are_marked_where_they_count():
         texts(timeline(record(mtu_changes=tuple(changes[:2]))))
     )
     assert "MTU 1500" not in shown
-
-
-def test_a_long_session_stays_fast_and_readable():
-    """Three hundred segments are drawn without labels on each."""
-    session = simulated(1, writes=(300 * 536,), mss=536)
-    assert len(session.segments) == len(cut_evenly(0, 300 * 536, 536)) == 300
-    figure = timeline(replace(session, mss=536))
-    assert sum(text.get_text() == "536" for text in figure.axes[0].texts) == 0

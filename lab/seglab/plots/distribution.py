@@ -12,11 +12,13 @@ from seglab.plots.style import BLUE, INK, MUTED, ORANGE, PAPER, RULE, bare, head
 _WIDTH_INCHES = 9.4
 _ROW_INCHES = 0.9
 _TOP_INCHES, _BOTTOM_INCHES = 1.15, 0.6
-_LEFT_INCHES, _RIGHT_INCHES = 2.0, 0.3
+_LEFT_INCHES, _RIGHT_INCHES = 2.15, 1.0
 _MULTIPLES_AT_MOST = 8
 ROWS_AT_MOST = 26
 _MARKED_SHARE = 0.02
 _SIZES_NAMED = 3
+_LABEL_CHARACTERS = 24  # a longer label has smaller letters
+_NUMBER_INCHES = 0.24  # half of the width of the longest number, and a margin
 _STEM = 0.29  # share of a row's height; the rest is room for the numbers
 
 
@@ -55,9 +57,11 @@ def distribution(title: str, groups: Sequence[SizeDistribution]) -> Figure:
 
 def _draw_group(axes: Axes, y: float, group: SizeDistribution, limit: int) -> None:
     axes.axhline(y, color=RULE, linewidth=1, zorder=2)
-    label = group.label if len(group.label) <= 24 else f"{group.label[:23]}…"
-    at = -0.012 * (limit + 0.15)
-    axes.text(at, y - 0.12, label, ha="right", va="center", size=9, color=INK)
+    label = group.label if len(group.label) <= 40 else f"{group.label[:39]}…"
+    inch = (limit + 0.15) / (_WIDTH_INCHES - _LEFT_INCHES - _RIGHT_INCHES)
+    at = -_NUMBER_INCHES * inch
+    points = min(9, 9 * _LABEL_CHARACTERS / max(len(label), 1))
+    axes.text(at, y - 0.12, label, ha="right", va="center", size=points, color=INK)
     axes.text(at, y + 0.16, f"MSS {group.mss}", ha="right", va="center", size=8, color=MUTED)
     _draw_stems(axes, y, group.segments, group.mss, limit, colour=ORANGE, marker="s", way=-1)
     _draw_stems(axes, y, group.reads, group.mss, limit, colour=BLUE, marker="o", way=1)
@@ -93,10 +97,10 @@ def _draw_stems(
         )  # fmt: skip
     beyond = total - sum(inside.values())
     if beyond:
-        text = f"{max(100 * beyond / total, 1):.0f} % larger →"
-        axes.text(
-            limit + 0.15, y + way * 0.12, text, ha="right", va="center", size=7.5, color=colour
-        )
+        text = f"→ {max(100 * beyond / total, 1):.0f} % larger"
+        inch = (limit + 0.15) / (_WIDTH_INCHES - _LEFT_INCHES - _RIGHT_INCHES)
+        at = limit + 0.15 + _NUMBER_INCHES * inch / 2
+        axes.text(at, y + way * 0.14, text, ha="left", va="center", size=7.5, color=colour)
 
 
 def _named(counted: Mapping[int, int], mss: int, limit: int) -> list[int]:

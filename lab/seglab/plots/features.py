@@ -8,10 +8,9 @@ with the ends of all short segments: the path may have cut some of these.
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import mean, median
 
-from seglab.core.boundaries import short_ends, visible_boundaries, write_boundaries
+from seglab.core.boundaries import FullSegments, short_ends, visible_boundaries, write_boundaries
 from seglab.core.observation import Layer
 from seglab.core.record import SessionRecord
 from seglab.core.tcpip import full_segments
@@ -24,14 +23,16 @@ TERMINATORS = (3, 5)
 
 
 def other_full_sizes(record: SessionRecord) -> frozenset[int]:
-    """The sizes other than the MSS that filled a packet at some MTU of the session's path.
+    """The sizes other than the MSS of segments that were full at some time of the session.
 
-    Each is an MTU less the IPv4 or the IPv6 header, the TCP header, and the timestamps option if
-    the session has it.
+    They fill a packet at another MTU that the path had or came to have, or they are what the client
+    fell back to after a router had dropped a full segment (``core.boundaries.FullSegments``).
     """
     mtus = {record.mtu, *(change.mtu for change in record.mtu_changes)}
-    full = {size for mtu in mtus for size in full_segments(mtu, timestamps=record.timestamps)}
-    return frozenset(full - {record.mss})
+    full = frozenset(
+        size for mtu in mtus for size in full_segments(mtu, timestamps=record.timestamps)
+    )
+    return (full | FullSegments.of_record(record).others) - {record.mss}
 
 
 def size_parts(
@@ -171,12 +172,15 @@ class Pattern:
 def patterns(records: Iterable[SessionRecord], layer: Layer, most: int) -> list[Pattern]:
     """The ``most`` most frequent sequences of complete sessions, the most frequent first."""
     complete = [record for record in records if record.complete]
-    counted = Counter(
-        (layer_sizes(record, layer), record.mss, other_full_sizes(record), ends_alone(record))
-        for record in complete
-    )
+    counted = Counter(_pattern_key(record, layer) for record in complete)
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0][:2]))
     return [Pattern(*key, number, len(complete)) for key, number in ordered[:most]]
+
+
+def _pattern_key(record: SessionRecord, layer: Layer) -> tuple[Sizes, int, frozenset[int], bool]:
+    found = layer_sizes(record, layer)
+    others = other_full_sizes(record) & frozenset(found)
+    return found, record.mss, others, ends_alone(record)
 
 
 def ends_alone(record: SessionRecord) -> bool:
@@ -228,11 +232,3 @@ def size_distributions(records: Iterable[SessionRecord], key: str) -> list[SizeD
 
 def _counted(sequences: Iterable[Sizes]) -> dict[int, int]:
     return dict(Counter(size for sequence in sequences for size in sequence))
-
-
-def left_edges(lengths: Sequence[float]) -> list[float]:
-    """The beginning of each length if all of them are laid end to end."""
-    places = [0.0]
-    for length in lengths:
-        places.append(places[-1] + length)
-    return [start for start, _ in pairwise(places)]

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
-from seglab.plots.features import TERMINATORS, left_edges, size_parts
+from seglab.plots.features import TERMINATORS, size_parts
+from seglab.plots.labels import left_edges, shared_numbers
 from seglab.plots.style import (
     BLUE,
     INK,
@@ -36,10 +38,11 @@ _ROW_INCHES = 0.3
 _BOX_INCHES = 0.23
 _MARK_INCHES = 0.02
 _GROUP_INCHES = 0.3
-_LEFT_INCHES, _RIGHT_INCHES = 1.85, 0.25
+_LEFT_INCHES, _RIGHT_INCHES = 1.85, 0.45
 _TOP_INCHES, _BOTTOM_INCHES = 1.12, 0.2
 _LEAST_SHARE = 0.0075
-_CHARACTER_INCHES = 0.077
+_CHARACTER_INCHES = 0.077  # of a bold digit of 8 points
+_NUMBER_SIZES = (8, 7, 6)
 _BOXES_AT_MOST = 400
 
 
@@ -86,7 +89,7 @@ def strips(title: str, subtitle: str, rows: Sequence[Strip]) -> Figure:
     axes.set_xticks([])
     axes.set_yticks([])
     y = 0.0
-    boxes: list[_Box] = []
+    boxes: list[list[_Box]] = []
     for name, members in groups.items():
         if name:
             axes.text(
@@ -97,7 +100,7 @@ def strips(title: str, subtitle: str, rows: Sequence[Strip]) -> Figure:
         total = max((sum(row.sizes) for row in members), default=1) or 1
         for row in members:
             _draw_label(axes, row, y)
-            boxes += _boxes(row, y, total, width)
+            boxes.append(_boxes(row, y, total, width))
             y += _ROW_INCHES
     _draw_boxes(axes, boxes)
     _legend(figure, inches, {kind for row in rows for kind, _ in _parts(row)})
@@ -144,15 +147,18 @@ def _boxes(row: Strip, y: float, total: int, width: float) -> list[_Box]:
 
 
 def _draw_label(axes: Axes, row: Strip, y: float) -> None:
+    left_out = len(row.sizes) - _BOXES_AT_MOST
+    label = _cut(row.label, 40) + (f", {left_out} more sizes" if left_out > 0 else "")
     axes.text(
-        -0.1, y + _ROW_INCHES / 2, _cut(row.label, 40), ha="right", va="center",
-        size=min(8.5, 8.5 * 26 / max(len(row.label[:40]), 1)),
+        -0.1, y + _ROW_INCHES / 2, label, ha="right", va="center",
+        size=min(8.5, 8.5 * 26 / max(len(label), 1)),
         color=INK if row.published else MUTED, style="italic" if row.published else "normal",
     )  # fmt: skip
 
 
-def _draw_boxes(axes: Axes, boxes: Sequence[_Box]) -> None:
+def _draw_boxes(axes: Axes, boxes_by_row: Sequence[Sequence[_Box]]) -> None:
     """Draw all boxes as three collections, then the numbers that have room."""
+    boxes = [box for row in boxes_by_row for box in row]
     faces, colours, edges, marks = [], [], [], []
     for box in boxes:
         for (kind, share), start in zip(
@@ -174,9 +180,8 @@ def _draw_boxes(axes: Axes, boxes: Sequence[_Box]) -> None:
         PolyCollection(edges, facecolors="none", edgecolors=PAPER, linewidths=widths, zorder=5),
         autolim=False,
     )
-    for box in boxes:
-        if len(str(box.size)) * _CHARACTER_INCHES < box.length - 0.02:
-            _draw_number(axes, box)
+    for row in boxes_by_row:
+        _draw_numbers(axes, row)
 
 
 def _corners(left: float, right: float, bottom: float) -> list[tuple[float, float]]:
@@ -184,13 +189,51 @@ def _corners(left: float, right: float, bottom: float) -> list[tuple[float, floa
     return [(left, bottom), (right, bottom), (right, top), (left, top)]
 
 
-def _draw_number(axes: Axes, box: _Box) -> None:
-    one = box.parts[0][0] if len(box.parts) == 1 else None
+def _draw_numbers(axes: Axes, row: Sequence[_Box]) -> None:
+    """Draw the number of each box; neighbours without room share one.
+
+    The last number is drawn behind the row if it has no room in its box.
+    """
+    own = [_points(str(box.size), box.length) for box in row]
+    for box, points in zip(row, own, strict=True):
+        if points is not None:
+            only = box.parts[0][0] if len(box.parts) == 1 else None
+            colour = readable_on(KINDS[only]) if only else None
+            _draw_text(axes, str(box.size), box.left, box.left + box.length, box, points, colour)
+    if row and own[-1] is None:
+        last = row[-1]
+        axes.text(
+            last.left + last.length + 0.05, last.bottom + _BOX_INCHES / 2, str(last.size),
+            ha="left", va="center", size=_NUMBER_SIZES[-1], color=MUTED,
+        )  # fmt: skip
+    for narrow, indices in groupby(range(len(row)), key=lambda index: own[index] is None):
+        group = [row[index] for index in indices]
+        for shared in shared_numbers([box.size for box in group]) if narrow else ():
+            first, last = group[shared.first], group[shared.last]
+            right = last.left + last.length
+            for text in shared.texts:
+                points = _points(text, right - first.left)
+                if points is not None:
+                    _draw_text(axes, text, first.left, right, first, points, None)
+                    break
+
+
+def _points(text: str, room_inches: float) -> float | None:
+    """The size of letters at which a text fits, in points; ``None`` if it is too long."""
+    for points in _NUMBER_SIZES:
+        if len(text) * _CHARACTER_INCHES * points / 8 < room_inches - 0.02:
+            return points
+    return None
+
+
+def _draw_text(
+    axes: Axes, text: str, left: float, right: float, box: _Box, points: float, colour: str | None
+) -> None:
+    """Draw a text in the middle of a range; without a colour, on a ground of its own."""
+    ground = None if colour else {"boxstyle": "round,pad=0.12", "fc": PAPER, "ec": "none"}
     axes.text(
-        box.left + box.length / 2, box.bottom + _BOX_INCHES / 2, str(box.size),
-        ha="center", va="center", size=8, weight="bold", zorder=6,
-        color=readable_on(KINDS[one]) if one else INK,
-        bbox=None if one else {"boxstyle": "round,pad=0.12", "fc": PAPER, "ec": "none"},
+        (left + right) / 2, box.bottom + _BOX_INCHES / 2, text, ha="center", va="center",
+        size=points, weight="bold", zorder=6, color=colour or INK, bbox=ground,
     )  # fmt: skip
 
 
@@ -201,7 +244,7 @@ def _legend(figure: Figure, inches: float, kinds: set[str]) -> None:
         if kind in kinds:
             figure.text(x, y, "■", color=colour, size=12, va="center")
             figure.text(x + 0.02, y, _NAMES[kind], color=INK, size=9, va="center")
-            x += 0.05 + 0.0085 * len(_NAMES[kind])
+            x += 0.04 + 0.0074 * len(_NAMES[kind])
 
 
 def _cut(text: str, most: int) -> str:

@@ -4,6 +4,7 @@ The colours are those of Okabe and Ito (Color Universal Design, 2008). The same 
 file: SVG ids come from a fixed salt, and no date is written.
 """
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from io import BytesIO
@@ -32,6 +33,9 @@ WRITES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
 """The colours of the first write's bytes, the second's and so on; they repeat after the last."""
 
 FORMATS = ("svg", "png")
+GROUND = "ground"
+"""The id of the ground of a figure in its SVG."""
+
 _PNG_DPI = 144
 _OPTIONS: Any = {"svg": {}, "png": {"pil_kwargs": {"compress_level": 3}}}
 _METADATA = {"svg": {"Date": None, "Creator": "seglab"}, "png": {"Software": None}}
@@ -42,6 +46,7 @@ Drawer = Callable[[], Figure]
 _RC: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": RULE,
+    "axes.facecolor": "none",
     "axes.labelcolor": MUTED,
     "axes.labelsize": 9.5,
     "axes.spines.right": False,
@@ -83,6 +88,7 @@ def render(draw: Drawer, suffixes: Sequence[str] = FORMATS) -> dict[str, bytes]:
     with mpl.rc_context(_RC), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")  # a box stands for it
         figure = draw()
+        figure.patch.set_gid(GROUND)
         for text in figure.findobj(Text):
             text.set_text("\n".join(map(safe, text.get_text().split("\n"))))
         for suffix in suffixes:
@@ -96,6 +102,11 @@ def render(draw: Drawer, suffixes: Sequence[str] = FORMATS) -> dict[str, bytes]:
             )
             rendered[suffix] = buffer.getvalue()
     return rendered
+
+
+def without_ground(svg: bytes) -> bytes:
+    """The SVG of a figure that shows the ground of the page behind it."""
+    return re.sub(rb'<g id="%s">.*?</g>' % GROUND.encode(), b"", svg, count=1, flags=re.DOTALL)
 
 
 def heading(figure: Figure, title: str, subtitle: str) -> None:

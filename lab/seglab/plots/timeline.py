@@ -6,15 +6,21 @@ the bytes of the stream. There one sees which boundary of a layer is also a boun
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil, floor, log10
+from typing import Final, Self, TypeVar
 
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from seglab.core.record import MtuChange, SessionRecord
-from seglab.core.trace import Segment, Span, Write, first_arrived
+from seglab.core.text import count
+from seglab.core.trace import Read, Segment, Span, Write
 from seglab.plots.clock import Clock, clock
+from seglab.plots.labels import Occupied, spread
+from seglab.plots.stream import WriteColours, draw_stream
 from seglab.plots.style import (
     GREEN,
     INK,
@@ -22,15 +28,22 @@ from seglab.plots.style import (
     PAPER,
     RULE,
     VERMILLION,
-    WRITES,
     bare,
     heading,
     readable_on,
 )
 
+_DRAWN_AT_MOST: Final = 400
+"""The most segments that are drawn over time. If there are more, every n-th is drawn."""
+
 _LABELS_AT_MOST = 24
 _BOXES_AT_MOST = 14
-_LABEL_WIDTH = 0.085
+_BUNDLE_APART = 0.02
+_CHANGE_WIDTH = 0.085
+_CHARACTER_WIDTH, _LABEL_MARGIN = 0.0086, 0.0116
+_LABEL_HEIGHT = 0.115
+_HEIGHTS = [step / 20 for step in range(18, 1, -1)]
+_CROSS_WIDTH, _CROSS_HEIGHT = 0.018, 0.12
 _BOX_WIDTH = 0.066
 _BOX_HEIGHT = 0.2
 _CLIENT_Y, _SERVER_Y = 1.0, 0.0
@@ -38,6 +51,8 @@ _WRITES_Y, _READS_Y = 1.3, -0.34
 _LOST_Y = 0.5
 _TOP_Y = 1.62
 _WIDTH_INCHES = 9.4
+
+_Item = TypeVar("_Item")
 
 
 def timeline(record: SessionRecord) -> Figure:
@@ -47,14 +62,14 @@ def timeline(record: SessionRecord) -> Figure:
     over_time = figure.add_axes((0.105, 0.42, 0.86, 0.46))
     over_stream = figure.add_axes((0.105, 0.085, 0.86, 0.225))
     _draw_time(over_time, record)
-    _draw_stream(over_stream, record)
+    draw_stream(over_stream, record)
     return figure
 
 
 def _title(record: SessionRecord) -> str:
     return (
-        f"{_count(len(record.writes), 'write')}, {_count(len(record.segments), 'segment')},"
-        f" {_count(len(record.reads), 'read')}"
+        f"{count(len(record.writes), 'write')}, {count(len(record.segments), 'segment')},"
+        f" {count(len(record.reads), 'read')}"
     )
 
 
@@ -80,9 +95,10 @@ def _draw_time(axes: Axes, record: SessionRecord) -> None:
         axes.axhline(y, color=INK, linewidth=1.1, zorder=2)
     if changes:
         _draw_changes(axes, time, changes, zero_ns)
-    _draw_segments(axes, time, record)
-    _draw_calls(axes, time, record, record.writes, above=True)
-    _draw_calls(axes, time, record, record.reads, above=False)
+    colours = WriteColours(record.writes)
+    _draw_segments(axes, time, record, colours)
+    _draw_calls(axes, time, record.writes, colours, above=True)
+    _draw_calls(axes, time, record.reads, colours, above=False)
     lanes = {_WRITES_Y: "writes", (_CLIENT_Y + _SERVER_Y) / 2: "wire", _READS_Y: "reads"}
     axes.set_yticks(list(lanes), list(lanes.values()))
     axes.tick_params(axis="y", labelsize=10.5, labelcolor=INK, pad=6)
@@ -118,6 +134,9 @@ def _reading(record: SessionRecord, time: Clock) -> str:
         words.append("dashed: sent again")
     if any(segment.t_arrived_ns is None for segment in record.segments):
         words.append("X: lost")
+    if len(record.segments) > _DRAWN_AT_MOST:
+        drawn = len(_some(record.segments))
+        words.append(f"{drawn} of {len(record.segments)} segments are drawn")
     return "; ".join(words)
 
 
@@ -132,12 +151,12 @@ def _draw_changes(
     for (at_ns, change), at, following in zip(changes, places, [*places[1:], 1.0], strict=True):
         axes.vlines(at, label_y, _TOP_Y - 0.14, color=GREEN, lw=1.3, ls=(0, (1, 1.2)), zorder=1)
         if at >= free:
-            earlier = at_ns != change.t_ns and following - at >= _LABEL_WIDTH * 2.4
+            earlier = at_ns != change.t_ns and following - at >= _CHANGE_WIDTH * 2.4
             since = f"since {(change.t_ns - zero_ns) / 1e9:.2g} s " if earlier else ""
             text = f" MTU {change.mtu} {since}"
             side = "left" if at < 0.9 else "right"
             axes.text(at, label_y, text, ha=side, va="center", size=8, color=GREEN, weight="bold")
-            free = at + _LABEL_WIDTH * (2.4 if earlier else 1)
+            free = at + _CHANGE_WIDTH * (2.4 if earlier else 1)
 
 
 def _draw_breaks(axes: Axes, time: Clock) -> None:
@@ -154,169 +173,163 @@ def _draw_breaks(axes: Axes, time: Clock) -> None:
         )
 
 
-def _draw_segments(axes: Axes, time: Clock, record: SessionRecord) -> None:
-    labelled = len(record.segments) <= _LABELS_AT_MOST
-    heights = _staggered(record.segments)
-    for segment, height in zip(record.segments, heights, strict=True):
-        colour = _colour_at(segment.start, record.writes)
-        sent, label_y = (time(segment.t_sent_ns), _CLIENT_Y), height
-        if segment.t_arrived_ns is None:
-            end = sent[0] + 0.06, _LOST_Y
-            label_y = _LOST_Y - 0.13
-            axes.plot(*end, "X", color=VERMILLION, markersize=9, markeredgecolor=PAPER, zorder=9)
+def _draw_segments(axes: Axes, time: Clock, record: SessionRecord, colours: WriteColours) -> None:
+    """Draw a line for each segment, and a label with its size where there is room.
+
+    Labels of neighbours of one size share a text if there are many segments.
+    """
+    lines = [_Line.of(segment, time, colours) for segment in _some(record.segments)]
+    for dashed in (False, True):
+        some = [line for line in lines if line.again is dashed]
+        axes.add_collection(
+            LineCollection(
+                [[(line.x, _CLIENT_Y), (line.to_x, line.to_y)] for line in some],
+                colors=[line.colour for line in some], lw=1.7, zorder=3,
+                ls=(0, (4, 2)) if dashed else "-",
+            ),
+            autolim=False,
+        )  # fmt: skip
+    occupied = Occupied()
+    lost = [line for line in lines if line.lost]
+    axes.plot(
+        [line.to_x for line in lost], [line.to_y for line in lost], "X",
+        color=VERMILLION, markersize=9, markeredgecolor=PAPER, zorder=9,
+    )  # fmt: skip
+    for line in lost:
+        occupied.take(line.to_x, line.to_y, _CROSS_WIDTH, _CROSS_HEIGHT)
+    bundles = _bundles(lines) if len(lines) > _LABELS_AT_MOST else [[line] for line in lines]
+    heights = _staggered(len(bundles))
+    counted = len(lines) == len(record.segments)
+    for bundle, height in list(zip(bundles, heights, strict=True))[:_LABELS_AT_MOST]:
+        times = f" x {len(bundle)}" if counted and len(bundle) > 1 else ""
+        line = bundle[len(bundle) // 2]
+        _draw_label(axes, line, f"{line.size}{times}", height, occupied)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A segment of the figure: a line from ``x`` at the client to ``to_x`` and ``to_y``."""
+
+    x: float
+    to_x: float
+    to_y: float
+    size: int
+    colour: str
+    again: bool
+    lost: bool
+
+    @classmethod
+    def of(cls, segment: Segment, time: Clock, colours: WriteColours) -> Self:
+        """The line of a segment; that of a lost one ends half-way."""
+        x, arrived = time(segment.t_sent_ns), segment.t_arrived_ns
+        return cls(
+            x=x,
+            to_x=x + 0.06 if arrived is None else time(arrived),
+            to_y=_LOST_Y if arrived is None else _SERVER_Y,
+            size=segment.end - segment.start,
+            colour=colours.at(segment.start),
+            again=segment.retransmission,
+            lost=arrived is None,
+        )
+
+    def at(self, y: float) -> float:
+        """Where the line is at a height."""
+        return self.x + (self.to_x - self.x) * (_CLIENT_Y - y) / (_CLIENT_Y - self.to_y)
+
+
+def _bundles(lines: Sequence[_Line]) -> list[list[_Line]]:
+    """Neighbouring lines that look alike and begin close to each other."""
+    found: list[list[_Line]] = []
+    for line in lines:
+        before = found[-1][-1] if found else None
+        if (
+            before is not None
+            and line.x - before.x < _BUNDLE_APART
+            and (line.size, line.colour, line.again, line.lost)
+            == (before.size, before.colour, before.again, before.lost)
+        ):
+            found[-1].append(line)
         else:
-            end = time(segment.t_arrived_ns), _SERVER_Y
-        style = (0, (4, 2)) if segment.retransmission else "-"
-        axes.plot(*zip(sent, end, strict=True), color=colour, lw=1.7, linestyle=style, zorder=3)
-        if labelled:
-            share = (label_y - end[1]) / (sent[1] - end[1])
+            found.append([line])
+    return found
+
+
+def _draw_label(axes: Axes, line: _Line, text: str, height: float, occupied: Occupied) -> None:
+    """Draw a label on a line, at the free height that is nearest; none if no height is free."""
+    width = _CHARACTER_WIDTH * len(text) + _LABEL_MARGIN
+    lowest = line.to_y + _LABEL_HEIGHT
+    heights = [y for y in _HEIGHTS if y >= lowest]
+    for y in sorted(heights, key=lambda other: abs(other - height)):
+        if occupied.take(line.at(y), y, width, _LABEL_HEIGHT):
             axes.text(
-                end[0] + (sent[0] - end[0]) * share,
-                label_y,
-                str(segment.end - segment.start),
-                ha="center",
-                va="center",
-                size=8.5,
-                color=INK,
-                zorder=8 if segment.t_arrived_ns is None else 6,
-                bbox={"boxstyle": "round,pad=0.18", "fc": PAPER, "ec": colour, "lw": 0.9},
-            )
+                line.at(y), y, text, ha="center", va="center", size=8.5, color=INK, zorder=6,
+                bbox={"boxstyle": "round,pad=0.18", "fc": PAPER, "ec": line.colour, "lw": 0.9},
+            )  # fmt: skip
+            return
 
 
-def _staggered(segments: Sequence[Segment]) -> list[float]:
-    """The height of each segment's label, so that the labels of neighbours do not overlap."""
-    rows = min(max(len(segments), 2), 9)
-    return [0.9 - 0.8 * (index % rows) / (rows - 1) for index in range(len(segments))]
+def _staggered(number: int) -> list[float]:
+    """The height of each label, so that the labels of neighbours do not overlap."""
+    rows = min(max(number, 2), 9)
+    return [0.9 - 0.8 * (index % rows) / (rows - 1) for index in range(number)]
+
+
+def _some(items: Sequence[_Item]) -> Sequence[_Item]:
+    """The items that are drawn: all of them, or every n-th."""
+    return items[:: ceil(len(items) / _DRAWN_AT_MOST)] if items else items
 
 
 def _draw_calls(
-    axes: Axes, time: Clock, record: SessionRecord, calls: Sequence[Span], *, above: bool
+    axes: Axes,
+    time: Clock,
+    calls: Sequence[Write] | Sequence[Read],
+    colours: WriteColours,
+    *,
+    above: bool,
 ) -> None:
-    """Draw a box with its size for each write or read, and a line from it to its instant."""
+    """Draw a box with its size for each write or read, and a line from it to its instant.
+
+    If there are more than ``_BOXES_AT_MOST``, there are only lines.
+    """
     line_y, box_y = (_CLIENT_Y, _WRITES_Y) if above else (_SERVER_Y, _READS_Y)
     near_y = box_y - _BOX_HEIGHT / 2 if above else box_y + _BOX_HEIGHT / 2
-    instants = [time(call.t_ns) for call in calls]  # type: ignore[attr-defined]
     if len(calls) > _BOXES_AT_MOST:
+        instants = sorted({round(time(call.t_ns), 3) for call in calls})
         axes.vlines(instants, line_y, near_y, color=INK, linewidth=1, zorder=4)
         return
+    instants = [time(call.t_ns) for call in calls]
     apart = min(_BOX_WIDTH * 1.1, 1 / max(len(calls), 1))
     width = apart / 1.1
-    for call, at, box_x in zip(calls, instants, spread(instants, apart), strict=True):
+    spans: Sequence[Span] = calls
+    for call, at, box_x in zip(spans, instants, spread(instants, apart), strict=True):
         axes.plot([at, box_x], [line_y, near_y], color=MUTED, linewidth=0.9, zorder=2)
         axes.plot(at, line_y, "o", color=INK, markersize=3.6, zorder=7)
         left, bottom = box_x - width / 2, box_y - _BOX_HEIGHT / 2
-        _draw_box(axes, (left, bottom, width, _BOX_HEIGHT), call, record.writes, size=9.5)
+        _draw_box(axes, (left, bottom, width, _BOX_HEIGHT), call, colours)
 
 
 def _draw_box(
-    axes: Axes,
-    box: tuple[float, float, float, float],
-    span: Span,
-    writes: Sequence[Write],
-    *,
-    size: float,
+    axes: Axes, box: tuple[float, float, float, float], span: Span, colours: WriteColours
 ) -> None:
     """Draw a box in the colours of the writes whose bytes it holds, in proportion."""
     left, bottom, width, height = box
-    for start, end, colour in _shares(span, writes):
-        scale = width / (span.end - span.start)
+    parts = colours.parts(span.start, span.end)
+    scale = width / max(span.end - span.start, 1)
+    for start, end, colour in parts:
+        at = left + (start - span.start) * scale
         axes.add_artist(
-            Rectangle(
-                (left + (start - span.start) * scale, bottom),
-                (end - start) * scale,
-                height,
-                facecolor=colour,
-                linewidth=0,
-                zorder=4,
-            )
+            Rectangle((at, bottom), (end - start) * scale, height, fc=colour, linewidth=0, zorder=4)
         )
     axes.add_artist(
         Rectangle((left, bottom), width, height, fill=False, ec=PAPER, linewidth=1.4, zorder=5)
     )
-    shares = _shares(span, writes)
-    middle = shares[0][2] if len(shares) == 1 else None
+    only = parts[0][2] if len(parts) == 1 else None
     axes.text(
-        left + width / 2,
-        bottom + height / 2,
-        str(span.end - span.start),
-        ha="center",
-        va="center",
-        size=size,
-        weight="bold",
-        color=readable_on(middle) if middle else INK,
-        zorder=6,
-        bbox=None if middle else {"boxstyle": "round,pad=0.15", "fc": PAPER, "ec": "none"},
-    )
-
-
-def _draw_stream(axes: Axes, record: SessionRecord) -> None:
-    total = max(record.payload_bytes, 1)
-    rows = (
-        ("written", record.writes),
-        ("carried", first_arrived(record.segments)),
-        ("read", record.reads),
-    )
-    axes.set(xlim=(-total * 0.002, total * 1.002), ylim=(-0.12, len(rows)))
-    bare(axes)
-    ends = sorted({0, *(segment.end for segment in record.segments)})
-    for end in ends:
-        axes.axvline(end, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
-    for row, (_, spans) in enumerate(reversed(rows)):
-        for span in spans:
-            share = (span.end - span.start) / total
-            size = min(9.5, share * _WIDTH_INCHES * 0.86 * 72 / 3.4)
-            _draw_strip(axes, row, span, record.writes, size if size >= 5 else 0)
-    axes.set_yticks([row + 0.4 for row in range(len(rows))], [name for name, _ in reversed(rows)])
-    axes.tick_params(axis="y", labelsize=10.5, labelcolor=INK, pad=6)
-    axes.set_xticks(_thinned(ends, total))
-    axes.set_xlabel("byte of the stream; dashed: where a segment ends", labelpad=4)
-    axes.set_title("The same, over the bytes of the stream", size=10.5, pad=8)
-
-
-def _draw_strip(axes: Axes, row: int, span: Span, writes: Sequence[Write], size: float) -> None:
-    box = (float(span.start), row + 0.06, float(span.end - span.start), 0.72)
-    if size:
-        _draw_box(axes, box, span, writes, size=size)
-        return
-    for start, end, colour in _shares(span, writes):
-        axes.add_artist(
-            Rectangle((start, box[1]), end - start, box[3], fc=colour, ec=PAPER, lw=0.6, zorder=4)
-        )
-
-
-def _shares(span: Span, writes: Sequence[Write]) -> list[tuple[int, int, str]]:
-    """The parts of a span that belong to one write each, as start, end and colour."""
-    parts = [
-        (max(span.start, write.start), min(span.end, write.end), WRITES[i % len(WRITES)])
-        for i, write in enumerate(writes)
-    ]
-    return [part for part in parts if part[0] < part[1]] or [(span.start, span.end, MUTED)]
-
-
-def _colour_at(offset: int, writes: Sequence[Write]) -> str:
-    return next(
-        (WRITES[i % len(WRITES)] for i, w in enumerate(writes) if w.start <= offset < w.end), MUTED
-    )
-
-
-def spread(places: Sequence[float], apart: float) -> list[float]:
-    """Places near the given rising ones, from 0 to 1, and at least ``apart`` from each other.
-
-    This is the least squares solution (pool adjacent violators): a run of places that collide is
-    centred on the mean of the places.
-    """
-    runs: list[list[float]] = []
-    for index, place in enumerate(places):
-        runs.append([place - index * apart, 1.0])
-        while len(runs) > 1 and runs[-2][0] > runs[-1][0]:
-            mean, weight = runs.pop()
-            runs[-1] = [
-                (runs[-1][0] * runs[-1][1] + mean * weight) / (runs[-1][1] + weight),
-                runs[-1][1] + weight,
-            ]
-    low, high = apart / 2, 1 - apart / 2 - (len(places) - 1) * apart
-    bases = [base for base, weight in runs for _ in range(int(weight))]
-    return [min(max(b, low), max(high, low)) + i * apart for i, b in enumerate(bases)]
+        left + width / 2, bottom + height / 2, str(span.end - span.start),
+        ha="center", va="center", size=9.5, weight="bold", zorder=6,
+        color=readable_on(only) if only else INK,
+        bbox=None if only else {"boxstyle": "round,pad=0.15", "fc": PAPER, "ec": "none"},
+    )  # fmt: skip
 
 
 def _ticks(spans_ns: Sequence[tuple[int, int]]) -> list[float]:
@@ -341,15 +354,3 @@ def _multiples(t0: float, t1: float, step: float) -> list[float]:
 def _round_step(least_ns: float) -> float:
     power = 10.0 ** floor(log10(max(least_ns, 1.0)))
     return float(next(power * m for m in (1, 2, 5, 10) if power * m >= least_ns))
-
-
-def _thinned(ends: Sequence[int], total: int) -> list[int]:
-    kept = [ends[0]]
-    for end in ends[1:]:
-        if end - kept[-1] >= total * 0.055:
-            kept.append(end)
-    return kept
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -195,7 +195,7 @@ def _strips(result: ScenarioResult, records: Sequence[SessionRecord], matrix: Ma
     fewer = len({row.label.split(",")[0] for row in rows if not row.published})
     more = ""
     if crossed and fewer < len(matrix.networks):
-        more = f": {fewer} of {len(matrix.networks)} networks, the most agreeable first"
+        more = f": {fewer} of {len(matrix.networks)} networks, by falling agreement"
     what = "each sender and network" if crossed else "each sequence, the most frequent first"
     return Drawing(
         f"sizes-{file_name(name)}",

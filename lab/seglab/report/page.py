@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from markupsafe import Markup
 
 from seglab.core.text import spaced
 from seglab.plots.features import Matrix
+from seglab.plots.style import without_ground
 from seglab.report.embedding import Embedded
 from seglab.report.figures import Drawing
 from seglab.report.summary import RunSummary
 
 _FAILURES_SHOWN = 200
+_WIDE_POINTS = 800  # most figures have 680; heat maps of many networks have more
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Picture:
     source: str
     captures: tuple[str, ...]
     matrix: Matrix | None
+    wide: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +82,11 @@ def picture(drawing: Drawing, svg: bytes) -> Picture:
     """A drawing and its SVG as the page shows them.
 
     The SVG becomes an image, not a part of the document, so that its ids cannot collide with the
-    ids of another figure.
+    ids of another figure. It has no ground of its own: that of the page is behind it.
     """
-    source = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode('ascii')}"
+    width = re.search(rb'<svg [^>]*?\bwidth="([\d.]+)pt"', svg)
+    data = base64.b64encode(without_ground(svg)).decode("ascii")
+    source = f"data:image/svg+xml;base64,{data}"
     return Picture(
         drawing.name,
         drawing.scenario,
@@ -89,6 +95,7 @@ def picture(drawing: Drawing, svg: bytes) -> Picture:
         source,
         drawing.captures,
         drawing.matrix,
+        width is not None and float(width[1]) > _WIDE_POINTS,
     )
 
 

@@ -91,6 +91,25 @@
     for (let i = 0; i < row[FIELD.changes].length; i += 2) {
       session.changes.push({ t: row[FIELD.changes][i], mtu: row[FIELD.changes][i + 1] });
     }
+    return shortened(session);
+  };
+
+  const LANES = ["writes", "segments", "reads"], SHOWN_AT_MOST = 1000;
+
+  /** The session up to the byte that the longest layers reach with as many items as can be shown. */
+  const shortened = (session) => {
+    session.counts = Object.fromEntries(LANES.map((lane) => [lane, session[lane].length]));
+    session.shown = session.total;
+    for (const lane of LANES) {
+      if (session[lane].length > SHOWN_AT_MOST) {
+        session.shown = Math.min(session.shown, session[lane][SHOWN_AT_MOST - 1].end);
+      }
+    }
+    if (session.shown < session.total) {
+      for (const lane of LANES) {
+        session[lane] = session[lane].filter((i) => i.start < session.shown).slice(0, SHOWN_AT_MOST);
+      }
+    }
     return session;
   };
 
@@ -361,7 +380,7 @@
 
   const describe = (item, session) => {
     const lane = { write: "writes", segment: "segments", read: "reads" }[item.kind];
-    const of = `${item.kind} ${item.index + 1} of ${session[lane].length}`;
+    const of = `${item.kind} ${item.index + 1} of ${session.counts[lane]}`;
     const names = (items) => items.length
       ? items.map((i) => `${i.kind} ${i.index + 1} (${i.start}:${i.end})`).join(", ") : "none";
     const facts = [["bytes", `${item.start}:${item.end} (${item.end - item.start})`]];
@@ -568,7 +587,7 @@
     ];
     const changes = visibleChanges(session.changes, events);
     const time = clock([...events, ...changes.map((c) => c.t)]);
-    const total = Math.max(session.total, 1);
+    const total = Math.max(session.shown, 1);
     const root = svg("svg", {
       viewBox: `0 0 ${full} ${Y.bottom}`, width: full, height: Y.bottom, class: "layers",
       role: "group", "aria-label": `The three layers of ${session.id}`,
@@ -680,12 +699,14 @@
     const session = decode(row);
     $("session-title").textContent = session.id;
     const words = [
-      plural(session.writes.length, "write"), plural(session.segments.length, "segment"),
-      plural(session.reads.length, "read"),
+      plural(session.counts.writes, "write"), plural(session.counts.segments, "segment"),
+      plural(session.counts.reads, "read"),
     ].join(", ");
+    const cut = session.shown < session.total
+      ? ` Only the first ${session.shown} of ${session.total} bytes are shown here; all of them are in sessions.parquet.` : "";
     const name = (field) => strings[row[FIELD[field]]];
     $("session-words").textContent = `${name("sender")} on ${name("network")}, MTU ${session.mtu}, MSS ${session.mss}`
-      + `${name("variant") ? `, ${name("variant")}` : ""}: ${words}. ${name("verdict")[0].toUpperCase()}${name("verdict").slice(1)}.`;
+      + `${name("variant") ? `, ${name("variant")}` : ""}: ${words}. ${name("verdict")[0].toUpperCase()}${name("verdict").slice(1)}.${cut}`;
     $("session-facts").textContent = name("facts");
     const error = $("session-error");
     error.textContent = name("error");
