@@ -72,14 +72,14 @@ def test_a_pipe_gets_a_line_a_message() -> None:
     result = ran(PAPER)
     found = [line.split("\t") for line in result.stdout.splitlines()]
     assert [row[1] for row in found] == ["1", "2", "3", "4", "5"]
-    assert {len(row) for row in found} == {10}
-    source, _, client, style, terminator, path, buffer, confidence, score, sizes = found[2]
+    assert {len(row) for row in found} == {11}
+    source, _, client, style, terminator, path, buffer, confidence, score, sizes, _ = found[2]
     assert (source, client, buffer, score) == (str(PAPER), "-", "-", "-")
     assert (style, terminator, path, confidence) == (
         "single_write|fixed_buffer", "own_write", "steady", "0.500",
     )  # fmt: skip
     assert sizes == "9366 5"
-    assert found[4][-1] == "1388 72 1388 x5 991"
+    assert found[4][-2] == "1388 72 1388 x5 991"
     assert result.stderr.strip() == (
         "5 messages: single_write 2, relay 1, headers_then_body 1, one of several 1 "
         "(single_write 1, fixed_buffer 1), end of data by itself 2, path pmtu_fall 1, with notes 2"
@@ -116,7 +116,7 @@ def test_a_confidence_that_is_not_given_is_not_zero(
 def test_an_abstention_is_a_line_too() -> None:
     """With no style; its sizes are there."""
     (row,) = rows("-", stdin=b"[1] (1) 5120\n")
-    assert row == ["stdin", "1", "-", "-", "-", "-", "-", "-", "-", "5120"]
+    assert row == ["stdin", "1", "-", "-", "-", "-", "-", "-", "-", "5120", "1"]
     result = ran("-", "--json", stdin=b"[1] (1) 5120\n")
     assert json.loads(result.stdout)["style"] is None
     assert "1 message: no style 1" in result.stderr
@@ -177,7 +177,7 @@ def test_an_id_is_never_cut(
     log.write_text("\n".join(json.dumps({"id": name, "sizes": [77, 5]}) for name in ids))
     lines = on_terminal(monkeypatch, capsys, columns, log)
     assert ids[1] in lines
-    assert any(line.startswith("short  relay") for line in lines)
+    assert any(line.startswith(" 1  short  relay") for line in lines)
 
 
 def test_a_score_by_weights(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_several_sources_are_named(
     assert one[0].split() == ["id", "style", "terminator", "path", "conf", "sizes"]
     two = on_terminal(monkeypatch, capsys, 130, "a.log", ".")
     assert two[1] == "a.log:"
-    assert [line.split()[0] for line in two[2:4]] == ["1", "1"]
+    assert [line.split()[:2] for line in two[2:4]] == [["1", "1"], ["2", "1"]]
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 119, 120, 200])
@@ -305,6 +305,62 @@ def test_explain() -> None:
     assert result.return_value == 0
 
 
+def test_explain_takes_the_number_that_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Every number of the table and of a pipe finds the message that had it, filtered or not."""
+    path = tmp_path / "c.jsonl"
+    path.write_text(
+        "".join(json.dumps({"id": f"{n}.1", "sizes": [77 + n, 1448]}) + "\n" for n in range(4))
+    )
+    shown = [line for line in on_terminal(monkeypatch, capsys, 140, path) if ".1 " in line]
+    pairs = [line.split()[:2] for line in shown]
+    assert pairs == [["1", "0.1"], ["2", "1.1"], ["3", "2.1"], ["4", "3.1"]]
+    assert [[row[-1], row[1]] for row in rows(path)] == pairs
+    for number, short in pairs:
+        assert ran(path, "--explain", number).stdout.splitlines()[0].startswith(f"message {short}")
+    found = json.loads(ran(path, "--explain", "3", "--json").stdout)
+    assert (found["id"], found["number"]) == ("2.1", 3)
+    assert "no message has this id or number" in str(ran(path, "--explain", "5").exception)
+
+
+def test_an_id_comes_before_a_number(tmp_path: Path) -> None:
+    """Ids of a log are numbers: the id counts, whether it comes before or after that place."""
+    path = tmp_path / "c.jsonl"
+    path.write_text("".join(json.dumps({"id": n, "sizes": [77]}) + "\n" for n in "231"))
+    for name in "123":
+        assert ran(path, "--explain", name).stdout.count(f"message {name} of") == 1
+
+
+def test_by_client(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """All messages of an address count together, whatever their port; filters count."""
+    path, weights = tmp_path / "c.jsonl", tmp_path / "w.toml"
+    clients = ["192.0.2.1:1000", "192.0.2.1:1001", "[2001:db8::1]:25", None]
+    path.write_text(
+        "".join(
+            json.dumps({"id": str(n), "sizes": [77, 1448] if n else [5120], "client": client})
+            + "\n"
+            for n, client in enumerate(clients)
+        )
+    )
+    weights.write_text("[style]\nrelay = 2.0\n")
+    found = rows(path, "--by", "client", "--weights", weights)
+    assert found == [
+        ["192.0.2.1", "2", "relay 1", "1", "+1", "+0", "+2"],
+        ["-", "1", "relay 1", "0", "+2", "+2", "+2"],
+        ["2001:db8::1", "1", "relay 1", "0", "+2", "+2", "+2"],
+    ]
+    result = ran(path, "--by", "client", "--json", "--style", "relay")
+    first = json.loads(result.stdout.splitlines()[0])
+    assert first == {"client": None, "messages": 1, "styles": {"relay": 1}, "no_style": 0}
+    assert "3 of 4 messages" in result.stderr
+    shown = on_terminal(monkeypatch, capsys, 100, path, "--by", "client")
+    assert shown[0].split() == ["client", "messages", "styles", "no", "style"]
+    assert shown[1].split() == ["192.0.2.1", "2", "relay", "1", "1"]
+
+
 def test_explain_by_source_and_several(tmp_path: Path) -> None:
     """SOURCE:ID tells equal ids apart; the error for an unknown id lists some others."""
     log = tmp_path / "a.log"
@@ -316,15 +372,17 @@ def test_explain_by_source_and_several(tmp_path: Path) -> None:
     assert f"message 2 of {log}" in one
     result = ran(PAPER, log, "--explain", "9")
     assert result.exception is not None
-    assert str(result.exception) == "--explain 9: no message has this id; there are 1, 2, 3, 4, 5"
+    assert str(result.exception) == (
+        "--explain 9: no message has this id or number; there are 1, 2, 3, 4, 5"
+    )
     assert json.loads(ran(PAPER, "--explain", "2", "--json").stdout)["id"] == "2"
 
 
 def test_layers_of_a_run(tmp_path: Path) -> None:
     """The wire's segments, or the server's reads."""
     stored_run(tmp_path / "run", [record("scenario-1/1")])
-    assert [row[-1] for row in rows(tmp_path / "run")] == ["1440 x3 800"]
-    assert [row[-1] for row in rows(tmp_path / "run", "--layer", "reads")] == ["5120"]
+    assert [row[-2] for row in rows(tmp_path / "run")] == ["1440 x3 800"]
+    assert [row[-2] for row in rows(tmp_path / "run", "--layer", "reads")] == ["5120"]
 
 
 def test_several_processes_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,6 +428,8 @@ def test_a_program_as_a_classifier() -> None:
         (("--evaluate", ".", "--style", "relay"), "--evaluate goes without --style"),
         (("--evaluate", ".", "--jobs", "2", "--follow"), "goes without --follow, --jobs"),
         (("x", "--explain", "1", "--abstained"), "--explain goes without --abstained"),
+        (("x", "--explain", "1", "--by", "client"), "--explain goes without --by"),
+        (("x", "--follow", "--by", "client"), "--follow goes neither"),
         (("x", "--explain", "1", "--jobs", "2"), "--explain goes without --jobs"),
         (("x", "--classifier", "a:b", "--style", "relais"), "'relais'; did you mean 'relay'?"),
         (("x", "--time-limit", "2"), "--time-limit is for a classifier of your own"),

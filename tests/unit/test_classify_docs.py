@@ -76,7 +76,7 @@ def test_the_weights_are_some() -> None:
 def test_columns_are_those_of_the_table() -> None:
     """The table names the columns of a terminal, the text those of a pipe, in order."""
     assert table(DOCUMENT, "## What it prints") == [
-        "id", "client", "style", "terminator", "path", "buffer", "conf", "score", "sizes",
+        "no", "id", "client", "style", "terminator", "path", "buffer", "conf", "score", "sizes",
     ]  # fmt: skip
     (listed,) = re.findall(r"with tabs between ([^;]+); ", " ".join(text(DOCUMENT).split()))
     words = re.sub(r" \(.*?\)", "", listed).replace(" and ", ", ").split(", ")

@@ -237,7 +237,7 @@ def test_a_hole_is_shown_as_one() -> None:
     """Bytes that were not captured are no size: in the table, for a pipe, and in the drawing."""
     assert HOLED.holes == ((1448, 4344),)
     one = ClassifiedMessage(HOLED, Verdict(id="a", style=None))
-    assert line(one).split("\t")[-1] == "1448 hole:2896 1448 300"
+    assert line(one).split("\t")[-2] == "1448 hole:2896 1448 300"
     file = StringIO()
     sheet = Sheet(Console(file=file, width=140, force_terminal=True), scored=False, sources=False)
     sheet.add(one)

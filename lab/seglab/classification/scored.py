@@ -17,11 +17,14 @@ class ClassifiedMessage:
         observation: the message.
         verdict: with a style of ``None`` where the classifier abstains.
         score: the sum of the user's weights; ``None`` without weights.
+        number: the message's place in the order in which messages were read, from 1 on; ``None``
+            where nothing counted them.
     """
 
     observation: Observation
     verdict: Verdict
     score: WeightedScore | None = None
+    number: int | None = None
 
     @property
     def label(self) -> str:
@@ -43,6 +46,8 @@ class ClassifiedMessage:
             "holes": observation.holes,
             "notes": observation.notes,
         }
+        if self.number is not None:
+            values["number"] = self.number
         if self.score is not None:
             values["score"] = self.score.total
             values["score_range"] = (self.score.low, self.score.high)
@@ -57,13 +62,15 @@ def label(observation: Observation) -> str:
 
 
 def classified(
-    observation: Observation, found: Verdict | None, weights: Weights | None = None
+    observation: Observation,
+    found: Verdict | None,
+    weights: Weights | None = None,
+    number: int | None = None,
 ) -> ClassifiedMessage:
     """Put an observation together with its verdict, and with its score if there are weights."""
     verdict = or_abstention(observation, found)
-    return ClassifiedMessage(
-        observation, verdict, None if weights is None else weights.score(verdict)
-    )
+    score = None if weights is None else weights.score(verdict)
+    return ClassifiedMessage(observation, verdict, score, number)
 
 
 def or_abstention(observation: Observation, found: Verdict | None) -> Verdict:

@@ -24,12 +24,14 @@ from seglab.core.observation import Layer, Observation
 from seglab.core.specfile import near
 from seglab.core.text import safe
 from seglab.errors import InputError
+from seglab.report.client_table import ClientTable
 from seglab.report.strip_message import page
 from seglab.report.strip_table import AnswerTally, Sheet, line
 from seglab.runners.open import TIME_LIMIT_S, OpenClassifier, open_classifier
 
 _WIDTH_OF_A_PIPE = 80
 _IDS_KEPT = 1000
+_DIGITS_MAX = 18
 _FILTERS = ("styles", "abstained", "terminators", "conditions", "clients", "min_confidence")
 
 
@@ -65,8 +67,13 @@ def _known_styles(
     "ids",
     multiple=True,
     metavar="ID",
-    help="Draw this message's boundaries, and say why. ID, or SOURCE:ID.",
+    help="Draw this message's boundaries, and say why. Its number, ID, or SOURCE:ID.",
 )
+@click.option(
+    "--by", type=click.Choice(("client",)),
+    help="A summary instead of the messages: how many each client's address sent, their styles and "
+    "scores.",
+)  # fmt: skip
 @click.option("--follow", is_flag=True, help="Continue as the files grow, until Ctrl-C.")
 @click.option(
     "--style", "styles", multiple=True, metavar="STYLE", callback=_known_styles,
@@ -136,6 +143,7 @@ def classify(
     paths: tuple[Path, ...],
     reference: str,
     ids: tuple[str, ...],
+    by: str | None,
     weights_file: str | None,
     runs: tuple[Path, ...],
     networks: tuple[str, ...],
@@ -160,7 +168,7 @@ def classify(
     counts as its stored sessions, not as its captures, which hold the same messages.
 
     A terminal gets a table. A pipe gets a line a message with tabs between source, id, client,
-    style, terminator, path condition, buffer, confidence, score and sizes. Filters may be
+    style, terminator, path condition, buffer, confidence, score, sizes and number. Filters may be
     repeated: one of the values given has to fit, and each kind of filter has to.
 
     \b
@@ -168,7 +176,8 @@ def classify(
         seglab classify mail.pcapng
         tcpdump -U -w - port 25 | seglab classify - --json
         seglab classify --follow /var/log/reads.log --style headers_then_body
-        seglab classify mail.pcapng --explain 3.1
+        seglab classify mail.pcapng --explain 3
+        seglab classify mail.pcapng --by client
     """  # noqa: D301 -- click looks for the backspace character itself
     if not runs and not paths:
         raise click.UsageError("which file? Give captures, logs or folders, or - for a pipe.")
@@ -178,11 +187,13 @@ def classify(
         raise click.UsageError("--network is for --evaluate; else the network is not known.")
     kept = _kept_figures(figures_file, side, evaluates=bool(runs))
     if runs:
-        _refuse_idle("--evaluate", *_FILTERS, "ids", "follow", "weights_file", "protocol", "jobs")
+        _refuse_idle(
+            "--evaluate", *_FILTERS, "ids", "by", "follow", "weights_file", "protocol", "jobs"
+        )
     if ids:
-        _refuse_idle("--explain", *_FILTERS, "jobs")
-    if follow and (ids or jobs > 1):
-        raise click.UsageError("--follow goes neither with --explain nor with --jobs.")
+        _refuse_idle("--explain", *_FILTERS, "by", "jobs")
+    if follow and (ids or by or jobs > 1):
+        raise click.UsageError("--follow goes neither with --explain, --by nor --jobs.")
     kind = parse(reference)
     if jobs > 1 and isinstance(kind, Program):
         raise click.UsageError("--jobs is for classifiers in Python, not for a program.")
@@ -204,7 +215,8 @@ def classify(
         if ids:
             return _explain(source, classifier, weights, ids, as_json=as_json)
         found = source.classified(classifier, weights)
-        _show(found, source, wanted, scored=weights is not None, as_json=as_json)
+        show = _show_clients if by else _show
+        show(found, source, wanted, scored=weights is not None, as_json=as_json)
         return source.status
 
 
@@ -296,6 +308,33 @@ def _show(
     click.echo(("\n" if sheet else "") + summary.words(), err=not terminal)
 
 
+def _show_clients(
+    found: Iterator[ClassifiedMessage],
+    source: Input,
+    wanted: MessageFilter,
+    *,
+    scored: bool,
+    as_json: bool,
+) -> None:
+    """Print a line a client when all messages are classified, and then the summary."""
+    summary = AnswerTally()
+    clients = ClientTable()
+    for one in found:
+        shown = wanted.accepts(one)
+        summary.add(one, shown=shown)
+        if shown:
+            clients.add(one)
+        source.progress(summary.messages)
+    source.progress(None)
+    terminal = sys.stdout.isatty() and not as_json
+    if terminal:
+        clients.show(Console(highlight=False), scored=scored)
+    else:
+        for text in clients.json_lines() if as_json else clients.lines():
+            click.echo(text)
+    click.echo(("\n" if terminal else "") + summary.words(), err=not terminal)
+
+
 @contextmanager
 def _until_stopped(source: Input) -> Iterator[None]:
     """Let the first Ctrl-C or SIGTERM end the following of files, and a second one interrupt."""
@@ -334,34 +373,50 @@ def _explain(
     *,
     as_json: bool,
 ) -> int:
-    """Draw the messages with these ids; the others are not classified."""
+    """Draw the messages with these ids or numbers; the others are not classified.
+
+    The ids of a log are numbers too, and an id comes first: a number counts only if no message has
+    it as its id, which is known at the end.
+    """
     console = Console(highlight=False)
     width = console.width if console.is_terminal else _WIDTH_OF_A_PIPE
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     seen: list[str] = []
     missing = dict.fromkeys(ids)
     first = True
-    for observation in source.observations():
-        if len(seen) < _IDS_KEPT:
-            seen.append(label(observation))
-        matched = {*_names(observation)} & {*ids}
-        if not matched:
-            continue
-        for name in matched:
-            missing.pop(name, None)
-        found = classified(observation, one(observation), weights)
+    numbers = {int(name): name for name in ids if name.isdecimal() and len(name) <= _DIGITS_MAX}
+    numbered = dict[str, tuple[int, Observation]]()
+
+    def explain(number: int, observation: Observation) -> None:
+        nonlocal first
+        found = classified(observation, one(observation), weights, number)
         if as_json:
             _emit_json(found)
-            continue
+            return
         if not first:
             click.echo()
         first = False
         for text in page(found, width, unicode=unicode):
             click.echo(text)
+
+    for number, observation in enumerate(source.observations(), 1):
+        if len(seen) < _IDS_KEPT:
+            seen.append(label(observation))
+        matched = {*_names(observation)} & {*ids}
+        if number in numbers:
+            numbered[numbers[number]] = number, observation
+        if not matched:
+            continue
+        for name in matched:
+            missing.pop(name, None)
+        explain(number, observation)
+    for name in [name for name in missing if name in numbered]:
+        del missing[name]
+        explain(*numbered[name])
     for name in missing:
         near_ones = ", ".join(map(safe, get_close_matches(name, seen, n=3) or seen[:5]))
         raise InputError(
-            f"--explain {safe(name)}: no message has this id"
+            f"--explain {safe(name)}: no message has this id or number"
             + (f"; there are {near_ones}" if near_ones else "")
         )
     return source.status

@@ -100,8 +100,9 @@ class Input:
         Raises:
             InputError: the classifier failed; its earlier verdicts have been yielded.
         """
-        for observation, verdict in classifier.verdicts(self.observations()):
-            yield classified(observation, verdict, weights)
+        found = classifier.verdicts(self.observations())
+        for number, (observation, verdict) in enumerate(found, 1):
+            yield classified(observation, verdict, weights, number)
 
     def observations(self) -> Iterator[Observation]:
         """Yield all messages, in the order in which they are read."""

@@ -2,8 +2,8 @@
 
 A terminal of ``WIDE`` columns or more gets one line for each message. A narrower one gets two
 lines; the second has the sizes, and also the client if the first has no room for it. The columns
-are as wide as the first messages need. An id that is longer than its column is printed whole in a
-line above.
+are as wide as the first messages need. The column ``no`` is left out where the ids are the
+numbers. An id that is longer than its column is printed whole in a line above.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from seglab.report.strip import base_of, hole_indexes, in_ascii, run_length, str
 WIDE: Final = 120
 COLUMNS: Final = (
     "source", "id", "client", "style", "terminator", "path_condition", "buffer", "confidence",
-    "score", "sizes",
+    "score", "sizes", "number",
 )  # fmt: skip
 """The columns of a line for a pipe. Tabs separate them."""
 
@@ -31,11 +31,11 @@ _LEAST_STYLE, _MOST_STYLE, _REST = 32, 64, 120
 _STRIP_SHARE = 0.5
 _LEAST_STRIP = 12
 _INDENT = 2
-_MOST = {"id": 20, "client": 27, "style": 0, "terminator": 10, "path": 11,
+_MOST = {"no": 7, "id": 20, "client": 27, "style": 0, "terminator": 10, "path": 11,
          "buffer": 6, "conf": 4, "score": 9}  # fmt: skip
 _LEAST = {"style": 17, "id": 12}
 _ALWAYS = {"id", "style"}
-_RIGHT = {"buffer", "conf", "score"}
+_RIGHT = {"no", "buffer", "conf", "score"}
 _COLOURS = {"full": "cyan", "short": "yellow", "push": "magenta", "more": "dim", "gap": "",
             "hole": "red"}  # fmt: skip
 
@@ -54,6 +54,7 @@ def line(judged: ClassifiedMessage) -> str:
         _confidence(judged, 3),
         None if judged.score is None else f"{judged.score.total:+.3g}",
         run_length(observation.sizes, holes=hole_indexes(observation)),
+        judged.number,
     )
     return "\t".join("-" if value in (None, "") else safe(str(value)) for value in values)
 
@@ -95,7 +96,9 @@ class Sheet:
         waiting, self._waiting = self._waiting, []
         rows = [_cells(judged, self._most_style) for judged in waiting]
         for name, most in {**_MOST, "style": self._most_style}.items():
-            known = name in _ALWAYS or any(row[name] != "-" for row in rows)
+            known = name in _ALWAYS or any(
+                row[name] not in ("-", row["id"] if name == "no" else "") for row in rows
+            )
             if self._shown.get(name, known):
                 lengths = [cell_len(row[name]) for row in rows]
                 fitting = [length for length in lengths if name != "id" or length <= most]
@@ -174,6 +177,7 @@ class Sheet:
 def _cells(judged: ClassifiedMessage, most: int) -> dict[str, str]:
     verdict, score = judged.verdict, judged.score
     return {
+        "no": "-" if judged.number is None else str(judged.number),
         "id": safe(judged.label),
         "client": safe(judged.observation.client or "-"),
         "style": _ENCRYPTED if judged.observation.encrypted else _styles(verdict.styles, most),
