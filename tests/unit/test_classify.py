@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from classifying_inputs import capture
@@ -109,6 +110,19 @@ def test_a_run_and_its_layers(tmp_path: Path) -> None:
     assert segments.sizes == (1440, 1440, 1440, 800)
     (reads,) = classify(tmp_path / "run", classifier=STUB, layer="reads")
     assert reads.sizes == (5120,)
+
+
+def test_a_dataset_counts_as_its_rows(tmp_path: Path) -> None:
+    """Its captures hold the same messages once more, and are not read."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "wire").mkdir()
+    (tmp_path / "manifest.json").write_text("{}")
+    write_sessions(tmp_path / "data" / "train-00000.parquet", iter([record("scenario-1/7")]))
+    capture(tmp_path / "wire" / "a.pcap", (77, 1448))
+    with ZipFile(tmp_path / "wire" / "00000.zip", "w") as archive:
+        archive.write(tmp_path / "wire" / "a.pcap")
+    (found,) = classify(tmp_path, classifier=STUB)
+    assert found.id == "scenario-1/7"
 
 
 def test_a_folder_is_searched(tmp_path: Path) -> None:

@@ -142,6 +142,9 @@ def _within(folder: Path) -> Iterator[Source | None]:
     if (folder / "run.json").is_file():
         yield Source(folder, "run")
         return
+    if (folder / "manifest.json").is_file() and (folder / "data").is_dir():
+        # A dataset: its captures, in archives, hold the messages of its rows.
+        folder = folder / "data"
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:

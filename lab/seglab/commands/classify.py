@@ -165,7 +165,8 @@ def classify(
     PATH is a capture (pcap, pcapng), a log of seglab serve (any of its formats), observations as
     lines of JSON, each also gzipped; Parquet with sessions; - for standard input. Contents
     decide, not names. A folder is searched for these, sorted; a run folder (one with run.json)
-    counts as its stored sessions, not as its captures, which hold the same messages.
+    and a dataset count as their stored sessions, not as their captures, which hold the same
+    messages.
 
     A terminal gets a table. A pipe gets a line a message with tabs between source, id, client,
     style, terminator, path condition, buffer, confidence, score, sizes and number. Filters may be
