@@ -184,7 +184,8 @@ def parametrize_with_checks(
         time_limit_s: for one answer.
 
     Raises:
-        InputError: sessions, checks or files cannot be used.
+        InputError: the classifier cannot be loaded or started, or sessions, checks or files cannot
+            be used. pytest reports it once, as an error of collection.
     """
     sources = [sessions] if isinstance(sessions, str | Path) else sessions
     options = _options(
@@ -356,7 +357,14 @@ def _suite(options: "SuiteOptions") -> "Suite":
 
 
 def _checks(options: "SuiteOptions") -> list[CheckOn]:
-    return [CheckOn(options, name, network) for name, network in _suite(options).tests]
+    """The tests of a suite, whose classifier is started: a misspelled one is one error, here.
+
+    Raises:
+        InputError: classifier, sessions, checks or files cannot be used.
+    """
+    suite = _suite(options)
+    suite.start()
+    return [CheckOn(options, name, network) for name, network in suite.tests]
 
 
 def _marks(one: CheckOn, options: "SuiteOptions") -> list[pytest.MarkDecorator]:

@@ -152,11 +152,22 @@ def test_program(suite: pytest.Pytester) -> None:
     ],
 )
 def test_no_such_classifier(suite: pytest.Pytester, line: str, words: str) -> None:
-    """A classifier that cannot be had fails the tests in one line."""
-    suite.makeini(f"[pytest]\n{line}\nseglab_sessions = stored.parquet\nseglab_checks = answers\n")
+    """It ends the run before any test, in one line, however many checks there are."""
+    suite.makeini(f"[pytest]\nseglab_sessions = stored.parquet\n{line}")
     result = suite.runpytest_inprocess()
-    result.assert_outcomes(failed=3)
-    result.stdout.fnmatch_lines([f"*{words}*"])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: seglab: *{words}*"])
+    assert sum(map(bool, result.errlines)) == 1
+
+
+def test_a_misspelled_function_is_one_collection_error(suite: pytest.Pytester) -> None:
+    """No check of the decorator runs: each would only say the same again, after a new process."""
+    text = DECORATED.format(name="honest", rest="").replace("(honest,", '("rules:honnest",')
+    suite.makepyfile(test_mine=text)
+    result = suite.runpytest_inprocess()
+    result.assert_outcomes(errors=1)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["E *'rules:honnest' cannot be loaded: AttributeError: *"])
 
 
 @pytest.mark.parametrize(

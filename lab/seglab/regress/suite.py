@@ -67,7 +67,7 @@ class Suite:
     """
 
     def __init__(self, options: SuiteOptions) -> None:
-        """Load the sessions; the classifier is opened later, by the first outcome.
+        """Load the sessions; the classifier is opened later, by ``start`` or the first outcome.
 
         Raises:
             InputError: sessions, checks, baseline or known failures cannot be used.
@@ -82,6 +82,7 @@ class Suite:
         if options.baseline is not None:
             self._baseline = read_baseline(Path(options.baseline))
         self._outcomes: dict[str, CheckOutcome] = {}
+        self._cannot_start: InputError | None = None
         self._stack = ExitStack()
 
     @property
@@ -90,6 +91,21 @@ class Suite:
         networks = {case.network: case.mtu for case in self._cases}
         ordered = sorted(networks, key=lambda name: (networks[name], name))
         return [(check, network) for check in self._checks for network in ordered]
+
+    def start(self) -> None:
+        """Open the classifier, so that a wrong reference shows before any check runs.
+
+        Raises:
+            InputError: the classifier cannot be loaded or started. Later calls and outcomes raise
+                the same error at once, without trying again.
+        """
+        if self._cannot_start is not None:
+            raise self._cannot_start
+        try:
+            self._run  # noqa: B018 -- the first access opens the classifier
+        except InputError as error:
+            self._cannot_start = error
+            raise
 
     @property
     def stopped(self) -> str | None:
@@ -109,6 +125,7 @@ class Suite:
             InputError: the classifier cannot be loaded or started.
         """
         if name not in self._outcomes:
+            self.start()
             self._outcomes[name] = self._run.outcome(self._checks[name])
         return self._outcomes[name]
 
