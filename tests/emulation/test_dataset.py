@@ -1,5 +1,6 @@
 """Datasets from the real kernel: what is equal from build to build, and what survives an end."""
 
+import asyncio
 import os
 import re
 import signal
@@ -13,7 +14,12 @@ from commanding import PROGRAM, Seglab, inside, seglab, wait_until
 
 from seglab.dataset.check import check
 from seglab.dataset.columns import COLUMNS
+from seglab.dataset.folder import begin, finish
 from seglab.dataset.reading import rows
+from seglab.dataset.shard import build_shard
+from seglab.dataset.spec import read_spec
+from seglab.kernel import engine as engine_
+from seglab.kernel.lab import KernelLab
 
 SPEC = """
 title = "Twice the same"
@@ -143,6 +149,35 @@ def test_broken_off_and_gone_on_with(spec: Path, tmp_path: Path, how: signal.Sig
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
     assert is_whole(out, 120)
     assert not (out / "building").exists()
+
+
+def test_a_part_that_dies_costs_no_session(
+    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client is killed while all sessions of a shard run: none had completed, all are tried."""
+    waiting: list[object] = []
+    struck = asyncio.Event()
+
+    class Struck(KernelLab):
+        async def session(self, *arguments: object) -> object:
+            waiting.append(arguments)
+            if len(waiting) == SESSIONS // 4:
+                self.kill("client")
+                struck.set()
+            await struck.wait()
+            return await super().session(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine_, "KernelLab", Struck)
+    text = SPEC.replace('"unimpaired", "lossy"', '"lossy"').replace("repeats = 4", "repeats = 2")
+    spec.write_text(text.replace('networks = { test = ["lossy"] }', ""))
+    what, out = read_spec(spec), tmp_path / "made"
+    begin(what, 5, out)
+    result = build_shard(what, 5, 0, out)
+    assert what.sessions == SESSIONS // 4
+    assert len(waiting) == 2 * what.sessions
+    assert (result.complete, result.failed) == (what.sessions, ())
+    finish(what, 5, out)
+    assert is_whole(out, what.sessions)
 
 
 def test_a_full_disk(spec: Path, tmp_path: Path) -> None:

@@ -127,6 +127,9 @@ def carried_out(session, network):
     return session_record(session, network, ENGINE, observed)
 
 
+KILLED = "the client was killed (SIGKILL)"
+
+
 class Breakdown(Exception):  # noqa: N818 -- stands for a crash
     """What ends a builder in a test."""
 
@@ -138,12 +141,14 @@ class PureEngine:
         ran: the ids of all sessions carried out, by all engines.
         fails: ids of sessions that fail, and how often still.
         dead: networks over which every session fails.
+        kills: how often still a session dies with a part of the lab, by id.
         breaks_after: how many sessions until it breaks down; ``None`` for never.
     """
 
     ran: ClassVar[list[str]] = []
     fails: ClassVar[dict[str, int]] = {}
     dead: ClassVar[set[str]] = set()
+    kills: ClassVar[dict[str, int]] = {}
     breaks_after: ClassVar[int | None] = None
     name = ENGINE
 
@@ -160,6 +165,7 @@ class PureEngine:
     def reset(cls):
         """Forget what earlier tests wanted."""
         cls.ran, cls.fails, cls.dead, cls.breaks_after = [], {}, set(), None
+        cls.kills = {}
 
     async def run(self, specs, on_record):
         """Carry sessions out, one after the other."""
@@ -168,6 +174,10 @@ class PureEngine:
                 raise Breakdown
             self.environments[network.name] = {"client": {"mtu": {"c-eth0": network.mtu}}}
             self.ran.append(session.session_id)
+            if self.kills.get(session.session_id, 0):
+                self.kills[session.session_id] -= 1
+                on_record(failed_record(session, network, ENGINE, KILLED))
+                continue
             left = self.fails.get(session.session_id, 0)
             if left or network.name in self.dead:
                 self.fails[session.session_id] = left - 1

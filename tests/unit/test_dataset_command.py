@@ -13,6 +13,7 @@ from seglab import cli
 from seglab.commands import dataset
 from seglab.dataset.estimate import duration, estimate, room_bytes, size
 from seglab.dataset.integrity import COMPARED_MAX_BYTES
+from seglab.dataset.plan import planned
 
 BILLION = SPEC.replace("repeats = 5", "repeats = 37_037_038")
 SLOW = (
@@ -168,6 +169,22 @@ def test_what_is_lost_is_built_again(
     assert 0 < len(PureEngine.ran) - ran <= 50
     checked = Run(capsys, "check", out)
     assert checked.code == 0, checked.out
+
+
+def test_sessions_that_were_not_tried_are_done_again(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Over some, a part of the lab died: the same command says so, and carries out these."""
+    out = tmp_path / "made"
+    dying = [place.spec.session_id for place in planned(spec_of(), 2014, 1)][:2]
+    PureEngine.kills = dict.fromkeys(dying, 1000)
+    assert Run(capsys, "build", spec, "--out", out, "--quiet").code == 1
+    PureEngine.reset()
+    again = Run(capsys, "build", spec, "--out", out)
+    assert again.code == 0
+    words = "a part of the lab died over 2 sessions"
+    assert f"{out}: 1 shard to be built again: {words}" in again.err
+    assert sorted(PureEngine.ran) == sorted(dying)
 
 
 def test_of_much_only_the_sizes_are_compared(

@@ -127,7 +127,7 @@ def install_shard(
     with writing(out), ExitStack() as stack:
         layout.make_folders(shard)
         stack.callback(os.close, lock_folder(layout.work(shard), f"shard ({shard})"))
-        there = ShardBuild(spec, seed, shard, out).built()
+        there = ShardBuild(spec, seed, shard, out).settled()
         if there is None:
             layout.result(shard).unlink(
                 missing_ok=True

@@ -23,7 +23,7 @@ from seglab.core.text import count, safe
 from seglab.dataset.check import check
 from seglab.dataset.check_result import CheckResult, Defect
 from seglab.dataset.estimate import Estimate, estimate, room_bytes, size
-from seglab.dataset.folder import begin, built, finish, missing_shards
+from seglab.dataset.folder import begin, finish, missing_shards, results, settled
 from seglab.dataset.integrity import contents_are_compared, lost_files, refuse_changed
 from seglab.dataset.layout import Layout
 from seglab.dataset.manifest import DatasetManifest, read_manifest
@@ -114,7 +114,7 @@ def build(
         begin(what, seed, out, engine)  # refuses another dataset before anything is asked
         if stored.status == "complete":
             refuse_changed(Layout(out), stored)
-    there = built(what, out, fingerprint(what, seed))
+    there = settled(what, out, fingerprint(what, seed))
     done = sum(len(shard_range(what, shard)) for shard in there)
     left = what.sessions - done - _under_way(what, seed, out, there)
     if stored is not None and not quiet:
@@ -344,11 +344,19 @@ def _found(spec: DatasetSpec, stored: DatasetManifest, out: Path, there: set[int
             words += ", by the sizes of their files; `seglab dataset check` reads them"
         return words
     if stored.status == "complete":
-        why = next(lost_files(Layout(out), stored), "a shard's description is missing")
+        why = next(_reasons(spec, stored, out), "a shard's description is missing")
         return f"{out}: {count(spec.shards - len(there), 'shard')} to be built again: {why}"
     words = f"{out}: continuing a build: {len(there)} of {spec.shards} shards are there"
     more = _under_way(spec, stored.seed, out, there)
     return f"{words}, and {count(more, 'session')} more" if more else words
+
+
+def _reasons(spec: DatasetSpec, stored: DatasetManifest, out: Path) -> Iterator[str]:
+    """Say what is wrong with a finished dataset that is built again."""
+    yield from lost_files(Layout(out), stored)
+    untried = sum(len(result.untried) for result in results(Layout(out), spec.shards))
+    if untried:
+        yield f"a part of the lab died over {count(untried, 'session')}"
 
 
 def _under_way(spec: DatasetSpec, seed: int, out: Path, there: set[int]) -> int:
@@ -409,7 +417,7 @@ def _interrupted(
     """Tell a user who pressed Ctrl-C what is kept and how to continue, and exit with 130."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    there = built(what, out, fingerprint(what, seed))
+    there = settled(what, out, fingerprint(what, seed))
     kept = sum(len(shard_range(what, shard)) for shard in there)
     kept += _under_way(what, seed, out, there)
     where = ["--cluster", cluster] if cluster is not None else []

@@ -6,6 +6,7 @@ any language, reads one capture without reading the others.
 """
 
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -15,6 +16,12 @@ LEVEL: Final = 1
 
 VANTAGES: Final = ("client", "server")
 """The two hosts at which each session is captured."""
+
+ZIP_FAULTS: Final = (
+    zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError,
+    zlib.error,
+)  # fmt: skip
+"""What ``zipfile`` raises for a damaged or foreign archive."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can hold; packets have their own times
 
@@ -39,3 +46,18 @@ def write_archive(file: BinaryIO, folder: Path, session_ids: Iterable[str]) -> N
                     entry.compress_type = zipfile.ZIP_DEFLATED
                     entry.external_attr = 0o644 << 16
                     archive.writestr(entry, path.read_bytes(), compresslevel=LEVEL)
+
+
+def extract_archive(path: Path, folder: Path, session_ids: Iterable[str]) -> None:
+    """Write the captures of some sessions from an archive into a folder.
+
+    Raises:
+        One of ``ZIP_FAULTS``: the archive cannot be read.
+    """
+    with zipfile.ZipFile(path) as archive:
+        there = set(archive.namelist())
+        for session_id in session_ids:
+            for vantage in VANTAGES:
+                name = f"{session_id}.{vantage}.pcapng"
+                if name in there:
+                    (folder / name).write_bytes(archive.read(name))

@@ -68,6 +68,22 @@ def built(spec: DatasetSpec, out: Path, fingerprint: str) -> set[int]:
     }
 
 
+def settled(spec: DatasetSpec, out: Path, fingerprint: str) -> set[int]:
+    """The built shards whose sessions have all been tried.
+
+    In the others, a part of the lab died over some sessions; a build does these again.
+
+    Raises:
+        InputError: a shard's description is damaged.
+    """
+    layout = Layout(out)
+    return {
+        shard
+        for shard in built(spec, out, fingerprint)
+        if (result := read_result(layout.result(shard))) is not None and not result.untried
+    }
+
+
 def missing_shards(spec: DatasetSpec, there: Collection[int]) -> Iterator[int]:
     """The numbers of the shards that are not built yet, in order."""
     return (shard for shard in range(spec.shards) if shard not in there)
@@ -210,4 +226,4 @@ def _sums(layout: Layout, manifest: DatasetManifest, own: str) -> bytes:
     return "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())).encode()
 
 
-__all__ = ["FileEntry", "begin", "built", "finish", "missing_shards", "results"]
+__all__ = ["FileEntry", "begin", "built", "finish", "missing_shards", "results", "settled"]

@@ -8,6 +8,7 @@ import msgspec
 
 from seglab.core import decoding
 from seglab.dataset.columns import LABELS, SPLITS
+from seglab.engine.record import is_untried
 from seglab.errors import InputError
 from seglab.runs.manifest import hardware, now, versions
 
@@ -68,6 +69,11 @@ class ShardResult(msgspec.Struct, kw_only=True):
     seconds: float = 0.0
     session_s: float = 0.0
     finished: str = ""
+
+    @property
+    def untried(self) -> tuple[FailedSession, ...]:
+        """The failed sessions that were not really tried, because a part of the lab died."""
+        return tuple(session for session in self.failed if is_untried(session.error))
 
     def count(self, row: dict[str, Any]) -> None:
         """Count a row that has been written."""

@@ -6,7 +6,6 @@ found that makes rows, files and digests fit each other.
 """
 
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, Final
 
 from seglab.core.record import SessionRecord
 from seglab.dataset import capture_checks, remake
-from seglab.dataset.captures import VANTAGES
+from seglab.dataset.captures import VANTAGES, ZIP_FAULTS
 from seglab.dataset.check_result import DEFECTS_MAX, CheckResult
 from seglab.dataset.layout import Layout
 from seglab.dataset.plan import PlacedSession
@@ -33,12 +32,6 @@ _AS_PLANNED = (
 
 CAPTURE_MAX_BYTES: Final = 256 << 20
 """The largest capture that is read; a payload has at most 16 MiB."""
-
-ZIP_FAULTS: Final = (
-    zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError,
-    zlib.error,
-)  # fmt: skip
-"""What ``zipfile`` raises for a damaged or foreign archive."""
 
 SAMPLE_SESSIONS: Final = 2000
 """About how many sessions of a large dataset are made again and compared with their captures."""
@@ -158,8 +151,14 @@ class ShardRows:
         self._check_failed()
 
     def _check_failed(self) -> None:
-        """The sessions that are described as failed are planned ones, and no rows."""
+        """The sessions that are described as failed are planned ones, no rows, and were tried."""
         where = f"shard {self._shard}"
+        if untried := self._result.untried:
+            words = (
+                f"{len(untried)} of {len(self._range)} sessions were not tried, because a part of "
+                f"the lab died ({untried[0].error}); the same build does them again"
+            )
+            self._found.add("completeness", where, words)
         seen: set[int] = set()
         for entry in self._result.failed:
             place = None if self._plan is None else self._plan.get(entry.number)

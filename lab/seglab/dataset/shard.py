@@ -7,6 +7,10 @@ its description last: a shard with a description is complete.
 So a build can end at any instant, by Ctrl-C, ``kill -9`` or a full disk. The next builder continues
 with the sessions that are not in the journal. It does nothing for a shard that is complete.
 
+A session may fail because a part of the lab was killed or hung. It was never tried, so it is
+carried out again: in the same build up to ``UNTRIED_TRIES`` times, and then by every later build,
+which takes what is complete from the shard's files back into the folder.
+
 Two builders of one shard exclude each other by a lock on the folder.
 """
 
@@ -15,7 +19,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -26,7 +30,7 @@ import msgspec
 from seglab.core.files import lock_folder, replace_file, writing
 from seglab.core.record import SessionRecord
 from seglab.core.text import one_line
-from seglab.dataset.captures import write_archive
+from seglab.dataset.captures import ZIP_FAULTS, extract_archive, write_archive
 from seglab.dataset.layout import Layout
 from seglab.dataset.manifest import read_manifest
 from seglab.dataset.plan import PlacedSession, fingerprint, planned
@@ -42,13 +46,17 @@ from seglab.engine import (
 )
 from seglab.engine import engine as engine_by_name
 from seglab.engine.base import OnRecord
+from seglab.engine.record import is_untried
 from seglab.engine.slots import PrioritySemaphore
 from seglab.errors import InputError
 from seglab.runs import journal
-from seglab.runs.parquet import write_dataset
+from seglab.runs.parquet import read_rows, write_dataset
 
 TRIES: Final = 2
 """How often a failing session is carried out, if other sessions over its network complete."""
+
+UNTRIED_TRIES: Final = 4
+"""How often a session is carried out in one build, if a part of the lab dies over it each time."""
 
 _CHUNK_BYTES = 1 << 20
 _PRIORITY_STEP = 1e6  # more than any session lasts: sessions of a lower shard come first
@@ -145,6 +153,46 @@ class ShardBuild:
             )
         return result if has_all_files(self.layout, result) else None
 
+    def settled(self) -> ShardResult | None:
+        """The stored description, if the shard is complete and all of its sessions were tried.
+
+        Raises:
+            InputError: the shard on disk belongs to another dataset.
+        """
+        result = self.built()
+        return None if result is None or result.untried else result
+
+    def _take_back(self, places: list[PlacedSession]) -> None:
+        """Put the complete sessions of a built shard into the journal, with their captures.
+
+        Does nothing where an earlier builder has a journal, or where no shard is built. A shard
+        whose files cannot be read is built from the beginning.
+        """
+        if self._journal.exists() or (result := self.built()) is None:
+            return
+        ids = {place.spec.session_id for place in places}
+        try:
+            records = [
+                SessionRecord.from_row(row | {"captures": _in_folder(row["captures"])})
+                for part in PARTS
+                if (path := self.layout.data(part, self.shard)).exists()
+                for row in read_rows(path)
+                if row["session_id"] in ids
+            ]
+            if self.spec.captures and result.complete:
+                extract_archive(self.layout.wire(self.shard), self._work / "wire", ids)
+        except (InputError, KeyError, *ZIP_FAULTS):
+            return
+        self._environment = dict(result.environment)
+        text = msgspec.json.encode(self._environment)
+        with ExitStack() as stack:
+            replace_file(self._in_force, lambda file: file.write(text))
+            writer = journal.JournalWriter(self._journal)
+            stack.callback(writer.close)
+            for record in records:
+                writer.append(record.to_json())
+                self._on_record(record)
+
     def recorded(self) -> int:
         """How many of its sessions an earlier builder has completed."""
         if not self._journal.exists():
@@ -154,7 +202,7 @@ class ShardBuild:
 
     async def run(self) -> ShardResult:
         """Build it as ``build_shard`` does. Ended sessions are kept when it is cancelled."""
-        if (result := self.built()) is not None:
+        if (result := self.settled()) is not None:
             self._clear()
             return result
         began = time.monotonic()
@@ -162,9 +210,10 @@ class ShardBuild:
         with writing(self.layout.path), ExitStack() as stack:
             self.layout.make_folders(self.shard)
             stack.callback(os.close, lock_folder(self._work, f"shard ({self.shard})"))
-            if (result := self.built()) is not None:  # by another, who had the lock until now
+            if (result := self.settled()) is not None:  # by another, who had the lock until now
                 self._clear()
                 return result
+            self._take_back(places)
             await self._sessions(places)
             settling = asyncio.create_task(asyncio.to_thread(self._settle, places, began))
             try:
@@ -174,7 +223,10 @@ class ShardBuild:
                 raise
 
     async def _sessions(self, places: list[PlacedSession]) -> None:
-        """Carry out the sessions that are not complete; a session that fails runs once more."""
+        """Carry out the sessions that are not complete; one that fails runs again.
+
+        It runs ``TRIES`` times in all, or ``UNTRIED_TRIES`` if a part of the lab dies over it.
+        """
         with ExitStack() as stack:
             writer = journal.JournalWriter(self._journal)
             stack.callback(writer.close)
@@ -198,8 +250,8 @@ class ShardBuild:
                 else:
                     failed[record.session_id] = record
 
-            for attempt in range(TRIES):
-                todo = self._todo(places, again=attempt > 0)
+            for attempt in range(UNTRIED_TRIES):
+                todo = self._todo(places, failed, attempt)
                 if not todo:
                     break
                 folder = self._work if self.spec.captures else None
@@ -234,21 +286,34 @@ class ShardBuild:
             return {}
         return found
 
-    def _todo(self, places: list[PlacedSession], *, again: bool) -> list[PlacedSession]:
+    def _todo(
+        self, places: list[PlacedSession], failed: Mapping[str, SessionRecord], attempt: int
+    ) -> list[PlacedSession]:
         """The sessions to carry out.
+
+        A session whose failure tells nothing, because a part of the lab died, is always among them.
+        After the first attempt, the others are not where they would fail again: none completed over
+        their network, or the network is a black hole for large packets.
 
         Args:
             places: all sessions of the shard.
-            again: leaves out the sessions that would fail again: none completed over their
-                network, or the network is a black hole for large packets.
+            failed: the newest records of those that failed in this build.
+            attempt: how many attempts there were before.
         """
+        if attempt:
+            untried = {name for name, record in failed.items() if is_untried(record.error)}
+        else:
+            untried = {place.spec.session_id for place in places}
         statuses = self._statuses
         fit = {p.network.name for p in places if statuses.get(p.spec.session_id) == "complete"}
         return [
             place
             for place in places
             if statuses.get(place.spec.session_id) != "complete"
-            and (not again or (place.network.name in fit and not place.network.black_hole))
+            and (
+                place.spec.session_id in untried
+                or (attempt < TRIES and place.network.name in fit and not place.network.black_hole)
+            )
         ]
 
     def _settle(self, places: list[PlacedSession], began: float) -> ShardResult:
@@ -337,6 +402,14 @@ class ShardBuild:
     def _clear(self) -> None:
         """Remove what was needed for building only."""
         shutil.rmtree(self._work, ignore_errors=True)
+
+
+def _in_folder(captures: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The captures' paths in a builder's folder, from those in the archive."""
+    return {
+        vantage: None if path is None else f"wire/{path.rpartition('/')[2]}"
+        for vantage, path in captures.items()
+    }
 
 
 def has_all_files(layout: Layout, result: ShardResult) -> bool:

@@ -5,8 +5,10 @@ Every engine observes sessions in its own way, and puts what it observed into an
 which columns the plan fills, when a session counts as complete, and which error it has if not.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import msgspec
 
@@ -61,6 +63,23 @@ class ObservedSession:
     header_fields: tuple[HeaderField, ...] = ()
     captures: Captures = NO_CAPTURES
     error: str | None = None
+
+
+def is_untried(error: str | None) -> bool:
+    """Whether a failed session says nothing about its sender and network, by its error.
+
+    A part of the engine was killed, hung or could not start while the session waited or ran. The
+    words are those of the kernel engine's lab (``KernelLab._fail``), also of earlier versions.
+    """
+    return error is not None and _PART_DIED.match(error) is not None
+
+
+_PART_DIED: Final = re.compile(
+    r"(gave up after \d+ labs in a row died: )?"
+    r"the (lab|init|wire|server|client) "
+    r"(was killed \(SIG|ended\b|failed: |did not answer within |did not start within "
+    r"|could not start: |was taken down)"
+)
 
 
 def empty_record(spec: SessionSpec, network: Network, engine: str) -> SessionRecord:
