@@ -165,6 +165,16 @@ def test_only_clamps_and_black_holes_filter() -> None:
     }
 
 
+def test_estimates_know_the_wait_at_a_black_hole() -> None:
+    """A client that probes waits for its timers, another one for the limit; small mail passes."""
+    networks = registry.networks()
+    hole, probing = networks["black-hole"], networks["black-hole-probing"]
+    assert (hole.completes, probing.completes) == (False, True)
+    assert 10 < hole.estimate_s(12_000) < 11
+    assert 4 < probing.estimate_s(12_000) < 5
+    assert hole.estimate_s(1348) < 1 < hole.estimate_s(1349)
+
+
 def test_estimate_of_a_slow_link() -> None:
     """The round trips of the dialogue and one of data, and the bytes at the rate."""
     found = network("links.core.delay_ms = 500\nlinks.access.up.bw_mbit = 0.1")

@@ -329,6 +329,82 @@ def test_what_the_line_of_an_own_scenario_says(tmp_path, reads, networks, words)
     assert row.lab == words
 
 
+HOLE = {"hole": {"name": "hole", "completes": False}, "paper": {"name": "paper"}}
+
+
+def lost(number, network="hole", error="time limit reached; the router lost it"):
+    """A failed session."""
+    return simulated(
+        number, scenario="own", network=network, session_id=f"own.{network}.{number}",
+        status="failed", error=error,
+    )  # fmt: skip
+
+
+def own_run(path, records):
+    """A stored run of a scenario that nothing is published about, in part over a black hole."""
+    return stored_run(path, records, scenarios=(Experiment("own", "mine"),), networks=HOLE)
+
+
+@pytest.mark.parametrize(
+    ("failed", "unexpected", "headline"),
+    [
+        ([], 0, "1 of 1 session complete"),
+        ([lost(1)], 0, "1 of 2 sessions complete; 1 failed, as expected of the network"),
+        ([lost(1, "paper")], 1, "1 of 2 sessions complete"),
+        ([lost(1, error="the lab died")], 1, "1 of 2 sessions complete"),
+        (
+            [lost(1), lost(2), lost(3, "paper")],
+            1,
+            "1 of 4 sessions complete; 2 failed, as expected of the network",
+        ),
+    ],
+)
+def test_a_failure_may_be_expected(tmp_path, failed, unexpected, headline):
+    """Only of a network that says so, and only where the time limit was reached."""
+    path = own_run(tmp_path / "run", [simulated(0, scenario="own"), *failed])
+    summary = build_report(RunFolder.open(path))
+    assert summary.unexpected_failures == unexpected
+    assert summary.headline() == headline
+    assert [f["expected"] for f in summary.to_dict()["failures"]].count(False) == unexpected
+    text = StringIO()
+    show(summary, Console(file=text, width=200))
+    expected = len(failed) - unexpected
+    assert ("failed, as expected: " in text.getvalue()) == (expected > 0)
+    assert ("(as expected of the network)" in " ".join(page_of(path).words)) == (expected > 0)
+
+
+def test_an_own_scenario_is_not_compared_with_a_paper(tmp_path):
+    """Its table says what ran, what became of it and what was seen, in a pipe and on the page."""
+    sessions = [simulated(n, scenario="own", session_id=f"own.{n}") for n in range(3)]
+    path = own_run(tmp_path / "run", [*sessions, lost(1)])
+    summary = build_report(RunFolder.open(path))
+    text = StringIO()
+    show(summary, Console(file=text, width=40))
+    columns, row = [line.split("\t") for line in text.getvalue().splitlines() if "\t" in line]
+    assert columns == ["scenario", "what ran", "complete", "failed", "what was seen"]
+    assert row[:4] == ["own", "1 sender on 2 networks", "3", "1"]
+    assert row[4] == summary.rows[0].lab.removeprefix("3 sessions, ")
+    words = " ".join(page_of(path).words)
+    assert "what was seen" in words
+    assert "published" not in words.partition("Sessions")[0]
+
+
+@pytest.mark.parametrize(
+    ("senders", "curve"),
+    [(("a", "a"), True), (("a", "b"), False), (("a", "b", "b"), True)],
+)
+def test_gaps_of_different_senders_are_not_compared(tmp_path, senders, curve):
+    """A curve over gaps needs a sender that ran with several; others are not part of it."""
+    sessions = [
+        simulated(n, gap_ms=10 * n, scenario="own", session_id=f"own.{n}", sender=sender)
+        for n, sender in enumerate(senders)
+    ]
+    (result,) = summarise(RunFolder.open(own_run(tmp_path / "run", sessions)))[0].results
+    assert (result.separation_words is not None) is curve
+    points = [point.gap_ms for point in result.separation]
+    assert points == [10.0 * n for n, s in enumerate(senders) if senders.count(s) > 1]
+
+
 def test_the_figure_of_all_shows_what_is_like_the_paper(tmp_path):
     """However rare in the lab, the sequence most often printed stands right below it."""
     rare = (1440, 1440, 1440, 800)

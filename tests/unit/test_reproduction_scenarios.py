@@ -54,13 +54,16 @@ def test_nothing_checked_is_no_pass():
     assert [c.passed for c in verdict.criteria] == [False, False, False]
 
 
-def test_failed_sessions_do_not_count():
-    """A failed session's layers are ignored, and it is counted as failed."""
+def test_a_failed_session_counts():
+    """Its layers are ignored, but a scenario of which a session failed is not reproduced."""
     bad = replace(sessions([1500, 3620])[0], status="failed", error="server died")
     verdict = judge_scenario("scenario-1", ONE, [bad, *sessions(*ONE * 5)])
     assert verdict.failed_sessions == 1
     assert verdict.sequences.lab_sessions == 15
-    assert verdict.reproduced
+    assert [c.name for c in verdict.criteria if not c.passed] == ["failures"]
+    assert verdict.criteria[-1].words == "1 of 16 sessions failed"
+    assert not verdict.reproduced
+    assert judge_scenario("scenario-1", ONE, sessions(*ONE * 5)).reproduced
 
 
 def test_sequences_are_counted_on_both_sides():

@@ -72,7 +72,8 @@ def run(
       seglab run listing-12 --sender ./my_sender.py
       seglab run --resume runs/mine
 
-    Exit code 0: every session is complete; 1: some failed, and log.txt in the run folder says why.
+    Exit code 0: every session is complete, or failed as its network is expected to make it fail;
+    1: others failed, and log.txt in the run folder says why.
     """  # noqa: D301 -- click looks for the backspace character itself
     if resumed is not None:
         reject_options_fixed_by_run()
@@ -113,7 +114,7 @@ def run(
         show(summary)
         click.echo(f"run folder: {folder.path}")
         click.echo(f"report:     {folder.report}")
-    return 1 if summary.counts.failed else 0
+    return 1 if summary.unexpected_failures else 0
 
 
 def tell_left_out(request: RunRequest, folder: RunFolder, *, quiet: bool) -> None:

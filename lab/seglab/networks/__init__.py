@@ -9,6 +9,7 @@
     path_condition = "steady"                  # or small_mss, fluctuating, pmtu_fall; by default
                                                # it follows from the rest (typical_condition)
     time_limit_s = 10                          # beyond what a session needs; by default the run's
+    completes = false                          # sessions are expected to run into that limit
 
     [client]                                   # the client's own TCP
     timestamps = true                          # 12 bytes of each segment

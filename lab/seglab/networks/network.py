@@ -38,6 +38,7 @@ _AT_MAX_MS = 3.6e6
 _REPEAT_MIN_MS = 100
 _DIALOGUE_ROUND_TRIPS = 8  # SYN, greeting, EHLO, MAIL, RCPT, DATA, the end of data, QUIT
 _BLACK_HOLE_S = 4.0  # until tcp_mtu_probing 1 takes effect: tcp_retries1 (3) retransmissions
+_TIME_LIMIT_S = 60.0  # the default of a run's limit, where the network has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,8 @@ class Network:
         ip_version: 4 or 6.
         time_limit_s: how long beyond its expected duration a session may last, in seconds; the
             run's own limit counts where it is shorter. ``None`` leaves the limit to the run.
+        completes: whether its sessions are expected to complete. If not, a session that runs into
+            its time limit does not make a run fail.
     """
 
     name: str
@@ -153,6 +156,7 @@ class Network:
     router: Router = field(default_factory=Router)
     ip_version: int = 4
     time_limit_s: float | None = None
+    completes: bool = True
 
     @property
     def path_mtu(self) -> int:
@@ -209,8 +213,19 @@ class Network:
         frames_bits = 8 * (payload_bytes + segments * headers)
         rates = [link.up.bw_mbit for link in (self.access, self.core) if link.up.bw_mbit]
         sending_s = frames_bits / (min(rates) * 1e6) if rates else 0.0
-        detours_s = _BLACK_HOLE_S if self.black_hole else 0.0
-        return self.round_trip_s * (_DIALOGUE_ROUND_TRIPS + windows) + sending_s + detours_s
+        waiting_s = self._black_hole_wait_s(payload_bytes)
+        return self.round_trip_s * (_DIALOGUE_ROUND_TRIPS + windows) + sending_s + waiting_s
+
+    def _black_hole_wait_s(self, payload_bytes: int) -> float:
+        """How long the client gets no answer because the router loses its full segments."""
+        passing = full_segment(
+            self.path_mtu, ip_version=self.ip_version, timestamps=self.client.timestamps
+        )
+        if not self.black_hole or payload_bytes <= passing:
+            return 0.0
+        if self.client.mtu_probing:
+            return _BLACK_HOLE_S
+        return self.time_limit_s or _TIME_LIMIT_S
 
 
 def parse(name: str, table: SpecTable, base: Network | None = None) -> Network:
@@ -246,6 +261,7 @@ def parse(name: str, table: SpecTable, base: Network | None = None) -> Network:
         router=_router(table.table("router"), ip_version, like.router),
         ip_version=ip_version,
         time_limit_s=_time_limit(table, like.time_limit_s),
+        completes=table.boolean("completes", default=like.completes),
     )
     typical = network.typical_condition
     condition = table.choice("path_condition", PATH_CONDITIONS, default=typical)

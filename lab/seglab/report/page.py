@@ -68,7 +68,7 @@ def page(summary: RunSummary, pictures: Sequence[Picture], sessions: Embedded) -
         counts=summary.counts,
         started=manifest.started.replace("T", " ").replace("+00:00", " UTC"),
         pictures=pictures,
-        reasons=Counter(failure.error for failure in summary.failures).most_common(),
+        reasons=Counter((f.error, f.expected) for f in summary.failures).most_common(),
         failures=summary.failures[:_FAILURES_SHOWN],
         hidden_failures=max(len(summary.failures) - _FAILURES_SHOWN, 0),
         sysctls=grids(manifest.sysctls, "sysctl"),

@@ -1,6 +1,6 @@
 """The result of one scenario of a stored run: its counts, its verdict, its row of the table."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -81,6 +81,8 @@ class ScenarioResult:
         published_separation: the paper's own points on that curve.
         block: what joined the two writes, for the scenario that the paper remarks on.
         cells: how many combinations of sender, network and sweep value the sequences pool.
+        senders: how many senders its sessions have.
+        networks: how many networks its sessions have.
     """
 
     experiment: Experiment
@@ -92,6 +94,8 @@ class ScenarioResult:
     published_separation: tuple[PublishedSeparation, ...] = ()
     block: Block | None = None
     cells: int = 1
+    senders: int = 0
+    networks: int = 0
 
     @property
     def row(self) -> ResultRow:
@@ -110,6 +114,19 @@ class ScenarioResult:
     def separation_words(self) -> str | None:
         """Its separation curve in words; ``None`` if there are fewer than two gaps."""
         return separation_words(self.separation) if len(self.separation) > 1 else None
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the paper prints anything about it."""
+        return self.seen is not None or bool(self.sequences.printed)
+
+    def what_ran(self) -> str:
+        """The senders and networks of its sessions, in words."""
+        return f"{count(self.senders, 'sender')} on {count(self.networks, 'network')}"
+
+    def what_was_seen(self) -> str:
+        """The sizes that its sessions had, in words, if nothing is published about it."""
+        return self._most_often() if self.sequences.others else "no complete session"
 
     def _published(self) -> str:
         if self.seen is not None:
@@ -138,7 +155,7 @@ class ScenarioResult:
             if seen.rarest and seen.rarest.lab:
                 text += f" (the rarest in {seen.rarest.lab})"
         elif seen.others:
-            text += self._most_often(seen)
+            text += f" {self._most_often()}" if self.cells > 1 else f", {self._most_often()}"
         if (
             isinstance(self.verdict, ScenarioVerdict)
             and self.verdict.read_counts.lab_mean is not None
@@ -148,14 +165,14 @@ class ScenarioResult:
                 text += f" ({p_value(self.verdict.read_counts.p)})"
         return text
 
-    def _most_often(self, seen: Sequences) -> str:
+    def _most_often(self) -> str:
         """The most frequent sequence, in words; if several cells are pooled, their number."""
         if self.cells > 1:
-            return f" in {self.cells} cells; see the report"
-        first = seen.others[0]
-        if first.lab == 1 and len(seen.others) > 1:
-            return f", {len(seen.others)} different sequences"
-        return f", most often {spaced(first.sizes)} ({first.lab})"
+            return f"in {self.cells} cells; see the report"
+        others = self.sequences.others
+        if others[0].lab == 1 and len(others) > 1:
+            return f"{len(others)} different sequences"
+        return f"most often {spaced(others[0].sizes)} ({others[0].lab})"
 
     def _verdict(self) -> str:
         if self.verdict is None:
@@ -186,10 +203,12 @@ def result_of(
         sequences=_sequences(experiment, printed, complete),
         verdict=verdict,
         seen=seen,
-        separation=separation(records),
+        separation=separation(_with_varying_gap(records)),
         published_separation=_published_points(source),
         block=_block(experiment, source, subject),
         cells=len({(r.sender, r.network, r.variant) for r in complete}),
+        senders=len({record.sender for record in records}),
+        networks=len({record.network for record in records}),
     )
 
 
@@ -236,6 +255,17 @@ def _block(
     if source is None or experiment.published != _BLOCK_KEY or not records:
         return None
     return single_block(source.writes, records[0].mss, source.sessions, records)
+
+
+def _with_varying_gap(records: Sequence[SessionRecord]) -> list[SessionRecord]:
+    """The sessions of senders that ran with several gaps.
+
+    The gaps of different senders are not compared: these senders differ by more than their gaps.
+    """
+    gaps: dict[str, set[object]] = defaultdict(set)
+    for record in records:
+        gaps[record.sender].add(record.parameter("gap_ms"))
+    return [record for record in records if len(gaps[record.sender]) > 1]
 
 
 def outside_sweep(records: Sequence[SessionRecord]) -> list[SessionRecord]:

@@ -7,7 +7,7 @@ folder alone, so an old run, or a run from another machine, gives the same summa
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -24,13 +24,27 @@ from seglab.report.scenario_result import (
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Counts, Experiment, Manifest
 
+COMPARED_COLUMNS: Final = ("experiment", "published", "the lab", "verdict")
+DESCRIBED_COLUMNS: Final = ("scenario", "what ran", "complete", "failed", "what was seen")
+
+TIME_LIMIT_REACHED: Final = "time limit reached"
+"""The error of a session that ran into its time limit begins with these words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A session that failed, and why."""
+    """A session that failed.
+
+    Attributes:
+        session_id: its id.
+        error: why it failed.
+        expected: whether its network says that sessions do not complete, and it ran into its
+            time limit.
+    """
 
     session_id: str
     error: str
+    expected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +86,9 @@ class RunSummary:
                 f" {count(counts.planned, 'session')} ended"
             )
         if self.reproduced is None:
-            return f"{counts.complete} of {count(counts.planned, 'session')} complete"
+            expected = counts.failed - self.unexpected_failures
+            words = f"; {expected} failed, as expected of the network" if expected else ""
+            return f"{counts.complete} of {count(counts.planned, 'session')} complete{words}"
         missed = [row.name for row in self.rows if row.reproduced is False]
         if missed:
             return f"Not reproduced: {', '.join(missed)}"
@@ -80,6 +96,36 @@ class RunSummary:
         if len(found) == 1:
             return f"Reproduced: {found[0]}"
         return f"All {len(found)} experiments reproduced"
+
+    @property
+    def unexpected_failures(self) -> int:
+        """The number of failed sessions that were expected to complete."""
+        return sum(not failure.expected for failure in self.failures)
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it has a verdict, or the paper prints anything about one of the scenarios."""
+        return self.reproduced is not None or any(result.is_published for result in self.results)
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """The columns and the rows of the table of all scenarios.
+
+        If nothing is published about them, it says what was run and seen instead of comparing.
+        """
+        if self.is_published:
+            return COMPARED_COLUMNS, [
+                (row.name, row.published, row.lab, row.verdict) for row in self.rows
+            ]
+        return DESCRIBED_COLUMNS, [
+            (
+                result.experiment.name,
+                result.what_ran(),
+                str(result.counts.complete),
+                str(result.counts.failed),
+                result.what_was_seen(),
+            )
+            for result in self.results
+        ]
 
     @property
     def counts(self) -> Counts:
@@ -149,13 +195,24 @@ def summarise(folder: RunFolder) -> tuple[RunSummary, Grouped]:
             for name, experiment in named.items()
         ),
         failures=tuple(
-            Failure(record.session_id, record.error or "no reason was recorded")
+            Failure(
+                record.session_id,
+                record.error or "no reason was recorded",
+                _is_expected(record, folder.manifest),
+            )
             for records in grouped.values()
             for record in records
             if not record.complete
         ),
     )
     return summary, grouped
+
+
+def _is_expected(record: SessionRecord, manifest: Manifest) -> bool:
+    """Whether a session failed as its network says that sessions do."""
+    network = manifest.networks.get(record.network)
+    never = isinstance(network, dict) and network.get("completes") is False
+    return never and (record.error or "").startswith(TIME_LIMIT_REACHED)
 
 
 def verdict_dict(verdict: AnyVerdict) -> dict[str, Any]:

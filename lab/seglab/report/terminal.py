@@ -12,7 +12,6 @@ from seglab.report.summary import RunSummary
 from seglab.reproduction.comparison import Comparison
 
 _FAILURES_SHOWN = 5
-_COLUMNS = ("experiment", "published", "the lab", "verdict")
 
 
 def show(summary: RunSummary, console: Console | None = None) -> None:
@@ -49,17 +48,17 @@ def show_comparison(comparison: Comparison, console: Console | None = None) -> N
 
 def lines(summary: RunSummary) -> list[str]:
     """The table for a pipe: one line for each row, with tabs between the columns, names first."""
-    rows = [(row.name, row.published, row.lab, row.verdict) for row in summary.rows]
-    return ["\t".join(one_line(cell, None) for cell in row) for row in (_COLUMNS, *rows)]
+    columns, rows = summary.table()
+    return ["\t".join(one_line(cell, None) for cell in row) for row in (columns, *rows)]
 
 
 def table(summary: RunSummary) -> Table:
     """The table for a terminal."""
-    found = Table(*_COLUMNS, pad_edge=False)
-    for row in summary.rows:
-        style = {True: "green", False: "red", None: "dim"}[row.reproduced]
-        cells = map(as_markup, (row.name, row.published, row.lab, row.verdict))
-        found.add_row(*cells, style=None if row.reproduced else style)
+    columns, rows = summary.table()
+    found = Table(*columns, pad_edge=False)
+    for row, cells in zip(summary.rows, rows, strict=True):
+        style = {True: None, False: "red", None: "dim" if summary.is_published else None}
+        found.add_row(*map(as_markup, cells), style=style[row.reproduced])
     return found
 
 
@@ -74,12 +73,13 @@ def _show_criteria(result: ScenarioResult, console: Console) -> None:
 
 def _show_failures(summary: RunSummary, console: Console) -> None:
     """Print one line for each reason: in a matrix, all sessions of a cell often fail alike."""
-    reasons: dict[str, list[str]] = {}
-    for failure in summary.failures:
-        reasons.setdefault(failure.error, []).append(failure.session_id)
-    for error, sessions in islice(reasons.items(), _FAILURES_SHOWN):
+    reasons: dict[tuple[bool, str], list[str]] = {}
+    for failure in sorted(summary.failures, key=lambda failure: failure.expected):
+        reasons.setdefault((failure.expected, failure.error), []).append(failure.session_id)
+    for (expected, error), sessions in islice(reasons.items(), _FAILURES_SHOWN):
         many = f"{len(sessions)} sessions, such as " if len(sessions) > 1 else ""
-        say(console, f"failed: {many}{as_markup(sessions[0])}: {as_markup(error)}")
+        failed = "failed, as expected" if expected else "failed"
+        say(console, f"{failed}: {many}{as_markup(sessions[0])}: {as_markup(error)}")
     if len(reasons) > _FAILURES_SHOWN:
         more = sum(len(sessions) for sessions in islice(reasons.values(), _FAILURES_SHOWN, None))
         say(console, f"... and {count(more, 'more failed session')}")

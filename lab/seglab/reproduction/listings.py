@@ -18,7 +18,7 @@ from seglab.core.record import SessionRecord
 from seglab.core.text import count, percent
 from seglab.core.trace import boundaries, first_arrived, sizes
 from seglab.reproduction.paper import PublishedListing, Sizes
-from seglab.reproduction.scenarios import Criterion, Occurrence, Sequences
+from seglab.reproduction.scenarios import Criterion, Occurrence, Sequences, failed_criterion
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class ListingVerdict:
         found = [self._sizes(), self._wire()]
         if self.path is not None:
             found.append(self._path(self.path))
-        return tuple(found)
+        return (*found, *failed_criterion(self.sessions, self.failed_sessions))
 
     @property
     def reproduced(self) -> bool:

@@ -12,7 +12,7 @@ from seglab.core.tcpip import full_segment, headers_bytes
 from seglab.core.text import count, spaced
 from seglab.core.trace import sizes
 from seglab.reproduction.paper import PublishedTable, Sizes
-from seglab.reproduction.scenarios import Criterion
+from seglab.reproduction.scenarios import Criterion, failed_criterion
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,11 @@ class TableVerdict:
     @property
     def criteria(self) -> tuple[Criterion, ...]:
         """The criterion for sessions without timestamps, and that for sessions with them."""
-        return (self._criterion(timestamps=False), self._criterion(timestamps=True))
+        return (
+            self._criterion(timestamps=False),
+            self._criterion(timestamps=True),
+            *failed_criterion(self.sessions, self.failed_sessions),
+        )
 
     @property
     def reproduced(self) -> bool:

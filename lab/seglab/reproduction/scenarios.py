@@ -1,6 +1,6 @@
 """Whether the lab's sessions of a scenario agree with those that the paper printed.
 
-A scenario is reproduced if three criteria hold:
+A scenario is reproduced if no session failed and three criteria hold:
 
 (a) every read ends where a segment ends;
 (b) every sequence of read sizes that the paper prints occurs in the lab;
@@ -37,6 +37,19 @@ class Criterion:
     title: str
     passed: bool
     words: str
+
+
+def failed_criterion(complete: int, failed: int) -> tuple[Criterion, ...]:
+    """The criterion that every session completes; it is left out if it holds.
+
+    Args:
+        complete: the number of complete sessions.
+        failed: the number of failed sessions.
+    """
+    if not failed:
+        return ()
+    words = f"{failed} of {count(complete + failed, 'session')} failed"
+    return (Criterion("failures", "every session completes", False, words),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +172,17 @@ class ScenarioVerdict:
 
     @property
     def criteria(self) -> tuple[Criterion, ...]:
-        """The three criteria, in the order (a), (b), (c)."""
+        """The three criteria, in the order (a), (b), (c), and that no session failed."""
         return (
             self.boundaries.criterion(),
             self.sequences.criterion(),
             self.read_counts.criterion(),
+            *failed_criterion(self.sequences.lab_sessions, self.failed_sessions),
         )
 
     @property
     def reproduced(self) -> bool:
-        """Whether all three criteria hold."""
+        """Whether all criteria hold."""
         return all(criterion.passed for criterion in self.criteria)
 
 
