@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +75,36 @@ def test_what_is_unknown_is_not_in_the_line() -> None:
     assert {*msgspec.json.decode(known)} <= {"id", "sizes", "layer"}
     line = '{"id": "x", "sizes": [3], "mss": null, "a_key_of_tomorrow": 1}'
     assert Observation.from_json(line) == Observation(id="x", sizes=(3,))
+
+
+def test_arrays_become_plain_values() -> None:
+    """NumPy's arrays and numbers are taken, and cross JSON as others do."""
+    known = {
+        "sizes": np.array([1448, 600], dtype=np.uint16),
+        "push": np.array([False, True]),
+        "t_ns": np.array([5, 9]),
+        "mss": np.int64(1448),
+    }
+    plain = {"sizes": (1448, 600), "push": (False, True), "t_ns": (5, 9), "mss": 1448}
+    expected = Observation(id="x", **plain)
+    scalars = Observation(id="x", **{**plain, "sizes": tuple(known["sizes"])})
+    for found in (
+        Observation(id="x", **known),
+        Observation.from_dict({"id": "x", **known}),
+        scalars,
+    ):
+        assert found == expected
+        assert Observation.from_json(found.to_json()) == expected
+    of_list = Observation.from_dict({"id": "x", "sizes": [*known["sizes"]]})
+    assert of_list.sizes == (1448, 600)
+    with pytest.raises(ValueError, match="each of `sizes` is a whole number"):
+        Observation(id="x", sizes=np.array([1448.5]))  # type: ignore[arg-type]
+
+
+def test_an_unknown_key_of_a_mapping_is_refused() -> None:
+    """A line of JSON may come from a later version; a mapping in Python is misspelled."""
+    with pytest.raises(InputError, match="unknown key 'size'; did you mean 'sizes'"):
+        Observation.from_dict({"id": "x", "size": [3]})
 
 
 def test_encrypted_stays_in_the_line() -> None:

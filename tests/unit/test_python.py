@@ -317,3 +317,20 @@ def test_checks_of_sessions_that_were_chosen(places: Path) -> None:
         seglab.check_classifier("paper", sessions=[])
     with pytest.raises(InputError, match="layer: expected segments, reads or both, found 'writes'"):
         seglab.check_classifier("paper", layer="writes")
+
+
+def test_one_observation_needs_no_id_and_takes_the_layer() -> None:
+    """``layer=`` says what the sizes are; it may not contradict the observation."""
+    seen = []
+
+    def spy(observation: seglab.Observation) -> None:
+        seen.append((observation.id, observation.layer))
+
+    seglab.classify({"sizes": [4320, 800]}, classifier=spy)
+    seglab.classify({"sizes": [1448, 800]}, classifier=spy, layer="segments")
+    seglab.classify({"id": "a", "sizes": [5], "layer": "reads"}, classifier=spy, layer="reads")
+    assert seen == [("1", "reads"), ("1", "segments"), ("a", "reads")]
+    with pytest.raises(InputError, match="layer: 'segments', but the observation itself says"):
+        seglab.classify({"sizes": [5], "layer": "reads"}, classifier=spy, layer="segments")
+    with pytest.raises(InputError, match="unknown key 'size'; did you mean 'sizes'"):
+        seglab.classify({"size": [5]}, classifier=spy)

@@ -7,13 +7,15 @@ JSON; its origin does not matter to a classifier. ``None`` means unknown through
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import accumulate
-from operator import attrgetter
+from operator import attrgetter, index
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
 import msgspec
 
 from seglab.core import decoding
+from seglab.core.text import safe
 from seglab.core.trace import OFFSET_MAX, HeaderField, first_arrived
+from seglab.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from seglab.core.record import SessionRecord
@@ -89,6 +91,7 @@ class Observation:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        self._make_plain()
         if len(self.sizes) > SIZES_MAX:
             raise ValueError(f"{len(self.sizes)} sizes, where at most {SIZES_MAX} are taken")
         if self.sizes and not 0 < min(self.sizes) <= max(self.sizes) <= SIZE_MAX:
@@ -105,6 +108,29 @@ class Observation:
             raise ValueError(f"`mss` is {self.mss}, where bytes of a segment are expected")
         if self.header_end is not None and not 0 <= self.header_end <= SIZE_MAX:
             raise ValueError(f"`header_end` is {self.header_end}, where an offset is expected")
+
+    def _make_plain(self) -> None:
+        """Turn lists and arrays, such as NumPy's, into tuples of Python's own values.
+
+        Raises:
+            ValueError: a value is no whole number where one is expected.
+        """
+        for name in _SEQUENCES:
+            values = getattr(self, name)
+            if values is None or (type(values) is tuple and type(_first(values)) in _PLAIN):
+                continue
+            try:
+                plain = tuple(map(_flag if name in _FLAG_LISTS else index, values))
+            except TypeError as error:
+                raise ValueError(f"each of `{name}` is a whole number: {error}") from error
+            object.__setattr__(self, name, plain)
+        for name in ("mss", "header_end", "rtt_ns"):
+            value = getattr(self, name)
+            if value is not None and type(value) is not int:
+                try:
+                    object.__setattr__(self, name, index(value))
+                except TypeError as error:
+                    raise ValueError(f"`{name}` is a whole number: {error}") from error
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -157,9 +183,19 @@ class Observation:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The observation of a mapping with the same keys as the line of JSON.
 
+        Values may be arrays and numbers of NumPy or pandas.
+
         Raises:
-            InputError: it is no observation; says at which key.
+            InputError: it is no observation, or has a key that observations do not have; says at
+                which key.
         """
+        for name in values:
+            if name not in _NAMES:
+                raise InputError(
+                    f"not an observation: unknown key {safe(str(name))!r}; "
+                    f"{nearest(str(name), _NAMES)}"
+                )
+        values = {name: _builtin(value) for name, value in values.items()}
         return decoding.from_dict(values, cls, "an observation")
 
     @classmethod
@@ -193,6 +229,27 @@ class Observation:
         )
 
 
+def _first(values: tuple[object, ...]) -> object:
+    return values[0] if values else None
+
+
+def _flag(value: object) -> bool | None:
+    """Return a flag of NumPy as one of Python's; ``None`` stays."""
+    return None if value is None else bool(value)
+
+
+def _builtin(value: Any) -> Any:
+    """Return an array, or a number of an array, as Python's own lists and numbers."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_builtin(one) for one in value] if hasattr(_first((*value,)), "tolist") else value
+    return value
+
+
+_SEQUENCES: Final = ("sizes", "push", "t_ns", "retransmission")
+_FLAG_LISTS: Final = ("push", "retransmission")
+_PLAIN: Final = (int, bool, type(None))
 _FLAGS: Final = ("encrypted", "chunked")
 _EMPTY: tuple[object, ...] = ((), [])
 _NAMES: Final = tuple(field.name for field in fields(Observation))
