@@ -19,6 +19,7 @@ from seglab.experiment.reader import KINDS, Reader
 from seglab.server.connection import ConnectionLog
 from seglab.server.limits import Limits
 from seglab.server.listening import PROTOCOLS, Listener
+from seglab.server.log_file import LogFile
 from seglab.server.logs import FORMATS, writer
 from seglab.server.loop import Server
 
@@ -100,7 +101,7 @@ def _limit_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--out",
     type=FILE,
-    help="Append the log to FILE instead of writing it to standard output.",
+    help="Append the log to FILE, not to standard output; SIGHUP opens FILE again.",
     metavar="FILE",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors on standard error.")
@@ -145,7 +146,7 @@ def serve(
     except ValueError as error:
         raise InputError(f"seglab serve: {error}") from error
     say = _say_nothing if quiet else _say
-    with _log_stream(out) as stream:
+    with _log_stream(out, _say) as stream:
         write = writer(log_format, stream)
 
         def on_end(log: ConnectionLog) -> None:
@@ -156,6 +157,8 @@ def serve(
         server = Server([listener], allowed, on_end, keep_samples=log_format == "events")
         signal.signal(signal.SIGTERM, lambda *_: server.stop())
         signal.signal(signal.SIGINT, lambda *_: server.stop())
+        if isinstance(stream, LogFile):
+            _reopen_at_hangup(stream, server)
         _announce(server, listener, allowed, say)
         try:
             server.run()
@@ -197,16 +200,37 @@ def _summary(log: ConnectionLog) -> str:
 
 
 @contextlib.contextmanager
-def _log_stream(out: Path | None) -> Iterator[TextIO]:
+def _log_stream(out: Path | None, warn: Callable[[str], object]) -> Iterator[TextIO | LogFile]:
     if out is None:
         yield sys.stdout
         return
     try:
-        stream = out.open("a", encoding="ascii")
+        stream = LogFile(out, warn)
     except OSError as error:
         raise InputError(f"{out}: cannot open the log: {error.strerror}") from error
     with stream:
         yield stream
+
+
+def _reopen_at_hangup(log: LogFile, server: Server) -> None:
+    """Have SIGHUP open the log again, or stop the server if it means that the terminal is gone."""
+    had_terminal = _has_terminal()
+
+    def hang_up(*_: object) -> None:
+        if had_terminal and not _has_terminal():
+            server.stop()
+        else:
+            log.reopen()
+
+    signal.signal(signal.SIGHUP, hang_up)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,6 +7,7 @@ r"""The server's log formats; ``docs/server.md`` has their grammar.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from io import TextIOBase
 from time import monotonic_ns, time_ns
 from typing import TextIO
 
@@ -44,7 +45,7 @@ def event_line(number: int, size: int, sample: bytes) -> str:
     return f"[{number}][{size}] '{text}'"
 
 
-def writer(log_format: str, stream: TextIO) -> Callable[[ConnectionLog], None]:
+def writer(log_format: str, stream: TextIO | TextIOBase) -> Callable[[ConnectionLog], None]:
     """Return a function that writes a connection's log to ``stream``, and flushes each line.
 
     Args:
