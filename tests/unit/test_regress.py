@@ -13,14 +13,16 @@ from synthetic import MS
 
 from seglab.classification.classifier import Classifier, Verdict
 from seglab.classification.registry import as_verdict, of_callable
+from seglab.core.observation import Observation
 from seglab.core.trace import Read
 from seglab.errors import InputError
 from seglab.regress.case import Case
 from seglab.regress.checks import CHECKS, chosen
 from seglab.regress.judgement import Settings
 from seglab.regress.junit import to_junit
+from seglab.regress.page import page
 from seglab.regress.run import run
-from seglab.regress.terminal import finding_text, show
+from seglab.regress.terminal import cell_text, check_letters, finding_text, marks_words, show
 from seglab.runners.local import LocalRunner
 
 
@@ -250,6 +252,51 @@ def test_a_narrow_terminal_is_shown_whole_words(columns: int, framed: bool) -> N
     assert "\N{HORIZONTAL ELLIPSIS}" not in text
     assert "stable_under_retransmission" in text
     assert ("\t" not in text) == framed
+
+
+def on_terminal(result, **options) -> list[str]:
+    """The lines that a terminal of 120 columns gets."""
+    output = StringIO()
+    console = Console(file=output, force_terminal=True, color_system=None, width=120)
+    show(result, console, **options)
+    return output.getvalue().splitlines()
+
+
+def learned(observation: Observation) -> str:
+    """Has learned the MSS: everything short is a relay."""
+    return "single_write" if observation.mss == 1448 else "relay"
+
+
+def test_a_terminal_gets_the_verdict_first_and_last() -> None:
+    """In at most 40 lines, with one example; what is left out comes with ``verbose``."""
+    result = regress(learned)
+    lines = on_terminal(result)
+    assert len(lines) <= 40
+    assert lines[0] == lines[-1]
+    assert lines[0].startswith(result.headline)
+    assert sum("smallest example" in line for line in lines) == 1
+    for name in result.broken:
+        assert any(line.startswith(f"{name}: ") for line in lines)
+    assert any(line.startswith("-v prints") for line in lines)
+    more = on_terminal(result, verbose=True)
+    assert len(more) > len(lines)
+    assert more[0] == more[-1] == lines[0]
+    assert not any(line.startswith("-v prints") for line in more)
+
+
+def test_a_mark_in_the_matrix_says_which_checks_broke() -> None:
+    """Each letter of a cell is explained below the matrix, and stands for a check that broke."""
+    result = regress(learned)
+    letters = check_letters(result)
+    assert set(letters) == {name for cell in result.cells.values() for name in cell.checks}
+    assert "label_ignores_mtu" in letters
+    for name, letter in letters.items():
+        assert f"{letter} {name}" in marks_words(result)
+    for cell in result.cells.values():
+        marks = cell_text(cell, letters).partition("!")[2]
+        assert marks == "".join(sorted(letters[name] for name in cell.checks))
+    assert marks_words(regress(honest)) == ""
+    assert marks_words(result).capitalize() in page(result).decode()
 
 
 def test_emoji_codes_stay_text(capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,7 +104,7 @@ def test_findings(seglab: Seglab) -> None:
     """Something found: exit code 1, and the smallest example in sizes."""
     ended = seglab("rules_of_test:table", "--check", "label_ignores_mtu")
     assert ended.code == 1
-    assert "single_write\t0 %!\t0 %!\t100 %" in ended.out.splitlines()
+    assert "single_write\t0 %!a\t0 %!a\t100 %" in ended.out.splitlines()
     assert "segments 1448 1448 1448 656" in ended.out
     assert "segments 1228 1228 1228 1228 88" in ended.out
 

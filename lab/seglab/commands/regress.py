@@ -137,6 +137,7 @@ def _file_option(name: str, words: str) -> Callable[[Command], Command]:
 @cluster_option("Ask the classifier on the workers")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
+@click.option("-v", "--verbose", is_flag=True, help="Print examples of each check, as in a pipe.")
 def regress(
     classifier: str,
     sources: tuple[str, ...],
@@ -162,6 +163,7 @@ def regress(
     cluster: str | None,
     as_json: bool,
     quiet: bool,
+    verbose: bool,
 ) -> int:
     """Let a classifier face the same senders under every MTU.
 
@@ -218,7 +220,7 @@ def regress(
     if as_json:
         click.echo(json.dumps(to_dict(result), indent=2))
     else:
-        show(result)
+        show(result, verbose=verbose)
     if update_baseline and baseline is not None:
         _update(baseline, result, cases)
     return 0 if result.good else 1

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from seglab.core.text import spaced
 from seglab.core.version import version
 from seglab.regress.result import RegressResult
-from seglab.regress.terminal import columns, rows
+from seglab.regress.terminal import check_letters, columns, marks_words, rows
 
 EXAMPLES = 5
 """How many findings of a check the page shows in full; the others are rows of a table."""
@@ -27,6 +27,8 @@ def page(result: RegressResult) -> bytes:
         version=version(),
         mtus=columns(result),
         rows=list(rows(result)),
+        letters=check_letters(result),
+        marks=marks_words(result),
         examples=EXAMPLES,
         spaced=spaced,
     )

@@ -1,6 +1,7 @@
 """A result as text: the checks, the matrix of styles and MTUs, and the smallest examples."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from string import ascii_lowercase
 
 from rich import box
 from rich.console import Console
@@ -17,26 +18,50 @@ EXAMPLES = 3
 
 SIZES_SHOWN = 24
 
+LINES_MAX = 40
+"""How many lines a terminal gets, unless there are too many styles or networks for that."""
+
+_LINES_AROUND = 7  # the verdict twice, two of the legend, the scores, the hint, a blank line
+_CHECKS_MIN = 3
+
 _COLOURS = {"passed": "green", "failed": "bold red", "known": "yellow"}
 _MARKS = {"passed": "ok", "failed": "BROKEN", "known": "known"}
 
 
 def show(
-    result: RegressResult, console: Console | None = None, *, examples: int = EXAMPLES
+    result: RegressResult,
+    console: Console | None = None,
+    *,
+    examples: int = EXAMPLES,
+    verbose: bool = False,
 ) -> None:
-    """Print a result, in colours if the terminal has them and ``NO_COLOR`` is not set."""
+    """Print a result, in colours if the terminal has them and ``NO_COLOR`` is not set.
+
+    A terminal gets the verdict first and last, and at most ``LINES_MAX`` lines where the matrix
+    leaves room for that. A pipe, or ``verbose``, gets the examples of each check as well.
+    """
     console = console or stdout()
     tables = checks_table(result), matrix_table(result)
+    short = console.is_terminal and not verbose
+    used = 0
+    if console.is_terminal:
+        _show_verdict(result, console)
     if console.is_terminal and all(_fits(table, console) for table in tables):
         console.print(tables[0])
-        console.print()
         console.print(tables[1])
+        used += sum(table.row_count + 4 for table in tables)
     else:
         for line in plain(result):
             print(line, file=console.file)
-    for outcome in result.outcomes:
-        if outcome.findings:
-            _show_findings(outcome, console, examples)
+            used += 1
+    if words := marks_words(result):
+        say(console, as_markup(words))
+    if short:
+        _show_briefly(result, console, LINES_MAX - _LINES_AROUND - used)
+    else:
+        for outcome in result.outcomes:
+            if outcome.findings:
+                _show_findings(outcome, console, examples)
     for failure in result.stale:
         say(
             console,
@@ -45,12 +70,46 @@ def show(
             above=1,
         )
     say(console, overall(result), above=1)
-    colour = "bold green" if result.good else "bold red"
-    names = f": {', '.join(result.broken)}" if result.broken and result.stopped is None else ""
-    console.print(f"[{colour}]{as_markup(result.headline)}{names}[/]", soft_wrap=True)
+    _show_verdict(result, console)
     if result.stopped is not None:
         sessions = count(result.sessions, "session")
         say(console, f"what is above counts the {sessions} that it had answered")
+
+
+def _show_verdict(result: RegressResult, console: Console) -> None:
+    colour = "bold green" if result.good else "bold red"
+    names = f": {', '.join(result.broken)}" if result.broken and result.stopped is None else ""
+    console.print(f"[{colour}]{as_markup(result.headline)}{names}[/]", soft_wrap=True)
+
+
+def _show_briefly(result: RegressResult, console: Console, lines: int) -> None:
+    """Print one line for each check that found something, in at most so many lines.
+
+    Unexpected findings come first. What is left of the lines has the smallest example.
+    """
+    found = [outcome for outcome in result.outcomes if outcome.findings]
+    found.sort(key=lambda outcome: outcome.state != "failed")
+    if not found:
+        return
+    shown = found[: max(lines - 1, _CHECKS_MIN)]
+    for outcome in shown:
+        first = outcome.findings[0]
+        more = f", and {count(len(outcome.findings) - 1, 'more finding')}"
+        say(
+            console,
+            f"[bold]{as_markup(outcome.name)}[/]: {as_markup(first.where)}{_share(first)}"
+            f"{more if len(outcome.findings) > 1 else ''}",
+        )
+    finding = found[0].findings[0]
+    example = [finding.words, *(f"  {line}" for line in example_lines(finding))]
+    if len(shown) + len(example) + 2 <= lines:
+        say(console, f"The smallest example of {as_markup(found[0].name)}:", above=1)
+        for line in example:
+            say(console, as_markup(line), indent=2)
+    hidden = (
+        f"{count(len(found) - len(shown), 'more check')} and " if len(shown) < len(found) else ""
+    )
+    say(console, f"[dim]-v prints {hidden}the examples; --html and --json have all findings[/]")
 
 
 def plain(result: RegressResult) -> Iterator[str]:
@@ -59,10 +118,10 @@ def plain(result: RegressResult) -> Iterator[str]:
     for outcome in result.outcomes:
         yield "\t".join((outcome.name, *_numbers(outcome)))
     yield ""
-    mtus = columns(result)
+    mtus, letters = columns(result), check_letters(result)
     yield "\t".join(("style", *(f"MTU {mtu}" for mtu in mtus)))
     for style, cells in rows(result):
-        yield "\t".join((safe(style), *(cell_text(cell) for cell in cells)))
+        yield "\t".join((safe(style), *(cell_text(cell, letters) for cell in cells)))
 
 
 def checks_table(result: RegressResult) -> Table:
@@ -81,10 +140,11 @@ def matrix_table(result: RegressResult) -> Table:
     """Return a table of right answers by style and MTU, red where a check broke."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("% right, by MTU", no_wrap=True)
+    letters = check_letters(result)
     for mtu in columns(result):
         table.add_column(str(mtu), justify="right")
     for style, cells in rows(result):
-        shown = [cell_text(cell).replace(" %", "") for cell in cells]
+        shown = [cell_text(cell, letters).replace(" %", "").replace("!", " ") for cell in cells]
         table.add_row(
             as_markup(style),
             *(
@@ -107,11 +167,28 @@ def rows(result: RegressResult) -> Iterator[tuple[str, list[MatrixCell | None]]]
         yield style, [result.cells.get((style, mtu)) for mtu in mtus]
 
 
-def cell_text(cell: MatrixCell | None) -> str:
-    """Return the share of right answers, with a mark where a check broke."""
+def check_letters(result: RegressResult) -> dict[str, str]:
+    """Return a letter for each check that broke in some cell of the matrix, by its name."""
+    broken = {name for cell in result.cells.values() for name in cell.checks}
+    names = [outcome.name for outcome in result.outcomes if outcome.name in broken]
+    return dict(zip(names, ascii_lowercase, strict=False))
+
+
+def marks_words(result: RegressResult) -> str:
+    """Say what the letters of the matrix mean; nothing if there are none."""
+    letters = check_letters(result)
+    if not letters:
+        return ""
+    names = ", ".join(f"{letter} {name}" for name, letter in letters.items())
+    return f"letters: checks that broke there, however many answers are right: {names}"
+
+
+def cell_text(cell: MatrixCell | None, letters: Mapping[str, str]) -> str:
+    """Return the share of right answers, and after a ``!`` the letters of checks that broke."""
     if cell is None:
         return ""
-    mark = "!" if cell.checks else ""
+    marks = "".join(sorted(letters.get(name, "") for name in cell.checks))
+    mark = f"!{marks}" if cell.checks else ""
     return f"{100 * cell.right / cell.sessions:.0f} %{mark}" if cell.sessions else mark
 
 
