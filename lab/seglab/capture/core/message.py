@@ -296,8 +296,8 @@ class CapturedMessage:
         return bool(self._gaps)
 
     def fingerprint(self) -> int:
-        """Return a number that is the same for messages with the same sizes and header."""
-        return hash((tuple(self._sizes), self.head))
+        """Return a number that is the same for messages of as many bytes in as many sizes."""
+        return self.offset << 20 | len(self._sizes)
 
     def began_ns(self) -> int:
         """Return when its first segment was seen."""

@@ -71,7 +71,7 @@ cdef class Walker:
     cdef bytes _cut(self, int64_t start, int64_t end)
 
     @cython.locals(end=int64_t, unit=int64_t, captured=int64_t, stop=int64_t,
-                   t_ns=int64_t, link=int64_t)
+                   t_ns=int64_t, link=int64_t, wire=int64_t)
     cpdef int64_t pcap(self, bytes data, int64_t at, object interface) except? -1
     @cython.locals(end=int64_t, kind=int64_t, total=int64_t, stop=int64_t)
     cpdef int64_t pcapng(self, bytes data, int64_t at) except? -1

@@ -7,10 +7,10 @@ What comes in are pieces of a capture file, each with whole records at its begin
 sees to that). What goes out are TCP segments, to the half-streams that ``table`` finds for them,
 and counts of all that was not followed. One record passes these methods, outermost layer first:
 
-    pcap, pcapng -> _packet -> _frame -> _ip -> _tcp -> HalfStream.receive
-                                  |        |
-                     _other_link, _inner,  _extended (IPv6), _join (fragments),
-                     _unwrap               _tunnel and _udp -> _ip or _frame again
+    pcap, pcapng -> _frame -> _ip -> _tcp -> HalfStream.receive
+                       |        |
+          _other_link, _inner,  _extended (IPv6), _join (fragments),
+          _unwrap               _tunnel and _udp -> _ip or _frame again
 
 Four offsets into the bytes describe a packet: ``at``, where the next header begins; ``end``, where
 the captured bytes end; and ``wire_end`` or ``ip_end``, where the packet ended on the wire, by the
@@ -189,7 +189,9 @@ class Walker:
                 self.need = 16 + captured
                 break
             t_ns = self._u32(at) * 1_000_000_000 + self._u32(at + 4) * unit
-            self._packet(at + 16, stop, self._u32(at + 12), link, t_ns)
+            self.packets += 1
+            wire = self._u32(at + 12)
+            self._frame(at + 16, stop, at + 16 + max(wire, captured), link, t_ns)
             at = stop
         return at
 
