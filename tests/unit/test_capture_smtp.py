@@ -3,6 +3,8 @@
 import pytest
 from capturing import Talk, mail, pcap, read, read_one
 
+from seglab import classify
+from seglab.capture import backend
 from seglab.capture.backend import Core
 from seglab.core.observation import Observation
 
@@ -393,3 +395,23 @@ def test_a_hole_is_no_segment(core: Core) -> None:
     del talk.packets[first + 1]
     (found,) = read(pcap(talk.packets), core)
     assert found.holes == ((1460, 2920),)
+
+
+@pytest.mark.parametrize("snaplen", [68, 96, 128])
+@pytest.mark.parametrize("sizes", [(84, 1460, 1460, 700), (47, 1460, 700, 5), (62, 22, 1460, 900)])
+def test_a_header_that_was_not_captured(snaplen: int, sizes: tuple[int, ...]) -> None:
+    """What only the header tells is not claimed where it was cut; the truth is in the answer."""
+    talk = opened()
+    talk.envelope()
+    talk.body(mail(sum(sizes)), sizes, "PA")
+    talk.finish()
+    (whole,) = read(pcap(talk.packets), backend.best())
+    (found,) = read(pcap(talk.packets, snaplen=snaplen - 14), backend.best())
+    known, guessed = (classify(one, classifier="boundaries") for one in (whole, found))
+    assert known is not None
+    assert guessed is not None
+    assert set(known.styles) <= set(guessed.styles)
+    if found.header_end is None:
+        assert guessed.confidence is not None
+        assert guessed.confidence <= 0.5
+        assert (found.hidden_bytes or 0) > 0

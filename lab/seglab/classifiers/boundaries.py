@@ -16,6 +16,12 @@ SIZES_LOOKED_AT = 256
 _EQUAL = 0.02
 """A style whose weight is at least this share of the best one's is in the answer, too."""
 
+_BY_HEADER = frozenset({"relay", "headers_then_body", "distinct_from", "custom_headers"})
+"""The styles that only the header's fields tell apart."""
+
+_HEADER_UNSEEN = 0.5
+"""The most that the confidence is in one of these styles, where the header was not captured."""
+
 _SURE = 0.8
 """The share of the weight that names a terminator."""
 
@@ -41,7 +47,7 @@ def classify(observation: Observation) -> Verdict:
     likely = _boundaries(observation, chosen, weight)
     terminator = _terminator(observation, chosen, weight)
     held = _held_back(units[-1], best)
-    return Verdict(
+    verdict = Verdict(
         id=observation.id,
         style=styles[0] if len(styles) == 1 else styles,
         terminator=terminator,
@@ -59,6 +65,26 @@ def classify(observation: Observation) -> Verdict:
         recut=best.explained.resegmented,
         held_back=held,
         witnesses=_witnesses(found, styles),
+    )
+    return _without_header(observation, verdict)
+
+
+def _without_header(observation: Observation, verdict: Verdict) -> Verdict:
+    """The verdict, made wider where the capture does not show the header that decides it.
+
+    Some styles differ only by the header field that their first write ends in. A capture that was
+    cut by the snap length does not show it.
+    """
+    shown = not observation.hidden_bytes or observation.header_end is not None
+    if shown or not _BY_HEADER & set(verdict.styles):
+        return verdict
+    styles = (*verdict.styles, *sorted(_BY_HEADER - set(verdict.styles)))
+    why = "the header was not captured: styles that differ by its fields cannot be told apart"
+    return replace(
+        verdict,
+        style=styles,
+        confidence=min(verdict.confidence or 0.0, _HEADER_UNSEEN),
+        evidence=(*verdict.evidence, why),
     )
 
 

@@ -62,6 +62,8 @@ class Observation:
         encrypted: whether the bytes are TLS records, so that nothing inside them is known. The
             sizes are then those of the records, as far as they could be read.
         chunked: whether it was sent by BDAT (RFC 3030): its last chunk ends it, no terminator.
+        hidden_bytes: the contents of how many bytes were not captured, though their sizes are
+            known; ``None`` where nothing was hidden.
         reply: the server's last reply to the message; ``None`` where nobody looked for one.
         source: the file or run it came from.
         client: the sender's address and port, as text.
@@ -84,6 +86,7 @@ class Observation:
     complete: bool | None = None
     encrypted: bool = False
     chunked: bool = False
+    hidden_bytes: int | None = None
     reply: Reply | None = None
     source: str | None = None
     client: str | None = None

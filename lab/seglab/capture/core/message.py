@@ -332,6 +332,7 @@ class CapturedMessage:
             complete=False if self.full else self.complete,
             encrypted=self.encrypted,
             chunked=self.chunked,
+            hidden_bytes=self._hidden or None,
             reply=None if self.opaque else self.reply,
             source=facts.source,
             client=facts.client,
