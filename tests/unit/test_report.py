@@ -373,6 +373,15 @@ def test_a_failure_may_be_expected(tmp_path, failed, unexpected, headline):
     assert ("(as expected of the network)" in " ".join(page_of(path).words)) == (expected > 0)
 
 
+def test_a_failure_is_one_line(tmp_path):
+    """Whatever broke it: an error of several lines, or with escape sequences, is one safe line."""
+    path = own_run(tmp_path / "run", [lost(1, error="boom\n\x1b]0;title\x07 next")])
+    text = StringIO()
+    show(summarise(RunFolder.open(path))[0], Console(file=text, width=200))
+    (line,) = [line for line in text.getvalue().splitlines() if "boom" in line]
+    assert line == r"failed: own.hole.1: boom \x1b]0;title\x07 next"
+
+
 def test_an_own_scenario_is_not_compared_with_a_paper(tmp_path):
     """Its table says what ran, what became of it and what was seen, in a pipe and on the page."""
     sessions = [simulated(n, scenario="own", session_id=f"own.{n}") for n in range(3)]

@@ -1,3 +1,15 @@
+// The part of report.html that shows single sessions.
+//
+// What comes in: the sessions as seglab.report.embedding wrote them, in the script element
+// `session-data`. What the page shows: a list of the sessions that match the filters, of which only
+// the rows in view exist; and the three layers of the chosen session as an SVG drawing over time and
+// over bytes. Three values change: `matching` (indices of the sessions in the list), `current` (the
+// index of the chosen one) and `view` (its decoded layers and its drawing). A filter changes the
+// first, a choice in the list the second, and `draw` makes the third.
+//
+// Text from a run becomes text nodes and attributes, never markup. Nothing is loaded. It is one file
+// because the page's policy allows one script, by its hash.
+
 "use strict";
 (() => {
   const source = document.getElementById("session-data");

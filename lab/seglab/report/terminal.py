@@ -79,7 +79,9 @@ def _show_failures(summary: RunSummary, console: Console) -> None:
     for (expected, error), sessions in islice(reasons.items(), _FAILURES_SHOWN):
         many = f"{len(sessions)} sessions, such as " if len(sessions) > 1 else ""
         failed = "failed, as expected" if expected else "failed"
-        say(console, f"{failed}: {many}{as_markup(sessions[0])}: {as_markup(error)}")
+        say(
+            console, f"{failed}: {many}{as_markup(sessions[0])}: {as_markup(one_line(error, None))}"
+        )
     if len(reasons) > _FAILURES_SHOWN:
         more = sum(len(sessions) for sessions in islice(reasons.values(), _FAILURES_SHOWN, None))
         say(console, f"... and {count(more, 'more failed session')}")
