@@ -7,6 +7,7 @@
 - delay error: datagrams 1.7 ms apart over a link with a delay; by how much each was late, as the
   wire stamps it (``wire``: from a frame's arrival to its departure) and as the hosts do (``hosts``:
   from before ``send`` to after ``recv``, with both hosts' share and the way into the wire).
+- longest late: by how much the most delayed of these frames left later than due.
 """
 
 import argparse
@@ -92,7 +93,12 @@ def delay_error(delay_ms: float) -> dict[str, Any]:
         if direction == 0 and frame[23] == UDP
     ]
     hosts_us = [ns / 1e3 - delay_ms * 1e3 for ns in found["server"]["delays_ns"]]
-    return {"delay_ms": delay_ms, "wire_us": _spread(wire_us), "hosts_us": _spread(hosts_us)}
+    return {
+        "delay_ms": delay_ms,
+        "wire_us": _spread(wire_us),
+        "hosts_us": _spread(hosts_us),
+        "longest_late_ms": found["flow"]["late_ns"] / 1e6,
+    }
 
 
 def _spread(values: list[float]) -> dict[str, float]:
@@ -114,6 +120,7 @@ def main() -> None:
         "packets": packets(),
         "delay_error": [delay_error(delay_ms) for delay_ms in DELAYS_MS],
     }
+    result["longest_late_ms"] = max(row["longest_late_ms"] for row in result["delay_error"])
     if arguments.json:
         print(json.dumps(result))
         return
@@ -121,6 +128,7 @@ def main() -> None:
     print(f"throughput   {bulk['mbit_s']:8.0f} Mbit/s  {bulk['frames_s']:8.0f} frames/s")
     print(f"packets      {blast['packets_s']:8.0f} /s      {blast['arrived']} of {blast['sent']}")
     print(f"kernel drops {bulk['kernel_drops'] + blast['kernel_drops']:8d}")
+    print(f"longest late {result['longest_late_ms']:8.2f} ms")
     print("\ndelay asked     late in the wire (us)       late from host to host (us)")
     print("              median     p99     max         median     p99     max")
     for row in result["delay_error"]:

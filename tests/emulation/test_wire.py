@@ -321,5 +321,11 @@ def test_a_flow_without_frames_closes_at_once():
         start = time.monotonic()
         channel.send({"close": 7})
         report = channel.receive()
-        assert report == {"flow": 7, "frames": [], "queued": 0, "kernel_drops": 0}
+        assert report == {
+            "flow": 7,
+            "frames": [],
+            "queued": 0,
+            "kernel_drops": 0,
+            "late_ns": 0,
+        }
         assert time.monotonic() - start < 0.5

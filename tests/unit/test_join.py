@@ -47,7 +47,7 @@ def outcome(*, client: Any = None, connection: Any = None, wire: Any = None) -> 
         "sha256": [SHA256],
         "refused": None,
     }
-    carried = {"flow": 1, "frames": recorder.records, "queued": 0, "kernel_drops": 0}
+    carried = {"flow": 1, "frames": recorder.records, "queued": 0, "kernel_drops": 0, "late_ns": 0}
     return SessionReports(
         flow=1,
         client=written | (client or {}),

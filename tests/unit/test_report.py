@@ -17,6 +17,7 @@ from synthetic import reads_of, record, simulated
 
 from seglab.commands.report import report
 from seglab.core.record import Captures
+from seglab.core.trace import Read
 from seglab.report import build, build_report
 from seglab.report.figures import drawings
 from seglab.report.page import grids
@@ -234,6 +235,36 @@ def test_the_command_prints_json_and_its_exit_code(tmp_path, times, code):
     assert printed["reproduced"] is (code == 0)
     assert [s["name"] for s in printed["scenarios"]] == ["scenario-1", "scenario-2", "scenario-3"]
     assert printed["counts"]["complete"] == 36 * times
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "inside", "code"), [(3, False, 1), (4, False, 3), (4, True, 1), (None, False, 1)]
+)
+def test_a_busy_machine_is_no_verdict(tmp_path, late_ms, inside, code):
+    """Load is the reason that is given, if sessions were late and load can be the reason.
+
+    A read that ends inside a segment is never excused.
+    """
+    late_ns = None if late_ms is None else late_ms * 1_000_000
+    reads = (Read(0, 0, 1500), Read(0, 1500, 5120)) if inside else record().reads
+    rows = [record(f"scenario-1/{n}", late_ns=late_ns, reads=reads) for n in range(20)]
+    path = reproduced_run(tmp_path / "run", rows, scenarios=EXPERIMENTS[:1])
+    result = CliRunner().invoke(report, [str(path), "--json"], standalone_mode=False)
+    assert result.return_value == code
+    printed = json.loads(result.stdout)
+    summary, _ = summarise(RunFolder.open(path))
+    (verdict,) = summary.verdict_dicts()
+    assert verdict["too_busy"] is (code == 3)
+    assert printed["too_busy"] == (["scenario-1"] if code == 3 else [])
+    assert printed["reproduced"] is (None if code == 3 else False)
+    words = "late by 4.0 ms in the median session, 3 ms allowed, 4 ms at most"
+    assert printed["headline"] == (
+        f"Machine too busy to judge: scenario-1 ({words})"
+        if code == 3
+        else "Not reproduced: scenario-1"
+    )
+    (row,) = summary.rows
+    assert row.verdict.startswith("machine too busy: " if code == 3 else "not reproduced: ")
 
 
 def test_the_terminal_shows_the_table_and_the_words(tmp_path):

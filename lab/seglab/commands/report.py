@@ -6,6 +6,7 @@ import click
 
 from seglab.commands.options import compare_option
 from seglab.commands.values import FILE, FOLDER
+from seglab.errors import EnvironmentLacksError
 from seglab.report import build_report
 from seglab.report.reference import against, as_json_text, keep, load
 from seglab.runs.folder import RunFolder
@@ -43,7 +44,7 @@ def report(
       seglab report runs/mine --keep results/reference
 
     Exit code 0: everything that the paper prints is reproduced, or the run has nothing of it; 1:
-    something is not reproduced.
+    something is not reproduced; 3: the machine was too busy with other work to tell.
     """  # noqa: D301 -- click looks for the backspace character itself
     folder = RunFolder.open(run)
     earlier = None if reference is None else load(reference)
@@ -60,4 +61,6 @@ def report(
         if comparison is not None:
             show_comparison(comparison)
         click.echo(f"report: {out or folder.report}")
+    if summary.reproduced is None and summary.too_busy:
+        return EnvironmentLacksError.exit_code
     return 1 if summary.reproduced is False else 0

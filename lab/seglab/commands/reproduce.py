@@ -12,7 +12,7 @@ from seglab.commands.options import (
 )
 from seglab.commands.progress import RunProgress
 from seglab.commands.values import STORED
-from seglab.errors import InputError
+from seglab.errors import EnvironmentLacksError, InputError
 from seglab.execution.carry_out import carry_out, new_run_path
 from seglab.execution.paper_rounds import chosen, rounds
 from seglab.execution.request import RunRequest, resume
@@ -70,7 +70,8 @@ def reproduce(
       seglab reproduce --sessions 200 --out runs/quick
       seglab reproduce --compare results/reference
 
-    Exit code 0: everything is reproduced; 1: something is not, and the table says what.
+    Exit code 0: everything is reproduced; 1: something is not, and the table says what; 3:
+    the machine was too busy with other work to tell, and the table says by how much.
     """  # noqa: D301 -- click looks for the backspace character itself
     earlier = None if reference is None else load(reference)
     if resumed is not None:
@@ -106,4 +107,6 @@ def reproduce(
             show_comparison(comparison)
         click.echo(f"run folder: {folder.path}")
         click.echo(f"report:     {folder.report}")
+    if summary.reproduced is None and summary.too_busy:
+        return EnvironmentLacksError.exit_code
     return 0 if summary.reproduced else 1

@@ -87,6 +87,8 @@ class SessionRecord:
         message: what was sent: a kind of generated mail, or the name of the user's own.
         captures: where its packets are.
         mtu_changes: how the path's MTU changed while it ran.
+        late_ns: by how much a process of the engine was late at most while the session ran, since
+            the machine was busy; ``None`` where it was not measured.
         header_end: where the last header field of the message ends; ``None`` for raw TCP.
         header_fields: the message's header fields, in order.
         schema_version: of this row.
@@ -124,6 +126,7 @@ class SessionRecord:
     message: str = ""
     captures: Captures = Captures()
     mtu_changes: tuple[MtuChange, ...] = ()
+    late_ns: Offset | None = None
     header_end: Offset | None = None
     header_fields: tuple[HeaderField, ...] = ()
     schema_version: int = SCHEMA_VERSION

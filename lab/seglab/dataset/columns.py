@@ -86,6 +86,7 @@ COLUMNS: Final = _table(
     ("mtu_changes", "kernel", "list", "how the path's MTU changed while the session ran"),
     ("mtu_changes.t_ns", "kernel", "integer", "when the router changed it"),
     ("mtu_changes.mtu", "kernel", "integer", "what it carried from then on, in bytes"),
+    ("late_ns", "kernel", "integer", "by how much a process of the lab was late at most"),
     ("header_end", "seed", "integer", "the offset where the last header field ends; null if raw"),
     ("header_fields", "seed", "list", "the message's header fields"),
     ("header_fields.name", "seed", "text", "its name"),

@@ -42,6 +42,8 @@ class ObservedSession:
         segments: the segments with payload.
         reads: what each ``recv`` of the server returned.
         mtu_changes: how the path's MTU changed meanwhile.
+        late_ns: by how much a process of the engine was late at most; ``None`` where the engine
+            cannot be late.
         header_end: where the message's last header field ends; ``None`` for raw TCP.
         header_fields: the message's header fields, in order.
         captures: where the session's captures are, as paths in the run folder.
@@ -59,6 +61,7 @@ class ObservedSession:
     segments: tuple[Segment, ...] = ()
     reads: tuple[Read, ...] = ()
     mtu_changes: tuple[MtuChange, ...] = ()
+    late_ns: int | None = None
     header_end: int | None = None
     header_fields: tuple[HeaderField, ...] = ()
     captures: Captures = NO_CAPTURES
@@ -144,6 +147,7 @@ def session_record(
         t0_ns=observed.t0_ns,
         duration_ns=observed.duration_ns,
         mtu_changes=observed.mtu_changes,
+        late_ns=observed.late_ns,
         header_end=observed.header_end,
         header_fields=observed.header_fields,
         captures=observed.captures,

@@ -39,6 +39,7 @@ _LAB_INTERFACES = {"lo", "c-eth0"}
 _MAKING_LIMIT_S = 2.0
 _STEPS_MAX = 1_000_000
 _WINDOW_LOOK_NS = 1_000_000
+_PROBE_NS = 10_000_000
 
 
 class SlowSenderError(SessionError):
@@ -56,7 +57,9 @@ class Client:
         channel: the channel to the parent.
         sessions: the sessions under way, by their sockets' descriptors.
         timers: a heap of what is to be done later: when, a session's number and its descriptor,
-            and what (``deadline``, ``wait`` or ``window``).
+            and what (``deadline``, ``wait``, ``window`` or ``probe``).
+        probing: whether there is a ``probe`` among the timers. It is due again and again while
+            sessions run, so that the client notices when the machine does not let it run.
         slow: the senders that took too long to make their steps, by name and parameters.
         delayed_ns: how long slow senders have held up all sessions so far. This time does not
             count towards the time limits of the other sessions.
@@ -68,6 +71,7 @@ class Client:
         self.timers: list[tuple[int, int, int, str]] = []
         self.slow: dict[tuple[str, str], SlowSenderError] = {}
         self.delayed_ns = 0
+        self.probing = False
         self.epoll = select.epoll()
         self.waiting = [channel.fileno(), self.epoll.fileno()]
 
@@ -110,6 +114,9 @@ class Client:
         self.epoll.register(fd, select.EPOLLOUT)
         session.delayed_ns = self.delayed_ns
         heapq.heappush(self.timers, (session.deadline_ns, session.flow, fd, "deadline"))
+        if not self.probing:
+            self.probing = True
+            self.probe(time.monotonic_ns())
         self.guarded(session, ClientSession.connect)
 
     def guarded(
@@ -181,6 +188,20 @@ class Client:
         else:
             self.advance(session)
 
+    def probe(self, now_ns: int) -> None:
+        """Be late or in time once more, a little later than ``now_ns``, while sessions run."""
+        self.probing = bool(self.sessions)
+        if self.probing:
+            heapq.heappush(self.timers, (now_ns + _PROBE_NS, 0, -1, "probe"))
+
+    def note_late(self, due_ns: int, now_ns: int) -> None:
+        """Note in each session under way that the client did at ``now_ns`` what was due before.
+
+        The sessions that began after ``due_ns`` were late only from their own beginning on.
+        """
+        for running in self.sessions.values():
+            running.late_ns = max(running.late_ns, now_ns - max(due_ns, running.t0_ns))
+
     def end(self, session: ClientSession, error: str | None) -> None:
         """Close the session's socket and tell the parent how it ended."""
         fd = session.sock.fileno()
@@ -206,9 +227,15 @@ class Client:
         now_ns = time.monotonic_ns()
         while self.timers and self.timers[0][0] <= now_ns:
             due_ns, flow, fd, kind = heapq.heappop(self.timers)
+            if kind == "probe":
+                self.note_late(due_ns, now_ns)
+                self.probe(now_ns)
+                continue
             session = self.sessions.get(fd)
             if session is None or session.flow != flow:
                 continue  # the session is over, and another one may have its descriptor
+            if kind != "deadline":
+                session.late_ns = max(session.late_ns, now_ns - due_ns)
             if kind == "wait":
                 self.guarded(session, self.advance)
             elif kind == "window":

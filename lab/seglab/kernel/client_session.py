@@ -47,6 +47,7 @@ class ClientSession:
         window_bytes: the size of a send window that counts bytes; ``None`` leaves it to Linux.
         expected: the code of the reply that the sender waits for; ``None`` where it does not.
         finishing: whether the sender has no steps left and the socket is shut down for writing.
+        late_ns: how much later than due the client did something while the session ran, at most.
         delayed_ns: ``Client.delayed_ns`` when the deadline was last set.
         mss: the MSS in force; 0 until the connection stands.
     """
@@ -70,6 +71,7 @@ class ClientSession:
         self.expected: int | None = None
         self.replies = bytearray()
         self.finishing = False
+        self.late_ns = 0
         self.delayed_ns = 0
         self.mss = 0
         self.timestamps = False
@@ -114,6 +116,7 @@ class ClientSession:
             "sha256": self.digest.hexdigest(),
             "mss": self.mss,
             "timestamps": self.timestamps,
+            "late_ns": self.late_ns,
             **self.header,
         }
 

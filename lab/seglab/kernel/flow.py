@@ -30,6 +30,7 @@ class Flow:
         frames: a record of each frame on each link.
         queued: how many departures are still to come.
         closed: whether the session was reported; what is still queued then is never sent.
+        late_ns: how much later than due the most delayed of its frames left.
         grace_ns: how long after the order to close the wire waits at most.
         deadline_ns: when that time ends; 0 before the order.
     """
@@ -43,6 +44,7 @@ class Flow:
         "grace_ns",
         "kernel_drops_before",
         "keys",
+        "late_ns",
         "number",
         "queued",
         "states",
@@ -56,6 +58,7 @@ class Flow:
         self.frames: list[FrameRecord] = []
         self.queued = 0
         self.closed = False
+        self.late_ns = 0
         self.grace_ns = _GRACE_NS
         self.deadline_ns = 0
         self._teardown = Teardown()

@@ -10,7 +10,7 @@ from seglab.core.trace import HeaderField, Read, Write
 from seglab.engine.record import ObservedSession, session_record, within_payload
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment.plan import SessionSpec
-from seglab.kernel import packets, pcapng
+from seglab.kernel import lateness, packets, pcapng
 from seglab.kernel.channel import ChannelMessage
 from seglab.kernel.packets import Packet
 from seglab.kernel.reports import SessionReports
@@ -70,6 +70,14 @@ def assemble(
     if handshake is not None:
         _refuse_offloads(spec, sent, handshake.mss)
     names = {vantage: f"wire/{spec.session_id}.{vantage}.pcapng" for vantage in pcapng.INTERFACES}
+    segments = packets.segments(sent, start, end, t0_ns)
+    reads = (
+        ()
+        if connection is None
+        else tuple(
+            Read(t - t0_ns, a, b) for t, a, b in within_payload(connection["reads"], start, end)
+        )
+    )
     observed = ObservedSession(
         t0_ns=t0_ns,
         duration_ns=client["t_end_ns"] - t0_ns,
@@ -81,13 +89,14 @@ def assemble(
         writes=tuple(
             Write(t - t0_ns, a, b) for t, a, b in within_payload(client["writes"], start, end)
         ),
-        segments=packets.segments(sent, start, end, t0_ns),
-        reads=()
-        if connection is None
-        else tuple(
-            Read(t - t0_ns, a, b) for t, a, b in within_payload(connection["reads"], start, end)
-        ),
+        segments=segments,
+        reads=reads,
         mtu_changes=tuple(MtuChange(t - t0_ns, mtu) for t, mtu in reports.mtu_changes),
+        late_ns=max(
+            reports.wire["late_ns"],
+            client.get("late_ns", 0),
+            lateness.of_reads(reads, segments, spec.reader),
+        ),
         header_end=client.get("header_end"),
         header_fields=tuple(HeaderField(*span) for span in client.get("header_fields", ())),
         captures=Captures(client=names["client"], server=names["server"]),

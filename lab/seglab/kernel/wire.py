@@ -251,8 +251,9 @@ class Wire:
     def _send_due(self, now_ns: int) -> None:
         due = self._due
         while due and due[0][0] <= now_ns:
-            _, _, port, flow, record = heapq.heappop(due)
+            due_ns, _, port, flow, record = heapq.heappop(due)
             flow.queued -= 1
+            flow.late_ns = max(flow.late_ns, now_ns - due_ns)
             if not flow.closed:
                 self._send(port, flow, record)
 
@@ -340,6 +341,7 @@ class Wire:
                     "flow": flow.number,
                     "frames": flow.frames,
                     "queued": flow.queued,
+                    "late_ns": flow.late_ns,
                     "kernel_drops": drops,
                 }
             )

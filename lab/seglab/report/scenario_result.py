@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seglab.core.lateness import Lateness, lateness
 from seglab.core.record import SessionRecord
 from seglab.core.text import count, p_value, spaced
 from seglab.reproduction.listings import ListingVerdict, judge_listing, listing_sequences
@@ -38,6 +39,9 @@ from seglab.runs.manifest import Counts, Experiment, Manifest
 JUDGED_COMMAND = "reproduce"
 """Only runs of this command get verdicts. A run of any other command is described."""
 
+_LATENESS_CHANGES = frozenset({"sequences", "read counts", "sizes", "path"})
+"""The criteria that a busy machine can fail. The others hold however late a process is."""
+
 _BLOCK_KEY = "scenarios.2"
 
 AnyVerdict = ScenarioVerdict | ListingVerdict | TableVerdict
@@ -53,8 +57,10 @@ class ResultRow:
         title: a sentence about the experiment.
         published: what the paper prints, in words.
         lab: what the lab saw, in words.
-        verdict: ``reproduced``, ``not reproduced: ...`` or ``not judged``.
-        reproduced: whether it was reproduced; ``None`` if it was not judged.
+        verdict: ``reproduced``, ``not reproduced: ...``, ``machine too busy: ...`` or
+            ``not judged``.
+        reproduced: whether it was reproduced; ``None`` if it was not judged, or if the machine was
+            too busy to tell.
     """
 
     name: str
@@ -80,6 +86,7 @@ class ScenarioResult:
         separation: one point for each gap, if it has sessions of two writes.
         published_separation: the paper's own points on that curve.
         block: what joined the two writes, for the scenario that the paper remarks on.
+        late: how late its sessions were; ``None`` where that was not measured.
         cells: how many combinations of sender, network and sweep value the sequences pool.
         senders: how many senders its sessions have.
         networks: how many networks its sessions have.
@@ -93,14 +100,23 @@ class ScenarioResult:
     separation: tuple[SeparationPoint, ...] = ()
     published_separation: tuple[PublishedSeparation, ...] = ()
     block: Block | None = None
+    late: Lateness | None = None
     cells: int = 1
     senders: int = 0
     networks: int = 0
 
     @property
+    def too_busy(self) -> bool:
+        """Whether it is not reproduced and the reason may be that the machine was too busy."""
+        if self.verdict is None or self.late is None or not self.late.too_late:
+            return False
+        failed = {item.name for item in self.verdict.criteria if not item.passed}
+        return bool(failed) and failed <= _LATENESS_CHANGES
+
+    @property
     def row(self) -> ResultRow:
         """Its line of the table."""
-        reproduced = self.verdict.reproduced if self.verdict else None
+        reproduced = self.verdict.reproduced if self.verdict and not self.too_busy else None
         return ResultRow(
             name=self.experiment.name,
             title=self.experiment.title,
@@ -180,6 +196,8 @@ class ScenarioResult:
         if self.verdict.reproduced:
             return "reproduced"
         failed = [item.name for item in self.verdict.criteria if not item.passed]
+        if self.late is not None and self.too_busy:
+            return f"machine too busy: {', '.join(failed)}; {self.late.words()}"
         return f"not reproduced: {', '.join(failed)}"
 
 
@@ -206,6 +224,7 @@ def result_of(
         separation=separation(_with_varying_gap(records)),
         published_separation=_published_points(source),
         block=_block(experiment, source, subject),
+        late=lateness(record.late_ns for record in complete),
         cells=len({(r.sender, r.network, r.variant) for r in complete}),
         senders=len({record.sender for record in records}),
         networks=len({record.network for record in records}),

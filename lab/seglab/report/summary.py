@@ -67,9 +67,20 @@ class RunSummary:
 
     @property
     def reproduced(self) -> bool | None:
-        """Whether every judged scenario is reproduced; ``None`` if no scenario was judged."""
-        verdicts = [f.verdict for f in self.results if f.verdict is not None]
-        return all(verdict.reproduced for verdict in verdicts) if verdicts else None
+        """Whether every judged scenario is reproduced.
+
+        It is ``None`` if no scenario was judged, or if the machine was too busy to judge some and
+        all others are reproduced.
+        """
+        found = [row.reproduced for row in self.rows if row.reproduced is not None]
+        if False in found:
+            return False
+        return True if found and not self.too_busy else None
+
+    @property
+    def too_busy(self) -> tuple[str, ...]:
+        """The names of the scenarios that the machine was too busy to judge."""
+        return tuple(result.experiment.name for result in self.results if result.too_busy)
 
     @property
     def rows(self) -> tuple[ResultRow, ...]:
@@ -85,13 +96,21 @@ class RunSummary:
                 f"{self.manifest.status.capitalize()}: {ended} of"
                 f" {count(counts.planned, 'session')} ended"
             )
-        if self.reproduced is None:
+        if self.reproduced is None and not self.too_busy:
             expected = counts.failed - self.unexpected_failures
             words = f"; {expected} failed, as expected of the network" if expected else ""
             return f"{counts.complete} of {count(counts.planned, 'session')} complete{words}"
         missed = [row.name for row in self.rows if row.reproduced is False]
-        if missed:
-            return f"Not reproduced: {', '.join(missed)}"
+        busy = [
+            f"{result.experiment.name} ({result.late.words()})"
+            for result in self.results
+            if result.too_busy and result.late is not None
+        ]
+        if missed or busy:
+            parts = [f"not reproduced: {', '.join(missed)}"] if missed else []
+            parts += [f"machine too busy to judge: {', '.join(busy)}"] if busy else []
+            text = "; ".join(parts)
+            return text[0].upper() + text[1:]
         found = [row.name for row in self.rows if row.reproduced]
         if len(found) == 1:
             return f"Reproduced: {found[0]}"
@@ -157,6 +176,8 @@ class RunSummary:
             "seed": self.manifest.seed,
             "headline": self.headline(),
             "reproduced": self.reproduced,
+            "too_busy": list(self.too_busy),
+            "late_ms": self.manifest.late_ms and msgspec.to_builtins(self.manifest.late_ms),
             "counts": msgspec.to_builtins(self.counts),
             "scenarios": [_result_dict(result) for result in self.results],
             "paragraphs": list(self.paragraphs()),
@@ -166,7 +187,11 @@ class RunSummary:
 
     def verdict_dicts(self) -> list[dict[str, Any]] | None:
         """The verdicts as ``run.json`` stores them; ``None`` if no scenario was judged."""
-        found = [verdict_dict(f.verdict) for f in self.results if f.verdict is not None]
+        found = [
+            verdict_dict(f.verdict) | {"too_busy": f.too_busy}
+            for f in self.results
+            if f.verdict is not None
+        ]
         return found or None
 
 
@@ -232,6 +257,8 @@ def _result_dict(result: ScenarioResult) -> dict[str, Any]:
         **{k: v for k, v in msgspec.to_builtins(result.row).items() if k not in {"name", "title"}},
         "counts": msgspec.to_builtins(result.counts),
         "verdict": result.verdict and verdict_dict(result.verdict),
+        "too_busy": result.too_busy,
+        "late_ms": result.late and msgspec.to_builtins(result.late),
         "seen": result.seen and msgspec.to_builtins(result.seen),
         "sequences": msgspec.to_builtins(result.sequences),
         "separation": [

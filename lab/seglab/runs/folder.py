@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from seglab.core.files import is_locked, lock_folder, replace_file, writing
+from seglab.core.lateness import lateness
 from seglab.core.record import SessionRecord
 from seglab.errors import InputError
 from seglab.runs import journal
@@ -172,7 +173,9 @@ class RunFolder:
             EnvironmentLacksError: the disk is full. The journal stays, and the run can be read.
         """
         with writing(self.path / SESSIONS):
-            replace_file(self.path / SESSIONS, lambda file: _write_all(file, self.sessions()))
+            late_ns: list[int | None] = []
+            sessions = _noting_lateness(self.sessions(), late_ns)
+            replace_file(self.path / SESSIONS, lambda file: _write_all(file, sessions))
             self._close_journal()
             (self.path / JOURNAL).unlink(missing_ok=True)
         ended = list(self._statuses.values())
@@ -181,7 +184,9 @@ class RunFolder:
             complete=ended.count("complete"),
             failed=ended.count("failed"),
         )
-        self.update(status=status, error=error, counts=counts, finished=now())
+        self.update(
+            status=status, error=error, counts=counts, finished=now(), late_ms=lateness(late_ns)
+        )
 
     def log(self, text: str) -> None:
         """Add a line with the time to ``log.txt``. A failure to write it does not stop the run."""
@@ -239,6 +244,15 @@ def natural_sort_key(name: str) -> tuple[str | int, ...]:
     return tuple(
         int(part) if index % 2 else part for index, part in enumerate(re.split(r"(\d+)", name))
     )
+
+
+def _noting_lateness(
+    records: Iterator[SessionRecord], late_ns: list[int | None]
+) -> Iterator[SessionRecord]:
+    """Yield the records, and add to ``late_ns`` how late each was."""
+    for record in records:
+        late_ns.append(record.late_ns)
+        yield record
 
 
 def _write_all(file: BinaryIO, records: Iterator[SessionRecord]) -> None:

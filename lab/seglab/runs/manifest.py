@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 import msgspec
 
 from seglab.core import decoding
+from seglab.core.lateness import Lateness
 from seglab.core.observation import Layer
 from seglab.core.record import SCHEMA_VERSION
 from seglab.core.version import version
@@ -94,6 +95,8 @@ class Manifest:
         mtus: the MTU of every interface, by network and host, as read back.
         routes: the routes of every host, by network, as read back.
         rules: the packet filter's rules of every router that has some, by network, as read back.
+        late_ms: how late the sessions were, each at its worst moment; ``None`` where the run has
+            not ended, or lateness was not measured.
         started: when the run began, in UTC.
         finished: when the run ended, in UTC; ``None`` while it runs.
         timings: how many seconds each phase took.
@@ -119,6 +122,7 @@ class Manifest:
     mtus: dict[str, Any] = field(default_factory=dict)
     routes: dict[str, Any] = field(default_factory=dict)
     rules: dict[str, Any] = field(default_factory=dict)
+    late_ms: Lateness | None = None
     started: str = field(default_factory=now)
     finished: str | None = None
     timings: dict[str, float] = field(default_factory=dict)

@@ -119,6 +119,7 @@ SCHEMA = pa.schema(
         _required(
             "mtu_changes", _layer(_required("t_ns", pa.int64()), _required("mtu", pa.int64()))
         ),
+        pa.field("late_ns", pa.int64()),
         pa.field("header_end", pa.int64()),
         _required("header_fields", _FIELDS),
         _required("schema_version", pa.int64()),
@@ -135,6 +136,9 @@ LABELS = (
     pa.field("split_template", pa.string()),
 )
 """The columns that a dataset's rows have beside those of a session."""
+
+ADDED_COLUMNS = frozenset({"late_ns"})
+"""Columns that the files of earlier versions lack. They may be null, so such files are good."""
 
 DATASET_SCHEMA = pa.schema([*SCHEMA, *LABELS], metadata=SCHEMA.metadata)
 
@@ -234,6 +238,8 @@ def schema_differences(path: Path) -> list[str]:
     differences = []
     for field in DATASET_SCHEMA:
         index = found.get_field_index(field.name)
+        if index < 0 and field.name in ADDED_COLUMNS:
+            continue
         if index < 0:
             differences.append(f"no column {field.name}")
         elif found.field(index).type != field.type:
