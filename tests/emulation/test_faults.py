@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +142,18 @@ def test_a_part_that_hangs_is_as_good_as_dead(monkeypatch: pytest.MonkeyPatch) -
     reasons = {record.error for record in records if record.error is not None}
     assert reasons
     assert all(r.startswith("the wire did not answer within 1.") for r in reasons), reasons
+    assert sum(record.error is None for record in records) >= len(records) - JOBS
+
+
+def test_a_server_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A silent server is given up long before the time limits of the sessions that wait for it."""
+    monkeypatch.setattr(lab_, "GRACE_S", 1.0)
+    monkeypatch.setattr(lab_, "SILENT_S", 2.0)
+    began = time.monotonic()
+    records = run_and_strike(monkeypatch, lambda lab: stop(lab, "server"), time_limit_s=300.0)
+    assert time.monotonic() - began < 100
+    reasons = {record.error for record in records if record.error is not None}
+    assert reasons == {"the server did not answer within 2 s"}
     assert sum(record.error is None for record in records) >= len(records) - JOBS
 
 

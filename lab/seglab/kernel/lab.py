@@ -11,7 +11,7 @@ of the lab's namespaces, and three parts that ``init`` forks: the ``wire``, the 
     init      the scripts of all hosts, then   init      ready | failed | unfit, then executed,
               execute, route, kill                       and died for each part that ends
     wire      config, then open, close         wire      ready | failed, then flow
-    server    config                           server    ready | failed, then connection
+    server    config, then ping                server    ready | failed, then connection, pong
     client    host_netns, then job, ping       client    ready | refused, then begun, result, pong
 
 A lab has three states. It *starts* from ``__aenter__`` until ``init`` and all parts have said
@@ -33,8 +33,9 @@ Sessions run in a lab side by side. Each has a number (its flow), addresses of i
 
 The invariant is that nobody waits for ever. Every reply is awaited by its kind and number
 (``seglab.kernel.replies``), and ``_fail`` raises PartDiedError in every task that waits. The wire,
-``init`` and the server have a limited time to answer. The client enforces the time limits of its
-sessions itself; so it is asked for a sign of life now and then, and only its silence counts.
+``init`` has a limited time to answer. The client enforces the time limits of its sessions itself,
+and the server reports when a connection has ended; so both are asked for a sign of life now and
+then, and only their silence counts.
 
 This process must not block on a channel while a lab works, since a part may itself be waiting for
 this process to read: ``_send`` keeps what a channel does not take, and sends it when it can.
@@ -64,8 +65,8 @@ START_LIMIT_S = 60.0
 GRACE_S = 5.0
 """How many seconds a part may take to answer once it has nothing left to wait for."""
 
-CLIENT_SILENT_S = 20.0
-"""How many seconds the client may be silent, however long its sessions take."""
+SILENT_S = 20.0
+"""How many seconds the client or the server may be silent, however long sessions take."""
 
 PROCESSES = ("init", *PARTS)
 """The processes of a lab that have a channel to the parent."""
@@ -122,7 +123,8 @@ class KernelLab:
             self._spawn()
             await self._start()
             self._started = True
-            self._in_background(self._watch_client())
+            for number, part in enumerate(("client", "server")):
+                self._in_background(self._watch(part, number))
         except BaseException:
             await self.__aexit__()
             raise
@@ -334,12 +336,15 @@ class KernelLab:
         if not channel.kept:
             asyncio.get_running_loop().remove_writer(channel.fileno())
 
-    async def _watch_client(self) -> None:
-        """Notice when the client hangs, whatever the time limits of its sessions are."""
+    async def _watch(self, part: str, number: int) -> None:
+        """Notice when a part hangs, whatever the time limits of sessions are.
+
+        Its answers have a ``number`` that those of no other part have.
+        """
         with suppress(PartDiedError):
             while True:
                 await asyncio.sleep(GRACE_S)
-                await self._ask("client", {"ping": 0}, "pong", 0, CLIENT_SILENT_S)
+                await self._ask(part, {"ping": number}, "pong", number, SILENT_S)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

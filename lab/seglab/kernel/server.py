@@ -2,8 +2,8 @@
 
 The server talks to the lab's parent over a channel on the inherited descriptor ``N``. The first
 message names its listeners and limits. It answers ``{"ready": [...]}`` or ``{"failed": "one
-line"}``, and sends ``{"connection": {...}}`` for each connection that has ended. It ends at
-end-of-file.
+line"}``, and sends ``{"connection": {...}}`` for each connection that has ended. To ``{"ping": N}``
+it answers ``{"pong": N}``, a sign that it does not hang. It ends at end-of-file.
 """
 
 import os
@@ -45,9 +45,11 @@ class _Outbox:
 
     def _ready(self) -> None:
         if select.select([self._channel], [], [], 0)[0]:
-            self._channel.drain()
+            messages = self._channel.drain()
             if self._channel.ended:
                 os._exit(0)  # the parent is gone, and nobody wants to know the rest
+            with self._lock:
+                self._waiting += [{"pong": m["ping"]} for m in messages if "ping" in m]
         with self._lock:
             self._flush()
 
