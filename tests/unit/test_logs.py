@@ -449,3 +449,44 @@ def test_a_log_that_is_written_while_it_is_read() -> None:
     write(log)
     write(log)
     assert [one.id for one in reader.feed(stream.getvalue().encode())] == ["2", "3"]
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"id": "a", "sizes": [NUMBER]}',
+        '{"id": "a", "sizes": [5], "t_ns": [NUMBER]}',
+        '{"id": "a", "sizes": [5], "rtt_ns": NUMBER}',
+        '{"id": "a", "sizes": [5], "mss": NUMBER}',
+        '{"id": "a", "sizes": [5], "header_end": NUMBER}',
+        '{"id": "a", "sizes": [5], "fields": [{"name": "To", "start": 0, "end": NUMBER}]}',
+        '{"number": NUMBER, "reads": [[1, 0, 5]], "payloads": [[0, 5]]}',
+        '{"number": 1, "reads": [[NUMBER, 0, 5]], "payloads": [[0, 5]]}',
+        '{"number": 1, "reads": [[1, 0, NUMBER]], "payloads": [[0, 5]]}',
+        '{"number": 1, "reads": [[1, 0, 5]], "payloads": [[0, NUMBER]]}',
+        "[NUMBER] (1) 5",
+        "[1] (1) NUMBER",
+        "[1][NUMBER] 'x'",
+    ],
+)
+def test_a_number_of_very_many_digits_costs_its_line_alone(line: str, digits: int) -> None:
+    """It is reported, in a short line, and the messages after it are read."""
+    complaints: list[BadLine] = []
+    lines = [line.replace("NUMBER", "1" * digits).encode(), b'{"id": "z", "sizes": [7]}']
+    (found,) = observations(lines, "log", complaints.append)
+    assert found.id == "z"
+    (bad,) = complaints
+    assert len(str(bad)) < 400
+
+
+def test_blank_lines_count_as_lines() -> None:
+    """Whether they come alone or between others, and wherever the pieces are cut."""
+    text = b"\n\r\n[1] (1) 5\r\n\n \nx\n"
+    for cut in range(len(text)):
+        complaints: list[BadLine] = []
+        reader = LogReader("log", complaints.append)
+        pieces = (text[:cut], text[cut:])
+        found = [one for piece in pieces for one in reader.feed(piece)] + [*reader.end()]
+        assert [one.sizes for one in found] == [(5,)]
+        assert [bad.number for bad in complaints] == [6]

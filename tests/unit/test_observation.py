@@ -32,6 +32,8 @@ def test_offsets_follow_from_sizes() -> None:
         ({"sizes": (5,), "t_ns": (1, 2)}, "`t_ns` has 2 values for 1 sizes"),
         ({"sizes": (5,), "retransmission": ()}, "`retransmission` has 0 values for 1 sizes"),
         ({"sizes": (5,), "mss": 0}, "`mss` is 0"),
+        ({"sizes": (5,), "t_ns": (10**400,)}, "`t_ns` is beyond"),
+        ({"sizes": (5,), "rtt_ns": -(10**400)}, "`rtt_ns` is beyond"),
         ({"sizes": (5,), "header_end": -1}, "`header_end` is -1"),
     ],
 )

@@ -35,6 +35,10 @@ SIZE_MAX: Final = OFFSET_MAX
 """The largest single size, and the largest offset, in bytes."""
 
 
+TIME_MAX_NS: Final = (1 << 63) - 1
+"""The furthest time from zero, in nanoseconds: what 64 bits hold."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """One message as it came over the wire, or as a server read it.
@@ -107,6 +111,9 @@ class Observation:
         ):
             if values is not None and len(values) != count:
                 raise ValueError(f"`{name}` has {len(values)} values for {count} sizes")
+        for name, times in (("t_ns", self.t_ns or ()), ("rtt_ns", (self.rtt_ns or 0,))):
+            if times and not -TIME_MAX_NS <= min(times) <= max(times) <= TIME_MAX_NS:
+                raise ValueError(f"`{name}` is beyond {TIME_MAX_NS} ns")
         if self.mss is not None and not 0 < self.mss <= SIZE_MAX:
             raise ValueError(f"`mss` is {self.mss}, where bytes of a segment are expected")
         if self.header_end is not None and not 0 <= self.header_end <= SIZE_MAX:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import msgspec
 
 from seglab.core.observation import SIZE_MAX, SIZES_MAX, Observation
-from seglab.core.text import one_line
+from seglab.core.text import one_line, shorten
 from seglab.errors import InputError
 from seglab.logs.badline import LineError
 
@@ -15,6 +15,7 @@ EXPECTED = "an observation (with id and sizes), or a server's connection (with r
 _Span = tuple[int, int]
 _Read = tuple[int, int, int]
 _T_MAX = 1 << 63
+_NUMBER_MAX = 10**12
 _SIGNS_MAX = {b"[": SIZES_MAX + SIZES_MAX // 2, b",": 5 * SIZES_MAX, b'"': SIZES_MAX}
 """How often each of these may occur in a line: bounds the memory that decoding it can take."""
 
@@ -64,12 +65,16 @@ def parse(line: bytes, name: str) -> Iterator[Observation]:
 
 def _payloads(log: _Connection, name: str) -> list[Observation]:
     reads = log.reads
+    if not 0 <= log.number < _NUMBER_MAX:
+        raise LineError(f"expected a number below {_NUMBER_MAX}, found {_short(log.number)}")
     if len(reads) > SIZES_MAX:
         raise LineError(f"expected at most {SIZES_MAX} reads, found {len(reads)}")
     last = 0
     for t_ns, start, end in reads:
         if not last == start < end <= SIZE_MAX or not -_T_MAX <= t_ns < _T_MAX:
-            raise LineError(f"expected reads that follow each other, found {start}:{end}")
+            raise LineError(
+                f"expected reads that follow each other, found {_short(start)}:{_short(end)}"
+            )
         last = end
     spans = [(*span, True) for span in log.payloads]
     if log.unfinished is not None:
@@ -77,7 +82,9 @@ def _payloads(log: _Connection, name: str) -> list[Observation]:
     found, at, before = list[Observation](), 0, 0
     for index, (start, end, complete) in enumerate(spans, start=1):
         if not before <= start <= end <= last:
-            raise LineError(f"expected payloads within the reads, in order, found {start}:{end}")
+            raise LineError(
+                f"expected payloads within the reads, in order, found {_short(start)}:{_short(end)}"
+            )
         before = end
         at, inside = _inside(reads, at, start, end)
         if not inside:
@@ -109,6 +116,11 @@ def _inside(reads: Sequence[_Read], at: int, start: int, end: int) -> tuple[int,
             break
         at += 1
     return at, inside
+
+
+def _short(number: int) -> str:
+    """Return a number that may have very many digits, as text of some of them."""
+    return shorten(str(number), 24) if abs(number) < 10**1000 else "a very large number"
 
 
 def _address(pair: tuple[str, int] | None) -> str | None:

@@ -19,6 +19,7 @@ BAD_LINES_MAX = 10_000
 BAD_BYTES_MAX = 2 * LINE_MAX_BYTES
 """A file whose first bytes, this many, hold no usable line is no log: an endless line, say."""
 
+_BLANK = (b"", b"\r")
 _WRAPPED_MAX_BYTES = 1024
 _WRAPPED_MAX_LINES = 4
 _EXPECTED = (sessionline.EXPECTED, eventline.EXPECTED, "JSON")
@@ -80,6 +81,11 @@ class LogReader:
         for part in ended:
             if self._skipping:
                 self._skipping = False
+                continue
+            if not self._pending and part in _BLANK:  # a file may hold nothing else
+                self._lines += 1
+                if self._open:
+                    self._give_up_open()
                 continue
             line = bytes(self._pending) + part if self._pending else part
             self._pending.clear()
