@@ -7,10 +7,14 @@ import sys
 from importlib import import_module
 from io import TextIOWrapper
 
-import click
+from seglab.core import stderr
+from seglab.core.interrupts import QuietInterrupt
 
-from seglab.core.text import safe
-from seglab.errors import SeglabError
+with QuietInterrupt():
+    import click
+
+    from seglab.core.text import safe
+    from seglab.errors import SeglabError
 
 COMMANDS = {
     "classify": "classify:classify",
@@ -25,7 +29,9 @@ COMMANDS = {
 }
 """The module of ``seglab.commands`` and the name in it that define each command."""
 
-_OUTPUT_ENDED = {errno.EPIPE: 141, errno.ENOSPC: 3}
+_TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
+_FULL_EXIT = 3
+_OUTPUT_ENDED = {errno.EPIPE: 141, errno.ENOSPC: _FULL_EXIT}
 """The exit code for each error of standard output; a shell shows SIGPIPE as 141."""
 
 
@@ -41,7 +47,8 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(f"seglab.commands.{module}"), attribute)
+        with QuietInterrupt():
+            command: click.Command = getattr(import_module(f"seglab.commands.{module}"), attribute)
         return command
 
 
@@ -69,6 +76,7 @@ def main() -> None:
         signal.SIGTERM, signal.default_int_handler
     )  # SIGTERM ends every command as Ctrl-C does
     _open_closed()
+    stderr.drop_what_does_not_fit()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name need not be valid text
     try:
@@ -91,15 +99,32 @@ def main() -> None:
         click.echo(f"seglab: {safe(str(error))}", err=True)
         status = error.exit_code
     except OSError as error:
-        if error.errno not in _OUTPUT_ENDED:
-            raise
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # discards what is still buffered
-        status = _OUTPUT_ENDED[error.errno]
-        if error.errno != errno.EPIPE:
-            click.echo(f"seglab: cannot write the output: {error.strerror}", err=True)
-    sys.exit(status)
+        status = _status_of(error)
+    sys.stderr.flush()
+    sys.exit(status or (_FULL_EXIT if stderr.was_full() else 0))
+
+
+def _status_of(error: OSError) -> int:
+    """Return the exit code for an error of the system that users can meet, and say what it was.
+
+    Raises:
+        OSError: it is another one.
+    """
+    if error.errno in _TOO_MANY_FILES:
+        click.echo(
+            f"seglab: {error.strerror}: the limit is too low; raise it, such as by "
+            "`ulimit -n 1024`",
+            err=True,
+        )
+        return 3
+    if error.errno not in _OUTPUT_ENDED:
+        raise error
+    os.dup2(
+        os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+    )  # discards what is still buffered
+    if error.errno != errno.EPIPE:
+        click.echo(f"seglab: cannot write the output: {error.strerror}", err=True)
+    return _OUTPUT_ENDED[error.errno]
 
 
 def _open_closed() -> None:

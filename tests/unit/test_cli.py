@@ -214,3 +214,49 @@ def test_closed_output_is_no_traceback(closed: str, code: int) -> None:
     assert ran.returncode == code
     assert ran.stdout == b""
     assert b"Traceback" not in ran.stderr
+
+
+PROGRAM = "import sys; sys.argv[1:] = {0!r}; from seglab.cli import main; main()"
+
+
+@pytest.mark.parametrize("module", ["click", "rich"])
+def test_ctrl_c_while_modules_are_imported_prints_nothing(tmp_path: Path, module: str) -> None:
+    """Both while the command line itself is imported, and while a command is."""
+    slow = "import time; print('importing', flush=True); time.sleep(60)"
+    (tmp_path / f"{module}.py").write_text(slow)
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(["classify", "x"])],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert errors == ""
+    assert process.returncode == -signal.SIGINT
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize(("name", "status"), [("paper.log", 3), ("none.log", 2)])
+def test_a_full_standard_error_ends_nothing(name: str, status: int) -> None:
+    """The command does its work, and its exit code says that something was not said."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM.format(["classify", f"examples/{name}"])],
+            check=False, cwd=ROOT, stdout=subprocess.PIPE, stderr=full, text=True,
+        )  # fmt: skip
+    assert done.returncode == status
+    assert len(done.stdout.splitlines()) == (5 if status == 3 else 0)
+
+
+def test_too_many_open_files_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says how to raise the limit."""
+    error = OSError(errno.EMFILE, "Too many open files")
+    assert ended(monkeypatch, ["list"], raiser(error)) == 3
+    said = capsys.readouterr().err
+    assert said.startswith("seglab: Too many open files: ")
+    assert "ulimit -n" in said
+    assert said.count("\n") == 1

@@ -77,7 +77,13 @@ class LogReader:
         Raises:
             InputError: there were very many bytes, and no usable line.
         """
-        *ended, rest = data.split(b"\n")
+        if data.endswith(b"\n") and not data.strip(b"\r\n") and not self._pending:
+            self._lines += data.count(b"\n") - self._skipping
+            self._skipping = False
+            self._give_up_open()
+            *ended, rest = (b"",)
+        else:
+            *ended, rest = data.split(b"\n")
         for part in ended:
             if self._skipping:
                 self._skipping = False
