@@ -226,10 +226,23 @@ def test_packets_are_scapys(places: Path) -> None:
 
 
 def test_packets_of_a_dataset_come_out_of_its_archive(places: Path) -> None:
-    """What the engine wrote as a session's capture is what the session finds."""
+    """Each side's capture has the session's segments, in order and with their lengths."""
     session = next(iter(seglab.open_dataset(places / "data" / "mine")))
-    assert session.capture() == session.session_id.encode()
-    with pytest.raises(InputError, match="not a capture that Scapy reads"):
+    assert session.capture("client") != session.capture("server")
+    for side in ("client", "server"):
+        frames = [len(packet[TCP].payload) for packet in session.packets(side)]
+        sizes = [segment.end - segment.start for segment in session.segments]
+        assert [size for size in frames if size in sizes] == sizes
+
+
+def test_a_capture_that_is_none(tmp_path: Path) -> None:
+    """What Scapy cannot read is one line that names the capture."""
+    run = seglab.open_run(
+        stored_run(tmp_path / "run", [record("s-1", captures=captures_of("s-1"))])
+    )
+    (session,) = run
+    (run.path / "wire" / "s-1.client.pcapng").write_bytes(b"no capture")
+    with pytest.raises(InputError, match=r"s-1.client.pcapng: not a capture that Scapy reads"):
         session.packets()
 
 
