@@ -36,7 +36,8 @@ further. ``seglab.runners.worker_main`` sends such lines.
 The program leads a process group of its own. ``close`` closes its standard input, gives it
 ``_LEAVE_S`` seconds to end by itself, and kills the group, with everything that it has started.
 Until then the program's exit status is looked at without collecting it (``WNOWAIT``). So its
-process id cannot be given to another process, and ``killpg`` cannot hit a stranger's group.
+process id cannot be given to another process, and ``killpg`` cannot hit a stranger's group. What
+left the group by ``setsid`` is found by its environment, see ``seglab.runners.descendants``.
 """
 
 import json
@@ -60,6 +61,7 @@ from seglab.classification.registry import as_verdict
 from seglab.core.observation import Observation
 from seglab.core.text import count, safe, shorten
 from seglab.errors import InputError
+from seglab.runners.descendants import Descendants
 
 AHEAD: Final = 256
 """How many questions may be unanswered at a time."""
@@ -118,6 +120,7 @@ class ProgramRunner:
         self._answered = 0
         self._broken: str | None = None
         self._others: list[ProgramRunner] = []
+        self._descendants = Descendants()
         if stderr is not None:
             try:
                 self._stderr = stderr.open("ab")
@@ -130,6 +133,7 @@ class ProgramRunner:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
+                env=self._descendants.environment,
                 start_new_session=True,
             )
         except OSError as error:
@@ -187,6 +191,7 @@ class ProgramRunner:
             self._wait(_LEAVE_S if self._broken is None else 0)
             self.kill()
             process.wait()
+            self._descendants.kill()
         self._drain_errors()
         for pipe in (process.stdin, process.stdout, process.stderr):
             assert pipe
