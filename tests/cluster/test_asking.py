@@ -39,7 +39,7 @@ def test_the_same_findings(cluster: Processes, reference: str) -> None:
 
 
 def test_a_function_of_ones_own(tmp_path: Path) -> None:
-    """It is imported by every worker anew: what has been changed since is what is asked."""
+    """It is imported by every worker again: what has been changed since is what is asked."""
     module = tmp_path / "mine.py"
     module.write_text(OWN)
     with processes(tmp_path / "c") as cluster:
@@ -57,7 +57,7 @@ def test_a_function_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_a_program_that_ends_early(cluster: Processes, tmp_path: Path) -> None:
-    """A classifier that ends is told as at home: in one line, with what it answered before."""
+    """A classifier that ends is reported as at home: in one line, with what it answered before."""
     program = tmp_path / "brief"
     program.write_text("#!/bin/sh\nread -r line; echo null; exit 7\n")
     program.chmod(0o755)
@@ -68,7 +68,7 @@ def test_a_program_that_ends_early(cluster: Processes, tmp_path: Path) -> None:
 
 
 def test_not_on_every_worker(cluster: Processes, tmp_path: Path) -> None:
-    """A classifier that is here and not there is told with the worker's address."""
+    """A classifier that is here and not there is reported with the worker's address."""
     (tmp_path / "only_here.py").write_text(OWN)
     run = seglab(
         "regress", "only_here:classify", "--sessions", "sample", "--cluster", cluster.address,

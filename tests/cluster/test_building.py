@@ -120,7 +120,7 @@ def test_begun_there_and_gone_on_with_here(
 
 
 def test_begun_here_and_gone_on_with_there(cluster: Processes, spec: Path, tmp_path: Path) -> None:
-    """What was broken off here is ended there: shards in place stay, those under way are anew."""
+    """What was broken off here is ended there: finished shards stay, the others are built again."""
     spec.write_text(LONG)
     out = tmp_path / "made"
     with Seglab("dataset", "build", spec, "--out", out, "--jobs", "2") as run:

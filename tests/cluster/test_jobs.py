@@ -129,7 +129,7 @@ def refusal(*arguments: str | Path) -> str:
 
 
 def test_nobody_listens() -> None:
-    """An address at which nobody listens is told at once."""
+    """An address at which nobody listens is reported at once."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     line = refusal(
@@ -151,7 +151,7 @@ def test_somebody_listens_who_says_nothing() -> None:
 
 @pytest.mark.parametrize("greeting", [b"220 mail.example.org ESMTP\r\n", b""])
 def test_somebody_else_listens(greeting: bytes) -> None:
-    """One that greets in another way, or hangs up, is told at once."""
+    """One that greets in another way, or hangs up, is reported at once."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def greet() -> None:
@@ -171,7 +171,7 @@ def test_somebody_else_listens(greeting: bytes) -> None:
 
 
 def test_no_workers(tmp_path: Path) -> None:
-    """A scheduler without workers is told, with how to start one."""
+    """A scheduler without workers is reported, with how to start one."""
     with (
         processes(tmp_path / "c") as cluster,
         pytest.raises(EnvironmentLacksError, match=r"no workers; start some: dask worker tcp://"),
@@ -181,7 +181,7 @@ def test_no_workers(tmp_path: Path) -> None:
 
 
 def test_another_version(tmp_path: Path) -> None:
-    """A worker with another seglab is told with its address and both versions."""
+    """A worker with another seglab is reported with its address and both versions."""
     info = tmp_path / "other" / "seglab-9.9.9.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: seglab\nVersion: 9.9.9\n")
@@ -193,7 +193,7 @@ def test_another_version(tmp_path: Path) -> None:
 
 
 def test_other_sources_of_one_version(tmp_path: Path) -> None:
-    """A worker whose networks differ by a byte is told, though its version is the same."""
+    """A worker whose networks differ by a byte is reported, though its version is the same."""
     for package in ("lab", "senders", "scenarios"):
         shutil.copytree(
             ROOT / package,

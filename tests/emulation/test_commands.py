@@ -234,7 +234,7 @@ def test_a_scenario_file_that_cannot_be_used(
 
 @pytest.mark.parametrize("mtu", [12, 70_000])
 def test_an_mtu_that_no_link_has(mtu: int, tmp_path: Path) -> None:
-    """A network's file with it is refused by any command that reads networks; the range is told."""
+    """A network's file with it is refused by any command that reads networks, with the range."""
     packages = tmp_path / "lab"
     real = Path(cli.__file__).parent
     for name in ("senders", "scenarios"):

@@ -151,7 +151,7 @@ def test_a_link_with_a_rate_spaces_frames_and_drops_from_a_full_queue():
 
 
 def test_an_mtu_black_hole_swallows_full_segments():
-    """Nothing above the link's MTU passes, nobody is told, and the same bytes are sent again."""
+    """Nothing above the link's MTU passes, no ICMP comes, and the same bytes are sent again."""
     outcome = session(
         [500, 3000], path={"delay_ms": 2, "mtu": 1000}, back={"delay_ms": 2}, give_up_s=2
     )

@@ -129,7 +129,7 @@ def test_small_and_steady_paths() -> None:
 
 
 def test_lines_are_lines_where_a_path_fell() -> None:
-    """Writes of several lines over 1400, then 536 bytes: what was cut anew ends no line."""
+    """Writes of several lines over 1400, then 536 bytes: what was cut again ends no line."""
     writes, cut = (820, 1290, 960, 880, 1190, 410), (536, 424, 536, 344, 536, 536, 118)
     found = verdict(
         *writes[:2], *cut, writes[5], mss=1400, timestamps=False, header_end=550,
@@ -153,7 +153,7 @@ def test_reads_of_a_write_in_a_tunnel() -> None:
 
 
 def test_reads_may_go_on_amid_a_cut_segment() -> None:
-    """A read of two whole segments may begin and end amid ones that were cut to 1408 and 20."""
+    """A read of two whole segments may begin and end within ones that were cut to 1408 and 20."""
     mss, header, level = 1428, 612, 1408
     reads = (header, 2 * mss, level, mss - level + mss + level, mss - level + mss, 2 * level)
     assert reads[3] == 2 * mss

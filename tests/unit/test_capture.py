@@ -255,7 +255,7 @@ def mail_inside(talk: Talk) -> None:
 
 
 def test_a_tunnel_in_front(core: Core) -> None:
-    """HTTP CONNECT and its answer are passed over; what is inside is read."""
+    """HTTP CONNECT and its answer are skipped; what is inside is read."""
     talk = Talk(port=3128)
     talk.handshake()
     talk.send(0, b"CONNECT mx.example:25 HTTP/1.1\r\nHost: mx.example:25\r\n\r\n")
@@ -306,7 +306,7 @@ V2 = b"\r\n\r\n\0\r\nQUIT\n"
 @pytest.mark.parametrize("piece", [1, 5, 14, 1000])
 @pytest.mark.parametrize("port", [25, 2007])
 def test_the_proxy_protocol(core: Core, header: bytes, piece: int, port: int) -> None:
-    """Its header, in text or binary, is passed over, however it is cut."""
+    """Its header, in text or binary, is skipped, however it is cut."""
     talk = Talk(port=port)
     talk.handshake()
     for at in range(0, len(header), piece):
@@ -530,7 +530,7 @@ def test_unknown_links(core: Core) -> None:
 
 
 def test_the_server_hostnames_do_not_matter(core: Core) -> None:
-    """A note says what was passed over, and nothing is said of what was not."""
+    """A note says what was skipped, and nothing is said of what was not."""
     found, notes = read_noting(pcap(message((100,)).packets), core)
     assert (len(found), notes) == (1, [])
     assert found[0].server == f"{SERVER}:25"

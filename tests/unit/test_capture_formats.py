@@ -229,7 +229,7 @@ def test_a_time_offset(core: Core) -> None:
 
 
 def test_simple_and_old_packets(core: Core) -> None:
-    """Simple packets have no time, so none is told; old ones have all."""
+    """Simple packets have no time, so none is reported; old ones have all."""
     (expected,) = read(pcap(V4), core)
     simple = [section(), interface()]
     old = [section(), interface()]
@@ -254,7 +254,7 @@ def test_simple_packets_that_were_cut(core: Core) -> None:
 
 
 def test_ip_options(core: Core) -> None:
-    """Options before the TCP header are passed over, in IPv4 and IPv6."""
+    """Options before the TCP header are skipped, in IPv4 and IPv6."""
     four, six = [], []
     for t_ns, packet in V4:
         made = IP(packet)
@@ -371,7 +371,7 @@ def test_the_same_packets_twice(core: Core) -> None:
 
 
 def test_times_that_go_backwards(core: Core) -> None:
-    """Times are told as they are; a round trip below zero is none."""
+    """Times are reported as they are; a round trip below zero is none."""
     packets = [(T0_NS - index * MS, p) for index, (_, p) in enumerate(V4)]
     (found,) = read(pcap(packets), core)
     assert found.rtt_ns is None

@@ -69,7 +69,7 @@ def test_noise_after_a_header(head: bytes, noise: bytes) -> None:
     ],
 )
 def test_lengths_that_lie(core: Core, data: bytes, note: str) -> None:
-    """What came before is told, and a note says where it broke off."""
+    """What came before is reported, and a note says where it broke off."""
     found, notes = read_noting(data, core)
     assert [o.sizes for o in found] == [(300, 200)]
     assert notes[0].startswith(note)
@@ -197,7 +197,7 @@ def test_many_commands_in_a_segment(core: Core) -> None:
 
 
 def test_an_input_error_is_one_line(core: Core) -> None:
-    """Bytes from the file are told in hexadecimal."""
+    """Bytes from the file are reported in hexadecimal."""
     with pytest.raises(InputError) as caught:
         read(b"\x1b]0;owned\x07" * 9, core)
     assert str(caught.value).isprintable()
@@ -227,7 +227,7 @@ def test_bytes_after_the_end(core: Core, protocol: str) -> None:
 
 @pytest.mark.parametrize("data", [b"\x00\x3c\xb2\xa1", b"\x00\x3c\xb2\xa1 and more"])
 def test_the_error_does_not_depend_on_the_slicing(core: Core, data: bytes) -> None:
-    """Few bytes that are no capture are told in the same words (found by fuzzing)."""
+    """Few bytes that are no capture are reported in the same words (found by fuzzing)."""
     words = []
     for size in (1, 100):
         with pytest.raises(InputError) as caught:

@@ -66,7 +66,7 @@ def test_commands_behind_starttls(core: Core) -> None:
 
 @pytest.mark.parametrize("snaplen", [68, 96, 128])
 def test_tls_that_was_cut(core: Core, snaplen: int) -> None:
-    """Where the contents were cut, a record's header may be missing: then segments are told."""
+    """Where the contents were cut, a record's header may be missing: then segments are reported."""
     talk = opened()
     talk.command(b"STARTTLS", b"220 Ready")
     talk.send(0, b"\x16\x03\x01\x00\xfa" + bytes(250))
@@ -332,7 +332,7 @@ def test_a_message_in_a_cut_capture(core: Core, snaplen: int, sizes: tuple[int, 
 
 @pytest.mark.parametrize("code", [b"250 Ok", b"451 Later", b"554 No"])
 def test_the_reply_to_a_message(core: Core, code: bytes) -> None:
-    """The server's last reply to a message is told with it."""
+    """The server's last reply to a message is reported with it."""
     talk = opened()
     talk.envelope()
     talk.body(mail(900), (900,))

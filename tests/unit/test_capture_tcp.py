@@ -43,7 +43,7 @@ def told(found: Observation) -> tuple[tuple[int, ...], tuple[bool, ...] | None]:
         ([(0, 500), (500, 1000), (0, 500), (1000, 1500)], ((500, 500, 500), (0, 0, 0))),
         # A loss before the capture, then its retransmission: it fills a hole.
         ([(0, 500), (1000, 1500), (500, 1000)], ((500, 500, 500), (0, 1, 0))),
-        # The same, cut anew.
+        # The same, cut again.
         ([(0, 500), (1000, 1500), (500, 700), (700, 1000)], ((500, 200, 300, 500), (0, 1, 1, 0))),
         # A retransmission that brings new bytes at its end: only those count.
         ([(0, 500), (0, 1000), (1000, 1500)], ((500, 500, 500), (0, 1, 0))),
@@ -251,7 +251,7 @@ def test_a_port_that_is_used_again(core: Core) -> None:
 
 
 def test_a_port_that_was_not_mail_before(core: Core) -> None:
-    """What was passed over as something else is looked at again after a new SYN."""
+    """What was skipped as something else is looked at again after a new SYN."""
     web = Talk(port=2525, isn=3)
     web.handshake()
     web.send(0, b"\x00\x01\x02\x03 nothing of mail")
@@ -262,7 +262,7 @@ def test_a_port_that_was_not_mail_before(core: Core) -> None:
 
 
 def test_both_sides_of_a_capture_that_drops_at_random(core: Core) -> None:
-    """Whatever is dropped from a capture, nothing but true boundaries and gaps is told."""
+    """Whatever is dropped from a capture, nothing but true boundaries and gaps is reported."""
     talk = message((100, 200, 300, 400, 500))
     ends = {0, 100, 300, 600, 1000, 1500}
     for first in range(len(talk.packets)):

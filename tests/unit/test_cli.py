@@ -56,7 +56,7 @@ def test_files_for_folders(
     arguments: list[str],
     words: str,
 ) -> None:
-    """One where the other is expected is told as what it is, by its name."""
+    """One where the other is expected is reported as what it is, by its name."""
     (tmp_path / "FILE").write_text("")
     (tmp_path / "FOLDER").mkdir()
     given = [str(tmp_path / word) if word.isupper() else word for word in arguments]

@@ -1,4 +1,4 @@
-"""Comparing a run with an earlier one: what is told, what is left to chance, and bad references."""
+"""Comparing a run with an earlier one: what is reported, what is chance, and bad references."""
 
 import json
 from io import StringIO

@@ -157,7 +157,7 @@ def test_a_torn_journal(tmp_path: Path) -> None:
 
 
 def test_shards_in_any_order(tmp_path: Path) -> None:
-    """Shards built in any order, by whoever, make the same dataset."""
+    """Shards built in any order, by anyone, make the same dataset."""
     build(tmp_path / "one")
     build(tmp_path / "other", shards=[2, 0, 1])
     finish(spec_of(), 1, tmp_path / "other")
@@ -181,7 +181,7 @@ def test_a_built_shard_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_lost_file_is_built_again(tmp_path: Path) -> None:
-    """A shard whose file is gone is not built any more: it is made anew, the others are not."""
+    """A shard whose file is gone is not built any more: it is made again, the others are not."""
     build(tmp_path)
     (tmp_path / "data" / "test-00001.parquet").unlink()
     assert built(spec_of(), tmp_path, fingerprint(spec_of(), 1)) == {0, 2}
@@ -234,7 +234,7 @@ def test_a_black_hole(tmp_path: Path) -> None:
 
 
 def test_few_messages(tmp_path: Path) -> None:
-    """A part that no message fell to is told by a check, with its share."""
+    """A part that no message fell to is reported by a check, with its share."""
     text = SPEC.partition("[splits]")[0].replace("repeats = 5", "repeats = 1")
     build(tmp_path, spec_of(text))
     there = {row["split"] for row in rows(tmp_path)}

@@ -245,7 +245,7 @@ def test_a_session_in_the_wrong_part(copy: Path) -> None:
     ],
 )
 def test_a_changed_value(copy: Path, column: str, value: object) -> None:
-    """A label, or a setting, that is not what was planned is found, and both are told.
+    """A label, or a setting, that is not what was planned is found, and both are reported.
 
     A larger MSS would hide a segment above it.
     """
@@ -262,7 +262,7 @@ def test_a_changed_value(copy: Path, column: str, value: object) -> None:
 
 @pytest.mark.parametrize(("own", "other"), [(0, 1), (2, 1)])
 def test_a_session_in_two_shards(copy: Path, own: int, other: int) -> None:
-    """A row that another shard has as well is a duplicate, and where it belongs is told."""
+    """A row that another shard has as well is a duplicate, and where it belongs is reported."""
     twice = pq.read_table(copy / "data" / f"train-{own:05}.parquet").to_pylist()[0]
     name = f"train-{other:05}.parquet"
     rewritten(copy, name, lambda rows: [*rows, twice])
@@ -290,7 +290,7 @@ def test_a_session_in_another_shard(copy: Path) -> None:
 
 @pytest.mark.parametrize("number", [-1, 10**9])
 def test_a_number_that_is_none(copy: Path, number: int) -> None:
-    """A number that no session of the dataset has is told with those of the shard."""
+    """A number that no session of the dataset has is reported with those of the shard."""
 
     def change(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         rows[0]["number"] = number
@@ -301,7 +301,7 @@ def test_a_number_that_is_none(copy: Path, number: int) -> None:
 
 
 def test_a_missing_column(copy: Path) -> None:
-    """A file without one of the columns is told by the column's name."""
+    """A file without one of the columns is reported by the column's name."""
     file = copy / "data" / "test-00002.parquet"
     pq.write_table(pq.read_table(file).drop_columns(["style", "split_network"]), file)
     settled(copy)
@@ -311,7 +311,7 @@ def test_a_missing_column(copy: Path) -> None:
 
 
 def test_no_parquet(copy: Path) -> None:
-    """A file that is something else is told in one line."""
+    """A file that is something else is reported in one line."""
     (copy / "data" / "test-00002.parquet").write_bytes(b"\x1b[31mhello")
     settled(copy)
     assert any("not a readable Parquet file" in line for line in lines(copy))
@@ -329,7 +329,7 @@ def test_captures_that_are_gone(copy: Path) -> None:
 
 
 def test_many_findings_are_counted(copy: Path) -> None:
-    """Where a whole file is wrong, the first findings are told, and how many more there are."""
+    """Where a whole file is wrong, the first findings are reported, and how many more there are."""
 
     def change(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for row in rows:
@@ -353,7 +353,7 @@ def test_an_unfinished_build(tmp_path: Path) -> None:
 
 
 def test_a_build_that_has_hardly_begun(tmp_path: Path) -> None:
-    """Of twenty million shards that are missing, the first are told, and how many there are."""
+    """Of twenty million shards that are missing, the first are reported, and how many there are."""
     begin(spec_of(SPEC.replace("repeats = 5", "repeats = 37_037_038")), 1, tmp_path)
     found = lines(tmp_path)
     assert len(found) == DEFECTS_MAX + 2
@@ -646,7 +646,7 @@ def test_picture(sound: Path) -> None:
 
 
 def test_a_damaged_shard_description(copy: Path) -> None:
-    """A shard's description that is none is told, and the others are checked all the same."""
+    """A shard's description that is none is reported, and the others are checked all the same."""
     Layout(copy).result(1).write_text("{")
     manifest = json.loads(Layout(copy).manifest.read_text())
     file = file_entry(Layout(copy).result(1))

@@ -80,7 +80,7 @@ def test_build_and_check(spec: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_findings_are_exit_code_1(
     spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A dataset with a fault is told in one line, and is exit code 1."""
+    """A dataset with a fault is reported in one line, and is exit code 1."""
     out = tmp_path / "made"
     Run(capsys, "build", spec, "--out", out, "--quiet")
     (out / "data" / "train-00001.parquet").unlink()
@@ -133,7 +133,7 @@ def test_a_changed_file_is_not_called_built(
     capsys: pytest.CaptureFixture[str],
     spoil: Callable[[Path], str],
 ) -> None:
-    """It is named with what to do; done, the same command makes it anew, and nothing is found."""
+    """It is named with what to do; done, the same command makes it again, and nothing is found."""
     out = tmp_path / "made"
     Run(capsys, "build", spec, "--out", out, "--quiet")
     name = spoil(out)
@@ -290,7 +290,7 @@ class Terminal:
 
 
 def test_yes_asks_nobody(spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --yes the estimate is told, and that is all."""
+    """With --yes the estimate is reported, and that is all."""
     spec.write_text(SLOW)
     run = Run(capsys, "build", spec, "--out", tmp_path / "made", "--yes")
     assert run.code == 0
@@ -344,7 +344,7 @@ def test_names_that_are_no_text(
 
 
 def test_no_such_specification(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that is not there is told by its path."""
+    """A file that is not there is reported by its path."""
     run = Run(capsys, "build", tmp_path / "none.toml", "--out", tmp_path / "made")
     assert run.code == 2
     assert "none.toml: No such file or directory" in run.err
@@ -385,7 +385,7 @@ def test_estimates_grow_with_the_work() -> None:
     ],
 )
 def test_durations(value: float, words: str) -> None:
-    """Times are told in the unit that people would use."""
+    """Times are reported in the unit that people would use."""
     assert duration(value) == words
 
 
@@ -394,12 +394,12 @@ def test_durations(value: float, words: str) -> None:
     [(900, "0.9 kB"), (2e6, "2.0 MB"), (35e9, "35 GB"), (4e12, "4.0 TB"), (3e16, "30,000 TB")],
 )
 def test_sizes(value: float, words: str) -> None:
-    """Sizes are told in the unit that people would use."""
+    """Sizes are reported in the unit that people would use."""
     assert size(value) == words
 
 
 def test_mails_that_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Which of the user's own mails cannot be sent is told before the rest are."""
+    """Which of the user's own mails cannot be sent is reported before the rest are."""
     (tmp_path / "good.eml").write_bytes(b"Subject: one\r\n\r\ntext\r\n")
     (tmp_path / "bad.eml").write_bytes(b"\x00")
     spec = tmp_path / "own.toml"

@@ -9,7 +9,7 @@ from seglab.dataset.summary_figure import summary_figure
 
 
 def test_unbalanced_labels() -> None:
-    """A label that one part has and another has not is told; an empty part is not."""
+    """A label that one part has and another has not is reported; an empty part is not."""
     tally = LabelCounts()
     row = {"style": "relay", "terminator": None, "path_condition": "steady", "network": "n",
            "sender": "s", "template": "t", "split_network": None, "split_template": None,

@@ -50,7 +50,7 @@ def test_more_repeats_keep_the_sessions() -> None:
 
 
 def test_no_message_in_two_parts() -> None:
-    """The payloads themselves, made anew, are in one part each, by each of the columns."""
+    """The payloads themselves, made again, are in one part each, by each of the columns."""
     parts = defaultdict(set)
     for place in EVERY:
         payload = sessions_.message(place.spec, sender(place.spec.sender)).wire

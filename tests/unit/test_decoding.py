@@ -32,7 +32,7 @@ from seglab.runs.manifest import Manifest
 def test_what_is_no_such_json(parse: Callable[[bytes], Any], words: str, text: bytes) -> None:
     """Empty, cut off, of another shape or type, no UTF-8, or nested without end."""
     if parse == Manifest.from_json and text == b'{"id": 7}':
-        return  # a key that it does not know, which is passed over
+        return  # a key that it does not know, which is skipped
     with pytest.raises(InputError, match=f"^{words}"):
         parse(text)
 

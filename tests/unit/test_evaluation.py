@@ -152,7 +152,7 @@ def test_reads_leave_more_open() -> None:
 
 
 def test_the_path_does_the_same_to_the_same_segments() -> None:
-    """A session that was cut anew is judged by what was sent at first."""
+    """A session that was cut again is judged by what was sent at first."""
     cut_anew = replace(
         ONE,
         segments=(

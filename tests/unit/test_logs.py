@@ -135,7 +135,7 @@ def test_several_messages_on_one_line() -> None:
     ],
 )
 def test_a_text_that_looks_like_a_read(text: str) -> None:
-    """What may be part of the text is no read; where it is not certain, it is told."""
+    """What may be part of the text is no read; where it is not certain, it is reported."""
     bad: list[BadLine] = []
     (one,) = observations([f"[1][2000] '{text}'".encode()], "mail.log", bad.append)
     assert one.sizes == (2000,)
@@ -169,7 +169,7 @@ def test_what_does_not_close_a_text_is_told() -> None:
 
 
 def test_reads_beyond_count_on_one_line() -> None:
-    """A line of very many reads is cut at a thousand, and that is told."""
+    """A line of very many reads is cut at a thousand, and that is reported."""
     line = " ".join(f"[{number}][9] 'a'" for number in range(1, 1501))
     bad: list[BadLine] = []
     (one,) = observations([line.encode()], "mail.log", bad.append)
@@ -367,7 +367,7 @@ def test_what_is_no_log_is_not_read_to_its_end() -> None:
     ids=["values", "lists", "strings"],
 )
 def test_a_line_is_refused_before_it_fills_the_memory(line: bytes) -> None:
-    """It is told by what it has too many of, without being decoded."""
+    """It is reported by what it has too many of, without being decoded."""
     with pytest.raises(InputError, match="expected at most"):
         list(observations([line], "mail.log"))
 

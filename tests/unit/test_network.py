@@ -80,7 +80,7 @@ def test_changes_end_with_the_schedule() -> None:
 
 
 def test_changes_repeat() -> None:
-    """A schedule that repeats counts on from where it began anew."""
+    """A schedule that repeats counts on from where it began again."""
     found = network(SCHEDULE + "router.repeat_ms = 100").router.changes()
     assert [(change.at_ms, change.mtu) for change in islice(found, 5)] == [
         (10, 1400),

@@ -1,4 +1,4 @@
-"""The user's own mail: what is sent of it, and what a file that is no mail is told."""
+"""The user's own mail: what is sent of it, and how a file that is no mail is refused."""
 
 import os
 import tracemalloc
@@ -121,7 +121,7 @@ def test_mbox_with_crlf(tmp_path: Path) -> None:
 
 
 def test_folder(tmp_path: Path) -> None:
-    """All .eml files at any depth, by their path; other files are passed over."""
+    """All .eml files at any depth, by their path; other files are skipped."""
     (tmp_path / "b" / "c").mkdir(parents=True)
     for name in ("z.eml", "b/c/y.EML", "b/x.eml", "notes.txt"):
         (tmp_path / name).write_bytes(GOOD)

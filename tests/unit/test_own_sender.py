@@ -67,7 +67,7 @@ def test_a_scenario_names_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_with_parameters(folder: Path) -> None:
-    """A table has the path under ``name``; variants of one file are told apart."""
+    """A table has the path under ``name``; variants of one file are reported apart."""
     tables = ", ".join(f'{{ name = "my_sender.py", parameters.step = {n} }}' for n in (100, 200))
     (folder / "s.toml").write_text(SCENARIO.format(senders=tables))
     specs = plan(registry.scenario(folder / "s.toml"), 1)

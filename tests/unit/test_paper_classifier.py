@@ -132,7 +132,7 @@ def test_an_empty_line_may_be_with_the_headers() -> None:
 
 
 def test_no_rule_no_answer() -> None:
-    """Short segments amid the body are none of the paper's patterns."""
+    """Short segments within the body are none of the paper's patterns."""
     assert PAPER(Observation(id="x", sizes=(1448, 700, 33, 1448, 901, 1448, 12), mss=1448)) is None
 
 

@@ -38,7 +38,7 @@ def test_clock_keeps_the_order(events_ns):
 
 @given(instants)
 def test_clock_has_few_breaks_and_names_their_length(events_ns):
-    """Only pauses that are in the data are passed over, and at most four of them."""
+    """Only pauses that are in the data are skipped, and at most four of them."""
     pauses = np.diff(sorted(set(events_ns))).tolist()
     breaks = clock(events_ns).breaks
     assert len(breaks) <= 4

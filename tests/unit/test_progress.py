@@ -48,7 +48,7 @@ def test_the_estimate_counts_what_runs_now(
 def test_the_first_sessions_are_no_estimate(
     planned: int, needed: int, clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is left is told once a twentieth has ended, or a hundred sessions."""
+    """What is left is reported once a twentieth has ended, or a hundred sessions."""
     with RunProgress() as shown:
         shown.plan(planned, 0)
         for number in range(needed):

@@ -1,4 +1,4 @@
-"""The registries: what is found, from where, and what a wrong file is told."""
+"""The registries: what is found, from where, and how a wrong file is refused."""
 
 from pathlib import Path
 

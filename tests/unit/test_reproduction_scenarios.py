@@ -39,7 +39,7 @@ def test_a_read_inside_a_segment_is_a_violation():
 
 
 def test_sessions_with_loss_are_not_checked():
-    """After a loss TCP may cut anew, so such a session neither passes nor fails."""
+    """After a loss TCP may cut again, so such a session neither passes nor fails."""
     (lossy,) = sessions([1500, 3620])
     lost = replace(lossy.segments[0], dropped=True, t_arrived_ns=None)
     lossy = replace(lossy, segments=(lost, *lossy.segments))

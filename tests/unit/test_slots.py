@@ -15,7 +15,7 @@ async def settle() -> None:
 
 
 class Stage:
-    """Tasks that hold slots until they are told to let go."""
+    """Tasks that hold slots until they are reported to let go."""
 
     def __init__(self, capacity: int) -> None:
         self.slots = PrioritySemaphore(capacity)

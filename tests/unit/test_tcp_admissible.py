@@ -27,7 +27,7 @@ NODELAY = SenderTcp(mss=1448, nodelay=True)
             [700],
             [1348, 100, 1348],
             SenderTcp(mss=1448, others=frozenset({1348}), disturbed_from=0),
-            id="a buffer cut anew",
+            id="a buffer cut again",
         ),
     ],
 )
@@ -39,7 +39,7 @@ def test_admitted(ends: list[int], sizes: list[int], tcp: SenderTcp) -> None:
 @pytest.mark.parametrize(
     ("ends", "sizes", "tcp"),
     [
-        pytest.param([], [1448, 600, 1448, 600], ETHERNET, id="a short segment amid a write"),
+        pytest.param([], [1448, 600, 1448, 600], ETHERNET, id="a short segment within a write"),
         pytest.param([78], [77, 1448, 1448, 27], ETHERNET, id="a boundary beside"),
         pytest.param([2048], [1448, 1448, 1104], NODELAY, id="nothing hides the first boundary"),
         pytest.param([2048], [1448, 1448, 1104], ETHERNET, id="Nagle needs a short one before"),
@@ -52,7 +52,7 @@ def test_admitted(ends: list[int], sizes: list[int], tcp: SenderTcp) -> None:
             [700],
             [1348, 100, 1348],
             SenderTcp(mss=1448, others=frozenset({1348})),
-            id="cut anew before anything was sent again",
+            id="cut again before anything was sent again",
         ),
         pytest.param([], [], ETHERNET, id="nothing"),
     ],

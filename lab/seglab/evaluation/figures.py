@@ -2,7 +2,7 @@
 
 The file has an entry for each *side* (a set of networks) and classifier. An entry also counts how
 often the side was evaluated with that classifier: each look at a side makes it a weaker test,
-because whoever changes the rules afterwards has seen it.
+because anyone who changes the rules afterwards has seen it.
 """
 
 import json

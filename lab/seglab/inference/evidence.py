@@ -63,7 +63,7 @@ def _path_words(observation: Observation, best: Explanation) -> Iterator[str]:
         yield f"the path's MTU fell: segments of {lower} bytes{again}"
     if best.explained.resegmented:
         spans = _listed(f"{start}:{end}" for start, end in best.explained.resegmented)
-        yield f"one segment each before it was cut anew: {spans}"
+        yield f"one segment each before it was cut again: {spans}"
 
 
 def _mtu_words(base: int, mtu: int, timestamps: bool) -> str:
