@@ -1,12 +1,14 @@
 """Hostile captures for Hypothesis: good ones of every kind, with some of their bytes changed."""
 
+import bz2
 import gzip
+import lzma
 import struct
 from functools import cache
 
 from capturing import Packets, Talk, enhanced, interface, mail, message, pcap, pcapng, section
 from hypothesis import strategies as st
-from scapy.all import GRE, IP, fragment, raw
+from scapy.all import GRE, IP, UDP, Raw, fragment, raw
 
 from seglab.capture.backend import Core, compiled, pure
 from seglab.capture.reader import Capture
@@ -47,6 +49,15 @@ def seeds() -> tuple[bytes, ...]:
     behind.handshake()
     behind.send(0, b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12))
     behind.packets += talk.packets[3:]
+    careless = careless_talk()
+    radio = [
+        (t_ns, b"\0\0\x08\0\0\0\0\0\x08\1" + bytes(22) + b"\xaa\xaa\3\0\0\0\x08\0" + p)
+        for t_ns, p in careless.packets
+    ]
+    mirrored = [
+        (t_ns, raw(IP() / UDP(dport=4789) / Raw(b"\x08" + bytes(19) + b"\x08\0" + p)))
+        for t_ns, p in talk.packets
+    ]
     wrapped: Packets = [
         (t_ns, raw(IP(proto=47 if at % 2 else 4) / (GRE() / IP(p) if at % 2 else IP(p))))
         for at, (t_ns, p) in enumerate(talk.packets)
@@ -77,7 +88,43 @@ def seeds() -> tuple[bytes, ...]:
         pcapng(talk.packets),
         mixed,
         gzip.compress(plain, mtime=0),
+        pcap(careless.packets),
+        pcap(careless.packets, snaplen=54),
+        pcap(careless.packets, snaplen=82),
+        pcap([p for index, p in enumerate(careless.packets) if index % 7 != 5]),
+        pcap(radio, link=127),
+        pcap(mirrored),
+        lzma.compress(plain),
+        bz2.compress(plain),
     )
+
+
+def careless_talk() -> Talk:
+    """A connection behind SOCKS in which both hosts do what they should not."""
+    talk = Talk(port=1080, stamps=False, mss=(None, 1460))
+    talk.handshake()
+    for way, said in ((0, b"\5\1\0"), (1, b"\5\0"), (0, b"\5\1\0\3\2mx\0\x19")):
+        talk.send(way, said)
+    talk.send(1, b"\5\0\0\1" + bytes(6) + b"220 mx\r\n")
+    talk.command(b"LHLO c", b"250 Ok")
+    inner = b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nlast\r.\n"
+    for end in (b"\n.\n", b"\r.\r\n", b"\r\n\0.\r\n"):
+        talk.envelope()
+        talk.send(0, b"A: b\r\n\r\ntext" + end + inner)
+        talk.send(0, b"more\r\n.\r\n")
+        talk.send(1, b"250 Ok\r\n250 Ok\r\n250 Ok\r\n354 Go\r\n250 Ok\r\n")
+        talk.send(0, b"QUIT\r\n")
+        talk.send(1, b"250 Ok\r\n221 Bye\r\n")
+    talk.command(b"BDAT 5 X", b"501 No")
+    talk.send(0, b"BDAT 3\r\nabcBDAT 4 LASTING\r\ndefg")
+    talk.send(1, b"250 Ok\r\n250 Ok\r\n")
+    talk.command(b"XEXCH50 4 2", b"354 Go")
+    talk.command(b"ab", b"250 Ok")
+    talk.command(b"STARTTLS", b"220 Go")
+    talk.envelope()
+    talk.body(mail(90), (84, 3, 3))
+    talk.finish()
+    return talk
 
 
 @st.composite

@@ -145,6 +145,16 @@ def test_a_malformed_bdat_that_a_server_takes(core: Core) -> None:
     assert (found.sizes, found.reply) == ((86,), "accepted")
 
 
+def test_a_malformed_chunk_that_shares_a_segment(core: Core) -> None:
+    """What was held back until the reply is of the same segment, and the same size."""
+    talk = transaction(opened())
+    talk.send(0, b"BDAT 3\r\nabcBDAT 4 LASTING\r\ndefg")
+    talk.send(1, b"250 Ok\r\n250 Queued\r\n")
+    talk.close()
+    (found,) = messages(talk, core)
+    assert (found.sizes, found.complete, found.reply) == ((7,), True, "accepted")
+
+
 def test_chunks_that_share_a_segment(core: Core) -> None:
     """Two chunks in one segment are one size of the wire."""
     talk = transaction(opened())

@@ -67,6 +67,8 @@ cdef class Dialogue:
     cdef bint _last
     cdef bint _chunk_refused
     cdef bint _added
+    cdef bint _continues
+    cdef bint _held_added
     cdef list _notes
     cdef CPreamble _preamble
     cdef bint _tls_agreed
@@ -138,6 +140,7 @@ cdef class Dialogue:
     cdef _refuse(self)
     cdef _decide_bdat(self, bytes code)
     cdef _forget_until(self, int kind)
+    @cython.locals(continues=bint)
     cdef _replay(self)
     @cython.locals(pieces=list)
     cdef list _drop_held(self)

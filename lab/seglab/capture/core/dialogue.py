@@ -134,11 +134,13 @@ class Dialogue:
         "_blind",
         "_challenge",
         "_chunk_refused",
+        "_continues",
         "_doubt",
         "_expected",
         "_guessed",
         "_heard",
         "_held",
+        "_held_added",
         "_held_bytes",
         "_judged",
         "_last",
@@ -204,6 +206,8 @@ class Dialogue:
         self._last = False
         self._chunk_refused = False
         self._added = False
+        self._continues = False
+        self._held_added = False
         self._notes: list[str] = []
         self._preamble: Preamble | None = None
         self._tls_agreed = False
@@ -228,7 +232,8 @@ class Dialogue:
             self._blind = self._heard = False
             self._expected = []
             self._guessed = 0
-        self._added = False
+        self._added = self._continues
+        self._continues = False
         at = 0
         while at < size:
             mode = self.mode
@@ -580,7 +585,7 @@ class Dialogue:
                 else:
                     self._refuse()
         elif mode == _WAIT_BDAT:
-            if kind in (_CHUNK_END, -1):
+            if kind in (_CHUNK_END, -1) and _CHUNK_END not in self._expected:
                 self._decide_bdat(code)
         elif code[:2] == b"35":
             self._go_ahead(kind)
@@ -709,6 +714,8 @@ class Dialogue:
 
     def _keep(self, piece: Piece) -> None:
         """Keep what came before the reply that says what it is."""
+        if not self._held:  # whether the segment has begun with bytes of the message
+            self._held_added = self._added
         self._held.append(piece)
         self._held_bytes += len(piece[4])
         self._account.take(len(piece[4]) + _PIECE_COST)
@@ -767,7 +774,10 @@ class Dialogue:
 
     def _replay(self) -> None:
         self._recorded = self._doubt  # has recorded the pieces when they came
+        continues = self._held_added and self.message is not None
         for piece in self._drop_held():
+            self._continues = continues
+            continues = False
             self.client(*piece)
         self._recorded = None
 
