@@ -228,11 +228,37 @@ ensure() {
   ) 9<"$here"
 }
 
+# Prints user and group of this folder if root runs this for somebody else's checkout (sudo, or a
+# container with the folder mounted); fails otherwise.
+foreign_owner() {
+  local owner
+  ((EUID == 0)) && owner=$(stat -c %u:%g -- "$here") && [[ ${owner%%:*} != 0 ]] && echo "$owner"
+}
+
+# Gives what root has made here to the owner of the folder, who could not run anything otherwise.
+keep_owner() {
+  local name owner=$1
+  for name in .venv .tox build runs lab; do
+    [[ ! -e $here/$name || -L $here/$name ]] ||
+      find "$here/$name" -xdev -user 0 -exec chown -h -- "$owner" {} + || true
+  done
+}
+
+# Replaces this script by a program, or runs it and then keeps the owner.
+run_last() {
+  [[ -n ${owner-} ]] || exec "$@"
+  "$@" && exit 0 || exit $?
+}
+
+if owner=$(foreign_owner); then
+  trap 'keep_owner "$owner"' EXIT
+fi
+
 case ${1-} in
   reproduce)
     shift
     ensure run
-    exec "$venv/bin/seglab" reproduce "$@"
+    run_last "$venv/bin/seglab" reproduce "$@"
     ;;
   test)
     shift
@@ -245,7 +271,7 @@ case ${1-} in
       say "waiting for another run of the tests in this folder"
       flock 9
     }
-    exec "$venv/bin/python" -m tox "$@"
+    run_last "$venv/bin/python" -m tox "$@"
     ;;
   install)
     (($# == 1)) || { usage >&2; exit 2; }
