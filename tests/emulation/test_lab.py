@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,12 @@ from seglab.experiment import plan as plan_
 from seglab.experiment import registry
 from seglab.experiment.plan import SessionSpec
 from seglab.experiment.scenario import with_own_senders
+from seglab.kernel import engine as engine_
 from seglab.kernel import join
+from seglab.kernel.addresses import BY_VERSION
 from seglab.kernel.engine import KernelEngine
 from seglab.kernel.lab import KernelLab
+from seglab.kernel.reports import SessionReports
 from seglab.networks.network import Network
 
 PLANNED = tuple[SessionSpec, Network]
@@ -60,6 +64,49 @@ def test_a_sender_in_a_file(folder: Path) -> None:
     (record,) = run([(spec, what.network(spec.network)) for spec in specs[:1]], folder)
     assert (record.error, record.sender) == (None, "mine")
     assert set(sizes(record.writes)[:-1]) == {2048}
+
+
+def test_rows_say_what_was_in_force_and_not_what_was_planned() -> None:
+    """Once a lab runs, its hosts are changed: the row has what a socket and the hosts say."""
+
+    async def carry() -> SessionRecord:
+        (spec, network), *_ = planned("scenario-1", 1)
+        async with KernelLab(network, spec.reader) as lab:
+            assert lab.states["client"].links["c-eth0"] == network.mtu
+            lab.states["client"].links["c-eth0"] = 1400  # as if the kernel had set another MTU
+            routes = lab.states["client"].routes
+            planned_initcwnd = f"initcwnd {network.client.initcwnd}"
+            assert any(planned_initcwnd in line for line in routes)
+            routes[:] = [line.replace(planned_initcwnd, "initcwnd 3") for line in routes]
+            route = next(line for line in routes if "initcwnd" in line)
+            words = route.replace("table main", "")
+            await lab.execute("client", f"ip route replace {words} congctl cubic")
+            reports = await lab.session(join.client_job(spec, 20.0), join.wire_order(spec))
+            return join.assemble(spec, network, reports, 0).record
+
+    record = asyncio.run(carry())
+    assert (record.error, record.mtu, record.initcwnd) == (None, 1400, 3)
+    assert record.congestion_control == "cubic"
+
+
+def test_frames_of_no_session_are_counted() -> None:
+    """A datagram is a stray on each of its two links; the engine's environment has the number."""
+    peer = BY_VERSION[4].server(99), 9
+    send = f"import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', {peer})"
+
+    class Disturbed(KernelLab):
+        async def session(self, *arguments: object) -> SessionReports:
+            await self.execute("client", f'{sys.executable} -c "{send}"')
+            return await super().session(*arguments)  # type: ignore[arg-type]
+
+    specs = planned("scenario-1", 1)
+    engine = KernelEngine(EngineOptions())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_, "KernelLab", Disturbed)
+        asyncio.run(engine.run(specs, lambda _: None))
+    strays = engine.environments[specs[0][1].name]["wire"]["strays"]
+    assert strays["passed"] >= 2
+    assert strays["lost"] == 0
 
 
 def test_a_single_write_is_cut_at_the_mss_and_conserved(folder: Path) -> None:

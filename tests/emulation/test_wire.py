@@ -327,5 +327,7 @@ def test_a_flow_without_frames_closes_at_once():
             "queued": 0,
             "kernel_drops": 0,
             "late_ns": 0,
+            "strays": 0,
+            "strays_lost": 0,
         }
         assert time.monotonic() - start < 0.5

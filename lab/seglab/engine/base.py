@@ -53,9 +53,9 @@ class Engine(Protocol):
     Attributes:
         name: the engine's name, which stands in the ``engine`` column of its records.
         environments: by the name of a network and then of a host, what was in force there while
-            sessions ran: a mapping with any of ``sysctls``, ``offloads``, ``mtu``, ``routes``
-            and ``rules``. It fills while the engine runs, and an engine that sets no host up
-            leaves it empty.
+            sessions ran: a mapping with any of ``sysctls``, ``offloads``, ``mtu``, ``routes``,
+            ``rules`` and ``strays``. It fills while the engine runs, and an engine that sets no
+            host up leaves it empty.
         forecast: when the sessions that ``run`` was given will have ended.
     """
 

@@ -37,6 +37,10 @@ class ObservedSession:
         payload_sha256: the payload's SHA-256 in hexadecimal, as it was written.
         received_sha256: the SHA-256 of each payload that the server received.
         mss: the MSS in force; ``None`` where no connection was made.
+        mtu: the path's MTU when the session began; ``None`` takes the planned one, as with the next
+            two.
+        initcwnd: the client's initial congestion window, in segments.
+        congestion_control: the client's congestion control algorithm.
         timestamps: whether the connection used TCP timestamps; ``None`` where none was made.
         writes: the sender's write calls.
         segments: the segments with payload.
@@ -56,6 +60,9 @@ class ObservedSession:
     payload_sha256: str
     received_sha256: Collection[str]
     mss: int | None = None
+    mtu: int | None = None
+    initcwnd: int | None = None
+    congestion_control: str | None = None
     timestamps: bool | None = None
     writes: tuple[Write, ...] = ()
     segments: tuple[Segment, ...] = ()
@@ -137,6 +144,9 @@ def session_record(
     record = empty_record(spec, network, engine)
     record = replace(
         record,
+        mtu=record.mtu if observed.mtu is None else observed.mtu,
+        initcwnd=record.initcwnd if observed.initcwnd is None else observed.initcwnd,
+        congestion_control=observed.congestion_control or record.congestion_control,
         mss=record.mss if observed.mss is None else observed.mss,
         timestamps=record.timestamps if observed.timestamps is None else observed.timestamps,
         payload_bytes=observed.payload_bytes,

@@ -122,6 +122,7 @@ def _end(
         mtus=folder.manifest.mtus | _in_force(engine, "mtu"),
         routes=folder.manifest.routes | _in_force(engine, "routes"),
         rules=folder.manifest.rules | _in_force(engine, "rules"),
+        strays=folder.manifest.strays | _in_force(engine, "strays"),
     )
     folder.finalise(status, error)
 

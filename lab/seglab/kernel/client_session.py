@@ -20,6 +20,7 @@ from seglab.sender import steps
 
 _TCP_INFO_BYTES = 104
 _TCPI_OPT_TIMESTAMPS = 1
+_NAME_MAX_BYTES = 16
 _REPLY_MAX_BYTES = 1 << 16
 _IP_BIND_ADDRESS_NO_PORT = 24
 _IPV6_FREEBIND = 78  # with IPv6, an AnyIP route alone does not let a socket take an address
@@ -50,6 +51,7 @@ class ClientSession:
         late_ns: how much later than due the client did something while the session ran, at most.
         delayed_ns: ``Client.delayed_ns`` when the deadline was last set.
         mss: the MSS in force; 0 until the connection stands.
+        congestion_control: the algorithm in force; empty until the connection stands.
     """
 
     def __init__(self, job: ChannelMessage, script: Sequence[steps.Step], now_ns: int) -> None:
@@ -74,6 +76,7 @@ class ClientSession:
         self.late_ns = 0
         self.delayed_ns = 0
         self.mss = 0
+        self.congestion_control = ""
         self.timestamps = False
         family = socket.AF_INET6 if ":" in self.peer[0] else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -106,6 +109,8 @@ class ClientSession:
         info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
         self.timestamps = bool(info[5] & _TCPI_OPT_TIMESTAMPS)
         (self.mss,) = struct.unpack_from("=I", info, 16)
+        name = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, _NAME_MAX_BYTES)
+        self.congestion_control = name.split(b"\0")[0].decode()
 
     def result(self, error: str | None) -> ChannelMessage:
         """Return the message to the parent about the session, which has ended."""
@@ -116,6 +121,7 @@ class ClientSession:
             "sha256": self.digest.hexdigest(),
             "mss": self.mss,
             "timestamps": self.timestamps,
+            "congestion_control": self.congestion_control,
             "late_ns": self.late_ns,
             **self.header,
         }

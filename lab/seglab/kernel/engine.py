@@ -56,6 +56,7 @@ class KernelEngine:
         self.options = options
         self._shared = slots
         self.environments: dict[str, dict[str, Any]] = {}
+        self._strays: dict[str, tuple[int, int]] = {}
         self.forecast = schedule.Forecast(options.jobs)
         self._wall_offset_ns = time.time_ns() - time.monotonic_ns()
 
@@ -141,7 +142,15 @@ class KernelEngine:
                 }
                 yield lab
             finally:
+                self._count_strays(group.network.name, lab)
                 await lab.__aexit__()
+
+    def _count_strays(self, network: str, lab: KernelLab) -> None:
+        """Add the strays of a lab to those of the network's other labs."""
+        passed, lost = self._strays.get(network, (0, 0))
+        self._strays[network] = passed + lab.strays, lost + lab.strays_lost
+        passed, lost = self._strays[network]
+        self.environments[network]["wire"]["strays"] = {"passed": passed, "lost": lost}
 
     async def _work_off(self, lab: KernelLab, group: "_Group", on_record: OnRecord) -> int:
         """Carry out a group's sessions; return how many became complete before the lab died."""

@@ -292,6 +292,22 @@ def deviations(host: str, plan: HostPlan, state: HostState) -> Iterable[str]:
                 yield f"{host}: offload {offload} at {device} is {found!r}, 'off' was asked for"
 
 
+def path_mtu(states: Mapping[str, HostState]) -> int:
+    """Return the largest packet that all hosts of the path carry, by what was read back."""
+    ends = {"client": ("c-eth0",), "router": ("r-eth0", "r-eth1"), "server": ("s-eth0",)}
+    return min(states[host].links[device] for host, devices in ends.items() for device in devices)
+
+
+def initcwnd(client: HostState) -> int | None:
+    """Return the initial congestion window of the client's route to the server, in segments.
+
+    Returns:
+        ``None`` where no route says it, so that the kernel's own default is in force.
+    """
+    found = re.search(r"\binitcwnd (\d+)", "\n".join(client.routes))
+    return None if found is None else int(found[1])
+
+
 def explain(plan: HostPlan, errors: str) -> str:
     """Return the first error of a failed script, with the line of the batch that failed."""
     lines = [line.strip() for line in errors.strip().splitlines()]

@@ -85,6 +85,9 @@ def assemble(
         payload_sha256=client["sha256"],
         received_sha256=() if connection is None else connection["sha256"],
         mss=client["mss"] if connected else None,
+        mtu=reports.path_mtu,
+        initcwnd=reports.initcwnd,
+        congestion_control=client.get("congestion_control"),
         timestamps=client["timestamps"] if connected else None,
         writes=tuple(
             Write(t - t0_ns, a, b) for t, a, b in within_payload(client["writes"], start, end)

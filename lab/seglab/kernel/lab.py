@@ -83,6 +83,8 @@ class KernelLab:
     Attributes:
         states: by host, what was in force when the lab started, as read back.
         flows: how many sessions have begun.
+        strays: how many frames of no open session the wire had passed when a session last ended.
+        strays_lost: how many of these frames no interface took.
 
     Raises:
         EnvironmentLacksError: on entry: the machine cannot build the lab, or cannot set as asked
@@ -97,6 +99,8 @@ class KernelLab:
         self.reader = reader
         self.states: dict[str, host_setup.HostState] = {}
         self.flows = 0
+        self.strays = 0
+        self.strays_lost = 0
         self._scripts_sent = 0
         self._addresses = BY_VERSION[network.ip_version]
         self._plans = host_setup.host_plans(network)
@@ -177,7 +181,17 @@ class KernelLab:
             client = await self._ask("client", {"job": order}, "result", flow, None)
             connection = await self._connection(connection_reply, flow, client)
         ended = await self._ask("wire", {"close": flow}, "flow", flow, self._close_limit_s)
-        return SessionReports(flow, client, connection, ended, tuple(changes))
+        self.strays = max(self.strays, ended["strays"])
+        self.strays_lost = max(self.strays_lost, ended["strays_lost"])
+        return SessionReports(
+            flow,
+            client,
+            connection,
+            ended,
+            tuple(changes),
+            host_setup.path_mtu(self.states),
+            host_setup.initcwnd(self.states["client"]),
+        )
 
     def kill(self, part: str) -> None:
         """End a part with SIGKILL, as a crash would; tests use it."""

@@ -342,6 +342,8 @@ class Wire:
                     "frames": flow.frames,
                     "queued": flow.queued,
                     "late_ns": flow.late_ns,
+                    "strays": self._strays,
+                    "strays_lost": self._strays_lost,
                     "kernel_drops": drops,
                 }
             )

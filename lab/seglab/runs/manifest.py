@@ -95,6 +95,8 @@ class Manifest:
         mtus: the MTU of every interface, by network and host, as read back.
         routes: the routes of every host, by network, as read back.
         rules: the packet filter's rules of every router that has some, by network, as read back.
+        strays: of the wire of each network, how many frames of no open session it ``passed``, and
+            how many of these frames were ``lost``, since the run was last started.
         late_ms: how late the sessions were, each at its worst moment; ``None`` where the run has
             not ended, or lateness was not measured.
         started: when the run began, in UTC.
@@ -122,6 +124,7 @@ class Manifest:
     mtus: dict[str, Any] = field(default_factory=dict)
     routes: dict[str, Any] = field(default_factory=dict)
     rules: dict[str, Any] = field(default_factory=dict)
+    strays: dict[str, Any] = field(default_factory=dict)
     late_ms: Lateness | None = None
     started: str = field(default_factory=now)
     finished: str | None = None
