@@ -3,12 +3,16 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from synthetic import simulated
 
 from seglab.core.record import SessionRecord
@@ -22,6 +26,7 @@ from seglab.runs.parquet import (
     read_sessions,
     write_sessions,
 )
+from seglab.runs.parquet_footer import row_groups
 
 LIMIT_BYTES = 2 << 30
 
@@ -221,3 +226,51 @@ def test_large_rows_are_small_groups(tmp_path: Path, monkeypatch: pytest.MonkeyP
     groups = pq.ParquetFile(file).num_row_groups
     assert 1 < groups <= 4
     assert len(list(read_sessions(file))) == 1000
+
+
+def test_the_footer_is_what_pyarrow_reads(tmp_path: Path) -> None:
+    """Sizes and numbers of values, column by column, are those of another reader."""
+    file = tmp_path / "s.parquet"
+    write_sessions(file, [simulated(n) for n in range(50)])
+    metadata = pq.read_metadata(file)
+    with file.open("rb") as opened:
+        groups = row_groups(opened)
+    assert len(groups) == metadata.num_row_groups
+    for number, group in enumerate(groups):
+        expected = metadata.row_group(number)
+        for index, chunk in enumerate(group):
+            column = expected.column(index)
+            assert chunk.path == column.path_in_schema
+            assert chunk.values == column.num_values
+            assert chunk.uncompressed_bytes == column.total_uncompressed_size
+            assert not chunk.repeating
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_damage_is_one_line(data: st.DataObject) -> None:
+    """Flipped bytes, in the rows or in the footer, give rows or one line; never another error."""
+    content = bytearray(SOUND)
+    places = st.integers(0, len(content) - 1)
+    for place in data.draw(st.lists(places, min_size=1, max_size=4)):
+        content[place] = data.draw(st.integers(0, 255))
+    end = data.draw(st.just(len(content)) | places)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "s.parquet"
+        file.write_bytes(content[:end])
+        said = ""
+        try:
+            list(read_sessions(file))
+        except InputError as error:
+            said = str(error)
+        assert "\n" not in said
+
+
+def _sound() -> bytes:
+    """A file of a few sessions."""
+    buffer = BytesIO()
+    write_sessions(buffer, [simulated(n) for n in range(5)])
+    return buffer.getvalue()
+
+
+SOUND = _sound()

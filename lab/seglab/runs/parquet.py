@@ -7,8 +7,8 @@ so that a reader can refuse a file before it looks at any row.
 A stranger may have made the file, and a Parquet file can ask for far more memory than it has bytes:
 a page may repeat one long string, or one number, as often as it likes. So a reader
 
-- refuses a row group that its metadata say is too large, or that is encoded in such a way that its
-  metadata cannot say it;
+- refuses a row group that is too large by the file's footer, or that is encoded in such a way that
+  the footer cannot say it;
 - reads no other columns than those of a session, and all texts as dictionaries, in which a text
   that is repeated is there once;
 - refuses a row that is too large, and makes Python's own values of few rows at a time, as many as
@@ -32,6 +32,7 @@ import pyarrow.parquet as pq
 from seglab.core.record import SCHEMA_VERSION, SessionRecord
 from seglab.core.text import one_line
 from seglab.errors import InputError
+from seglab.runs.parquet_footer import ColumnChunk, row_groups
 
 ROW_GROUP_SESSIONS = 4096
 """The most rows that the writer puts into a row group."""
@@ -51,8 +52,6 @@ ROW_MAX_BYTES: Final = 64 << 20
 _ITEM_BYTES = 32
 _ROWS_AT_ONCE = 256
 _CHUNK_BYTES = 8 << 20
-_REPEATING = frozenset({"DELTA_BYTE_ARRAY"})
-"""Encodings in which a text holds a part of the one before: few bytes may decode to many."""
 
 _VERSION_KEY = b"schema_version"
 
@@ -259,32 +258,36 @@ def read_statuses(path: Path) -> dict[str, str]:
 
 def _rows(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
     with _opened(path) as file:
+        with path.open("rb") as opened:
+            groups = row_groups(opened)
+        if len(groups) != file.num_row_groups:
+            raise ValueError("the footer is damaged")
         known = [name for name in DATASET_SCHEMA.names if name in file.schema_arrow.names]
         wanted = known if columns is None else [name for name in columns if name in known]
-        for number in range(file.num_row_groups):
-            _refuse_large_group(path, file.metadata.row_group(number), wanted)
+        for number, group in enumerate(groups):
+            _refuse_large_group(path, group, wanted)
             for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=[number], columns=wanted):
+                batch.validate(full=True)  # a damaged file may have indices into nowhere
                 for chunk in _chunks(path, batch):
                     yield from chunk.to_pylist()
 
 
-def _refuse_large_group(path: Path, group: pq.RowGroupMetaData, columns: list[str]) -> None:
-    """Refuse a row group that would take too much memory, or might, by its metadata."""
-    fields = [group.column(number) for number in range(group.num_columns)]
-    wanted = [field for field in fields if field.path_in_schema.partition(".")[0] in columns]
-    size = sum(field.total_uncompressed_size for field in wanted)
-    if not 0 <= size <= GROUP_MAX_BYTES:
+def _refuse_large_group(path: Path, group: list[ColumnChunk], columns: list[str]) -> None:
+    """Refuse a row group that would take too much memory, or might, by the file's footer."""
+    wanted = [chunk for chunk in group if chunk.path.partition(".")[0] in columns]
+    size = sum(chunk.uncompressed_bytes for chunk in wanted)
+    if not all(chunk.uncompressed_bytes >= 0 for chunk in wanted) or size > GROUP_MAX_BYTES:
         raise InputError(f"{path}: a row group of {size} bytes; expected {GROUP_MAX_BYTES} at most")
-    for field in wanted:
-        if not 0 <= field.num_values <= GROUP_MAX_VALUES:
+    for chunk in wanted:
+        if not 0 <= chunk.values <= GROUP_MAX_VALUES:
             raise InputError(
-                f"{path}: a row group with {field.num_values} values of "
-                f"{one_line(field.path_in_schema)}; expected {GROUP_MAX_VALUES} at most"
+                f"{path}: a row group with {chunk.values} values of {one_line(chunk.path)}; "
+                f"expected {GROUP_MAX_VALUES} at most"
             )
-        if repeating := _REPEATING & {*field.encodings}:
+        if chunk.repeating:
             raise InputError(
-                f"{path}: {one_line(field.path_in_schema)} is encoded as {', '.join(repeating)}; "
-                "expected plain text or a dictionary"
+                f"{path}: {one_line(chunk.path)} is encoded as DELTA_BYTE_ARRAY; expected plain "
+                "text or a dictionary"
             )
 
 
@@ -353,7 +356,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
                 yield file
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: not a readable Parquet file: {_first_line(error)}") from error
 
 
