@@ -31,7 +31,7 @@ LineEnds = Callable[[SessionRecord], Sequence[int] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class JudgedAnswer:
     """What an answer is worth.
 
     Attributes:
@@ -51,7 +51,7 @@ class Judgement:
 
 def judge(
     record: SessionRecord, layer: Layer, verdict: Verdict | None, line_ends: LineEnds | None = None
-) -> Judgement:
+) -> JudgedAnswer:
     """Hold an answer against the truth.
 
     Args:
@@ -63,18 +63,18 @@ def judge(
     styles = () if verdict is None else tuple(dict.fromkeys(verdict.styles))
     truth = record.style
     if verdict is None or not styles:
-        return Judgement((), None)
+        return JudgedAnswer((), None)
     if truth not in styles:
-        return Judgement(styles, styles[0])
+        return JudgedAnswer(styles, styles[0])
     others = [style for style in styles if style != truth]
     if not others:
-        return Judgement(styles, truth)
+        return JudgedAnswer(styles, truth)
     session = _Session(record, layer, line_ends)
     impossible = tuple(
         style for style in others if session.witness(style, verdict.witnesses.get(style)) is None
     )
     unknown = tuple(style for style in impossible if style in session.unknown)
-    return Judgement(styles, impossible[0] if impossible else truth, impossible, unknown)
+    return JudgedAnswer(styles, impossible[0] if impossible else truth, impossible, unknown)
 
 
 def find_witness(

@@ -75,7 +75,7 @@ def agreement(record: SessionRecord) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class MatrixCell:
+class SeenCell:
     """The sessions of one sender on one network.
 
     Attributes:
@@ -99,7 +99,7 @@ class Matrix:
 
     senders: tuple[str, ...]
     networks: tuple[str, ...]
-    rows: tuple[tuple[MatrixCell | None, ...], ...]
+    rows: tuple[tuple[SeenCell | None, ...], ...]
 
 
 def matrix_of(records: Iterable[SessionRecord]) -> Matrix:
@@ -118,12 +118,12 @@ def matrix_of(records: Iterable[SessionRecord]) -> Matrix:
     )
 
 
-def _cell(records: Sequence[SessionRecord]) -> MatrixCell | None:
+def _cell(records: Sequence[SessionRecord]) -> SeenCell | None:
     if not records:
         return None
     complete = [record for record in records if record.complete]
     reasons = Counter(reason_class(r.error) for r in records if not r.complete)
-    return MatrixCell(
+    return SeenCell(
         len(records),
         len(complete),
         mean(map(agreement, complete)) if complete else None,

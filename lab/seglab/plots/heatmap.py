@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
 from seglab.core.text import safe
-from seglab.plots.features import Matrix, MatrixCell
+from seglab.plots.features import Matrix, SeenCell
 from seglab.plots.style import INK, MUTED, PAPER, RULE, VERMILLION, bare, heading, readable_on
 
 _SCALE = LinearSegmentedColormap.from_list(
@@ -60,7 +60,7 @@ def _subtitle(matrix: Matrix) -> str:
     )
 
 
-def _draw_cell(axes: Axes, x: int, y: int, cell: MatrixCell | None, inches: float) -> None:
+def _draw_cell(axes: Axes, x: int, y: int, cell: SeenCell | None, inches: float) -> None:
     corner, size = (x + 0.02, y + 0.03), (0.96, 0.94)
     if cell is None:
         axes.text(x + 0.5, y + 0.5, "·", ha="center", va="center", color=MUTED, zorder=3)
