@@ -3,7 +3,6 @@
 import importlib
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -13,12 +12,10 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+from dataset_making import SESSIONS, PureEngine, build
 
-from dataset_making import SESSIONS, PureEngine, build  # noqa: E402
-
-from seglab.dataset.columns import COLUMNS, SPLITS  # noqa: E402
-from seglab.dataset.reading import rows  # noqa: E402
+from seglab.dataset.columns import COLUMNS, SPLITS
+from seglab.dataset.reading import rows
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those programs' own, which are not ours to mend
 

@@ -372,7 +372,7 @@ def test_senders_that_go_wrong(tmp_path: Path) -> None:
 def test_two_labs_at_once_and_two_runs_in_one_folder(tmp_path: Path) -> None:
     """Labs do not know of each other; a run folder has one writer, a second is refused."""
     outs = [tmp_path / name for name in ("one", "two")]
-    arguments = ("run", "scenario-1", "--sessions", "24", "--jobs", "3", "-q", "--out")
+    arguments = ("run", "scenario-1", "--sessions", "24", "--jobs", "1", "-q", "--out")
     with Seglab(*arguments, outs[0]) as first, Seglab(*arguments, outs[1]) as second:
         wait_until(lambda: all(recorded(out) for out in outs), "no session was recorded")
         with Seglab(*arguments, outs[0]) as third, Seglab("run", "--resume", outs[0]) as fourth:

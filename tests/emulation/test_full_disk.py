@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import sys
 from pathlib import Path
-sys.path[:0] = [{root!r}, {root!r} + "/tests/unit"]
+sys.path[:0] = [{root!r} + "/lab", {root!r} + "/tests/helpers"]
 from synthetic import simulated
 from seglab.errors import EnvironmentLacksError
 from seglab.runs.manifest import Manifest
