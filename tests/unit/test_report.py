@@ -421,11 +421,11 @@ def test_an_own_scenario_is_not_compared_with_a_paper(tmp_path):
     text = StringIO()
     show(summary, Console(file=text, width=40))
     columns, row = [line.split("\t") for line in text.getvalue().splitlines() if "\t" in line]
-    assert columns == ["scenario", "what ran", "complete", "failed", "what was seen"]
+    assert columns == ["scenario", "ran", "complete", "failed", "seen"]
     assert row[:4] == ["own", "1 sender on 2 networks", "3", "1"]
     assert row[4] == summary.rows[0].lab.removeprefix("3 sessions, ")
     words = " ".join(page_of(path).words)
-    assert "what was seen" in words
+    assert " seen " in words
     assert "published" not in words.partition("Sessions")[0]
 
 

@@ -25,7 +25,7 @@ from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Counts, Experiment, Manifest
 
 COMPARED_COLUMNS: Final = ("experiment", "published", "the lab", "verdict")
-DESCRIBED_COLUMNS: Final = ("scenario", "what ran", "complete", "failed", "what was seen")
+DESCRIBED_COLUMNS: Final = ("scenario", "ran", "complete", "failed", "seen")
 
 TIME_LIMIT_REACHED: Final = "time limit reached"
 """The error of a session that ran into its time limit begins with these words."""
