@@ -2,8 +2,8 @@
 
 PyArrow has these numbers too, but it ends the whole process (``std::terminate``) where a damaged
 footer has a column whose statistics contradict each other. So this module decodes the footer
-itself: it is one structure of Thrift's compact protocol (``parquet.thrift``: FileMetaData), of which
-only a few fields are wanted.
+itself. It is one structure of Thrift's compact protocol (FileMetaData in ``parquet.thrift``); only
+a few of its fields are wanted.
 """
 
 import struct
