@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
 from dataset_making import SESSIONS, PureEngine, build
 
 from seglab.dataset.columns import COLUMNS, SPLITS
 from seglab.dataset.reading import rows
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those programs' own, which are not ours to mend
 

@@ -172,6 +172,13 @@ def test_values_that_no_session_has(tmp_path: Path, fault: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+def test_a_failed_session_may_end_within_its_headers() -> None:
+    """A session that broke off early has written less than the header block that it had to send."""
+    row = ROW | {"status": "failed", "error": "refused", "payload_bytes": 0, "header_end": 300}
+    row |= {"writes": [], "segments": [], "reads": []}
+    assert SessionRecord.from_row(row).header_end == 300
+
+
 def test_a_failed_session_may_have_no_mss() -> None:
     """What ended before the handshake has no MSS, and is a record."""
     row = ROW | {"status": "failed", "mss": 0, "error": "refused"}

@@ -192,7 +192,8 @@ class SessionRecord:
         """
         if self.complete and not self.mss:
             raise InputError("not a session record: mss is 0 - at `$.mss`")
-        if self.header_end is not None and self.header_end > max(self.payload_bytes, 0):
+        # A session that failed early has fewer bytes than its message's headers.
+        if self.complete and (self.header_end or 0) > self.payload_bytes:
             raise InputError("not a session record: beyond the payload - at `$.header_end`")
         layers: tuple[tuple[str, Sequence[Span]], ...] = (
             ("writes", self.writes),
