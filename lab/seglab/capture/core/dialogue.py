@@ -43,6 +43,10 @@ A message is handed out once its reply is known and it is not in doubt, and in a
 If packets of the server are missing, nothing is waited for: bytes that were held back are what they
 look like.
 
+The module is long because it is one automaton: the client's bytes, the replies and the record of a
+message in doubt change the same state, and compiled, that state is fields of one C struct. What has
+a state of its own has a module of its own: ``preamble``, ``message`` and ``tls_records``.
+
 Ignored on purpose: what addresses and parameters say, pipelining that was not offered, line lengths
 below ``LINE_BYTES``, and whether a command is allowed where it stands.
 """
