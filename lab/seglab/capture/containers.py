@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from seglab.capture.blocks import BrokenError
+from seglab.capture.core.blocks import BrokenError
 from seglab.errors import InputError
 
 if TYPE_CHECKING:

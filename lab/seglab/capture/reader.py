@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final, Literal
 
 from seglab.capture.backend import Core, best
-from seglab.capture.blocks import (
+from seglab.capture.core.blocks import (
     LINK_NAMES,
     LINKS,
     MAGICS,

@@ -39,7 +39,7 @@ pointer and call each other without a lookup, and half of the time of a capture 
 from array import array
 from typing import Final
 
-from seglab.capture.blocks import BrokenError, Interface, interface_of
+from seglab.capture.core.blocks import BrokenError, Interface, interface_of
 from seglab.capture.fragments import Fragments
 
 from .encapsulation import (
