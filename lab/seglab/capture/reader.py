@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final, Literal
 
 from seglab.capture.backend import Core, best
+from seglab.capture.containers import Inflater, first_bytes, packing
 from seglab.capture.core.blocks import (
     LINK_NAMES,
     LINKS,
@@ -19,7 +20,6 @@ from seglab.capture.core.blocks import (
     Interface,
     pcap_interface,
 )
-from seglab.capture.containers import Inflater, first_bytes, packing
 from seglab.capture.core.encapsulation import ENCRYPTED_WIFI
 from seglab.core.observation import Observation
 from seglab.core.text import count
