@@ -30,7 +30,7 @@ class Installed:
             "HOME": str(self.bin.parent),
             "LANG": "C.UTF-8",
             "PATH": f"{self.bin}:/usr/local/bin:/usr/bin:/bin",
-            # pip would not remove what pytest compiles beside our plug-in, and a folder that is left
+            # pip does not remove what pytest compiles beside our plug-in, and a folder that stays
             # hides an editable installation.
             "PYTHONDONTWRITEBYTECODE": "1",
         }
