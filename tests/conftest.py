@@ -1,7 +1,6 @@
 """What all tests share: programs and permissions they need, and what happens without them."""
 
 import os
-import shutil
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import suppress
@@ -24,14 +23,6 @@ with suppress(ImportError):  # the package's environment has no Hypothesis
 EMULATION = Path(__file__).parent / "emulation"
 NO_SKIPS = os.environ.get("SEGLAB_REQUIRE_ALL") == "1"
 """Whether a skipped test is a failure: set where every tool has to be there, as in CI."""
-
-
-def need(program: str) -> str:
-    """The path of a program that a test runs; skips the test where there is none."""
-    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if path is None:
-        pytest.skip(f"{program} is not installed; ./bootstrap.sh test installs it")
-    return path
 
 
 @pytest.fixture(autouse=True)

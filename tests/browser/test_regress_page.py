@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from chromium import Browser, browser
-from conftest import need
+from programs import need
 from regressing import sessions
 
 from seglab.classification.registry import of_callable

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from chromium import Browser, browser
-from conftest import need
+from programs import need
 from selenium.common.exceptions import WebDriverException
 from stored_runs import EXPERIMENTS, stored_run
 from synthetic import MS, reads_of, record, simulated

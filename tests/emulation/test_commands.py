@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from commanding import Seglab, inside, interfaces, recorded, seglab, shell, wait_until
-from conftest import need
+from programs import need
 
 from seglab import cli
 from seglab.experiment import registry

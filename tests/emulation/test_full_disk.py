@@ -1,11 +1,11 @@
 """A run on a disk that fills up: a small tmpfs in a mount namespace of its own."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from programs import need
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,14 +49,12 @@ print("readable", recorded)
 @pytest.mark.emulation
 def test_a_full_disk_loses_no_session(tmp_path):
     """On a full tmpfs the error is one line, the run stays readable, and resume finishes it."""
-    if not shutil.which("unshare"):
-        pytest.skip("needs unshare (apt install util-linux)")
     script = SCRIPT.format(root=str(ROOT), disk=str(tmp_path))
     inside = (
         f"mount -t tmpfs -o size=2m none '{tmp_path}' &&"
         f" head -c 1m /dev/zero > '{tmp_path}/ballast' && exec '{sys.executable}' -c \"$0\""
     )
-    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", inside, script]
+    command = [need("unshare"), "--user", "--map-root-user", "--mount", "sh", "-c", inside, script]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     if "unshare" in ended.stderr and ended.returncode:
         pytest.skip(f"user namespaces are not allowed here: {ended.stderr.strip()}")

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import need
+from programs import need
 
 from seglab.core.trace import Segment
 from seglab.kernel import pcapng

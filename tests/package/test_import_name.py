@@ -1,11 +1,10 @@
 """The one import name, beside what other people call ``lab``."""
 
 import json
-import shutil
 from pathlib import Path
 
-import pytest
 from installation import Installed, call
+from programs import need
 
 OTHER = "lab==8.10"
 """Downward Lab, whose import name is ``lab``."""
@@ -74,9 +73,6 @@ def test_beside_another_package_called_lab(wheel_installed: Installed) -> None:
 
 def test_a_checkout_that_cannot_be_written(installed: Installed) -> None:
     """Senders load from a read-only checkout or installation, and nothing is said about it."""
-    unshare = shutil.which("unshare")
-    if unshare is None:
-        pytest.skip("unshare is not installed; ./bootstrap.sh test installs it")
     everything = installed.bin.parents[1]
     mounts = (
         f"mount --bind '{everything}' '{everything}' && mount -o remount,ro,bind '{everything}'"
@@ -84,6 +80,6 @@ def test_a_checkout_that_cannot_be_written(installed: Installed) -> None:
     proof = f"! touch '{everything}/x' 2>/dev/null"
     command = f"'{installed.bin}/seglab' list senders --json"
     call(
-        *(unshare, "--user", "--map-root-user", "--mount"),
+        *(need("unshare"), "--user", "--map-root-user", "--mount"),
         *("sh", "-c", f"{mounts} && {proof} && {command}"),
     )

@@ -5,9 +5,9 @@ import re
 import subprocess
 
 import pytest
-from conftest import need
 from documents import text
 from frames import CLIENT, CLIENT_ISN, MS, Recorder, tcp_frame
+from programs import need
 from scapy.all import (
     ICMP,
     IP,

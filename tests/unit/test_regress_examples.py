@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import need
+from programs import need
 
 from seglab.regress.checks import CHECKS
 from seglab.regress.judgement import Settings

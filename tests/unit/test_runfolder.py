@@ -3,12 +3,12 @@
 import errno
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from synthetic import record
@@ -173,69 +173,82 @@ def test_natural_order():
     assert sorted(names, key=natural_sort_key) == ["s-1/9", "s-1/10", "s-2/1", "s-10/1"]
 
 
-KILLED = """
-import os, signal, sys
-sys.path.insert(0, {tests!r})
+IN_CHILD = """
+import os, resource, signal, sys
 from pathlib import Path
+sys.path.insert(0, {tests!r})
+import pytest
 from synthetic import record
-from seglab.runs.manifest import Manifest
+from seglab.errors import InputError
 from seglab.runs.folder import RunFolder
+from seglab.runs.manifest import Manifest
+
+def limit_files(size):
+    "Let no file of this process grow beyond a size: a write then fails in its middle."
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+
+records = [record(f"scenario-1/{{i}}") for i in (1, 2, 10)]
 folder = RunFolder.create(Path({out!r}), Manifest(command="run"))
-for i in range(5):
-    folder.append(record(f"scenario-1/{{i}}"))
-os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+def in_child(out, script):
+    """Run a script in a process of its own, whose limits and end are its own; its exit code.
+
+    It has the open ``folder`` at ``out``, ``records``, and ``limit_files``.
+    """
+    head = IN_CHILD.format(tests=str(Path(__file__).parents[1] / "helpers"), out=str(out))
+    environment = os.environ | {"PYTHONPATH": str(Path(runfolder.__file__).parents[2])}
+    command = [sys.executable, "-c", head + dedent(script)]
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def test_kill_minus_nine_loses_nothing(tmp_path):
     """Each appended session is there after its writer was killed in the next instant."""
-    script = KILLED.format(
-        tests=str(Path(__file__).parents[1] / "helpers"), out=str(tmp_path / "run")
-    )
-    environment = os.environ | {"PYTHONPATH": str(Path(runfolder.__file__).parents[2])}
-    ended = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
-    assert ended.returncode == -signal.SIGKILL
-    assert len(list(RunFolder.open(tmp_path / "run").sessions())) == 5
+    script = """
+        for one in records:
+            folder.append(one)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    assert in_child(tmp_path / "run", script) == -signal.SIGKILL
+    assert list(RunFolder.open(tmp_path / "run").sessions()) == RECORDS
 
 
-@pytest.fixture
-def file_limit():
-    """Let no file of this process grow beyond a size: a write then fails in its middle."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
-
-
-def test_a_write_that_fails_halfway_leaves_whole_lines(tmp_path, file_limit):
+def test_a_write_that_fails_halfway_leaves_whole_lines(tmp_path):
     """When the journal cannot grow, the half-written line is taken back, and it goes on later."""
-    folder = started(tmp_path / "run", RECORDS[:1])
-    journal = tmp_path / "run" / "sessions.jsonl"
-    size = journal.stat().st_size
-    file_limit(size + 100)
-    with pytest.raises(InputError, match="cannot be written"):
-        folder.append(RECORDS[1])
-    assert journal.stat().st_size == size
-    assert list(folder.sessions()) == RECORDS[:1]
-    file_limit(size * 100)
-    folder.append(RECORDS[1])
-    folder.finalise("complete")
-    folder.close()
+    script = """
+        folder.append(records[0])
+        journal = folder.path / "sessions.jsonl"
+        size = journal.stat().st_size
+        limit_files(size + 100)
+        with pytest.raises(InputError, match="cannot be written"):
+            folder.append(records[1])
+        assert journal.stat().st_size == size
+        assert list(folder.sessions()) == records[:1]
+        limit_files(size * 100)
+        folder.append(records[1])
+        folder.finalise("complete")
+    """
+    assert in_child(tmp_path / "run", script) == 0
     assert list(RunFolder.open(tmp_path / "run").sessions()) == RECORDS[:2]
 
 
-def test_parquet_that_cannot_be_written_keeps_the_journal(tmp_path, file_limit):
+def test_parquet_that_cannot_be_written_keeps_the_journal(tmp_path):
     """If the Parquet file fails, the journal stays, no half file does, and the run is readable."""
-    folder = started(tmp_path / "run")
-    file_limit(1000)
-    with pytest.raises(InputError, match=r"sessions\.parquet: cannot be written"):
-        folder.finalise("complete")
+    script = """
+        for one in records:
+            folder.append(one)
+        limit_files(1000)
+        with pytest.raises(InputError, match=r"sessions\\.parquet: cannot be written"):
+            folder.finalise("complete")
+    """
+    assert in_child(tmp_path / "run", script) == 0
     assert {p.name for p in (tmp_path / "run").iterdir()} == {
         *("run.json", "sessions.jsonl", "wire", "figures")
     }
-    assert list(folder.sessions()) == RECORDS
-    folder.close()
+    assert list(RunFolder.open(tmp_path / "run").sessions()) == RECORDS
 
 
 def test_no_space_is_the_environments_fault(tmp_path, monkeypatch):

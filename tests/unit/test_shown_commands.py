@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import need
 from dataset_making import PureEngine, build
 from documents import SEGLAB, Shown, blocks, call, furnish, is_well, shown
+from programs import need
 
 import seglab.regress
 
