@@ -46,7 +46,7 @@ from seglab.core.record import SessionRecord
 from seglab.engine import EngineOptions
 from seglab.experiment import plan, registry
 from seglab.experiment.reader import Reader
-from seglab.kernel.addresses import IPV4
+from seglab.frames.addresses import IPV4
 from seglab.kernel.engine import KernelEngine
 from seglab.kernel.lab import KernelLab
 from seglab.runs.folder import RunFolder

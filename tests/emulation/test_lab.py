@@ -17,9 +17,9 @@ from seglab.experiment import plan as plan_
 from seglab.experiment import registry
 from seglab.experiment.plan import SessionSpec
 from seglab.experiment.scenario import with_own_senders
+from seglab.frames.addresses import BY_VERSION
 from seglab.kernel import engine as engine_
 from seglab.kernel import join
-from seglab.kernel.addresses import BY_VERSION
 from seglab.kernel.engine import KernelEngine
 from seglab.kernel.lab import KernelLab
 from seglab.kernel.reports import SessionReports

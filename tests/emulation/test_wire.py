@@ -18,9 +18,9 @@ import pytest
 from programs import need
 
 from seglab.core.trace import Segment
-from seglab.kernel import pcapng
+from seglab.frames import pcapng
+from seglab.frames.packets import Packet, handshake, join_frames, segments
 from seglab.kernel.channel import Channel
-from seglab.kernel.packets import Packet, handshake, join_frames, segments
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import random
-import re
 import socket
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +17,7 @@ import pytest
 from seglab.errors import InputError
 from seglab.kernel import client, client_session
 from seglab.kernel.channel import Channel, ChannelMessage
-from seglab.sender.steps import Expect, Wait, Write
+from seglab.sender.script import ScriptError
 
 HERE = Path(__file__).parent
 PATIENCE_S = 20.0
@@ -225,14 +223,6 @@ def test_the_time_limit_leaves_out_what_the_session_needs(lone: Lone) -> None:
     assert lone.result()["error"] is None
 
 
-def test_what_a_session_needs() -> None:
-    """Pauses, twenty round trips, and the bytes over the slowest link."""
-    job = {"round_trip_s": 0.5, "bw_mbit": 0.02}
-    script = [Write(bytes(2500)), Wait(3), Expect(250), Wait(0.5)]
-    assert client_session.needed_s(job, script) == pytest.approx(3.5 + 10 + 1)
-    assert client_session.needed_s(job | {"bw_mbit": None}, script) == pytest.approx(13.5)
-
-
 def test_the_pause_of_a_dead_session_wakes_no_other(lone: Lone) -> None:
     """The next session has the same descriptor; the first one's pause must not drive it."""
     peer = lone.send(("write", b"a"), ("wait", 0.4), ("write", b"b"))
@@ -270,68 +260,6 @@ JOB: ChannelMessage = {
 }
 
 
-def odd_sender(monkeypatch: pytest.MonkeyPatch, steps: Any) -> None:
-    """Let every job's sender be one with these steps."""
-    sender = SimpleNamespace(
-        protocol="raw",
-        resolve=lambda parameters: parameters,
-        message_for=lambda *_: b"",
-        steps=steps,
-    )
-    monkeypatch.setattr(client, "sender_named", lambda _name: sender)
-
-
-def failing(*_: object) -> Iterator[Any]:
-    """Raises after its first step."""
-    yield Write(b"x")
-    raise ValueError("no\nsecond line " + "x" * 1000)
-
-
-def stubborn(*_: object) -> Iterator[Any]:
-    """Computes for ever, and lets no ordinary exception end that."""
-    while True:
-        try:
-            while True:
-                pass
-        except Exception:
-            continue
-    yield
-
-
-def endless(*_: object) -> Iterator[Any]:
-    """Always has one more step."""
-    while True:
-        yield Wait(0)
-
-
-@pytest.mark.parametrize(
-    ("steps", "reason"),
-    [
-        (failing, r"the sender raised ValueError: no second line x+"),
-        (stubborn, r"the sender took more than 0\.1 s to make its steps"),
-        (endless, r"the sender yielded more than 50 steps"),
-        (lambda *_: [42], r"the sender yielded 42, which is no step"),
-        (lambda *_: [b"bytes"], r"the sender yielded b'bytes', which is no step"),
-        (lambda *_: [Write("text")], r"the sender yielded Write\(data='t.*, which is no step"),
-        (lambda *_: None, r"the sender raised TypeError: .*not iterable"),
-        (list, r"the sender raised TypeError: list expected .*"),
-    ],
-)
-def test_what_a_sender_does_wrong_is_its_sessions_failure(
-    steps: Any, reason: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Found before anything is sent, and told in one line of bounded length."""
-    odd_sender(monkeypatch, steps)
-    monkeypatch.setattr(client, "_MAKING_LIMIT_S", 0.1)
-    monkeypatch.setattr(client, "_STEPS_MAX", 50)
-    with pytest.raises(client_session.SessionError) as caught:
-        client.steps_of(JOB)
-    text = str(caught.value)
-    assert "\n" not in text
-    assert len(text) < 400
-    assert re.fullmatch(reason, text)
-
-
 def test_a_sender_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """The registry's own words."""
 
@@ -339,7 +267,7 @@ def test_a_sender_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         raise InputError(f"unknown sender {name!r}")
 
     monkeypatch.setattr(client, "sender_named", unknown)
-    with pytest.raises(client_session.SessionError, match=r"^unknown sender 'odd'$"):
+    with pytest.raises(ScriptError, match=r"^unknown sender 'odd'$"):
         client.steps_of(JOB)
 
 

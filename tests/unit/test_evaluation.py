@@ -21,7 +21,7 @@ from seglab.evaluation.judging import judge
 from seglab.evaluation.lines import line_ends, payload_of
 from seglab.evaluation.sender_tcp import sender_tcp_of
 from seglab.evaluation.table import lines
-from seglab.kernel.pcapng import CapturedPacket, write
+from seglab.frames.pcapng import CapturedPacket, write
 
 FIELDS = (HeaderField("Received", 0, 77), HeaderField("From", 77, 120))
 LINES = (50, 77, 120, 122, *range(200, 5000, 100), 5120)

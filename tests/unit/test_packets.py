@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scapy.all import ICMP, IP, TCP, UDP, Ether, IPerror, IPv6, Raw, TCPerror, raw
 
 from seglab.core.trace import Segment, Trace
-from seglab.kernel import headers
-from seglab.kernel.packets import handshake, join_frames, largest, segments
+from seglab.frames import headers
+from seglab.frames.packets import handshake, join_frames, largest, segments
 
 OPTIONS = st.lists(
     st.sampled_from(

@@ -20,9 +20,9 @@ from scapy.all import (
     raw,
 )
 
-from seglab.kernel.headers import too_big
-from seglab.kernel.packets import join_frames
-from seglab.kernel.pcapng import CapturedPacket, capture, write
+from seglab.frames.headers import too_big
+from seglab.frames.packets import join_frames
+from seglab.frames.pcapng import CapturedPacket, capture, write
 
 WALL_NS = 1_700_000_000_123_456_789
 WAY_NS = 70 * MS + 20_000

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.kernel.window import usable
+from seglab.tcp.window import usable
 
 
 @pytest.mark.parametrize(

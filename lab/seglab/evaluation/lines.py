@@ -1,7 +1,7 @@
 """Where the lines of a session's message end, from the lab's own capture of the session.
 
 A run keeps no message, but its captures hold each one. The lab writes them
-(``seglab.kernel.pcapng``) with a comment on every packet that says which bytes of the connection it
+(``seglab.frames.pcapng``) with a comment on every packet that says which bytes of the connection it
 carried, and a record has the hash of its payload: so the payload is either found for certain, or
 not at all.
 """

@@ -12,17 +12,14 @@ The client refuses to speak anywhere but inside its lab (``refusal``).
 
 import argparse
 import heapq
-import reprlib
 import resource
 import select
-import signal
 import socket
 import struct
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 
 from seglab.errors import InputError
@@ -32,22 +29,12 @@ from seglab.mail.stored import mail_of
 from seglab.sender import steps
 from seglab.sender.registry import sender as sender_named
 from seglab.sender.registry import sender_of
-from seglab.sender.smtp import session
+from seglab.sender.replies import ReplyError
+from seglab.sender.script import ScriptError, SlowSenderError, make_script
 
-_REASON_MAX = 300
 _LAB_INTERFACES = {"lo", "c-eth0"}
-_MAKING_LIMIT_S = 2.0
-_STEPS_MAX = 1_000_000
 _WINDOW_LOOK_NS = 1_000_000
 _PROBE_NS = 10_000_000
-
-
-class SlowSenderError(SessionError):
-    """The sender takes too long to make its steps, or makes too many."""
-
-
-class _TimeIsUpError(BaseException):  # no Exception: a sender must not catch it
-    """The time for making steps is over."""
 
 
 class Client:
@@ -100,7 +87,7 @@ class Client:
                 raise self.slow[who]
             script = steps_of(job)
             session = ClientSession(job, script, time.monotonic_ns())
-        except (SessionError, OSError) as error:
+        except (ScriptError, OSError) as error:
             if isinstance(error, SlowSenderError):
                 self.slow[who] = error
                 self.delayed_ns += time.monotonic_ns() - began_ns
@@ -125,7 +112,7 @@ class Client:
         """Call a method for a session; an error in it ends that session and no other."""
         try:
             action(session, *arguments)
-        except SessionError as error:
+        except (SessionError, ReplyError) as error:
             self.end(session, str(error))
         except OSError as error:
             self.end(session, f"socket: {error.strerror or error}")
@@ -251,41 +238,15 @@ def steps_of(job: ChannelMessage) -> list[steps.Step]:
     """Make the steps of the job's sender from the seed, so that no payload has to travel.
 
     Raises:
-        SessionError: the sender raised, took too long, or yielded something that is no step.
+        ScriptError: there is no such sender, or it does not make its steps.
     """
-    signal.signal(signal.SIGALRM, _ring)
+    path = job.get("sender_path")
     try:
-        path = job.get("sender_path")
         sender = sender_named(job["sender"]) if path is None else sender_of(Path(path))
-        parameters = sender.resolve(job["parameters"])
         mail = mail_of(job["message"])
-        message = sender.message_for(parameters, mail, job["message_seed"])
-        signal.setitimer(signal.ITIMER_REAL, _MAKING_LIMIT_S)
-        try:
-            script = list(islice(session(sender, message, parameters), _STEPS_MAX + 1))
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
     except InputError as error:
-        raise SessionError(str(error)) from error
-    except _TimeIsUpError as error:
-        raise SlowSenderError(
-            f"the sender took more than {_MAKING_LIMIT_S:g} s to make its steps"
-        ) from error
-    except Exception as error:  # a sender may be anyone's code
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:_REASON_MAX]
-        raise SessionError(f"the sender raised {reason}") from error
-    if len(script) > _STEPS_MAX:
-        raise SlowSenderError(f"the sender yielded more than {_STEPS_MAX} steps")
-    for step in script:
-        if not isinstance(step, steps.Step) or (
-            isinstance(step, steps.Write) and not isinstance(step.data, bytes)
-        ):
-            raise SessionError(f"the sender yielded {reprlib.repr(step)}, which is no step")
-    return script
-
-
-def _ring(_number: int, _frame: object) -> None:
-    raise _TimeIsUpError
+        raise ScriptError(str(error)) from error
+    return make_script(sender, job["parameters"], mail, job["message_seed"])
 
 
 def refusal(host_netns: int) -> str | None:

@@ -12,23 +12,19 @@ import time
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
-from seglab.kernel.addresses import BY_VERSION
+from seglab.frames.addresses import BY_VERSION
 from seglab.kernel.channel import ChannelMessage
-from seglab.kernel.window import usable
 from seglab.mail.header_layout import header_layout
 from seglab.sender import steps
+from seglab.sender.replies import REPLY_MAX_BYTES, Replies
+from seglab.sender.script import needed_s
+from seglab.tcp.window import usable
 
 _TCP_INFO_BYTES = 104
 _TCPI_OPT_TIMESTAMPS = 1
 _NAME_MAX_BYTES = 16
-_REPLY_MAX_BYTES = 1 << 16
 _IP_BIND_ADDRESS_NO_PORT = 24
 _IPV6_FREEBIND = 78  # with IPv6, an AnyIP route alone does not let a socket take an address
-_ROUND_TRIPS = 20
-"""How many round trips a session needs at most where nothing is lost.
-
-They are for the handshake, the SMTP dialogue, slow start, and the end of the connection.
-"""
 
 
 class SessionError(Exception):
@@ -58,7 +54,8 @@ class ClientSession:
         self.flow: int = job["flow"]
         self.script = iter(script)
         self.t0_ns = now_ns
-        self.deadline_ns = now_ns + int((job["time_limit_s"] + needed_s(job, script)) * 1e9)
+        own_s = needed_s(script, job["round_trip_s"], job["bw_mbit"])
+        self.deadline_ns = now_ns + int((job["time_limit_s"] + own_s) * 1e9)
         self.nodelay: bool = job["nodelay"]
         self.address = (job["client"], 0)
         self.peer = (job["server"], job["port"])
@@ -71,7 +68,7 @@ class ClientSession:
         self.header = _header(script) if job.get("protocol") == "smtp" else {}
         self.window_bytes: int | None = job.get("send_window_bytes")
         self.expected: int | None = None
-        self.replies = bytearray()
+        self.replies = Replies()
         self.finishing = False
         self.late_ns = 0
         self.delayed_ns = 0
@@ -158,36 +155,26 @@ class ClientSession:
         """Read from the server; return whether it has closed its end of the stream.
 
         Raises:
-            SessionError: a reply of the server is too long.
+            ReplyError: a reply of the server is too long.
         """
         try:
-            chunk = self.sock.recv(_REPLY_MAX_BYTES)
+            chunk = self.sock.recv(REPLY_MAX_BYTES)
         except BlockingIOError:
             return False
-        self.replies += chunk
-        if len(self.replies) > _REPLY_MAX_BYTES:
-            raise SessionError(f"the server's reply is longer than {_REPLY_MAX_BYTES} bytes")
+        self.replies.feed(chunk)
         return not chunk
 
     def take_reply(self) -> bool:
-        """Take the reply that is awaited; return whether all of it was there (RFC 5321, 4.2).
+        """Take the reply that is awaited; return whether all of it was there.
 
         Raises:
-            SessionError: the reply has another code.
+            ReplyError: the reply has another code.
         """
-        position = 0
-        while (end := self.replies.find(b"\r\n", position)) >= 0:
-            line = bytes(self.replies[position:end])
-            position = end + 2
-            if line[3:4] != b"-":
-                del self.replies[:position]
-                if line[:3] != str(self.expected).encode():
-                    raise SessionError(
-                        f"the server replied {line[:80]!r} where {self.expected} was expected"
-                    )
-                self.expected = None
-                return True
-        return False
+        assert self.expected is not None
+        if not self.replies.take(self.expected):
+            return False
+        self.expected = None
+        return True
 
 
 def unacknowledged_bytes(sock: socket.socket) -> int:
@@ -197,17 +184,6 @@ def unacknowledged_bytes(sock: socket.socket) -> int:
     """
     answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4)
     return int.from_bytes(answer, sys.byteorder)
-
-
-def needed_s(job: ChannelMessage, script: Iterable[steps.Step]) -> float:
-    """Return how many seconds a session takes by itself; its time limit comes on top of that.
-
-    They are the sender's own waits, the round trips, and the slowest link's time for the bytes.
-    """
-    waits_s = sum(step.seconds for step in script if isinstance(step, steps.Wait))
-    written_bytes = sum(len(step.data) for step in script if isinstance(step, steps.Write))
-    carrying_s = written_bytes * 8 / (job["bw_mbit"] * 1e6) if job["bw_mbit"] else 0.0
-    return float(waits_s + _ROUND_TRIPS * job["round_trip_s"] + carrying_s)
 
 
 def _header(script: Iterable[steps.Step]) -> ChannelMessage:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from seglab.kernel.headers import Teardown
+from seglab.frames.headers import Teardown
 from seglab.networks.link import LinkState
 
 DIRECTIONS = ("a_to_b", "b_to_a")

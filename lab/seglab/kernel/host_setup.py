@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from seglab.kernel.addresses import BY_VERSION, Addresses
+from seglab.frames.addresses import BY_VERSION, ETHERNET_MTU, MACS, Addresses
 from seglab.networks.network import ClientTcp, Network, Router
 
 OFFLOADS = ("rx", "tx", "sg", "tso", "gso", "gro")
@@ -25,18 +25,8 @@ _READ_BACK = {
 _MARK = "--seglab--"
 _PROC = "/proc/sys/"
 
-MACS = {
-    "c-eth0": "02:00:00:00:00:01",
-    "r-eth0": "02:00:00:00:00:02",
-    "r-eth1": "02:00:00:00:00:03",
-    "s-eth0": "02:00:00:00:00:04",
-}
-
 WIRE_MTU = 65535
 """The MTU of the interfaces at the wire, which is the largest that veth takes."""
-
-ETHERNET_MTU = 1500
-"""The MTU of the router and the server, unless the client has a larger one."""
 
 _COMMON_SYSCTLS = {
     "net.ipv4.tcp_autocorking": "1",

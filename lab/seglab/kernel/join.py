@@ -10,9 +10,10 @@ from seglab.core.trace import HeaderField, Read, Write
 from seglab.engine.record import ObservedSession, session_record, within_payload
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment.plan import SessionSpec
-from seglab.kernel import lateness, packets, pcapng
+from seglab.frames import packets, pcapng
+from seglab.frames.packets import Packet
+from seglab.kernel import lateness
 from seglab.kernel.channel import ChannelMessage
-from seglab.kernel.packets import Packet
 from seglab.kernel.reports import SessionReports
 from seglab.networks.network import Network
 

@@ -20,7 +20,7 @@ from the first call of ``_fail`` on, whoever calls it: a process said that it fa
 ended, a reply did not come in time, or ``__aexit__`` took the lab down. A dead lab stays dead.
 
 Sessions run in a lab side by side. Each has a number (its flow), addresses of its own
-(``seglab.kernel.addresses``) and, in the wire, links of its own:
+(``seglab.frames.addresses``) and, in the wire, links of its own:
 
     1. ``open`` goes to the wire. Nobody waits for it to be done: the wire reads its channel before
        it lets the first frame of an unknown connection pass.
@@ -53,8 +53,8 @@ from typing import IO, Any, Self
 
 from seglab.errors import EnvironmentLacksError, PartDiedError
 from seglab.experiment.reader import Reader
+from seglab.frames.addresses import BY_VERSION, PORTS
 from seglab.kernel import host_setup, lab_config, lab_process, sandbox
-from seglab.kernel.addresses import BY_VERSION
 from seglab.kernel.channel import ChannelMessage, Outbox
 from seglab.kernel.parts import PARTS
 from seglab.kernel.replies import PendingReplies
@@ -173,7 +173,7 @@ class KernelLab:
         pair = {"client": self._addresses.client(flow), "server": self._addresses.server(flow)}
         connection_reply = self._replies.expect("connection", flow)
         self._send("wire", {"open": {"flow": flow, "acknowledge": False, **pair, **wire}})
-        port = lab_config.PORTS[job["protocol"]]
+        port = PORTS[job["protocol"]]
         order = {**job, **pair, **self._path_facts, "flow": flow, "port": port}
         if self.network.router.schedule:
             order["announced"] = True

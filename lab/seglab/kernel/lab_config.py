@@ -1,19 +1,15 @@
 """The first message that the parent sends to each process of a lab: pure."""
 
 from collections.abc import Mapping
-from typing import Final
 
 import msgspec
 
 from seglab.experiment.reader import Reader
+from seglab.frames.addresses import PORTS
 from seglab.kernel import host_setup
-from seglab.kernel.addresses import RAW_PORT, SMTP_PORT
 from seglab.kernel.channel import ChannelMessage
 from seglab.kernel.host_setup import HostPlan
 from seglab.networks.network import Network
-
-PORTS: Final = {"raw": RAW_PORT, "smtp": SMTP_PORT}
-"""The port of the lab's server for each protocol."""
 
 _WIRE_ENDS = {"access": ("w-c0", "w-r0"), "core": ("w-r1", "w-s0")}
 

@@ -60,10 +60,10 @@ from ipaddress import ip_address
 from typing import Any
 
 from seglab.core.seeds import derive
+from seglab.frames.headers import IPV4, IPV6, carries_data, may_open, quoted_addresses
 from seglab.kernel import packet_socket
 from seglab.kernel.channel import ChannelMessage, Outbox
 from seglab.kernel.flow import DIRECTIONS, DROP_REASON, FRAME, T_OUT, Flow, FrameRecord
-from seglab.kernel.headers import IPV4, IPV6, carries_data, may_open, quoted_addresses
 from seglab.kernel.wake_up import WakeUp, sharpen_timers, take_precedence
 from seglab.networks.link import LinkParams, LinkState
 

@@ -68,7 +68,7 @@ class ClientTcp:
         pmtu_expires_s: how long it remembers that a path is narrower than its own link, in seconds
             (``route.mtu_expires``).
         send_window_bytes: the most bytes that it keeps in flight. Other stacks than Linux count
-            their congestion window in bytes (``seglab.kernel.window``). ``None`` leaves the window
+            their congestion window in bytes (``seglab.tcp.window``). ``None`` leaves the window
             to Linux.
     """
 

@@ -8,9 +8,27 @@ single address needs to be configured.
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final
 
 RAW_PORT = 2007
 SMTP_PORT = 25
+
+PORTS: Final = {"raw": RAW_PORT, "smtp": SMTP_PORT}
+"""The port of the lab's server for each protocol."""
+
+CLIENT_PORTS: Final = (32_768, 60_999)
+"""The first and the last port that a client may have (``net.ipv4.ip_local_port_range``)."""
+
+MACS: Final = {
+    "c-eth0": "02:00:00:00:00:01",
+    "r-eth0": "02:00:00:00:00:02",
+    "r-eth1": "02:00:00:00:00:03",
+    "s-eth0": "02:00:00:00:00:04",
+}
+"""The Ethernet address of each interface."""
+
+ETHERNET_MTU: Final = 1500
+"""The MTU of the router and the server, unless the client has a larger one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from functools import cache
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
-from seglab.kernel.headers import ACK, FIN, RST, SYN, TooBig, tcp_identity, too_big
-from seglab.kernel.packets import Packet, stream_ranges
+from seglab.frames.headers import ACK, FIN, RST, SYN, TooBig, tcp_identity, too_big
+from seglab.frames.packets import Packet, stream_ranges
 
 Vantage = Literal["client", "server"]
 

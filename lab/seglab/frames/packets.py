@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from seglab.core.tcpip import MSS_DEFAULT_BYTES, full_segment_of_mss
 from seglab.core.trace import Segment
-from seglab.kernel.headers import ACK, PSH, SYN, TcpPacket, is_plain_tcp, parse_ip, parse_tcp
+from seglab.frames.headers import ACK, PSH, SYN, TcpPacket, is_plain_tcp, parse_ip, parse_tcp
 
 LINKS = ("access", "core")
 """The links between client and server, as the wire numbers them."""

@@ -1,0 +1,50 @@
+"""The server's replies as they arrive at an SMTP client (RFC 5321, 4.2), without a socket."""
+
+from typing import Final
+
+REPLY_MAX_BYTES: Final = 1 << 16
+
+
+class ReplyError(Exception):
+    """The server's reply is not the one that is awaited; the message says what it is."""
+
+
+class Replies:
+    """The bytes from the server that the client has not taken as replies yet."""
+
+    __slots__ = ("_pending",)
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, chunk: bytes) -> None:
+        """Take what a read returned.
+
+        Raises:
+            ReplyError: more has arrived than any reply may have.
+        """
+        self._pending += chunk
+        if len(self._pending) > REPLY_MAX_BYTES:
+            raise ReplyError(f"the server's reply is longer than {REPLY_MAX_BYTES} bytes")
+
+    def take(self, expected: int) -> bool:
+        """Take the first reply; return whether all of it was there.
+
+        Args:
+            expected: the code that it must have.
+
+        Raises:
+            ReplyError: the reply has another code.
+        """
+        position = 0
+        while (end := self._pending.find(b"\r\n", position)) >= 0:
+            line = bytes(self._pending[position:end])
+            position = end + 2
+            if line[3:4] != b"-":
+                del self._pending[:position]
+                if line[:3] != str(expected).encode():
+                    raise ReplyError(
+                        f"the server replied {line[:80]!r} where {expected} was expected"
+                    )
+                return True
+        return False
