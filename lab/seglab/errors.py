@@ -28,10 +28,22 @@ class EnvironmentLacksError(SeglabError):
     exit_code = 3
 
 
+class DiskFullError(EnvironmentLacksError):
+    """There is no room on the disk; what is on it already can be continued with."""
+
+
 class PartDiedError(SeglabError):
     """A process of a lab (wire, server, client, or the lab itself) has died."""
 
     exit_code = 1
+
+
+def is_refusal(error: SeglabError) -> bool:
+    """Whether the same attempt would fail again at once, on this machine as it is.
+
+    A process that died may live the next time, and a disk that is full can be emptied.
+    """
+    return not isinstance(error, DiskFullError | PartDiedError)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

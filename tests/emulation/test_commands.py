@@ -334,6 +334,7 @@ def test_namespaces_are_refused(tmp_path: Path) -> None:
     assert run.process.returncode == 3, run.err
     assert run.err.count("\n") == 1
     assert run.err.startswith("seglab: network namespaces are not allowed here (unshare: ")
+    assert list(tmp_path.iterdir()) == []
     for way in ("sudo", "kernel.unprivileged_userns_clone=1", "vagrant up"):
         assert way in run.err
     doctor = seglab("doctor", before=refusing)

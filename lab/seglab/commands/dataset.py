@@ -20,6 +20,7 @@ from seglab.commands.values import FILE, FOLDER, given
 from seglab.core.files import replace_file, writing
 from seglab.core.record import SessionRecord
 from seglab.core.text import count, safe
+from seglab.dataset.building import build_shards, unless_refused
 from seglab.dataset.check import check
 from seglab.dataset.check_result import CheckResult, Defect
 from seglab.dataset.estimate import Estimate, estimate, room_bytes, size
@@ -31,14 +32,9 @@ from seglab.dataset.plan import fingerprint, shard_range
 from seglab.dataset.shard import ShardBuild
 from seglab.dataset.spec import DatasetSpec, read_spec
 from seglab.dataset.splits import PARTS
-from seglab.engine import DEFAULT_TIME_LIMIT_S, schedule
-from seglab.engine.slots import PrioritySemaphore
 from seglab.errors import EnvironmentLacksError, InputError
 from seglab.execution.interruption import Interruption
 from seglab.mail.source import MailSource
-
-SHARDS_AT_ONCE = 2
-"""How many shards are built at once; the second uses the slots that the first leaves free."""
 
 
 @click.group()
@@ -129,8 +125,9 @@ def build(
             )
         else:
             _ask(what, estimate(what, jobs, left), out, yes=yes, quiet=quiet)
-            begin(what, seed, out, engine)
-            _build(what, seed, out, there, jobs, progress)
+            with unless_refused(out):
+                begin(what, seed, out, engine)
+                _build(what, seed, out, there, jobs, progress)
         manifest = finish(what, seed, out)
     except KeyboardInterrupt:
         _interrupted(spec, seed, out, what, cluster)
@@ -256,8 +253,10 @@ def _build(
         done += _under_way(spec, seed, out, there)
         progress.plan(spec.sessions, done)
         missing = missing_shards(spec, there)
+        count_one = partial(_count, progress)
+        work = partial(build_shards, spec, seed, out, missing, jobs=jobs, on_record=count_one)
         try:
-            interruption.run(partial(_build_all, spec, seed, out, missing, jobs, progress))
+            interruption.run(work)
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
 
@@ -287,40 +286,12 @@ def _build_far(
         refuse_unfit(spec, whole, request, cluster)
         shared = replace(whole, seconds=whole.seconds / cluster.threads)
         _ask(spec, shared, out, yes=yes, quiet=quiet)
-        begin(spec, seed, out, engine)
-        with Interruption() as interruption, progress:
+        with unless_refused(out), Interruption() as interruption, progress:
+            begin(spec, seed, out, engine)
             progress.plan(spec.sessions, done)
             build_on(
                 cluster, spec, request, out, missing_shards(spec, there), progress, interruption
             )
-
-
-async def _build_all(
-    spec: DatasetSpec, seed: int, out: Path, todo: Iterator[int], jobs: int, progress: RunProgress
-) -> None:
-    """Build shards one after the other, two at a time.
-
-    While the last sessions of a shard end, and while its files are written, sessions of the next
-    shard run.
-    """
-    slots = PrioritySemaphore(jobs * schedule.SLOT)
-
-    async def work() -> None:
-        for shard in todo:
-            await ShardBuild(
-                spec,
-                seed,
-                shard,
-                out,
-                jobs=jobs,
-                time_limit_s=DEFAULT_TIME_LIMIT_S,
-                on_record=partial(_count, progress),
-                slots=slots,
-            ).run()
-
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(SHARDS_AT_ONCE):
-            tasks.create_task(work())
 
 
 def _count(progress: RunProgress, record: SessionRecord) -> None:

@@ -1,12 +1,12 @@
 """``seglab serve``: the logging server outside a lab."""
 
-import contextlib
 import ipaddress
 import os
 import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TextIO
@@ -146,15 +146,17 @@ def serve(
     except ValueError as error:
         raise InputError(f"seglab serve: {error}") from error
     say = _say_nothing if quiet else _say
-    with _log_stream(out, _say) as stream:
+
+    def on_end(log: ConnectionLog) -> None:
+        write(log)
+        if verbose:
+            say(_summary(log))
+
+    with (
+        closing(Server([listener], allowed, on_end, keep_samples=log_format == "events")) as server,
+        _log_stream(out, _say) as stream,
+    ):
         write = writer(log_format, stream)
-
-        def on_end(log: ConnectionLog) -> None:
-            write(log)
-            if verbose:
-                say(_summary(log))
-
-        server = Server([listener], allowed, on_end, keep_samples=log_format == "events")
         signal.signal(signal.SIGTERM, lambda *_: server.stop())
         signal.signal(signal.SIGINT, lambda *_: server.stop())
         if isinstance(stream, LogFile):
@@ -199,7 +201,7 @@ def _summary(log: ConnectionLog) -> str:
     )
 
 
-@contextlib.contextmanager
+@contextmanager
 def _log_stream(out: Path | None, warn: Callable[[str], object]) -> Iterator[TextIO | LogFile]:
     if out is None:
         yield sys.stdout

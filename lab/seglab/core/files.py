@@ -3,12 +3,12 @@
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from seglab.errors import EnvironmentLacksError, InputError
+from seglab.errors import DiskFullError, InputError
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
@@ -45,18 +45,48 @@ def writing(path: Path) -> Iterator[None]:
     """Turn an ``OSError`` inside the block into a one-line error about ``path``.
 
     Raises:
-        EnvironmentLacksError: the disk is full, or the user's quota is used up.
+        DiskFullError: the disk is full, or the user's quota is used up.
         InputError: the path cannot be written for any other reason.
     """
     try:
         yield
     except OSError as error:
         if error.errno in _NO_SPACE:
-            raise EnvironmentLacksError(
+            raise DiskFullError(
                 f"{path}: the disk is full; what is recorded stays readable."
                 " Free some space, then continue with --resume"
             ) from error
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def make_folder(path: Path) -> list[Path]:
+    """Make a folder, and those above it that are not there.
+
+    Returns:
+        The folders that this call made, the innermost first.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    made: list[Path] = []
+    try:
+        for folder in (*reversed(path.parents), path):
+            if not folder.exists():
+                with suppress(FileExistsError):  # somebody else may make it at the same time
+                    folder.mkdir()
+                    made.insert(0, folder)
+        path.mkdir(exist_ok=True)  # fails where it is a file
+    except BaseException:
+        remove_folders(made)
+        raise
+    return made
+
+
+def remove_folders(made: Iterable[Path]) -> None:
+    """Remove folders that ``make_folder`` made, as far as they are empty."""
+    with suppress(OSError):
+        for folder in made:
+            folder.rmdir()
 
 
 def lock_folder(path: Path, what: str = "run") -> int:

@@ -63,10 +63,15 @@ class Layout:
         """The name of a file inside the dataset."""
         return path.relative_to(self.path).as_posix()
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that hold the files of shards."""
+        return self.path / "data", self.path / "wire", self.path / "shards"
+
     def make_folders(self, shard: int) -> None:
         """Make the folders that a builder of the shard needs."""
-        for folder in ("data", "wire", "shards"):
-            (self.path / folder).mkdir(parents=True, exist_ok=True)
+        for folder in self.folders:
+            folder.mkdir(parents=True, exist_ok=True)
         (self.work(shard) / "wire").mkdir(parents=True, exist_ok=True)
 
     def remove_building(self) -> None:

@@ -16,7 +16,7 @@ from seglab.core.record import SessionRecord
 from seglab.engine import DEFAULT_JOBS, DEFAULT_TIME_LIMIT_S, Engine, EngineOptions
 from seglab.engine import engine as engine_by_name
 from seglab.engine.base import Planned
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, is_refusal
 from seglab.execution.interruption import Interruption
 from seglab.execution.progress import NoProgress, ProgressListener
 from seglab.runs.folder import RunFolder
@@ -53,7 +53,8 @@ def carry_out(
         on_record: takes each session's record once the folder has it.
 
     Raises:
-        SeglabError: the run cannot continue. The folder says so, and holds what had ended.
+        SeglabError: the run cannot continue. The folder says so, and holds what had ended. Where
+            nothing had, and the run is one that this machine refuses, the folder is gone.
         KeyboardInterrupt: Ctrl-C or SIGTERM came. The folder holds what had ended.
     """
     began = time.monotonic()
@@ -84,6 +85,8 @@ def carry_out(
             _end(folder, engine, began, "interrupted")
             raise KeyboardInterrupt from None
         except SeglabError as error:
+            if is_refusal(error) and folder.discard():
+                raise
             folder.log(f"failed: {error}")
             with suppress(SeglabError):
                 _end(folder, engine, began, "failed", str(error))

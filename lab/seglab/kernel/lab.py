@@ -302,7 +302,8 @@ class KernelLab:
                 ready, *_ = await asyncio.gather(*replies)
         except TimeoutError:
             raise EnvironmentLacksError(
-                f"the lab did not start within {START_LIMIT_S:g} s; log.txt has what it said"
+                f"the lab did not start within {START_LIMIT_S:g} s; the run's log.txt has what it "
+                "said, if it said anything"
             ) from None
         except PartDiedError as error:
             if self._unfit is None:

@@ -12,12 +12,19 @@ import heapq
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from seglab.core.files import is_locked, lock_folder, replace_file, writing
+from seglab.core.files import (
+    is_locked,
+    lock_folder,
+    make_folder,
+    remove_folders,
+    replace_file,
+    writing,
+)
 from seglab.core.lateness import lateness
 from seglab.core.record import SessionRecord
 from seglab.errors import InputError
@@ -48,6 +55,8 @@ class RunFolder:
         self._lock = lock
         self._writer: journal.JournalWriter | None = None
         self._statuses: dict[str, str] = {}
+        self._made: list[Path] | None = None
+        self._logged_bytes = 0
 
     @classmethod
     def create(cls, out: Path, manifest: Manifest) -> Self:
@@ -58,11 +67,15 @@ class RunFolder:
             EnvironmentLacksError: the disk is full.
         """
         with writing(out):
-            _make_empty(out)
+            made = _make_empty(out)
             folder = cls(out, manifest, lock=lock_folder(out))
-            with folder._closed_on_error():
+            folder._made = made
+            try:
                 folder._save()
                 folder._prepare()
+            except BaseException:
+                folder.discard()
+                raise
         return folder
 
     @classmethod
@@ -75,9 +88,12 @@ class RunFolder:
         manifest = _load(path)
         with writing(path):
             folder = cls(path, manifest, lock=lock_folder(path))
-            with folder._closed_on_error():
+            try:
                 folder._prepare()
                 folder.update(status="running", error=None, finished=None)
+            except BaseException:
+                folder.close()
+                raise
         return folder
 
     @classmethod
@@ -113,6 +129,10 @@ class RunFolder:
     def report(self) -> Path:
         """The path of the report, one HTML file."""
         return self.path / "report.html"
+
+    @property
+    def _log(self) -> Path:
+        return self.path / "log.txt"
 
     def statuses(self) -> dict[str, str]:
         """How each recorded session ended, ``complete`` or ``failed``, by its id."""
@@ -188,11 +208,31 @@ class RunFolder:
             status=status, error=error, counts=counts, finished=now(), late_ms=lateness(late_ns)
         )
 
+    def discard(self) -> bool:
+        """Close the run and remove its folder, if ``create`` began it and it holds nothing.
+
+        It holds nothing where no session is recorded, and where ``log.txt`` has nothing but what
+        ``log`` wrote. Folders above it that ``create`` made are removed too.
+
+        Returns:
+            Whether the run is gone.
+        """
+        if self._made is None or self._statuses or _size(self._log) > self._logged_bytes:
+            return False
+        self.close()
+        for name in (MANIFEST, JOURNAL, SESSIONS, self._log.name):
+            (self.path / name).unlink(missing_ok=True)
+        remove_folders([self.wire])
+        remove_folders([self.figures])
+        remove_folders(self._made)
+        return True
+
     def log(self, text: str) -> None:
         """Add a line with the time to ``log.txt``. A failure to write it does not stop the run."""
-        line = f"{now()} {' '.join(text.splitlines())}\n"
-        with suppress(OSError), (self.path / "log.txt").open("a", encoding="utf-8") as file:
+        line = f"{now()} {' '.join(text.splitlines())}\n".encode()
+        with suppress(OSError), self._log.open("ab") as file:
             file.write(line)
+            self._logged_bytes += len(line)
 
     def close(self) -> None:
         """Release the lock. The manifest stays as it was last written."""
@@ -219,14 +259,6 @@ class RunFolder:
             self._statuses = read_statuses(self.path / SESSIONS)
         if (self.path / JOURNAL).exists():
             self._statuses |= {e.session_id: e.status for e in journal.entries(self.path / JOURNAL)}
-
-    @contextmanager
-    def _closed_on_error(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self.close()
-            raise
 
     def _save(self) -> None:
         data = self.manifest.to_json()
@@ -281,13 +313,19 @@ def _load(path: Path) -> Manifest:
         raise InputError(f"{path / MANIFEST}: {error}") from error
 
 
-def _make_empty(out: Path) -> None:
+def _make_empty(out: Path) -> list[Path]:
+    """Make the folder of a run; return it and those above it that were not there."""
     if (out / MANIFEST).exists():
         raise InputError(
             f"{out}: already holds a run; continue it by --resume {out}, or give another --out"
         )
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; give another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    if any(out.iterdir()):
+    if out.is_dir() and any(out.iterdir()):
         raise InputError(f"{out}: is not empty and holds no run; give another --out")
+    return make_folder(out)
+
+
+def _size(path: Path) -> int:
+    """The size of a file in bytes; 0 where there is none."""
+    return path.stat().st_size if path.exists() else 0

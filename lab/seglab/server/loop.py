@@ -129,6 +129,11 @@ class Server:
         if self._failure is not None:
             raise self._failure
 
+    def close(self) -> None:
+        """Stop listening, if ``run`` has not done so already."""
+        if not self._closed:
+            self._close_all()
+
     # The loop ------------------------------------------------------------------------------
 
     def _turn(self) -> None:
