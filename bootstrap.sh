@@ -194,13 +194,11 @@ find_missing() {
 
 complete() {
   local needs=$1 missing python
+  venv_ready "$needs" || writable "$([[ $needs == run ]] && echo install || echo test)"
   find_missing "$needs"
   # apt does not inherit the lock: a daemon that a package starts would keep it for ever.
   ((${#missing[@]} == 0)) || apt_install "${missing[@]}" 9<&-
   ! venv_ready "$needs" || return 0
-  [[ -w $here && (! -e $venv || -w $venv) ]] ||
-    lacks "$(id -un) cannot write to $here: let its owner run './bootstrap.sh" \
-      "$([[ $needs == run ]] && echo install || echo test)', or take a copy of your own"
   if venv_sound; then
     say "completing .venv"
     fill_venv "$needs"
@@ -210,6 +208,16 @@ complete() {
   make_venv "$python"
   fill_venv "$needs"
   venv_ready "$needs" mark || lacks "$venv is still not complete after installing; please report it"
+}
+
+# Fails if nothing can be written here; $1 is the command that the folder's owner could run.
+writable() {
+  [[ ! -w $here || (-e $venv && ! -w $venv) ]] || return 0
+  if ((EUID == 0)) || [[ -O $here ]]; then
+    lacks "$here is read-only, and .venv must be written there: take a copy of it, and run that"
+  fi
+  lacks "$(id -un) cannot write to $here: let its owner run './bootstrap.sh $1', or take a copy" \
+    "of your own"
 }
 
 ensure() {
@@ -264,7 +272,8 @@ case ${1-} in
     shift
     ensure dev
     cd -- "$here"
-    mkdir -p .tox
+    mkdir -p .tox 2>/dev/null && [[ -w .tox ]] ||
+      lacks "$here is read-only, and the tests run in .tox there: take a copy of it, and run that"
     # One tox at a time: two would rebuild each other's environments.
     exec 9<.tox
     flock --nonblock 9 || {

@@ -328,8 +328,9 @@ def test_a_program_is_missing(tmp_path: Path) -> None:
 
 
 def test_namespaces_are_refused(tmp_path: Path) -> None:
-    """Exit code 3, and each way out: sudo, the sysctls, the Vagrant box."""
-    refusing = inside('echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"')
+    """Exit code 3, and each way out of an ordinary user: sudo, the sysctls, the Vagrant box."""
+    as_a_user = 'exec unshare --user "$@"'
+    refusing = inside(f"echo 0 > /proc/sys/user/max_net_namespaces && {as_a_user}")
     run = seglab("run", "scenario-1", "--sessions", "1", "--out", tmp_path / "run", before=refusing)
     assert run.process.returncode == 3, run.err
     assert run.err.count("\n") == 1

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from seglab.capture.core.table import Table
     from seglab.capture.core.walk import Walker
 
+PURE_PYTHON = "SEGLAB_PURE_PYTHON"
+"""The variable of the environment that is ``1`` where the sources shall run."""
+
 MODULES = (
     *("smtp_verbs", "header", "tls_records", "message", "preamble", "dialogue", "stream"),
     *("connection", "table", "encapsulation", "walk"),
@@ -62,9 +65,18 @@ def compiled() -> Core | None:
 
 def best() -> Core:
     """Return the inner loop to use."""
-    if os.environ.get("SEGLAB_PURE_PYTHON") == "1":
+    if os.environ.get(PURE_PYTHON) == "1":
         return pure()
     return compiled() or pure()
+
+
+def is_outdated() -> bool:
+    """Whether there are extension modules, and they were compiled from other sources."""
+    try:
+        import_module("seglab.capture.compiled.walk")
+    except ImportError:
+        return False
+    return compiled() is None
 
 
 def _core(package: str, *, compiled: bool) -> Core:

@@ -183,7 +183,7 @@ def check_command(
     with CheckProgress(quiet=quiet) as progress:
         trusted = [str(sender.absolute()) for sender in senders]
         checked = check(path, progress.report, trusted=trusted, thorough=thorough)
-    figure = _draw(checked, out or path)
+    figure = _draw(checked, out or path, required=out is not None)
     findings = [*checked.findings, *checked.unlisted()]
     if as_json:
         click.echo(json.dumps(_result(checked, findings, path, figure), indent=2))
@@ -208,16 +208,27 @@ def _parts(splits: Mapping[str, Mapping[str, int]]) -> str:
     return ", ".join(f"{part} {sizes[part]}" for part in PARTS if part in sizes)
 
 
-def _draw(checked: CheckResult, out: Path) -> Path | None:
-    """Write the summary figure. Returns its path; ``None`` where there is nothing to draw."""
+def _draw(checked: CheckResult, out: Path, *, required: bool) -> Path | None:
+    """Write the summary figure.
+
+    Returns:
+        Its path; ``None`` where there is nothing to draw, or where the folder cannot be written
+        and nobody has asked for the figure there.
+    """
     from seglab.dataset.summary_figure import summary_figure  # noqa: PLC0415 -- Matplotlib is slow
 
     if not checked.counts.sessions:
         return None
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        for suffix, data in summary_figure(checked).items():
-            replace_file(out / f"summary.{suffix}", partial(_put, data))
+    try:
+        with writing(out, "--out DIR puts the figure elsewhere"):
+            out.mkdir(parents=True, exist_ok=True)
+            for suffix, data in summary_figure(checked).items():
+                replace_file(out / f"summary.{suffix}", partial(_put, data))
+    except InputError as error:
+        if required:
+            raise
+        checked.notes.append(f"no figure: {error}")
+        return None
     return out / "summary.svg"
 
 

@@ -236,8 +236,12 @@ def _processors() -> int:
 def _refuse_unwritable(*paths: Path | None) -> None:
     """Find out before a long run, and not after it, that a result cannot be written."""
     for path in paths:
-        if path is not None and not path.absolute().parent.is_dir():
+        if path is None:
+            continue
+        if not path.absolute().parent.is_dir():
             raise InputError(f"{path}: cannot be written: there is no folder {path.parent}")
+        if not os.access(path.absolute().parent, os.W_OK):
+            raise InputError(f"{path}: cannot be written: {path.absolute().parent} is read-only")
 
 
 def _opened(

@@ -41,8 +41,12 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, remedy: str = "") -> Iterator[None]:
     """Turn an ``OSError`` inside the block into a one-line error about ``path``.
+
+    Args:
+        path: what is written.
+        remedy: what the user can do where it cannot be written; empty says nothing.
 
     Raises:
         DiskFullError: the disk is full, or the user's quota is used up.
@@ -56,7 +60,8 @@ def writing(path: Path) -> Iterator[None]:
                 f"{path}: the disk is full; what is recorded stays readable."
                 " Free some space, then continue with --resume"
             ) from error
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        advice = f"; {remedy}" if remedy else ""
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}{advice}") from error
 
 
 def make_folder(path: Path) -> list[Path]:

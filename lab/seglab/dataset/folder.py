@@ -41,7 +41,7 @@ def begin(spec: DatasetSpec, seed: int, out: Path, engine: str | None = None) ->
     if manifest is not None:
         _refuse_other(layout, manifest, fresh)
         return manifest
-    with writing(out):
+    with writing(out, "give another --out"):
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             what = "is not empty and holds no dataset" if out.is_dir() else "is a file"
             raise InputError(f"{out}: {what}; give another --out")

@@ -23,11 +23,15 @@ TOOLS = {
 FILTER_TOOLS = {"nft": "nftables"}
 """The programs of a lab whose router clamps the MSS or is a black hole, with their packages."""
 
-WAY_OUT = (
-    "run it with sudo; or allow user namespaces "
+CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "SYS_ADMIN": 21}
+"""What root needs to make a lab without a user namespace, with the numbers of capabilities(7)."""
+
+_ALLOW_USER_NAMESPACES = (
+    "allow user namespaces "
     "(sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=10000, and where it "
-    "exists kernel.apparmor_restrict_unprivileged_userns=0); or use the Vagrant box (vagrant up)"
+    "exists kernel.apparmor_restrict_unprivileged_userns=0)"
 )
+_ELSEWHERE = "or use the Vagrant box (vagrant up)"
 _PROBE_LIMIT_S = 20
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -61,11 +65,39 @@ def missing_tools(tools: Iterable[str] = TOOLS) -> list[str]:
     return [tool for tool in tools if shutil.which(tool, path=path) is None]
 
 
+def lacking_capabilities() -> list[str]:
+    """Return the names among ``CAPABILITIES`` that this process does not have."""
+    try:
+        status = Path("/proc/self/status").read_text("ascii", "replace")
+    except OSError:
+        return []  # without /proc there is no lab; ``namespace_problem`` will say so
+    effective = int(status.partition("CapEff:")[2].split()[0], 16)
+    return [name for name, number in CAPABILITIES.items() if not effective >> number & 1]
+
+
+def way_out() -> str:
+    """Return what the user can do where the namespaces of a lab are refused."""
+    if os.geteuid() != 0:
+        return f"run it with sudo; or {_ALLOW_USER_NAMESPACES}; {_ELSEWHERE}"
+    if lacking := lacking_capabilities():
+        options = " ".join(f"--cap-add {name}" for name in lacking)
+        return (
+            f"this root lacks {' and '.join(f'CAP_{name}' for name in lacking)}, as in a "
+            f"container: start the container with {options}, and where it has AppArmor with "
+            f"--security-opt apparmor=unconfined; or {_ALLOW_USER_NAMESPACES}; {_ELSEWHERE}"
+        )
+    return (
+        "this root has the capabilities, so a limit (sysctl user.max_net_namespaces, "
+        "user.max_mnt_namespaces, user.max_pid_namespaces) or a security module (seccomp, "
+        f"AppArmor, SELinux) of this system forbids it: allow it there; {_ELSEWHERE}"
+    )
+
+
 def unshare_command(program: Sequence[str]) -> list[str]:
     """Return the command that runs ``program`` as process 1 of new namespaces.
 
-    The program gets new network, mount and PID namespaces. A user who is not root also gets a user
-    namespace, and is root in it.
+    The program gets new network, mount and PID namespaces. A user who is not root, or is root
+    without ``CAPABILITIES``, also gets a user namespace, and is root in it with all of them.
     """
     command = [
         "unshare",
@@ -76,7 +108,7 @@ def unshare_command(program: Sequence[str]) -> list[str]:
         "--kill-child=SIGKILL",
         "--mount-proc",
     ]
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or lacking_capabilities():
         command += ["--user", "--map-root-user"]
     return [*command, "--", *program]
 
@@ -94,7 +126,7 @@ def check() -> None:
     _refuse_without(TOOLS)
     if problem := namespace_problem():
         raise EnvironmentLacksError(
-            f"network namespaces are not allowed here ({problem}); {WAY_OUT}"
+            f"network namespaces are not allowed here ({problem}); {way_out()}"
         )
 
 

@@ -34,6 +34,6 @@ def build_report(folder: RunFolder, out: Path | None = None) -> RunSummary:
 
 
 def _write(path: Path, data: bytes) -> None:
-    with writing(path):
+    with writing(path, "give --out FILE on a disk that can be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, lambda file: file.write(data))

@@ -66,7 +66,7 @@ class RunFolder:
             InputError: the folder is not empty, or cannot be created; says what to do.
             EnvironmentLacksError: the disk is full.
         """
-        with writing(out):
+        with writing(out, "give another --out"):
             made = _make_empty(out)
             folder = cls(out, manifest, lock=lock_folder(out))
             folder._made = made
