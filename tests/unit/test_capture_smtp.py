@@ -407,6 +407,24 @@ def test_a_hole_is_no_segment(core: Core) -> None:
     assert found.holes == ((1460, 2920),)
 
 
+@pytest.mark.parametrize("end", [b"\r\n.\0\r\n", b"\n.\n", b"\r\n.\n"])
+def test_what_is_hidden_after_a_lax_end(core: Core, end: bytes) -> None:
+    """Bytes that turn out to belong to no message do not count as hidden ones of it."""
+    talk = Talk()
+    talk.begin()
+    text = mail(90)[:-5] + end
+    talk.send(0, text + b"MAIL FROM:<x@y>\r\n")
+    whole = pcap(talk.packets)
+    before = len(talk.packets)
+    talk.send(0, bytes(500))
+    cut = pcap(talk.packets[before:], snaplen=60)[24:]  # without the header of the file
+    talk.send(1, b"250 Ok\r\n250 Ok\r\n")
+    (found,) = read(whole + cut + pcap(talk.packets[before + 1 :])[24:], core)
+    assert (found.sizes, found.complete) == ((len(text),), True)
+    assert found.hidden_bytes is None
+    assert not any("not captured" in note for note in found.notes)
+
+
 @pytest.mark.parametrize("snaplen", [68, 96, 128])
 @pytest.mark.parametrize("sizes", [(84, 1460, 1460, 700), (47, 1460, 700, 5), (62, 22, 1460, 900)])
 def test_a_header_that_was_not_captured(snaplen: int, sizes: tuple[int, ...]) -> None:

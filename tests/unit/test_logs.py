@@ -490,3 +490,12 @@ def test_blank_lines_count_as_lines() -> None:
         found = [one for piece in pieces for one in reader.feed(piece)] + [*reader.end()]
         assert [one.sizes for one in found] == [(5,)]
         assert [bad.number for bad in complaints] == [6]
+
+
+def test_a_text_that_is_longer_than_its_read() -> None:
+    """Somebody changed the text: what is said of the header stays within the message."""
+    lines = [rb"[1][3] 'a:bcdefgh\r\n\r\n'", rb"[2][6] 'c: d\r\n'"]
+    (found,) = observations(lines, "log")
+    assert found.sizes == (3, 6)
+    assert found.header_end is None
+    assert all(0 <= place.start < place.end <= 9 for place in found.fields or ())

@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from io import StringIO
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -16,6 +17,7 @@ from seglab.classification.registry import as_verdict, of_callable
 from seglab.core.observation import Observation
 from seglab.core.trace import Read
 from seglab.errors import InputError
+from seglab.regress import known
 from seglab.regress.case import Case
 from seglab.regress.checks import CHECKS, chosen
 from seglab.regress.judgement import Settings
@@ -399,3 +401,20 @@ def test_control_characters_are_not_printed() -> None:
     for finding in result.findings:
         assert finding_text(finding).replace("\n", "").isprintable()
     assert ElementTree.fromstring(to_junit(result)) is not None
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"known": [], "\r\nx": 1}, "nothing else, found x, known"),
+        ({"known": [{"a" * 5000: "x"}]}, "unknown key"),
+        ({"known": [{"check": 10**5000}]}, "expected text, found a number of thousands of digits"),
+        ({"known": [{"check": "no such\n" * 999, "reason": "x"}]}, "unknown 'no such"),
+    ],
+)
+def test_known_failures_that_cannot_be_read(values: dict[str, Any], words: str) -> None:
+    """Whatever a file holds, the error is one short line."""
+    with pytest.raises(InputError, match=words) as caught:
+        known.parse(values, "known.toml")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600

@@ -103,8 +103,8 @@ def _pieces(reads: Sequence[Shown]) -> list[_Piece]:
     at = 0
     for shown in reads:
         end = at + shown.size
-        if shown.tail is None:
-            pieces[-1].add(at, shown.head, end, exact=shown.exact)
+        if shown.tail is None:  # a text that was changed may be longer than its read
+            pieces[-1].add(at, shown.head[: shown.size], end, exact=shown.exact)
         else:
             pieces[-1].add(at, shown.head, at + len(shown.head), exact=shown.exact)
             pieces.append(_Piece(shown.hidden))

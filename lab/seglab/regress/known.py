@@ -4,7 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seglab.errors import InputError, nearest
+from seglab.core.parameters import shown
+from seglab.core.specfile import near
+from seglab.core.text import one_line
+from seglab.errors import InputError
 from seglab.regress.checks import CHECKS
 
 _KEYS = ("check", "network", "style", "layer", "reason")
@@ -51,7 +54,7 @@ def parse(values: Mapping[str, Any], where: str) -> tuple[KnownFailure, ...]:
     """
     tables = values.get("known", [])
     if set(values) - {"known"} or not isinstance(tables, list):
-        found = ", ".join(sorted(values))
+        found = one_line(", ".join(sorted(values)))
         raise InputError(f"{where}: expected tables [[known]] and nothing else, found {found}")
     return tuple(_one(table, f"{where}: known[{number}]") for number, table in enumerate(tables))
 
@@ -61,16 +64,16 @@ def _one(table: object, where: str) -> KnownFailure:
         raise InputError(f"{where}: expected a table")
     for key, value in table.items():
         if key not in _KEYS:
-            raise InputError(f"{where}: unknown key {key!r}; {nearest(key, _KEYS)}")
+            raise InputError(f"{where}: unknown key {shown(key)}; {near(key, _KEYS)}")
         if not isinstance(value, str) or not value.strip():
-            raise InputError(f"{where}.{key}: expected text, found {value!r}")
+            raise InputError(f"{where}.{key}: expected text, found {shown(value)}")
     for key in ("check", "reason"):
         if key not in table:
             raise InputError(f"{where}: {key} is missing")
     names = [check.name for check in CHECKS]
     if table["check"] not in names:
         raise InputError(
-            f"{where}.check: unknown {table['check']!r}; {nearest(table['check'], names)}"
+            f"{where}.check: unknown {shown(table['check'])}; {near(table['check'], names)}"
         )
     return KnownFailure(**table)
 

@@ -61,7 +61,7 @@ cdef class CapturedMessage:
     cdef list _push
     cdef list _again
     cdef list _gaps
-    cdef int64_t _hidden
+    cdef list _hidden
 
     @cython.locals(dot="Py_ssize_t", tail=bytes, before=int)
     cpdef bint may_end_in(self, bytes data, int64_t at) except -1
@@ -70,7 +70,7 @@ cdef class CapturedMessage:
     @cython.locals(text=bytes, before=int64_t, limit=int64_t, end=int64_t, dot=int64_t,
                    start=int64_t)
     cpdef int64_t lax_end_in(self, bytes data, int64_t at, int64_t stop)
-    @cython.locals(start=int64_t, captured=int64_t, grown=int64_t)
+    @cython.locals(start=int64_t, captured=int64_t, hidden=int64_t, grown=int64_t)
     cpdef int64_t add(self, int64_t t_ns, int push, bint again, int64_t size, bytes data,
                       bint same=*)
     cpdef truncate(self, int64_t offset)

@@ -154,7 +154,7 @@ class CapturedMessage:
         self._push: list[int] = []
         self._again: list[bool] = []
         self._gaps: list[tuple[int, int]] = []
-        self._hidden = 0
+        self._hidden: list[int] = []  # of each size, how many bytes the snap length cut
 
     def may_end_in(self, data: bytes, at: int) -> bool:
         """Return whether ``data`` from ``at`` on may hold an end of data; quick, and rarely true.
@@ -226,8 +226,11 @@ class CapturedMessage:
         start = self.offset
         self.offset = start + size
         grown = 0
+        captured = len(data)
+        hidden = size - captured if push != _GAP and not self.opaque else 0
         if same:
             self._sizes[-1] += size
+            self._hidden[-1] += hidden
         elif len(self._sizes) >= _SIZES_MAX:
             self.full = True
             return 0
@@ -236,8 +239,8 @@ class CapturedMessage:
             self._times.append(t_ns)
             self._push.append(push)
             self._again.append(again)
+            self._hidden.append(hidden)
             grown = _ENTRY_BYTES
-        captured = len(data)
         if push == _GAP:
             self._lost(start)
         if self.opaque:
@@ -251,8 +254,6 @@ class CapturedMessage:
             self._cut = True
             self.seeking = False
             self.tail = b""
-            if push != _GAP:
-                self._hidden += size - captured
         elif captured >= _TAIL_BYTES:
             self._cut = False
             self.tail = data[-_TAIL_BYTES:]
@@ -268,11 +269,12 @@ class CapturedMessage:
             step = min(over, self._sizes[-1])
             over -= step
             self._sizes[-1] -= step
+            self._hidden[-1] = max(0, self._hidden[-1] - step)  # a segment is cut at its end
             if not self._sizes[-1]:
-                for values in (self._sizes, self._times, self._push, self._again):
+                for values in (self._sizes, self._times, self._push, self._again, self._hidden):
                     values.pop()
         self.head = self.head[:offset]
-        self._gaps = [gap for gap in self._gaps if gap[0] < offset]
+        self._gaps = [(start, min(end, offset)) for start, end in self._gaps if start < offset]
         self.tail = b""
 
     @property
@@ -332,7 +334,7 @@ class CapturedMessage:
             complete=False if self.full else self.complete,
             encrypted=self.encrypted,
             chunked=self.chunked,
-            hidden_bytes=self._hidden or None,
+            hidden_bytes=sum(self._hidden) or None,
             reply=None if self.opaque else self.reply,
             source=facts.source,
             client=facts.client,
@@ -364,9 +366,9 @@ class CapturedMessage:
             spans = ", ".join(f"{start}:{end}" for start, end in self._gaps[:_LISTED])
             more = " and more" if len(self._gaps) > _LISTED else ""
             notes.append(f"bytes {spans}{more} were not captured: a hole is no segment")
-        if self._hidden:
+        if hidden := sum(self._hidden):
             notes.append(
-                f"the contents of {self._hidden} bytes were not captured (snap length); "
+                f"the contents of {hidden} bytes were not captured (snap length); "
                 f"sizes are those in the IP headers"
             )
         if mss is not None and self.records is None and max(self._sizes, default=0) > mss:
