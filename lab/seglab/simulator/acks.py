@@ -1,0 +1,436 @@
+"""What an acknowledgement changes at the sender: ``tcp_ack`` and what it calls."""
+
+from typing import Final
+
+from seglab.simulator import congestion, cubic, mss, recovery, rtt, transmit
+from seglab.simulator.recovery import (
+    DATA,
+    DATA_ACKED,
+    DATA_SACKED,
+    DSACK_TLP,
+    DSACKING,
+    NOT_DUP,
+    ORIG_SACK_ACKED,
+    RETRANS_ACKED,
+    REXMIT_NEW,
+    REXMIT_NONE,
+    SET_TIMER,
+    UNA_ADVANCED,
+    WIN_UPDATE,
+)
+from seglab.simulator.segment import TcpSegment
+from seglab.simulator.state import (
+    CA_CWR,
+    CA_LOSS,
+    CA_OPEN,
+    CA_RECOVERY,
+    EVER_RETRANSMITTED,
+    LOST,
+    NAGLE_OFF,
+    RETRANSMITTED,
+    SACKED,
+    TIMER_WINDOW_PROBE,
+    TcpState,
+)
+
+_NO_SEQ: Final = 1 << 62
+_REORDERING: Final = 3
+
+
+class _Sacked:
+    """What the SACK blocks of one acknowledgement told (``struct tcp_sacktag_state``)."""
+
+    __slots__ = ("delivered", "first_ns", "flag", "last_ns", "reord")
+
+    def __init__(self) -> None:
+        self.flag = 0
+        self.reord = _NO_SEQ
+        self.first_ns: int | None = None
+        self.last_ns = 0
+        self.delivered = 0
+
+
+def ack(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
+    """``tcp_ack``: take the acknowledgement, the window and the SACK blocks of a segment."""
+    prior_una, number = tp.snd_una, seg.ack
+    if number > tp.snd_nxt:
+        return
+    if number < prior_una:
+        if seg.sack:
+            _old_ack(tp, now_ns, seg)
+        return
+    flag = 0
+    prior_packets = tp.packets_out
+    prior_delivered, prior_lost = tp.delivered, tp.lost
+    prior_fack = recovery.highest_sacked(tp) if tp.sack_ok else prior_una
+    state: _Sacked | None = None
+    if number > prior_una:
+        flag = UNA_ADVANCED
+        tp.retransmits = 0
+        if not (seg.sack or seg.window != tp.snd_wnd or tp.sacked_out):
+            tp.snd_una = number
+            tp.snd_wl1 = seg.start
+            flag |= WIN_UPDATE
+            fast = True
+        else:
+            fast = False
+    else:
+        fast = False
+    if not fast:
+        if seg.end > seg.start or seg.fin:
+            flag |= DATA
+        flag |= _update_window(tp, now_ns, seg)
+        if seg.sack and tp.sack_ok:
+            state = _tag(tp, now_ns, seg, prior_una)
+            flag |= state.flag
+    tp.probes_out = 0
+    if not prior_packets:
+        if flag & DSACKING:
+            recovery.alert(tp, now_ns, prior_una, 0, flag)
+        _ack_probe(tp, now_ns)
+        if tp.tlp_high_seq is not None:
+            _loss_probe_acked(tp, now_ns, number, flag)
+        return
+    if number > prior_una or state is not None:
+        flag = _clean(tp, now_ns, flag, prior_fack, prior_una, state)
+    if tp.dsack_seen or tp.rack_steps > 1:
+        _update_rack_window(tp)
+    if tp.tlp_high_seq is not None:
+        _loss_probe_acked(tp, now_ns, number, flag)
+    rexmit = REXMIT_NONE
+    if not flag & NOT_DUP or flag & (DATA_SACKED | DSACKING) or tp.ca_state != CA_OPEN:
+        dup = 0 if flag & (UNA_ADVANCED | NOT_DUP | DSACKING) else 1
+        rexmit, flag = recovery.alert(tp, now_ns, prior_una, dup, flag)
+    if flag & SET_TIMER:
+        rtt.set_timer(tp, now_ns)
+    delivered = tp.delivered - prior_delivered
+    if tp.ca_state in {CA_CWR, CA_RECOVERY}:
+        recovery.reduce_cwnd(tp, delivered, tp.lost - prior_lost, flag)
+    elif flag & DATA_ACKED or (tp.reordering > _REORDERING and flag & DATA_SACKED):
+        congestion.avoid(tp, now_ns, delivered)
+        tp.cwnd_j = tp.jiffies(now_ns)
+    congestion.update_pacing_rate(tp)
+    if rexmit:
+        _recover(tp, now_ns, rexmit)
+
+
+def _recover(tp: TcpState, now_ns: int, rexmit: int) -> None:
+    """``tcp_xmit_recovery``: send lost data, or with F-RTO new data first."""
+    if rexmit == REXMIT_NEW:
+        if tp.queue:
+            transmit.push_frames(tp, now_ns, mss.current(tp, now_ns), NAGLE_OFF)
+        if tp.snd_nxt > tp.high_seq:
+            return
+        tp.frto = False
+    recovery.retransmit_queue(tp, now_ns)
+
+
+def _old_ack(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
+    """An acknowledgement that is older than the last one: only its SACK blocks count."""
+    prior = tp.delivered
+    state = _tag(tp, now_ns, seg, tp.snd_una)
+    rexmit, _ = recovery.alert(tp, now_ns, tp.snd_una, 0, state.flag)
+    tp.delivered = max(tp.delivered, prior)
+    if rexmit:
+        _recover(tp, now_ns, rexmit)
+
+
+def _update_window(tp: TcpState, now_ns: int, seg: TcpSegment) -> int:
+    """``tcp_ack_update_window``: take the peer's window where the segment is new enough."""
+    flag = 0
+    window = seg.window
+    if (
+        seg.ack > tp.snd_una
+        or seg.start > tp.snd_wl1
+        or (seg.start == tp.snd_wl1 and (window > tp.snd_wnd or not window))
+    ):
+        flag = WIN_UPDATE
+        tp.snd_wl1 = seg.start
+        if tp.snd_wnd != window:
+            tp.snd_wnd = window
+            if tp.queue:
+                congestion.restart_after_idle(tp, now_ns)
+            if window > tp.max_window:
+                tp.max_window = window
+                mss.sync(tp, tp.pmtu_cookie)
+    tp.snd_una = max(tp.snd_una, seg.ack)
+    return flag
+
+
+def _clean(
+    tp: TcpState,
+    now_ns: int,
+    flag: int,
+    prior_fack: int,
+    prior_una: int,
+    state: _Sacked | None,
+) -> int:
+    """``tcp_clean_rtx_queue``: take what is acknowledged out of flight; returns the flags."""
+    una = tp.snd_una
+    first_ns: int | None = None
+    last_ns = 0
+    reord = state.reord if state else prior_fack
+    acked = gone = 0
+    for buffer in tp.flight:
+        end_seq = buffer.end + buffer.fin
+        whole = end_seq <= una
+        if whole:
+            count = buffer.pcount
+        else:
+            if buffer.pcount == 1 or una <= buffer.start:
+                break
+            count = buffer.pcount
+            start = buffer.start
+            tp.wmem_queued -= una - start
+            buffer.start = una
+            buffer.count(buffer.mss)
+            count -= buffer.pcount
+            if not count:
+                break
+        sacked = buffer.sacked
+        if sacked & (RETRANSMITTED | EVER_RETRANSMITTED):
+            if sacked & RETRANSMITTED:
+                tp.retrans_out -= count
+            flag |= RETRANS_ACKED
+        elif not sacked & SACKED:
+            last_ns = buffer.t_ns
+            if first_ns is None:
+                first_ns = last_ns
+            reord = min(reord, buffer.start if whole else prior_una)
+            if end_seq <= tp.high_seq:
+                flag |= ORIG_SACK_ACKED
+        if sacked & SACKED:
+            tp.sacked_out -= count
+        elif tp.sack_ok:
+            tp.delivered += count
+            recovery.rack_advance(tp, now_ns, sacked, end_seq, buffer.t_ns)
+        if sacked & LOST:
+            tp.lost_out -= count
+        tp.packets_out -= count
+        acked += count
+        flag |= DATA_ACKED
+        if not whole:
+            break
+        tp.wmem_queued -= buffer.end - buffer.start + transmit.BUFFER_BYTES
+        gone += 1
+    if gone:
+        del tp.flight[:gone]
+    fast_us = sack_us = least_us = -1
+    if first_ns is not None and not flag & RETRANS_ACKED:
+        fast_us = (now_ns - first_ns) // 1000
+        least_us = (now_ns - last_ns) // 1000
+    if state is not None and state.first_ns is not None:
+        sack_us = (now_ns - state.first_ns) // 1000
+        least_us = (now_ns - state.last_ns) // 1000
+    updated = _measure(tp, now_ns, flag, fast_us, sack_us, least_us)
+    if flag & DATA_ACKED:
+        flag |= SET_TIMER
+        if tp.probe_size and tp.probe_end <= una:
+            _probe_arrived(tp)
+        if not tp.sack_ok:
+            tp.delivered += max(acked - tp.sacked_out, 1)
+            tp.sacked_out = max(tp.sacked_out - (acked - 1), 0)
+            recovery.check_reno_reordering(tp, acked)
+            if flag & RETRANS_ACKED:
+                flag &= ~ORIG_SACK_ACKED
+        elif reord < prior_fack:
+            recovery.check_reordering(tp, reord)
+    elif tp.flight and updated and sack_us >= 0 and sack_us > (now_ns - tp.flight[0].t_ns) // 1000:
+        flag |= SET_TIMER
+    if tp.fin_queued and not tp.flight and not tp.queue:
+        tp.fin_acked = True
+    if tp.cubic is not None:
+        hystart = cubic.acked(
+            tp.cubic, now_ns // 1000, tp.jiffies(now_ns), least_us, tp.cwnd, tp.ssthresh,
+            una, tp.snd_nxt, tp.pacing_rate,
+        )  # fmt: skip
+        if hystart:
+            tp.ssthresh = tp.cwnd
+    return flag
+
+
+def _measure(
+    tp: TcpState, now_ns: int, flag: int, fast_us: int, sack_us: int, least_us: int
+) -> bool:
+    """``tcp_ack_update_rtt``: prefer times of our own to the echoed timestamp (Karn)."""
+    measured = fast_us if fast_us >= 0 else sack_us
+    if measured < 0 and tp.rcv_tsecr is not None and flag & DATA_ACKED:
+        now_ms = tp.clock_offset_ms + now_ns // 1_000_000
+        measured = least_us = max(now_ms - tp.rcv_tsecr, 0) * 1000 or 1
+    if measured < 0:
+        return False
+    rtt.sample(tp, now_ns, measured, least_us)
+    return True
+
+
+def _probe_arrived(tp: TcpState) -> None:
+    """``tcp_mtup_probe_success``: the path takes larger packets, so the window has fewer."""
+    tp.prior_ssthresh = congestion.current_ssthresh(tp)
+    tp.cwnd = max(tp.cwnd * mss.to_mtu(tp, tp.mss) // tp.probe_size, 1)
+    tp.cwnd_cnt = 0
+    tp.ssthresh = congestion.current_ssthresh(tp)
+    tp.search_low = tp.probe_size
+    tp.probe_size = 0
+    mss.sync(tp, tp.pmtu_cookie)
+
+
+def _ack_probe(tp: TcpState, now_ns: int) -> None:
+    """``tcp_ack_probe``: go on, or keep probing a window that is too small."""
+    if not tp.queue:
+        return
+    head = tp.queue[0]
+    if head.end_seq <= tp.snd_una + tp.snd_wnd:
+        tp.backoff = 0
+        if tp.pending == TIMER_WINDOW_PROBE:
+            rtt.disarm(tp)
+    else:
+        rtt.arm(tp, now_ns, TIMER_WINDOW_PROBE, transmit.probe_wait_j(tp))
+
+
+def _loss_probe_acked(tp: TcpState, now_ns: int, number: int, flag: int) -> None:
+    """``tcp_process_tlp_ack``: whether a loss probe repaired a loss (RFC 8985, 7.4)."""
+    high = tp.tlp_high_seq
+    assert high is not None
+    if number < high:
+        return
+    if not tp.tlp_retrans or flag & DSACK_TLP:
+        tp.tlp_high_seq = None
+    elif number > high:
+        recovery.begin_reduction(tp)
+        recovery.set_state(tp, now_ns, CA_CWR)
+        recovery.end_reduction(tp, now_ns)
+        recovery.keep_open(tp, now_ns)
+    elif not flag & (UNA_ADVANCED | NOT_DUP | DATA_SACKED):
+        tp.tlp_high_seq = None
+
+
+def _update_rack_window(tp: TcpState) -> None:
+    """``tcp_rack_update_reo_wnd``: more patience after needless retransmissions."""
+    if tp.dsack_seen:
+        tp.rack_steps = min(tp.rack_steps + 1, 255)
+        tp.dsack_seen = False
+        tp.rack_persist = 16
+    elif not tp.rack_persist:
+        tp.rack_steps = 1
+
+
+# SACK --------------------------------------------------------------------------------------------
+
+
+def _tag(tp: TcpState, now_ns: int, seg: TcpSegment, prior_una: int) -> _Sacked:
+    """``tcp_sacktag_write_queue``: mark what the peer has out of order."""
+    state = _Sacked()
+    blocks = list(seg.sack)
+    if not tp.sacked_out:
+        tp.highest_sack = None
+    duplicate = _duplicate(tp, seg, prior_una, state)
+    if not tp.packets_out:
+        tp.delivered += state.delivered
+        return state
+    for number, (start, end) in sorted(enumerate(blocks), key=lambda one: one[1]):
+        dsack = duplicate and number == 0
+        if end <= prior_una or start >= end or end > tp.snd_nxt:
+            continue
+        _tag_range(tp, now_ns, start, end, state, dsack=dsack)
+    tp.delivered += state.delivered
+    if tp.ca_state != CA_LOSS or tp.undo_marker is not None:
+        recovery.check_reordering(tp, state.reord)
+    return state
+
+
+def _duplicate(tp: TcpState, seg: TcpSegment, prior_una: int, state: _Sacked) -> bool:
+    """``tcp_check_dsack``: whether the first block reports what came twice (RFC 2883)."""
+    start, end = seg.sack[0]
+    inside = len(seg.sack) > 1 and seg.sack[1][0] <= start and end <= seg.sack[1][1]
+    if not (start < seg.ack or inside) or start >= end:
+        return False
+    segments = 1
+    if end - start > tp.mss:
+        segments = -(-(end - start) // tp.mss)
+    elif tp.tlp_high_seq == end:
+        state.flag |= DSACK_TLP
+    if tp.reord_seen and not state.flag & DSACK_TLP:
+        tp.dsack_seen = True
+    state.flag |= DSACKING
+    state.delivered += segments
+    if tp.undo_marker is not None and tp.undo_retrans > 0 and tp.undo_marker < end <= prior_una:
+        tp.undo_retrans = max(0, tp.undo_retrans - segments)
+    return True
+
+
+def _tag_range(
+    tp: TcpState, now_ns: int, start: int, end: int, state: _Sacked, *, dsack: bool
+) -> None:
+    """``tcp_sacktag_walk``: mark the buffers of one block, cut at its edges in full segments."""
+    index = 0
+    while index < len(tp.flight):
+        buffer = tp.flight[index]
+        if buffer.start >= end:
+            return
+        end_seq = buffer.end_seq
+        inside = start <= buffer.start and end_seq <= end
+        if not inside and buffer.pcount > 1 and end_seq > start:
+            size = _cut_at(buffer.start, buffer.end, buffer.mss, start, end)
+            if size:
+                recovery.fragment(tp, index, size, buffer.mss)
+                inside = start <= buffer.start and buffer.end_seq <= end
+        if inside:
+            _tag_one(tp, now_ns, index, state, dsack=dsack)
+        index += 1
+
+
+def _cut_at(low: int, high: int, step: int, start: int, end: int) -> int:
+    """``tcp_match_skb_to_sack``: how many bytes come before the edge; 0 for no cut."""
+    covered = start <= low
+    size = end - low if covered else start - low
+    if covered and size < step:
+        return 0
+    size = max(size, step)
+    if size > step:
+        whole = size // step * step
+        if not covered and whole < size:
+            whole += step
+        size = whole
+    return size if size < high - low else 0
+
+
+def _tag_one(tp: TcpState, now_ns: int, index: int, state: _Sacked, *, dsack: bool) -> None:
+    """``tcp_sacktag_one``."""
+    buffer = tp.flight[index]
+    sacked, count, end_seq = buffer.sacked, buffer.pcount, buffer.end_seq
+    if dsack and sacked & (RETRANSMITTED | EVER_RETRANSMITTED):
+        if tp.undo_marker is not None and tp.undo_retrans > 0 and end_seq > tp.undo_marker:
+            tp.undo_retrans = max(0, tp.undo_retrans - count)
+        if sacked & SACKED:
+            state.reord = min(state.reord, buffer.start)
+    if end_seq <= tp.snd_una:
+        return
+    if not sacked & SACKED:
+        recovery.rack_advance(tp, now_ns, sacked, end_seq, buffer.t_ns)
+        if sacked & RETRANSMITTED:
+            if sacked & LOST:
+                sacked &= ~(LOST | RETRANSMITTED)
+                tp.lost_out -= count
+                tp.retrans_out -= count
+        else:
+            if not sacked & EVER_RETRANSMITTED:
+                if buffer.start < recovery.highest_sacked(tp):
+                    state.reord = min(state.reord, buffer.start)
+                if end_seq <= tp.high_seq:
+                    state.flag |= ORIG_SACK_ACKED
+                if state.first_ns is None:
+                    state.first_ns = buffer.t_ns
+                state.last_ns = buffer.t_ns
+            if sacked & LOST:
+                sacked &= ~LOST
+                tp.lost_out -= count
+        sacked |= SACKED
+        state.flag |= DATA_SACKED
+        tp.sacked_out += count
+        state.delivered += count
+        if tp.highest_sack is None or end_seq > tp.highest_sack:
+            tp.highest_sack = end_seq
+    if dsack and sacked & RETRANSMITTED:
+        sacked &= ~RETRANSMITTED
+        tp.retrans_out -= count
+    buffer.sacked = sacked

@@ -1,0 +1,395 @@
+"""One end of a TCP connection in virtual time: the handshake, the end, and what a session calls.
+
+Theory of operation ------------------- ``TcpEndpoint`` is a state machine. It has no clock, no
+socket and no queue of events. Whoever holds it says what happens and when; each method returns the
+segments that leave, in order:
+
+    endpoint.connect(now_ns)                 the SYN
+    endpoint.on_segment(now_ns, segment)     what arrives
+    endpoint.on_timer(now_ns)                at ``wake_ns`` or later
+    endpoint.write(now_ns, size)             a write call; and read, close, set_nodelay, set_cork
+    endpoint.on_path_mtu(now_ns, mtu)        an ICMP "fragmentation needed" or "packet too big"
+
+    state          it becomes so by                       it leaves it by
+    CLOSED         being made                             ``connect`` or ``listen``
+    LISTEN         ``listen``                             a SYN
+    SYN_SENT       ``connect``                            SYN and ACK of the peer
+    SYN_RECEIVED   a SYN                                  an acknowledgement of our SYN
+    ESTABLISHED    the handshake                          never: ``fin_queued``, ``fin_acked`` and
+                                                          ``peer_closed`` tell how far the end is
+
+The rules are in the other modules of this folder; ``state.py`` says which.
+"""
+
+from typing import Final
+
+from seglab.simulator import acks, congestion, mss, receive, recovery, rtt, timers, transmit
+from seglab.simulator.clock import HZ, NEVER, fires_ns
+from seglab.simulator.segment import TcpSegment
+from seglab.simulator.settings import EndpointSettings
+from seglab.simulator.state import (
+    ACK_SCHEDULED,
+    CLOSED,
+    DEFAULT_MSS,
+    ESTABLISHED,
+    LISTEN,
+    NAGLE_CORK,
+    NAGLE_OFF,
+    NAGLE_PUSH,
+    SYN_RECEIVED,
+    SYN_SENT,
+    TIMER_RTO,
+    TcpState,
+)
+
+_WINDOW_MAX: Final = 65_535
+_SYN_RETRIES: Final = 6  # net.ipv4.tcp_syn_retries
+_SYN_ACK_RETRIES: Final = 5  # net.ipv4.tcp_synack_retries
+_SYN_LINEAR: Final = 4  # net.ipv4.tcp_syn_linear_timeouts
+_TIMESTAMP_BYTES: Final = 12
+_OUT_OF_WINDOW_NS: Final = 500_000_000  # net.ipv4.tcp_invalid_ratelimit
+
+
+class TcpEndpoint(TcpState):
+    """One end of a connection.
+
+    Attributes:
+        established: whether the handshake is over.
+        mss: the payload bytes of a full segment, as in force now.
+        timestamps: whether timestamps are in use.
+        unread: the bytes in order that the program has not read.
+        peer_closed: whether the peer's FIN is in order.
+        fin_acked: whether the peer has acknowledged our FIN.
+        writable: how many bytes a write could hand over now.
+        unacknowledged: the bytes written and not acknowledged (SIOCOUTQ).
+        error: why the connection has failed; ``None`` while it has not.
+        wake_ns: when ``on_timer`` is due; ``None`` where no timer is set.
+    """
+
+    __slots__ = ("syn_ns", "syn_retries")
+
+    def __init__(self, settings: EndpointSettings) -> None:
+        super().__init__(settings)
+        self.syn_ns = 0
+        self.syn_retries = 0
+
+    # What a session looks at -------------------------------------------------------------------
+
+    @property
+    def established(self) -> bool:
+        """Whether the handshake is over."""
+        return self.state == ESTABLISHED
+
+    @property
+    def unread(self) -> int:
+        """The bytes in order that the program has not read."""
+        return self.rcv_nxt - self.peer_closed - self.copied_seq
+
+    @property
+    def unacknowledged(self) -> int:
+        """``SIOCOUTQ``: the bytes written and not acknowledged."""
+        return self.write_seq - self.snd_una
+
+    @property
+    def writable(self) -> int:
+        """How much room the send buffer has; 0 until a third is free again once it was full."""
+        free = self.sndbuf - self.wmem_queued
+        if self.send_waits and free < self.wmem_queued >> 1:  # sk_stream_is_writeable
+            return 0
+        return max(free, 0)
+
+    @property
+    def wake_ns(self) -> int | None:
+        """When ``on_timer`` is due."""
+        at = min(self.retransmit_ns, self.delack_ns, self.compressed_ns, self.device_ns)
+        return None if at >= NEVER else at
+
+    # What a session does -----------------------------------------------------------------------
+
+    def connect(self, now_ns: int) -> list[TcpSegment]:
+        """Send the SYN (``tcp_connect``)."""
+        self.out = []
+        self.state = SYN_SENT
+        receive.first_window(self, self.advmss)
+        self._send_syn(now_ns)
+        rtt.arm(self, now_ns, TIMER_RTO, self.rto_j)
+        return self.out
+
+    def listen(self) -> list[TcpSegment]:
+        """Wait for a SYN."""
+        self.state = LISTEN
+        return []
+
+    def write(self, now_ns: int, size: int, more: bool = False) -> tuple[int, list[TcpSegment]]:
+        """Write ``size`` bytes, with MSG_MORE where ``more`` is set.
+
+        Returns:
+            How many bytes were taken, and the segments that leave.
+        """
+        self.out = []
+        taken = transmit.write(self, now_ns, size, more=more)
+        return taken, self.out
+
+    def read(self, now_ns: int, limit: int) -> tuple[int, list[TcpSegment]]:
+        """Read up to ``limit`` bytes.
+
+        Returns:
+            How many bytes were read, and the segments that leave.
+        """
+        self.out = []
+        size = receive.read(self, now_ns, limit)
+        if receive.cleanup(self, size):
+            transmit.ack(self, now_ns)
+        return size, self.out
+
+    def close(self, now_ns: int) -> list[TcpSegment]:
+        """End our direction: a FIN follows what is queued."""
+        self.out = []
+        if self.state == ESTABLISHED and not self.fin_queued:
+            transmit.fin(self, now_ns)
+        return self.out
+
+    def set_nodelay(self, now_ns: int, on: bool) -> list[TcpSegment]:
+        """Set TCP_NODELAY, which sends what waits (``__tcp_sock_set_nodelay``)."""
+        self.out = []
+        if on:
+            self.nonagle |= NAGLE_OFF | NAGLE_PUSH
+            transmit.push_pending(self, now_ns)
+        else:
+            self.nonagle &= ~NAGLE_OFF
+        return self.out
+
+    def set_cork(self, now_ns: int, on: bool) -> list[TcpSegment]:
+        """Set TCP_CORK; taking it off sends what waits (``__tcp_sock_set_cork``)."""
+        self.out = []
+        if on:
+            self.nonagle |= NAGLE_CORK
+        else:
+            self.nonagle &= ~NAGLE_CORK
+            if self.nonagle & NAGLE_OFF:
+                self.nonagle |= NAGLE_PUSH
+            transmit.push_pending(self, now_ns)
+        return self.out
+
+    def on_segment(self, now_ns: int, segment: TcpSegment) -> list[TcpSegment]:
+        """Take a segment that arrives."""
+        self.out = []
+        if self.state == ESTABLISHED:
+            self._established(now_ns, segment)
+        elif self.state == SYN_SENT:
+            self._syn_sent(now_ns, segment)
+        elif self.state == LISTEN and segment.syn:
+            self._listening(now_ns, segment)
+        elif self.state == SYN_RECEIVED:
+            self._syn_received(now_ns, segment)
+        return self.out
+
+    def on_timer(self, now_ns: int) -> list[TcpSegment]:
+        """Do what is due at ``now_ns``, in the order of the timers."""
+        self.out = []
+        while self.error is None:
+            at = min(self.retransmit_ns, self.delack_ns, self.compressed_ns, self.device_ns)
+            if at > now_ns:
+                break
+            if at == self.delack_ns:
+                if receive.delayed_ack_due(self):
+                    transmit.ack(self, now_ns)
+            elif at == self.compressed_ns:
+                self.compressed_ns = NEVER
+                if self.compressed_ack:
+                    self.compressed_ack -= 1
+                    transmit.ack(self, now_ns)
+            elif at == self.device_ns:
+                transmit.device_free(self, now_ns)
+            elif self.state == ESTABLISHED:
+                timers.fire(self, now_ns)
+            else:
+                self._syn_timeout(now_ns)
+        if self.error is not None:
+            rtt.disarm(self)
+            self.delack_ns = self.compressed_ns = self.device_ns = NEVER
+        return self.out
+
+    def on_path_mtu(self, now_ns: int, mtu: int) -> list[TcpSegment]:
+        """Take a router's report that a packet was too large (``tcp_v4_mtu_reduced``)."""
+        self.out = []
+        if self.state in {CLOSED, LISTEN}:
+            return self.out
+        mss.learn_path_mtu(self, now_ns, mtu)
+        if self.pmtu_cookie > self.path_mtu:
+            mss.sync(self, self.path_mtu)
+            if self.flight:
+                recovery.simple_retransmit(self, now_ns)
+        return self.out
+
+    # The handshake -----------------------------------------------------------------------------
+
+    def _send_syn(self, now_ns: int) -> None:
+        """Send a SYN, or a SYN and ACK, with our options."""
+        answering = self.state != SYN_SENT
+        settings = self.settings
+        timestamps = self.timestamps if answering else settings.timestamps
+        wscale = self.wscale_ok if answering else settings.wscale
+        self.syn_ns = now_ns
+        self.out.append(
+            TcpSegment(
+                0,
+                0,
+                0 if answering else -1,
+                min(self.rcv_wnd, _WINDOW_MAX),
+                syn=True,
+                ts_val=self.clock_offset_ms + now_ns // 1_000_000 if timestamps else None,
+                ts_ecr=(self.ts_recent if answering else 0) if timestamps else None,
+                retransmission=self.syn_retries > 0,
+                mss_option=settings.mtu - self.ip_header_len - 20,
+                wscale_option=self.rcv_wscale if wscale else None,
+                sack_option=self.sack_ok if answering else settings.sack,
+            )
+        )
+
+    def _syn_timeout(self, now_ns: int) -> None:
+        """``tcp_retransmit_timer`` and ``reqsk_timer_handler``: send the SYN again."""
+        self.syn_retries += 1
+        active = self.state == SYN_SENT
+        if self.syn_retries > (_SYN_RETRIES + _SYN_LINEAR if active else _SYN_ACK_RETRIES):
+            self.error = "connect: timed out"
+            return
+        self._send_syn(now_ns)
+        if not active or self.syn_retries > _SYN_LINEAR:
+            self.rto_j <<= 1
+        rtt.arm(self, now_ns, TIMER_RTO, self.rto_j)
+
+    def _take_options(self, seg: TcpSegment) -> None:
+        """Agree on options with the peer's SYN."""
+        if self.state == LISTEN:
+            self.timestamps = self.settings.timestamps and seg.ts_val is not None
+            self.wscale_ok = self.settings.wscale and seg.wscale_option is not None
+            self.sack_ok = self.settings.sack and seg.sack_option
+        else:
+            self.timestamps = self.timestamps and seg.ts_val is not None
+            self.wscale_ok = self.wscale_ok and seg.wscale_option is not None
+            self.sack_ok = self.sack_ok and seg.sack_option
+        self.mss_clamp = seg.mss_option or DEFAULT_MSS
+        self.option_len = _TIMESTAMP_BYTES if self.timestamps else 0
+        self.header_len = 20 + self.option_len
+        self.snd_wscale = seg.wscale_option or 0
+        if seg.ts_val is not None:
+            self.ts_recent = seg.ts_val
+
+    def _listening(self, now_ns: int, seg: TcpSegment) -> None:
+        """``tcp_conn_request``: answer a SYN."""
+        self._take_options(seg)
+        receive.first_window(self, self.advmss - self.option_len)
+        if not self.wscale_ok:
+            self.rcv_wscale = 0
+            self.window_clamp = min(self.window_clamp, _WINDOW_MAX)
+        self.state = SYN_RECEIVED
+        self._send_syn(now_ns)
+        rtt.arm(self, now_ns, TIMER_RTO, HZ)
+
+    def _syn_received(self, now_ns: int, seg: TcpSegment) -> None:
+        """``tcp_check_req`` and ``tcp_rcv_state_process``: the last step of the handshake."""
+        if seg.syn:
+            if now_ns - self.last_oow_ns >= _OUT_OF_WINDOW_NS:
+                self.last_oow_ns = now_ns
+                self.syn_retries += 1
+                self._send_syn(now_ns)
+                wait_j = HZ << min(self.syn_retries, _SYN_ACK_RETRIES)
+                now_j = self.jiffies(now_ns)
+                self.expires_j = now_j + wait_j
+                self.retransmit_ns = fires_ns(now_j, self.expires_j, self.phase_ns)
+            return
+        rtt.disarm(self)
+        self.rto_j = HZ
+        if not self.syn_retries:
+            measured_us = (now_ns - self.syn_ns) // 1000
+            rtt.sample(self, now_ns, measured_us, measured_us)
+        self.snd_wnd = self.max_window = seg.window
+        self.snd_wl1 = seg.start
+        self._stand(now_ns)
+        receive.begin(self, now_ns)
+        receive.first_rcv_mss(self)
+        self._established(now_ns, seg)
+
+    def _syn_sent(self, now_ns: int, seg: TcpSegment) -> None:
+        """``tcp_rcv_synsent_state_process``: the peer's SYN and ACK."""
+        if not seg.syn or seg.ack != 0:
+            return
+        rtt.disarm(self)
+        self.rto_j = HZ
+        self._take_options(seg)
+        if not self.wscale_ok:
+            self.rcv_wscale = 0
+            self.window_clamp = min(self.window_clamp, _WINDOW_MAX)
+        if not self.syn_retries:
+            measured_us = (now_ns - self.syn_ns) // 1000
+            rtt.sample(self, now_ns, measured_us, measured_us)
+        elif self.timestamps and seg.ts_ecr:
+            now_ms = self.clock_offset_ms + now_ns // 1_000_000
+            measured_us = max(now_ms - seg.ts_ecr, 1) * 1000
+            rtt.sample(self, now_ns, measured_us, measured_us)
+        self.snd_wnd = self.max_window = seg.window
+        self.snd_wl1 = -1
+        self._stand(now_ns)
+        receive.first_rcv_mss(self)
+        receive.begin(self, now_ns)
+        self.delivered = 1
+        transmit.ack(self, now_ns)
+
+    def _stand(self, now_ns: int) -> None:
+        """``tcp_finish_connect`` and ``tcp_init_transfer``: the connection stands."""
+        self.state = ESTABLISHED
+        self.advmss -= self.option_len
+        mss.start_probing(self)
+        mss.sync(self, self.path_mtu)
+        congestion.begin(self)
+        if self.syn_retries > 1 and (not self.timestamps or not self.srtt_us):
+            self.cwnd = 1
+        if not self.srtt_us:
+            rtt.without_sample(self)
+        self.lsnd_j = self.cwnd_j = self.jiffies(now_ns)
+        self.probe_j = self.lsnd_j
+        self.syn_retries = 0
+        congestion.update_pacing_rate(self)
+        transmit.expand_send_buffer(self)
+
+    # The connection ----------------------------------------------------------------------------
+
+    def _established(self, now_ns: int, seg: TcpSegment) -> None:
+        """``tcp_rcv_established``: check a segment, and take what it acknowledges and carries."""
+        start, end_seq = seg.start, seg.end + seg.fin
+        if end_seq < self.rcv_wup or start > self.rcv_wup + self.rcv_wnd or seg.syn:
+            self._unacceptable(now_ns, start, end_seq)
+            return
+        if seg.ts_val is not None and self.timestamps:
+            self.rcv_tsecr = seg.ts_ecr
+            if start <= self.rcv_wup and seg.ts_val >= self.ts_recent:
+                self.ts_recent = seg.ts_val
+        if seg.ack > self.snd_una or seg.sack or self.packets_out or seg.window != self.snd_wnd:
+            acks.ack(self, now_ns, seg)
+        if end_seq > start:
+            receive.data(self, now_ns, seg)
+        if self.queue:
+            transmit.push_pending(self, now_ns)
+        if self.send_waits:
+            self._check_space(now_ns)
+        if self.ack_pending & ACK_SCHEDULED and receive.owes_ack(self, now_ns):
+            transmit.ack(self, now_ns)
+
+    def _unacceptable(self, now_ns: int, start: int, end_seq: int) -> None:
+        """``tcp_validate_incoming``: answer what is outside of the window, but not too often."""
+        if end_seq == start:
+            if now_ns - self.last_oow_ns < _OUT_OF_WINDOW_NS:
+                return
+            self.last_oow_ns = now_ns
+        elif start < self.rcv_nxt:
+            receive.duplicate(self, start, end_seq)
+        transmit.ack(self, now_ns)
+
+    def _check_space(self, now_ns: int) -> None:
+        """``tcp_new_space``: the send buffer may grow, and the writer may go on."""
+        if self.in_flight < self.cwnd:
+            transmit.expand_send_buffer(self)
+            self.cwnd_j = self.jiffies(now_ns)
+        if self.sndbuf - self.wmem_queued >= self.wmem_queued >> 1:
+            self.send_waits = False
