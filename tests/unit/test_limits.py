@@ -67,10 +67,10 @@ def test_listener_names_the_bad_field(field: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("limits", "wanted", "soft", "allowed"),
     [
-        ((1024, 4096), 1000, 1064, 1000),
+        ((1024, 4096), 1000, 1032, 1000),
         ((1024, 4096), 100, 1024, 100),
-        ((1024, 2000), 5000, 2000, 1936),
-        ((1024, resource.RLIM_INFINITY), 5000, 5064, 5000),
+        ((1024, 2000), 5000, 2000, 1968),
+        ((1024, resource.RLIM_INFINITY), 5000, 5032, 5000),
         ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), 5000, resource.RLIM_INFINITY, 5000),
     ],
 )

@@ -1,11 +1,16 @@
 """Which sessions run side by side, and when a run will have ended."""
 
+import resource
+
 import pytest
 
 from seglab.engine import schedule
+from seglab.engine.slots import PrioritySemaphore
+from seglab.errors import EnvironmentLacksError
 from seglab.experiment import plan as plan_
 from seglab.experiment import registry
 from seglab.kernel import capacity
+from seglab.kernel.engine import _labs_beside
 
 
 def test_weights() -> None:
@@ -28,6 +33,44 @@ def test_estimates_come_from_the_longest_message() -> None:
 def test_labs_at_once_is_bounded() -> None:
     """However much or little memory there is."""
     assert 2 <= capacity.labs_at_once() <= capacity.LABS_MAX
+
+
+def limit_files(monkeypatch: pytest.MonkeyPatch, soft: int, hard: int) -> list[int]:
+    """Let the limits of open files be these; return them as they will be."""
+    limits = [soft, hard]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(limits))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: limits.__setitem__(0, pair[0]))
+    return limits
+
+
+@pytest.mark.parametrize(
+    ("hard", "labs", "sessions"),
+    [(64, 5, 24), (128, 16, 72), (100_000, 64, 1500), (resource.RLIM_INFINITY, 64, 1500)],
+)
+def test_open_files_bound_labs_and_sessions(
+    hard: int, labs: int, sessions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labs need 6 files each beside 32; sessions three quarters of what the server allows."""
+    monkeypatch.setattr(capacity, "_labs_in_memory", lambda: 64)
+    limits = limit_files(monkeypatch, 32, hard)
+    assert (capacity.labs_at_once(), capacity.sessions_at_once()) == (labs, sessions)
+    assert limits[0] == (hard if hard in {64, 128} else 32 + 6 * 64)
+
+
+def test_too_few_open_files_for_a_lab(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line says the limit, what a lab needs, and how to raise it."""
+    limit_files(monkeypatch, 20, 63)
+    with pytest.raises(EnvironmentLacksError, match=r"is 63, and a lab needs 64: .*ulimit -n"):
+        capacity.check_open_files()
+    limit_files(monkeypatch, 20, 64)
+    capacity.check_open_files()
+
+
+def test_engines_that_share_slots_share_labs() -> None:
+    """Two shards that are built at once have no more labs together than one would have."""
+    one, other = PrioritySemaphore(1), PrioritySemaphore(1)
+    assert _labs_beside(one) is _labs_beside(one)
+    assert _labs_beside(one) is not _labs_beside(other)
 
 
 def test_the_first_sessions_begin_within_three_round_trips() -> None:

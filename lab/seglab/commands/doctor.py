@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from seglab.capture import backend
-from seglab.kernel import sandbox
+from seglab.core import open_files
+from seglab.core.text import count
+from seglab.kernel import capacity, sandbox
 from seglab.report.console import as_markup
 
 MIN_FREE_BYTES = 1 << 30
@@ -114,6 +116,15 @@ def _kernel() -> Iterator[MachineCheck]:
         )
     else:
         yield MachineCheck("network namespaces", "ok", f"allowed {who}{how}")
+    limit = open_files.raise_limit(capacity.FILES_WANTED)
+    words = f"{limit}, which is room for {count(capacity.sessions_at_once(), 'session')} in a lab"
+    if limit < capacity.FILES_MIN:
+        found = f"{limit}, and a lab needs {capacity.FILES_MIN}"
+        yield MachineCheck("limit of open files", "lacks", found, capacity.RAISE_FILES)
+    elif limit < capacity.FILES_WANTED:
+        yield MachineCheck("limit of open files", "note", words, capacity.RAISE_FILES)
+    else:
+        yield MachineCheck("limit of open files", "ok", words)
     available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
     yield MachineCheck("congestion control", "ok", " ".join(available))
 

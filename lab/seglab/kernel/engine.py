@@ -2,8 +2,8 @@
 
 Sessions that share a network and a reader form a group, and the sessions of a group run in one lab
 after the other until none is left. Three semaphores say who may work: one for labs that exist, one
-for labs that start, and one for sessions (``slots``), which other engines may share. All three
-prefer what takes longest.
+for labs that start, and one for sessions (``slots``), which other engines may share, and with it
+the other two. All three prefer what takes longest.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from seglab.core.files import writing
 from seglab.core.record import SessionRecord
@@ -66,6 +67,7 @@ class KernelEngine:
         Raises:
             EnvironmentLacksError: a program or a permission is missing.
         """
+        capacity.check_open_files()
         sandbox.check()
         for network in networks:
             sandbox.check_network(network)
@@ -91,8 +93,7 @@ class KernelEngine:
             self.forecast.plan([group.session_s] * len(group.pending))
         # These belong to the event loop of the first task that waits for them.
         self._slots = self._shared or PrioritySemaphore(self.options.jobs * schedule.SLOT)
-        self._labs = PrioritySemaphore(capacity.labs_at_once())
-        self._starting = PrioritySemaphore(os.cpu_count() or 1)
+        self._labs, self._starting = _labs_beside(self._slots)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self._run_group(group, on_record)) for group in groups]
         refusals = [task.result() for task in running]
@@ -130,9 +131,10 @@ class KernelEngine:
     async def _lab(self, group: "_Group") -> AsyncIterator[KernelLab]:
         """Start a lab for a group when there is room for one, and take it down at the end."""
         lab = KernelLab(group.network, group.reader, self.options.log)
-        async with self._labs.take(priority=group.session_s):
+        priority = group.session_s + self.options.priority
+        async with self._labs.take(priority=priority):
             try:
-                async with self._starting.take(priority=group.session_s):
+                async with self._starting.take(priority=priority):
                     await lab.__aenter__()
             except (EnvironmentLacksError, PartDiedError) as error:
                 raise _NetworkRefusedError from error
@@ -155,7 +157,11 @@ class KernelEngine:
     async def _work_off(self, lab: KernelLab, group: "_Group", on_record: OnRecord) -> int:
         """Carry out a group's sessions; return how many became complete before the lab died."""
         weight = schedule.weight(group.session_s)
-        workers = min(self.options.jobs * schedule.SLOT // weight, len(group.pending))
+        workers = min(
+            self.options.jobs * schedule.SLOT // weight,
+            len(group.pending),
+            capacity.sessions_at_once(),
+        )
         spread_s = capacity.spread_s(group.network, workers)
         async with asyncio.TaskGroup() as tasks:  # if one task fails, the others are cancelled
             working = [
@@ -203,6 +209,19 @@ class KernelEngine:
             for name, data in assembled.captures.items():
                 _write(self.options.folder / name, data)
         return assembled.record
+
+
+_LABS: WeakKeyDictionary[PrioritySemaphore, tuple[PrioritySemaphore, PrioritySemaphore]] = (
+    WeakKeyDictionary()
+)
+
+
+def _labs_beside(slots: PrioritySemaphore) -> tuple[PrioritySemaphore, PrioritySemaphore]:
+    """Return the semaphores for labs that exist and that start; engines share them with slots."""
+    if slots not in _LABS:
+        labs = PrioritySemaphore(capacity.labs_at_once())
+        _LABS[slots] = labs, PrioritySemaphore(os.cpu_count() or 1)
+    return _LABS[slots]
 
 
 class _Group:

@@ -1,11 +1,14 @@
 """What the server asks of the kernel for its own process."""
 
-import resource
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-_SPARE_DESCRIPTORS = 64
+from seglab.core import open_files
+
+SPARE_FILES: Final = 32
+"""Open files of the server beside its connections: at most twenty, and some to spare."""
 
 
 def raise_descriptor_limit(connections: int) -> int:
@@ -14,15 +17,8 @@ def raise_descriptor_limit(connections: int) -> int:
     Returns:
         How many connections the limit in force allows, at most ``connections``.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    needed = connections + _SPARE_DESCRIPTORS
-    if soft != unlimited and soft < needed:
-        soft = needed if hard == unlimited else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft == unlimited:
-        return connections
-    return max(1, min(connections, soft - _SPARE_DESCRIPTORS))
+    limit = open_files.raise_limit(connections + SPARE_FILES)
+    return max(1, min(connections, limit - SPARE_FILES))
 
 
 def sharpen_timers() -> None:
