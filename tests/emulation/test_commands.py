@@ -316,7 +316,8 @@ def test_a_program_is_missing(tmp_path: Path) -> None:
     assert run.process.returncode == 3, run.err
     assert run.err == (
         "seglab: mnexec not found; install with: "
-        "sudo apt-get install --no-install-recommends mininet\n"
+        "sudo apt-get install --no-install-recommends mininet; "
+        "or simulate the same sessions on any machine with --engine simulator\n"
     )
     doctor = seglab("doctor", "--json", before=hidden)
     assert doctor.process.returncode == 3

@@ -77,7 +77,11 @@ def _system() -> tuple[str, str, str]:
     found = f"{platform.system()} {platform.release()}"
     if sys.platform == "linux":
         return "ok", found, ""
-    return "lacks", found, "the kernel engine needs Linux; use the Vagrant box (vagrant up)"
+    return (
+        "lacks",
+        found,
+        (f"the kernel engine needs Linux; use the Vagrant box (vagrant up), {sandbox.SIMULATOR}"),
+    )
 
 
 def _modules() -> Iterator[MachineCheck]:

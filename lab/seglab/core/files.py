@@ -134,3 +134,17 @@ def is_locked(path: Path) -> bool:
         return False
     finally:
         os.close(fd)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file wholly, or not at all.
+
+    Raises:
+        EnvironmentLacksError: it cannot be written; says why.
+    """
+    with writing(path):
+        try:
+            path.write_bytes(data)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise

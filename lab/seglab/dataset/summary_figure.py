@@ -25,7 +25,8 @@ def summary_figure(checked: CheckResult) -> dict[str, bytes]:
             else ("network", tally.labels.get("network", {})),
             tally.segments,
             tally.reads,
-        )
+        ),
+        engine=manifest.engine,
     )
 
 

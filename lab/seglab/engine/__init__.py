@@ -32,7 +32,10 @@ DEFAULT_ENGINE: Final = "kernel"
 EngineFactory = Callable[[EngineOptions, PrioritySemaphore | None], Engine]
 """What makes an engine: its class, or a function with the class's parameters."""
 
-_factories: dict[str, EngineFactory | str] = {"kernel": "seglab.kernel.engine:KernelEngine"}
+_factories: dict[str, EngineFactory | str] = {
+    "kernel": "seglab.kernel.engine:KernelEngine",
+    "simulator": "seglab.simulator.engine:SimulatorEngine",
+}
 """By an engine's name, what makes it; a text ``module:name`` is imported when it is needed."""
 
 

@@ -36,6 +36,20 @@ _PADDING = tuple(map(bytes, range(4)))
 _NANOSECONDS = b"\x09"
 _FLAG_NAMES = (SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (ACK, "ACK")
 
+
+class Machine(NamedTuple):
+    """The machine that made a capture, as the file says it (SHB options of the draft)."""
+
+    hardware: str
+    system: str
+    application: str
+
+
+def this_machine() -> Machine:
+    """Return what captures say that this machine makes."""
+    return Machine(platform.machine(), f"{platform.system()} {platform.release()}", "seglab")
+
+
 INTERFACES: dict[Vantage, tuple[str, str]] = {
     "client": ("c-eth0", "the client's interface"),
     "server": ("s-eth0", "the server's interface"),
@@ -59,7 +73,10 @@ class CapturedPacket(NamedTuple):
 
 
 def captures(
-    packets: Sequence[Packet], wall_offset_ns: int, description: str = ""
+    packets: Sequence[Packet],
+    wall_offset_ns: int,
+    description: str = "",
+    machine: Machine | None = None,
 ) -> dict[Vantage, bytes]:
     """Return a session's two pcapng files, by their vantage.
 
@@ -67,11 +84,12 @@ def captures(
         packets: the session's packets, from ``packets.join_frames``.
         wall_offset_ns: what to add to the wire's clock to get nanoseconds since 1970.
         description: of the session, for the comments of the files themselves.
+        machine: what the files say made them; ``None`` is this machine.
     """
     labels = _labels(packets)
     return {
         vantage: write(
-            _packets_at(packets, vantage, wall_offset_ns, labels), name, what, description
+            _packets_at(packets, vantage, wall_offset_ns, labels), name, what, description, machine
         )
         for vantage, (name, what) in INTERFACES.items()
     }
@@ -119,17 +137,19 @@ def write(
     interface: str,
     interface_description: str = "",
     comment: str = "",
+    machine: Machine | None = None,
 ) -> bytes:
     """Return a pcapng file of one section and one Ethernet interface, with times in ns."""
+    hardware, system, application = machine or this_machine()
     blocks = [
         _block(
             _SECTION_HEADER,
             struct.pack("=IHHq", _BYTE_ORDER_MAGIC, 1, 0, -1),
             [
                 (_COMMENT, comment.encode()),
-                (_SHB_HARDWARE, platform.machine().encode()),
-                (_SHB_OS, f"{platform.system()} {platform.release()}".encode()),
-                (_SHB_USERAPPL, b"seglab"),
+                (_SHB_HARDWARE, hardware.encode()),
+                (_SHB_OS, system.encode()),
+                (_SHB_USERAPPL, application.encode()),
             ],
         ),
         _block(

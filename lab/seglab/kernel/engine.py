@@ -12,11 +12,10 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from seglab.core.files import writing
+from seglab.core.files import write_whole
 from seglab.core.record import SessionRecord
 from seglab.engine import schedule
 from seglab.engine.base import EngineOptions, OnRecord, Planned
@@ -207,7 +206,7 @@ class KernelEngine:
         assembled = join.assemble(spec, lab.network, reports, self._wall_offset_ns)
         if self.options.folder is not None:
             for name, data in assembled.captures.items():
-                _write(self.options.folder / name, data)
+                write_whole(self.options.folder / name, data)
         return assembled.record
 
 
@@ -239,13 +238,3 @@ class _Group:
         self.reader = reader
         self.pending = pending
         self.session_s = schedule.estimate_s(pending, network)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a capture wholly, or not at all."""
-    with writing(path):
-        try:
-            path.write_bytes(data)
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from seglab.core import plugins
 from seglab.errors import EnvironmentLacksError
@@ -31,7 +32,10 @@ _ALLOW_USER_NAMESPACES = (
     "(sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=10000, and where it "
     "exists kernel.apparmor_restrict_unprivileged_userns=0)"
 )
-_ELSEWHERE = "or use the Vagrant box (vagrant up)"
+SIMULATOR: Final = "or simulate the same sessions on any machine with --engine simulator"
+"""What else a user can do who has no lab."""
+
+_ELSEWHERE = f"or use the Vagrant box (vagrant up); {SIMULATOR}"
 _PROBE_LIMIT_S = 20
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -121,7 +125,8 @@ def check() -> None:
     """
     if sys.platform != "linux":
         raise EnvironmentLacksError(
-            f"the kernel engine needs Linux, this is {sys.platform}; use the Vagrant box"
+            f"the kernel engine needs Linux, this is {sys.platform}; "
+            f"use the Vagrant box, {SIMULATOR}"
         )
     _refuse_without(TOOLS)
     if problem := namespace_problem():
@@ -145,7 +150,7 @@ def _refuse_without(tools: Mapping[str, str], who: str = "") -> None:
         packages = " ".join(sorted({tools[tool] for tool in missing}))
         raise EnvironmentLacksError(
             f"{who}{', '.join(missing)} not found; install with: "
-            f"sudo apt-get install --no-install-recommends {packages}"
+            f"sudo apt-get install --no-install-recommends {packages}; {SIMULATOR}"
         )
 
 

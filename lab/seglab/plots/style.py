@@ -38,7 +38,10 @@ GROUND = "ground"
 
 _PNG_DPI = 144
 _OPTIONS: Any = {"svg": {}, "png": {"pil_kwargs": {"compress_level": 3}}}
-_METADATA = {"svg": {"Date": None, "Creator": "seglab"}, "png": {"Software": None}}
+_METADATA: Any = {"svg": {"Date": None, "Creator": "seglab"}, "png": {"Software": None}}
+
+KERNEL = "kernel"
+"""The engine on the real TCP of a kernel: figures of its sessions do not say so in their image."""
 
 Drawer = Callable[[], Figure]
 """A function that makes a figure."""
@@ -76,19 +79,27 @@ _RC: Any = {
 }
 
 
-def render(draw: Drawer, suffixes: Sequence[str] = FORMATS) -> dict[str, bytes]:
+def render(
+    draw: Drawer, suffixes: Sequence[str] = FORMATS, engine: str = KERNEL
+) -> dict[str, bytes]:
     """The bytes of a figure's files, by suffix; the figure is drawn once for all of them.
 
     Args:
         draw: makes the figure; it is called under the common style. Control characters in its
             texts are made safe here, but not those in the labels of ticks.
         suffixes: some of ``FORMATS``.
+        engine: the name of the engine that carried out the sessions that are drawn. It stands in
+            the files' metadata, and in the figure itself where it is not the kernel engine.
     """
     rendered = {}
     with mpl.rc_context(_RC), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")  # a box stands for it
         figure = draw()
         figure.patch.set_gid(GROUND)
+        if engine != KERNEL:
+            right = 1 - 0.08 / figure.get_figwidth()
+            bottom = 0.05 / figure.get_figheight()
+            figure.text(right, bottom, f"engine: {engine}", size=7.5, ha="right", color=MUTED)
         for text in figure.findobj(Text):
             text.set_text("\n".join(map(safe, text.get_text().split("\n"))))
         for suffix in suffixes:
@@ -97,7 +108,7 @@ def render(draw: Drawer, suffixes: Sequence[str] = FORMATS) -> dict[str, bytes]:
                 buffer,
                 format=suffix,
                 dpi=_PNG_DPI,
-                metadata=_METADATA[suffix],
+                metadata=_METADATA[suffix] | {"Description": f"seglab, engine {engine}"},
                 **_OPTIONS[suffix],
             )
             rendered[suffix] = buffer.getvalue()

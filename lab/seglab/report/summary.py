@@ -14,6 +14,7 @@ import msgspec
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import sizes
+from seglab.engine import DEFAULT_ENGINE
 from seglab.report.scenario_result import (
     AnyVerdict,
     ResultRow,
@@ -166,11 +167,17 @@ class RunSummary:
                 words += [result.block.paper_text(), result.block.lab_text()]
         return tuple(words)
 
+    @property
+    def simulated(self) -> bool:
+        """Whether the sessions ran on another engine than the real TCP of a kernel."""
+        return self.manifest.engine != DEFAULT_ENGINE
+
     def to_dict(self) -> dict[str, Any]:
         """The summary as JSON data: what ``--json`` prints."""
         return {
             "run": self.run,
             "command": self.manifest.command,
+            "engine": self.manifest.engine,
             "status": self.manifest.status,
             "error": self.manifest.error,
             "seed": self.manifest.seed,

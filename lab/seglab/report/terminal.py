@@ -29,6 +29,8 @@ def show(summary: RunSummary, console: Console | None = None) -> None:
     _show_failures(summary, console)
     style = {True: "bold green", False: "bold red", None: "bold"}[summary.reproduced]
     say(console, f"[{style}]{as_markup(summary.headline())}[/]", above=1)
+    if summary.simulated:
+        say(console, f"engine: {as_markup(summary.manifest.engine)}, not the TCP of a kernel")
 
 
 def show_comparison(comparison: Comparison, console: Console | None = None) -> None:

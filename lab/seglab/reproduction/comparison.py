@@ -33,7 +33,7 @@ class ChangedSetting:
     """A setting of the environment that differs between the two runs.
 
     Attributes:
-        kind: ``kernel``, ``machine``, ``version``, ``sysctl``, ``offload`` or ``mtu``.
+        kind: ``engine``, ``kernel``, ``machine``, ``version``, ``sysctl``, ``offload`` or ``mtu``.
         name: the name of the setting; the setting of a host has the host before it.
         reference: its value in the reference; empty if the reference does not have it.
         here: its value in this run; empty if this run does not have it.
@@ -185,7 +185,7 @@ def compare(
 
 
 def _settings(there: Manifest, here: Manifest) -> Iterator[ChangedSetting]:
-    for kind in ("kernel", "machine"):
+    for kind in ("engine", "kernel", "machine"):
         if getattr(there, kind) != getattr(here, kind):
             yield ChangedSetting(kind, "", getattr(there, kind), getattr(here, kind))
     for name in sorted({*there.versions, *here.versions}):

@@ -13,7 +13,7 @@ Address = tuple[str, int]
 READ_LOG_BYTES = 16
 SAMPLE_END_BYTES = 32
 _SAMPLE_BYTES = 2 * SAMPLE_END_BYTES
-_MESSAGE_LOG_BYTES = 512
+MESSAGE_LOG_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ class OpenConnection:
         if messages:
             self._messages.extend(messages)
             for message in messages:
-                self.log_bytes += _MESSAGE_LOG_BYTES + sum(map(len, message.recipients))
+                self.log_bytes += MESSAGE_LOG_BYTES + sum(map(len, message.recipients))
         if self._samples is not None:
             spans = [(message.start, message.end) for message in messages]
             if (under_way := self.session.payload_start) is not None and under_way < end:

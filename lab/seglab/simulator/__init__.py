@@ -1,1 +1,5 @@
-"""The simulator: sessions in virtual time, with a model of Linux's TCP at both ends."""
+"""The simulator: the same experiments in virtual time, in pure Python, on any machine.
+
+It models both TCPs, the path and the programs at its ends (``docs/simulator.md``). It is worth as
+much as it agrees with the kernel engine, and is never chosen silently.
+"""

@@ -1,0 +1,246 @@
+"""The client's program in virtual time: takes a sender's steps as the kernel engine's client does.
+
+Theory of operation
+-------------------
+The program sleeps until something wakes it. Two things can: its connection (``wake`` notes when the
+program will notice) and its own clock (a pause is over, the next write has taken its time).
+``due_ns`` says when it runs next, and ``run`` does what there is to do then.
+
+    state        it waits for                                    and then
+    connecting   the connection                                  takes the next step
+    resuming     its own clock                                   takes the next step
+    blocked      room in the send buffer, or in the window       writes the rest
+    expecting    a whole reply                                   takes the next step
+    finishing    the end of the server's stream                  ends the session
+    ended        nothing
+
+A write behaves as a blocking one does: what the buffer does not take follows as soon as there is
+room, before the next step, and it stays one write.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from seglab.sender.replies import Replies, ReplyError
+from seglab.sender.steps import Step, Wait, Write
+from seglab.simulator.endpoint import TcpEndpoint
+from seglab.simulator.host_times import HostTimes
+from seglab.simulator.segment import TcpSegment
+from seglab.tcp.window import usable
+
+NEVER: Final = 1 << 62
+
+_READ_MOST = 1 << 16
+_WINDOW_LOOK_NS = 1_000_000
+_CONNECTING, _RESUMING, _BLOCKED, _EXPECTING, _FINISHING, _ENDED = range(6)
+
+
+class Client:
+    """The client's program of one session.
+
+    Args:
+        script: the steps that the sender takes.
+        tcp: the client's end of the connection.
+        times: how long its steps take.
+        window_bytes: the size of a send window that counts bytes; ``None`` leaves it to TCP.
+        reply_bytes: returns a range of the server's stream.
+        send: takes the segments that leave, and when.
+
+    Attributes:
+        writes: each write call: when, and its range in the client's stream.
+        mss: the MSS in force when the connection stood; 0 before that.
+        timestamps: whether the connection uses timestamps.
+        ended_ns: when the session ended for the client; ``None`` before that.
+        error: why it failed; ``None`` where it did not.
+    """
+
+    __slots__ = (
+        "_expected",
+        "_noticing_ns",
+        "_position",
+        "_replies",
+        "_reply_bytes",
+        "_reply_end",
+        "_resume_ns",
+        "_script",
+        "_send",
+        "_state",
+        "_tcp",
+        "_times",
+        "_unsent",
+        "_window_bytes",
+        "_written",
+        "ended_ns",
+        "error",
+        "mss",
+        "timestamps",
+        "writes",
+    )
+
+    def __init__(
+        self,
+        script: Sequence[Step],
+        tcp: TcpEndpoint,
+        times: HostTimes,
+        window_bytes: int | None,
+        reply_bytes: Callable[[int, int], bytes],
+        send: Callable[[int, Sequence[TcpSegment]], None],
+    ) -> None:
+        self._script = script
+        self._tcp = tcp
+        self._times = times
+        self._window_bytes = window_bytes
+        self._reply_bytes = reply_bytes
+        self._send = send
+        self._state = _CONNECTING
+        self._position = 0
+        self._written = 0
+        self._unsent = 0
+        self._expected = 0
+        self._replies = Replies()
+        self._reply_end = 0
+        self._noticing_ns = NEVER
+        self._resume_ns = NEVER
+        self.writes: list[tuple[int, int, int]] = []
+        self.mss = 0
+        self.timestamps = False
+        self.ended_ns: int | None = None
+        self.error: str | None = None
+
+    @property
+    def due_ns(self) -> int:
+        """When the program runs next; ``NEVER`` while it sleeps."""
+        return min(self._noticing_ns, self._resume_ns)
+
+    def wake(self, now_ns: int) -> None:
+        """Let the program notice soon what has happened at ``now_ns``, if it waits for that."""
+        if self._noticing_ns != NEVER or self._state == _ENDED:
+            return
+        tcp, state = self._tcp, self._state
+        if state == _CONNECTING:
+            wanted = tcp.established or tcp.error is not None
+        else:
+            wanted = bool(
+                tcp.unread
+                or tcp.peer_closed
+                or tcp.error is not None
+                or (state == _BLOCKED and self._window_bytes is None and tcp.writable > 0)
+            )
+        if wanted:
+            self._noticing_ns = now_ns + self._times.draw("client_wake")
+
+    def run(self, now_ns: int) -> None:
+        """Do what there is to do at ``now_ns``, until the program waits again."""
+        try:
+            if self._noticing_ns <= now_ns:
+                self._noticing_ns = NEVER
+                self._notice(now_ns)
+            if self._resume_ns <= now_ns:
+                self._resume_ns = NEVER
+                if self._state == _BLOCKED:
+                    self._push(now_ns)
+                elif self._state == _RESUMING:
+                    self._advance(now_ns)
+            self.wake(now_ns)  # for what is still there to be noticed
+        except ReplyError as error:
+            self.fail(now_ns, str(error))
+
+    def fail(self, now_ns: int, error: str) -> None:
+        """End the session, which has failed."""
+        self.error = error
+        self._state = _ENDED
+        self._noticing_ns = self._resume_ns = NEVER
+        self.ended_ns = now_ns
+
+    def _notice(self, now_ns: int) -> None:
+        tcp = self._tcp
+        if self._state == _CONNECTING:
+            if tcp.error is not None:
+                self.fail(now_ns, f"connect: {tcp.error}")
+                return
+            self.mss = tcp.mss
+            self.timestamps = tcp.timestamps
+            self._advance(now_ns)
+            return
+        if tcp.error is not None:
+            self.fail(now_ns, f"socket: {tcp.error}")
+            return
+        if self._state == _BLOCKED and self._window_bytes is None and tcp.writable > 0:
+            self._push(now_ns)
+        if tcp.unread:
+            read, segments = tcp.read(now_ns, _READ_MOST)
+            self._send(now_ns, segments)
+            start = self._reply_end
+            self._reply_end = start + read
+            self._replies.feed(self._reply_bytes(start, start + read))
+            if self._state == _EXPECTING and self._replies.take(self._expected):
+                self._advance(now_ns)
+        if not tcp.unread and tcp.peer_closed and self._state != _ENDED:
+            if self._state == _FINISHING:
+                self._state = _ENDED
+                self.ended_ns = now_ns
+            else:
+                self.fail(now_ns, "the server closed the connection early")
+
+    def _advance(self, now_ns: int) -> None:
+        """Take the sender's steps until one of them must wait, or none is left."""
+        script, count = self._script, len(self._script)
+        wrote = False
+        while self._position < count:
+            step = script[self._position]
+            if isinstance(step, Write):
+                if wrote:
+                    self._state = _RESUMING
+                    self._resume_ns = now_ns + self._times.draw("client_step")
+                    return
+                self._position += 1
+                wrote = True
+                start = self._written
+                self._written = end = start + len(step.data)
+                self.writes.append((now_ns, start, end))
+                self._unsent = end - start
+                if not self._hand_over(now_ns):
+                    return
+            elif isinstance(step, Wait):
+                self._position += 1
+                self._state = _RESUMING
+                self._resume_ns = now_ns + int(step.seconds * 1e9) + self._times.draw("client_wake")
+                return
+            else:
+                self._position += 1
+                self._expected = step.code
+                self._state = _EXPECTING
+                if not self._replies.take(step.code):
+                    return
+        self._state = _FINISHING
+        self._send(now_ns, self._tcp.close(now_ns))
+
+    def _push(self, now_ns: int) -> None:
+        """Continue a write that was held up, and then the sender's steps."""
+        if self._hand_over(now_ns):
+            self._advance(now_ns)
+
+    def _hand_over(self, now_ns: int) -> bool:
+        """Give TCP as much of the write as it, and a window in bytes, can take.
+
+        Returns:
+            Whether that is all of it. Otherwise the program is ``blocked``.
+        """
+        tcp = self._tcp
+        while self._unsent:
+            allowed = self._unsent
+            if self._window_bytes is not None:
+                allowed = usable(allowed, tcp.unacknowledged, self._window_bytes, self.mss)
+                if not allowed:
+                    break
+            taken, segments = tcp.write(now_ns, allowed)
+            self._send(now_ns, segments)
+            if not taken:
+                break
+            self._unsent -= taken
+        if not self._unsent:
+            return True
+        self._state = _BLOCKED
+        if self._window_bytes is not None:  # there is no event for an acknowledgement
+            self._resume_ns = now_ns + _WINDOW_LOOK_NS
+        return False

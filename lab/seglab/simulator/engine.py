@@ -1,0 +1,160 @@
+"""The simulator as an engine: sessions in virtual time, over all cores, in the planned order.
+
+Sessions are handed to processes in batches, and their records come back in the order of the plan,
+however many processes there are. A batch that is lost because its process was killed is carried
+out again, since that gives the same records.
+"""
+
+import asyncio
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from contextlib import asynccontextmanager
+from itertools import islice
+from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
+from typing import Any, Final
+
+from seglab.core.record import SessionRecord
+from seglab.engine import schedule
+from seglab.engine.base import EngineOptions, OnRecord, Planned
+from seglab.engine.slots import PrioritySemaphore
+from seglab.errors import PartDiedError
+from seglab.networks.network import Network
+from seglab.simulator import worker
+
+BATCH: Final = 32
+"""How many sessions a process gets at once."""
+
+ALONE_MOST: Final = 200
+"""Up to this number of sessions, starting other processes takes longer than it saves."""
+
+DEATHS_MOST: Final = 3
+"""How often in a row processes may die without completing a batch before the engine gives up."""
+
+_SESSION_S = 0.002  # the time that a session takes, for the forecast
+_AHEAD = 4  # batches for each process that have been handed out and not come back
+
+
+class SimulatorEngine:
+    """Carries sessions out in virtual time.
+
+    Args:
+        options: how it runs them. ``jobs`` processes work side by side, but not more than there
+            are cores.
+        slots: has no effect, since sessions do not wait.
+
+    Attributes:
+        name: ``simulator``.
+        environments: empty: no host is set up.
+        forecast: when the sessions will have ended.
+    """
+
+    name = worker.ENGINE
+
+    def __init__(self, options: EngineOptions, slots: PrioritySemaphore | None = None) -> None:
+        del slots
+        self.options = options
+        self.environments: Mapping[str, Mapping[str, Any]] = {}
+        self._processes = max(1, min(options.jobs, os.cpu_count() or 1))
+        self.forecast = schedule.Forecast(self._processes)
+
+    def check(self, networks: Iterable[Network] = ()) -> None:
+        """Do nothing: the simulator needs nothing of the machine.
+
+        A network that it does not model is no lack of the machine: its sessions fail, each with
+        the reason (``seglab.simulator.support``).
+        """
+
+    async def run(self, specs: Iterable[Planned], on_record: OnRecord) -> None:
+        """Carry out the sessions; hand over the records in the order of the plan.
+
+        Raises:
+            EnvironmentLacksError: a capture cannot be written.
+            PartDiedError: the processes are killed again and again.
+        """
+        planned = list(specs)
+        self.forecast.plan([_SESSION_S] * len(planned))
+        if self._processes == 1 or len(planned) <= ALONE_MOST:
+            for one in planned:
+                self.forecast.began(one[0].session_id, _SESSION_S)
+                (record,) = worker.carry_out([one], self.options.time_limit_s, self.options.folder)
+                self._hand_over(record, on_record)
+                await asyncio.sleep(0)  # where the run may be cancelled
+            return
+        batches = deque(_batches(planned))
+        deaths = 0
+        while batches:
+            left = len(batches)
+            try:
+                await self._work_off(batches, on_record)
+            except BrokenExecutor as error:
+                deaths = deaths + 1 if len(batches) == left else 1
+                if deaths >= DEATHS_MOST:
+                    raise PartDiedError(
+                        f"the simulator gave up: its processes died {deaths} times in a row"
+                    ) from error
+
+    async def _work_off(self, batches: deque[Sequence[Planned]], on_record: OnRecord) -> None:
+        """Let processes carry out the batches, and remove each one that has come back."""
+        loop = asyncio.get_running_loop()
+        async with _pool(self._processes) as pool:
+            under_way: deque[Future[list[SessionRecord]]] = deque()
+            begun = 0
+            while batches:
+                for batch in islice(batches, begun, self._processes * _AHEAD):
+                    for spec, _ in batch:
+                        self.forecast.began(spec.session_id, _SESSION_S)
+                    under_way.append(_submit(pool, batch, self.options))
+                    begun += 1
+                for record in await asyncio.wrap_future(under_way[0], loop=loop):
+                    self._hand_over(record, on_record)
+                under_way.popleft()
+                batches.popleft()
+                begun -= 1
+
+    def _hand_over(self, record: SessionRecord, on_record: OnRecord) -> None:
+        self.forecast.ended(record.session_id)
+        on_record(record)
+
+
+def _batches(planned: Sequence[Planned]) -> Iterator[Sequence[Planned]]:
+    for first in range(0, len(planned), BATCH):
+        yield planned[first : first + BATCH]
+
+
+def _submit(
+    pool: ProcessPoolExecutor, batch: Sequence[Planned], options: EngineOptions
+) -> Future[list[SessionRecord]]:
+    limit_s, folder = options.time_limit_s, options.folder
+    return pool.submit(worker.carry_out, list(batch), limit_s, folder and Path(folder).absolute())
+
+
+@asynccontextmanager
+async def _pool(processes: int) -> AsyncIterator[ProcessPoolExecutor]:
+    """Start processes, and end them when the batches that they work on have ended.
+
+    Each is a new interpreter, as every system can start one.
+    """
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin)
+    try:
+        yield pool
+    finally:
+        await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+
+
+def _begin() -> None:
+    """Let a process leave Ctrl-C to its parent, and end when the parent has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(0)

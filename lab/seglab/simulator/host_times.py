@@ -1,0 +1,72 @@
+"""How long the programs of both hosts take, drawn from what was measured in the kernel engine.
+
+A simulator without such times would have readers that always come at once, so that two segments
+that arrive close together would never share a read. ``host_times.json`` has the distribution of
+each time, as quantiles, and where it was measured (``benchmarks/host_times.py`` writes it). A draw
+takes a uniform random number and the distribution's inverse, linear between two quantiles.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from random import Random
+from typing import Any, Final
+
+from seglab.core.seeds import derive
+
+KINDS: Final = (
+    "client_wake",
+    "client_step",
+    "event-loop_wake",
+    "event-loop_turn",
+    "recv-loop_wake",
+    "recv-loop_turn",
+    "hop",
+    "hop_apart",
+)
+"""What is drawn:
+
+- ``client_wake``: from the moment when something reached the client's host until the client's
+  program acts on it.
+- ``client_step``: from one write of the client to the next, where it does not wait between them.
+- ``event-loop_wake``, ``recv-loop_wake``: from the moment when bytes reached the server's host
+  until a reader that waits for them has read them.
+- ``event-loop_turn``, ``recv-loop_turn``: from one read until the next, where more bytes are there
+  already.
+- ``hop``: how long a frame takes over a link that does nothing to it.
+- ``hop_apart``: from one frame to the next behind such a link, where they came together.
+"""
+
+
+@cache
+def measured() -> Mapping[str, Any]:
+    """Return the content of ``host_times.json``."""
+    found: Mapping[str, Any] = json.loads(
+        files("seglab.simulator").joinpath("host_times.json").read_text("utf-8")
+    )
+    return found
+
+
+class HostTimes:
+    """The times of one session, in nanoseconds.
+
+    Args:
+        seed: the session's.
+        quantiles: by kind, the values at equally spaced shares from 0 to 1; by default those that
+            were measured.
+    """
+
+    __slots__ = ("_quantiles", "_random")
+
+    def __init__(self, seed: int, quantiles: Mapping[str, list[int]] | None = None) -> None:
+        self._random = Random(derive(seed, "host times")).random
+        self._quantiles = measured()["quantiles_ns"] if quantiles is None else quantiles
+
+    def draw(self, kind: str) -> int:
+        """Draw a time of one kind."""
+        values = self._quantiles[kind]
+        at = self._random() * (len(values) - 1)
+        low = int(at)
+        first = values[low]
+        return int(first + (at - low) * (values[low + 1] - first))

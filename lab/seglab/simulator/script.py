@@ -1,0 +1,92 @@
+"""A session's script, and what the simulator needs of it, made once for sessions that share it."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+
+from seglab.errors import InputError
+from seglab.experiment.plan import SessionSpec
+from seglab.mail.header_layout import HeaderLayout, header_layout
+from seglab.sender.registry import sender as sender_named
+from seglab.sender.script import ScriptError, SlowSenderError, make_script
+from seglab.sender.sender import Sender
+from seglab.sender.steps import Step, Write
+
+KEPT: Final = 32
+"""How many scripts a process keeps. Sessions of one message follow each other in a plan."""
+
+_slow: dict[tuple[str, str], str] = {}
+"""Why a sender with these parameters is too slow: all its sessions fail for that, without a try."""
+
+
+_kept: dict[tuple[object, ...], "Script"] = {}
+"""The scripts that were made last, by what they follow from."""
+
+
+class Script:
+    """The steps of a session, and what follows from them.
+
+    Attributes:
+        steps: what the sender does, in order.
+        stream: all bytes that it writes.
+        payload: the range of the payload in the stream.
+        sha256: of the payload, in hexadecimal.
+        layout: where the message's header fields are; ``None`` for raw TCP.
+    """
+
+    __slots__ = ("layout", "payload", "sha256", "steps", "stream")
+
+    def __init__(self, steps: Sequence[Step], protocol: str) -> None:
+        self.steps = steps
+        writes = [step for step in steps if isinstance(step, Write)]
+        self.stream = b"".join(step.data for step in writes)
+        spans = []
+        at = 0
+        for step in writes:
+            end = at + len(step.data)
+            if step.payload:
+                spans.append((at, end))
+            at = end
+        self.payload = (spans[0][0], spans[-1][1]) if spans else (0, 0)
+        payload = self.stream[slice(*self.payload)]
+        self.sha256 = hashlib.sha256(payload).hexdigest()
+        self.layout: HeaderLayout | None = header_layout(payload) if protocol == "smtp" else None
+
+
+def script_of(spec: SessionSpec) -> Script:
+    """Return the script of a session.
+
+    Raises:
+        ScriptError: there is no such sender, or it does not make its steps.
+    """
+    parameters = repr(spec.parameters)
+    who = spec.sender, parameters
+    if who in _slow:
+        raise SlowSenderError(_slow[who])
+    key = *who, spec.sender_path, repr(spec.message), spec.message_seed
+    found = _kept.get(key)
+    if found is None:
+        try:
+            found = _made(spec)
+        except SlowSenderError as error:
+            _slow[who] = str(error)
+            raise
+        if len(_kept) == KEPT:
+            del _kept[next(iter(_kept))]
+        _kept[key] = found
+    return found
+
+
+def _made(spec: SessionSpec) -> Script:
+    try:
+        sender = _sender(spec.sender, spec.sender_path)
+    except InputError as error:
+        raise ScriptError(str(error)) from error
+    steps = make_script(sender, spec.parameters, spec.message, spec.message_seed)
+    return Script(steps, spec.protocol)
+
+
+@cache
+def _sender(name: str, path: str | None) -> Sender:
+    return sender_named(name, path)

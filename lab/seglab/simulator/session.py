@@ -1,0 +1,239 @@
+"""One session in virtual time: two programs, two TCPs, and the path between them.
+
+Theory of operation
+-------------------
+Everything that happens, happens at a time in nanoseconds, and nothing takes real time. The parts
+have no clock: each is called with the time, returns what leaves, and says when it must be called
+again. ``Simulation`` has the only queue, and always takes what is due first:
+
+    what is due                          who said so             it is given to
+    a packet reaches a host              ``Path``                the host's ``TcpEndpoint``
+    a packet reaches the router          ``Path``                ``Path`` (where frames overtake)
+    the router complains of its size     ``Path``                ``Path``, back to the client
+    a TCP timer                          ``TcpEndpoint.wake_ns`` the same endpoint
+    a program runs                       ``due_ns``              ``Client`` or ``Server``
+    the time limit                       the engine              the session ends, as failed
+
+Where several things are due at the same time, packets come first, in the order in which they were
+sent; then the timers, the client's before the server's; then the programs in the same order. So
+one seed always gives one session.
+
+The session is over when the client has ended, both TCPs are done and nothing is on its way, or a
+while after the client's end (``GRACE_NS``), as the kernel engine's wire has it.
+"""
+
+import heapq
+from collections.abc import Sequence
+from random import Random
+from typing import Final
+
+from seglab.core.seeds import derive
+from seglab.core.tcpip import ETHERNET_HEADER_BYTES, headers_bytes
+from seglab.experiment.plan import SessionSpec
+from seglab.frames.addresses import ETHERNET_MTU
+from seglab.networks.network import Network
+from seglab.simulator.client import NEVER, Client
+from seglab.simulator.endpoint import TcpEndpoint
+from seglab.simulator.host_times import HostTimes
+from seglab.simulator.path import DOWN, UP, Carried, Path, options_bytes
+from seglab.simulator.script import Script
+from seglab.simulator.segment import TcpSegment
+from seglab.simulator.server import Server
+from seglab.simulator.settings import EndpointSettings
+
+EVENTS_MAX: Final = 5_000_000
+"""How many events a session may need. One of 25 kB needs some 200."""
+
+GRACE_NS: Final = 1_000_000_000
+"""How long after the client's end packets may still be on their way, beside the links' delays."""
+
+_STEP_NS = 4_000_000  # a jiffy of the kernels that were measured (CONFIG_HZ 250)
+_ARRIVAL, _AT_ROUTER, _COMPLAINT = range(3)
+
+
+class Simulation:
+    """One session under way.
+
+    Args:
+        spec: what is planned.
+        network: the path.
+        script: what the sender does.
+        limit_ns: when the session fails if it has not ended.
+
+    Attributes:
+        packets: every packet, in the order in which they were sent.
+        client: the client's program.
+        server: the server's program.
+        script: what the sender does.
+        path: the links and the router.
+        error: why the session failed, as far as the engine is concerned.
+    """
+
+    def __init__(self, spec: SessionSpec, network: Network, script: Script, limit_ns: int) -> None:
+        self.script = script
+        self.packets: list[Carried] = []
+        self.error: str | None = None
+        times = HostTimes(spec.seed)
+        self.path = Path(network, spec.seed, limit_ns, times)
+        self._limit_ns = limit_ns
+        self._network = network
+        self._heap: list[tuple[int, int, int, Carried]] = []
+        self._pushed = 0
+        self._fixed_bytes = ETHERNET_HEADER_BYTES + headers_bytes(ip_version=network.ip_version)
+        self._grace_ns = GRACE_NS + round(2e9 * network.round_trip_s)
+        draw = Random(derive(spec.seed, "hosts")).randrange
+        self._client_tcp = TcpEndpoint(
+            client_settings(network, draw(_STEP_NS), draw(1 << 32), nodelay=spec.nodelay)
+        )
+        self._server_tcp = TcpEndpoint(server_settings(network, draw(_STEP_NS), draw(1 << 32)))
+        self.server = Server(
+            spec.protocol, spec.reader, self._server_tcp, times, script.stream, self._send_down
+        )
+        replies = self.server.replies
+        self.client = Client(
+            script.steps,
+            self._client_tcp,
+            times,
+            network.client.send_window_bytes,
+            lambda start, end: bytes(replies[start:end]),
+            self._send_up,
+        )
+
+    def run(self) -> None:
+        """Carry the session through to its end."""
+        client, server = self.client, self.server
+        client_tcp, server_tcp = self._client_tcp, self._server_tcp
+        heap = self._heap
+        pop = heapq.heappop
+        self._server_tcp.listen()
+        self._send_up(0, client_tcp.connect(0))
+        left = EVENTS_MAX
+        end_ns = self._limit_ns
+        while True:
+            now_ns = heap[0][0] if heap else NEVER
+            kind = 0
+            if client_tcp.wake_ns is not None and client_tcp.wake_ns < now_ns:
+                now_ns, kind = client_tcp.wake_ns, 1
+            if server_tcp.wake_ns is not None and server_tcp.wake_ns < now_ns:
+                now_ns, kind = server_tcp.wake_ns, 2
+            if client.due_ns < now_ns:
+                now_ns, kind = client.due_ns, 3
+            if server.due_ns < now_ns:
+                now_ns, kind = server.due_ns, 4
+            if now_ns >= end_ns or (client.ended_ns is not None and self._is_over()):
+                if client.ended_ns is not None:
+                    return
+                client.fail(end_ns, "time limit reached")
+                return
+            left -= 1
+            if not left:
+                client.fail(now_ns, f"the session needs more than {EVENTS_MAX} events")
+                return
+            if kind == 0:
+                _, _, what, packet = pop(heap)
+                if what == _ARRIVAL:
+                    self._arrive(now_ns, packet)
+                elif what == _AT_ROUTER:
+                    self._forward(now_ns, packet)
+                else:
+                    self._complain(now_ns, packet)
+            elif kind == 1:
+                self._send_up(now_ns, client_tcp.on_timer(now_ns))
+                client.wake(now_ns)
+            elif kind == 2:
+                self._send_down(now_ns, server_tcp.on_timer(now_ns))
+                server.wake(now_ns)
+            elif kind == 3:
+                client.run(now_ns)
+                if client.ended_ns is not None:
+                    if client.error is not None:
+                        return
+                    end_ns = min(end_ns, client.ended_ns + self._grace_ns)
+            else:
+                server.run(now_ns)
+
+    def _is_over(self) -> bool:
+        """Whether both sides are done and nothing is on its way."""
+        return (
+            not self._heap
+            and self.server.closed
+            and self._client_tcp.fin_acked
+            and self._server_tcp.fin_acked
+        )
+
+    def _send_up(self, now_ns: int, segments: Sequence[TcpSegment]) -> None:
+        for segment in segments:
+            self._depart(now_ns, UP, segment)
+
+    def _send_down(self, now_ns: int, segments: Sequence[TcpSegment]) -> None:
+        for segment in segments:
+            self._depart(now_ns, DOWN, segment)
+
+    def _depart(self, now_ns: int, direction: int, segment: TcpSegment) -> None:
+        size = self._fixed_bytes + options_bytes(segment) + segment.end - segment.start
+        packet = Carried(direction, segment, size, now_ns)
+        self.packets.append(packet)
+        times, at_host = self.path.first_link(now_ns, packet)
+        self._queue(times, _ARRIVAL if at_host else _AT_ROUTER, packet)
+        if packet.mtu:
+            self._queue((packet.left_ns,), _COMPLAINT, packet)
+
+    def _queue(self, times: Sequence[int], what: int, packet: Carried) -> None:
+        for at_ns in times:
+            self._pushed += 1
+            heapq.heappush(self._heap, (at_ns, self._pushed, what, packet))
+
+    def _forward(self, now_ns: int, packet: Carried) -> None:
+        self._queue(self.path.second_link(now_ns, packet), _ARRIVAL, packet)
+        if packet.mtu and packet.segment is not None:
+            self._complain(now_ns, packet)
+
+    def _complain(self, now_ns: int, packet: Carried) -> None:
+        message = self.path.complaint(packet)
+        if message is not None:
+            self.packets.append(message)
+            self._queue(self.path.second_link(now_ns, message), _ARRIVAL, message)
+
+    def _arrive(self, now_ns: int, packet: Carried) -> None:
+        packet.arrivals_ns.append(now_ns)
+        segment = packet.delivered
+        if segment is None:
+            self._send_up(now_ns, self._client_tcp.on_path_mtu(now_ns, packet.mtu))
+            self.client.wake(now_ns)
+        elif packet.direction == UP:
+            self._send_down(now_ns, self._server_tcp.on_segment(now_ns, segment))
+            self.server.wake(now_ns)
+        else:
+            self._send_up(now_ns, self._client_tcp.on_segment(now_ns, segment))
+            self.client.wake(now_ns)
+
+
+def client_settings(
+    network: Network, tick_phase_ns: int, clock_ms: int, *, nodelay: bool
+) -> EndpointSettings:
+    """Return the settings of the client's TCP, as ``kernel.host_setup`` sets them on its host."""
+    client = network.client
+    return EndpointSettings(
+        mtu=network.mtu,
+        ip_version=network.ip_version,
+        timestamps=client.timestamps,
+        sack=client.sack,
+        initcwnd=client.initcwnd,
+        congestion_control=client.congestion_control,
+        mtu_probing=client.mtu_probing,
+        pmtu_expires_s=client.pmtu_expires_s,
+        nodelay=nodelay,
+        tick_phase_ns=tick_phase_ns,
+        clock_ms=clock_ms,
+    )
+
+
+def server_settings(network: Network, tick_phase_ns: int, clock_ms: int) -> EndpointSettings:
+    """Return the settings of the server's TCP; its listening socket has TCP_NODELAY set."""
+    return EndpointSettings(
+        mtu=max(ETHERNET_MTU, network.mtu),
+        ip_version=network.ip_version,
+        nodelay=True,
+        tick_phase_ns=tick_phase_ns,
+        clock_ms=clock_ms,
+    )

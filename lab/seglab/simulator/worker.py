@@ -1,0 +1,69 @@
+"""Carries planned sessions out in virtual time, one after the other: what one process does.
+
+Sessions share nothing but what they have in common by the plan: a process keeps the scripts that
+it has made (``seglab.simulator.script``), which changes no record.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from seglab.core.files import write_whole
+from seglab.core.record import SessionRecord
+from seglab.engine.base import Planned
+from seglab.engine.record import NO_CAPTURES, failed_record, session_record
+from seglab.experiment.plan import SessionSpec
+from seglab.networks.network import Network
+from seglab.sender.script import ScriptError, needed_s
+from seglab.simulator import observed
+from seglab.simulator.script import script_of
+from seglab.simulator.session import Simulation
+from seglab.simulator.support import refusal
+
+ENGINE: Final = "simulator"
+"""The engine's name."""
+
+
+def carry_out(
+    planned: Iterable[Planned], time_limit_s: float, folder: Path | None
+) -> list[SessionRecord]:
+    """Carry out sessions, write their captures, and return their records in the same order.
+
+    Args:
+        planned: the sessions.
+        time_limit_s: how long one session may take beyond its own time, in virtual time.
+        folder: the folder of the run, for captures; ``None`` writes none.
+
+    Raises:
+        EnvironmentLacksError: a capture cannot be written.
+    """
+    return [one_session(spec, network, time_limit_s, folder) for spec, network in planned]
+
+
+def one_session(
+    spec: SessionSpec, network: Network, time_limit_s: float, folder: Path | None
+) -> SessionRecord:
+    """Carry out one session, write its captures and return its record."""
+    if reason := refusal(network):
+        return failed_record(spec, network, ENGINE, reason)
+    try:
+        script = script_of(spec)
+    except ScriptError as error:
+        return failed_record(spec, network, ENGINE, str(error))
+    limits_s = (time_limit_s, network.time_limit_s)
+    limit_s = min(limit for limit in limits_s if limit is not None)
+    rates = [link.up.bw_mbit for link in (network.access, network.core)]
+    slowest = min((rate for rate in rates if rate is not None), default=None)
+    limit_s += needed_s(script.steps, network.round_trip_s, slowest)
+    simulation = Simulation(spec, network, script, int(limit_s * 1e9))
+    simulation.run()
+    names = NO_CAPTURES if folder is None else observed.capture_names(spec.session_id)
+    found = observed.observed(simulation, names)
+    record = session_record(spec, network, ENGINE, found)
+    if folder is not None:
+        words = f"{spec.session_id}: {record.error or 'complete'}"
+        made = observed.captures(spec, network, simulation, words)
+        for name, data in zip((names.client, names.server), made.values(), strict=True):
+            assert name is not None
+            write_whole(folder / name, data)
+    return record
