@@ -375,10 +375,8 @@ def emit(tp: TcpState, now_ns: int, buffer: Buffer, *, again: bool = False) -> N
     """``__tcp_transmit_skb``: send a buffer as segments of its MSS."""
     start, end = buffer.start, buffer.end
     step = buffer.mss
-    if step:
-        buffer.psh = True
-    else:
-        step = end - start or 1
+    psh = buffer.psh or step > 0  # on a copy: the buffer itself does not keep it
+    step = step or end - start or 1
     buffer.t_ns = now_ns
     tp.wstamp_ns = max(tp.wstamp_ns, now_ns)
     window = receive.select_window(tp)
@@ -394,7 +392,7 @@ def emit(tp: TcpState, now_ns: int, buffer: Buffer, *, again: bool = False) -> N
         if high >= end:
             out.append(
                 TcpSegment(
-                    low, end, ack, window, False, bool(buffer.fin), buffer.psh,
+                    low, end, ack, window, False, bool(buffer.fin), psh,
                     value, echo, sacks, again,
                 )
             )  # fmt: skip
