@@ -4,10 +4,7 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,48 +20,23 @@ from commanding import (
     shell,
     wait_until,
 )
+from striking import child_of, planned, stop
 
 from seglab.core import plugins
-from seglab.core.lateness import MEDIAN_LIMIT_MS
 from seglab.core.record import SessionRecord
 from seglab.engine import EngineOptions
 from seglab.errors import PartDiedError
-from seglab.experiment import plan as plan_
 from seglab.experiment import registry
-from seglab.experiment.plan import SessionSpec
 from seglab.kernel import engine as engine_
-from seglab.kernel import join, lab_config
 from seglab.kernel import lab as lab_
+from seglab.kernel import lab_config
 from seglab.kernel.engine import KernelEngine
 from seglab.kernel.lab import KernelLab
-from seglab.networks.network import Network
 from seglab.runs.folder import RunFolder
 
 JOBS = 4
 LAB_ENDED = ("the lab was killed (SIGKILL)", "the lab ended with status 1")
 """What ``unshare --fork`` makes of its child's end; version 2.38.1 cannot say more."""
-
-
-def planned(sessions: int, scenario: str = "scenario-1") -> list[tuple[SessionSpec, Network]]:
-    """Sessions to run."""
-    what = registry.scenario(scenario)
-    specs = plan_.plan(what, seed=5, sessions=sessions)
-    return [(spec, what.network(spec.network)) for spec in specs if not spec.variant]
-
-
-def child_of(pid: int) -> int:
-    """The one child of a process."""
-    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(child)
-
-
-def stop(lab: KernelLab, part: str, number: int = signal.SIGSTOP) -> None:
-    """Halt a part, as a machine does that has no more memory; or let it continue."""
-    assert lab._process is not None
-    init = child_of(lab._process.pid)
-    order = {"wire": 0, "server": 1, "client": 2}[part]
-    children = Path(f"/proc/{init}/task/{init}/children").read_text().split()
-    os.kill(int(children[order]), number)
 
 
 def kill(lab: KernelLab, part: str) -> None:
@@ -155,58 +127,6 @@ def test_a_server_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> Non
     reasons = {record.error for record in records if record.error is not None}
     assert reasons == {"the server did not answer within 2 s"}
     assert sum(record.error is None for record in records) >= len(records) - JOBS
-
-
-@pytest.mark.parametrize("part", ["wire", "server", "client"])
-def test_a_part_that_could_not_run_for_a_while_is_late(part: str) -> None:
-    """Whichever part stands still for 300 ms, the rows of the sessions under way say so."""
-
-    async def run() -> list[int | None]:
-        (spec, network), *_ = planned(1, "listing-12")
-        async with KernelLab(network, spec.reader) as lab:
-            job, order = join.client_job(spec, 20.0), join.wire_order(spec)
-            before = await lab.session(job, order)
-            session = asyncio.create_task(lab.session(job, order))
-            await asyncio.sleep((before.client["t_end_ns"] - before.client["t0_ns"]) / 2e9)
-            stop(lab, part)
-            await asyncio.sleep(0.3)
-            stop(lab, part, signal.SIGCONT)
-            both = [join.assemble(spec, network, r, 0) for r in (before, await session)]
-            return [assembled.record.late_ns for assembled in both]
-
-    before_ns, during_ns = asyncio.run(run())
-    assert before_ns is not None
-    assert during_ns is not None
-    assert during_ns >= 200_000_000 > before_ns
-
-
-def test_a_busy_machine_is_the_reason_that_reproduce_gives(tmp_path: Path) -> None:
-    """Ten sessions have too few sequences; the machine is to blame if sessions were late.
-
-    How late busy loops make a session is the scheduler's affair, so both answers are held to what
-    was measured.
-    """
-    spin = [sys.executable, "-c", "while True: pass"]
-    cores = len(os.sched_getaffinity(0))
-    with ExitStack() as busy:
-        for _ in range(6 * cores):
-            busy.callback(busy.enter_context(subprocess.Popen(spin)).kill)
-        run = seglab(
-            *("reproduce", "--only", "scenario-3", "--sessions", "10", "--json", "-q"),
-            *("--out", tmp_path / "run"),
-        )
-    summary = json.loads(run.out)
-    late = RunFolder.open(tmp_path / "run").manifest.late_ms
-    assert late is not None
-    assert summary["late_ms"]["median"] == late.median > 0
-    if late.median > MEDIAN_LIMIT_MS:
-        assert run.process.returncode == 3, summary["headline"]
-        assert summary["headline"].startswith("Machine too busy to judge: scenario-3 (late by ")
-        assert summary["too_busy"] == ["scenario-3"]
-    else:
-        assert run.process.returncode == 1, summary["headline"]
-        assert summary["headline"] == "Not reproduced: scenario-3"
-        assert summary["too_busy"] == []
 
 
 def test_labs_that_die_again_and_again_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+from dataclasses import replace
 from typing import ClassVar
 
 from stored_captures import pcapng
@@ -110,7 +111,7 @@ def carried_out(session, network):
         reads.append(Read(t_ns + 900, at, end))
         at, t_ns = end, t_ns + 1_000
     digest = hashlib.sha256(payload.wire).hexdigest()
-    found = header_layout(payload.wire)
+    found = header_layout(payload.wire if session.protocol == "smtp" else b"")
     observed = ObservedSession(
         t0_ns=0,
         payload_bytes=len(payload.wire),
@@ -142,6 +143,7 @@ class PureEngine:
         fails: ids of sessions that fail, and how often still.
         dead: networks over which every session fails.
         kills: how often still a session dies with a part of the lab, by id.
+        late: how late sessions are, by id: ``late_ns``, ``too_late`` and ``discarded_late_ns``.
         breaks_after: how many sessions until it breaks down; ``None`` for never.
     """
 
@@ -149,6 +151,7 @@ class PureEngine:
     fails: ClassVar[dict[str, int]] = {}
     dead: ClassVar[set[str]] = set()
     kills: ClassVar[dict[str, int]] = {}
+    late: ClassVar[dict[str, tuple[int, bool, tuple[int, ...]]]] = {}
     breaks_after: ClassVar[int | None] = None
     name = ENGINE
 
@@ -165,7 +168,7 @@ class PureEngine:
     def reset(cls):
         """Forget what earlier tests wanted."""
         cls.ran, cls.fails, cls.dead, cls.breaks_after = [], {}, set(), None
-        cls.kills = {}
+        cls.kills, cls.late = {}, {}
 
     async def run(self, specs, on_record):
         """Carry sessions out, one after the other."""
@@ -189,6 +192,11 @@ class PureEngine:
                 for vantage in ("client", "server"):
                     path = self.options.folder / getattr(record.captures, vantage)
                     path.write_bytes(captured(record, vantage, payload))
+            if session.session_id in self.late:
+                late_ns, too_late, discarded = self.late[session.session_id]
+                record = replace(
+                    record, late_ns=late_ns, too_late=too_late, discarded_late_ns=discarded
+                )
             on_record(record)
 
 

@@ -17,11 +17,13 @@ from seglab.dataset.check import check
 from seglab.dataset.check_result import DEFECTS_MAX
 from seglab.dataset.folder import begin
 from seglab.dataset.layout import Layout
-from seglab.dataset.plan import fingerprint
+from seglab.dataset.plan import fingerprint, planned
 from seglab.dataset.result import FailedSession, read_result
 from seglab.dataset.shard import file_entry
 from seglab.dataset.summary_figure import summary_figure
 from seglab.errors import InputError
+from seglab.experiment.plan import message
+from seglab.sender.registry import sender
 
 
 @pytest.fixture(scope="module")
@@ -655,3 +657,17 @@ def test_a_damaged_shard_description(copy: Path) -> None:
     found = lines(copy)
     assert any("shards/00001.json: not a shard's description" in line for line in found)
     assert not any("shard 2" in line for line in found)
+
+
+def test_raw_payloads_that_look_like_the_end_of_a_header(tmp_path: Path) -> None:
+    """Of 1500 random payloads, some begin with a line break: these have no header all the same."""
+    text = (
+        'title = "Raw"\nnetworks = ["unimpaired"]\nrepeats = 1500\ncaptures = false\n'
+        'senders = [{ name = "raw_writes", parameters = { writes = [9], nodelay = true } }]\n'
+    )
+    spec = spec_of(text)
+    places = [*planned(spec, 1, 0)]
+    payloads = (message(p.spec, sender("raw_writes")).wire for p in places)
+    assert any(payload.startswith(b"\n") for payload in payloads)
+    build(tmp_path, spec)
+    assert check(tmp_path, thorough=True).findings == []

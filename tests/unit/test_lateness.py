@@ -6,7 +6,7 @@ import pytest
 from stored_runs import stored_run
 from synthetic import record
 
-from seglab.core.lateness import Lateness, lateness
+from seglab.core.lateness import Lateness, Redone, lateness, lateness_words
 from seglab.core.trace import Read, Segment
 from seglab.experiment.reader import Reader
 from seglab.kernel.lateness import of_reads
@@ -51,9 +51,44 @@ def test_a_read_is_late_by_what_it_waited_beyond_the_readers_pace(reads, segment
 
 def test_a_summary_has_the_median_the_p99_and_the_longest():
     """Sessions in which lateness was not measured do not count."""
-    assert lateness([None, *(n * MS for n in range(101))]) == Lateness(101, 50.0, 99.0, 100.0)
-    assert lateness([None]) is None
+    rows = [record(late_ns=late_ns) for late_ns in (None, *(n * MS for n in range(101)))]
+    assert lateness(rows) == Lateness(101, 50.0, 99.0, 100.0)
+    assert lateness(rows[:1]) is None
     assert lateness([]) is None
+
+
+@pytest.mark.parametrize(
+    ("median", "late", "too_late"), [(3.0, 2, False), (3.1, 0, True), (1.0, 3, True)]
+)
+def test_a_machine_is_too_busy_by_the_median_or_by_the_share_of_late_sessions(
+    median, late, too_late
+):
+    """More than 3 ms in the median session, or more than one session in twenty."""
+    assert Lateness(40, median, 50.0, 50.0, late).too_late is too_late
+
+
+def test_the_manifest_counts_what_was_done_again_and_what_stayed_late(tmp_path):
+    """Both follow from the rows, so a run that was resumed counts all of its sessions."""
+    rows = [
+        record("scenario-1/1", late_ns=MS, too_late=False),
+        record("scenario-1/2", late_ns=2 * MS, too_late=False, discarded_late_ns=(30 * MS,)),
+        record(
+            "scenario-1/3", late_ns=11 * MS, too_late=True, discarded_late_ns=(20 * MS, 50 * MS)
+        ),
+    ]
+    path = stored_run(tmp_path / "run", rows[:2], status=None)
+    with RunFolder.resume(path) as folder:
+        folder.append(rows[2])
+        folder.finalise("complete")
+    stored = RunFolder.open(path)
+    assert stored.manifest.late_ms == Lateness(3, 2.0, 11.0, 11.0, 1)
+    assert stored.manifest.redone == Redone(sessions=2, tries=3, median=30.0, longest=50.0)
+    assert [*stored.sessions()] == rows
+    assert lateness_words(stored.manifest.late_ms, stored.manifest.redone) == (
+        "2 sessions carried out again, since they were late by up to 50 ms; the machine was too "
+        "busy for 1 of 3 sessions, which is marked (too_late), late by up to 11 ms"
+    )
+    assert lateness_words(Lateness(3, 1.0, 1.0, 1.0), None) == ""
 
 
 def test_the_manifest_of_a_run_has_the_summary(tmp_path):

@@ -389,6 +389,12 @@ def _show(manifest: DatasetManifest, spec: DatasetSpec, out: Path) -> None:
     for network, entry in manifest.failures.items():
         failed = count(entry["failed"], "session")
         click.echo(safe(f"failed on {network}: {failed}; the first: {entry['error']}"))
+    if manifest.redone:
+        click.echo(f"carried out again, since they were late: {count(manifest.redone, 'session')}")
+    if manifest.too_late:
+        click.echo(
+            f"the machine was too busy for {count(manifest.too_late, 'session')}, marked too_late"
+        )
     click.echo(f"dataset:   {out}")
     click.echo(f"datasheet: {Layout(out).datasheet}")
 

@@ -89,6 +89,10 @@ class SessionRecord:
         mtu_changes: how the path's MTU changed while it ran.
         late_ns: by how much a process of the engine was late at most while the session ran, since
             the machine was busy; ``None`` where it was not measured.
+        too_late: whether ``late_ns`` is more than the session could bear, also in its last try;
+            ``None`` where it was not measured.
+        discarded_late_ns: how late each earlier try of the session was, which was discarded because
+            it was too late.
         header_end: where the last header field of the message ends; ``None`` for raw TCP.
         header_fields: the message's header fields, in order.
         schema_version: of this row.
@@ -127,6 +131,8 @@ class SessionRecord:
     captures: Captures = Captures()
     mtu_changes: tuple[MtuChange, ...] = ()
     late_ns: Offset | None = None
+    too_late: bool | None = None
+    discarded_late_ns: tuple[Offset, ...] = ()
     header_end: Offset | None = None
     header_fields: tuple[HeaderField, ...] = ()
     schema_version: int = SCHEMA_VERSION

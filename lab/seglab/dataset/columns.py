@@ -21,12 +21,13 @@ class Column:
 
     Attributes:
         origin: ``seed`` where every build has the same values.
-        kind: ``text``, ``integer``, ``boolean``, or ``list`` and ``struct`` for what has fields.
+        kind: ``text``, ``integer``, ``boolean``, ``integers`` for a list of these, or ``list`` and
+            ``struct`` for what has fields.
         meaning: one line for people.
     """
 
     origin: Origin
-    kind: Literal["text", "integer", "boolean", "list", "struct"]
+    kind: Literal["text", "integer", "integers", "boolean", "list", "struct"]
     meaning: str
 
 
@@ -87,6 +88,8 @@ COLUMNS: Final = _table(
     ("mtu_changes.t_ns", "kernel", "integer", "when the router changed it"),
     ("mtu_changes.mtu", "kernel", "integer", "what it carried from then on, in bytes"),
     ("late_ns", "kernel", "integer", "by how much a process of the lab was late at most"),
+    ("too_late", "kernel", "boolean", "whether that is more than a session may be late"),
+    ("discarded_late_ns", "kernel", "integers", "how late each try was that was discarded for it"),
     ("header_end", "seed", "integer", "the offset where the last header field ends; null if raw"),
     ("header_fields", "seed", "list", "the message's header fields"),
     ("header_fields.name", "seed", "text", "its name"),

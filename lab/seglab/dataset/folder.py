@@ -141,6 +141,8 @@ def _added_up(spec: DatasetSpec, layout: Layout, begun: DatasetManifest) -> Data
     timings: dict[str, float] = {}
     for result in results(layout, spec.shards):
         manifest.complete += result.complete
+        manifest.too_late += result.too_late
+        manifest.redone += result.redone
         manifest.files |= result.files
         path = layout.result(result.shard)
         manifest.files[layout.name(path)] = file_entry(path)

@@ -35,6 +35,8 @@ class DatasetManifest(msgspec.Struct, kw_only=True):
         planned: how many sessions were planned.
         complete: how many of them are rows.
         failed: how many failed; only the files of ``shards/`` have them.
+        too_late: how many rows are of sessions that were late also in their last try.
+        redone: how many rows are of sessions that were carried out again, since they were too late.
         failures: by network, how many sessions failed, and why the first one did.
         shards: how many shards there are.
         shard_sessions: how many sessions a shard has; the last one may have fewer.
@@ -69,6 +71,8 @@ class DatasetManifest(msgspec.Struct, kw_only=True):
     planned: int
     complete: int = 0
     failed: int = 0
+    too_late: int = 0
+    redone: int = 0
     failures: dict[str, dict[str, Any]] = {}
     shards: int
     shard_sessions: int

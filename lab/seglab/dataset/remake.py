@@ -45,7 +45,8 @@ def differences(record: SessionRecord, place: PlacedSession) -> str | None:
     pieces = [step.data for step in steps if isinstance(step, Write)]
     payload = b"".join(pieces)
     digest = hashlib.sha256(payload).hexdigest()
-    found = header_layout(payload)
+    # Random bytes may look like a header, which begins with a line break if it is empty.
+    found = header_layout(payload if place.spec.protocol == "smtp" else b"")
     expected = (
         ("payload_bytes", record.payload_bytes, len(payload)),
         ("payload_sha256", record.payload_sha256, digest),

@@ -41,6 +41,8 @@ class ShardResult(msgspec.Struct, kw_only=True):
         planned: how many sessions were planned for it.
         complete: how many of them are rows.
         failed: the other sessions.
+        too_late: how many rows are of sessions that stayed too late.
+        redone: how many rows are of sessions that were carried out again, since they were too late.
         splits: rows by part, for each of the three columns.
         labels: rows by value and part of ``split``, for each column that is a label.
         files: its files by their names in the dataset.
@@ -59,6 +61,8 @@ class ShardResult(msgspec.Struct, kw_only=True):
     planned: int
     complete: int = 0
     failed: tuple[FailedSession, ...] = ()
+    too_late: int = 0
+    redone: int = 0
     splits: dict[str, dict[str, int]] = {}
     labels: dict[str, dict[str, dict[str, int]]] = {}
     files: dict[str, FileEntry] = {}
@@ -78,6 +82,8 @@ class ShardResult(msgspec.Struct, kw_only=True):
     def count(self, row: dict[str, Any]) -> None:
         """Count a row that has been written."""
         self.complete += 1
+        self.too_late += row["too_late"] is True
+        self.redone += bool(row["discarded_late_ns"])
         self.session_s = round(self.session_s + row["duration_ns"] / 1e9, 6)
         for column in SPLITS:
             if row[column] is not None:

@@ -14,6 +14,7 @@ import msgspec
 
 from seglab.core.record import Captures, MtuChange, SessionRecord
 from seglab.core.trace import HeaderField, Read, Segment, Write
+from seglab.engine.again import limit_ns
 from seglab.experiment.plan import SessionSpec
 from seglab.networks.network import Network
 
@@ -158,6 +159,7 @@ def session_record(
         duration_ns=observed.duration_ns,
         mtu_changes=observed.mtu_changes,
         late_ns=observed.late_ns,
+        too_late=None if observed.late_ns is None else observed.late_ns > limit_ns(network),
         header_end=observed.header_end,
         header_fields=observed.header_fields,
         captures=observed.captures,

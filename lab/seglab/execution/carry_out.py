@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from seglab.core.files import writing
+from seglab.core.lateness import lateness_words
 from seglab.core.record import SessionRecord
 from seglab.engine import DEFAULT_JOBS, DEFAULT_TIME_LIMIT_S, Engine, EngineOptions
 from seglab.engine import engine as engine_by_name
@@ -68,6 +69,8 @@ def carry_out(
             folder.append(record)
             if record.error is not None:
                 folder.log(f"{record.session_id}: failed: {record.error}")
+            for line in _lateness_lines(record):
+                folder.log(line)
             progress.ended(record.session_id, record.error)
             if on_record is not None:
                 on_record(record)
@@ -96,6 +99,18 @@ def carry_out(
                 _end(folder, engine, began, "failed", f"{type(error).__name__}: {error}")
             raise
         _end(folder, engine, began, "complete")
+        if words := lateness_words(folder.manifest.late_ms, folder.manifest.redone):
+            folder.log(words)
+            progress.say(words)
+
+
+def _lateness_lines(record: SessionRecord) -> Iterator[str]:
+    """Say what ``log.txt`` has about a session that was late."""
+    if record.discarded_late_ns:
+        late = ", ".join(f"{late_ns / 1e6:.1f}" for late_ns in record.discarded_late_ns)
+        yield f"{record.session_id}: carried out again, since it was late by {late} ms"
+    if record.too_late and record.late_ns is not None:
+        yield f"{record.session_id}: too late, by {record.late_ns / 1e6:.1f} ms"
 
 
 @contextmanager

@@ -30,7 +30,9 @@ class Flow:
         frames: a record of each frame on each link.
         queued: how many departures are still to come.
         closed: whether the session was reported; what is still queued then is never sent.
-        late_ns: how much later than due the most delayed of its frames left.
+        opened_ns: when it was opened.
+        late_ns: how much later than due the most delayed of its frames left, or the wire did
+            anything else.
         grace_ns: how long after the order to close the wire waits at most.
         deadline_ns: when that time ends; 0 before the order.
     """
@@ -46,14 +48,22 @@ class Flow:
         "keys",
         "late_ns",
         "number",
+        "opened_ns",
         "queued",
         "states",
     )
 
-    def __init__(self, number: int, keys: tuple[bytes, bytes], kernel_drops_before: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        keys: tuple[bytes, bytes],
+        kernel_drops_before: int,
+        opened_ns: int,
+    ) -> None:
         self.number = number
         self.keys = keys
         self.kernel_drops_before = kernel_drops_before
+        self.opened_ns = opened_ns
         self.states: list[LinkState | None] = []
         self.frames: list[FrameRecord] = []
         self.queued = 0

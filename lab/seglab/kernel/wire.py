@@ -29,9 +29,11 @@ leaves (twice for a duplicate), or why it never does. Departures that are not du
 heap for all ports, in the order of their times and then of their arrival.
 
 The loop waits with ``select`` for a frame, an order of the parent, room in the parent's channel, or
-the time of the next departure, and does whatever is due. No step of it waits for anybody: the
-channel to the parent keeps what the parent does not take, and a frame that an interface does not
-take is tried again a little later. While frames are read, the departures that become due go first.
+the time of the next departure, and does whatever is due. While flows are open it also wakes every
+10 ms, to notice when the machine does not let it run (``late_ns``). No step of it waits for
+anybody: the channel to the parent keeps what the parent does not take, and a frame that an
+interface does not take is tried again a little later. While frames are read, the departures that
+become due go first.
 
 Two rules keep the records true:
 
@@ -70,6 +72,7 @@ from seglab.networks.link import LinkParams, LinkState
 _MAX_FRAME_BYTES = 65535 + 14 + 4  # the largest IP packet, Ethernet header and VLAN tag
 _BATCH = 64  # frames from one socket before the others have their turn
 _RETRY_NS = 100_000
+_PROBE_NS = 10_000_000
 
 
 class WireError(Exception):
@@ -124,6 +127,7 @@ class Wire:
         self._retries = 0
         self._kernel_drops = 0
         self._wake_up = WakeUp()
+        self._probe_ns = 0
         self._stopping = False
         for index, link in enumerate(links):
             params = [_params(link, way) for way in DIRECTIONS]
@@ -164,7 +168,10 @@ class Wire:
             )
             if not readable and self._due:
                 self._wake_up.await_due(self._due[0][0])
-            self._send_due(time.monotonic_ns())
+            now_ns = time.monotonic_ns()
+            if self._probe_ns and now_ns >= self._probe_ns:
+                self._probe(now_ns)
+            self._send_due(now_ns)
             for fd in readable:
                 if fd == channel:
                     self._drain_channel()
@@ -189,12 +196,24 @@ class Wire:
 
     def _timeout(self) -> float | None:
         """Return in how many seconds this process should wake; ``None`` for when a frame comes."""
-        if not (self._closing or self._due):
+        if not (self._closing or self._due or self._probe_ns):
             return None
         wake_ns = [flow.deadline_ns for flow in self._closing]
+        if self._probe_ns:
+            wake_ns.append(self._probe_ns)
         if self._due:
             wake_ns.append(self._due[0][0] - self._wake_up.head_start_ns)
         return self._wake_up.timeout_s(min(wake_ns))
+
+    def _probe(self, now_ns: int) -> None:
+        """Note how late the wire is, and be late or in time once more while sessions are open.
+
+        Where a link delays nothing, no frame is ever due. The wire then notices only in this way
+        that the machine did not let it run.
+        """
+        for flow in self._by_number.values():
+            flow.late_ns = max(flow.late_ns, now_ns - max(self._probe_ns, flow.opened_ns))
+        self._probe_ns = now_ns + _PROBE_NS if self._by_number else 0
 
     def _receive(self, port: Port) -> None:
         """Read the frames that have come in at a port, and decide what becomes of each."""
@@ -301,7 +320,10 @@ class Wire:
     def _open(self, order: dict[str, Any]) -> None:
         number = order["flow"]
         client, server = (ip_address(order[end]).packed for end in ("client", "server"))
-        flow = Flow(number, (client + server, server + client), self._count_kernel_drops())
+        now_ns = time.monotonic_ns()
+        keys = client + server, server + client
+        flow = Flow(number, keys, self._count_kernel_drops(), now_ns)
+        self._probe_ns = self._probe_ns or now_ns + _PROBE_NS
         if number in self._by_number or any(key in self._flows for key in flow.keys):
             raise WireError(f"flow {number} or its addresses are open already")
         exact = order.get("drop_data") or {}

@@ -180,6 +180,15 @@ class Network:
         return sum(link.up.delay_ms + link.down.delay_ms for link in links) / 1000
 
     @property
+    def segment_s(self) -> float:
+        """How many seconds the slowest link from the client takes for a full segment.
+
+        Segments that were sent at once arrive so far apart. It is 0 where no link has a rate.
+        """
+        rates = [link.up.bw_mbit for link in (self.access, self.core) if link.up.bw_mbit]
+        return 8 * (self.mtu + ETHERNET_HEADER_BYTES) / (min(rates) * 1e6) if rates else 0.0
+
+    @property
     def black_hole(self) -> bool:
         """Whether the router drops the client's full segments without sending an ICMP message."""
         return not (self.router.icmp or self.router.mss_clamp) and self.path_mtu < self.mtu

@@ -224,7 +224,7 @@ def result_of(
         separation=separation(_with_varying_gap(records)),
         published_separation=_published_points(source),
         block=_block(experiment, source, subject),
-        late=lateness(record.late_ns for record in complete),
+        late=lateness(complete),
         cells=len({(r.sender, r.network, r.variant) for r in complete}),
         senders=len({record.sender for record in records}),
         networks=len({record.network for record in records}),

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from seglab.core.lateness import lateness_words
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import sizes
@@ -158,13 +159,18 @@ class RunSummary:
         return Counts(max(self.manifest.counts.planned, complete + failed), complete, failed)
 
     def paragraphs(self) -> tuple[str, ...]:
-        """What the layers show, in words: how writes were separated, and the 10 KB block."""
+        """What the layers show, in words: how writes were separated, and the 10 KB block.
+
+        The last one says which sessions were late, if any were.
+        """
         words = []
         for result in self.results:
             if result.separation_words:
                 words.append(result.separation_words)
             if result.block is not None:
                 words += [result.block.paper_text(), result.block.lab_text()]
+        if late := lateness_words(self.manifest.late_ms, self.manifest.redone):
+            words.append(f"{late[0].upper()}{late[1:]}.")
         return tuple(words)
 
     @property
@@ -185,6 +191,7 @@ class RunSummary:
             "reproduced": self.reproduced,
             "too_busy": list(self.too_busy),
             "late_ms": self.manifest.late_ms and msgspec.to_builtins(self.manifest.late_ms),
+            "redone": self.manifest.redone and msgspec.to_builtins(self.manifest.redone),
             "counts": msgspec.to_builtins(self.counts),
             "scenarios": [_result_dict(result) for result in self.results],
             "paragraphs": list(self.paragraphs()),

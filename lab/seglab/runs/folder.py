@@ -25,7 +25,7 @@ from seglab.core.files import (
     replace_file,
     writing,
 )
-from seglab.core.lateness import lateness
+from seglab.core.lateness import LatenessCounter
 from seglab.core.record import SessionRecord
 from seglab.errors import InputError
 from seglab.runs import journal
@@ -193,8 +193,8 @@ class RunFolder:
             EnvironmentLacksError: the disk is full. The journal stays, and the run can be read.
         """
         with writing(self.path / SESSIONS):
-            late_ns: list[int | None] = []
-            sessions = _noting_lateness(self.sessions(), late_ns)
+            counter = LatenessCounter()
+            sessions = _noting_lateness(self.sessions(), counter)
             replace_file(self.path / SESSIONS, lambda file: _write_all(file, sessions))
             self._close_journal()
             (self.path / JOURNAL).unlink(missing_ok=True)
@@ -205,7 +205,12 @@ class RunFolder:
             failed=ended.count("failed"),
         )
         self.update(
-            status=status, error=error, counts=counts, finished=now(), late_ms=lateness(late_ns)
+            status=status,
+            error=error,
+            counts=counts,
+            finished=now(),
+            late_ms=counter.lateness,
+            redone=counter.redone,
         )
 
     def discard(self) -> bool:
@@ -279,11 +284,11 @@ def natural_sort_key(name: str) -> tuple[str | int, ...]:
 
 
 def _noting_lateness(
-    records: Iterator[SessionRecord], late_ns: list[int | None]
+    records: Iterator[SessionRecord], counter: LatenessCounter
 ) -> Iterator[SessionRecord]:
-    """Yield the records, and add to ``late_ns`` how late each was."""
+    """Yield the records, and count how late each was."""
     for record in records:
-        late_ns.append(record.late_ns)
+        counter.add(record)
         yield record
 
 

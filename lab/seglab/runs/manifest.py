@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import msgspec
 
 from seglab.core import decoding
-from seglab.core.lateness import Lateness
+from seglab.core.lateness import Lateness, Redone
 from seglab.core.observation import Layer
 from seglab.core.record import SCHEMA_VERSION
 from seglab.core.version import version
@@ -99,6 +99,8 @@ class Manifest:
             how many of these frames were ``lost``, since the run was last started.
         late_ms: how late the sessions were, each at its worst moment; ``None`` where the run has
             not ended, or lateness was not measured.
+        redone: the sessions that were carried out again because they had been late; ``None`` where
+            there are none.
         started: when the run began, in UTC.
         finished: when the run ended, in UTC; ``None`` while it runs.
         timings: how many seconds each phase took.
@@ -126,6 +128,7 @@ class Manifest:
     rules: dict[str, Any] = field(default_factory=dict)
     strays: dict[str, Any] = field(default_factory=dict)
     late_ms: Lateness | None = None
+    redone: Redone | None = None
     started: str = field(default_factory=now)
     finished: str | None = None
     timings: dict[str, float] = field(default_factory=dict)

@@ -119,6 +119,8 @@ SCHEMA = pa.schema(
             "mtu_changes", _layer(_required("t_ns", pa.int64()), _required("mtu", pa.int64()))
         ),
         pa.field("late_ns", pa.int64()),
+        pa.field("too_late", pa.bool_()),
+        _required("discarded_late_ns", pa.list_(_required("item", pa.int64()))),
         pa.field("header_end", pa.int64()),
         _required("header_fields", _FIELDS),
         _required("schema_version", pa.int64()),
@@ -136,8 +138,8 @@ LABELS = (
 )
 """The columns that a dataset's rows have beside those of a session."""
 
-ADDED_COLUMNS = frozenset({"late_ns"})
-"""Columns that the files of earlier versions lack. They may be null, so such files are good."""
+ADDED_COLUMNS = frozenset({"late_ns", "too_late", "discarded_late_ns"})
+"""Columns that the files of earlier versions lack. A record does without them."""
 
 DATASET_SCHEMA = pa.schema([*SCHEMA, *LABELS], metadata=SCHEMA.metadata)
 
