@@ -59,7 +59,7 @@ jitter_ms = 0
 """
 
 RUNS = (
-    ("event-loop", 65536, 20_000, '"single_write", "relay"'),
+    ("event-loop", 65536, 20_000, '"single_write", "relay", "line_by_line"'),
     ("recv-loop", 65536, 20_000, '"single_write", "relay"'),
     ("event-loop", 200, 12_000, '"single_write"'),
     ("recv-loop", 200, 12_000, '"single_write"'),
@@ -140,9 +140,22 @@ def times_of(record: SessionRecord, folder: Path) -> Iterator[tuple[str, int]]:
         yield from reading_times(record)
         yield from answering_times(folder / str(record.captures.client))
     if record.sender != "single_write":
-        for one, other in pairwise(record.writes):
-            if one.end <= 10 * record.mss:  # what the first window takes does not wait
-                yield "client_step", other.t_ns - one.t_ns
+        yield from writing_times(record)
+
+
+def writing_times(record: SessionRecord) -> Iterator[tuple[str, int]]:
+    """Yield the times between two writes, as long as the first window has room for them."""
+    first_ns = record.segments[0].t_sent_ns
+    behind_ns = max(first_ns - record.writes[0].t_ns, 0)  # from a write to the wire
+    for one, other in pairwise(record.writes):
+        if one.end > 10 * record.mss:
+            return
+        left = any(
+            one.t_ns < segment.t_sent_ns <= other.t_ns + behind_ns
+            and one.start < segment.end <= one.end
+            for segment in record.segments
+        )
+        yield "client_step" if left else "client_quiet_step", other.t_ns - one.t_ns
 
 
 def reading_times(record: SessionRecord) -> Iterator[tuple[str, int]]:

@@ -56,6 +56,7 @@ class Client:
 
     __slots__ = (
         "_expected",
+        "_left",
         "_noticing_ns",
         "_position",
         "_replies",
@@ -99,6 +100,7 @@ class Client:
         self._expected = 0
         self._replies = Replies()
         self._reply_end = 0
+        self._left = False
         self._noticing_ns = NEVER
         self._resume_ns = NEVER
         self.writes: list[tuple[int, int, int]] = []
@@ -191,7 +193,9 @@ class Client:
             if isinstance(step, Write):
                 if wrote:
                     self._state = _RESUMING
-                    self._resume_ns = now_ns + self._times.draw("client_step")
+                    self._resume_ns = now_ns + self._times.draw(
+                        "client_step" if self._left else "client_quiet_step"
+                    )
                     return
                 self._position += 1
                 wrote = True
@@ -227,6 +231,7 @@ class Client:
             Whether that is all of it. Otherwise the program is ``blocked``.
         """
         tcp = self._tcp
+        self._left = False
         while self._unsent:
             allowed = self._unsent
             if self._window_bytes is not None:
@@ -234,7 +239,9 @@ class Client:
                 if not allowed:
                     break
             taken, segments = tcp.write(now_ns, allowed)
-            self._send(now_ns, segments)
+            if segments:
+                self._left = True
+                self._send(now_ns, segments)
             if not taken:
                 break
             self._unsent -= taken

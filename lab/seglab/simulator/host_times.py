@@ -18,6 +18,7 @@ from seglab.core.seeds import derive
 KINDS: Final = (
     "client_wake",
     "client_step",
+    "client_quiet_step",
     "event-loop_wake",
     "event-loop_turn",
     "recv-loop_wake",
@@ -29,7 +30,9 @@ KINDS: Final = (
 
 - ``client_wake``: from the moment when something reached the client's host until the client's
   program acts on it.
-- ``client_step``: from one write of the client to the next, where it does not wait between them.
+- ``client_step``: from one write of the client to the next, where it does not wait between them
+  and the first of them made segments leave, which the kernel carries on their way meanwhile.
+- ``client_quiet_step``: the same where nothing left.
 - ``event-loop_wake``, ``recv-loop_wake``: from the moment when bytes reached the server's host
   until a reader that waits for them has read them.
 - ``event-loop_turn``, ``recv-loop_turn``: from one read until the next, where more bytes are there
