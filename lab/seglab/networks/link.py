@@ -220,7 +220,9 @@ class LinkState:
         self._duplicate = _chance(params.duplicate_pct, seed, "duplicate")
         self._overtake = _chance(params.reorder_pct, seed, "reorder")
         self._stall = _chance(params.stall_pct, seed, "stall")
-        self._stall_duration = Random(derive(seed, "stall duration")).expovariate
+        self._stall_duration = (
+            Random(derive(seed, "stall duration")).expovariate if self._stall else None
+        )
         self._jitter = (
             DISTRIBUTIONS[params.jitter_distribution](Random(derive(seed, "jitter")))
             if params.jitter_ms
@@ -245,7 +247,7 @@ class LinkState:
         delay_ns = self._delay_ns
         if self._jitter is not None:
             delay_ns = max(0, delay_ns + round(self._jitter() * self._jitter_ns))
-        if self._stall is not None:
+        if self._stall is not None and self._stall_duration is not None:
             stall_ns = round(self._stall_duration(1.0) * self.params.stall_ms * _NS_PER_MS)
             if self._stall():
                 delay_ns += stall_ns

@@ -4,7 +4,7 @@ Theory of operation
 -------------------
 The program sleeps until something wakes it. Two things can: its connection (``wake`` notes when the
 program will notice) and its own clock (a pause is over, the next write has taken its time).
-``due_ns`` says when it runs next, and ``run`` does what there is to do then.
+``noticing_ns`` and ``resume_ns`` say when that will be, and ``run`` does what there is to do then.
 
     state        it waits for                                    and then
     connecting   the connection                                  takes the next step
@@ -48,6 +48,8 @@ class Client:
 
     Attributes:
         writes: each write call: when, and its range in the client's stream.
+        noticing_ns: when the program notices what has happened; ``NEVER`` where nothing has.
+        resume_ns: when it goes on by its own clock; ``NEVER`` where it does not.
         mss: the MSS in force when the connection stood; 0 before that.
         timestamps: whether the connection uses timestamps.
         ended_ns: when the session ended for the client; ``None`` before that.
@@ -57,12 +59,10 @@ class Client:
     __slots__ = (
         "_expected",
         "_left",
-        "_noticing_ns",
         "_position",
         "_replies",
         "_reply_bytes",
         "_reply_end",
-        "_resume_ns",
         "_script",
         "_send",
         "_state",
@@ -74,6 +74,8 @@ class Client:
         "ended_ns",
         "error",
         "mss",
+        "noticing_ns",
+        "resume_ns",
         "timestamps",
         "writes",
     )
@@ -101,22 +103,17 @@ class Client:
         self._replies = Replies()
         self._reply_end = 0
         self._left = False
-        self._noticing_ns = NEVER
-        self._resume_ns = NEVER
+        self.noticing_ns = NEVER
+        self.resume_ns = NEVER
         self.writes: list[tuple[int, int, int]] = []
         self.mss = 0
         self.timestamps = False
         self.ended_ns: int | None = None
         self.error: str | None = None
 
-    @property
-    def due_ns(self) -> int:
-        """When the program runs next; ``NEVER`` while it sleeps."""
-        return min(self._noticing_ns, self._resume_ns)
-
     def wake(self, now_ns: int) -> None:
         """Let the program notice soon what has happened at ``now_ns``, if it waits for that."""
-        if self._noticing_ns != NEVER or self._state == _ENDED:
+        if self.noticing_ns != NEVER or self._state == _ENDED:
             return
         tcp, state = self._tcp, self._state
         if state == _CONNECTING:
@@ -129,16 +126,16 @@ class Client:
                 or (state == _BLOCKED and self._window_bytes is None and tcp.writable > 0)
             )
         if wanted:
-            self._noticing_ns = now_ns + self._times.draw("client_wake")
+            self.noticing_ns = now_ns + self._times.draw("client_wake")
 
     def run(self, now_ns: int) -> None:
         """Do what there is to do at ``now_ns``, until the program waits again."""
         try:
-            if self._noticing_ns <= now_ns:
-                self._noticing_ns = NEVER
+            if self.noticing_ns <= now_ns:
+                self.noticing_ns = NEVER
                 self._notice(now_ns)
-            if self._resume_ns <= now_ns:
-                self._resume_ns = NEVER
+            if self.resume_ns <= now_ns:
+                self.resume_ns = NEVER
                 if self._state == _BLOCKED:
                     self._push(now_ns)
                 elif self._state == _RESUMING:
@@ -151,7 +148,7 @@ class Client:
         """End the session, which has failed."""
         self.error = error
         self._state = _ENDED
-        self._noticing_ns = self._resume_ns = NEVER
+        self.noticing_ns = self.resume_ns = NEVER
         self.ended_ns = now_ns
 
     def _notice(self, now_ns: int) -> None:
@@ -193,7 +190,7 @@ class Client:
             if isinstance(step, Write):
                 if wrote:
                     self._state = _RESUMING
-                    self._resume_ns = now_ns + self._times.draw(
+                    self.resume_ns = now_ns + self._times.draw(
                         "client_step" if self._left else "client_quiet_step"
                     )
                     return
@@ -208,7 +205,7 @@ class Client:
             elif isinstance(step, Wait):
                 self._position += 1
                 self._state = _RESUMING
-                self._resume_ns = now_ns + int(step.seconds * 1e9) + self._times.draw("client_wake")
+                self.resume_ns = now_ns + int(step.seconds * 1e9) + self._times.draw("client_wake")
                 return
             else:
                 self._position += 1
@@ -249,5 +246,5 @@ class Client:
             return True
         self._state = _BLOCKED
         if self._window_bytes is not None:  # there is no event for an acknowledgement
-            self._resume_ns = now_ns + _WINDOW_LOOK_NS
+            self.resume_ns = now_ns + _WINDOW_LOOK_NS
         return False

@@ -27,7 +27,19 @@ _IPV4_HEADER = struct.Struct("!BBHHHBBH4s4s")
 _IPV6_HEADER = struct.Struct("!IHBB16s16s")
 _TCP_HEADER = struct.Struct("!HHIIBBHHH")
 _NOP_NOP = b"\x01\x01"
+_TTL_LESS = bytes((_TTL - 1,))
 _ROUTER_TOS = 0xC0  # icmp_send: internetwork control
+
+
+def _macs(destination: str, source: str) -> bytes:
+    return bytes.fromhex((MACS[destination] + MACS[source]).replace(":", ""))
+
+
+_SENT_MACS = _macs("r-eth0", "c-eth0"), _macs("r-eth1", "s-eth0")
+"""The addresses of a frame on its first link, by direction."""
+
+_ARRIVED_MACS = _macs("s-eth0", "r-eth1"), _macs("c-eth0", "r-eth0")
+"""The addresses of a frame on its last link, by direction."""
 
 
 class FrameMaker:
@@ -70,34 +82,25 @@ class FrameMaker:
         ip_id = self._next_id(direction)
         self._ids[id(packet)] = ip_id
         body = self._ip(direction, self._tcp(direction, packet.segment), ip_id)
-        sent = self._macs(direction, at_host=True) + body
+        sent = _SENT_MACS[direction] + body
         if packet.delivered is not packet.segment:
             assert packet.delivered is not None
             body = self._ip(direction, self._tcp(direction, packet.delivered), ip_id)
-        return sent, self._macs(direction, at_host=False) + self._forwarded(body)
+        return sent, _ARRIVED_MACS[direction] + self._forwarded(body)
 
     def _next_id(self, direction: int) -> int:
         ip_id = self._ip_ids[direction]
         self._ip_ids[direction] = (ip_id + 1) & 0xFFFF
         return ip_id
 
-    def _macs(self, direction: int, *, at_host: bool) -> bytes:
-        """Return the destination's and the source's address on the first, or the last, link."""
-        if direction == UP:
-            pair = ("r-eth0", "c-eth0") if at_host else ("s-eth0", "r-eth1")
-        else:
-            pair = ("r-eth1", "s-eth0") if at_host else ("c-eth0", "r-eth0")
-        return b"".join(bytes.fromhex(MACS[name].replace(":", "")) for name in pair)
-
     def _forwarded(self, body: bytes) -> bytes:
         """Return a frame from its EtherType on, as the router passes it on: with a lower TTL."""
         if self._version == 6:
-            return body[:9] + bytes((body[9] - 1,)) + body[10:]
-        header = bytearray(body[2:22])
-        header[8] -= 1
-        header[10:12] = b"\0\0"
-        header[10:12] = _checksum(bytes(header))
-        return body[:2] + bytes(header) + body[22:]
+            return body[:9] + _TTL_LESS + body[10:]
+        # RFC 1141: where the TTL falls by one, the checksum rises by 0x100
+        total = (body[12] << 8 | body[13]) + 0x100
+        checksum = (total & 0xFFFF) + (total >> 16)
+        return b"".join((body[:10], _TTL_LESS, body[11:12], checksum.to_bytes(2, "big"), body[14:]))
 
     def _ip(self, direction: int, tcp: bytes, ip_id: int) -> bytes:
         """Return the EtherType and the IP packet around a TCP segment."""
@@ -175,7 +178,7 @@ class FrameMaker:
         assert about.segment is not None
         quoted = self._ip(UP, self._tcp(UP, about.segment), self._ids[id(about)])[2:]
         client = self._addresses[UP]
-        macs = self._macs(DOWN, at_host=False)
+        macs = _ARRIVED_MACS[DOWN]
         size = packet.size - ETHERNET_HEADER_BYTES
         if self._version == 6:
             quoted = quoted[: size - 48]

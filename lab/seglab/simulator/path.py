@@ -22,7 +22,7 @@ from seglab.core.seeds import derive
 from seglab.core.tcpip import ETHERNET_HEADER_BYTES, headers_bytes
 from seglab.frames.addresses import ETHERNET_MTU
 from seglab.networks.link import LinkState
-from seglab.networks.network import Link, Network
+from seglab.networks.network import Network
 from seglab.simulator.host_times import HostTimes
 from seglab.simulator.segment import TcpSegment
 
@@ -33,6 +33,7 @@ DOWN: Final = 1
 
 LINKS: Final = ("access", "core")
 _WAYS = ("a_to_b", "b_to_a")
+_PLANS_MOST = 256
 _ICMP_IPV4_BYTES = 28  # its IPv4 header and its own (RFC 792)
 _ICMP_IPV6_BYTES = 48
 _ICMP_QUOTED_MOST = {4: 576, 6: 1280}  # icmp_send and icmp6_send: the longest message
@@ -111,36 +112,32 @@ class Path:
     """
 
     def __init__(self, network: Network, seed: int, horizon_ns: int, times: HostTimes) -> None:
-        access = _states("access", network.access, seed)
-        core = _states("core", network.core, seed)
+        plan = _plan(network)
+        states = [
+            None if params is None else LinkState(params, derive(seed, link, way))
+            for params, link, way in plan.links
+        ]
+        self._first = states[0], states[3]  # access up, core down
+        self._second = states[2], states[1]
         self._times = times
         self._free_ns = [[0, 0], [0, 0]]
-        self._first = access[UP], core[DOWN]
-        self._second = core[UP], access[DOWN]
         self._first_name = LINKS[0], LINKS[1]
         self._second_name = LINKS[1], LINKS[0]
-        router = network.router
-        far_mtu = max(ETHERNET_MTU, network.mtu)
-        self._mtu = router.mtu or far_mtu
-        self._clamps = router.mss_clamp
-        self._says_so = router.icmp
-        self._headers_bytes = headers_bytes(ip_version=network.ip_version)
+        self._mtu = plan.mtu
+        self._clamps = network.router.mss_clamp
+        self._says_so = network.router.icmp
+        self._headers_bytes = plan.headers_bytes
         self._ip_version = network.ip_version
+        self._back_mtu = plan.back_mtu
+        self._checks = plan.narrow
+        self._at_once = plan.at_once
         self.changes: list[tuple[int, int]] = []
-        for change in router.changes():
+        for change in network.router.changes():
             at_ns = round(change.at_ms * 1e6)
             if at_ns > horizon_ns:
                 break
             self.changes.append((at_ns, change.mtu))
         self._change_times = [at_ns for at_ns, _ in self.changes]
-        self._back_mtu = far_mtu
-        narrow = min([self._mtu, *(mtu for _, mtu in self.changes)]) < network.mtu
-        self._checks = narrow
-        self._at_once = (
-            not network.access.up.reorder_pct,
-            # a router's message enters the access link as well, and must find it in time's order
-            not network.core.down.reorder_pct and not (narrow and router.icmp),
-        )
 
     def mtu_at(self, now_ns: int) -> int:
         """Return the largest packet that the router passes on to the server at ``now_ns``."""
@@ -232,10 +229,49 @@ class Path:
         return lowered
 
 
-def _states(name: str, link: Link, seed: int) -> tuple[LinkState | None, LinkState | None]:
-    """Return the states of both directions; ``None`` where a link does nothing to a frame."""
-    up, down = (
-        None if params.transparent else LinkState(params, derive(seed, name, way))
-        for params, way in zip((link.up, link.down), _WAYS, strict=True)
-    )
-    return up, down
+class _Plan:
+    """What all sessions over a network have in common.
+
+    Attributes:
+        network: the network.
+        links: for each direction of each link, its parameters, the link's name, and the
+            direction's; ``None`` for the parameters of a link that does nothing to a frame.
+        mtu: of the router's link to the server when a session begins.
+        back_mtu: of its link to the client.
+        headers_bytes: of a packet without options.
+        narrow: whether a packet of the client can be too large for the router.
+        at_once: by direction, whether both links can be crossed in one step.
+    """
+
+    __slots__ = ("at_once", "back_mtu", "headers_bytes", "links", "mtu", "narrow", "network")
+
+    def __init__(self, network: Network) -> None:
+        router = network.router
+        self.network = network
+        self.links = tuple(
+            (None if params.transparent else params, name, way)
+            for name, link in zip(LINKS, (network.access, network.core), strict=True)
+            for params, way in zip((link.up, link.down), _WAYS, strict=True)
+        )
+        self.back_mtu = max(ETHERNET_MTU, network.mtu)
+        self.mtu = router.mtu or self.back_mtu
+        self.headers_bytes = headers_bytes(ip_version=network.ip_version)
+        self.narrow = min([self.mtu, *(change.mtu for change in router.schedule)]) < network.mtu
+        self.at_once = (
+            not network.access.up.reorder_pct,
+            # a router's message enters the access link as well, and must find it in time's order
+            not network.core.down.reorder_pct and not (self.narrow and router.icmp),
+        )
+
+
+_plans: dict[int, _Plan] = {}
+"""The plans of the networks that were used last, by the ``id`` of a network that is kept alive."""
+
+
+def _plan(network: Network) -> _Plan:
+    found = _plans.get(id(network))
+    if found is None or found.network is not network:
+        if len(_plans) >= _PLANS_MOST:
+            _plans.clear()
+        found = _plans[id(network)] = _Plan(network)
+    return found

@@ -17,7 +17,8 @@ loop) and ``seglab.server.threads`` (blocking ``recv``) do:
 A reader that is asleep needs a while to wake up, which ``HostTimes`` draws. Bytes that arrive in
 that while are part of the same read. A reader that is busy reads at the end of its turn.
 
-``wake`` notes when the server will notice what happened; ``due_ns`` says when it runs next.
+``wake`` notes in ``noticing_ns`` when the server will notice what happened, and ``run`` does what
+there is to do then.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,15 +59,15 @@ class Server:
         reads: each read: when it returned, and its range in the client's stream.
         messages: the payloads that have ended.
         session: the protocol's side of the connection.
+        noticing_ns: when the server notices what has happened; ``NEVER`` where nothing has.
+        deadline_ns: when it stops waiting for the client; ``NEVER`` where it does not wait.
         accepted: whether there was a connection.
     """
 
     __slots__ = (
         "_active_ns",
         "_busy_until_ns",
-        "_deadline_ns",
         "_log_bytes",
-        "_noticing_ns",
         "_pending",
         "_position",
         "_reader",
@@ -84,7 +85,9 @@ class Server:
         "_wake_ns",
         "_woken",
         "accepted",
+        "deadline_ns",
         "messages",
+        "noticing_ns",
         "reads",
         "replies",
         "session",
@@ -119,8 +122,8 @@ class Server:
         self._turn_reads = 0
         self._active_ns = 0
         self._busy_until_ns = 0
-        self._noticing_ns = NEVER
-        self._deadline_ns = NEVER
+        self.noticing_ns = NEVER
+        self.deadline_ns = NEVER
         self._ready_ns = 0
         self._woken = False
         self.accepted = False
@@ -129,23 +132,18 @@ class Server:
         self.messages: list[ReceivedPayload] = []
 
     @property
-    def due_ns(self) -> int:
-        """When the server runs next; ``NEVER`` while it sleeps."""
-        return min(self._noticing_ns, self._deadline_ns)
-
-    @property
     def closed(self) -> bool:
         """Whether the server has closed the connection."""
         return self._state == _CLOSED
 
     def wake(self, now_ns: int) -> None:
         """Let the server notice soon what has happened at ``now_ns``, if it waits for that."""
-        if self._noticing_ns != NEVER or self._state == _CLOSED:
+        if self.noticing_ns != NEVER or self._state == _CLOSED:
             return
         tcp = self._tcp
         if self._state == _LISTENING:
             if tcp.established:
-                self._noticing_ns = now_ns + self._times.draw(self._wake_kind)
+                self.noticing_ns = now_ns + self._times.draw(self._wake_kind)
             return
         if self._pending:
             wanted = tcp.writable > 0 or tcp.error is not None
@@ -154,18 +152,18 @@ class Server:
         if not wanted:
             return
         if now_ns < self._busy_until_ns:
-            self._noticing_ns = self._busy_until_ns
+            self.noticing_ns = self._busy_until_ns
         else:
-            self._noticing_ns = now_ns + self._times.draw(self._wake_kind)
+            self.noticing_ns = now_ns + self._times.draw(self._wake_kind)
 
     def run(self, now_ns: int) -> None:
         """Do what there is to do at ``now_ns``, until the server waits again."""
-        if self._deadline_ns <= now_ns:
-            self._deadline_ns = NEVER
+        if self.deadline_ns <= now_ns:
+            self.deadline_ns = NEVER
             self._time_is_up(now_ns)
-        if self._noticing_ns > now_ns:
+        if self.noticing_ns > now_ns:
             return
-        self._noticing_ns = NEVER
+        self.noticing_ns = NEVER
         if self._state == _LISTENING:
             self._accept(now_ns)
         elif self._state == _CLOSED:
@@ -183,14 +181,14 @@ class Server:
 
     def _continue(self, now_ns: int) -> None:
         """See to it that what is left to do is done when the turn is over."""
-        if self._noticing_ns == NEVER and self._state != _CLOSED:
+        if self.noticing_ns == NEVER and self._state != _CLOSED:
             self.wake(now_ns)
 
     def _accept(self, now_ns: int) -> None:
         self._state = _OPEN
         self.accepted = True
         self._active_ns = now_ns
-        self._deadline_ns = now_ns + _IDLE_NS
+        self.deadline_ns = now_ns + _IDLE_NS
         self._busy_until_ns = now_ns + self._times.draw(self._turn_kind)
         if self.session.greeting:
             self._reply(now_ns, self.session.greeting)
@@ -202,7 +200,7 @@ class Server:
                 self._woken = True
                 self._ready_ns = now_ns + self._wake_ns
             if now_ns < self._ready_ns:
-                self._noticing_ns = self._ready_ns
+                self.noticing_ns = self._ready_ns
                 return
             self._woken = False
         self._read(now_ns)
@@ -231,7 +229,7 @@ class Server:
             again = self._received(now_ns, self._stream[start:end]) and again
         self._turn_reads += 1
         if again and self._turn_reads < _READS_A_TURN and self._state != _CLOSED:
-            self._noticing_ns = self._busy_until_ns
+            self.noticing_ns = self._busy_until_ns
         else:
             self._turn_reads = 0
 
@@ -290,7 +288,7 @@ class Server:
             self._finish(now_ns, "quit")
             return
         self._state = _LINGERING
-        self._deadline_ns = now_ns + _LINGER_NS
+        self.deadline_ns = now_ns + _LINGER_NS
         self._send(now_ns, self._tcp.close(now_ns))
 
     def _end_of_stream(self, now_ns: int) -> None:
@@ -303,7 +301,7 @@ class Server:
             self.session.ended = ended
         already = self._state == _LINGERING
         self._state = _CLOSED
-        self._noticing_ns = self._deadline_ns = NEVER
+        self.noticing_ns = self.deadline_ns = NEVER
         if not already and self._tcp.error is None:
             self._send(now_ns, self._tcp.close(now_ns))
 
@@ -312,6 +310,6 @@ class Server:
         if self._state == _LINGERING:
             self._finish(now_ns, "reset")
         elif now_ns < self._active_ns + _IDLE_NS:
-            self._deadline_ns = self._active_ns + _IDLE_NS
+            self.deadline_ns = self._active_ns + _IDLE_NS
         elif self._state == _OPEN:
             self._refuse(now_ns, "idle", f"idle for {LIMITS.idle_s:g} s")

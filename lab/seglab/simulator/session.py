@@ -11,7 +11,7 @@ again. ``Simulation`` has the only queue, and always takes what is due first:
     a packet reaches the router          ``Path``                ``Path`` (where frames overtake)
     the router complains of its size     ``Path``                ``Path``, back to the client
     a TCP timer                          ``TcpEndpoint.wake_ns`` the same endpoint
-    a program runs                       ``due_ns``              ``Client`` or ``Server``
+    a program runs                       the program itself      ``Client`` or ``Server``
     the time limit                       the engine              the session ends, as failed
 
 Where several things are due at the same time, packets come first, in the order in which they were
@@ -112,14 +112,20 @@ class Simulation:
         while True:
             now_ns = heap[0][0] if heap else NEVER
             kind = 0
-            if client_tcp.wake_ns is not None and client_tcp.wake_ns < now_ns:
-                now_ns, kind = client_tcp.wake_ns, 1
-            if server_tcp.wake_ns is not None and server_tcp.wake_ns < now_ns:
-                now_ns, kind = server_tcp.wake_ns, 2
-            if client.due_ns < now_ns:
-                now_ns, kind = client.due_ns, 3
-            if server.due_ns < now_ns:
-                now_ns, kind = server.due_ns, 4
+            timer_ns = client_tcp.wake_ns
+            if timer_ns is not None and timer_ns < now_ns:
+                now_ns, kind = timer_ns, 1
+            timer_ns = server_tcp.wake_ns
+            if timer_ns is not None and timer_ns < now_ns:
+                now_ns, kind = timer_ns, 2
+            if client.noticing_ns < now_ns:
+                now_ns, kind = client.noticing_ns, 3
+            if client.resume_ns < now_ns:
+                now_ns, kind = client.resume_ns, 3
+            if server.noticing_ns < now_ns:
+                now_ns, kind = server.noticing_ns, 4
+            if server.deadline_ns < now_ns:
+                now_ns, kind = server.deadline_ns, 4
             if now_ns >= end_ns or (client.ended_ns is not None and self._is_over()):
                 if client.ended_ns is not None:
                     return
