@@ -13,10 +13,16 @@ from seglab.core.observation import Observation
 from seglab.core.trace import HeaderField
 from seglab.inference.bounds import PathBounds
 from seglab.inference.families import parametrised
-from seglab.inference.hypothesis import TERMINATORS_BYTES, Features, Hypothesis, features_of
+from seglab.inference.hypothesis import TERMINATORS_BYTES, Features, Hypothesis
 from seglab.inference.lines import align
-from seglab.inference.path import Path, paths
-from seglab.inference.posterior import MARGIN_BITS, explanations, suggested_ends
+from seglab.inference.path import Path
+from seglab.inference.posterior import (
+    MARGIN_BITS,
+    PathSearch,
+    explanations,
+    suggested_ends,
+    views,
+)
 from seglab.inference.units import units_of
 from seglab.inference.writers import BITS_MIN, unparametrised
 
@@ -34,6 +40,8 @@ def observations(draw: st.DrawFn) -> Observation:
     sizes = tuple(draw(st.lists(size, min_size=1, max_size=14)))
     known = len(sizes)
     flags = st.lists(st.booleans(), min_size=known, max_size=known).map(tuple)
+    seen = st.lists(st.sampled_from((True, False, None)), min_size=known, max_size=known)
+    holes = seen.map(tuple)
     gaps = st.lists(st.sampled_from((10_000, 40_000_000)), min_size=known, max_size=known)
     fields = None
     if draw(st.booleans()):
@@ -45,7 +53,8 @@ def observations(draw: st.DrawFn) -> Observation:
         sizes=sizes,
         layer=draw(st.sampled_from(("segments", "reads"))),
         mss=mss,
-        push=draw(st.none() | flags),
+        push=draw(st.none() | flags | holes),
+        begins_at=draw(st.sampled_from((None, 0, 0, 68, 1000))),
         t_ns=draw(st.none() | gaps.map(accumulate).map(tuple)),
         retransmission=draw(st.none() | flags),
         header_end=None if fields is None else fields[-1].end,
@@ -56,11 +65,9 @@ def observations(draw: st.DrawFn) -> Observation:
 
 def path_searches(observation: Observation) -> Iterator[tuple[Path, PathBounds, Features]]:
     """The paths of an observation, each with its bounds and with the features of writers."""
-    units = units_of(observation)
-    for path in paths(units, observation.mss, reads=observation.layer == "reads"):
-        pauses = [unit.start for unit in units if unit.silence_before and unit.size >= path.base]
-        known = features_of(observation, suggested_ends(units, path), pauses, path.base)
-        yield path, PathBounds(units, path), known
+    for number, (units, path) in enumerate(views(observation, units_of(observation))):
+        search = PathSearch(observation, units, number, path)
+        yield path, search.bounds, search.features
 
 
 def everything(_bits: float, _ends: Sequence[int] | None) -> bool:

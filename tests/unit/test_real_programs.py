@@ -35,7 +35,7 @@ def observed(case: dict, **changes: object) -> Observation:
 def test_a_program_is_known_by_its_writes(case):
     """The program's own style is named, and nothing is said of its end of data that is not so."""
     found = classify(observed(case))
-    assert case["style"] in found.styles
+    assert case["style"] in found.possible_styles
     assert case["terminator"] in (None, found.terminator) or found.terminator is None
 
 

@@ -91,7 +91,7 @@ def allowed_styles(answer: Answer) -> frozenset[str]:
     """
     if not isinstance(answer, Verdict):
         return frozenset()
-    found = frozenset(answer.styles)
+    found = frozenset(answer.possible_styles)
     return frozenset() if found.issuperset(STYLES) else found
 
 

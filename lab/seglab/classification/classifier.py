@@ -24,6 +24,9 @@ class Verdict:
         terminator: ``with_body`` or ``own_write``; ``None`` where the sizes do not tell.
         path_condition: one of ``seglab.sender.sender.PATH_CONDITIONS``; ``None`` where unknown.
         buffer: the sender's buffer in bytes, where it has one.
+        unfilled_buffer: where ``single_write`` is among the styles, the bytes from which on a
+            buffer would not have been filled either, so that it was written at once; ``None``
+            where that is not said.
         boundaries: offsets, inside the message, at which one write ended and the next began.
         boundary_confidence: for each boundary, its probability; empty where none was computed.
         confidence: the probability of the style, or of all styles of a set together; ``None``
@@ -45,6 +48,7 @@ class Verdict:
     terminator: str | None = None
     path_condition: str | None = None
     buffer: int | None = None
+    unfilled_buffer: int | None = None
     boundaries: tuple[int, ...] = ()
     boundary_confidence: tuple[float, ...] = ()
     confidence: float | None = None
@@ -63,6 +67,18 @@ class Verdict:
         if self.style is None:
             return ()
         return (self.style,) if isinstance(self.style, str) else self.style
+
+    @property
+    def possible_styles(self) -> tuple[str, ...]:
+        """The styles of all programs that the verdict allows, an unfilled buffer's among them.
+
+        A buffer that the message did not fill is one write. So it is no style of its own in
+        ``style``; but where a program with a buffer sent the message, the verdict is right.
+        """
+        styles = self.styles
+        if self.unfilled_buffer is None or "fixed_buffer" in styles:
+            return styles
+        return (*styles, "fixed_buffer")
 
     def about(self, observation: Observation) -> Self:
         """Return the verdict with the id, sizes, MSS and timestamps of an observation."""

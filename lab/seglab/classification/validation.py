@@ -39,6 +39,8 @@ def violations(verdict: Verdict, total_bytes: int) -> Iterator[str]:
     yield from _offsets(verdict, total_bytes)
     if verdict.buffer is not None and verdict.buffer <= 0:
         yield f"buffer {verdict.buffer}, where bytes are expected"
+    if verdict.unfilled_buffer is not None and verdict.unfilled_buffer <= 0:
+        yield f"unfilled_buffer {verdict.unfilled_buffer}, where bytes are expected"
     if verdict.confidence is not None and not 0 <= verdict.confidence <= 1:
         yield f"confidence {verdict.confidence:g}, where a probability is expected"
     if any(not 0 <= share <= 1 for share in verdict.boundary_confidence):

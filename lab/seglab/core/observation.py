@@ -57,8 +57,11 @@ class Observation:
         push: for each size, whether the segment had PSH; ``None`` for a hole, whose bytes were not
             captured.
         t_ns: for each size, when it was seen; only differences matter.
+        begins_at: how many bytes of the first size came before the message: commands that share a
+            segment, or a write, with its beginning. The first size does not count them.
         header_end: the offset of the end of the last header field; the empty line begins there.
-        fields: the header fields' names and places, as far as they were seen.
+        fields: the header fields' names and places, as far as they were seen; empty where the
+            message is known to have none.
         retransmission: for each size, whether the segment filled a hole or came again: sizes
             that the sender's TCP may have cut again.
         rtt_ns: the round-trip time of the connection, from its handshake.
@@ -83,6 +86,7 @@ class Observation:
     timestamps: bool | None = None
     push: tuple[bool | None, ...] | None = None
     t_ns: tuple[int, ...] | None = None
+    begins_at: int | None = None
     header_end: int | None = None
     fields: tuple[HeaderField, ...] | None = None
     retransmission: tuple[bool, ...] | None = None
@@ -116,8 +120,9 @@ class Observation:
                 raise ValueError(f"`{name}` is beyond {TIME_MAX_NS} ns")
         if self.mss is not None and not 0 < self.mss <= SIZE_MAX:
             raise ValueError(f"`mss` is {self.mss}, where bytes of a segment are expected")
-        if self.header_end is not None and not 0 <= self.header_end <= SIZE_MAX:
-            raise ValueError(f"`header_end` is {self.header_end}, where an offset is expected")
+        for name, offset in (("header_end", self.header_end), ("begins_at", self.begins_at)):
+            if offset is not None and not 0 <= offset <= SIZE_MAX:
+                raise ValueError(f"`{name}` is {offset}, where an offset is expected")
 
     def _make_plain(self) -> None:
         """Turn lists and arrays, such as NumPy's, into tuples of Python's own values.
@@ -134,7 +139,7 @@ class Observation:
             except TypeError as error:
                 raise ValueError(f"each of `{name}` is a whole number: {error}") from error
             object.__setattr__(self, name, plain)
-        for name in ("mss", "header_end", "rtt_ns"):
+        for name in ("mss", "begins_at", "header_end", "rtt_ns"):
             value = getattr(self, name)
             if value is not None and type(value) is not int:
                 try:
@@ -168,9 +173,9 @@ class Observation:
         known = {
             name: value
             for name, value in zip(_NAMES, _values(self), strict=True)
-            if value is not None and value not in _EMPTY
+            if value is not None
         }
-        for name in _FLAGS:
+        for name in _LEFT_OUT:
             if not known[name]:
                 del known[name]
         return _encode(known)
@@ -219,6 +224,7 @@ class Observation:
             "layer": layer,
             "mss": record.mss or None,  # a session that failed early has none
             "timestamps": record.timestamps,
+            "begins_at": 0,  # the lab's clients await the 354
             "header_end": record.header_end,
             "fields": None if record.header_end is None else record.header_fields,
             "complete": record.complete,
@@ -260,8 +266,7 @@ def _builtin(value: Any) -> Any:
 _SEQUENCES: Final = ("sizes", "push", "t_ns", "retransmission")
 _FLAG_LISTS: Final = ("push", "retransmission")
 _PLAIN: Final = (int, bool, type(None))
-_FLAGS: Final = ("encrypted", "chunked")
-_EMPTY: tuple[object, ...] = ((), [])
+_LEFT_OUT: Final = ("encrypted", "chunked", "notes")
 _NAMES: Final = tuple(field.name for field in fields(Observation))
 _values: Final = attrgetter(*_NAMES)
 _encode: Final = msgspec.json.Encoder().encode

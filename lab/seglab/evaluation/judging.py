@@ -60,7 +60,7 @@ def judge(
         verdict: its answer; ``None`` where it abstained.
         line_ends: for members that write by lines.
     """
-    styles = () if verdict is None else tuple(dict.fromkeys(verdict.styles))
+    styles = () if verdict is None else tuple(dict.fromkeys(verdict.possible_styles))
     truth = record.style
     if verdict is None or not styles:
         return JudgedAnswer((), None)

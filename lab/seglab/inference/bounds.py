@@ -110,7 +110,9 @@ class PathBounds:
         ]
 
     def _costs_nothing(self, unit: Unit) -> bool:
-        """Whether a segment costs nothing if no write ends in it."""
+        """Whether a segment costs nothing, and changes no state, if no write ends in it."""
+        if unit.hole:
+            return False
         if unit.size in self.levels:
             return not unit.push or unit.size == self.base
         return unit.end == self.total
@@ -154,7 +156,7 @@ class PathBounds:
         if not one.lines:
             return bits + self.lower_bound_of_family(ends, most, self.total)
         first = self.units[0]
-        return bits if first.coalesced else bits + self.lines_within(one, 0, first)
+        return bits if first.coalesced or first.hole else bits + self.lines_within(one, 0, first)
 
     def lines_within(self, one: Hypothesis, number: int, unit: Unit) -> float:
         """Bits for the lines that one segment holds although each line had its own write.
@@ -238,7 +240,9 @@ class PathBounds:
         unit = self.units[number]
         early = self.hidden_early_bits(number, end)
         shown = cost.LATE_SHOWN if early is None else cost.SHOWN
-        if end != unit.end:
+        if unit.hole:
+            price = _NOTHING if end == unit.end else (cost.IN_HOLE - _END_MIN, math.inf, 0)
+        elif end != unit.end:
             hidden = (cost.LATE_HIDDEN if early is None else early) - _END_MIN
             if unit.coalesced:
                 stop = 0 if unit.end == self.total or unit.end in self._counted_ends else unit.end
@@ -296,8 +300,11 @@ class PathBounds:
         if self.fell:
             return []
         found = []
-        aligned: int | None = 0
+        aligned: int | None = self.units[0].start
         for unit in self.units[:-1]:
+            if unit.hole:
+                aligned = None
+                continue
             explained = self.path.may_bound(unit)
             if unit.coalesced:
                 turned = aligned is not None and (unit.end - aligned) % self.base != 0
@@ -330,6 +337,9 @@ class PathBounds:
         sizes: list[int] = []
         start = 0
         for unit in self.units[: 4 * _TYPICAL_UNITS]:
+            if unit.hole:
+                start = unit.end
+                continue
             if unit.end == self.total and sizes:
                 break
             if unit.size not in self.levels and not self.path.resegmented(unit.end, start):

@@ -36,6 +36,9 @@ LATE_SHOWN: Final = 1.0
 LATE_HIDDEN: Final = 0.1
 """An end of a write is hidden after the first window: the write waited behind a full window."""
 
+IN_HOLE: Final = LATE_HIDDEN
+"""An end of a write lies in a hole, whose bytes nobody saw."""
+
 HELD_BACK: Final = 0.1
 """An end of a write is hidden: Nagle's algorithm held the write back behind a small segment."""
 

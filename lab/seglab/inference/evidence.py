@@ -57,6 +57,9 @@ def _path_words(observation: Observation, best: Explanation) -> Iterator[str]:
     else:
         known = "" if observation.mss is None else ", the connection's MSS"
         yield f"full segments have {path.base} bytes{known}{fits}"
+    if best.before:
+        said = "" if observation.begins_at is not None else ", as it would then be full"
+        yield f"the first segment began {best.before} bytes before the message{said}"
     if path.fell:
         lower = " and ".join(str(level) for level in path.levels[1:])
         again = ", and rose again" if path.rises else ""

@@ -10,10 +10,9 @@ from typing import Final, Literal
 
 from seglab.core.labels import Style
 from seglab.inference.hypothesis import (
+    BARE_LINE_BYTES,
     EMPTY_LINE_BYTES,
-    TERMINATOR_BITS,
     TERMINATOR_BITS_MIN,
-    TERMINATORS_BYTES,
     Features,
     Hypothesis,
     body_starts,
@@ -25,6 +24,8 @@ BUFFERS: Final = (512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 """Sizes of buffers that programmers choose."""
 
 _BUFFER_BITS = 3.0
+_BEGUN_BITS = 1.0  # a buffer that held commands already, as is known
+_PERHAPS_BEGUN_BITS = 10.0  # the same, where nobody knows what came before the message
 _WRITES_MAX = 20_000
 _PIECES_BITS = [(pieces, math.log2(pieces)) for pieces in range(2, 9)]
 _LINES: Final[tuple[tuple[Literal["each", "few"], float, str], ...]] = (
@@ -55,6 +56,27 @@ def _body_in_buffers(features: Features, may_matter: MayMatter) -> Iterator[Hypo
 def _fixed_buffer(features: Features, may_matter: MayMatter) -> Iterator[Hypothesis]:
     words = "a buffer of {size} bytes, emptied when full"
     yield from _buffers(features, may_matter, "fixed_buffer", 0, 2.0, words)
+    yield from _begun_buffers(features, may_matter)
+
+
+def _begun_buffers(features: Features, may_matter: MayMatter) -> Iterator[Hypothesis]:
+    """A buffer that held something when the message began: the commands before it, say.
+
+    Where that is not known, the first end that shows tells how much, if the next one bears it out.
+    """
+    cuts = features.suggested_ends
+    if features.before == 0 or not cuts or (features.before is None and features.layer == "reads"):
+        return
+    known = features.before is not None
+    for size, size_bits in _sizes(features, 0 if known else cuts[0]):
+        first = size - features.before % size if features.before is not None else cuts[0]
+        if not known and (cuts[0] >= size or cuts[0] + size not in cuts):
+            continue
+        bits = 2.0 + size_bits + (_BEGUN_BITS if known else _PERHAPS_BEGUN_BITS)
+        ends = range(first, features.total, size)
+        if may_matter(bits + TERMINATOR_BITS_MIN, ends):
+            words = f"a buffer of {size} bytes that held {size - first} when the message began"
+            yield from with_terminators(features, "fixed_buffer", ends, bits, words, buffer=size)
 
 
 def _buffers(
@@ -74,6 +96,8 @@ def _sizes(features: Features, start: int) -> Iterator[tuple[int, float]]:
     cuts = [cut for cut in features.suggested_ends if cut > start][:8]
     distances = {cut - start for cut in cuts[:3]}
     distances |= {later - earlier for earlier, later in pairwise(cuts)}
+    if features.before and cuts and not start:
+        distances.add(cuts[0] + features.before)
     if features.layer == "reads" and not start:
         distances |= {features.total // parts for parts in (2, 3, 4) if not features.total % parts}
     for size in distances:
@@ -87,7 +111,7 @@ def _sizes(features: Features, start: int) -> Iterator[tuple[int, float]]:
 def _line_by_line(features: Features, may_matter: MayMatter) -> Iterator[Hypothesis]:
     for lines, bits, words in _LINES:
         if may_matter(bits + TERMINATOR_BITS_MIN, None):
-            ends = frozenset([*(one.end for one in features.fields), *_blank(features.header_end)])
+            ends = frozenset([*(one.end for one in features.fields), *_blank(features)])
             spans = tuple([(one.start, field_value(one)[0], one.end) for one in features.fields])
             yield from with_terminators(
                 features,
@@ -101,19 +125,23 @@ def _line_by_line(features: Features, may_matter: MayMatter) -> Iterator[Hypothe
             )
 
 
-def _blank(header_end: int | None) -> tuple[int, ...]:
+def _blank(features: Features) -> tuple[int, ...]:
     """Where the last header field ends, and the empty line after it."""
-    return () if header_end is None else (header_end, header_end + EMPTY_LINE_BYTES)
+    end = features.header_end
+    if end is None:
+        return ()
+    bare = end + BARE_LINE_BYTES
+    return (end, end + EMPTY_LINE_BYTES, *((bare,) if bare in features.ends else ()))
 
 
 def _timed_writes(features: Features, may_matter: MayMatter) -> Iterator[Hypothesis]:
     shown = frozenset(features.suggested_ends) if features.layer == "segments" else frozenset()
-    for size in TERMINATORS_BYTES if features.complete else (0,):
+    for size in features.terminators:
         text = features.total - size
         for pieces, choice in _PIECES_BITS:
             if text < pieces:
                 break
-            bits = 4.0 + choice + TERMINATOR_BITS[size]
+            bits = 4.0 + choice + features.terminator_bits(size)
             ends = tuple([text * number // pieces for number in range(1, pieces)])
             if (not shown or not shown.isdisjoint(ends)) and may_matter(bits, ends):
                 yield Hypothesis(

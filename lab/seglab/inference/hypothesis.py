@@ -17,16 +17,28 @@ from seglab.core.trace import HeaderField
 UNFOLDED_BYTES: Final = 40
 """A header field up to this length is one line. Folding it would help nobody (RFC 5322, 2.1.1)."""
 
-TERMINATORS_BYTES: Final = (0, 5, 3)
-"""How much of the end of data may be a write of its own: nothing, `CRLF . CRLF`, `. CRLF`."""
+TERMINATORS_BYTES: Final = (0, 5, 3, 2)
+"""How much of the end of data may be a write of its own.
 
-TERMINATOR_BITS: Final = {0: 0.7, 5: 2.2, 3: 3.2}
+Nothing, `CRLF . CRLF`, `. CRLF` or `LF . LF`, `. LF`."""
+
+TERMINATOR_BITS: Final = {0: 0.7, 5: 2.2, 3: 3.2, 2: 5.2}
 """The price of each."""
+
+_LAST_ALONE_BITS = 7.0
+"""The last size is that of an end of data, and is none: only the rest of a full segment may be."""
+
+_HIDDEN_TERMINATORS_BYTES = (5, 3)
 
 TERMINATOR_BITS_MIN: Final = min(TERMINATOR_BITS.values())
 
 EMPTY_LINE_BYTES: Final = 2
 """The CRLF between the headers and the body."""
+
+BARE_LINE_BYTES: Final = 1
+"""The same where lines end in LF alone."""
+
+_BARE_BITS = 3.0
 
 _FOLDED_BYTES = 60
 _FIELDS_MAX = 64
@@ -54,6 +66,7 @@ class Hypothesis(NamedTuple):
         paused: whether the sender pauses between its writes.
         lines_known: where the header says that lines end.
         fields: for each header field, where it begins, where its value begins, where it ends.
+        unfilled: for a single write, the bytes from which on a buffer would not have been filled.
     """
 
     style: Style | None
@@ -66,6 +79,7 @@ class Hypothesis(NamedTuple):
     paused: bool = False
     lines_known: frozenset[int] = frozenset()
     fields: tuple[tuple[int, int, int], ...] = ()
+    unfilled: int | None = None
 
     def within_line(self, offset: int) -> bool | None:
         """Whether the offset is certainly within a line of the header.
@@ -107,6 +121,9 @@ class Features:
         complete: whether the message's end was seen.
         last_start: where the last size begins.
         ends: where each size ends.
+        before: how many bytes came before the message in its first segment; ``None`` where that is
+            not known.
+        headerless: whether the message is known to have no header fields.
     """
 
     total: int
@@ -119,12 +136,32 @@ class Features:
     complete: bool
     last_start: int
     ends: frozenset[int]
+    before: int | None = 0
+    headerless: bool = False
+
+    @property
+    def terminators(self) -> tuple[int, ...]:
+        """The lengths of the ends of data that may have a write of their own, hidden or not."""
+        if not self.complete:
+            return (0,)
+        last = self.total - self.last_start
+        return tuple(s for s in TERMINATORS_BYTES if s in (0, last, *_HIDDEN_TERMINATORS_BYTES))
+
+    def terminator_bits(self, size: int) -> float:
+        """The price of an end of data of so many bytes in a write of its own; 0 is none."""
+        last = self.total - self.last_start
+        alone = not size and self.complete and self.last_start and last in TERMINATORS_BYTES
+        return TERMINATOR_BITS[size] + (_LAST_ALONE_BITS if alone else 0.0)
 
 
 def features_of(
-    observation: Observation, ends: Sequence[int], pauses: Sequence[int], mss: int
+    observation: Observation,
+    ends: Sequence[int],
+    pauses: Sequence[int],
+    mss: int,
+    before: int | None = 0,
 ) -> Features:
-    """The features of an observation; the arguments are attributes of ``Features``."""
+    """The features of an observation; the other arguments are attributes of ``Features``."""
     return Features(
         observation.total_bytes,
         tuple(ends),
@@ -136,6 +173,8 @@ def features_of(
         observation.complete is not False,
         observation.total_bytes - observation.sizes[-1],
         frozenset(observation.ends),
+        before,
+        observation.fields is not None and not observation.fields,
     )
 
 
@@ -147,7 +186,7 @@ def hidden_terminators(features: Features, one: Hypothesis) -> Iterator[tuple[in
     """
     if one.style is None or one.terminator_bytes or not features.complete:
         return
-    for size in TERMINATORS_BYTES[1:]:
+    for size in _HIDDEN_TERMINATORS_BYTES:
         if features.total - size > features.last_start:
             yield size, one.bits + TERMINATOR_BITS[size] - TERMINATOR_BITS[0]
 
@@ -188,7 +227,7 @@ def with_terminators(
         yield Hypothesis(
             style,
             (*inside, text_end) if size else inside,
-            bits + TERMINATOR_BITS[size],
+            bits + features.terminator_bits(size),
             words,
             terminator_bytes=size,
             **more,
@@ -202,8 +241,13 @@ def field_value(one: HeaderField) -> tuple[int, int]:
 
 def body_starts(features: Features) -> Iterator[tuple[int, float, str]]:
     """Where the body may begin, each with its price and with words for people."""
+    if features.headerless:
+        return
     if features.header_end is not None:
         starts = [(features.header_end + extra, 1.0) for extra in (0, EMPTY_LINE_BYTES)]
+        bare = features.header_end + BARE_LINE_BYTES
+        if bare in features.ends:
+            starts.append((bare, 1.0 + _BARE_BITS))
     else:
         starts = [(cut, density_bits(cut, 600, 0.6)) for cut in features.suggested_ends[:3]]
     for start, bits in starts:

@@ -25,6 +25,7 @@ explained everything up to a unit:
 A unit that is one segment leads from a state to exactly one state. Its size decides what happened:
 
     size                                    explanation
+    a hole, which nobody saw                none is needed; segments count from its end
     a full segment, at any level            TCP had enough bytes; an end of a write may lie there
     the last unit                           the message ended
     ends where a full segment had ended     the path fell, and TCP cut the segment again
@@ -143,7 +144,7 @@ class Alignment:
     def run(self, limit: float) -> Explained | None:
         """The cheapest alignment; ``None`` if every state comes to more than ``limit`` bits."""
         units = self.units
-        states = [State(0.0, 0, ())]
+        states = [State(0.0, units[0].start, ())]
         for number in self.bounds.numbers_to_look_at(self.hypothesis):
             unit = units[number]
             if unit.coalesced:
@@ -151,7 +152,8 @@ class Alignment:
                 if not states:
                     return None
             else:
-                state = self.segment(states[0], number, unit)
+                step = self.over_hole if unit.hole else self.segment
+                state = step(states[0], number, unit)
                 if state.bits > limit:
                     return None
                 states = [state]
@@ -167,6 +169,8 @@ class Alignment:
     def trailing_end_bits(self, small: bool) -> float:
         """Bits for one more end of a write that is hidden in the last unit."""
         number = len(self.units) - 1
+        if self.units[-1].hole:
+            return cost.IN_HOLE
         bits = self.hidden_bits(number, self.total - 1, small)
         if self.units[-1].coalesced:
             bits = min(bits, self.shown_bits(number, self.total - 1, small) + self.merged_bits)
@@ -203,7 +207,7 @@ class Alignment:
     def segment(self, state: State, number: int, unit: Unit) -> State:
         """The state after a unit that is one segment; the cases are those of the table above."""
         bits, anchor, shown, resegmented, _, unexplained = state
-        start, end, _, resent, _, _, size = unit
+        start, end, _, resent, _, _, size, _ = unit
         small = bool(shown)
         bits += self.within_bits(number, unit, small)
         for inside in self.ends_within(start, end):
@@ -217,12 +221,12 @@ class Alignment:
             pass
         elif self.path.resegmented(end, anchor) and not (at_end and not resent):
             bits += cost.RESEGMENTED if resent else cost.RESEGMENTED_UNSURE
-            resegmented = (*resegmented, (max(anchor, end - self.base), end))
+            resegmented = (*resegmented, (max(anchor, end - self.base, 0), end))
         elif at_end or (self.anywhere and not self.path.may_bound(unit)):
             ended = self.short_bits(number, state, unit) + self.pause_bits(number)
             if not at_end and (cut := self.resent_short_bits(unit)) < ended:
                 bits += cut
-                resegmented = (*resegmented, (start, end))
+                resegmented = (*resegmented, (max(start, 0), end))
             else:
                 bits += ended
                 shown = (*shown, end)
@@ -231,7 +235,7 @@ class Alignment:
             bits += cost.BYTE_WINDOW
         elif (cut := self.resent_short_bits(unit)) < math.inf:
             bits += cut
-            resegmented = (*resegmented, (start, end))
+            resegmented = (*resegmented, (max(start, 0), end))
         elif self.path.may_bound(unit):
             bits += cost.BOUNDED
             anchor = end
@@ -240,6 +244,11 @@ class Alignment:
             anchor = end
             unexplained += 1
         return State(bits, anchor, shown, resegmented, None, unexplained)
+
+    def over_hole(self, state: State, _number: int, unit: Unit) -> State:
+        """The state after a hole: ends in it leave no trace, and segments count from its end."""
+        bits = cost.IN_HOLE * len(self.ends_within(unit.start, unit.end))
+        return state.plus(bits)._replace(anchor=unit.end, lower_from=None)
 
     def resent_short_bits(self, unit: Unit) -> float:
         """Bits for a short segment that the path caused by a fall, wherever it ends."""

@@ -168,14 +168,14 @@ def paths(units: Sequence[Unit], mss: int | None, *, reads: bool) -> tuple[Path,
     found = []
     for base, bits in bases:
         found.append(Path(base, (base,), bits))
-        levels = _read_levels(units, base) if reads else _segment_levels(units, base)
+        levels = _read_levels(units, base) if reads else _levels_with_evidence(units, base)
         found += [_path_with_levels(units, base, chosen, bits, reads=reads) for chosen in levels]
     return tuple(found)
 
 
 def _bases(units: Sequence[Unit]) -> Iterator[tuple[int, float]]:
     """Candidates for the MSS where it is not known, each with its price."""
-    sizes = [unit.size for unit in units]
+    sizes = [unit.size for unit in units if not unit.hole] or [unit.size for unit in units]
     counts = Counter(sizes)
     largest = max(sizes)
     candidates = {size for size, count in counts.items() if count > 1 and size >= 64}
@@ -195,10 +195,40 @@ def _bases(units: Sequence[Unit]) -> Iterator[tuple[int, float]]:
         yield base, _KNOWN_BITS if base in _KNOWN else _ANY_BASE_BITS
 
 
+def _levels_with_evidence(units: Sequence[Unit], base: int) -> Iterator[tuple[int, ...]]:
+    """Sets of lower levels of which there is more than their size.
+
+    When a path's MTU falls, the router drops what is too large. So something was sent again, or the
+    rest of a segment that was cut again shows. A size that only repeats is a buffer's.
+    """
+    again = any(unit.retransmitted for unit in units)
+    for lower in _segment_levels(units, base):
+        if again or _was_cut(units, base, lower):
+            yield lower
+
+
+def _was_cut(units: Sequence[Unit], base: int, lower: Sequence[int]) -> bool:
+    """Whether pieces of a lower level and a rest end where a full segment ended."""
+    anchor = units[0].start
+    pieces = False
+    for unit in units[:-1]:
+        if not unit.hole and unit.size in lower:
+            pieces = True
+        elif not unit.hole and unit.size == base:
+            pieces = False
+        elif pieces and not unit.hole and (unit.end - anchor) % base == 0:
+            return True
+        else:
+            anchor = unit.end
+            pieces = False
+    return False
+
+
 def _segment_levels(units: Sequence[Unit], base: int) -> Iterator[tuple[int, ...]]:
     """Sets of lower levels: the best single levels, and the sets that grow from the best one."""
     bound = LARGE_SEGMENT if base > LARGE_MSS else base
-    lower = [unit for unit in units[:-1] if LEVEL_MIN <= unit.size < bound and not unit.coalesced]
+    seen = [unit for unit in units[:-1] if not unit.coalesced and not unit.hole]
+    lower = [unit for unit in seen if LEVEL_MIN <= unit.size < bound]
     counts = Counter(unit.size for unit in lower)
     again = {
         u.size
@@ -263,9 +293,12 @@ def _path_cost(units: Sequence[Unit], base: int, lower: tuple[int, ...]) -> floa
     levels = {base, *lower}
     bits = _LEVEL_BITS * len(lower)
     level = base
-    anchor = 0
+    anchor = units[0].start
     for unit in units[:-1]:
         if unit.coalesced:
+            continue
+        if unit.hole:
+            anchor = unit.end
             continue
         if unit.size in levels:
             if unit.size != level:
@@ -311,7 +344,7 @@ def _changes(units: Sequence[Unit], levels: Sequence[int]) -> tuple[int, int]:
     falls = rises = 0
     for unit in units:
         size = unit.size
-        if size in levels and size != level:
+        if size in levels and size != level and not unit.hole:
             falls += size < level
             rises += size > level
             level = size

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from seglab.inference.hypothesis import (
     RANKS,
     TERMINATORS_BYTES,
     Hypothesis,
+    density_bits,
     features_of,
     hidden_terminators,
     with_hidden_terminator,
@@ -20,11 +21,20 @@ from seglab.inference.hypothesis import (
 from seglab.inference.likelihood import Explained
 from seglab.inference.lines import align
 from seglab.inference.path import Path, paths
-from seglab.inference.units import Unit
+from seglab.inference.units import Unit, units_of
 from seglab.inference.writers import BITS_MIN, unparametrised
 
 MARGIN_BITS = 10.0
 """An explanation this much longer than the best one has no weight."""
+
+_UNSAID_COMMANDS_BITS = 1.5
+"""Commands share the first segment, although nothing says so, beyond the choice of their length."""
+
+_COMMANDS_BYTES = range(6, 1001)
+"""How many bytes of commands may share it: `DATA` and its CRLF, or a whole transaction."""
+
+_COMMANDS_TYPICAL_BYTES = 130  # MAIL, RCPT and DATA
+_COMMANDS_SPREAD = 0.6
 
 _ROUNDING = 1e-6
 """Two sums of the same parts in another order differ by less than this."""
@@ -41,6 +51,7 @@ class Explanation:
         writer: who wrote.
         nagle: whether the sender's TCP held small segments back.
         explained: how the writer's ends align with the units.
+        before: how many bytes of commands share the first segment.
     """
 
     bits: float
@@ -49,6 +60,7 @@ class Explanation:
     writer: Hypothesis
     nagle: bool
     explained: Explained
+    before: int = 0
 
 
 def explanations(observation: Observation, units: Sequence[Unit]) -> tuple[Explanation, ...]:
@@ -61,17 +73,54 @@ def explanations(observation: Observation, units: Sequence[Unit]) -> tuple[Expla
     return _weighed(_Search(observation, units).run()) if units else ()
 
 
-class _PathSearch:
+def beginnings(
+    observation: Observation, units: Sequence[Unit]
+) -> Iterator[tuple[Sequence[Unit], float]]:
+    """The units by how many bytes of commands may share the first segment, with their prices.
+
+    Where nothing says that some do, a first segment that would be full with them suggests it: one
+    that offload merged and that is no multiple of the MSS, or a shorter one before full ones.
+    """
+    yield units, 0.0
+    mss = observation.mss
+    if mss is None or observation.begins_at is not None or observation.layer == "reads":
+        return
+    first = units[0]
+    missing = -first.size % mss
+    merged = first.size > mss
+    followed = len(units) > 1 and units[1].size >= mss and not units[1].hole
+    if missing in _COMMANDS_BYTES and not first.hole and (merged or followed):
+        bits = density_bits(missing, _COMMANDS_TYPICAL_BYTES, _COMMANDS_SPREAD)
+        yield units_of(observation, missing), _UNSAID_COMMANDS_BITS + bits
+
+
+def views(observation: Observation, units: Sequence[Unit]) -> Iterator[tuple[Sequence[Unit], Path]]:
+    """The paths that are worth a look, each with the units as they would then be."""
+    reads = observation.layer == "reads"
+    for seen, bits in beginnings(observation, units):
+        for path in paths(seen, observation.mss, reads=reads):
+            yield seen, replace(path, bits=path.bits + bits) if bits else path
+
+
+class PathSearch:
     """The search under one path: what all writers have in common there."""
 
     def __init__(
         self, observation: Observation, units: Sequence[Unit], number: int, path: Path
     ) -> None:
+        before = -units[0].start
         pauses = [unit.start for unit in units if unit.silence_before and unit.size >= path.base]
         self.number = number
         self.path = path
         self.bounds = PathBounds(units, path)
-        self.features = features_of(observation, suggested_ends(units, path), pauses, path.base)
+        self.before = before
+        self.features = features_of(
+            observation,
+            suggested_ends(units, path),
+            pauses,
+            path.base,
+            before or observation.begins_at,
+        )
 
     def prior(self, writer: Hypothesis) -> float:
         """Bits for the path and the writer, and one for Nagle's algorithm where it matters."""
@@ -83,7 +132,7 @@ class _Aligned(NamedTuple):
 
     place: tuple[int, float, int, int]
     bits: float
-    search: _PathSearch
+    search: PathSearch
     writer: Hypothesis
     nagle: bool
     explained: Explained
@@ -107,10 +156,9 @@ class _Search:
     def run(self) -> list[Explanation]:
         """The explanations by path, then by the price of the writer, then by its style."""
         searches = []
-        reads = self._observation.layer == "reads"
-        for number, path in enumerate(paths(self._units, self._observation.mss, reads=reads)):
+        for number, (units, path) in enumerate(views(self._observation, self._units)):
             if self._bits_left(path.bits + BITS_MIN) >= 0:
-                search = _PathSearch(self._observation, self._units, number, path)
+                search = PathSearch(self._observation, units, number, path)
                 searches.append(search)
                 self._try_all((search, one) for one in unparametrised(search.features))
         self._try_all((search, one) for search in searches for one in self._parametrised(search))
@@ -123,18 +171,19 @@ class _Search:
         search, writer, explained = one.search, one.writer, one.explained
         if one.bits > enough:
             return
-        yield Explanation(one.bits, 0.0, search.path, writer, one.nagle, explained)
+        known = one.nagle, explained, search.before
+        yield Explanation(one.bits, 0.0, search.path, writer, *known)
         for size, bits in hidden_terminators(search.features, writer):
             more = one.bits + bits - writer.bits + explained.trailing_end_bits
             if more <= enough:
                 other = with_hidden_terminator(search.features, writer, size)
-                yield Explanation(more, 0.0, search.path, other, one.nagle, explained)
+                yield Explanation(more, 0.0, search.path, other, *known)
 
     def _bits_left(self, bits: float) -> float:
         """How many bits may be added to these without losing all weight; negative if none."""
         return self._best + MARGIN_BITS + _ROUNDING - bits
 
-    def _parametrised(self, search: _PathSearch) -> Iterator[Hypothesis]:
+    def _parametrised(self, search: PathSearch) -> Iterator[Hypothesis]:
         """The writers of the large families that may have weight."""
         text_end = search.features.total - max(TERMINATORS_BYTES)
 
@@ -146,7 +195,7 @@ class _Search:
 
         return parametrised(search.features, may_matter)
 
-    def _try_all(self, writers: Iterable[tuple[_PathSearch, Hypothesis]]) -> None:
+    def _try_all(self, writers: Iterable[tuple[PathSearch, Hypothesis]]) -> None:
         """Align the writers that may have weight, the likeliest first."""
         waiting = []
         for search, one in writers:
@@ -161,7 +210,7 @@ class _Search:
             if self._bits_left(least) >= 0:
                 self._try(search, one, number)
 
-    def _try(self, search: _PathSearch, writer: Hypothesis, number: int) -> None:
+    def _try(self, search: PathSearch, writer: Hypothesis, number: int) -> None:
         """Align one writer, without Nagle's algorithm and with it."""
         bounds = search.bounds
         prior = search.prior(writer)
@@ -190,9 +239,12 @@ def suggested_ends(units: Sequence[Unit], path: Path) -> tuple[int, ...]:
     from which whole segments reach that end.
     """
     found: list[int] = []
-    anchor = 0
+    anchor = units[0].start
     total = units[-1].end
     for unit in units:
+        if unit.hole:
+            anchor = unit.end
+            continue
         if unit.end == total or (not unit.coalesced and unit.size in path.levels):
             continue
         if path.may_bound(unit):
@@ -206,7 +258,7 @@ def suggested_ends(units: Sequence[Unit], path: Path) -> tuple[int, ...]:
             continue
         if unit.coalesced and rest and unit.size > path.base:
             low = unit.start + (unit.end - unit.start) % path.base
-            if low > unit.start:
+            if low > max(unit.start, 0):
                 found.append(low)
         found.append(unit.end)
         anchor = unit.end
@@ -221,7 +273,6 @@ def _weighed(found: Sequence[Explanation]) -> tuple[Explanation, ...]:
     weights = [2.0 ** (best - one.bits) for one in found]
     whole = sum(weights)
     weighed = (
-        Explanation(one.bits, weight / whole, one.path, one.writer, one.nagle, one.explained)
-        for one, weight in zip(found, weights, strict=True)
+        replace(one, weight=weight / whole) for one, weight in zip(found, weights, strict=True)
     )
     return tuple(sorted(weighed, key=lambda one: one.bits))

@@ -26,7 +26,8 @@ class Unit(NamedTuple):
         silence_before: whether the sender was silent before it, for longer than the path explains;
             ``None`` where the times do not tell.
         coalesced: whether it may hold several segments: it is a read, or offload merged it.
-        size: its length in bytes.
+        size: its length in bytes. That of the first unit counts what came before the message.
+        hole: whether nobody saw its bytes. Then it is no evidence of anything.
     """
 
     start: int
@@ -36,23 +37,41 @@ class Unit(NamedTuple):
     silence_before: bool | None
     coalesced: bool
     size: int
+    hole: bool = False
 
 
-def units_of(observation: Observation) -> tuple[Unit, ...]:
-    """The observation's sizes with their places, in stream order."""
+def units_of(observation: Observation, before: int | None = None) -> tuple[Unit, ...]:
+    """The observation's sizes with their places, in stream order.
+
+    Args:
+        observation: what was seen.
+        before: how many bytes the first segment, or read, has before the message; ``None`` for
+            what the observation says. The first unit then begins so many bytes before offset 0.
+    """
     count = len(observation.sizes)
     push: Sequence[bool | None] = observation.push or (None,) * count
     retransmitted = observation.retransmission or (False,) * count
     silences = _silences(observation)
     reads = observation.layer == "reads"
     mss = observation.mss
+    if before is None:
+        before = observation.begins_at or 0
+    holes = {end for _, end in observation.holes}
     found = []
-    start = 0
-    for number, (size, end) in enumerate(zip(observation.sizes, observation.ends, strict=True)):
+    start = -before
+    for number, end in enumerate(observation.ends):
+        hole = end in holes
+        if hole and not number:
+            start = 0
+        size = end - start
         coalesced = reads or (mss is not None and size > mss)
+        silence = None if hole or start in holes else silences[number]
         found.append(
-            Unit(start, end, push[number], retransmitted[number], silences[number], coalesced, size)
-        )
+            Unit(
+                start, end, push[number], retransmitted[number], silence,
+                coalesced and not hole, size, hole,
+            )
+        )  # fmt: skip
         start = end
     return tuple(found)
 

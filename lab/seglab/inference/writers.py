@@ -12,6 +12,7 @@ from typing import Final
 from seglab.core.trace import HeaderField
 from seglab.inference.families import BUFFERS
 from seglab.inference.hypothesis import (
+    BARE_LINE_BYTES,
     EMPTY_LINE_BYTES,
     TERMINATOR_BITS_MIN,
     Features,
@@ -23,6 +24,8 @@ from seglab.inference.hypothesis import (
 )
 
 _SINGLE_WRITE_BITS = 1.0
+_HEADERS_FIRST_BITS = 4.0
+_BEHIND_NAGLE_BITS = 2.0
 _FREE_ENDS_MAX = 12
 
 BITS_MIN: Final = _SINGLE_WRITE_BITS + TERMINATOR_BITS_MIN
@@ -32,15 +35,21 @@ BITS_MIN: Final = _SINGLE_WRITE_BITS + TERMINATOR_BITS_MIN
 def unparametrised(features: Features) -> Iterator[Hypothesis]:
     """The writers with few parameters, each with and without a write for the end of data."""
     for make in (
-        _single_write, _relay, _headers_then_body, _distinct_from, _custom_headers,
-        _unfilled_buffer, _no_style,
+        _single_write, _relay, _headers_then_body, _composed, _distinct_from, _custom_headers,
+        _no_style,
     ):  # fmt: skip
         yield from make(features)
 
 
 def _single_write(features: Features) -> Iterator[Hypothesis]:
     words = "the whole message at once"
-    yield from with_terminators(features, "single_write", (), _SINGLE_WRITE_BITS, words)
+    for one in with_terminators(features, "single_write", (), _SINGLE_WRITE_BITS, words):
+        text = features.total - one.terminator_bytes
+        if text > BUFFERS[-1]:
+            yield one
+        else:
+            words = f"one write, or a buffer of {text} bytes or more that was not filled"
+            yield one._replace(words=words, unfilled=text)
 
 
 def _first_short_ends(features: Features, largest: int) -> Iterator[int]:
@@ -52,6 +61,8 @@ def _first_short_ends(features: Features, largest: int) -> Iterator[int]:
 
 
 def _relay(features: Features) -> Iterator[Hypothesis]:
+    if features.headerless:
+        return
     if features.fields:
         first = features.fields[0]
         if first.name.lower() == "received" and first.start == 0:
@@ -69,7 +80,26 @@ def _headers_then_body(features: Features) -> Iterator[Hypothesis]:
         yield from with_terminators(features, "headers_then_body", (start,), 2.0 + bits, words)
 
 
+def _composed(features: Features) -> Iterator[Hypothesis]:
+    """The headers in a write, then a body in writes of any length: its parts, perhaps."""
+    if features.header_end is None:
+        return
+    each = _each_free_end_bits(features)
+    for start, bits, words in body_starts(features):
+        cuts = tuple(cut for cut in features.suggested_ends if cut > start)
+        if start in features.suggested_ends and cuts:
+            yield from with_terminators(
+                features,
+                "headers_then_body",
+                (start, *cuts),
+                _HEADERS_FIRST_BITS + bits + each * len(cuts),
+                words + " in writes of several lengths",
+            )
+
+
 def _distinct_from(features: Features) -> Iterator[Hypothesis]:
+    if features.headerless:
+        return
     if features.fields:
         for one in features.fields:
             if one.name.lower() == "from":
@@ -84,13 +114,16 @@ def _distinct_from(features: Features) -> Iterator[Hypothesis]:
 
 
 def _custom_headers(features: Features) -> Iterator[Hypothesis]:
+    if features.headerless:
+        return
     if not features.fields:
         yield from _custom_blind(features)
         return
     header_end = features.header_end or features.fields[-1].end
     edges = _edges(features.fields)
     inside = [cut for cut in features.suggested_ends if cut <= header_end + EMPTY_LINE_BYTES]
-    body_starts = (header_end, header_end + EMPTY_LINE_BYTES)
+    empty_lines = (EMPTY_LINE_BYTES, BARE_LINE_BYTES)
+    body_starts = (header_end, *(header_end + size for size in empty_lines))
     at_edges = tuple(cut for cut in inside if cut in edges or cut in body_starts)
     choice = math.log2(len(features.fields)) + 2.0
     if any(cut in edges and cut < header_end for cut in at_edges):
@@ -124,6 +157,10 @@ def _custom_blind(features: Features) -> Iterator[Hypothesis]:
     header_end = features.header_end
     limit = features.mss if header_end is None else header_end + EMPTY_LINE_BYTES
     short = [cut for cut in features.suggested_ends if cut <= limit][:_FREE_ENDS_MAX]
+    if len(features.suggested_ends) == 1 and short and features.layer == "segments":
+        bits = 2.0 + density_bits(short[0], 150, 0.9) + _BEHIND_NAGLE_BITS
+        words = f"the headers in several writes: what came after the first (0:{short[0]}) waited"
+        yield from with_terminators(features, "custom_headers", short, bits, words)
     for count in range(2, len(short) + 1):
         cuts = tuple(short[:count])
         sizes = (end - start for start, end in pairwise((0, *cuts)))
@@ -136,7 +173,10 @@ def _custom_blind(features: Features) -> Iterator[Hypothesis]:
 def _edges(fields: Sequence[HeaderField]) -> frozenset[int]:
     """Where header fields and their values begin and end."""
     return frozenset(
-        edge for one in fields for edge in (one.start, one.end, *field_value(one)) if edge > 0
+        edge
+        for one in fields
+        for edge in (one.start, one.end, *field_value(one), one.end - BARE_LINE_BYTES)
+        if edge > 0
     )
 
 
@@ -151,11 +191,9 @@ def _named(fields: Sequence[HeaderField], cuts: Sequence[int]) -> str:
     return ", ".join(touched[:4]) or "at their edges"
 
 
-def _unfilled_buffer(features: Features) -> Iterator[Hypothesis]:
-    enough = next((size for size in BUFFERS if size >= features.total), None)
-    if enough is not None:
-        words = f"a buffer of {enough} bytes or more, which the message did not fill"
-        yield from with_terminators(features, "fixed_buffer", (), 5.0, words)
+def _each_free_end_bits(features: Features) -> float:
+    """The price of an end that no rule sets: a little less than the choice of a byte."""
+    return math.log2(max(features.mss, 2)) - 1.0
 
 
 def _no_style(features: Features) -> Iterator[Hypothesis]:
@@ -164,7 +202,7 @@ def _no_style(features: Features) -> Iterator[Hypothesis]:
     Each end costs a little less than the choice of a byte within a full segment, because even a
     writer of no style repeats itself.
     """
-    each = math.log2(max(features.mss, 2)) - 1.0
+    each = _each_free_end_bits(features)
     at_ends = tuple(cut for cut in features.suggested_ends if cut in features.ends)
     for cuts in dict.fromkeys((features.suggested_ends, at_ends)):
         yield Hypothesis(None, cuts, 8.0 + each * len(cuts), "writes of no known style")

@@ -33,6 +33,7 @@ cdef class Doubt:
     cdef public CCapturedMessage message
     cdef public int64_t offset
     cdef public bytes end
+    cdef public int64_t at
     cdef public list events
     cdef public int64_t size
 
@@ -69,6 +70,9 @@ cdef class Dialogue:
     cdef bint _added
     cdef bint _continues
     cdef bint _held_added
+    cdef int64_t _piece_at
+    cdef int64_t _continues_at
+    cdef int64_t _held_at
     cdef list _notes
     cdef CPreamble _preamble
     cdef bint _tls_agreed
@@ -100,9 +104,10 @@ cdef class Dialogue:
     @cython.locals(message=CCapturedMessage)
     cdef _open_chunked(self)
     cdef _end_chunk(self)
-    @cython.locals(end=int64_t, lax=int64_t, stop=int64_t, part=bytes, message=CCapturedMessage)
+    @cython.locals(end=int64_t, lax=int64_t, stop=int64_t, part=bytes, follows=int64_t, ended=int64_t, message=CCapturedMessage)
     cdef int64_t _body(self, int64_t t_ns, int push, bint again, int64_t size, bytes data,
                        int64_t at) except -1
+    cdef _begin(self, CCapturedMessage message, int push, bint again, int64_t at)
     cdef bint _is_command(self, bytes data, int64_t size) except -1
     @cython.locals(message=CCapturedMessage)
     cdef _end_message(self, bint complete)
@@ -133,7 +138,7 @@ cdef class Dialogue:
     @cython.locals(doubt=Doubt, message=CCapturedMessage, later=CCapturedMessage, before=int64_t)
     cdef _rewind(self)
 
-    cdef _keep(self, tuple piece)
+    cdef _keep(self, tuple piece, int64_t at)
     cdef _settle(self)
     cdef _guess(self, bytes data)
     cdef _accept(self, bint tls)

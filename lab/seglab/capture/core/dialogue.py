@@ -53,7 +53,7 @@ below ``LINE_BYTES``, and whether a command is allowed where it stands.
 
 from typing import Final, Protocol
 
-from .message import Account, CapturedMessage, lax_end_words
+from .message import GAP, Account, CapturedMessage, lax_end_words
 from .preamble import DONE, FAILED, HTTP, PROXY, SOCKS, Preamble
 from .smtp_verbs import begins_command, is_cut_command, may_be_smtp
 
@@ -106,16 +106,18 @@ class Doubt:
         message: the message that it is in.
         offset: where in it the end of data ends.
         end: the bytes of the end.
+        at: how many bytes of its segment lie before what follows the end in it; 0 if nothing does.
         events: what was said after it: the client's pieces, and the codes of the server's replies.
         size: how many bytes these hold.
     """
 
-    __slots__ = ("end", "events", "message", "offset", "size")
+    __slots__ = ("at", "end", "events", "message", "offset", "size")
 
-    def __init__(self, message: CapturedMessage, offset: int, end: bytes) -> None:
+    def __init__(self, message: CapturedMessage, offset: int, end: bytes, at: int) -> None:
         self.message = message
         self.offset = offset
         self.end = end
+        self.at = at
         self.events: list[tuple[Piece | None, bytes]] = []
         self.size = 0
 
@@ -139,12 +141,14 @@ class Dialogue:
         "_challenge",
         "_chunk_refused",
         "_continues",
+        "_continues_at",
         "_doubt",
         "_expected",
         "_guessed",
         "_heard",
         "_held",
         "_held_added",
+        "_held_at",
         "_held_bytes",
         "_judged",
         "_last",
@@ -154,6 +158,7 @@ class Dialogue:
         "_missed",
         "_notes",
         "_owner",
+        "_piece_at",
         "_preamble",
         "_recipients",
         "_recorded",
@@ -212,6 +217,9 @@ class Dialogue:
         self._added = False
         self._continues = False
         self._held_added = False
+        self._piece_at = 0
+        self._continues_at = 0
+        self._held_at = 0
         self._notes: list[str] = []
         self._preamble: Preamble | None = None
         self._tls_agreed = False
@@ -238,6 +246,8 @@ class Dialogue:
             self._guessed = 0
         self._added = self._continues
         self._continues = False
+        self._piece_at = self._continues_at
+        self._continues_at = 0
         at = 0
         while at < size:
             mode = self.mode
@@ -258,7 +268,7 @@ class Dialogue:
             elif mode == _DEAD:
                 return
             elif self._server_seen and not self._blind:
-                self._keep((t_ns, push, again, size - at, data[at:]))
+                self._keep((t_ns, push, again, size - at, data[at:]), at)
                 return
             else:
                 self._guess(data[at:])
@@ -430,6 +440,8 @@ class Dialogue:
         assert message is not None
         end = min(size, at + self._remaining)
         self._remaining -= end - at
+        if not message.offset:
+            self._begin(message, push, again, at)
         grown = message.add(t_ns, push, again, end - at, data[at:end], self._added)
         self._account.take(grown)
         self._added = True
@@ -468,15 +480,24 @@ class Dialogue:
             if self._doubt is None and self._rewinds < REWINDS_MAX:
                 lax = message.lax_end_in(data, at, end)
                 if lax >= 0 and (lax < len(data) or len(data) == size):
-                    self._doubt = Doubt(message, message.offset + lax - at, message.lax_end)
+                    follows = self._piece_at + lax if lax < size else 0
+                    ended = message.offset + lax - at
+                    self._doubt = Doubt(message, ended, message.lax_end, follows)
                     self._record((t_ns, push, again, size - lax, data[lax:]), b"")
         stop = size if end < 0 else end
         part = data[at:stop] if at or end >= 0 else data
+        if not message.offset:
+            self._begin(message, push, again, at)
         self._account.take(message.add(t_ns, push, again, stop - at, part, self._added))
         self._added = True
         if end >= 0:
             self._end_message(True)
         return stop
+
+    def _begin(self, message: CapturedMessage, push: int, again: bool, at: int) -> None:
+        """Note how many bytes of its first segment came before a message, where that is known."""
+        if push != GAP and not again:
+            message.begins_at = self._piece_at + at
 
     def _is_command(self, data: bytes, size: int) -> bool:
         return begins_command(data) or is_cut_command(data, size)
@@ -706,6 +727,7 @@ class Dialogue:
         self._challenge = False
         self._expected = []
         self._end_message(True)
+        self._continues_at = doubt.at
         for piece, code in doubt.events:
             if piece is None:
                 self._answer(code)
@@ -716,10 +738,11 @@ class Dialogue:
 
     # --- decisions ------------------------------------------------------------------------
 
-    def _keep(self, piece: Piece) -> None:
+    def _keep(self, piece: Piece, at: int) -> None:
         """Keep what came before the reply that says what it is."""
         if not self._held:  # whether the segment has begun with bytes of the message
             self._held_added = self._added
+            self._held_at = self._piece_at + at
         self._held.append(piece)
         self._held_bytes += len(piece[4])
         self._account.take(len(piece[4]) + _PIECE_COST)
@@ -779,6 +802,7 @@ class Dialogue:
     def _replay(self) -> None:
         self._recorded = self._doubt  # has recorded the pieces when they came
         continues = self._held_added and self.message is not None
+        self._continues_at = self._held_at
         for piece in self._drop_held():
             self._continues = continues
             continues = False

@@ -44,6 +44,7 @@ cdef class CapturedMessage:
     cdef public bint opaque
     cdef public bint encrypted
     cdef public CTlsRecords records
+    cdef public int64_t begins_at
     cdef public bint chunked
     cdef public object complete
     cdef public int64_t replies_due

@@ -95,6 +95,7 @@ class CapturedMessage:
         encrypted: whether it consists of TLS records.
 
     Attributes:
+        begins_at: how many bytes of its first segment came before it; -1 where that is not known.
         chunked: whether it was sent by BDAT.
         complete: whether its end was captured; ``None`` before it ended.
         full: whether it has more sizes than are kept.
@@ -117,6 +118,7 @@ class CapturedMessage:
         "_push",
         "_sizes",
         "_times",
+        "begins_at",
         "chunked",
         "complete",
         "encrypted",
@@ -137,6 +139,7 @@ class CapturedMessage:
         self.opaque = opaque
         self.encrypted = encrypted
         self.records = TlsRecords() if encrypted else None
+        self.begins_at = 0 if opaque and not encrypted else -1
         self.chunked = False
         self.complete: bool | None = None
         self.replies_due = 0
@@ -327,8 +330,9 @@ class CapturedMessage:
             timestamps=facts.timestamps,
             push=tuple([_PUSH[flag] for flag in push]),
             t_ns=None if NO_TIME in times else tuple(times),
+            begins_at=None if self.begins_at < 0 else self.begins_at,
             header_end=header_end,
-            fields=tuple(fields) if fields else None,
+            fields=tuple(fields) if fields or header_end is not None else None,
             retransmission=tuple(again),
             rtt_ns=facts.rtt_ns,
             complete=False if self.full else self.complete,
