@@ -63,6 +63,15 @@ FULL = Observation(
 )
 
 
+def test_what_is_empty_is_known() -> None:
+    """No sizes and no header fields are something else than unknown ones, also as JSON."""
+    empty = Observation(id="a", sizes=(), push=(), t_ns=(), header_end=0, fields=())
+    assert Observation.from_json(empty.to_json()) == empty
+    none = Observation(id="a", sizes=(5,))
+    assert Observation.from_json(none.to_json()) == none
+    assert none.to_json() == b'{"id":"a","sizes":[5],"layer":"reads"}'
+
+
 @pytest.mark.parametrize("found", [FULL, Observation(id="x", sizes=(3,))], ids=["all", "least"])
 def test_a_line_of_json_gives_the_same_observation(found: Observation) -> None:
     """Both ways, whether much is known or little."""

@@ -267,6 +267,8 @@ _SEQUENCES: Final = ("sizes", "push", "t_ns", "retransmission")
 _FLAG_LISTS: Final = ("push", "retransmission")
 _PLAIN: Final = (int, bool, type(None))
 _LEFT_OUT: Final = ("encrypted", "chunked", "notes")
+"""Written only where they say something. Empty fields, say, mean that there is no header field."""
+
 _NAMES: Final = tuple(field.name for field in fields(Observation))
 _values: Final = attrgetter(*_NAMES)
 _encode: Final = msgspec.json.Encoder().encode
