@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fuzz import captures, json_lines, servers, specs, tables
+from fuzz import captures, command_lines, json_lines, own_captures, servers, specs, tables
 from fuzz.kind import Kind
 
 KINDS: Final[dict[str, Kind]] = {
@@ -10,10 +10,12 @@ KINDS: Final[dict[str, Kind]] = {
     for kind in (
         captures.CAPTURES,
         captures.KNOWN,
+        own_captures.OWN,
         servers.SMTP,
         servers.LOGS,
         json_lines.JSON,
         specs.TOML,
         tables.PARQUET,
+        command_lines.COMMANDS,
     )
 }

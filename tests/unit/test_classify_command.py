@@ -518,3 +518,15 @@ def test_what_came_before_a_failure_is_shown(
     with pytest.raises(InputError, match="failed at message 4"):
         on_terminal(monkeypatch, capsys, 80, PAPER, "--classifier", "failing_at_nine")
     assert "headers_then_body" in capsys.readouterr().out
+
+
+def test_a_damaged_file_says_nothing_to_the_terminal(tmp_path: Path) -> None:
+    """PyArrow's errors have bytes of the file in them; they are escaped (found by fuzzing)."""
+    file = tmp_path / "x.parquet"
+    footer = b"\x1d" + b"\x0e" * 20
+    file.write_bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    done = ran(file)
+    assert done.return_value == 2
+    (line,) = (line for line in done.stderr.split("\n") if line.startswith("seglab: "))
+    assert "not a readable Parquet file" in line
+    assert line.isprintable()

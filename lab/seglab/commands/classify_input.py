@@ -168,7 +168,7 @@ class Input:
 
     def _warn(self, text: str) -> None:
         self._progress.show(None)
-        click.echo(text, err=True)
+        click.echo(safe(text), err=True)
 
 
 class _Followed:

@@ -388,4 +388,4 @@ def _refuse_foreign(path: Path, schema: pa.Schema) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return one_line(next(iter(str(error).splitlines()), type(error).__name__))
