@@ -203,10 +203,10 @@ class PureEngine:
 register(ENGINE, PureEngine)
 
 
-def build(out, spec=None, seed=1, shards=None):
+def build(out, spec=None, seed=1, shards=None, engine=ENGINE):
     """Build a dataset with the pure engine; finish it unless only some shards were asked for."""
     spec = spec or spec_of()
-    begin(spec, seed, out, ENGINE)
+    begin(spec, seed, out, engine)
     for number in range(spec.shards) if shards is None else shards:
         shard.build_shard(spec, seed, number, out)
     return finish(spec, seed, out) if shards is None else None

@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from dataset_making import build, spec_of
 
 from seglab import capture
 from seglab.core.record import SessionRecord
 from seglab.core.trace import first_sent, sizes
+from seglab.dataset.estimate import estimate
 from seglab.engine import EngineOptions, engine, engine_names
 from seglab.engine.base import Planned
 from seglab.execution.request import RunRequest
@@ -264,3 +266,15 @@ def test_its_processes_die_again_and_again(monkeypatch: pytest.MonkeyPatch) -> N
 
 def _die() -> None:
     os._exit(1)
+
+
+def test_a_dataset_says_that_it_is_simulated(tmp_path: Path) -> None:
+    """Its rows, its manifest and its datasheet; and its estimate counts no waiting."""
+    spec = spec_of()
+    manifest = build(tmp_path / "data", spec, engine="simulator")
+    assert manifest.engine == "simulator"
+    sheet = (tmp_path / "data" / "README.md").read_text()
+    assert "simulated, not carried out" in sheet
+    assert "sockets of the Linux kernel" not in sheet
+    assert estimate(spec, 1, engine="simulator").longest_s == 0
+    assert estimate(spec, 1, engine="simulator").cpu_s < estimate(spec, 1).cpu_s

@@ -124,7 +124,7 @@ def build(
                 cluster, what, seed, out, there, jobs, progress, yes=yes, quiet=quiet, engine=engine
             )
         else:
-            _ask(what, estimate(what, jobs, left), out, yes=yes, quiet=quiet)
+            _ask(what, estimate(what, jobs, left, engine), out, yes=yes, quiet=quiet)
             with unless_refused(out):
                 begin(what, seed, out, engine)
                 _build(what, seed, out, there, jobs, progress)
@@ -291,7 +291,7 @@ def _build_far(
     from seglab.cluster.shards import BuildRequest  # noqa: PLC0415
 
     done = sum(len(shard_range(spec, shard)) for shard in there)
-    whole = estimate(spec, jobs, spec.sessions - done)
+    whole = estimate(spec, jobs, spec.sessions - done, engine)
     with connected(address, say=progress.say) as cluster:
         request = BuildRequest(spec.text, spec.where, seed, jobs, cluster.name, engine)
         refuse_unfit(spec, whole, request, cluster)

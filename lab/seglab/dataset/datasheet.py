@@ -12,6 +12,7 @@ from seglab.dataset.columns import COLUMNS, LABELS
 from seglab.dataset.manifest import DatasetManifest
 from seglab.dataset.spec import DatasetSpec
 from seglab.dataset.splits import PARTS
+from seglab.engine import DEFAULT_ENGINE
 
 _HEAD = """\
 ---
@@ -69,18 +70,35 @@ model would recognise it.
 _PROCESS = """
 ## Collection process
 
+{how}{planned} sessions were planned.
+Their shards took {hours} of building on {machines}, added up; shards are built side by side.
+
+Every row obeys: writes and reads each cover the payload once, in order; the segments that arrived
+cover it; no segment exceeds the MSS; nothing is sent before it is written or read before it
+arrived; the server received what was written, by SHA-256.
+"""
+
+_CARRIED_OUT = """\
 The sessions were carried out, not simulated: senders wrote to sockets of the Linux kernel
 ({kernels}), in private network namespaces, over links of the lab's own that delay, pace and lose
 frames as each network's table says.
 The wire recorded each frame as it entered and left; the server logged each `recv`.
 Segmentation offloads were off, and settings that decide segmentation were set, read back, and are
 in `manifest.json` (`environment`), as are the networks in full (`networks`).
-{planned} sessions were planned.
-Their shards took {hours} of building on {machines}, added up; shards are built side by side.
+"""
 
-Every row obeys: writes and reads each cover the payload once, in order; the segments that arrived
-cover it; no segment exceeds the MSS; nothing is sent before it is written or read before it
-arrived; the server received what was written, by SHA-256.
+_SIMULATED = """\
+The sessions were simulated, not carried out: the engine was `{engine}`.
+No packet was sent. A model of both TCPs, of the path and of the programs at its ends made writes,
+segments and reads in virtual time; `docs/simulator.md` of seglab says what it leaves out.
+The networks are in full in `manifest.json` (`networks`).
+"""
+
+_SAME_SIMULATED = """
+## What is equal when it is built again
+
+Everything: with the same specification, seed and version of seglab, all rows are the same on every
+machine, since their times are virtual.
 """
 
 _LABELS = """
@@ -102,7 +120,7 @@ _LIMITS = """
 
 - All senders are emulated, and each writes in one way; real programs vary more.
 - Sessions do not compete for a bottleneck: no other session uses their links.
-- One kernel's TCP sent everything; other stacks cut differently where the window is short.
+- {tcp}; other stacks cut differently where the window is short.
 - Where a message is larger than the initial congestion window, boundaries of writes that were
   queued behind it cannot be seen on the wire by anyone.
 - The frequencies come from the specification, not from the world: nothing here says how much spam
@@ -186,21 +204,36 @@ def datasheet(manifest: DatasetManifest, spec: DatasetSpec) -> str:
                 held_out="".join(_held_out(spec)),
             ),
             _PROCESS.format(
-                kernels=", ".join(manifest.kernels),
+                how=_how(manifest),
                 planned=manifest.planned,
                 hours=_duration(manifest.timings.get("shards", 0.0)),
                 machines=", ".join(manifest.machines),
             ),
             _LABELS,
-            _LIMITS,
+            _LIMITS.format(
+                tcp="One kernel's TCP sent everything"
+                if _on_kernel(manifest)
+                else "A model of one kernel's TCP sent everything"
+            ),
             _USE.format(captures=_captures(spec)),
-            _SAME.format(**origins),
+            _SAME.format(**origins) if _on_kernel(manifest) else _SAME_SIMULATED,
             _UPKEEP.format(
                 licence=_plain(manifest.licence),
                 creator=f"\nMade by: {_plain(manifest.creator)}." if manifest.creator else "",
             ),
         )
     )
+
+
+def _on_kernel(manifest: DatasetManifest) -> bool:
+    return manifest.engine == DEFAULT_ENGINE
+
+
+def _how(manifest: DatasetManifest) -> str:
+    """How the sessions came about."""
+    if _on_kernel(manifest):
+        return _CARRIED_OUT.format(kernels=", ".join(manifest.kernels))
+    return _SIMULATED.format(engine=_plain(manifest.engine))
 
 
 def _licence(licence: str) -> str:

@@ -11,15 +11,32 @@ from dataclasses import dataclass
 from typing import Final
 
 from seglab.dataset.spec import Combination, DatasetSpec
-from seglab.engine import schedule
+from seglab.engine import DEFAULT_ENGINE, schedule
 from seglab.mail.source import MailSource
 from seglab.networks.network import Network
 
-CPU_S: Final = 0.012
-"""Processor time of a session for its connection, its dialogue and its record."""
 
-CPU_S_PER_SEGMENT: Final = 0.0004
-"""Processor time of each segment. The wire, in Python, handles it and its acknowledgement."""
+@dataclass(frozen=True, slots=True)
+class EngineCost:
+    """What the sessions of one engine take.
+
+    Attributes:
+        cpu_s: processor time of a session for its connection, its dialogue and its record.
+        cpu_s_per_segment: processor time of each segment, and of its acknowledgement.
+        waits: whether a session takes as long as its network and its sender do; if not, its time
+            is virtual.
+    """
+
+    cpu_s: float
+    cpu_s_per_segment: float
+    waits: bool
+
+
+ENGINE_COSTS: Final = {
+    "kernel": EngineCost(0.012, 0.0004, waits=True),
+    "simulator": EngineCost(0.0025, 0.0001, waits=False),
+}
+"""What sessions cost, by engine. An engine that is not here counts as the kernel engine does."""
 
 ROW_BYTES: Final = 200
 ROW_BYTES_PER_SEGMENT: Final = 50
@@ -71,22 +88,27 @@ class Estimate:
         )
 
 
-def estimate(spec: DatasetSpec, jobs: int, sessions: int | None = None) -> Estimate:
+def estimate(
+    spec: DatasetSpec, jobs: int, sessions: int | None = None, engine: str = DEFAULT_ENGINE
+) -> Estimate:
     """Estimate the cost of building a dataset.
 
     Args:
         spec: of the dataset.
         jobs: how many sessions run side by side.
         sessions: how many are still to be carried out; all by default.
+        engine: the name of the engine that carries them out.
     """
+    cost = ENGINE_COSTS.get(engine, ENGINE_COSTS[DEFAULT_ENGINE])
     slots_s = cpu_s = file_bytes = longest_s = 0.0
     for combination, network in _cells(spec):
         payload = _payload_bytes(combination)
         segments = -(-payload // network.mss)
-        session_s = network.estimate_s(payload) + _pauses_s(combination)
-        longest_s = max(longest_s, session_s)
-        slots_s += session_s * schedule.weight(network.estimate_s(payload)) / schedule.SLOT
-        cpu_s += CPU_S + CPU_S_PER_SEGMENT * segments
+        if cost.waits:
+            session_s = network.estimate_s(payload) + _pauses_s(combination)
+            longest_s = max(longest_s, session_s)
+            slots_s += session_s * schedule.weight(network.estimate_s(payload)) / schedule.SLOT
+        cpu_s += cost.cpu_s + cost.cpu_s_per_segment * segments
         file_bytes += ROW_BYTES + ROW_BYTES_PER_SEGMENT * segments
         if spec.captures:
             file_bytes += CAPTURE_BYTES + CAPTURE_BYTES_PER_SEGMENT * segments

@@ -101,20 +101,22 @@ class SimulatorEngine:
     async def _work_off(self, batches: deque[Sequence[Planned]], on_record: OnRecord) -> None:
         """Let processes carry out the batches, and remove each one that has come back."""
         loop = asyncio.get_running_loop()
-        async with _pool(self._processes) as pool:
+        async with _shared.use(self._processes) as pool:
             under_way: deque[Future[list[SessionRecord]]] = deque()
-            begun = 0
-            while batches:
-                for batch in islice(batches, begun, self._processes * _AHEAD):
-                    for spec, _ in batch:
-                        self.forecast.began(spec.session_id, _SESSION_S)
-                    under_way.append(_submit(pool, batch, self.options))
-                    begun += 1
-                for record in await asyncio.wrap_future(under_way[0], loop=loop):
-                    self._hand_over(record, on_record)
-                under_way.popleft()
-                batches.popleft()
-                begun -= 1
+            try:
+                while batches:
+                    for batch in islice(batches, len(under_way), self._processes * _AHEAD):
+                        for spec, _ in batch:
+                            self.forecast.began(spec.session_id, _SESSION_S)
+                        under_way.append(_submit(pool, batch, self.options))
+                    records = await asyncio.wrap_future(under_way[0], loop=loop)
+                    under_way.popleft()
+                    batches.popleft()
+                    for record in records:
+                        self._hand_over(record, on_record)
+            finally:
+                for future in under_way:
+                    future.cancel()
 
     def _hand_over(self, record: SessionRecord, on_record: OnRecord) -> None:
         self.forecast.ended(record.session_id)
@@ -133,17 +135,38 @@ def _submit(
     return pool.submit(worker.carry_out, list(batch), limit_s, folder and Path(folder).absolute())
 
 
-@asynccontextmanager
-async def _pool(processes: int) -> AsyncIterator[ProcessPoolExecutor]:
-    """Start processes, and end them when the batches that they work on have ended.
+class _SharedPool:
+    """The processes of all engines that are at work, such as those of a dataset's shards.
 
-    Each is a new interpreter, as every system can start one.
+    They start with the first engine that needs them, and end when the last one is done.
     """
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin)
-    try:
-        yield pool
-    finally:
-        await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+        self._users = 0
+
+    @asynccontextmanager
+    async def use(self, processes: int) -> AsyncIterator[ProcessPoolExecutor]:
+        """Hold the processes; each is a new interpreter, as every system can start one."""
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin)
+        pool = self._pool
+        self._users += 1
+        try:
+            yield pool
+        except BrokenExecutor:
+            if self._pool is pool:  # the next one who needs processes starts others
+                self._pool = None
+            raise
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._pool = None
+            if pool is not self._pool:
+                await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+
+
+_shared = _SharedPool()
 
 
 def _begin() -> None:
