@@ -6,7 +6,7 @@ from seglab.simulator import cubic
 from seglab.simulator.clock import TICK_NS
 from seglab.simulator.state import CA_CWR, CA_OPEN, CA_RECOVERY, INFINITE_SSTHRESH, TcpState
 
-_GSO_MAX_BYTES: Final = 65_536 - 321
+_GSO_MAX_BYTES: Final = 65_536 - 257
 _TSO_RTT_LOG: Final = 9  # net.ipv4.tcp_tso_rtt_log
 _TSO_SEGMENTS_MIN: Final = 2  # net.ipv4.tcp_min_tso_segs
 _PACING_SHIFT: Final = 10  # sk_pacing_shift: a burst lasts a millisecond

@@ -23,7 +23,7 @@ _DELTA_US: Final = 2_000
 _SAMPLES: Final = 8
 _DELAY_MIN_US: Final = 4_000
 _DELAY_MAX_US: Final = 16_000
-_GSO_MAX_BYTES: Final = 65_536 - 321
+_GSO_MAX_BYTES: Final = 65_536 - 257
 
 
 class Cubic:

@@ -47,6 +47,7 @@ _SYN_RETRIES: Final = 6  # net.ipv4.tcp_syn_retries
 _SYN_ACK_RETRIES: Final = 5  # net.ipv4.tcp_synack_retries
 _SYN_LINEAR: Final = 4  # net.ipv4.tcp_syn_linear_timeouts
 _TIMESTAMP_BYTES: Final = 12
+_SOFTIRQ_NS: Final = 10_000  # measured: from one softirq that sends to the next
 _OUT_OF_WINDOW_NS: Final = 500_000_000  # net.ipv4.tcp_invalid_ratelimit
 
 
@@ -60,18 +61,20 @@ class TcpEndpoint(TcpState):
         unread: the bytes in order that the program has not read.
         peer_closed: whether the peer's FIN is in order.
         fin_acked: whether the peer has acknowledged our FIN.
-        writable: how many bytes a write could hand over now.
+        writable: the room in the send buffer; 0 while a write has to wait.
         unacknowledged: the bytes written and not acknowledged (SIOCOUTQ).
         error: why the connection has failed; ``None`` while it has not.
         wake_ns: when ``on_timer`` is due; ``None`` where no timer is set.
     """
 
-    __slots__ = ("syn_ns", "syn_retries")
+    __slots__ = ("first_syn_ns", "syn_ns", "syn_retries")
 
     def __init__(self, settings: EndpointSettings) -> None:
         super().__init__(settings)
+        self.first_syn_ns = 0
         self.syn_ns = 0
         self.syn_retries = 0
+        self.softirq = settings.device_queue_ns > 0
 
     # What a session looks at -------------------------------------------------------------------
 
@@ -92,11 +95,16 @@ class TcpEndpoint(TcpState):
 
     @property
     def writable(self) -> int:
-        """How much room the send buffer has; 0 until a third is free again once it was full."""
+        """How much room the send buffer has, and 0 while a write has to wait (EPOLLOUT).
+
+        It is 1 at least where a write may be tried: what the last buffer of the queue takes is not
+        counted. After a write that did not fit, a third of the room must be free again
+        (``sk_stream_is_writeable``).
+        """
         free = self.sndbuf - self.wmem_queued
-        if self.send_waits and free < self.wmem_queued >> 1:  # sk_stream_is_writeable
+        if self.send_waits and free < self.wmem_queued >> 1:
             return 0
-        return max(free, 0)
+        return max(free, 1)
 
     @property
     def wake_ns(self) -> int | None:
@@ -174,6 +182,7 @@ class TcpEndpoint(TcpState):
     def on_segment(self, now_ns: int, segment: TcpSegment) -> list[TcpSegment]:
         """Take a segment that arrives."""
         self.out = []
+        self.softirq = True
         if self.state == ESTABLISHED:
             self._established(now_ns, segment)
         elif self.state == SYN_SENT:
@@ -182,11 +191,12 @@ class TcpEndpoint(TcpState):
             self._listening(now_ns, segment)
         elif self.state == SYN_RECEIVED:
             self._syn_received(now_ns, segment)
-        return self.out
+        return self._softirq_done(now_ns)
 
     def on_timer(self, now_ns: int) -> list[TcpSegment]:
         """Do what is due at ``now_ns``, in the order of the timers."""
         self.out = []
+        self.softirq = True
         while self.error is None:
             at = min(self.retransmit_ns, self.delack_ns, self.compressed_ns, self.device_ns)
             if at > now_ns:
@@ -200,7 +210,7 @@ class TcpEndpoint(TcpState):
                     self.compressed_ack -= 1
                     transmit.ack(self, now_ns)
             elif at == self.device_ns:
-                transmit.device_free(self, now_ns)
+                timers.device_done(self, now_ns)
             elif self.state == ESTABLISHED:
                 timers.fire(self, now_ns)
             else:
@@ -208,18 +218,31 @@ class TcpEndpoint(TcpState):
         if self.error is not None:
             rtt.disarm(self)
             self.delack_ns = self.compressed_ns = self.device_ns = NEVER
-        return self.out
+            return self.out
+        return self._softirq_done(now_ns)
 
     def on_path_mtu(self, now_ns: int, mtu: int) -> list[TcpSegment]:
         """Take a router's report that a packet was too large (``tcp_v4_mtu_reduced``)."""
         self.out = []
         if self.state in {CLOSED, LISTEN}:
             return self.out
+        self.softirq = True
         mss.learn_path_mtu(self, now_ns, mtu)
         if self.pmtu_cookie > self.path_mtu:
             mss.sync(self, self.path_mtu)
             if self.flight:
                 recovery.simple_retransmit(self, now_ns)
+        return self._softirq_done(now_ns)
+
+    def _softirq_done(self, now_ns: int) -> list[TcpSegment]:
+        """Let frames leave that waited in the device, and what they held up; return all."""
+        queue_ns = self.settings.device_queue_ns
+        if self.device_bytes and not queue_ns:
+            while self.device_throttled:
+                now_ns += _SOFTIRQ_NS
+                timers.device_done(self, now_ns)
+            self.device_bytes = 0
+        self.softirq = queue_ns > 0
         return self.out
 
     # The handshake -----------------------------------------------------------------------------
@@ -231,6 +254,8 @@ class TcpEndpoint(TcpState):
         timestamps = self.timestamps if answering else settings.timestamps
         wscale = self.wscale_ok if answering else settings.wscale
         self.syn_ns = now_ns
+        if not self.syn_retries:
+            self.first_syn_ns = now_ns
         self.out.append(
             TcpSegment(
                 0,
@@ -306,7 +331,7 @@ class TcpEndpoint(TcpState):
             rtt.sample(self, now_ns, measured_us, measured_us)
         self.snd_wnd = self.max_window = seg.window
         self.snd_wl1 = seg.start
-        self._stand(now_ns)
+        self._stand(now_ns, seg.ts_ecr)
         receive.begin(self, now_ns)
         receive.first_rcv_mss(self)
         self._established(now_ns, seg)
@@ -330,21 +355,23 @@ class TcpEndpoint(TcpState):
             rtt.sample(self, now_ns, measured_us, measured_us)
         self.snd_wnd = self.max_window = seg.window
         self.snd_wl1 = -1
-        self._stand(now_ns)
+        self._stand(now_ns, seg.ts_ecr)
         receive.first_rcv_mss(self)
         receive.begin(self, now_ns)
         self.delivered = 1
         transmit.ack(self, now_ns)
 
-    def _stand(self, now_ns: int) -> None:
+    def _stand(self, now_ns: int, echo: int | None) -> None:
         """``tcp_finish_connect`` and ``tcp_init_transfer``: the connection stands."""
+        first_ms = self.clock_offset_ms + self.first_syn_ns // 1_000_000
+        spurious = self.timestamps and echo == first_ms  # tcp_try_undo_spurious_syn
         self.state = ESTABLISHED
         self.advmss -= self.option_len
         mss.start_probing(self)
         mss.sync(self, self.path_mtu)
         congestion.begin(self)
-        if self.syn_retries > 1 and (not self.timestamps or not self.srtt_us):
-            self.cwnd = 1
+        if self.syn_retries > 1 and not spurious:
+            self.cwnd = 1  # RFC 6298, 5.7
         if not self.srtt_us:
             rtt.without_sample(self)
         self.lsnd_j = self.cwnd_j = self.jiffies(now_ns)

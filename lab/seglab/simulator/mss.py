@@ -13,7 +13,7 @@ from seglab.simulator.state import DEFAULT_MSS, TcpState
 MSS_MIN: Final = 48  # net.ipv4.tcp_min_snd_mss
 _TCP_HEADER: Final = 20
 _IPV6_MTU_MIN: Final = 1280
-_GSO_MAX_BYTES: Final = 65_536 - 321  # sk_dst_gso_max_size: less MAX_TCP_HEADER and one
+_GSO_MAX_BYTES: Final = 65_536 - 257  # sk_dst_gso_max_size: less MAX_TCP_HEADER and one
 _HALF_MIN_BYTES: Final = 68
 
 
@@ -92,5 +92,8 @@ def learn_path_mtu(tp: TcpState, now_ns: int, mtu: int) -> None:
     if mtu > old:
         return
     mtu = max(mtu, min(old, least))
+    lasts_ns = tp.settings.pmtu_expires_s * 1_000_000_000
+    if mtu == old and now_ns < tp.path_mtu_expires_ns - lasts_ns // 2:
+        return
     tp.path_mtu = mtu
-    tp.path_mtu_expires_ns = now_ns + tp.settings.pmtu_expires_s * 1_000_000_000
+    tp.path_mtu_expires_ns = now_ns + lasts_ns

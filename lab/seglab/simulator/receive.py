@@ -49,7 +49,7 @@ _MSS_MIN: Final = 88  # TCP_MIN_MSS
 _LINK_HEADERS: Final = 14 + 16  # Ethernet, and the headroom of a packet socket
 _SHARED_INFO: Final = 320  # skb_shared_info
 _SK_BUFF: Final = 256
-_SMALL_HEAD: Final = 320  # SKB_SMALL_HEAD_CACHE_SIZE, less the shared info
+_SMALL_HEAD: Final = 256  # SKB_SMALL_HEAD_CACHE_SIZE, less the shared info
 _PAGE: Final = 4096
 
 

@@ -297,6 +297,8 @@ def retransmit_queue(tp: TcpState, now_ns: int) -> None:
         if segments <= 0 or tp.retrans_out >= tp.lost_out:
             break
         if buffer.sacked & (LOST | SACKED | RETRANSMITTED) == LOST:
+            if tp.device_bytes and transmit.device_full(tp, buffer, 1):
+                break
             if not send_again(tp, now_ns, index, segments):
                 break
             if tp.ca_state in {CA_CWR, CA_RECOVERY}:

@@ -146,8 +146,8 @@ class TcpState:
         # sending
         "queue", "flight", "snd_una", "snd_nxt", "write_seq", "pushed_seq", "snd_sml", "snd_wnd",
         "snd_wl1", "max_window", "nonagle", "gso_segs", "sndbuf", "wmem_queued",
-        "lsnd_j", "wstamp_ns", "fin_queued", "fin_acked", "device_free_ns", "device_ns",
-        "device_throttled", "send_waits",
+        "lsnd_j", "wstamp_ns", "fin_queued", "fin_acked", "device_bytes", "device_ns",
+        "device_throttled", "softirq", "send_waits",
         # congestion
         "cwnd", "cwnd_cnt", "ssthresh", "is_cwnd_limited", "max_packets_out", "cwnd_usage_seq",
         "cwnd_used", "cwnd_j", "packets_out", "sacked_out", "lost_out", "retrans_out",
@@ -222,9 +222,10 @@ class TcpState:
         self.wstamp_ns = -NEVER
         self.fin_queued = False
         self.fin_acked = False
-        self.device_free_ns = 0
+        self.device_bytes = 0
         self.device_ns = NEVER
         self.device_throttled = False
+        self.softirq = False
         self.send_waits = False
 
         self.cwnd = settings.initcwnd

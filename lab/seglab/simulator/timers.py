@@ -3,6 +3,7 @@
 from typing import Final
 
 from seglab.simulator import mss, recovery, rtt, transmit
+from seglab.simulator.clock import NEVER
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.state import (
     NAGLE_OFF,
@@ -20,6 +21,18 @@ _RTO_MIN_MS: Final = 200
 _RTO_MAX_MS: Final = 120_000
 _LINEAR: Final = 9  # ilog2(TCP_RTO_MAX / TCP_RTO_MIN): from there on, timeouts do not double
 _PROBE_FLOOR: Final = 48  # net.ipv4.tcp_mtu_probe_floor
+
+
+def device_done(tp: TcpState, now_ns: int) -> None:
+    """``tcp_tsq_write``: the device has sent our frames, so what it held up may follow."""
+    tp.device_bytes = 0
+    tp.device_ns = NEVER
+    if not tp.device_throttled:
+        return
+    tp.device_throttled = False
+    if tp.lost_out > tp.retrans_out and tp.cwnd > tp.in_flight:
+        recovery.retransmit_queue(tp, now_ns)
+    transmit.write_xmit(tp, now_ns, mss.current(tp, now_ns), tp.nonagle)
 
 
 def fire(tp: TcpState, now_ns: int) -> None:

@@ -14,6 +14,12 @@ sends from the head of the queue as long as all of these allow it:
 Nagle's algorithm is Minshall's variant: a partial segment waits while an earlier *small* one is
 unacknowledged (``snd_sml``), not while anything is.
 
+A device has little of a connection at a time (TCP small queues): where more than two buffers wait
+in it, ``write_xmit`` stops, and ``timers.device_done`` goes on. The lab's veth pair hands frames
+over at once while the program writes. But what is sent because a frame came in leaves only after
+that frame is done with (in the kernel: when the next softirq runs). So an acknowledgement or an
+ICMP message may let out only some buffers, and the others follow, lost ones before new ones.
+
 PSH is set on the last segment of what a write filled, and on the last segment of each burst of
 several segments (``__tcp_transmit_skb``).
 
@@ -24,13 +30,12 @@ one exception is an MTU probe, which is larger on purpose.
 from typing import Final
 
 from seglab.simulator import congestion, cubic, mss, receive, rtt
-from seglab.simulator.clock import HZ, NEVER, TICK_NS
+from seglab.simulator.clock import HZ, TICK_NS
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.state import (
     CA_CWR,
     CA_OPEN,
     CA_RECOVERY,
-    ESTABLISHED,
     NAGLE_CORK,
     NAGLE_OFF,
     NAGLE_PUSH,
@@ -41,15 +46,17 @@ from seglab.simulator.state import (
     TcpState,
 )
 
-_DEFER_NS: Final = 1_000_000  # tcp_tso_should_defer: the last transmission is so recent
+_DEFER_NS: Final = 1_000_000  # tcp_tso_should_defer: what counts as recent, and as near
 _WIN_DIVISOR: Final = 3  # net.ipv4.tcp_tso_win_divisor
-BUFFER_BYTES: Final = 1280
+BUFFER_BYTES: Final = 832
 """The memory of an empty buffer in the send queue."""
 
 _PROBE_INTERVAL_J: Final = 600 * HZ  # net.ipv4.tcp_probe_interval
 _PROBE_THRESHOLD: Final = 8  # net.ipv4.tcp_probe_threshold
 _RTO_MIN_J: Final = HZ // 5
-_TCP_HEADER_MAX: Final = 320  # MAX_TCP_HEADER
+_PACING_SHIFT: Final = 10  # sk_pacing_shift
+_OUTPUT_MAX: Final = 4_194_304  # net.ipv4.tcp_limit_output_bytes
+_TCP_HEADER_MAX: Final = 256  # MAX_TCP_HEADER
 _SHARED_INFO: Final = 320
 _SK_BUFF: Final = 256
 _INITIAL_SEGMENTS: Final = 10  # TCP_INIT_CWND
@@ -130,9 +137,8 @@ def push(tp: TcpState, now_ns: int, full: int, goal: int, nonagle: int, *, more:
     tail = tp.queue[-1]
     if not more or _forced_push(tp):
         _mark_push(tp, tail)
-    if now_ns < tp.device_free_ns and _autocorks(tp, tail, goal):
+    if tp.device_bytes and _autocorks(tp, tail, goal):
         tp.device_throttled = True
-        tp.device_ns = tp.device_free_ns
         return
     push_frames(tp, now_ns, full, NAGLE_CORK if more else nonagle)
 
@@ -143,6 +149,7 @@ def _autocorks(tp: TcpState, tail: Buffer, goal: int) -> bool:
         tp.settings.autocorking
         and tail.end - tail.start < goal
         and bool(tp.flight)
+        and tp.device_bytes > BUFFER_BYTES + tail.end - tail.start
         and not tail.eor
     )
 
@@ -250,6 +257,8 @@ def write_xmit(tp: TcpState, now_ns: int, full: int, nonagle: int, push_one: int
             split(tp, head, limit, full)
         if head.end + head.fin == head.start:
             break
+        if tp.device_bytes and device_full(tp, head, 0):
+            break
         queue.popleft()
         emit(tp, now_ns, head)
         _sent_new(tp, now_ns, head)
@@ -296,8 +305,10 @@ def _defers(tp: TcpState, now_ns: int, head: Buffer, most: int, *, last: bool) -
         or not tp.flight
     ):
         return False, False
-    if (now_ns - tp.flight[0].t_ns) // 1000 < tp.srtt_us >> 4:
-        return False, False  # the acknowledgement is more than half a round trip off
+    srtt_ns = tp.srtt_us * 125
+    expected_in_ns = tp.flight[0].t_ns + srtt_ns - now_ns
+    if expected_in_ns > min(srtt_ns >> 1, _DEFER_NS):
+        return False, False
     if window < send_window:
         if window <= size:
             return True, True
@@ -405,8 +416,35 @@ def emit(tp: TcpState, now_ns: int, buffer: Buffer, *, again: bool = False) -> N
     receive.ack_sent(tp)
     if end > start:
         _data_sent(tp, now_ns)
+    if tp.softirq:
+        _to_device(tp, now_ns, start, end, buffer.mss)
+
+
+def _to_device(tp: TcpState, now_ns: int, start: int, end: int, step: int) -> None:
+    """Count the memory of what waits in the device's queue (``sk_wmem_alloc``)."""
+    size = end - start
+    if step:  # software GSO makes a linear buffer for each segment (skb_segment)
+        whole, rest = divmod(size, step)
+        tp.device_bytes += whole * _linear(step) + (_linear(rest) if rest else 0)
+    else:
+        tp.device_bytes += BUFFER_BYTES + size
     if tp.settings.device_queue_ns:
-        tp.device_free_ns = now_ns + tp.settings.device_queue_ns
+        tp.device_ns = now_ns + tp.settings.device_queue_ns
+
+
+def _linear(size: int) -> int:
+    """The memory of a segment with its headers in one piece."""
+    room = (size + _TCP_HEADER_MAX + 63 & ~63) + _SHARED_INFO
+    return (1 << (room - 1).bit_length()) + _SK_BUFF
+
+
+def device_full(tp: TcpState, buffer: Buffer, factor: int) -> bool:
+    """``tcp_small_queue_check``: whether to wait until the device has sent more of ours."""
+    limit = max(2 * (BUFFER_BYTES + buffer.end - buffer.start), tp.pacing_rate >> _PACING_SHIFT)
+    if tp.device_bytes < min(limit, _OUTPUT_MAX) << factor or len(tp.flight) <= 1:
+        return False
+    tp.device_throttled = True
+    return True
 
 
 def _data_sent(tp: TcpState, now_ns: int) -> None:
@@ -493,11 +531,3 @@ def _reprobe(tp: TcpState, now_ns: int) -> None:
         tp.search_high = tp.mss_clamp + 20 + tp.ip_header_len
         tp.search_low = mss.to_mtu(tp, tp.mss)
         tp.probe_j = now_j
-
-
-def device_free(tp: TcpState, now_ns: int) -> None:
-    """``tcp_tsq_write``: the device has sent our frames, so a corked write may follow."""
-    tp.device_ns = NEVER
-    tp.device_throttled = False
-    if tp.state == ESTABLISHED:
-        write_xmit(tp, now_ns, mss.current(tp, now_ns), tp.nonagle)
