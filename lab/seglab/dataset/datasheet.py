@@ -12,7 +12,7 @@ from seglab.dataset.columns import COLUMNS, LABELS
 from seglab.dataset.manifest import DatasetManifest
 from seglab.dataset.spec import DatasetSpec
 from seglab.dataset.splits import PARTS
-from seglab.engine import DEFAULT_ENGINE
+from seglab.engine import SIMULATORS
 
 _HEAD = """\
 ---
@@ -211,12 +211,12 @@ def datasheet(manifest: DatasetManifest, spec: DatasetSpec) -> str:
             ),
             _LABELS,
             _LIMITS.format(
-                tcp="One kernel's TCP sent everything"
-                if _on_kernel(manifest)
-                else "A model of one kernel's TCP sent everything"
+                tcp="A model of one kernel's TCP sent everything"
+                if _is_simulated(manifest)
+                else "One kernel's TCP sent everything"
             ),
             _USE.format(captures=_captures(spec)),
-            _SAME.format(**origins) if _on_kernel(manifest) else _SAME_SIMULATED,
+            _SAME_SIMULATED if _is_simulated(manifest) else _SAME.format(**origins),
             _UPKEEP.format(
                 licence=_plain(manifest.licence),
                 creator=f"\nMade by: {_plain(manifest.creator)}." if manifest.creator else "",
@@ -225,15 +225,15 @@ def datasheet(manifest: DatasetManifest, spec: DatasetSpec) -> str:
     )
 
 
-def _on_kernel(manifest: DatasetManifest) -> bool:
-    return manifest.engine == DEFAULT_ENGINE
+def _is_simulated(manifest: DatasetManifest) -> bool:
+    return manifest.engine in SIMULATORS
 
 
 def _how(manifest: DatasetManifest) -> str:
     """How the sessions came about."""
-    if _on_kernel(manifest):
-        return _CARRIED_OUT.format(kernels=", ".join(manifest.kernels))
-    return _SIMULATED.format(engine=_plain(manifest.engine))
+    if _is_simulated(manifest):
+        return _SIMULATED.format(engine=_plain(manifest.engine))
+    return _CARRIED_OUT.format(kernels=", ".join(manifest.kernels))
 
 
 def _licence(licence: str) -> str:

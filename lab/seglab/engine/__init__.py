@@ -17,6 +17,7 @@ __all__ = [
     "DEFAULT_ENGINE",
     "DEFAULT_JOBS",
     "DEFAULT_TIME_LIMIT_S",
+    "SIMULATORS",
     "Engine",
     "EngineFactory",
     "EngineOptions",
@@ -28,6 +29,9 @@ __all__ = [
 
 DEFAULT_ENGINE: Final = "kernel"
 """The name of the engine that a command uses when its user names none."""
+
+SIMULATORS: Final = frozenset({"simulator"})
+"""The names of the engines that model TCP in virtual time; the others carry sessions out."""
 
 EngineFactory = Callable[[EngineOptions, PrioritySemaphore | None], Engine]
 """What makes an engine: its class, or a function with the class's parameters."""

@@ -15,7 +15,7 @@ from seglab.core.lateness import lateness_words
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import sizes
-from seglab.engine import DEFAULT_ENGINE
+from seglab.engine import SIMULATORS
 from seglab.report.scenario_result import (
     AnyVerdict,
     ResultRow,
@@ -175,8 +175,8 @@ class RunSummary:
 
     @property
     def simulated(self) -> bool:
-        """Whether the sessions ran on another engine than the real TCP of a kernel."""
-        return self.manifest.engine != DEFAULT_ENGINE
+        """Whether the sessions ran on a model of TCP, not on the TCP of a kernel."""
+        return self.manifest.engine in SIMULATORS
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as JSON data: what ``--json`` prints."""
