@@ -135,6 +135,7 @@ class TcpEndpoint(TcpState):
             How many bytes were taken, and the segments that leave.
         """
         self.out = []
+        self.mstamp_ns = now_ns
         taken = transmit.write(self, now_ns, size, more=more)
         return taken, self.out
 
@@ -182,6 +183,7 @@ class TcpEndpoint(TcpState):
     def on_segment(self, now_ns: int, segment: TcpSegment) -> list[TcpSegment]:
         """Take a segment that arrives."""
         self.out = []
+        self.mstamp_ns = now_ns
         self.softirq = True
         if self.state == ESTABLISHED:
             self._established(now_ns, segment)
@@ -196,6 +198,7 @@ class TcpEndpoint(TcpState):
     def on_timer(self, now_ns: int) -> list[TcpSegment]:
         """Do what is due at ``now_ns``, in the order of the timers."""
         self.out = []
+        self.mstamp_ns = now_ns
         self.softirq = True
         while self.error is None:
             at = min(self.retransmit_ns, self.delack_ns, self.compressed_ns, self.device_ns)
@@ -221,18 +224,37 @@ class TcpEndpoint(TcpState):
             return self.out
         return self._softirq_done(now_ns)
 
-    def on_path_mtu(self, now_ns: int, mtu: int) -> list[TcpSegment]:
-        """Take a router's report that a packet was too large (``tcp_v4_mtu_reduced``)."""
+    def on_path_mtu(self, now_ns: int, mtu: int, start: int | None = None) -> list[TcpSegment]:
+        """Take a router's report that a packet was too large (``tcp_v4_mtu_reduced``).
+
+        Args:
+            now_ns: the time.
+            mtu: the MTU that the router reports.
+            start: the first offset of the packet that the report quotes. A report about bytes that
+                are not in flight is ignored (``tcp_v4_err``); ``None`` takes it in any case.
+        """
         self.out = []
         if self.state in {CLOSED, LISTEN}:
+            return self.out
+        if start is not None and not self.snd_una <= start <= self.snd_nxt:
             return self.out
         self.softirq = True
         mss.learn_path_mtu(self, now_ns, mtu)
         if self.pmtu_cookie > self.path_mtu:
             mss.sync(self, self.path_mtu)
             if self.flight:
-                recovery.simple_retransmit(self, now_ns)
+                self._resegment(now_ns)
         return self._softirq_done(now_ns)
+
+    def _resegment(self, now_ns: int) -> None:
+        """``tcp_simple_retransmit``, by TCP's clock as it stood at the last event.
+
+        The handler of ICMP errors does not refresh that clock (``tcp_mstamp_refresh``). So the
+        segments bear an older timestamp, and an acknowledgement that echoes it undoes nothing.
+        """
+        recovery.simple_retransmit(self, self.mstamp_ns)
+        if self.pending == TIMER_RTO:
+            rtt.arm(self, now_ns, TIMER_RTO, self.rto_j)
 
     def _softirq_done(self, now_ns: int) -> list[TcpSegment]:
         """Let frames leave that waited in the device, and what they held up; return all."""

@@ -135,7 +135,7 @@ class TcpState:
 
     __slots__ = (  # noqa: RUF023 - what belongs together stands together
         # the endpoint
-        "settings", "state", "out", "error", "phase_ns", "clock_offset_ms",
+        "settings", "state", "out", "error", "phase_ns", "mstamp_ns", "clock_offset_ms",
         # options in force
         "timestamps", "sack_ok", "wscale_ok", "snd_wscale", "rcv_wscale", "header_len",
         "option_len", "ip_header_len", "advmss", "mss_clamp",
@@ -178,6 +178,7 @@ class TcpState:
         self.state = CLOSED
         self.out: list[TcpSegment] = []
         self.error: str | None = None
+        self.mstamp_ns = 0
         self.phase_ns = settings.tick_phase_ns
         self.clock_offset_ms = settings.clock_ms
 
