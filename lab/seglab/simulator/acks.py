@@ -62,7 +62,7 @@ def ack(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
     flag = 0
     prior_packets = tp.packets_out
     prior_delivered, prior_lost = tp.delivered, tp.lost
-    prior_fack = recovery.highest_sacked(tp) if tp.sack_ok else prior_una
+    prior_fack = recovery.highest_sacked(tp) if tp.sacked_out and tp.sack_ok else prior_una
     state: _Sacked | None = None
     if number > prior_una:
         flag = UNA_ADVANCED
@@ -153,7 +153,8 @@ def _update_window(tp: TcpState, now_ns: int, seg: TcpSegment) -> int:
             if window > tp.max_window:
                 tp.max_window = window
                 mss.sync(tp, tp.pmtu_cookie)
-    tp.snd_una = max(tp.snd_una, seg.ack)
+    if seg.ack > tp.snd_una:
+        tp.snd_una = seg.ack
     return flag
 
 
@@ -196,14 +197,23 @@ def _clean(
             last_ns = buffer.t_ns
             if first_ns is None:
                 first_ns = last_ns
-            reord = min(reord, buffer.start if whole else prior_una)
+            low = buffer.start if whole else prior_una
+            if low < reord:
+                reord = low
             if end_seq <= tp.high_seq:
                 flag |= ORIG_SACK_ACKED
         if sacked & SACKED:
             tp.sacked_out -= count
         elif tp.sack_ok:
             tp.delivered += count
-            recovery.rack_advance(tp, now_ns, sacked, end_seq, buffer.t_ns)
+            if not sacked:  # tcp_rack_advance, without a retransmission that is ambiguous
+                sent_ns = buffer.t_ns
+                tp.rack_advanced = True
+                tp.rack_rtt_us = (now_ns - sent_ns) // 1000 if now_ns > sent_ns else 0
+                if sent_ns > tp.rack_ns or (sent_ns == tp.rack_ns and end_seq > tp.rack_end):
+                    tp.rack_ns, tp.rack_end = sent_ns, end_seq
+            else:
+                recovery.rack_advance(tp, now_ns, sacked, end_seq, buffer.t_ns)
         if sacked & LOST:
             tp.lost_out -= count
         tp.packets_out -= count

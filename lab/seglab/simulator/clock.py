@@ -26,6 +26,8 @@ def usecs_to_jiffies(us: int) -> int:
 def fires_ns(jiffies: int, expires: int, phase_ns: int) -> int:
     """Return when a timer fires that is set in jiffy ``jiffies`` for jiffy ``expires``."""
     delta = expires - jiffies
+    if delta < 63:
+        return (expires + 1) * TICK_NS - phase_ns
     shift = 15
     for limit, at in _LEVELS:
         if delta < limit:

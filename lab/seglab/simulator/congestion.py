@@ -50,7 +50,9 @@ def avoid(tp: TcpState, now_ns: int, acked: int) -> None:
         return
     cwnd = tp.cwnd
     if cwnd < tp.ssthresh:  # tcp_slow_start
-        grown = min(cwnd + acked, tp.ssthresh)
+        grown = cwnd + acked
+        if grown > tp.ssthresh:
+            grown = tp.ssthresh
         acked -= grown - cwnd
         tp.cwnd = cwnd = grown
         if not acked:
@@ -76,7 +78,8 @@ def additive(tp: TcpState, every: int, acked: int) -> None:
 def update_pacing_rate(tp: TcpState) -> None:
     """``tcp_update_pacing_rate``: bytes a second; it only sizes bursts, nothing is paced."""
     ratio = 200 if tp.cwnd < tp.ssthresh >> 1 else 120
-    rate = tp.mss * 80_000 * ratio * max(tp.cwnd, tp.packets_out)  # 80 000: (10^6 / 100) << 3
+    segments = tp.cwnd if tp.cwnd > tp.packets_out else tp.packets_out
+    rate = tp.mss * 80_000 * ratio * segments  # 80 000: (10^6 / 100) << 3
     tp.pacing_rate = rate // tp.srtt_us if tp.srtt_us else rate
 
 
@@ -86,7 +89,10 @@ def burst_segments(tp: TcpState, mss: int) -> int:
     steps = tp.min_rtt_us >> _TSO_RTT_LOG
     if steps < 32:
         size += _GSO_MAX_BYTES >> steps
-    return max(min(size, _GSO_MAX_BYTES) // mss, _TSO_SEGMENTS_MIN)
+    if size > _GSO_MAX_BYTES:
+        size = _GSO_MAX_BYTES
+    segments = size // mss
+    return segments if segments > _TSO_SEGMENTS_MIN else _TSO_SEGMENTS_MIN
 
 
 def validate(tp: TcpState, now_ns: int, *, limited: bool) -> None:
@@ -106,11 +112,12 @@ def validate(tp: TcpState, now_ns: int, *, limited: bool) -> None:
         tp.max_packets_out = tp.packets_out
         tp.cwnd_usage_seq = tp.snd_nxt
     now_j = (now_ns + tp.phase_ns) // TICK_NS
-    if cwnd_limited(tp):
+    if limited or cwnd_limited(tp):
         tp.cwnd_used = 0
         tp.cwnd_j = now_j
         return
-    tp.cwnd_used = max(tp.cwnd_used, tp.packets_out)
+    if tp.packets_out > tp.cwnd_used:
+        tp.cwnd_used = tp.packets_out
     if tp.settings.slow_start_after_idle and now_j - tp.cwnd_j >= tp.rto_j:
         _application_limited(tp, now_j)
 

@@ -22,6 +22,7 @@ the lab's wire hands to the kernel: frames in buffers of a power of two (``trues
 What this ignores: memory pressure, urgent data, SO_RCVLOWAT, and joining of buffers in the queue.
 """
 
+from functools import cache
 from typing import Final
 
 from seglab.simulator.clock import HZ, NEVER, TICK_NS, fires_ns, usecs_to_jiffies
@@ -53,6 +54,7 @@ _SMALL_HEAD: Final = 256  # SKB_SMALL_HEAD_CACHE_SIZE, less the shared info
 _PAGE: Final = 4096
 
 
+@cache
 def truesize(frame_bytes: int) -> int:
     """Return the memory that a frame takes at the receiver (``skb->truesize``).
 
@@ -123,19 +125,22 @@ def offered(tp: TcpState) -> int:
 
 def free_window(tp: TcpState) -> int:
     """``__tcp_select_window``: the window that could be offered now."""
-    allowed = tp.rcvbuf * tp.scaling_ratio >> 8
-    free = (tp.rcvbuf - tp.rmem_alloc) * tp.scaling_ratio >> 8
-    full = min(tp.window_clamp, allowed)
-    mss = min(tp.rcv_mss, full)
-    if mss <= 0:
-        return 0
-    scale = tp.rcv_wscale
+    ratio, scale = tp.scaling_ratio, tp.rcv_wscale
+    allowed = tp.rcvbuf * ratio >> 8
+    free = (tp.rcvbuf - tp.rmem_alloc) * ratio >> 8
+    full = tp.window_clamp if tp.window_clamp < allowed else allowed
+    mss = tp.rcv_mss
+    if mss > full:
+        mss = full
+        if mss <= 0:
+            return 0
     if free < full >> 1:
         tp.quick = 0
         free = free >> scale << scale
         if free < allowed >> 4 or free < mss:
             return 0
-    free = min(free, tp.rcv_ssthresh)
+    if free > tp.rcv_ssthresh:
+        free = tp.rcv_ssthresh
     if scale:
         return -(-free >> scale) << scale
     window = tp.rcv_wnd
@@ -155,7 +160,8 @@ def select_window(tp: TcpState) -> int:
         window = -(-left >> scale) << scale
     tp.rcv_wnd = window
     tp.rcv_wup = tp.rcv_nxt
-    return min(window, _WINDOW_MAX << tp.rcv_wscale)
+    most = _WINDOW_MAX << tp.rcv_wscale
+    return window if window < most else most
 
 
 # Segments that come in -------------------------------------------------------------------------
@@ -255,7 +261,7 @@ def _measure(tp: TcpState, seg: TcpSegment, size: int, memory: int) -> None:
             if ratio != tp.scaling_ratio:
                 _clamp_window(tp, from_space(tp, tp.rcvbuf))
                 tp.space = min(tp.space, tp.window_clamp)
-        tp.rcv_mss = min(size, tp.advmss)
+        tp.rcv_mss = size if size < tp.advmss else tp.advmss
         if seg.psh:
             tp.ack_pending |= ACK_PUSHED
         return
@@ -283,8 +289,11 @@ def _clamp_window(tp: TcpState, clamp: int) -> None:
 
 def _grow_window(tp: TcpState, size: int, memory: int) -> None:
     """``tcp_grow_window``: offer more as long as segments use their memory well."""
+    ssthresh = tp.rcv_ssthresh
+    if tp.window_clamp <= ssthresh:
+        return
     space = (tp.rcvbuf - tp.rmem_alloc) * tp.scaling_ratio >> 8
-    room = min(tp.window_clamp, space) - tp.rcv_ssthresh
+    room = min(tp.window_clamp, space) - ssthresh
     if room <= 0:
         return
     fits = from_space(tp, memory) <= size

@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from seglab.simulator.clock import NEVER, TICK_US, fires_ns, usecs_to_jiffies
+from seglab.simulator.clock import NEVER, TICK_NS, TICK_US, fires_ns, usecs_to_jiffies
 from seglab.simulator.state import (
+    CA_CWR,
     INITIAL_RTO_JIFFIES,
     TIMER_LOSS_PROBE,
     TIMER_NONE,
@@ -27,7 +28,7 @@ def sample(tp: TcpState, now_ns: int, rtt_us: int, min_us: int) -> None:
         min_us: the shortest one that the acknowledgement shows (``ca_rtt_us``).
     """
     if min_us <= tp.min_rtt_us or now_ns - tp.min_rtt_ns > _MIN_RTT_WINDOW_NS:
-        tp.min_rtt_us = max(min_us, 1)
+        tp.min_rtt_us = min_us or 1
         tp.min_rtt_ns = now_ns
     least_us = tp.settings.min_rto_ms * 1000
     srtt = tp.srtt_us
@@ -43,7 +44,8 @@ def sample(tp: TcpState, now_ns: int, rtt_us: int, min_us: int) -> None:
         tp.mdev_us += error
         if tp.mdev_us > tp.mdev_max_us:
             tp.mdev_max_us = tp.mdev_us
-            tp.rttvar_us = max(tp.rttvar_us, tp.mdev_max_us)
+            if tp.mdev_us > tp.rttvar_us:
+                tp.rttvar_us = tp.mdev_us
         if tp.snd_una > tp.rtt_seq:
             if tp.mdev_max_us < tp.rttvar_us:
                 tp.rttvar_us -= (tp.rttvar_us - tp.mdev_max_us) >> 2
@@ -55,8 +57,9 @@ def sample(tp: TcpState, now_ns: int, rtt_us: int, min_us: int) -> None:
         tp.rttvar_us = max(tp.mdev_us, least_us)
         tp.mdev_max_us = tp.rttvar_us
         tp.rtt_seq = tp.snd_nxt
-    tp.srtt_us = max(srtt, 1)
-    tp.rto_j = min(-(-((tp.srtt_us >> 3) + tp.rttvar_us) // TICK_US), RTO_MAX_JIFFIES)
+    tp.srtt_us = srtt = srtt or 1
+    rto_j = -(-((srtt >> 3) + tp.rttvar_us) // TICK_US)
+    tp.rto_j = rto_j if rto_j < RTO_MAX_JIFFIES else RTO_MAX_JIFFIES
     tp.backoff = 0
 
 
@@ -68,10 +71,11 @@ def without_sample(tp: TcpState) -> None:
 
 def arm(tp: TcpState, now_ns: int, kind: int, after_j: int) -> None:
     """``tcp_reset_xmit_timer``: set the one timer of the sending half."""
-    now_j = tp.jiffies(now_ns)
+    phase_ns = tp.phase_ns
+    now_j = (now_ns + phase_ns) // TICK_NS
     tp.pending = kind
-    tp.expires_j = now_j + min(after_j, RTO_MAX_JIFFIES)
-    tp.retransmit_ns = fires_ns(now_j, tp.expires_j, tp.phase_ns)
+    tp.expires_j = expires_j = now_j + (after_j if after_j < RTO_MAX_JIFFIES else RTO_MAX_JIFFIES)
+    tp.retransmit_ns = fires_ns(now_j, expires_j, phase_ns)
 
 
 def disarm(tp: TcpState) -> None:
@@ -107,7 +111,7 @@ def schedule_loss_probe(tp: TcpState, now_ns: int, *, advancing: bool) -> bool:
     Returns:
         Whether the timer is set.
     """
-    if not (tp.packets_out and tp.sack_ok and tp.ca_state in {0, 2}):
+    if not tp.packets_out or not tp.sack_ok or (tp.ca_state and tp.ca_state != CA_CWR):
         return False
     if tp.srtt_us:
         timeout_us = tp.srtt_us >> 2
@@ -115,12 +119,15 @@ def schedule_loss_probe(tp: TcpState, now_ns: int, *, advancing: bool) -> bool:
             timeout_us += tp.settings.min_rto_ms * 1000
         else:
             timeout_us += 2_000  # TCP_TIMEOUT_MIN_US
-        timeout_j = usecs_to_jiffies(timeout_us)
+        timeout_j = -(-timeout_us // TICK_US)
     else:
         timeout_j = INITIAL_RTO_JIFFIES
-    delta_us = tp.rto_j * TICK_US if advancing else rto_delta_us(tp, now_ns)
-    if delta_us > 0:
-        timeout_j = min(timeout_j, usecs_to_jiffies(delta_us))
+    if advancing:
+        delta_us = tp.rto_j * TICK_US
+    else:
+        delta_us = (tp.flight[0].t_ns - now_ns) // 1000 + tp.rto_j * TICK_US
+    if 0 < delta_us < timeout_j * TICK_US:
+        timeout_j = -(-delta_us // TICK_US)
     arm(tp, now_ns, TIMER_LOSS_PROBE, timeout_j)
     return True
 

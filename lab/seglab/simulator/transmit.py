@@ -227,14 +227,19 @@ def write_xmit(tp: TcpState, now_ns: int, full: int, nonagle: int, push_one: int
                 break
             quota = 1
         else:
-            quota = min(cwnd >> 1 or 1, cwnd - in_flight, most)
+            quota = cwnd - in_flight  # tcp_cwnd_test: at least two bursts a window
+            if quota > cwnd >> 1:
+                quota = cwnd >> 1 or 1
+            if quota > most:
+                quota = most
         size = head.end - head.start
         last = len(queue) == 1
         if not last and size < quota * full:
             size = _grow(tp, head, quota * full - size)
             last = len(queue) == 1
         head.pcount, head.mss = (1, 0) if size <= full else (-(-size // full), full)
-        if head.start + min(size, full) + (head.fin if size <= full else 0) > window_end:
+        first = head.start + (size + head.fin if size <= full else full)
+        if first > window_end:
             break
         limit = full
         if head.pcount == 1:
@@ -267,7 +272,8 @@ def write_xmit(tp: TcpState, now_ns: int, full: int, nonagle: int, push_one: int
         sent += head.pcount
         if push_one:
             break
-    limited = limited or tp.in_flight >= cwnd
+    in_flight = tp.packets_out - tp.sacked_out - tp.lost_out + tp.retrans_out
+    limited = limited or in_flight >= cwnd
     if sent or limited:
         congestion.validate(tp, now_ns, limited=limited)
     if sent:
