@@ -67,6 +67,21 @@ def test_pandas(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert row["writes"][-1]["end"] == row["payload_bytes"]
 
 
+def test_plain_sizes(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guide's lines for pandas give each row's sizes as numbers."""
+    monkeypatch.chdir(built)
+    text = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(frame = pandas.*?)```", text, re.DOTALL)
+    names = {"pandas": importlib.import_module("pandas")}
+    exec(block, names)
+    found = [*names["frame"].itertuples()]
+    expected = [*rows(built / "data" / "mine")]
+    assert len(found) == SESSIONS
+    by_part = [(row["split"], [r["end"] - r["start"] for r in row["reads"]]) for row in expected]
+    assert sorted((row.split, list(row.read_sizes)) for row in found) == sorted(by_part)
+    assert all(row.segments == len(row.segment_sizes) for row in found)
+
+
 def test_polars(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Polars has all rows, and reaches into the lists."""
     polars = importlib.import_module("polars")

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from dataset_making import SESSIONS, SPEC, PureEngine, build, spec_of
 
-from seglab.dataset import row_checks
+from seglab.dataset import records, row_checks
 from seglab.dataset.check import check
 from seglab.dataset.check_result import DEFECTS_MAX
 from seglab.dataset.folder import begin
@@ -23,6 +23,7 @@ from seglab.dataset.shard import file_entry
 from seglab.dataset.summary_figure import summary_figure
 from seglab.errors import InputError
 from seglab.experiment.plan import message
+from seglab.runs.parquet import ADDED_COLUMNS
 from seglab.sender.registry import sender
 
 
@@ -671,3 +672,29 @@ def test_raw_payloads_that_look_like_the_end_of_a_header(tmp_path: Path) -> None
     assert any(payload.startswith(b"\n") for payload in payloads)
     build(tmp_path, spec)
     assert check(tmp_path, thorough=True).findings == []
+
+
+@pytest.mark.parametrize("column", ["segment_sizes", "read_sizes"])
+def test_sizes_that_are_not_those_of_the_layer(copy: Path, column: str) -> None:
+    """The columns of plain sizes are compared with the ranges that they follow from."""
+
+    def change(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        rows[0][column][0] += 1
+        return rows
+
+    rewritten(copy, "train-00000.parquet", change)
+    layer = {"segment_sizes": "segments", "read_sizes": "reads"}[column]
+    (found,) = lines(copy)
+    assert found.startswith("conservation: data/train-00000.parquet: ")
+    assert found.endswith(f": {column} are not the sizes of its {layer}")
+
+
+def test_a_dataset_of_an_earlier_version(copy: Path) -> None:
+    """Without the columns that were added since, it is sound, and its sessions are the same."""
+    before = [*records(copy)]
+    for file in (copy / "data").iterdir():
+        table = pq.read_table(file)
+        pq.write_table(table.drop_columns(sorted(ADDED_COLUMNS)), file)
+    settled(copy)
+    assert lines(copy) == []
+    assert [*records(copy)] == before

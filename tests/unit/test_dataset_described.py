@@ -15,8 +15,9 @@ from seglab.dataset import spec as spec_module
 from seglab.dataset.columns import COLUMNS
 from seglab.dataset.croissant import croissant
 from seglab.dataset.layout import Layout
+from seglab.dataset.reading import data_files
 from seglab.dataset.spec import read_spec
-from seglab.runs.parquet import DATASET_SCHEMA
+from seglab.runs.parquet import DATASET_SCHEMA, read_rows
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +41,17 @@ def test_columns_are_those_of_the_rows() -> None:
                 expected[f"{field.name}.{own.name}"] = kinds.get(str(own.type), "integer")
     assert {name: column.kind for name, column in COLUMNS.items()} == expected
     assert list(COLUMNS) == list(expected)
+
+
+def test_plain_sizes_are_those_of_the_layers(tmp_path: Path) -> None:
+    """Pandas has them as lists of numbers; over a perfect path each segment and read counts."""
+    build(tmp_path)
+    columns = ["segments", "segment_sizes", "reads", "read_sizes"]
+    found = [row for file in data_files(tmp_path) for row in read_rows(file, columns)]
+    assert len(found) == SESSIONS
+    for row in found:
+        assert row["segment_sizes"] == [s["end"] - s["start"] for s in row["segments"]]
+        assert row["read_sizes"] == [r["end"] - r["start"] for r in row["reads"]]
 
 
 def test_croissant_has_every_column(tmp_path: Path) -> None:
@@ -109,7 +121,7 @@ def test_documented_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     blocks = re.findall(
         r"```python\n(.*?)```", (root / "docs" / "datasets.md").read_text(), re.DOTALL
     )
-    _, reading, building = blocks
+    *_with_other_programs, reading, building = blocks
     (tmp_path / "examples").mkdir()
     text = (root / "examples" / "dataset.toml").read_text()
     small = text.replace("repeats = 12 ", "repeats = 2 ").replace("= 500 ", "= 60 ")

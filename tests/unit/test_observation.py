@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import MS, record
 
-from seglab.core.observation import SIZES_MAX, Observation
+from seglab.core.observation import SIZES_MAX, Layer, Observation, sizes_of
 from seglab.core.trace import HeaderField, Read, Segment, Write
 from seglab.errors import InputError
 
@@ -218,3 +218,22 @@ def test_each_byte_is_seen_once(drawn: list[tuple[int, int, int, bool]]) -> None
     }
     found = Observation.of_record(record(segments=segments), "segments")
     assert found.total_bytes == len(arrived)
+
+
+@pytest.mark.parametrize("layer", ["segments", "reads"])
+def test_plain_sizes_of_a_record(layer: Layer) -> None:
+    """A byte counts where it arrived first: not where it was lost, and not when it came again."""
+    stored = record(
+        payload_bytes=300,
+        mss=150,
+        segments=(
+            Segment(1, None, 0, 100, psh=False, dropped=True, drop_reason="loss on core"),
+            Segment(2, 5, 100, 200, psh=False),
+            Segment(10, 12, 0, 150, psh=False, retransmission=True),
+            Segment(11, 13, 200, 300, psh=True),
+        ),
+        reads=(Read(14, 0, 200), Read(15, 200, 300)),
+    )
+    expected = {"segments": [100, 100, 100], "reads": [200, 100]}[layer]
+    assert sizes_of(stored, layer) == expected
+    assert Observation.of_record(stored, layer).sizes == tuple(expected)

@@ -14,7 +14,7 @@ import msgspec
 
 from seglab.core import decoding
 from seglab.core.text import safe
-from seglab.core.trace import OFFSET_MAX, HeaderField, first_arrived
+from seglab.core.trace import OFFSET_MAX, HeaderField, first_arrived, sizes
 from seglab.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -232,17 +232,22 @@ class Observation:
         if layer == "reads":
             return cls(
                 **common,
-                sizes=tuple(read.end - read.start for read in record.reads),
+                sizes=tuple(sizes(record.reads)),
                 t_ns=tuple(read.t_ns for read in record.reads),
             )
         first = first_arrived(record.segments)
         return cls(
             **common,
-            sizes=tuple(end - start for start, end, _ in first),
+            sizes=tuple(sizes(first)),
             push=tuple(s.psh for _, _, s in first),
             t_ns=tuple(s.t_arrived_ns or 0 for _, _, s in first),
             retransmission=tuple(s.retransmission for _, _, s in first),
         )
+
+
+def sizes_of(record: "SessionRecord", layer: Layer) -> list[int]:
+    """Return the sizes that ``Observation.of_record`` shows of a session at that layer."""
+    return sizes(record.reads if layer == "reads" else first_arrived(record.segments))
 
 
 def _first(values: tuple[object, ...]) -> object:

@@ -102,6 +102,8 @@ COLUMNS: Final = _table(
     ("split", "seed", "text", "train, validation or test, drawn for the message"),
     ("split_network", "seed", "text", "the part by held-out networks; null if in none"),
     ("split_template", "seed", "text", "the part by held-out messages; null without any"),
+    ("segment_sizes", "kernel", "integers", "of the segments in which each byte arrived first"),
+    ("read_sizes", "kernel", "integers", "of the reads"),
 )
 """All columns and their fields, by name, in the order of the schema."""
 

@@ -137,7 +137,10 @@ duckdb.sql("FROM 'data/*.parquet'")
 datasets.load_dataset(".")
 ```
 
-The sizes that a classifier sees are `end - start` of the segments or of the reads.
+The sizes that a classifier sees are the columns `segment_sizes` and `read_sizes`, lists of plain
+numbers: `pandas.read_parquet("data", columns=["style", "segment_sizes"])`.
+Each byte counts in the segment in which it arrived first, so losses and repetitions are in
+`segments` only.
 Report results for each network, and separately for held-out ones.
 {captures}
 """

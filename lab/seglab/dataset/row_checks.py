@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from seglab.core.observation import LAYERS, sizes_of
 from seglab.core.record import SessionRecord
 from seglab.dataset import capture_checks, remake
 from seglab.dataset.captures import VANTAGES, ZIP_FAULTS
@@ -187,6 +188,7 @@ class ShardRows:
         self._numbers.add(number)
         self._ids.add(session_id)
         self._check_laws(record, name)
+        self._check_sizes(row, record, name)
         if number not in self._range:
             self._note_misplaced(number, session_id, name)
             return False
@@ -286,6 +288,16 @@ class ShardRows:
             return
         for words in record.trace.violations()[:1]:
             self._found.add("conservation", f"{name}: {record.session_id}", words, name)
+
+    def _check_sizes(self, row: dict[str, Any], record: SessionRecord, name: str) -> None:
+        """Compare the columns of plain sizes with the layers, if there are any."""
+        for layer in LAYERS:
+            column = f"{layer.removesuffix('s')}_sizes"
+            if column not in row:
+                continue
+            if row[column] != sizes_of(record, layer):
+                words = f"{column} are not the sizes of its {layer}"
+                self._found.add("conservation", f"{name}: {record.session_id}", words, name)
 
     def _check_archive(self) -> None:
         path = self._layout.wire(self._shard)

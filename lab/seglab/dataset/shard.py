@@ -28,6 +28,7 @@ from typing import Any, Final
 import msgspec
 
 from seglab.core.files import lock_folder, replace_file, writing
+from seglab.core.observation import sizes_of
 from seglab.core.record import SessionRecord
 from seglab.core.text import one_line
 from seglab.dataset.captures import ZIP_FAULTS, extract_archive, write_archive
@@ -385,6 +386,8 @@ class ShardBuild:
             "split": place.split,
             "split_network": place.split_network,
             "split_template": place.split_template,
+            "segment_sizes": sizes_of(record, "segments"),
+            "read_sizes": sizes_of(record, "reads"),
         }
 
     def _failed(

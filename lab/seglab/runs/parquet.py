@@ -80,6 +80,7 @@ _SEGMENTS = _layer(
 _FIELDS = _layer(
     _required("name", pa.string()), _required("start", pa.int64()), _required("end", pa.int64())
 )
+_INTEGERS = pa.list_(_required("item", pa.int64()))
 _CAPTURES = pa.struct([pa.field("client", pa.string()), pa.field("server", pa.string())])
 
 SCHEMA = pa.schema(
@@ -120,7 +121,7 @@ SCHEMA = pa.schema(
         ),
         pa.field("late_ns", pa.int64()),
         pa.field("too_late", pa.bool_()),
-        _required("discarded_late_ns", pa.list_(_required("item", pa.int64()))),
+        _required("discarded_late_ns", _INTEGERS),
         pa.field("header_end", pa.int64()),
         _required("header_fields", _FIELDS),
         _required("schema_version", pa.int64()),
@@ -136,12 +137,20 @@ LABELS = (
     pa.field("split_network", pa.string()),
     pa.field("split_template", pa.string()),
 )
-"""The columns that a dataset's rows have beside those of a session."""
+"""What the plan of a dataset says of its rows, beside the columns of a session."""
 
-ADDED_COLUMNS = frozenset({"late_ns", "too_late", "discarded_late_ns"})
+SIZES = (_required("segment_sizes", _INTEGERS), _required("read_sizes", _INTEGERS))
+"""What a row of a dataset repeats as plain numbers: the sizes that an observation of it has.
+
+They follow from ``segments`` and ``reads``, so a run does not store them.
+"""
+
+ADDED_COLUMNS = frozenset(
+    {"late_ns", "too_late", "discarded_late_ns", *(field.name for field in SIZES)}
+)
 """Columns that the files of earlier versions lack. A record does without them."""
 
-DATASET_SCHEMA = pa.schema([*SCHEMA, *LABELS], metadata=SCHEMA.metadata)
+DATASET_SCHEMA = pa.schema([*SCHEMA, *LABELS, *SIZES], metadata=SCHEMA.metadata)
 
 
 def write_dataset(file: BinaryIO, rows: Iterable[dict[str, Any]]) -> int:
