@@ -55,6 +55,8 @@ def test_a_summary_has_the_median_the_p99_and_the_longest():
     assert lateness(rows) == Lateness(101, 50.0, 99.0, 100.0)
     assert lateness(rows[:1]) is None
     assert lateness([]) is None
+    failed = record(late_ns=MS, too_late=True, status="failed", error="time limit reached")
+    assert lateness([failed]) == Lateness(1, 1.0, 1.0, 1.0, late=0)
 
 
 @pytest.mark.parametrize(

@@ -116,3 +116,13 @@ def test_a_forecast_follows_the_pace(clock: list[float]) -> None:
     assert forecast.left_s() == pytest.approx(75)
     forecast.call_off([0.5] * 750)
     assert forecast.left_s() == 0
+
+
+def test_a_network_that_takes_no_time() -> None:
+    """Twenty sessions that should take no time leave none to wait for."""
+    forecast = schedule.Forecast(jobs=40)
+    forecast.plan([0.0] * 20)
+    for number in range(20):
+        forecast.began(str(number), 0.0)
+        forecast.ended(str(number))
+        assert forecast.left_s() == 0

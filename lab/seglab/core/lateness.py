@@ -47,7 +47,7 @@ class Lateness:
         median: how late the median session was, in milliseconds.
         p99: how late all but a hundredth of the sessions were at most, in milliseconds.
         longest: how late any session was at most, in milliseconds.
-        late: how many sessions stayed too late (``SessionRecord.too_late``).
+        late: how many complete sessions stayed too late (``SessionRecord.too_late``).
     """
 
     sessions: int
@@ -109,7 +109,7 @@ class LatenessCounter:
         """Count a session."""
         if record.late_ns is not None:
             self._late_ns.append(record.late_ns)
-            self._late += record.too_late is True
+            self._late += record.complete and record.too_late is True
         self._redone += bool(record.discarded_late_ns)
         self._discarded_ns += record.discarded_late_ns
 

@@ -95,6 +95,8 @@ class Forecast:
         )
         work_s = sum(_work_s(length_s) * n for length_s, n in waiting)
         work_s += sum(_work_s(length_s) for _, length_s in running) / 2
+        if not work_s:  # over a network that takes no time, no pace can be known either
+            return longest_s
         rate = self._work_done_s / max(now_s - self._began_s, _START_S)
         if self._ended < _ENDED_MIN:
             rate = max(rate, self._jobs / 2)

@@ -109,7 +109,7 @@ def _lateness_lines(record: SessionRecord) -> Iterator[str]:
     if record.discarded_late_ns:
         late = ", ".join(f"{late_ns / 1e6:.1f}" for late_ns in record.discarded_late_ns)
         yield f"{record.session_id}: carried out again, since it was late by {late} ms"
-    if record.too_late and record.late_ns is not None:
+    if record.complete and record.too_late and record.late_ns is not None:
         yield f"{record.session_id}: too late, by {record.late_ns / 1e6:.1f} ms"
 
 
