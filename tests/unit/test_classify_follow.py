@@ -7,9 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from classifying_inputs import capture
 from test_classify_command import COMMAND, FOLDER, OWN_STUB
 
+from seglab.classification.tail import Tail
 from seglab.commands import classify_input
 from seglab.commands.classify_input import Input
 
@@ -120,3 +122,27 @@ def test_follow_ends_with_a_summary_at_ctrl_c(tmp_path: Path) -> None:
     assert out.split("\t")[-2] == "5", "the message that was under way"
     assert error == "2 messages: relay 1, no style 1, end of data by itself 1\n"
     assert process.returncode == 0
+
+
+def test_what_is_written_just_before_a_rotation_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that came after the last look, and before the file was renamed, comes first."""
+    path = tmp_path / "reads.log"
+    path.write_bytes(b"1\n")
+    tail = Tail(path)
+    assert tail.poll() == (False, b"1\n")
+    replaced = Tail._replaced
+
+    def rotated_meanwhile(self: Tail) -> bool:
+        if not (tmp_path / "reads.log.1").exists():
+            with path.open("ab") as log:
+                log.write(b"2\n")
+            path.rename(tmp_path / "reads.log.1")
+            path.write_bytes(b"3\n")
+        return replaced(self)
+
+    monkeypatch.setattr(Tail, "_replaced", rotated_meanwhile)
+    assert tail.poll() == (False, b"2\n")
+    assert tail.poll() == (True, b"3\n")
+    tail.close()

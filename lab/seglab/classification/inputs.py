@@ -15,6 +15,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
+from seglab.classification.rotated import oldest_first
 from seglab.classification.stream import (
     CHUNK_BYTES,
     HEAD_BYTES,
@@ -55,6 +56,8 @@ class Source:
 
 def sources(path: Path, warn: Warn) -> Iterator[Source]:
     """Yield what there is to read at a path: the file, the run, or all of a folder, sorted.
+
+    The files of a rotated log come oldest first.
 
     Hidden files and folders are left out, and so are devices, sockets and pipes of a folder. One
     warning counts the files that nothing can read.
@@ -146,7 +149,7 @@ def _within(folder: Path) -> Iterator[Source | None]:
         # A dataset: its captures, in archives, hold the messages of its rows.
         folder = folder / "data"
     try:
-        entries = sorted(folder.iterdir())
+        entries = oldest_first(sorted(folder.iterdir()))
     except OSError as error:
         raise InputError(f"{safe(str(folder))}: {error.strerror or error}") from error
     for entry in entries:

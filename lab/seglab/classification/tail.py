@@ -51,6 +51,8 @@ class Tail:
             return True, self._file.read(CHUNK_BYTES)
         if not self._replaced():
             return False, b""
+        if data := self._file.read(CHUNK_BYTES):  # written just before it was renamed
+            return False, data
         try:
             successor = _opened(self.path)
         except OSError:  # the old file is gone, and the new one is not there yet

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from seglab.classification.inputs import read, read_stream, sources
+from seglab.classification.rotated import oldest_first
 from seglab.classification.scored import ClassifiedMessage, classified
 from seglab.classification.stream import Stream
 from seglab.classification.tail import Pipe, Tail
@@ -105,11 +106,11 @@ class Input:
             yield classified(observation, verdict, weights, number)
 
     def observations(self) -> Iterator[Observation]:
-        """Yield all messages, in the order in which they are read."""
+        """Yield all messages, in the order in which they are read: a rotated log oldest first."""
         if self.follow:
             yield from self._followed()
             return
-        for path in self.paths:
+        for path in oldest_first(self.paths):
             try:
                 yield from self._of(path)
             except InputError as error:

@@ -19,9 +19,12 @@ from seglab.experiment.reader import KINDS, Reader
 from seglab.server.connection import ConnectionLog
 from seglab.server.limits import Limits
 from seglab.server.listening import PROTOCOLS, Listener
-from seglab.server.log_file import LogFile
+from seglab.server.log_file import LogFile, Rotation
 from seglab.server.logs import FORMATS, writer
 from seglab.server.loop import Server
+
+_KEEP = 5
+_ROTATE_MAX_MIB = 1 << 20
 
 _LIMIT_HELP = {
     "connections": "Connections open at once; any further one gets 421.",
@@ -104,6 +107,18 @@ def _limit_options(function: Callable[..., None]) -> Callable[..., None]:
     help="Append the log to FILE, not to standard output; SIGHUP opens FILE again.",
     metavar="FILE",
 )
+@click.option(
+    "--rotate-mib",
+    type=click.FloatRange(min=0, min_open=True, max=_ROTATE_MAX_MIB),
+    metavar="N",
+    help="Once FILE has N MiB, rename it to FILE.1, FILE.1 to FILE.2..., and begin a new one.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(1, 999),
+    metavar="K",
+    help=f"How many renamed files --rotate-mib keeps: up to FILE.K; {_KEEP} by default.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors on standard error.")
 @click.option(
     "-v", "--verbose", is_flag=True, help="Print on standard error how each connection ended."
@@ -118,6 +133,8 @@ def serve(
     turn_us: float,
     log_format: str,
     out: Path | None,
+    rotate_mib: float | None,
+    keep: int | None,
     quiet: bool,
     verbose: bool,
     **limits: Any,
@@ -154,7 +171,7 @@ def serve(
 
     with (
         closing(Server([listener], allowed, on_end, keep_samples=log_format == "events")) as server,
-        _log_stream(out, _say) as stream,
+        _log_stream(out, _rotation(out, rotate_mib, keep), _say) as stream,
     ):
         write = writer(log_format, stream)
         signal.signal(signal.SIGTERM, lambda *_: server.stop())
@@ -202,16 +219,33 @@ def _summary(log: ConnectionLog) -> str:
 
 
 @contextmanager
-def _log_stream(out: Path | None, warn: Callable[[str], object]) -> Iterator[TextIO | LogFile]:
+def _log_stream(
+    out: Path | None, rotation: Rotation | None, warn: Callable[[str], object]
+) -> Iterator[TextIO | LogFile]:
     if out is None:
         yield sys.stdout
         return
     try:
-        stream = LogFile(out, warn)
+        stream = LogFile(out, warn, rotation)
     except OSError as error:
         raise InputError(f"{out}: cannot open the log: {error.strerror}") from error
     with stream:
         yield stream
+
+
+def _rotation(out: Path | None, rotate_mib: float | None, keep: int | None) -> Rotation | None:
+    """When the log is rotated, as the options say.
+
+    Raises:
+        InputError: an option means nothing without another one.
+    """
+    if rotate_mib is None:
+        if keep is not None:
+            raise InputError("seglab serve: --keep needs --rotate-mib, which says when to rotate")
+        return None
+    if out is None:
+        raise InputError("seglab serve: --rotate-mib needs --out, the file to rotate")
+    return Rotation(max(1, round(rotate_mib * (1 << 20))), _KEEP if keep is None else keep)
 
 
 def _reopen_at_hangup(log: LogFile, server: Server) -> None:

@@ -15,6 +15,7 @@ import msgspec
 
 from seglab.core.text import quoted
 from seglab.server.connection import SAMPLE_END_BYTES, ConnectionLog, clip
+from seglab.server.log_file import LogFile
 
 FORMATS = ("json", "sessions", "events")
 GAP = "[...]"
@@ -48,6 +49,8 @@ def event_line(number: int, size: int, sample: bytes) -> str:
 def writer(log_format: str, stream: TextIO | TextIOBase) -> Callable[[ConnectionLog], None]:
     """Return a function that writes a connection's log to ``stream``, and flushes each line.
 
+    The lines of a connection are never in two files of a log that is rotated.
+
     Args:
         log_format: one of ``FORMATS``. ``"events"`` needs logs that keep samples.
         stream: the stream to write to; its encoding may be ASCII.
@@ -60,6 +63,8 @@ def writer(log_format: str, stream: TextIO | TextIOBase) -> Callable[[Connection
     lines = formats[log_format]
 
     def write(log: ConnectionLog) -> None:
+        if isinstance(stream, LogFile):
+            stream.begin()
         for line in lines(log):
             stream.write(line + "\n")
             stream.flush()
