@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fuzz import captures, command_lines, json_lines, own_captures, servers, specs, tables
+from fuzz import captures, command_lines, folders, json_lines, own_captures, servers, specs, tables
 from fuzz.kind import Kind
 
 KINDS: Final[dict[str, Kind]] = {
@@ -17,5 +17,6 @@ KINDS: Final[dict[str, Kind]] = {
         specs.TOML,
         tables.PARQUET,
         command_lines.COMMANDS,
+        folders.FOLDERS,
     )
 }

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from synthetic import record
 
 from seglab.classification.classifier import Verdict
 from seglab.core.observation import Observation
@@ -42,3 +43,18 @@ def test_mappings_that_are_no_observations(values: dict[str, Any]) -> None:
     """Without a key, with a wrong type, or with a value that cannot be."""
     with pytest.raises(InputError, match=r"^not an observation: "):
         Observation.from_dict(values)
+
+
+def test_a_long_value_is_cut_in_the_error() -> None:
+    """What was expected and the key stay; the value, which may have megabytes, does not."""
+    with pytest.raises(InputError) as caught:
+        Observation.from_json(b'{"id": "a", "sizes": [1], "reply": "%b"}' % (b"x" * 70_000))
+    assert str(caught.value).startswith("not an observation: Invalid enum value 'xxx")
+    assert str(caught.value).endswith("xxx' - at `$.reply`")
+    assert len(str(caught.value)) < 400
+
+
+def test_parameters_that_are_no_json() -> None:
+    """A stored session has no parameters then, however the text is broken."""
+    for text in ("", "[", "[" * 90_000, "\ud800", '{"a": 1e999}'):
+        assert record(parameters=text).parameter("a") is None

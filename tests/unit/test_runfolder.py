@@ -16,6 +16,7 @@ from synthetic import record
 from seglab.core.files import replace_file
 from seglab.errors import EnvironmentLacksError, InputError
 from seglab.runs import folder as runfolder
+from seglab.runs import journal
 from seglab.runs.folder import RunFolder, natural_sort_key
 from seglab.runs.manifest import Counts, Manifest
 
@@ -265,3 +266,11 @@ def test_no_space_is_the_environments_fault(tmp_path, monkeypatch):
     monkeypatch.undo()
     folder.close()
     assert list(RunFolder.open(tmp_path / "run").sessions()) == RECORDS[:1]
+
+
+def test_a_line_of_the_journal_that_is_nested_without_end(tmp_path):
+    """It is reported with its number, as every other line that is no record."""
+    path = tmp_path / "sessions.jsonl"
+    path.write_bytes(b'{"x":' * 100_000 + b"\n")
+    with pytest.raises(InputError, match="line 1 is not a session record"):
+        list(journal.entries(path))

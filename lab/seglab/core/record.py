@@ -151,7 +151,7 @@ class SessionRecord:
         """One of the sender's parameters; ``None`` when it has none of that name."""
         try:
             values = msgspec.json.decode(self.parameters)
-        except msgspec.DecodeError:
+        except decoding.UNREADABLE:
             return None
         return values.get(name) if isinstance(values, dict) else None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from seglab.core.decoding import UNREADABLE, words
 from seglab.errors import InputError
 
 
@@ -57,9 +58,9 @@ def entries(path: Path) -> Iterator[Entry]:
                 return
             try:
                 head = _HEAD.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except UNREADABLE as error:
                 raise InputError(
-                    f"{path}: line {number} is not a session record ({error});"
+                    f"{path}: line {number} is not a session record ({words(error)});"
                     " remove that line to use the others"
                 ) from error
             yield Entry(head.session_id, head.status, offset, len(line))
