@@ -416,6 +416,8 @@ class TcpEndpoint(TcpState):
                 self.ts_recent = seg.ts_val
         if seg.ack > self.snd_una or seg.sack or self.packets_out or seg.window != self.snd_wnd:
             acks.ack(self, now_ns, seg)
+        elif start > self.snd_wl1:
+            self.snd_wl1 = start
         if end_seq > start:
             receive.data(self, now_ns, seg)
         if self.queue:
