@@ -1,4 +1,4 @@
-"""Two endpoints of the simulator over a path that loses, reorders and duplicates: what always holds."""
+"""Two endpoints of the simulator over a path that loses, reorders and duplicates."""
 
 import heapq
 from dataclasses import dataclass, field
@@ -112,7 +112,7 @@ def test_everything_arrives_and_is_acknowledged(
     duplicate: float,
     jitter_ms: float,
 ) -> None:
-    """Bytes are conserved, no segment exceeds the MSS, and at the end both FINs are acknowledged."""
+    """Bytes are conserved, no segment exceeds the MSS, and all is acknowledged at the end."""
     ends = TcpEndpoint(client), TcpEndpoint(EndpointSettings(nodelay=True))
     transfer = Transfer(*ends, Random(seed), loss, duplicate, jitter_ms)
     transfer.run(writes)
