@@ -26,6 +26,7 @@ COMMANDS = {
     "report": "report:report",
     "run": "run:run",
     "serve": "serve:serve",
+    "validate": "validate:validate",
 }
 """The module of ``seglab.commands`` and the name in it that define each command."""
 

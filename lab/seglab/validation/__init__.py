@@ -1,0 +1,1 @@
+"""Whether the simulator agrees with the kernel engine: sessions of both, compared."""
