@@ -7,7 +7,8 @@
 - delay error: datagrams 1.7 ms apart over a link with a delay; by how much each was late, as the
   wire stamps it (``wire``: from a frame's arrival to its departure) and as the hosts do (``hosts``:
   from before ``send`` to after ``recv``, with both hosts' share and the way into the wire).
-- longest late: by how much the most delayed of these frames left later than due.
+- longest late: by how much at most a frame left later than due, or the wire woke later than it had
+  asked for: the longest stretch for which the machine did not let it run.
 """
 
 import argparse

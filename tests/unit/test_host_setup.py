@@ -54,6 +54,29 @@ def test_what_was_printed_is_understood() -> None:
 
 
 @pytest.mark.parametrize(
+    ("route", "segments"), [("initcwnd 10", 10), ("initcwnd 3 congctl cubic", 3), ("onlink", None)]
+)
+def test_the_initial_window_is_that_of_the_route(route: str, segments: int | None) -> None:
+    """A route that says nothing leaves the window to the kernel, and the row without a number."""
+    state = replace(host_setup.parse_state(printed()), routes=[f"10.64.0.0/10 dev c-eth0 {route}"])
+    assert host_setup.initcwnd(state) == segments
+
+
+@pytest.mark.parametrize("narrow", ["c-eth0", "r-eth0", "r-eth1", "s-eth0", None])
+def test_the_mtu_of_the_path_is_that_of_its_narrowest_interface(narrow: str | None) -> None:
+    """By what the hosts say, each of the four can be the narrowest; loopback is none of them."""
+    devices = {"client": ["c-eth0"], "router": ["r-eth0", "r-eth1"], "server": ["s-eth0"]}
+    states = {
+        host: replace(
+            host_setup.parse_state(printed()),
+            links={"lo": 500} | {name: 1400 if name == narrow else 1480 for name in names},
+        )
+        for host, names in devices.items()
+    }
+    assert host_setup.path_mtu(states) == (1400 if narrow else 1480)
+
+
+@pytest.mark.parametrize(
     ("state", "named"),
     [
         (

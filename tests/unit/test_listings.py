@@ -162,6 +162,8 @@ def test_the_share_counts_complete_sessions_alone():
     found = verdict(3, alike(3), alike(3), other, failed)
     assert found.share == pytest.approx(2 / 3)
     assert (found.reads, found.segments, found.failed_sessions) == (2, 3, 1)
+    assert not found.reproduced
+    assert verdict(3, alike(3), alike(3), other).reproduced
     assert verdict(3).share is None
 
 

@@ -267,6 +267,45 @@ def test_a_busy_machine_is_no_verdict(tmp_path, late_ms, inside, code):
     assert row.verdict.startswith("machine too busy: " if code == 3 else "not reproduced: ")
 
 
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("time limit reached", 3),
+        ("the wire was too slow: the kernel dropped 3 frames unseen", 3),
+        ("the client did not answer within 20 s", 3),
+        ("the sender raised ValueError: no", 1),
+        ("the server received other bytes than were written", 1),
+    ],
+)
+def test_a_failure_that_load_may_have_caused_is_no_verdict(tmp_path, error, code):
+    """On a busy machine; on an idle one, every failed session counts."""
+    failed = record("scenario-1/99", status="failed", error=error)
+    for name, late_ms, expected in (("busy", 4, code), ("idle", 1, 1)):
+        rows = [record(f"scenario-1/{n}", late_ns=late_ms * 1_000_000) for n in range(20)]
+        path = reproduced_run(tmp_path / name, [*rows, failed], scenarios=EXPERIMENTS[:1])
+        result = CliRunner().invoke(report, [str(path), "--json"], standalone_mode=False)
+        assert result.return_value == expected
+        assert "failures" in summarise(RunFolder.open(path))[0].rows[0].verdict
+
+
+def test_late_sessions_make_a_machine_too_busy_whatever_the_median(tmp_path):
+    """Two of twenty sessions stayed too late, so no verdict is given; and the words count them."""
+    rows = [
+        record(f"scenario-1/{n}", late_ns=(50 if n < 2 else 1) * 1_000_000, too_late=n < 2)
+        for n in range(20)
+    ]
+    path = reproduced_run(tmp_path / "run", rows, scenarios=EXPERIMENTS[:1])
+    summary, _ = summarise(RunFolder.open(path))
+    assert summary.headline() == (
+        "Machine too busy to judge: scenario-1 (late by 1.0 ms in the median session, 3 ms "
+        "allowed, 50 ms at most, 2 of 20 sessions too late)"
+    )
+    assert summary.paragraphs()[-1] == (
+        "The machine was too busy for 2 of 20 sessions, which are marked (too_late), late by up to "
+        "50 ms."
+    )
+
+
 def test_the_terminal_shows_the_table_and_the_words(tmp_path):
     """The text has a row a scenario, each criterion, and both versions of the 10 KB block."""
     path = reproduced_run(tmp_path / "run", published_sessions(4))

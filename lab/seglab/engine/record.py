@@ -85,6 +85,17 @@ def is_untried(error: str | None) -> bool:
     return error is not None and _PART_DIED.match(error) is not None
 
 
+def may_be_load(error: str | None) -> bool:
+    """Whether a session may have failed because the machine was busy with other work."""
+    return is_untried(error) or (error or "").startswith((TIME_LIMIT_REACHED, WIRE_TOO_SLOW))
+
+
+TIME_LIMIT_REACHED: Final = "time limit reached"
+"""The error of a session that ran into its time limit begins with these words."""
+
+WIRE_TOO_SLOW: Final = "the wire was too slow"
+"""The error of a session begins with these words if the wire did not see all of its frames."""
+
 _PART_DIED: Final = re.compile(
     r"(gave up after \d+ labs in a row died: )?"
     r"the (lab|init|wire|server|client) "

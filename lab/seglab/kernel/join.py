@@ -7,7 +7,7 @@ import msgspec
 
 from seglab.core.record import Captures, MtuChange, SessionRecord
 from seglab.core.trace import HeaderField, Read, Write
-from seglab.engine.record import ObservedSession, session_record, within_payload
+from seglab.engine.record import WIRE_TOO_SLOW, ObservedSession, session_record, within_payload
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment.plan import SessionSpec
 from seglab.frames import packets, pcapng
@@ -121,7 +121,7 @@ def _error(reports: SessionReports) -> str | None:
     if reports.connection.get("refused"):
         return f"the server refused: {reports.connection['refused']}"
     if drops := reports.wire["kernel_drops"]:
-        return f"the wire was too slow: the kernel dropped {drops} frames unseen"
+        return f"{WIRE_TOO_SLOW}: the kernel dropped {drops} frames unseen"
     return None
 
 

@@ -16,6 +16,7 @@ from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import sizes
 from seglab.engine import SIMULATORS
+from seglab.engine.record import TIME_LIMIT_REACHED
 from seglab.report.scenario_result import (
     AnyVerdict,
     ResultRow,
@@ -28,9 +29,6 @@ from seglab.runs.manifest import Counts, Experiment, Manifest
 
 COMPARED_COLUMNS: Final = ("experiment", "published", "the lab", "verdict")
 DESCRIBED_COLUMNS: Final = ("scenario", "ran", "complete", "failed", "seen")
-
-TIME_LIMIT_REACHED: Final = "time limit reached"
-"""The error of a session that ran into its time limit begins with these words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ A scenario is reproduced if no session failed and three criteria hold:
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from seglab.core.record import SessionRecord
 from seglab.core.text import count, p_value, spaced
@@ -39,6 +40,10 @@ class Criterion:
     words: str
 
 
+FAILURES: Final = "failures"
+"""The name of the criterion that every session completes."""
+
+
 def failed_criterion(complete: int, failed: int) -> tuple[Criterion, ...]:
     """The criterion that every session completes; it is left out if it holds.
 
@@ -49,7 +54,7 @@ def failed_criterion(complete: int, failed: int) -> tuple[Criterion, ...]:
     if not failed:
         return ()
     words = f"{failed} of {count(complete + failed, 'session')} failed"
-    return (Criterion("failures", "every session completes", False, words),)
+    return (Criterion(FAILURES, "every session completes", False, words),)
 
 
 @dataclass(frozen=True, slots=True)
