@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from stored_captures import pcapng
 
+from seglab.confined.own_sender import sender
 from seglab.core.record import Captures
 from seglab.core.trace import Read, Segment, Write
 from seglab.dataset import shard
@@ -17,7 +18,6 @@ from seglab.engine.record import ObservedSession, failed_record, session_record
 from seglab.engine.schedule import Forecast
 from seglab.experiment import plan
 from seglab.mail.header_layout import header_layout
-from seglab.sender.registry import sender
 from seglab.sender.steps import Wait
 
 SPEC = """

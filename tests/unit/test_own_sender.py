@@ -1,7 +1,6 @@
 """A user's own sender: a file that scenarios, datasets and commands name by its path."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from click.testing import CliRunner
 from dataset_making import SPEC, build
 
 from seglab.commands.list import list_command
+from seglab.confined.own_sender import own_sender, sender
 from seglab.dataset.check import check
 from seglab.dataset.plan import fingerprint, planned
 from seglab.dataset.spec import parse_text, read_spec
@@ -17,10 +17,11 @@ from seglab.errors import InputError
 from seglab.execution.request import RunRequest, request_of
 from seglab.experiment import registry
 from seglab.experiment.plan import OwnSenderSession, SessionSpec, plan
+from seglab.kernel import luggage
 from seglab.kernel.client import steps_of
 from seglab.kernel.join import client_job
 from seglab.sender import contract
-from seglab.sender.registry import own_sender, sender, sender_of, senders
+from seglab.sender.registry import sender_of, senders
 from seglab.sender.steps import Write
 from seglab.testing import parametrize_with_sender_checks
 
@@ -74,14 +75,19 @@ def test_with_parameters(folder: Path) -> None:
     assert [spec.variant for spec in specs] == ["step=100", "step=200"] * 2
 
 
-def test_the_client_gets_the_path(folder: Path) -> None:
-    """The lab's client makes the steps from the file, and engines know how long they take."""
+def test_the_client_gets_the_steps(folder: Path) -> None:
+    """The lab's client gets the steps and no code; engines know how long they take."""
     spec, *_ = plan(registry.scenario(folder / "s.toml"), 1)
-    job = client_job(spec, 60.0)
+    assert luggage.needed(spec)
+    job = client_job(spec, 60.0) | luggage.of(spec)
+    assert str(folder) not in str(job)
     written = [step for step in steps_of(job) if isinstance(step, Write) and step.payload]
     assert {len(step.data) for step in written[:-1]} == {500}
     assert estimate_s([spec], registry.network("ethernet")) > 0
-    assert sender(spec.sender, spec.sender_path) is sender_of(folder / "my_sender.py")
+    assert sender(spec.sender, spec.sender_path) is own_sender(folder / "my_sender.py")[0]
+    (folder / "my_sender.py").write_text(SENDER + "# changed\n")
+    path = folder / "my_sender.py"
+    assert luggage.of(spec) == {"refused": f"{path}: has changed since the run was planned"}
 
 
 def test_run_adds_a_file(folder: Path) -> None:
@@ -184,16 +190,14 @@ def test_a_check_runs_no_code_unasked(folder: Path) -> None:
     """A manifest may be a stranger's: the code that it names runs only if the user gives it."""
     file = dataset_of(folder)
     build(folder / "made", read_spec(file))
-    path, ran = folder / "my_sender.py", folder / "ran"
-    del sys.modules[f"seglab-plugin:{path}"]
+    path = folder / "my_sender.py"
     parse_text.cache_clear()
-    path.write_text(f"open({str(ran)!r}, 'w').close()\n" + SENDER)
+    path.write_text("raise RuntimeError('it ran')\n" + SENDER)
     unasked = check(folder / "made")
-    assert not ran.exists()
     (note,) = unasked.notes
     assert f"'./my_sender.py' is Python code; if you trust it, give --sender {path}" in note
     asked = check(folder / "made", trusted=[str(path)])
-    assert ran.exists()
+    assert any("RuntimeError: it ran" in note for note in asked.notes)
     assert not any("is Python code" in note for note in asked.notes)
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from seglab.capture import backend
-from seglab.core import open_files
+from seglab.core import launching, open_files
 from seglab.core.text import count
 from seglab.kernel import capacity, sandbox
 from seglab.report.console import as_markup
@@ -48,7 +48,7 @@ def checks() -> Iterator[MachineCheck]:
     yield from _modules()
     yield MachineCheck("capture reader", *_capture_reader())
     for tool, package in (sandbox.TOOLS | sandbox.FILTER_TOOLS).items():
-        path = shutil.which(tool, path=sandbox.environment()["PATH"])
+        path = shutil.which(tool, path=launching.environment()["PATH"])
         remedy = f"sudo apt-get install --no-install-recommends {package}"
         if path:
             yield MachineCheck(tool, "ok", path)
@@ -107,7 +107,7 @@ def _capture_reader() -> tuple[str, str, str]:
 
 
 def _kernel() -> Iterator[MachineCheck]:
-    lacking = " and ".join(f"CAP_{name}" for name in sandbox.lacking_capabilities())
+    lacking = " and ".join(f"CAP_{name}" for name in launching.lacking_capabilities())
     who = "without root" if os.geteuid() else f"as root without {lacking}" if lacking else "as root"
     how = ", in a user namespace" if lacking else ""
     if sandbox.missing_tools():

@@ -11,12 +11,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from seglab.confined.own_sender import own_sender
 from seglab.core.text import safe
 from seglab.experiment import registry
 from seglab.experiment.scenario import Scenario, SenderVariant
 from seglab.networks.network import Network
 from seglab.report.console import as_markup
-from seglab.sender.registry import SenderFile, own_sender
+from seglab.sender.registry import SenderFile
 from seglab.sender.sender import Sender
 
 _LISTS = {

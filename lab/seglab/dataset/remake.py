@@ -10,13 +10,13 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
+from seglab.confined.own_sender import sender
 from seglab.core.record import SessionRecord
 from seglab.dataset.manifest import DatasetManifest
 from seglab.dataset.plan import PlacedSession
 from seglab.experiment.plan import message
 from seglab.mail.header_layout import header_layout
 from seglab.runs.manifest import versions
-from seglab.sender.registry import sender
 from seglab.sender.steps import Write
 
 DECIDING_PACKAGES: Final = ("seglab", "faker")

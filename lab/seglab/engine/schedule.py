@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+from seglab.confined.own_sender import sender
 from seglab.experiment.plan import SessionSpec
 from seglab.mail.stored import StoredMail
 from seglab.networks.network import Network
-from seglab.sender.registry import sender
 
 WORK_S: Final = 1.5
 """How long a session may take and still count in full among those that run side by side.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from seglab.confined.own_sender import own_sender
 from seglab.engine import DEFAULT_ENGINE
 from seglab.engine.base import Planned
 from seglab.errors import InputError, nearest
@@ -14,7 +15,7 @@ from seglab.experiment.plan import plan
 from seglab.experiment.scenario import Scenario, with_own_senders
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Experiment, Manifest
-from seglab.sender.registry import is_path, own_sender
+from seglab.sender.registry import is_path
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from seglab.confined.own_sender import own_sender
 from seglab.core.observation import LAYERS, Layer
 from seglab.core.parameters import Parameters, shown
 from seglab.core.seeds import derive
@@ -23,7 +24,7 @@ from seglab.mail.source import MailSource, read_source
 from seglab.networks.network import Network
 from seglab.networks.network import parse as parse_network
 from seglab.reproduction import paper
-from seglab.sender.registry import SenderFile, is_path, own_sender
+from seglab.sender.registry import SenderFile, is_path
 from seglab.sender.sender import Sender
 
 SESSIONS_MAX: Final = 1_000_000

@@ -7,7 +7,10 @@ there is room, before the sender's next step, and it stays one write.
 The client makes all steps of a sender before the session begins. So the time that the sender's code
 takes is not in the trace, and a sender that fails, hangs or has no end harms no other session.
 
-The client refuses to speak anywhere but inside its lab (``refusal``).
+The client refuses to speak anywhere but inside its lab (``refusal``). Before it looks at the first
+job it shuts itself in (``seglab.confined.confinement``): it needs no privilege and no file but
+Python's and the installed senders'. What else a session needs comes with its job: the bytes of a
+user's own mail, and the steps of a user's own sender, whose code never runs here.
 """
 
 import argparse
@@ -22,13 +25,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from seglab.confined import exchange, view
+from seglab.confined.confinement import Confinement, confine
 from seglab.errors import InputError
 from seglab.kernel.channel import Channel, ChannelMessage
 from seglab.kernel.client_session import ClientSession, SessionError, not_begun
 from seglab.mail.stored import mail_of
 from seglab.sender import steps
 from seglab.sender.registry import sender as sender_named
-from seglab.sender.registry import sender_of
 from seglab.sender.replies import ReplyError
 from seglab.sender.script import ScriptError, SlowSenderError, make_script
 
@@ -237,12 +241,17 @@ class Client:
 def steps_of(job: ChannelMessage) -> list[steps.Step]:
     """Make the steps of the job's sender from the seed, so that no payload has to travel.
 
+    The job of a user's own sender brings them along: its code never runs here.
+
     Raises:
         ScriptError: there is no such sender, or it does not make its steps.
     """
-    path = job.get("sender_path")
+    if "refused" in job:
+        raise ScriptError(job["refused"])
+    if "script" in job:
+        return [exchange.step_from(step) for step in job["script"]]
     try:
-        sender = sender_named(job["sender"]) if path is None else sender_of(Path(path))
+        sender = sender_named(job["sender"])
         mail = mail_of(job["message"])
     except InputError as error:
         raise ScriptError(str(error)) from error
@@ -280,6 +289,12 @@ def serve(fd: int) -> int:
         return 2
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    try:
+        folders = [*view.python_folders(), *view.sender_folders()]
+        confine(Confinement(folders, sockets="tcp", bounded=False))
+    except OSError as error:
+        channel.send({"refused": f"it cannot be shut in: {error}"})
+        return 2
     channel.send({"ready": True})
     Client(channel).run()
     return 0

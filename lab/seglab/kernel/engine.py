@@ -24,7 +24,7 @@ from seglab.engine.slots import PrioritySemaphore
 from seglab.errors import EnvironmentLacksError, PartDiedError, SeglabError
 from seglab.experiment.plan import SessionSpec
 from seglab.experiment.reader import Reader
-from seglab.kernel import capacity, join, sandbox
+from seglab.kernel import capacity, join, luggage, sandbox
 from seglab.kernel.join import AssembledSession
 from seglab.kernel.lab import KernelLab
 from seglab.networks.network import Network
@@ -218,6 +218,8 @@ class KernelEngine:
         self.forecast.began(spec.session_id, group.session_s)
         limits_s = (self.options.time_limit_s, lab.network.time_limit_s)
         job = join.client_job(spec, min(limit for limit in limits_s if limit is not None))
+        if luggage.needed(spec):
+            job |= await asyncio.to_thread(luggage.of, spec)
         try:
             reports = await lab.session(job, join.wire_order(spec))
         except PartDiedError as error:

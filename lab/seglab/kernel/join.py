@@ -37,7 +37,6 @@ def client_job(spec: SessionSpec, time_limit_s: float) -> ChannelMessage:
     """Return the client's part of a session: what makes its steps again, and its time limit."""
     return {
         "sender": spec.sender,
-        "sender_path": spec.sender_path,
         "parameters": dict(spec.parameters),
         "message": msgspec.to_builtins(spec.message),
         "message_seed": spec.message_seed,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from socket import socket
 from typing import IO
 
-from seglab.kernel import sandbox
+from seglab.core import launching
 
 
 def start(
@@ -22,12 +22,12 @@ def start(
         lifeline: the end of a pipe for reading. The process ends when the other end is closed.
         log: a file for what the lab's processes print.
     """
-    program = [*sandbox.python_command("seglab.kernel.init"), "--lifeline", str(lifeline)]
+    program = [*launching.python_command("seglab.kernel.init"), "--lifeline", str(lifeline)]
     for name, end in inherited.items():
         program += ["--fd" if name == "init" else f"--{name}", str(end.fileno())]
     process = subprocess.Popen(
-        sandbox.unshare_command(program),
-        env=sandbox.environment(),
+        launching.unshare_command(program),
+        env=launching.environment(),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

@@ -1,14 +1,14 @@
-"""The private namespaces of a lab: whether they can be made here, and how to start in them."""
+"""The private namespaces of a lab: whether they can be made here, and what else a lab needs."""
 
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from seglab.core import plugins
+from seglab.core.launching import environment, lacking_capabilities, unshare_command
 from seglab.errors import EnvironmentLacksError
 from seglab.networks.network import Network
 
@@ -24,9 +24,6 @@ TOOLS = {
 FILTER_TOOLS = {"nft": "nftables"}
 """The programs of a lab whose router clamps the MSS or is a black hole, with their packages."""
 
-CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "SYS_ADMIN": 21}
-"""What root needs to make a lab without a user namespace, with the numbers of capabilities(7)."""
-
 _ALLOW_USER_NAMESPACES = (
     "allow user namespaces "
     "(sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=10000, and where it "
@@ -37,46 +34,12 @@ SIMULATOR: Final = "or simulate the same sessions on any machine with --engine s
 
 _ELSEWHERE = f"or use the Vagrant box (vagrant up); {SIMULATOR}"
 _PROBE_LIMIT_S = 20
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-def environment() -> dict[str, str]:
-    """Return the environment of a lab's processes.
-
-    It is the user's own, with the system's sbin on the path, and with a PYTHONPATH by which they
-    find the same modules as this process.
-    """
-    return os.environ | {
-        "PATH": f"{os.environ.get('PATH', '')}:{_PATH}",
-        "PYTHONPATH": os.pathsep.join([str(plugins.PACKAGE.parent), *filter(None, sys.path)]),
-        "LC_ALL": "C.UTF-8",
-    }
-
-
-def python_command(module: str) -> list[str]:
-    """Return the command that runs one of seglab's modules in ``environment()``, and starts soon.
-
-    It leaves out ``site`` (``-S``), whose search for ``.pth`` files takes as long as the start of
-    the interpreter, and an editable installation's finder as long again. It imports nothing from
-    the folder that the user is in (``-P``).
-    """
-    return [sys.executable, "-S", "-P", "-m", module]
 
 
 def missing_tools(tools: Iterable[str] = TOOLS) -> list[str]:
     """Return the names of the programs among ``tools`` that this machine lacks."""
     path = environment()["PATH"]
     return [tool for tool in tools if shutil.which(tool, path=path) is None]
-
-
-def lacking_capabilities() -> list[str]:
-    """Return the names among ``CAPABILITIES`` that this process does not have."""
-    try:
-        status = Path("/proc/self/status").read_text("ascii", "replace")
-    except OSError:
-        return []  # without /proc there is no lab; ``namespace_problem`` will say so
-    effective = int(status.partition("CapEff:")[2].split()[0], 16)
-    return [name for name, number in CAPABILITIES.items() if not effective >> number & 1]
 
 
 def way_out() -> str:
@@ -95,26 +58,6 @@ def way_out() -> str:
         "user.max_mnt_namespaces, user.max_pid_namespaces) or a security module (seccomp, "
         f"AppArmor, SELinux) of this system forbids it: allow it there; {_ELSEWHERE}"
     )
-
-
-def unshare_command(program: Sequence[str]) -> list[str]:
-    """Return the command that runs ``program`` as process 1 of new namespaces.
-
-    The program gets new network, mount and PID namespaces. A user who is not root, or is root
-    without ``CAPABILITIES``, also gets a user namespace, and is root in it with all of them.
-    """
-    command = [
-        "unshare",
-        "--net",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child=SIGKILL",
-        "--mount-proc",
-    ]
-    if os.geteuid() != 0 or lacking_capabilities():
-        command += ["--user", "--map-root-user"]
-    return [*command, "--", *program]
 
 
 def check() -> None:

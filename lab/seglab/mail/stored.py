@@ -14,7 +14,7 @@ A mail is changed until it fits RFC 5321 and RFC 5322, or it is refused:
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,8 +51,8 @@ class StoredMail:
     sha256: str
     quoted: bool = False
 
-    def read(self) -> Message:
-        """Read the message, and make it one that SMTP can carry.
+    def data(self) -> bytes:
+        """Return the mail's bytes, as they lie in the file.
 
         Raises:
             InputError: the file cannot be read any more, or has changed.
@@ -65,11 +65,36 @@ class StoredMail:
             raise InputError(f"{self.path}: {error.strerror or error}") from error
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise InputError(f"{self.path}: {self.name} has changed since the run was planned")
-        return mail(data, quoted=self.quoted)
+        return data
+
+    def read(self) -> Message:
+        """Read the message, and make it one that SMTP can carry.
+
+        Raises:
+            InputError: the file cannot be read any more, or has changed.
+        """
+        return mail(self.data(), quoted=self.quoted)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedMail(StoredMail):
+    """A mail whose bytes were read before, for a process that cannot read the file.
+
+    Attributes:
+        content: the bytes.
+    """
+
+    content: bytes = field(default=b"", repr=False)
+
+    def data(self) -> bytes:
+        """Return the mail's bytes."""
+        return self.content
 
 
 def mail_of(values: dict[str, Any]) -> MessageSpec | StoredMail:
-    """Make a ``MessageSpec`` or ``StoredMail`` of its plain values."""
+    """Make a ``MessageSpec``, ``StoredMail`` or ``LoadedMail`` of its plain values."""
+    if "content" in values:
+        return LoadedMail(**values)
     return StoredMail(**values) if "path" in values else MessageSpec(**values)
 
 

@@ -1,16 +1,17 @@
-"""Finds the senders: shipped ones by name, a user's own by the path of its file.
+"""Finds the shipped senders by name.
+
+A user's own sender is code that nobody has vouched for, so ``seglab.confined.own_sender`` loads it.
 
 The other registries are in ``seglab.experiment.registry``. This one is apart from them because the
 lab's client needs senders only, and has to start in milliseconds.
 """
 
-import hashlib
 import re
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 from seglab.core import plugins
 from seglab.errors import InputError, nearest
@@ -39,21 +40,12 @@ def senders() -> Mapping[str, Sender]:
     return senders_in(plugins.shipped("senders"))
 
 
-def sender(name: str, path: str | None = None) -> Sender:
-    """The sender of that name.
-
-    Args:
-        name: of the sender.
-        path: of the file that holds it; ``None`` for a shipped sender.
+def sender(name: str) -> Sender:
+    """The shipped sender of that name.
 
     Raises:
-        InputError: there is no such sender; the message has the nearest name, or the file.
+        InputError: there is no such sender; the message has the nearest name.
     """
-    if path is not None:
-        own = sender_of(Path(path))
-        if own.name != name:
-            raise InputError(f"{path}: expected a sender called {name!r}, found {own.name!r}")
-        return own
     known = senders()
     if name not in known:
         raise InputError(f"unknown sender {name!r}; {nearest(name, known)}")
@@ -63,33 +55,6 @@ def sender(name: str, path: str | None = None) -> Sender:
 def is_path(name: str) -> bool:
     """Whether a user means a file by this name of a sender: it has a slash, or ends in ``.py``."""
     return "/" in name or name.endswith(".py")
-
-
-def own_sender(path: Path) -> tuple[Sender, SenderFile]:
-    """Load a user's own sender.
-
-    The file is Python code, and loading it runs that code.
-
-    Raises:
-        InputError: the file cannot be loaded, has no sender or more than one, or its sender's name
-            cannot be used; names the file.
-    """
-    path = path.absolute()
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    own = sender_of(path)
-    if not NAME.fullmatch(own.name):
-        raise InputError(
-            f"{path}: SENDER.name: expected up to 64 letters, digits, '_' and '-', a letter first, "
-            f"found {reprlib.repr(own.name)}"
-        )
-    if own.name in senders():
-        raise InputError(
-            f"{path}: SENDER.name: {own.name!r} is the name of a shipped sender; choose another"
-        )
-    return own, SenderFile(str(path), digest)
 
 
 def senders_in(folder: Path) -> dict[str, Sender]:
@@ -111,15 +76,26 @@ def senders_in(folder: Path) -> dict[str, Sender]:
 
 
 def sender_of(file: Path) -> Sender:
-    """The one sender of a Python file.
+    """The one sender of a Python file, whose code runs in this process.
 
     Raises:
         InputError: the file cannot be loaded, or has no sender or more than one; names the file.
     """
-    module = plugins.load(file)
+    try:
+        return sender_in(plugins.load(file))
+    except ValueError as error:
+        raise InputError(f"{file}: {error}") from error
+
+
+def sender_in(module: ModuleType) -> Sender:
+    """The one sender of a module.
+
+    Raises:
+        ValueError: the module has no sender, or more than one.
+    """
     values = [name for name, value in vars(module).items() if isinstance(value, Sender)]
     if values != ["SENDER"]:
         others = f", found {', '.join(sorted(values))}" if values else ", found none"
-        raise InputError(f"{file}: expected one sender, called SENDER{others}")
+        raise ValueError(f"expected one sender, called SENDER{others}")
     one: Sender = module.SENDER
     return one

@@ -58,7 +58,9 @@ def make_script(
         resolved = sender.resolve(parameters)
         message = sender.message_for(resolved, mail, message_seed)
         with _limited():
-            script = list(islice(session(sender, message, resolved), STEPS_MAX + 1))
+            return listed(session(sender, message, resolved))
+    except ScriptError:
+        raise
     except InputError as error:
         raise ScriptError(str(error)) from error
     except _TimeIsUpError as error:
@@ -68,6 +70,15 @@ def make_script(
     except Exception as error:  # a sender may be anyone's code
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:_REASON_MAX]
         raise ScriptError(f"the sender raised {reason}") from error
+
+
+def listed(made: Iterable[steps.Step]) -> list[steps.Step]:
+    """Return the steps that a sender makes, as a list.
+
+    Raises:
+        ScriptError: there are too many, or one is no step.
+    """
+    script = list(islice(made, STEPS_MAX + 1))
     if len(script) > STEPS_MAX:
         raise SlowSenderError(f"the sender yielded more than {STEPS_MAX} steps")
     for step in script:

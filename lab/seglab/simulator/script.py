@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
+from seglab.confined.own_sender import sender as sender_named
 from seglab.errors import InputError
 from seglab.experiment.plan import SessionSpec
 from seglab.mail.header_layout import HeaderLayout, header_layout
-from seglab.sender.registry import sender as sender_named
 from seglab.sender.script import ScriptError, SlowSenderError, make_script
 from seglab.sender.sender import Sender
 from seglab.sender.steps import Step, Write
