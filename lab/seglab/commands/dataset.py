@@ -18,6 +18,7 @@ from seglab.commands.options import cluster_option, engine_option, jobs_option, 
 from seglab.commands.progress import CheckProgress, RunProgress
 from seglab.commands.values import FILE, FOLDER, given
 from seglab.core.files import replace_file, writing
+from seglab.core.ownership import keep_owner
 from seglab.core.record import SessionRecord
 from seglab.core.text import count, safe
 from seglab.dataset.building import build_shards, unless_refused
@@ -223,6 +224,7 @@ def _draw(checked: CheckResult, out: Path, *, required: bool) -> Path | None:
         with writing(out, "--out DIR puts the figure elsewhere"):
             out.mkdir(parents=True, exist_ok=True)
             for suffix, data in summary_figure(checked).items():
+                keep_owner(out / f"summary.{suffix}")
                 replace_file(out / f"summary.{suffix}", partial(_put, data))
     except InputError as error:
         if required:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seglab.core.files import replace_file, writing
+from seglab.core.ownership import keep_owner
 from seglab.dataset.croissant import croissant
 from seglab.dataset.datasheet import datasheet
 from seglab.dataset.layout import Layout
@@ -33,6 +34,7 @@ def begin(spec: DatasetSpec, seed: int, out: Path, engine: str | None = None) ->
             name.
         EnvironmentLacksError: the disk is full.
     """
+    keep_owner(out)
     layout = Layout(out)
     manifest = read_manifest(layout.manifest)
     if engine is None:

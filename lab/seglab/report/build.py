@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from seglab.core.files import replace_file, writing
+from seglab.core.ownership import keep_owner
 from seglab.plots.style import FORMATS, render
 from seglab.report.embedding import embed
 from seglab.report.figures import drawings
@@ -35,5 +36,6 @@ def build_report(folder: RunFolder, out: Path | None = None) -> RunSummary:
 
 def _write(path: Path, data: bytes) -> None:
     with writing(path, "give --out FILE on a disk that can be written"):
+        keep_owner(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, lambda file: file.write(data))

@@ -26,6 +26,7 @@ from seglab.core.files import (
     writing,
 )
 from seglab.core.lateness import LatenessCounter
+from seglab.core.ownership import keep_owner
 from seglab.core.record import SessionRecord
 from seglab.errors import InputError
 from seglab.runs import journal
@@ -67,6 +68,7 @@ class RunFolder:
             EnvironmentLacksError: the disk is full.
         """
         with writing(out, "give another --out"):
+            keep_owner(out)
             made = _make_empty(out)
             folder = cls(out, manifest, lock=lock_folder(out))
             folder._made = made
@@ -87,6 +89,7 @@ class RunFolder:
         """
         manifest = _load(path)
         with writing(path):
+            keep_owner(path)
             folder = cls(path, manifest, lock=lock_folder(path))
             try:
                 folder._prepare()
