@@ -117,7 +117,9 @@ def test_everything_arrives_and_is_acknowledged(
     transfer = Transfer(*ends, Random(seed), loss, duplicate, jitter_ms)
     transfer.run(writes)
     total = sum(size for _, size in writes)
-    assert (ends[0].error, ends[1].error) == (None, None)
+    if ends[0].error or ends[1].error:  # tcp_retries2: 15 timeouts, which take 924 s at least
+        assert transfer.sent[-1][0] > 900_000 * MS
+        return
     assert transfer.received == total
     assert ends[0].unacknowledged == 0
     assert ends[0].fin_acked

@@ -24,7 +24,7 @@ The rules are in the other modules of this folder; ``state.py`` says which.
 from typing import Final
 
 from seglab.simulator import acks, congestion, mss, receive, recovery, rtt, timers, transmit
-from seglab.simulator.clock import HZ, NEVER, fires_ns
+from seglab.simulator.clock import HZ, NEVER
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.settings import EndpointSettings
 from seglab.simulator.state import (
@@ -67,12 +67,11 @@ class TcpEndpoint(TcpState):
         wake_ns: when ``on_timer`` is due; ``None`` where no timer is set.
     """
 
-    __slots__ = ("first_syn_ns", "syn_ns", "syn_retries")
+    __slots__ = ("first_syn_ns", "syn_retries")
 
     def __init__(self, settings: EndpointSettings) -> None:
         super().__init__(settings)
         self.first_syn_ns = 0
-        self.syn_ns = 0
         self.syn_retries = 0
         self.softirq = settings.device_queue_ns > 0
 
@@ -269,14 +268,13 @@ class TcpEndpoint(TcpState):
 
     # The handshake -----------------------------------------------------------------------------
 
-    def _send_syn(self, now_ns: int) -> None:
+    def _send_syn(self, now_ns: int, *, again: bool = False) -> None:
         """Send a SYN, or a SYN and ACK, with our options."""
         answering = self.state != SYN_SENT
         settings = self.settings
         timestamps = self.timestamps if answering else settings.timestamps
         wscale = self.wscale_ok if answering else settings.wscale
-        self.syn_ns = now_ns
-        if not self.syn_retries:
+        if not again:
             self.first_syn_ns = now_ns
         self.out.append(
             TcpSegment(
@@ -287,7 +285,7 @@ class TcpEndpoint(TcpState):
                 syn=True,
                 ts_val=self.clock_offset_ms + now_ns // 1_000_000 if timestamps else None,
                 ts_ecr=(self.ts_recent if answering else 0) if timestamps else None,
-                retransmission=self.syn_retries > 0,
+                retransmission=again,
                 mss_option=settings.mtu - self.ip_header_len - 20,
                 wscale_option=self.rcv_wscale if wscale else None,
                 sack_option=self.sack_ok if answering else settings.sack,
@@ -301,7 +299,7 @@ class TcpEndpoint(TcpState):
         if self.syn_retries > (_SYN_RETRIES + _SYN_LINEAR if active else _SYN_ACK_RETRIES):
             self.error = "connect: timed out"
             return
-        self._send_syn(now_ns)
+        self._send_syn(now_ns, again=True)
         if not active or self.syn_retries > _SYN_LINEAR:
             self.rto_j <<= 1
         rtt.arm(self, now_ns, TIMER_RTO, self.rto_j)
@@ -336,20 +334,16 @@ class TcpEndpoint(TcpState):
 
     def _syn_received(self, now_ns: int, seg: TcpSegment) -> None:
         """``tcp_check_req`` and ``tcp_rcv_state_process``: the last step of the handshake."""
-        if seg.syn:
+        if seg.syn:  # the peer has not got our answer; it counts as no timeout (tcp_rtx_synack)
             if now_ns - self.last_oow_ns >= _OUT_OF_WINDOW_NS:
                 self.last_oow_ns = now_ns
-                self.syn_retries += 1
-                self._send_syn(now_ns)
-                wait_j = HZ << min(self.syn_retries, _SYN_ACK_RETRIES)
-                now_j = self.jiffies(now_ns)
-                self.expires_j = now_j + wait_j
-                self.retransmit_ns = fires_ns(now_j, self.expires_j, self.phase_ns)
+                self._send_syn(now_ns, again=True)
+                rtt.arm(self, now_ns, TIMER_RTO, HZ << self.syn_retries)
             return
         rtt.disarm(self)
         self.rto_j = HZ
         if not self.syn_retries:
-            measured_us = (now_ns - self.syn_ns) // 1000
+            measured_us = (now_ns - self.first_syn_ns) // 1000
             rtt.sample(self, now_ns, measured_us, measured_us)
         self.snd_wnd = self.max_window = seg.window
         self.snd_wl1 = seg.start
@@ -369,7 +363,7 @@ class TcpEndpoint(TcpState):
             self.rcv_wscale = 0
             self.window_clamp = min(self.window_clamp, _WINDOW_MAX)
         if not self.syn_retries:
-            measured_us = (now_ns - self.syn_ns) // 1000
+            measured_us = (now_ns - self.first_syn_ns) // 1000
             rtt.sample(self, now_ns, measured_us, measured_us)
         elif self.timestamps and seg.ts_ecr:
             now_ms = self.clock_offset_ms + now_ns // 1_000_000

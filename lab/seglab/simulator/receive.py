@@ -59,15 +59,15 @@ def truesize(frame_bytes: int) -> int:
     """Return the memory that a frame takes at the receiver (``skb->truesize``).
 
     A packet socket makes a linear buffer for what is below a page (``packet_alloc_skb``): a small
-    head from a cache of its own, else the allocator's next power of two. What is larger lies in
-    whole pages.
+    head from a cache of its own, else the allocator's next power of two. What is larger has a small
+    head, and lies in whole pages.
     """
     room = frame_bytes + _LINK_HEADERS
     if room <= _SMALL_HEAD:
         return _SMALL_HEAD + _SHARED_INFO + _SK_BUFF
     if room < _PAGE:
         return (1 << (room + _SHARED_INFO - 1).bit_length()) + _SK_BUFF
-    return 1024 + _SK_BUFF + -(-frame_bytes // _PAGE) * _PAGE
+    return _SMALL_HEAD + _SHARED_INFO + _SK_BUFF + -(-frame_bytes // _PAGE) * _PAGE
 
 
 def from_space(tp: TcpState, space: int) -> int:
