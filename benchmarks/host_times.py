@@ -24,6 +24,7 @@ from scapy.layers.inet import TCP
 from scapy.utils import PcapNgReader
 
 from seglab.core.record import SessionRecord
+from seglab.core.tcpip import ETHERNET_HEADER_BYTES, headers_bytes
 from seglab.engine import EngineOptions, engine
 from seglab.experiment import plan, registry
 from seglab.simulator.host_times import KINDS
@@ -37,10 +38,17 @@ ASLEEP_NS = 2_000_000
 TOGETHER_NS = 15_000
 """Frames of one burst come to the wire within so short a time."""
 
+RATE_MBIT, DELAY_NS = 100, 10_000_000
+"""Of the fast network: the rate of both links, and the delay of the second."""
+
+LINKS = 2
+
+HEADERS_BYTES = headers_bytes(timestamps=True)
+
 SCENARIO = """
 title = "How long programs take"
 senders = [{senders}]
-networks = ["own", "unimpaired"]
+networks = ["own", "fast", "unimpaired"]
 sessions = {sessions}
 reader = {reader}
 
@@ -56,6 +64,15 @@ bw_mbit = 2
 [network.links.core]
 delay_ms = 10
 jitter_ms = 0
+
+[[network]]
+name = "fast"
+title = "segments that meet no queue, 10 ms each way"
+like = "own"
+[network.links.access]
+bw_mbit = {rate}
+[network.links.core]
+bw_mbit = {rate}
 """
 
 RUNS = (
@@ -116,7 +133,9 @@ def carried_out(
     file = folder / f"times-{number}.toml"
     how = f'{{ kind = "{reader}", buffer_bytes = {buffer_bytes} }}'
     file.write_text(
-        SCENARIO.format(senders=senders, sessions=sessions, reader=how, payload=payload)
+        SCENARIO.format(
+            senders=senders, sessions=sessions, reader=how, payload=payload, rate=RATE_MBIT
+        )
     )
     (folder / "wire").mkdir()
     scenario = registry.scenario(file)
@@ -136,11 +155,24 @@ def times_of(record: SessionRecord, folder: Path) -> Iterator[tuple[str, int]]:
         for one, other in pairwise(record.segments):
             if other.t_sent_ns - one.t_sent_ns < TOGETHER_NS and one.t_arrived_ns:
                 yield "hop_apart", (other.t_arrived_ns or 0) - one.t_arrived_ns
+    elif record.network == "fast":
+        yield from forwarding_times(record)
     else:
         yield from reading_times(record)
         yield from answering_times(folder / str(record.captures.client))
     if record.sender != "single_write":
         yield from writing_times(record)
+
+
+def forwarding_times(record: SessionRecord) -> Iterator[tuple[str, int]]:
+    """Yield how much later than its links let it a segment arrived that met no queue."""
+    before_ns = 0
+    for segment in record.segments:
+        frame_bits = 8 * (ETHERNET_HEADER_BYTES + HEADERS_BYTES + segment.end - segment.start)
+        due_ns = segment.t_sent_ns + LINKS * (frame_bits * 1000 // RATE_MBIT) + DELAY_NS
+        if segment.t_sent_ns > before_ns and segment.t_arrived_ns is not None:
+            yield "router", segment.t_arrived_ns - due_ns
+        before_ns = max(before_ns, due_ns)
 
 
 def writing_times(record: SessionRecord) -> Iterator[tuple[str, int]]:

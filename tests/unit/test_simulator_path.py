@@ -19,7 +19,7 @@ ETHERNET = Network(
     access=Link(LinkParams(delay_ms=1), LinkParams(delay_ms=2)),
     core=Link(LinkParams(delay_ms=10), LinkParams(delay_ms=20)),
 )
-NO_TIME = HostTimes(0, {"hop": [0, 0], "hop_apart": [0, 0]})
+NO_TIME = HostTimes(0, {"hop": [0, 0], "hop_apart": [0, 0], "router": [0, 0]})
 MS = 1_000_000
 
 

@@ -25,6 +25,7 @@ KINDS: Final = (
     "recv-loop_turn",
     "hop",
     "hop_apart",
+    "router",
 )
 """What is drawn:
 
@@ -38,6 +39,8 @@ KINDS: Final = (
 - ``event-loop_turn``, ``recv-loop_turn``: from one read until the next, where more bytes are there
   already.
 - ``hop``: how long a frame takes over a link that does nothing to it.
+- ``router``: from the moment when a frame was due at the end of the first link until it is on
+  the second one. The wire's own lateness is a part of it.
 - ``hop_apart``: from one frame to the next behind such a link, where they came together.
 """
 

@@ -10,7 +10,7 @@ A packet takes two steps, one for each link. ``Path`` returns when and where a p
 has no clock and no queue of its own. Where the first link keeps the order of frames, both steps
 are taken at once, since nothing that happens later can change the second one.
 
-Not modelled: the router's own queue and the time it takes, and what Linux does with packets that
+Not modelled: the router's own queue, and what Linux does with packets that
 may be fragmented, which TCP's are not (``seglab.simulator.support`` refuses such networks).
 """
 
@@ -51,7 +51,7 @@ class Carried:
         segment: what it carries; ``None`` for a router's message about an MTU.
         size: of its frame in bytes, with the Ethernet header.
         sent_ns: when it entered the first link.
-        left_ns: when it left the first link; -1 as long as it has not.
+        left_ns: when the router forwarded it, or lost it; -1 as long as it has not.
         arrivals_ns: when it, and its copies, reached the other host.
         fate: why it was lost, in the words of ``seglab.frames.packets``; ``None`` where it was not.
         delivered: the segment that arrived: another one than ``segment`` where a router lowered
@@ -121,6 +121,7 @@ class Path:
         self._second = states[2], states[1]
         self._times = times
         self._free_ns = [[0, 0], [0, 0]]
+        self._routed_ns = [0, 0]
         self._first_name = LINKS[0], LINKS[1]
         self._second_name = LINKS[1], LINKS[0]
         self._mtu = plan.mtu
@@ -174,6 +175,10 @@ class Path:
     def second_link(self, now_ns: int, packet: Carried) -> tuple[int, ...]:
         """Let the router forward a packet; return when it reaches the other host, if it does."""
         direction = packet.direction
+        if self._first[direction] is not None:  # otherwise the router is a part of the hop
+            routed_ns = self._routed_ns
+            now_ns = max(now_ns + self._times.draw("router"), routed_ns[direction])
+            routed_ns[direction] = now_ns
         packet.left_ns = now_ns
         if direction == UP and self._checks:
             mtu = self.mtu_at(now_ns)
