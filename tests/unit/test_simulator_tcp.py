@@ -5,6 +5,11 @@ from pathlib import Path
 import pytest
 from tcp_script import Runner, Script, scripts
 
+from seglab.errors import InputError
+from seglab.simulator.endpoint import TcpEndpoint
+from seglab.simulator.personality import PERSONALITIES
+from seglab.simulator.settings import EndpointSettings
+
 DATA = Path(__file__).parent / "data"
 FILES = sorted(DATA.glob("simulator_*.txt"))
 CASES = [script for path in FILES for script in scripts(path)]
@@ -21,3 +26,14 @@ def test_scripts_cite_a_rule() -> None:
     """Every script says which rule of an RFC or of the kernel it shows."""
     assert [script.title for script in CASES if not script.source] == []
     assert len(CASES) > 10
+
+
+def test_an_unknown_personality_is_refused_by_name() -> None:
+    """A personality that the simulator does not have is never approximated by another."""
+    with pytest.raises(InputError, match=r"'solaris'.*linux, windows, lwip"):
+        TcpEndpoint(EndpointSettings(personality="solaris"))
+
+
+def test_only_linux_was_checked() -> None:
+    """Whatever shows segments of another personality can tell that nobody compared it."""
+    assert [one.name for one in PERSONALITIES.values() if one.checked] == ["linux"]

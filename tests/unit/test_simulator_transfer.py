@@ -92,6 +92,7 @@ CLIENTS = st.builds(
     congestion_control=st.sampled_from(["reno", "cubic"]),
     nodelay=st.booleans(),
     tick_phase_ns=st.integers(0, 300 * MS),
+    personality=st.sampled_from(["linux", "linux", "windows", "lwip"]),
 )
 
 

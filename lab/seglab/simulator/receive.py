@@ -209,7 +209,10 @@ def _received(tp: TcpState, now_ns: int, seg: TcpSegment, size: int, memory: int
     _measure(tp, seg, size, memory)
     _receiver_rtt(tp, now_ns, size)
     now_j = (now_ns + tp.phase_ns) // TICK_NS
-    if not tp.ato_j:
+    if tp.delack_fixed_j:
+        tp.ato_j = tp.delack_fixed_j
+        tp.pingpong = 1
+    elif not tp.ato_j:
         more_quick_acks(tp, QUICKACKS_MAX)
         tp.ato_j = ATO_MIN
     else:
@@ -417,14 +420,14 @@ def owes_ack(tp: TcpState, now_ns: int) -> bool:
 def delay_ack(tp: TcpState, now_ns: int) -> bool:
     """``tcp_send_delayed_ack``: set the timer; return whether to acknowledge now after all."""
     ato = tp.ato_j
-    if ato > ATO_MIN:
+    if ato > ATO_MIN and not tp.delack_fixed_j:
         most = HZ // 2
         if tp.pingpong or tp.ack_pending & ACK_PUSHED:
             most = DELACK_MAX
         if tp.srtt_us:
             most = min(most, max(usecs_to_jiffies(tp.srtt_us >> 3), ATO_MIN))
         ato = min(ato, most)
-    ato = min(ato, DELACK_MAX)
+    ato = min(ato, DELACK_MAX) if not tp.delack_fixed_j else ato
     now_j = (now_ns + tp.phase_ns) // TICK_NS
     timeout = now_j + ato
     if tp.ack_pending & ACK_TIMER:
@@ -460,7 +463,7 @@ def delayed_ack_due(tp: TcpState) -> bool:
         return False
     if tp.pingpong:
         tp.pingpong = 0
-        tp.ato_j = ATO_MIN
+        tp.ato_j = ATO_MIN  # a personality sets its own again with the next segment
     else:
         tp.ato_j = min(tp.ato_j << 1, tp.rto_j)
     return True

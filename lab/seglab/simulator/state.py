@@ -38,6 +38,7 @@ from typing import Final
 
 from seglab.simulator.clock import NEVER
 from seglab.simulator.cubic import Cubic
+from seglab.simulator.personality import applied, personality
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.settings import EndpointSettings
 
@@ -136,6 +137,8 @@ class TcpState:
     __slots__ = (  # noqa: RUF023 - what belongs together stands together
         # the endpoint
         "settings", "state", "out", "error", "phase_ns", "mstamp_ns", "clock_offset_ms",
+        # the personality
+        "rfc896", "counts_bytes", "whole_segments", "delack_fixed_j",
         # options in force
         "timestamps", "sack_ok", "wscale_ok", "snd_wscale", "rcv_wscale", "header_len",
         "option_len", "ip_header_len", "advmss", "mss_clamp",
@@ -174,7 +177,12 @@ class TcpState:
     )  # fmt: skip
 
     def __init__(self, settings: EndpointSettings) -> None:
-        self.settings = settings
+        who = personality(settings.personality)
+        self.settings = settings = applied(settings)
+        self.rfc896 = who.rfc896
+        self.counts_bytes = who.counts_bytes or settings.send_window_bytes is not None
+        self.whole_segments = who.whole_segments
+        self.delack_fixed_j = (who.delayed_ack_ms or 0) // 4
         self.state = CLOSED
         self.out: list[TcpSegment] = []
         self.error: str | None = None
