@@ -19,7 +19,7 @@ from bisect import bisect_right
 from typing import Final
 
 from seglab.core.seeds import derive
-from seglab.core.tcpip import ETHERNET_HEADER_BYTES, headers_bytes
+from seglab.core.tcpip import ETHERNET_HEADER_BYTES, TIMESTAMPS_BYTES, headers_bytes
 from seglab.frames.addresses import ETHERNET_MTU
 from seglab.networks.link import LinkState
 from seglab.networks.network import Network
@@ -39,7 +39,6 @@ _ICMP_IPV6_BYTES = 48
 _ICMP_QUOTED_MOST = {4: 576, 6: 1280}  # icmp_send and icmp6_send: the longest message
 _SACK_HEADER_BYTES = 4  # two NOPs, kind and length
 _SACK_BLOCK_BYTES = 8
-_TIMESTAMPS_BYTES = 12
 _MSS_BYTES, _WSCALE_BYTES, _SACK_PERMITTED_BYTES = 4, 4, 4
 
 
@@ -88,7 +87,7 @@ class Carried:
 
 def options_bytes(segment: TcpSegment) -> int:
     """Return the length of a segment's TCP options, as ``tcp_options_write`` lays them out."""
-    size = _TIMESTAMPS_BYTES if segment.ts_val is not None else 0
+    size = TIMESTAMPS_BYTES if segment.ts_val is not None else 0
     if segment.syn:
         if segment.mss_option is not None:
             size += _MSS_BYTES

@@ -28,7 +28,7 @@ from random import Random
 from typing import Final
 
 from seglab.core.seeds import derive
-from seglab.core.tcpip import ETHERNET_HEADER_BYTES, headers_bytes
+from seglab.core.tcpip import ETHERNET_HEADER_BYTES, TIMESTAMPS_BYTES, headers_bytes
 from seglab.experiment.plan import SessionSpec
 from seglab.frames.addresses import ETHERNET_MTU
 from seglab.networks.network import Network
@@ -176,7 +176,11 @@ class Simulation:
             self._depart(now_ns, DOWN, segment)
 
     def _depart(self, now_ns: int, direction: int, segment: TcpSegment) -> None:
-        size = self._fixed_bytes + options_bytes(segment) + segment.end - segment.start
+        size = self._fixed_bytes + segment.end - segment.start
+        if segment.syn or segment.sack:
+            size += options_bytes(segment)
+        elif segment.ts_val is not None:
+            size += TIMESTAMPS_BYTES
         packet = Carried(direction, segment, size, now_ns)
         self.packets.append(packet)
         times, at_host = self.path.first_link(now_ns, packet)

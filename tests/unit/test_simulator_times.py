@@ -1,0 +1,47 @@
+"""The times of the hosts' programs: drawn from what was measured, with a session's own seed."""
+
+import json
+from importlib.resources import files
+
+import pytest
+
+from seglab.simulator.host_times import KINDS, HostTimes, measured
+
+
+def test_where_the_distributions_come_from() -> None:
+    """The file says on which kernel and machine each was measured, and from how many samples."""
+    content = json.loads(files("seglab.simulator").joinpath("host_times.json").read_text())
+    provenance = content["provenance"]
+    assert provenance["program"] == "benchmarks/host_times.py"
+    assert provenance["kernel"].startswith("Linux ")
+    assert provenance["samples"].keys() == content["quantiles_ns"].keys() == set(KINDS)
+    assert min(provenance["samples"].values()) >= 50
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_draws_have_the_measured_distribution(kind: str) -> None:
+    """A tenth of them is below the measured tenth, half below the median, and so on."""
+    values = measured()["quantiles_ns"][kind]
+    assert values == sorted(values)
+    times = HostTimes(5)
+    drawn = sorted(times.draw(kind) for _ in range(4000))
+    for share in (10, 50, 90):
+        below, above = (values[share + step] for step in (-3, 3))
+        assert below <= drawn[share * 40] <= above
+    assert values[0] <= drawn[0] <= drawn[-1] <= values[-1]
+
+
+def test_a_seed_draws_the_same_again() -> None:
+    """And another one draws other times."""
+    sessions = [HostTimes(seed) for seed in (1, 1, 2)]
+    one, again, other = ([times.draw("hop") for _ in range(20)] for times in sessions)
+    assert one == again != other
+
+
+def test_own_distributions() -> None:
+    """They are linear between two quantiles."""
+    times = HostTimes(1, {"hop": [100, 200]})
+    drawn = [times.draw("hop") for _ in range(2000)]
+    assert 100 <= min(drawn) < 105
+    assert 195 < max(drawn) <= 200
+    assert sum(drawn) / len(drawn) == pytest.approx(150, abs=3)
