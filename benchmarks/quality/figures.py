@@ -8,7 +8,7 @@ The figures live in ``figures.json`` beside this file, and nowhere else. Every t
 and tests/unit/test_quality_figures.py holds the documents to that.
 
 Each evaluation of a side counts as a look at it. So evaluate a side only when its figures have to
-change, and never the fresh side before the last change of the rules.
+change, and never the youngest side before the last change of the rules.
 """
 
 import argparse
@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 FIGURES = HERE / "figures.json"
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "quality.md")
-SIDES = ("tuning", "held-out", "fresh")
+SIDES = ("tuning", "held-out", "fresh", "unseen")
 CLASSIFIERS = ("boundaries", "paper")
 LAYERS = ("segments", "reads")
 BLOCK = re.compile(r"(<!-- figures: (\S+) -->)(.*?)(<!-- end -->)", re.DOTALL)
@@ -209,14 +209,24 @@ def summary(figures: Figures) -> Iterator[str]:
     if fresh is None:
         yield "A third side, which no classifier has seen, is still to be evaluated."
         return
-    segments, reads = (fresh[layer] for layer in LAYERS)
+    unseen = figures.get("unseen", {}).get("boundaries")
+    if unseen is None:
+        yield from of_later_side("fresh", fresh, "after the last change of the rules")
+        return
+    yield from of_later_side("fresh", fresh, "before the last change of the rules")
+    yield from of_later_side("unseen", unseen, "after it")
+
+
+def of_later_side(name: str, side: Figures, when: str) -> Iterator[str]:
+    """What the README says of a side that was made when the older ones had been seen."""
+    segments, reads = (side[layer] for layer in LAYERS)
     yield (
-        f"On {len(segments['networks'])} fresh networks, evaluated {times(fresh['evaluations'])} "
-        f"and after the last change of the rules, it is {three(segments['style_macro_f1'])}"
+        f"On {len(segments['networks'])} {name} networks, evaluated {times(side['evaluations'])} "
+        f"and {when}, it is {three(segments['style_macro_f1'])}"
     )
     yield (
         f"on segments and {three(reads['style_macro_f1'])} on reads, with "
-        f"{styles_per_answer(fresh)}."
+        f"{styles_per_answer(side)}."
     )
 
 

@@ -3,6 +3,7 @@
 The sizes are worked out by hand, or come from reports on real captures.
 """
 
+import random
 from typing import Any
 
 import pytest
@@ -264,3 +265,25 @@ def test_a_buffer_that_was_filled_is_found_by_a_filter() -> None:
     assert found.unfilled_buffer is None
     message = ClassifiedMessage(Observation(id="x", sizes=sizes), found)
     assert MessageFilter(styles=("fixed_buffer",)).accepts(message)
+
+
+# --- lines ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mss", [524, 536, 1208, 1448])
+@pytest.mark.parametrize("seed", range(3))
+def test_lines_that_leave_one_by_one_at_any_mss(mss: int, seed: int) -> None:
+    """A slow writer's 120 lines are known at an MTU of 576 too, behind the first window."""
+    draw = random.Random(seed)
+    lines = [draw.randint(20, 78) for _ in range(120)]
+    found = verdict(*lines, 3, mss=mss, header_end=sum(lines[:8]), begins_at=0)
+    assert found.style == "line_by_line"
+    assert found.terminator == "own_write"
+
+
+@pytest.mark.parametrize("mss", [524, 1448])
+def test_random_sizes_are_no_lines(mss: int) -> None:
+    """What leaves one by one has no style if it is not as short as lines are."""
+    for seed in range(5):
+        draw = random.Random(seed)
+        assert verdict(*(draw.randint(1, mss - 1) for _ in range(60)), mss=mss).style is None

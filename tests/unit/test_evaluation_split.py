@@ -19,8 +19,15 @@ FILES = {
     "tuning": sorted(QUALITY.glob("tuning-*.toml")),
     "held_out": sorted(QUALITY.glob("held-out-*.toml")),
     "fresh": sorted(QUALITY.glob("fresh-*.toml")),
+    "unseen": sorted(QUALITY.glob("unseen-*.toml")),
 }
-OLDER = ("tuning", "held_out")
+YOUNGER_AND_OLDER = (
+    ("fresh", "tuning"),
+    ("fresh", "held_out"),
+    ("unseen", "tuning"),
+    ("unseen", "held_out"),
+    ("unseen", "fresh"),
+)
 PAUSES_AND_SIZES = {
     "fixed_buffer": "buffer_bytes",
     "headers_then_body": "body_buffer_bytes",
@@ -73,31 +80,31 @@ def test_no_mtu_is_on_two_sides(one: str, other: str) -> None:
     assert not mtus(networks_of(one).values()) & mtus(networks_of(other).values())
 
 
-@pytest.mark.parametrize("older", OLDER)
-def test_the_fresh_side_has_full_segments_of_its_own(older: str) -> None:
+@pytest.mark.parametrize(("side", "older"), YOUNGER_AND_OLDER)
+def test_a_later_side_has_full_segments_of_its_own(side: str, older: str) -> None:
     """Nor can one that has learned how much a full segment holds."""
-    fresh, known = (full_segments(networks_of(side).values()) for side in ("fresh", older))
-    assert not fresh & known
+    new, known = (full_segments(networks_of(one).values()) for one in (side, older))
+    assert not new & known
 
 
-@pytest.mark.parametrize("older", OLDER)
-def test_the_fresh_side_has_mails_of_its_own(older: str) -> None:
-    """No mail of the fresh side is as long as one of an older side."""
-    fresh, known = (
-        {scenario(file).message.payload_bytes for file in FILES[side]} for side in ("fresh", older)
+@pytest.mark.parametrize(("side", "older"), YOUNGER_AND_OLDER)
+def test_a_later_side_has_mails_of_its_own(side: str, older: str) -> None:
+    """No mail of a later side is as long as one of an older side."""
+    new, known = (
+        {scenario(file).message.payload_bytes for file in FILES[one]} for one in (side, older)
     )
-    assert not fresh & known
+    assert not new & known
 
 
-@pytest.mark.parametrize("older", OLDER)
+@pytest.mark.parametrize(("side", "older"), YOUNGER_AND_OLDER)
 @pytest.mark.parametrize(("sender", "parameter"), PAUSES_AND_SIZES.items())
-def test_the_fresh_side_has_buffers_and_pauses_of_its_own(
-    sender: str, parameter: str, older: str
+def test_a_later_side_has_buffers_and_pauses_of_its_own(
+    sender: str, parameter: str, side: str, older: str
 ) -> None:
     """The sizes and pauses by which senders write are not those of an older side."""
-    fresh = values_of("fresh", sender, parameter)
-    assert fresh
-    assert not fresh & values_of(older, sender, parameter)
+    new = values_of(side, sender, parameter)
+    assert new
+    assert not new & values_of(older, sender, parameter)
 
 
 def test_every_shipped_network_has_a_side() -> None:

@@ -57,14 +57,17 @@ def test_figures_are_of_the_networks_of_their_side() -> None:
                 assert set(entry[layer]["networks"]) == set(split[side.replace("-", "_")])
 
 
-def test_the_summary_has_a_place_for_the_fresh_side() -> None:
-    """Before its evaluation the README says so, and afterwards it has the figures."""
+def test_the_summary_has_a_place_for_the_later_sides() -> None:
+    """Before their evaluation the README says so, and afterwards it has the figures."""
     held_out = FIGURES["held-out"]
     before = SCRIPT.block("summary", {"held-out": held_out})
     assert "still to be evaluated" in before
     fresh = {name: entry | {"evaluations": 1} for name, entry in held_out.items()}
     after = SCRIPT.block("summary", {"held-out": held_out, "fresh": fresh})
-    assert "fresh networks, evaluated once" in after
+    assert "fresh networks, evaluated once and after the last change" in after
+    last = SCRIPT.block("summary", {"held-out": held_out, "fresh": fresh, "unseen": fresh})
+    assert "fresh networks, evaluated once and before the last change" in last
+    assert "unseen networks, evaluated once and after it" in last
     assert SCRIPT.block("fresh", {}).strip() == "This side has not been evaluated."
 
 

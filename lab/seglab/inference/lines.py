@@ -72,7 +72,7 @@ class LinesAlignment(Alignment):
         if state.shown and (self.nagle or self.is_late(number, end)):
             bits = max(cost.LINES_LEFT, math.log2(self.base))
             if each and not coalesced:
-                bits = min(bits, cost.LINE_ALONE + _geometric_bits(size, LINE_BYTES))
+                bits = min(bits, self.alone_bits(number) + _geometric_bits(size, LINE_BYTES))
         elif each:
             bits = cost.LINE_END
         elif coalesced or not state.shown or self.as_many_lines(state, end):
@@ -80,6 +80,16 @@ class LinesAlignment(Alignment):
         else:
             bits = cost.IMPOSSIBLE
         return bits
+
+    def alone_bits(self, number: int) -> float:
+        """Bits for a line that goes alone; where the one before it did as well, that is the rule.
+
+        Then no window is full, and without Nagle's algorithm nothing holds lines back. So a slow
+        writer's lines are known at a small MSS too, where an end that no rule sets is cheap.
+        """
+        before = self.units[number - 1]
+        joined = before.hole or before.coalesced or before.size in self.bounds.levels
+        return cost.LINE_ALONE if joined or self.nagle else 0.0
 
     def rest_bits(self, state: State, end: int) -> float:
         """Bits for the rest of a line that full segments left, under Nagle's algorithm.
