@@ -203,7 +203,7 @@ def summary(figures: Figures) -> Iterator[str]:
     )
     yield (
         f"That side was evaluated {times(held_out['evaluations'])}, and the rules changed in "
-        "between, so it is no longer unseen."
+        "between and afterwards."
     )
     fresh = figures.get("fresh", {}).get("boundaries")
     if fresh is None:
