@@ -101,7 +101,6 @@ def carry_out(
         _end(folder, engine, began, "complete")
         if words := lateness_words(folder.manifest.late_ms, folder.manifest.redone):
             folder.log(words)
-            progress.say(words)
 
 
 def _lateness_lines(record: SessionRecord) -> Iterator[str]:
