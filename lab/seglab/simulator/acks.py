@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from seglab.simulator import congestion, cubic, mss, recovery, rtt, transmit
+from seglab.simulator import congestion, cubic, marks, mss, rack, recovery, resend, rtt, transmit
 from seglab.simulator.recovery import (
     DATA,
     DATA_ACKED,
@@ -20,6 +20,7 @@ from seglab.simulator.recovery import (
 )
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.state import (
+    BUFFER_BYTES,
     CA_CWR,
     CA_LOSS,
     CA_OPEN,
@@ -62,7 +63,7 @@ def ack(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
     flag = 0
     prior_packets = tp.packets_out
     prior_delivered, prior_lost = tp.delivered, tp.lost
-    prior_fack = recovery.highest_sacked(tp) if tp.sacked_out and tp.sack_ok else prior_una
+    prior_fack = marks.highest_sacked(tp) if tp.sacked_out and tp.sack_ok else prior_una
     state: _Sacked | None = None
     if number > prior_una:
         flag = UNA_ADVANCED
@@ -122,7 +123,7 @@ def _recover(tp: TcpState, now_ns: int, rexmit: int) -> None:
         if tp.snd_nxt > tp.high_seq:
             return
         tp.frto = False
-    recovery.retransmit_queue(tp, now_ns)
+    resend.retransmit_queue(tp, now_ns)
 
 
 def _old_ack(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
@@ -213,7 +214,7 @@ def _clean(
                 if sent_ns > tp.rack_ns or (sent_ns == tp.rack_ns and end_seq > tp.rack_end):
                     tp.rack_ns, tp.rack_end = sent_ns, end_seq
             else:
-                recovery.rack_advance(tp, now_ns, sacked, end_seq, buffer.t_ns)
+                rack.advance(tp, now_ns, sacked, end_seq, buffer.t_ns)
         if sacked & LOST:
             tp.lost_out -= count
         tp.packets_out -= count
@@ -221,7 +222,7 @@ def _clean(
         flag |= DATA_ACKED
         if not whole:
             break
-        tp.wmem_queued -= buffer.end - buffer.start + transmit.BUFFER_BYTES
+        tp.wmem_queued -= buffer.end - buffer.start + BUFFER_BYTES
         gone += 1
     if gone:
         del tp.flight[:gone]
@@ -244,7 +245,7 @@ def _clean(
             if flag & RETRANS_ACKED:
                 flag &= ~ORIG_SACK_ACKED
         elif reord < prior_fack:
-            recovery.check_reordering(tp, reord)
+            marks.check_reordering(tp, reord)
     elif tp.flight and updated and sack_us >= 0 and sack_us > (now_ns - tp.flight[0].t_ns) // 1000:
         flag |= SET_TIMER
     if tp.fin_queued and not tp.flight and not tp.queue:
@@ -344,7 +345,7 @@ def _tag(tp: TcpState, now_ns: int, seg: TcpSegment, prior_una: int) -> _Sacked:
         _tag_range(tp, now_ns, start, end, state, dsack=dsack)
     tp.delivered += state.delivered
     if tp.ca_state != CA_LOSS or tp.undo_marker is not None:
-        recovery.check_reordering(tp, state.reord)
+        marks.check_reordering(tp, state.reord)
     return state
 
 
@@ -382,7 +383,7 @@ def _tag_range(
         if not inside and buffer.pcount > 1 and end_seq > start:
             size = _cut_at(buffer.start, buffer.end, buffer.mss, start, end)
             if size:
-                recovery.fragment(tp, index, size, buffer.mss)
+                marks.fragment(tp, index, size, buffer.mss)
                 inside = start <= buffer.start and buffer.end_seq <= end
         if inside:
             _tag_one(tp, now_ns, index, state, dsack=dsack)
@@ -416,7 +417,7 @@ def _tag_one(tp: TcpState, now_ns: int, index: int, state: _Sacked, *, dsack: bo
     if end_seq <= tp.snd_una:
         return
     if not sacked & SACKED:
-        recovery.rack_advance(tp, now_ns, sacked, end_seq, buffer.t_ns)
+        rack.advance(tp, now_ns, sacked, end_seq, buffer.t_ns)
         if sacked & RETRANSMITTED:
             if sacked & LOST:
                 sacked &= ~(LOST | RETRANSMITTED)
@@ -424,7 +425,7 @@ def _tag_one(tp: TcpState, now_ns: int, index: int, state: _Sacked, *, dsack: bo
                 tp.retrans_out -= count
         else:
             if not sacked & EVER_RETRANSMITTED:
-                if buffer.start < recovery.highest_sacked(tp):
+                if buffer.start < marks.highest_sacked(tp):
                     state.reord = min(state.reord, buffer.start)
                 if end_seq <= tp.high_seq:
                     state.flag |= ORIG_SACK_ACKED

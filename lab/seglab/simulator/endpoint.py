@@ -23,7 +23,20 @@ The rules are in the other modules of this folder; ``state.py`` says which.
 
 from typing import Final
 
-from seglab.simulator import acks, congestion, mss, receive, recovery, rtt, timers, transmit
+from seglab.simulator import (
+    acknowledging,
+    acks,
+    congestion,
+    mss,
+    output,
+    receive,
+    recovery,
+    rtt,
+    timers,
+    transmit,
+    window,
+    writing,
+)
 from seglab.simulator.clock import HZ, NEVER
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.settings import EndpointSettings
@@ -117,7 +130,7 @@ class TcpEndpoint(TcpState):
         """Send the SYN (``tcp_connect``)."""
         self.out = []
         self.state = SYN_SENT
-        receive.first_window(self, self.advmss)
+        window.first(self, self.advmss)
         self._send_syn(now_ns)
         rtt.arm(self, now_ns, TIMER_RTO, self.rto_j)
         return self.out
@@ -135,7 +148,7 @@ class TcpEndpoint(TcpState):
         """
         self.out = []
         self.mstamp_ns = now_ns
-        taken = transmit.write(self, now_ns, size, more=more)
+        taken = writing.write(self, now_ns, size, more=more)
         return taken, self.out
 
     def read(self, now_ns: int, limit: int) -> tuple[int, list[TcpSegment]]:
@@ -146,15 +159,15 @@ class TcpEndpoint(TcpState):
         """
         self.out = []
         size = receive.read(self, now_ns, limit)
-        if receive.cleanup(self, size):
-            transmit.ack(self, now_ns)
+        if acknowledging.cleanup(self, size):
+            output.ack(self, now_ns)
         return size, self.out
 
     def close(self, now_ns: int) -> list[TcpSegment]:
         """End our direction: a FIN follows what is queued."""
         self.out = []
         if self.state == ESTABLISHED and not self.fin_queued:
-            transmit.fin(self, now_ns)
+            writing.fin(self, now_ns)
         return self.out
 
     def set_nodelay(self, now_ns: int, on: bool) -> list[TcpSegment]:
@@ -204,13 +217,13 @@ class TcpEndpoint(TcpState):
             if at > now_ns:
                 break
             if at == self.delack_ns:
-                if receive.delayed_ack_due(self):
-                    transmit.ack(self, now_ns)
+                if acknowledging.delayed_ack_due(self):
+                    output.ack(self, now_ns)
             elif at == self.compressed_ns:
                 self.compressed_ns = NEVER
                 if self.compressed_ack:
                     self.compressed_ack -= 1
-                    transmit.ack(self, now_ns)
+                    output.ack(self, now_ns)
             elif at == self.device_ns:
                 timers.device_done(self, now_ns)
             elif self.state == ESTABLISHED:
@@ -324,7 +337,7 @@ class TcpEndpoint(TcpState):
     def _listening(self, now_ns: int, seg: TcpSegment) -> None:
         """``tcp_conn_request``: answer a SYN."""
         self._take_options(seg)
-        receive.first_window(self, self.advmss - self.option_len)
+        window.first(self, self.advmss - self.option_len)
         if not self.wscale_ok:
             self.rcv_wscale = 0
             self.window_clamp = min(self.window_clamp, _WINDOW_MAX)
@@ -348,8 +361,8 @@ class TcpEndpoint(TcpState):
         self.snd_wnd = self.max_window = seg.window
         self.snd_wl1 = seg.start
         self._stand(now_ns, seg.ts_ecr)
-        receive.begin(self, now_ns)
-        receive.first_rcv_mss(self)
+        window.begin(self, now_ns)
+        window.first_rcv_mss(self)
         self._established(now_ns, seg)
 
     def _syn_sent(self, now_ns: int, seg: TcpSegment) -> None:
@@ -372,10 +385,10 @@ class TcpEndpoint(TcpState):
         self.snd_wnd = self.max_window = seg.window
         self.snd_wl1 = -1
         self._stand(now_ns, seg.ts_ecr)
-        receive.first_rcv_mss(self)
-        receive.begin(self, now_ns)
+        window.first_rcv_mss(self)
+        window.begin(self, now_ns)
         self.delivered = 1
-        transmit.ack(self, now_ns)
+        output.ack(self, now_ns)
 
     def _stand(self, now_ns: int, echo: int | None) -> None:
         """``tcp_finish_connect`` and ``tcp_init_transfer``: the connection stands."""
@@ -394,7 +407,7 @@ class TcpEndpoint(TcpState):
         self.probe_j = self.lsnd_j
         self.syn_retries = 0
         congestion.update_pacing_rate(self)
-        transmit.expand_send_buffer(self)
+        writing.expand_send_buffer(self)
 
     # The connection ----------------------------------------------------------------------------
 
@@ -418,8 +431,8 @@ class TcpEndpoint(TcpState):
             transmit.push_pending(self, now_ns)
         if self.send_waits:
             self._check_space(now_ns)
-        if self.ack_pending & ACK_SCHEDULED and receive.owes_ack(self, now_ns):
-            transmit.ack(self, now_ns)
+        if self.ack_pending & ACK_SCHEDULED and acknowledging.owes_ack(self, now_ns):
+            output.ack(self, now_ns)
 
     def _unacceptable(self, now_ns: int, start: int, end_seq: int) -> None:
         """``tcp_validate_incoming``: answer what is outside of the window, but not too often."""
@@ -429,12 +442,12 @@ class TcpEndpoint(TcpState):
             self.last_oow_ns = now_ns
         elif start < self.rcv_nxt:
             receive.duplicate(self, start, end_seq)
-        transmit.ack(self, now_ns)
+        output.ack(self, now_ns)
 
     def _check_space(self, now_ns: int) -> None:
         """``tcp_new_space``: the send buffer may grow, and the writer may go on."""
         if self.in_flight < self.cwnd:
-            transmit.expand_send_buffer(self)
+            writing.expand_send_buffer(self)
             self.cwnd_j = self.jiffies(now_ns)
         if self.sndbuf - self.wmem_queued >= self.wmem_queued >> 1:
             self.send_waits = False

@@ -1,11 +1,11 @@
 """Loss recovery: which buffers are lost, what is sent again, and when a reduction is undone.
 
-Theory of operation ------------------- A buffer in flight has marks: ``SACKED``, ``LOST``,
-``RETRANSMITTED`` (a copy may be under way). Their sums in segments are ``sacked_out``, ``lost_out``
-and ``retrans_out``; ``in_flight`` follows from them.
+Theory of operation
+-------------------
+What is known of a buffer in flight is in ``marks.py``, and sending again is in ``resend.py``.
 
     who marks a buffer as lost          when
-    ``rack_mark_lost`` (RFC 8985)       another one that was sent later has arrived, and the
+    ``rack.mark_lost`` (RFC 8985)       another one that was sent later has arrived, and the
                                         reordering window is over
     ``_newreno_mark_lost``              three duplicate acknowledgements (without SACK)
     ``enter_loss``                      the retransmission timer
@@ -20,22 +20,17 @@ A fall of the MTU is no congestion: it goes to loss without touching the window.
 
 from typing import Final
 
-from seglab.simulator import congestion, cubic, mss, rtt, transmit
-from seglab.simulator.clock import usecs_to_jiffies
+from seglab.simulator import congestion, cubic, marks, mss, rack, resend, rtt
 from seglab.simulator.state import (
     CA_CWR,
     CA_DISORDER,
     CA_LOSS,
     CA_OPEN,
     CA_RECOVERY,
-    EVER_RETRANSMITTED,
     INFINITE_SSTHRESH,
     LOST,
-    RETRANSMITTED,
     SACKED,
-    TIMER_REORDERING,
     TIMER_RTO,
-    Buffer,
     TcpState,
 )
 
@@ -62,252 +57,17 @@ _REORDERING: Final = 3  # net.ipv4.tcp_reordering
 _REORDERING_MAX: Final = 300
 
 
-# Marks -----------------------------------------------------------------------------------------
-
-
-def mark_lost(tp: TcpState, buffer: Buffer) -> None:
-    """``tcp_mark_skb_lost``."""
-    sacked = buffer.sacked
-    if sacked & SACKED:
-        return
-    if not sacked & LOST:
-        buffer.sacked |= LOST
-        tp.lost_out += buffer.pcount
-        tp.lost += buffer.pcount
-    elif sacked & RETRANSMITTED:  # what was sent again is lost again
-        buffer.sacked &= ~RETRANSMITTED
-        tp.retrans_out -= buffer.pcount
-        tp.lost += buffer.pcount
-
-
-def adjust(tp: TcpState, buffer: Buffer, fewer: int) -> None:
-    """``tcp_adjust_pcount``: a buffer in flight now has so many segments fewer."""
-    tp.packets_out -= fewer
-    if buffer.sacked & SACKED:
-        tp.sacked_out -= fewer
-    if buffer.sacked & RETRANSMITTED:
-        tp.retrans_out -= fewer
-    if buffer.sacked & LOST:
-        tp.lost_out -= fewer
-    if not tp.sack_ok and fewer > 0:
-        tp.sacked_out -= min(tp.sacked_out, fewer)
-
-
-def fragment(tp: TcpState, index: int, size: int, full: int) -> None:
-    """``tcp_fragment``: cut a buffer in flight into ``size`` bytes and the rest."""
-    first = tp.flight[index]
-    rest = Buffer(first.start + size, first.end, first.fin)
-    rest.psh, rest.eor, rest.sacked, rest.t_ns = first.psh, first.eor, first.sacked, first.t_ns
-    first.end = rest.start
-    first.fin = 0
-    first.psh = first.eor = False
-    old = first.pcount
-    first.count(full)
-    rest.count(full)
-    tp.flight.insert(index + 1, rest)
-    tp.wmem_queued += transmit.BUFFER_BYTES
-    fewer = old - first.pcount - rest.pcount
-    if fewer:
-        adjust(tp, first, fewer)
-
-
-def any_retransmitted(tp: TcpState) -> bool:
-    """``tcp_any_retrans_done``."""
-    return tp.retrans_out > 0 or bool(tp.flight and tp.flight[0].sacked & EVER_RETRANSMITTED)
-
-
-def highest_sacked(tp: TcpState) -> int:
-    """``tcp_highest_sack_seq``: up to where the peer has something."""
-    if not tp.sacked_out or tp.highest_sack is None:
-        return tp.snd_una
-    return tp.highest_sack
-
-
-def check_reordering(tp: TcpState, low: int) -> None:
-    """``tcp_check_sack_reordering``: something came later than what was sent after it."""
-    metric = highest_sacked(tp) - low
-    if metric <= 0:
-        return
-    if metric > tp.reordering * tp.mss:
-        tp.reordering = min(-(-metric // tp.mss), _REORDERING_MAX)
-    tp.reord_seen += 1
-
-
-# RACK --------------------------------------------------------------------------------------------
-
-
-def rack_advance(tp: TcpState, now_ns: int, sacked: int, end_seq: int, sent_ns: int) -> None:
-    """``tcp_rack_advance``: note the latest sent of what has arrived."""
-    rtt_us = max((now_ns - sent_ns) // 1000, 0)
-    if rtt_us < tp.min_rtt_us and sacked & (RETRANSMITTED | EVER_RETRANSMITTED):
-        return
-    tp.rack_advanced = True
-    tp.rack_rtt_us = rtt_us
-    tp.rack_ns, tp.rack_end = max((tp.rack_ns, tp.rack_end), (sent_ns, end_seq))
-
-
-def _rack_window_us(tp: TcpState) -> int:
-    """``tcp_rack_reo_wnd``."""
-    if not tp.reord_seen and (tp.ca_state >= CA_RECOVERY or tp.sacked_out >= tp.reordering):
-        return 0
-    return min((tp.min_rtt_us >> 2) * tp.rack_steps, tp.srtt_us >> 3)
-
-
-def rack_timeout_us(tp: TcpState, now_ns: int, buffer: Buffer, window_us: int) -> int:
-    """``tcp_rack_skb_timeout``: how long a buffer may still be on its way."""
-    return tp.rack_rtt_us + window_us - (now_ns - buffer.t_ns) // 1000
-
-
-def _rack_detect(tp: TcpState, now_ns: int) -> int:
-    """``tcp_rack_detect_loss``: mark what is lost; return in how many us to look again."""
-    window_us = _rack_window_us(tp)
-    wait_us = 0
-    waiting = [
-        one
-        for one in tp.flight
-        if not one.sacked & SACKED and one.sacked & (LOST | RETRANSMITTED) != LOST
-    ]
-    for one in sorted(waiting, key=lambda buffer: (buffer.t_ns, buffer.end_seq)):
-        if (one.t_ns, one.end_seq) >= (tp.rack_ns, tp.rack_end):
-            break
-        left_us = rack_timeout_us(tp, now_ns, one, window_us)
-        if left_us <= 0:
-            mark_lost(tp, one)
-        else:
-            wait_us = max(wait_us, left_us)
-    return wait_us
-
-
-def rack_mark_lost(tp: TcpState, now_ns: int) -> bool:
-    """``tcp_rack_mark_lost``: return whether the reordering timer was set."""
-    if not tp.rack_advanced:
-        return False
-    tp.rack_advanced = False
-    wait_us = _rack_detect(tp, now_ns)
-    if not wait_us:
-        return False
-    rtt.arm(tp, now_ns, TIMER_REORDERING, usecs_to_jiffies(wait_us + 2_000))
-    return True
-
-
 def reordering_timeout(tp: TcpState, now_ns: int) -> None:
     """``tcp_rack_reo_timeout``: the reordering window is over."""
     before, lost = tp.in_flight, tp.lost
-    _rack_detect(tp, now_ns)
+    rack.detect(tp, now_ns)
     if before != tp.in_flight:
         if tp.ca_state != CA_RECOVERY:
             enter_recovery(tp)
             reduce_cwnd(tp, 1, tp.lost - lost, 0)
-        retransmit_queue(tp, now_ns)
+        resend.retransmit_queue(tp, now_ns)
     if tp.pending != TIMER_RTO:
         rtt.rearm(tp, now_ns)
-
-
-# Sending again ---------------------------------------------------------------------------------
-
-
-def retransmit(tp: TcpState, now_ns: int, index: int, segments: int) -> bool:
-    """``__tcp_retransmit_skb``: send a buffer in flight again, cut at the MSS in force.
-
-    Args:
-        tp: the endpoint.
-        now_ns: the time.
-        index: of the buffer in ``flight``.
-        segments: how many segments may leave.
-
-    Returns:
-        Whether something was sent.
-    """
-    tp.probe_size = 0
-    buffer = tp.flight[index]
-    if buffer.start < tp.snd_una:
-        buffer.start = tp.snd_una
-        if buffer.pcount > 1:
-            buffer.count(buffer.mss)
-    full = mss.current(tp, now_ns)
-    window = tp.snd_una + tp.snd_wnd - buffer.start
-    if window <= 0:
-        if buffer.start != tp.snd_una:
-            return False
-        window = full
-    size = full * segments
-    if size > window:
-        size = window - window % full or window
-    if buffer.end - buffer.start > size:
-        fragment(tp, index, size, full)
-    else:
-        fewer = buffer.pcount
-        buffer.count(full)
-        fewer -= buffer.pcount
-        if fewer:
-            adjust(tp, buffer, fewer)
-        window = min(window, full)
-        if buffer.end - buffer.start < window:
-            _collapse(tp, index, window)
-    tp.total_retrans += buffer.pcount
-    transmit.emit(tp, now_ns, buffer, again=True)
-    buffer.sacked |= EVER_RETRANSMITTED
-    return True
-
-
-def send_again(tp: TcpState, now_ns: int, index: int, segments: int) -> bool:
-    """``tcp_retransmit_skb``: send again, and count the copy as under way."""
-    if not retransmit(tp, now_ns, index, segments):
-        return False
-    buffer = tp.flight[index]
-    buffer.sacked |= RETRANSMITTED | EVER_RETRANSMITTED
-    tp.retrans_out += buffer.pcount
-    if tp.retrans_ns is None:
-        tp.retrans_ns = now_ns
-    tp.undo_retrans = max(tp.undo_retrans, 0) + buffer.pcount
-    return True
-
-
-def _collapse(tp: TcpState, index: int, space: int) -> None:
-    """``tcp_retrans_try_collapse``: small buffers behind it leave in the same segment."""
-    to = tp.flight[index]
-    space -= to.end - to.start
-    if to.sacked & SACKED or to.pcount > 1:
-        return
-    while index + 1 < len(tp.flight):
-        behind = tp.flight[index + 1]
-        if behind.pcount > 1 or behind.sacked & SACKED or to.eor or to.fin:
-            return
-        space -= behind.end - behind.start
-        if space < 0 or behind.end_seq > tp.snd_una + tp.snd_wnd:
-            return
-        to.end, to.fin, to.eor = behind.end, behind.fin, behind.eor
-        to.psh = to.psh or behind.psh
-        to.sacked |= behind.sacked & EVER_RETRANSMITTED
-        adjust(tp, behind, behind.pcount)
-        del tp.flight[index + 1]
-        tp.wmem_queued -= transmit.BUFFER_BYTES
-
-
-def retransmit_queue(tp: TcpState, now_ns: int) -> None:
-    """``tcp_xmit_retransmit_queue``: send what is lost again, as far as the window allows."""
-    if not tp.packets_out:
-        return
-    most = congestion.burst_segments(tp, mss.current(tp, now_ns))
-    rearm = False
-    index = 0
-    while index < len(tp.flight):
-        buffer = tp.flight[index]
-        segments = min(tp.cwnd - tp.in_flight, most)
-        if segments <= 0 or tp.retrans_out >= tp.lost_out:
-            break
-        if buffer.sacked & (LOST | SACKED | RETRANSMITTED) == LOST:
-            if tp.device_bytes and transmit.device_full(tp, buffer, 1):
-                break
-            if not send_again(tp, now_ns, index, segments):
-                break
-            if tp.ca_state in {CA_CWR, CA_RECOVERY}:
-                tp.prr_out += buffer.pcount
-            if index == 0 and tp.pending != TIMER_REORDERING:
-                rearm = True
-        index += 1
-    if rearm:
-        rtt.arm(tp, now_ns, TIMER_RTO, tp.rto_j)
 
 
 def simple_retransmit(tp: TcpState, now_ns: int) -> None:
@@ -315,7 +75,7 @@ def simple_retransmit(tp: TcpState, now_ns: int) -> None:
     full = mss.current(tp, now_ns)
     for buffer in tp.flight:
         if (buffer.mss or buffer.end - buffer.start) > full:
-            mark_lost(tp, buffer)
+            marks.mark_lost(tp, buffer)
     if not tp.lost_out:
         return
     if not tp.sack_ok:
@@ -326,10 +86,7 @@ def simple_retransmit(tp: TcpState, now_ns: int) -> None:
         tp.prior_ssthresh = 0
         tp.undo_marker = None
         set_state(tp, now_ns, CA_LOSS)
-    retransmit_queue(tp, now_ns)
-
-
-# States ------------------------------------------------------------------------------------------
+    resend.retransmit_queue(tp, now_ns)
 
 
 def set_state(tp: TcpState, now_ns: int, state: int) -> None:
@@ -341,7 +98,7 @@ def set_state(tp: TcpState, now_ns: int, state: int) -> None:
 
 def keep_open(tp: TcpState, now_ns: int) -> None:
     """``tcp_try_keep_open``."""
-    disordered = tp.sacked_out or tp.lost_out or any_retransmitted(tp)
+    disordered = tp.sacked_out or tp.lost_out or marks.any_retransmitted(tp)
     state = CA_DISORDER if disordered else CA_OPEN
     if tp.ca_state != state:
         set_state(tp, now_ns, state)
@@ -414,9 +171,9 @@ def enter_loss(tp: TcpState, now_ns: int) -> None:
     for buffer in tp.flight:
         if reneged:
             buffer.sacked &= ~SACKED
-        elif buffer is not head and rack_timeout_us(tp, now_ns, buffer, 0) > 0 and tp.sack_ok:
+        elif buffer is not head and rack.timeout_us(tp, now_ns, buffer, 0) > 0 and tp.sack_ok:
             continue  # it was sent so recently that it may arrive
-        mark_lost(tp, buffer)
+        marks.mark_lost(tp, buffer)
     if (
         tp.ca_state <= CA_DISORDER
         or tp.high_seq <= tp.snd_una
@@ -435,9 +192,6 @@ def enter_loss(tp: TcpState, now_ns: int) -> None:
     tp.high_seq = tp.snd_nxt
     tp.tlp_high_seq = None
     tp.frto = (fresh or tp.retransmits > 0) and not tp.probe_size
-
-
-# Undoing -----------------------------------------------------------------------------------------
 
 
 def _delayed(tp: TcpState) -> bool:
@@ -470,7 +224,7 @@ def _undo(tp: TcpState, now_ns: int, *, unmark: bool) -> None:
 def _prevents_reopening(tp: TcpState) -> bool:
     """``tcp_is_non_sack_preventing_reopen``: without SACK, stay until more is acknowledged."""
     if tp.snd_una == tp.high_seq and not tp.sack_ok:
-        if not any_retransmitted(tp):
+        if not marks.any_retransmitted(tp):
             tp.retrans_ns = None
         return True
     return False
@@ -513,17 +267,14 @@ def _undo_partial(tp: TcpState, now_ns: int, prior_una: int) -> bool:
     """``tcp_try_undo_partial``: a hole was filled by a delayed packet, not by ours."""
     if tp.undo_marker is None or not _delayed(tp):
         return False
-    check_reordering(tp, prior_una)
+    marks.check_reordering(tp, prior_una)
     if tp.retrans_out:
         return True
-    if not any_retransmitted(tp):
+    if not marks.any_retransmitted(tp):
         tp.retrans_ns = None
     _undo(tp, now_ns, unmark=True)
     keep_open(tp, now_ns)
     return False
-
-
-# The state machine -------------------------------------------------------------------------------
 
 
 def _limit_reno_sacked(tp: TcpState) -> bool:
@@ -559,8 +310,8 @@ def _newreno_mark_lost(tp: TcpState, *, advanced: bool) -> None:
         if head.sacked & LOST:
             return
         if head.pcount > 1 and head.end - head.start > tp.mss:
-            fragment(tp, 0, tp.mss, tp.mss)
-        mark_lost(tp, tp.flight[0])
+            marks.fragment(tp, 0, tp.mss, tp.mss)
+        marks.mark_lost(tp, tp.flight[0])
 
 
 def _identify_loss(tp: TcpState, now_ns: int, flag: int) -> int:
@@ -571,7 +322,7 @@ def _identify_loss(tp: TcpState, now_ns: int, flag: int) -> int:
         _newreno_mark_lost(tp, advanced=bool(flag & UNA_ADVANCED))
         return flag
     prior = tp.retrans_out
-    if rack_mark_lost(tp, now_ns):
+    if rack.mark_lost(tp, now_ns):
         flag &= ~SET_TIMER
     if prior > tp.retrans_out:
         flag |= LOST_RETRANS
@@ -649,7 +400,7 @@ def alert(tp: TcpState, now_ns: int, prior_una: int, dup_acks: int, flag: int) -
 
 def try_to_open(tp: TcpState, now_ns: int) -> None:
     """``tcp_try_to_open``."""
-    if not any_retransmitted(tp):
+    if not marks.any_retransmitted(tp):
         tp.retrans_ns = None
     if tp.ca_state != CA_CWR:
         keep_open(tp, now_ns)

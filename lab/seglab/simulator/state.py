@@ -5,16 +5,26 @@ Theory of operation
 The simulator's TCP is divided as Linux's is. All of its state is one object, ``TcpState``, and
 modules of plain functions change it, each about one thing:
 
-    module         its functions                                          in Linux
-    ``mss``        the MSS from the path's MTU, and MTU probing's limits   tcp_output.c
-    ``rtt``        round trips, the retransmission timeout                 tcp_input.c
-    ``congestion`` Reno, CUBIC, idle restart                               tcp_cong.c, tcp_cubic.c
-    ``receive``    the receive queue, windows, acknowledgements            tcp_input.c, tcp.c
-    ``transmit``   from write calls to segments                            tcp.c, tcp_output.c
-    ``recovery``   what is lost, and what is sent again                    tcp_recovery.c
-    ``acks``       what an acknowledgement changes                         tcp_input.c
-    ``timers``     what happens when nothing comes                         tcp_timer.c
-    ``endpoint``   the handshake, the end, and the interface to a session
+    module           its functions                                           in Linux
+    ``mss``          the MSS from the path's MTU, and the range of probing   tcp_output.c
+    ``rtt``          round trips, and the one timer of the sending half      tcp_input.c
+    ``congestion``   Reno, how far the window is used, idle restart          tcp_cong.c
+    ``cubic``        CUBIC with HyStart                                      tcp_cubic.c
+    ``window``       the window that is offered, the receive buffer          tcp_input.c
+    ``acknowledging``  when to acknowledge                                   tcp_input.c
+    ``receive``      the receive queue, in order and out of order            tcp_input.c
+    ``writing``      from write calls to buffers                             tcp.c
+    ``transmit``     which buffers may leave; with ``nagle``, ``probing``    tcp_output.c
+                     (larger segments) and ``byte_window`` (other stacks)
+    ``output``       from a buffer to segments                               tcp_output.c
+    ``marks``        what is known of each buffer in flight                  tcp_input.c
+    ``rack``         what is lost, told by time                              tcp_recovery.c
+    ``resend``       sending again, cut at the MSS in force                  tcp_output.c
+    ``recovery``     the states of loss recovery, and undoing it             tcp_input.c
+    ``acks``         what an acknowledgement changes                         tcp_input.c
+    ``timers``       what happens when nothing comes                         tcp_timer.c
+    ``personality``  other stacks than Linux, unchecked
+    ``endpoint``     the handshake, the end, and the interface to a session
 
 Names are the kernel's (``snd_una``, ``packets_out``), so that each rule can be compared with the
 function that it cites. All rules were read in or measured on Linux 6.18.
@@ -84,6 +94,7 @@ ACK_NOW: Final = 16
 INFINITE_SSTHRESH: Final = 0x7FFFFFFF
 INITIAL_RTO_JIFFIES: Final = 250  # TCP_TIMEOUT_INIT: 1 s (RFC 6298)
 DEFAULT_MSS: Final = 536  # TCP_MSS_DEFAULT (RFC 9293)
+BUFFER_BYTES: Final = 832  # the memory of an empty buffer in the send queue
 INITIAL_SCALING_RATIO: Final = 128  # TCP_DEFAULT_SCALING_RATIO: half of a buffer is payload
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from seglab.simulator import mss, recovery, rtt, transmit
+from seglab.simulator import marks, mss, output, recovery, resend, rtt, transmit
 from seglab.simulator.clock import NEVER
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.state import (
@@ -31,7 +31,7 @@ def device_done(tp: TcpState, now_ns: int) -> None:
         return
     tp.device_throttled = False
     if tp.lost_out > tp.retrans_out and tp.cwnd > tp.in_flight:
-        recovery.retransmit_queue(tp, now_ns)
+        resend.retransmit_queue(tp, now_ns)
     transmit.write_xmit(tp, now_ns, mss.current(tp, now_ns), tp.nonagle)
 
 
@@ -62,7 +62,7 @@ def _timeout(tp: TcpState, now_ns: int) -> None:
             return
     recovery.enter_loss(tp, now_ns)
     tp.retransmits += 1
-    recovery.send_again(tp, now_ns, 0, 1)
+    resend.send_again(tp, now_ns, 0, 1)
     tp.backoff += 1
     tp.rto_j = min(tp.rto_j << 1, rtt.RTO_MAX_JIFFIES)
     rtt.arm(tp, now_ns, TIMER_RTO, tp.rto_j)
@@ -113,9 +113,9 @@ def _send_loss_probe(tp: TcpState, now_ns: int) -> bool:
     index = len(tp.flight) - 1
     last = tp.flight[index]
     if last.pcount > 1 and last.end - last.start > (last.pcount - 1) * full:
-        recovery.fragment(tp, index, (last.pcount - 1) * full, full)
+        marks.fragment(tp, index, (last.pcount - 1) * full, full)
         index += 1
-    if not recovery.retransmit(tp, now_ns, index, 1):
+    if not resend.retransmit(tp, now_ns, index, 1):
         return False
     tp.tlp_retrans = True
     return True
@@ -155,4 +155,4 @@ def _wake_up(tp: TcpState, now_ns: int) -> None:
     else:
         head.count(full)
     head.psh = True
-    transmit.send_head(tp, now_ns)
+    output.send_head(tp, now_ns)

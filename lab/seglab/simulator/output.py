@@ -1,0 +1,139 @@
+"""How a buffer becomes segments, and what the device and the receiver's side note of it.
+
+``emit`` cuts a buffer at its MSS, as software GSO does, so no segment is larger than the MSS. The
+one exception is an MTU probe, which is larger on purpose. Each segment carries an acknowledgement
+and a window, so nothing is owed after it.
+
+A device has little of a connection at a time (TCP small queues): where more than two buffers wait
+in it, senders stop (``device_full``), and ``timers.device_done`` goes on. The lab's veth pair hands
+frames over at once while the program writes. But what is sent because a frame came in leaves only
+after that frame is done with (in the kernel: when the next softirq runs). So an acknowledgement or
+an ICMP message may let out only some buffers, and the others follow, lost ones before new ones.
+"""
+
+from typing import Final
+
+from seglab.simulator import acknowledging, cubic, rtt, window
+from seglab.simulator.clock import TICK_NS
+from seglab.simulator.segment import TcpSegment
+from seglab.simulator.state import (
+    BUFFER_BYTES,
+    TIMER_LOSS_PROBE,
+    Buffer,
+    TcpState,
+)
+
+_PACING_SHIFT: Final = 10  # sk_pacing_shift
+_OUTPUT_MAX: Final = 4_194_304  # net.ipv4.tcp_limit_output_bytes
+_TCP_HEADER_MAX: Final = 256  # MAX_TCP_HEADER
+_SHARED_INFO: Final = 320
+_SK_BUFF: Final = 256
+
+
+def emit(tp: TcpState, now_ns: int, buffer: Buffer, *, again: bool = False) -> None:
+    """``__tcp_transmit_skb``: send a buffer as segments of its MSS."""
+    start, end = buffer.start, buffer.end
+    step = buffer.mss
+    psh = buffer.psh or step > 0  # on a copy: the buffer itself does not keep it
+    step = step or end - start or 1
+    buffer.t_ns = now_ns
+    if now_ns > tp.wstamp_ns:
+        tp.wstamp_ns = now_ns
+    offered = window.select(tp)
+    value = echo = None
+    if tp.timestamps:
+        value = tp.clock_offset_ms + now_ns // 1_000_000
+        echo = tp.ts_recent
+    sacks = acknowledging.sack_blocks(tp) if tp.sacks or tp.dsack else ()
+    out, ack = tp.out, tp.rcv_nxt
+    low = start
+    while True:
+        high = low + step
+        if high >= end:
+            out.append(
+                TcpSegment(
+                    low, end, ack, offered, False, bool(buffer.fin), psh,
+                    value, echo, sacks, again,
+                )
+            )  # fmt: skip
+            break
+        out.append(
+            TcpSegment(low, high, ack, offered, False, False, False, value, echo, sacks, again)
+        )
+        low = high
+    tp.dsack = None
+    acknowledging.ack_sent(tp)
+    if end > start:
+        _data_sent(tp, now_ns)
+    if tp.softirq:
+        _to_device(tp, now_ns, start, end, buffer.mss)
+
+
+def _to_device(tp: TcpState, now_ns: int, start: int, end: int, step: int) -> None:
+    """Count the memory of what waits in the device's queue (``sk_wmem_alloc``)."""
+    size = end - start
+    if step:  # software GSO makes a linear buffer for each segment (skb_segment)
+        whole, rest = divmod(size, step)
+        tp.device_bytes += whole * _linear(step) + (_linear(rest) if rest else 0)
+    else:
+        tp.device_bytes += BUFFER_BYTES + size
+    if tp.settings.device_queue_ns:
+        tp.device_ns = now_ns + tp.settings.device_queue_ns
+
+
+def _linear(size: int) -> int:
+    """The memory of a segment with its headers in one piece."""
+    room = (size + _TCP_HEADER_MAX + 63 & ~63) + _SHARED_INFO
+    return (1 << (room - 1).bit_length()) + _SK_BUFF
+
+
+def device_full(tp: TcpState, buffer: Buffer, factor: int) -> bool:
+    """``tcp_small_queue_check``: whether to wait until the device has sent more of ours."""
+    limit = max(2 * (BUFFER_BYTES + buffer.end - buffer.start), tp.pacing_rate >> _PACING_SHIFT)
+    if tp.device_bytes < min(limit, _OUTPUT_MAX) << factor or len(tp.flight) <= 1:
+        return False
+    tp.device_throttled = True
+    return True
+
+
+def _data_sent(tp: TcpState, now_ns: int) -> None:
+    """``tcp_event_data_sent``: an answer within the ack's delay makes a dialogue (pingpong)."""
+    now_j = (now_ns + tp.phase_ns) // TICK_NS
+    if tp.cubic is not None and not tp.in_flight:
+        cubic.after_idle(tp.cubic, now_j - tp.lsnd_j, now_j)
+    tp.lsnd_j = now_j
+    if now_j - tp.lrcv_j < tp.ato_j:
+        tp.pingpong += 1
+
+
+def ack(tp: TcpState, now_ns: int) -> None:
+    """``tcp_send_ack``: a segment that only acknowledges."""
+    value = echo = None
+    if tp.timestamps:
+        value = tp.clock_offset_ms + now_ns // 1_000_000
+        echo = tp.ts_recent
+    sacks = acknowledging.sack_blocks(tp) if tp.sacks or tp.dsack else ()
+    tp.dsack = None
+    if now_ns > tp.wstamp_ns:
+        tp.wstamp_ns = now_ns
+    offered = window.select(tp)
+    at = tp.snd_nxt
+    tp.out.append(TcpSegment(at, at, tp.rcv_nxt, offered, False, False, False, value, echo, sacks))
+    acknowledging.ack_sent(tp)
+
+
+def sent_new(tp: TcpState, now_ns: int, buffer: Buffer) -> None:
+    """``tcp_event_new_data_sent``."""
+    prior = tp.packets_out
+    tp.snd_nxt = buffer.end + buffer.fin
+    tp.flight.append(buffer)
+    tp.packets_out = prior + buffer.pcount
+    if not prior or tp.pending == TIMER_LOSS_PROBE:
+        rtt.rearm(tp, now_ns)
+
+
+def send_head(tp: TcpState, now_ns: int) -> None:
+    """Send the first buffer of the queue, whatever its size."""
+    head = tp.queue.popleft()
+    emit(tp, now_ns, head)
+    sent_new(tp, now_ns, head)
