@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import simulator_digest
 from dataset_making import build, spec_of
 
 from seglab import capture
@@ -278,3 +279,11 @@ def test_a_dataset_says_that_it_is_simulated(tmp_path: Path) -> None:
     assert "sockets of the Linux kernel" not in sheet
     assert estimate(spec, 1, engine="simulator").longest_s == 0
     assert estimate(spec, 1, engine="simulator").cpu_s < estimate(spec, 1).cpu_s
+
+
+def test_the_same_bytes_on_every_python() -> None:
+    """Records and captures have the digest that is stored; a changed model has another."""
+    found = simulator_digest.digest()
+    assert found == simulator_digest.STORED.read_text().strip(), (
+        f"if the model is meant to have changed, write {found} into {simulator_digest.STORED.name}"
+    )
