@@ -2,7 +2,7 @@
 
 A script is text. Each line begins with the time in milliseconds. What we or the peer do:
 
-    0 write 400             the program writes 400 bytes; `write 400 more` sets MSG_MORE
+    0 write 400             the program writes 400 bytes; `more` sets MSG_MORE, and `eor` MSG_EOR
     0 nodelay on            and off, cork on, cork off, close, read
     40 ack 400              the peer acknowledges; `ack 400 window 2000 sack 800:1200`
     40 data 100 psh         the peer sends its next 100 bytes; `at 500` for another offset
@@ -119,7 +119,7 @@ class Runner:
     def _do(self, now: int, words: list[str]) -> list[TcpSegment]:
         endpoint, (verb, *rest) = self.endpoint, words
         calls = {
-            "write": lambda: self._write(now, int(rest[0]), more="more" in rest),
+            "write": lambda: self._write(now, *rest),
             "nodelay": lambda: endpoint.set_nodelay(now, rest[0] == "on"),
             "cork": lambda: endpoint.set_cork(now, rest[0] == "on"),
             "close": lambda: endpoint.close(now),
@@ -129,9 +129,9 @@ class Runner:
         received = calls.get(verb, lambda: endpoint.on_segment(now, self._segment(words)))
         return received()
 
-    def _write(self, now: int, size: int, *, more: bool) -> list[TcpSegment]:
-        taken, segments = self.endpoint.write(now, size, more=more)
-        assert taken == size
+    def _write(self, now: int, size: str, *flags: str) -> list[TcpSegment]:
+        taken, segments = self.endpoint.write(now, int(size), "more" in flags, "eor" in flags)
+        assert taken == int(size)
         return segments
 
     def _segment(self, words: list[str]) -> TcpSegment:

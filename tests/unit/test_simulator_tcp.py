@@ -37,3 +37,17 @@ def test_an_unknown_personality_is_refused_by_name() -> None:
 def test_only_linux_was_checked() -> None:
     """Whatever shows segments of another personality can tell that nobody compared it."""
     assert [one.name for one in PERSONALITIES.values() if one.checked] == ["linux"]
+
+
+def test_the_send_buffer() -> None:
+    """What a socket takes without an acknowledgement is what the kernel took.
+
+    On Linux 6.18, with Reno and an MSS of 1448, ``send`` of 59 850 bytes behind a message header of
+    150 bytes returned 44 888 (tracefs, ``sock_send_length``): 9 segments that left, and a buffer of
+    22. The buffer of the socket is 2 * 10 * 2304 bytes (``tcp_sndbuf_expand``).
+    """
+    endpoint = Runner(Script("", "", {"timestamps": True})).endpoint
+    assert endpoint.sndbuf == 46_080
+    taken = [endpoint.write(40_000_000, size)[0] for size in (150, 59_850)]
+    assert taken == [150, 44_888]
+    assert not endpoint.writable

@@ -140,15 +140,17 @@ class TcpEndpoint(TcpState):
         self.state = LISTEN
         return []
 
-    def write(self, now_ns: int, size: int, more: bool = False) -> tuple[int, list[TcpSegment]]:
-        """Write ``size`` bytes, with MSG_MORE where ``more`` is set.
+    def write(
+        self, now_ns: int, size: int, more: bool = False, eor: bool = False
+    ) -> tuple[int, list[TcpSegment]]:
+        """Write ``size`` bytes, with MSG_MORE where ``more`` is set, and MSG_EOR where ``eor`` is.
 
         Returns:
             How many bytes were taken, and the segments that leave.
         """
         self.out = []
         self.mstamp_ns = now_ns
-        taken = writing.write(self, now_ns, size, more=more)
+        taken = writing.write(self, now_ns, size, more=more, eor=eor)
         return taken, self.out
 
     def read(self, now_ns: int, limit: int) -> tuple[int, list[TcpSegment]]:

@@ -24,7 +24,7 @@ _SK_BUFF: Final = 256
 _INITIAL_SEGMENTS: Final = 10  # TCP_INIT_CWND
 
 
-def write(tp: TcpState, now_ns: int, size: int, *, more: bool) -> int:
+def write(tp: TcpState, now_ns: int, size: int, *, more: bool, eor: bool = False) -> int:
     """``tcp_sendmsg_locked``: take bytes of a write, and send what may leave.
 
     Args:
@@ -32,6 +32,7 @@ def write(tp: TcpState, now_ns: int, size: int, *, more: bool) -> int:
         now_ns: the time.
         size: how many bytes are written.
         more: whether MSG_MORE is set.
+        eor: whether MSG_EOR is set, so that no later write joins the last buffer.
 
     Returns:
         How many bytes were taken; fewer where the send buffer is full.
@@ -59,6 +60,8 @@ def write(tp: TcpState, now_ns: int, size: int, *, more: bool) -> int:
         tp.write_seq += taken
         tp.wmem_queued += taken
         copied += taken
+        if copied == size:
+            tail.eor = eor
         if copied < size and tail.end - tail.start >= goal:
             if _forced_push(tp):
                 _mark_push(tp, tail)
