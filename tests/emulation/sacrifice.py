@@ -4,6 +4,7 @@
 fills in the marks of the hostile sender, does one of two things, and prints the result as JSON:
 
 - ``run``: carry out a scenario of it with seglab, and see which processes are left.
+- ``installed``: the same with the sender among the installed ones, which tries in its steps only.
 - ``control``: try some ways without seglab, each in a process of its own.
 """
 
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import hostile_sender
+
+from seglab.core import plugins
 
 HERE = Path(__file__).parent
 LIMIT_S = 300
@@ -60,6 +63,7 @@ def main() -> None:
     server = socket.create_server(("127.0.0.1", 0))
     for one in (by_path, abstract):
         one.listen()
+    seen = [*sys.path, *([str(folder)] if what == "installed" else [])]
     marks = {
         "pid": os.getpid(),
         "socket": str(folder / "x.sock"),
@@ -69,13 +73,16 @@ def main() -> None:
         "folder": str(folder),
         "port": server.getsockname()[1],
         # These folders lie on the way to Python and its packages, and hold nothing else.
-        "on the way": sorted({part for path in sys.path for part in Path(path).parts}),
+        "on the way": sorted({part for path in seen for part in Path(path).parts}),
     }
     source = Path(hostile_sender.__file__).read_text()
     empty = "MARKS: dict[str, Any] = {}"
     assert empty in source
     (folder / "my hostile.py").write_text(source.replace(empty, f"MARKS = {marks!r}"))
-    found = control(marks, arguments) if what == "control" else run(folder, arguments)
+    if what == "control":
+        found = control(marks, arguments)
+    else:
+        found = run(folder, arguments, installed=what == "installed")
     sys.stdout.write(json.dumps(found))
 
 
@@ -95,21 +102,24 @@ def control(marks: dict[str, Any], ways: list[str]) -> dict[str, Any]:
     return found
 
 
-def run(folder: Path, arguments: list[str]) -> dict[str, Any]:
+def run(folder: Path, ways: list[str], *, installed: bool) -> dict[str, Any]:
     """Run seglab; return its exit code and what it said, and the processes that are left."""
-    variants = ",\n".join(
-        f'{{ name = "./my hostile.py", parameters.way = "{way}" }}' for way in hostile_sender.WAYS
-    )
+    name = "./my hostile.py"
+    if installed:
+        name = "hostile"
+        install(folder / "my hostile.py", folder / "packages")
+    variants = ",\n".join(f'{{ name = "{name}", parameters.way = "{way}" }}' for way in ways)
     (folder / "hostile.toml").write_text(
         f'title = "hostile"\nnetworks = ["unimpaired"]\nsessions = 1\nsenders = [\n{variants}\n]\n'
     )
     code = "from seglab.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "run", "hostile.toml", "--out", "run", *arguments],
+        [sys.executable, "-c", code, "run", "hostile.toml", "--out", "run"],
         capture_output=True,
         text=True,
         check=False,
         timeout=LIMIT_S,
+        env=os.environ | ({"PYTHONPATH": str(folder / "packages" / "lab")} if installed else {}),
     )
     # Process 1 inherits whatever its parents left behind; only those count that still run.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -121,6 +131,21 @@ def run(folder: Path, arguments: list[str]) -> dict[str, Any]:
         settled.wait(0.05)
         left = others()
     return {"status": done.returncode, "said": done.stderr[-2000:], "left": left}
+
+
+def install(file: Path, folder: Path) -> None:
+    """Make a checkout that has the sender of a file beside the shipped ones."""
+    real = plugins.shipped("senders")
+    (folder / "senders").mkdir(parents=True)
+    for shipped in real.glob("*.py"):
+        (folder / "senders" / shipped.name).symlink_to(shipped)
+    for name in ("lab", "scenarios"):
+        (folder / name).symlink_to(real.parent / name)
+    at_once = "AT_ONCE = {way: tried(way) for way in WAYS} if MARKS else {}"
+    source = file.read_text()
+    assert at_once in source
+    source = source.replace(at_once, 'AT_ONCE = dict.fromkeys(WAYS, "")')
+    (folder / "senders" / "hostile.py").write_text(source)
 
 
 def others() -> list[str]:

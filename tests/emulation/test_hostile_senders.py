@@ -52,10 +52,22 @@ def test_the_ways_are_open_elsewhere(who: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("who", USERS)
 def test_a_strangers_sender(who: str, tmp_path: Path) -> None:
     """Each way is closed, sessions that found them closed are complete, and nobody is left."""
-    found = machine("run", tmp_path, as_root=who == "root")
+    found = machine("run", tmp_path, *WAYS, as_root=who == "root")
     records = [*RunFolder.open(tmp_path / "run").sessions()]
     reached = {r.variant.removeprefix("way="): r.error for r in records}
     assert reached == dict.fromkeys(WAYS), found["said"]
     assert found["status"] == 0, found["said"]
     assert found["left"] == []
     assert not (tmp_path / "seglab-hostile").exists()
+
+
+@pytest.mark.parametrize("who", USERS)
+def test_an_installed_sender(who: str, tmp_path: Path) -> None:
+    """The client, in which installed senders run, is shut in too; they may read each other."""
+    ways = [way for way in WAYS if way not in ("read_own_file", "much_memory")]
+    found = machine("installed", tmp_path, *ways, as_root=who == "root")
+    records = [*RunFolder.open(tmp_path / "run").sessions()]
+    reached = {r.variant.removeprefix("way="): r.error for r in records}
+    assert reached == dict.fromkeys(ways), found["said"]
+    assert found["status"] == 0, found["said"]
+    assert found["left"] == []

@@ -133,7 +133,10 @@ def parameters_from(stored: list[tuple[str, str, dict[str, Any]]]) -> dict[str, 
     for name, kind, values in stored:
         if kind not in _PARAMETERS:
             raise ValueError(f"parameters: {name}: no parameter is a {kind}")
-        parameter = cast("Parameter", msgspec.convert(values, _PARAMETERS[kind]))
+        try:
+            parameter = cast("Parameter", msgspec.convert(values, _PARAMETERS[kind]))
+        except msgspec.ValidationError as error:
+            raise ValueError(f"parameters: {name}: {error}") from error
         if isinstance(parameter, Number):  # 0 is not to become 0.0
             numbers = {n: values[n] for n in ("default", "minimum", "maximum")}
             parameter = dataclasses.replace(parameter, **numbers)

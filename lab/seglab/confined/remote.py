@@ -133,6 +133,8 @@ class SenderWorker:
                 raise ValueError("too many")
             return iter([exchange.step_from(step) for step in steps])
         except ValueError as error:
+            with self._lock:
+                self._stop()
             reason = one_line(str(error))
             raise SenderFaultError(f"the sender yielded what is no step: {reason}") from error
 

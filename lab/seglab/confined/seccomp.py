@@ -4,8 +4,9 @@ The filter is a list of what is forbidden, with the error EPERM. It is the secon
 are the view without files, and the namespaces without neighbours and network. So a system call that
 a later kernel adds is not open to everything, and Python's own needs are not guessed here.
 
-A forbidden call is one that starts a process, reaches another one, opens a socket, changes mounts
-or namespaces, or enters one of the kernel's larger parts (bpf, io_uring, keys, perf, userfaultfd).
+A forbidden call is one that starts a process, reaches another one, opens a socket, changes a file,
+mounts or namespaces, or enters one of the kernel's larger parts (bpf, io_uring, keys, perf,
+userfaultfd).
 """
 
 import struct
@@ -78,6 +79,38 @@ FORBIDDEN: Final[dict[str, tuple[int | None, int | None]]] = {
     "open_by_handle_at": (304, 265),
     "sethostname": (170, 161),
     "setdomainname": (171, 162),
+    # files: to change one; see also _OPEN
+    "creat": (85, None),
+    "openat2": (437, 437),
+    "truncate": (76, 45),
+    "rename": (82, None),
+    "renameat": (264, 38),
+    "renameat2": (316, 276),
+    "mkdir": (83, None),
+    "mkdirat": (258, 34),
+    "rmdir": (84, None),
+    "link": (86, None),
+    "linkat": (265, 37),
+    "unlink": (87, None),
+    "unlinkat": (263, 35),
+    "symlink": (88, None),
+    "symlinkat": (266, 36),
+    "mknod": (133, None),
+    "mknodat": (259, 33),
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, None),
+    "fchown": (93, 55),
+    "lchown": (94, None),
+    "fchownat": (260, 54),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "utimensat": (280, 88),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
     # large parts of the kernel
     "bpf": (321, 280),
     "perf_event_open": (298, 241),
@@ -109,11 +142,16 @@ FORBIDDEN: Final[dict[str, tuple[int | None, int | None]]] = {
 """The forbidden calls, with their numbers on x86-64 and on 64-bit ARM; ``None`` where missing."""
 
 _SOCKET = {"x86_64": 41, "aarch64": 198}
+_OPEN = {"x86_64": ((2, 1), (257, 2)), "aarch64": ((56, 2),)}
+"""The calls that open a file, and which of their arguments has the flags."""
+
+_TO_WRITE = 0o1 | 0o2 | 0o100 | 0o1000 | 0o2000  # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_APPEND
 
 # Classic BPF: an instruction is a code, where to jump if true and if false, and an operand.
 _LOAD = 0x20
 _JUMP_EQUAL = 0x15
 _JUMP_AT_LEAST = 0x35
+_JUMP_ANY_BIT = 0x45
 _AND = 0x54
 _RETURN = 0x06
 _ALLOW = 0x7FFF0000
@@ -148,6 +186,12 @@ def _instructions(machine: str, sockets: Sockets) -> Iterator[_Instruction]:
         if (number := numbers[column]) is not None:
             yield (_JUMP_EQUAL, 0, 1, number)
             yield (_RETURN, 0, 0, _EPERM)
+    for number, argument in _OPEN[machine]:
+        yield (_JUMP_EQUAL, 0, 4, number)
+        yield (_LOAD, 0, 0, _ARGUMENT_AT + 8 * argument)
+        yield (_JUMP_ANY_BIT, 0, 1, _TO_WRITE)
+        yield (_RETURN, 0, 0, _EPERM)
+        yield (_RETURN, 0, 0, _ALLOW)
     if sockets == "none":
         yield (_JUMP_EQUAL, 0, 1, _SOCKET[machine])
         yield (_RETURN, 0, 0, _EPERM)

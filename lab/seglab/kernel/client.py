@@ -15,6 +15,7 @@ user's own mail, and the steps of a user's own sender, whose code never runs her
 
 import argparse
 import heapq
+import os
 import resource
 import select
 import socket
@@ -289,6 +290,7 @@ def serve(fd: int) -> int:
         return 2
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    os.environ.clear()  # it may hold passwords
     try:
         folders = [*view.python_folders(), *view.sender_folders()]
         confine(Confinement(folders, sockets="tcp", bounded=False))
