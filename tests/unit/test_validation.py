@@ -5,10 +5,10 @@ from random import Random
 
 import pytest
 
-from seglab.core.record import SessionRecord
+from seglab.core.record import MtuChange, SessionRecord
 from seglab.core.trace import Segment
 from seglab.networks.link import LinkParams
-from seglab.networks.network import Link, Network
+from seglab.networks.network import Link, Network, Router, ScheduledMtu
 from seglab.validation.agreement import CELL_LEAST, compare, distance, told_apart
 from seglab.validation.page import page
 
@@ -77,6 +77,25 @@ def test_a_session_that_fails_on_one_engine() -> None:
     agreement = compare([record(10)], [record(10)], [failed], NETWORKS)
     assert not agreement.agrees
     assert agreement.left_out == ("steady.0000 failed on the simulator engine alone: no luck",)
+
+
+def test_a_late_kernel_engine_tells_nothing() -> None:
+    """Where the router's MTU changed late; a late process is only mentioned."""
+    router = Router(schedule=(ScheduledMtu(100, 1000),))
+    networks = NETWORKS | {"falling": replace(STEADY, name="falling", router=router)}
+    slow = replace(record(10, 20), too_late=True)
+    busy = compare([slow], [record(10, 20)], [record(10, 20)], networks)
+    assert (busy.late, busy.busy, busy.agrees) == (0, 1, True)
+    model = replace(
+        record(10, 20, network="falling"),
+        duration_ns=300_000_000,
+        mtu_changes=(MtuChange(100_000_000, 1000),),
+    )
+    in_time, late = (MtuChange(ms * 1_000_000, 1000) for ms in (104, 106))
+    for changes, left_out in (((in_time,), 0), ((late,), 1), ((), 1)):
+        changed = replace(model, mtu_changes=changes)
+        agreement = compare([model], [changed], [model], networks)
+        assert (agreement.late, agreement.steady_sessions) == (left_out, 1 - left_out)
 
 
 def sessions(draw: Random, count: int, cut: int) -> list[SessionRecord]:

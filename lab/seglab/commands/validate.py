@@ -151,5 +151,7 @@ def _as_json(agreement: Agreement) -> dict[str, object]:
         "alike_share": agreement.alike_share,
         "different": {one.kernel.session_id: one.reason for one in agreement.different},
         "left_out": list(agreement.left_out),
+        "late": agreement.late,
+        "busy": agreement.busy,
         "cells": cells,
     }

@@ -16,6 +16,11 @@ from run to run. So there are two questions:
   the kernel's? A permutation test of the energy distance answers that (Székely and Rizzo, 2013),
   over the distances of ``distance``.
 
+On a busy machine the kernel engine is late. Where the router's MTU changes after the time of the
+schedule, the two engines had different paths: such a session is left out. Where a process did not
+run when it was due, segments are mostly the same all the same: such a session is compared, and the
+page says how many there are, since they are likelier to be races.
+
 The share in which the kernel engine repeats itself is the most that any model could reach, and
 stands beside each answer.
 """
@@ -46,6 +51,9 @@ P_LEAST: Final = 0.01
 """Below this p, a test tells the engines apart."""
 
 PERMUTATIONS: Final = 999
+
+CHANGE_LATE_NS: Final = 5_000_000
+"""By how much a change of the router's MTU may be late."""
 
 Segments = tuple[tuple[int, bool, bool], ...]
 """The segments of a session in order: payload bytes, PSH, whether it is a retransmission."""
@@ -132,11 +140,15 @@ class Agreement:
         cells: all cells, in order.
         different: the sessions on paths that do not draw whose sequences differ.
         left_out: the sessions that failed on one engine only, with the reason.
+        late: how many sessions are left out because the router's MTU changed late.
+        busy: in how many of the others a process of the kernel engine was too late.
     """
 
     cells: tuple[Cell, ...]
     different: tuple[Compared, ...]
     left_out: tuple[str, ...]
+    late: int = 0
+    busy: int = 0
 
     @property
     def steady_sessions(self) -> int:
@@ -197,6 +209,7 @@ def compare(
     models = {record.session_id: record for record in simulated}
     cells: dict[tuple[str, str], list[Compared]] = defaultdict(list)
     left_out = []
+    late = busy = 0
     for record in kernel:
         other, model = others.get(record.session_id), models.get(record.session_id)
         if other is None or model is None:
@@ -205,6 +218,10 @@ def compare(
             which, why = ("kernel", record.error) if model.complete else ("simulator", model.error)
             left_out.append(f"{record.session_id} failed on the {which} engine alone: {why}")
             continue
+        if any(_is_late(one, networks[record.network]) for one in (record, other)):
+            late += 1
+            continue
+        busy += bool(record.too_late or other.too_late)
         sender = f"{record.sender} {record.variant}".strip()
         cells[sender, record.network].append(Compared(record, other, model))
     made = tuple(
@@ -217,7 +234,20 @@ def compare(
         for one in compared
         if not one.equal and not _draws(networks[network])
     )
-    return Agreement(made, different, tuple(left_out))
+    return Agreement(made, different, tuple(left_out), late, busy)
+
+
+def _is_late(record: SessionRecord, network: Network) -> bool:
+    """Whether the kernel engine changed the router's MTU late in a session."""
+    made_ns = iter(record.mtu_changes)
+    for change in network.router.changes():
+        due_ns = change.at_ms * 1e6
+        if due_ns + CHANGE_LATE_NS > record.duration_ns:
+            return False
+        made = next(made_ns, None)
+        if made is None or made.t_ns - due_ns > CHANGE_LATE_NS:
+            return True
+    return False
 
 
 def _cell(sender: str, network: str, draws: bool, compared: Sequence[Compared], seed: int) -> Cell:

@@ -43,6 +43,13 @@ def lines(agreement: Agreement) -> Iterator[str]:
         )
     elif any(cell.draws for cell in agreement.cells):
         yield "Paths that draw: too few sessions of each sender over each network for a test."
+    if agreement.late:
+        yield f"{agreement.late} sessions are left out: the router's MTU changed late in them."
+    if agreement.busy:
+        yield (
+            f"{agreement.busy} of the compared sessions were late on the kernel engine: "
+            "the machine was busy."
+        )
     if agreement.left_out:
         yield f"{len(agreement.left_out)} sessions failed on one engine alone."
 
