@@ -1,12 +1,17 @@
-"""Runs the unit tests in a copy of the checkout, at a path that is easily got wrong.
+"""Runs unit tests in a copy of the checkout, at a path that is easily got wrong.
 
 The path is long, and holds blanks and letters beyond ASCII: printed paths widen lines, and an
-unquoted path falls apart. ``.ci/run`` calls this with the Python of the environment ``unit``::
+unquoted path falls apart. ``.ci/run`` calls this with the Python of the tests' environment::
 
-    .tox/unit/bin/python tests/anywhere.py [ARGUMENTS OF PYTEST]
+    .tox/tests/bin/python tests/anywhere.py [ARGUMENTS OF PYTEST]
+
+Without arguments it runs the tests that can notice where the checkout lies. Those are the files
+that start processes, run commands, change folders, or name files of the checkout. All others only
+compute, and have passed elsewhere already.
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,12 +23,25 @@ from checkout import copy_checkout
 
 AWKWARD = "a folder whose name is long, with blanks and létters bèyond ASCII, ein gültiger Ordner"
 
+LOOKS_AT_PATHS = re.compile(
+    r"\b(__file__|ROOT|DOCUMENTS|PROGRAM|subprocess|sys\.executable|sys\.argv|chdir|cli|examples"
+    r"|plugins|registry|sender_path)\b"
+)
+"""What the source of a test says that can notice where the checkout lies."""
+
+
+def looking_at_paths(root: Path) -> list[str]:
+    """The files of unit tests that can notice where the checkout lies."""
+    files = sorted((root / "tests" / "unit").glob("test_*.py"))
+    return [str(f.relative_to(root)) for f in files if LOOKS_AT_PATHS.search(f.read_text("utf-8"))]
+
 
 def main() -> int:
     """Copy, run, and return pytest's exit code."""
     with TemporaryDirectory(prefix="seglab-anywhere-") as scratch:
         copy = copy_checkout(Path(scratch, AWKWARD, "seglab"), compiled=True)
-        arguments = sys.argv[1:] or ["tests/unit", "--numprocesses", "auto", "--maxprocesses", "8"]
+        workers = ["--numprocesses", "auto", "--maxprocesses", "8"]
+        arguments = sys.argv[1:] or [*looking_at_paths(copy), *workers]
         return subprocess.run(
             [sys.executable, "-m", "pytest", *arguments],
             cwd=copy,

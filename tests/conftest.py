@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from functools import cache
@@ -32,6 +33,16 @@ def _signals() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give all that tests start a temporary folder that goes when the tests have ended."""
+    folder = str(tmp_path_factory.mktemp("tmp"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", None)  # tempfile has looked at the variable already
+        yield
 
 
 @cache

@@ -1,5 +1,8 @@
 """The tests themselves: that their folders can be collected together, and what a skip says."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +16,39 @@ def test_no_two_files_have_one_name() -> None:
     """Pytest and the helpers import test modules by their bare names, from several folders."""
     names = Counter(p.name for p in TESTS.rglob("*.py") if p.name != "conftest.py")
     assert [name for name, times in names.items() if times > 1] == []
+
+
+LEAVING = """
+import os, subprocess, sys, tempfile
+
+def test_leaves_folders(tmp_path):
+    (tmp_path / "file").write_text("")
+    tempfile.mkdtemp()
+    program = "import tempfile; tempfile.mkdtemp()"
+    subprocess.run([sys.executable, "-c", program], check=True)
+"""
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["alone", "workers"])
+def test_nothing_is_left_in_the_temporary_folder(workers: list[str], tmp_path: Path) -> None:
+    """Whatever a test, or a process that it starts, puts there: no file, and one empty folder."""
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    (tests / "conftest.py").write_text((TESTS / "conftest.py").read_text())
+    (tests / "test_leaving.py").write_text(LEAVING)
+    (tmp_path / "tmp").mkdir()
+    settings = ["-c", str(TESTS.parent / "pyproject.toml"), "--rootdir", str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *settings, *workers]
+    run = subprocess.run(
+        [*command, str(tests)],
+        env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 passed" in run.stdout, run.stdout + run.stderr
+    left = list((tmp_path / "tmp").rglob("*"))
+    assert [path for path in left if not path.name.startswith("pytest-of-")] == []
 
 
 @pytest.mark.parametrize(
