@@ -67,8 +67,7 @@ def make(random: Random) -> bytes:
     """Return a command and a folder of which one file or two are changed."""
     name = random.choice(("whole", "killed", "dataset", "dataset"))
     files = dict(_good()[name])
-    for _ in range(random.choice((1, 1, 2))):
-        changed = random.choice(sorted(files))
+    for changed in random.sample(sorted(files), random.choice((1, 1, 2))):
         files[changed] = _changed(random, changed, files[changed])
     if random.random() < 0.1:
         del files[random.choice(sorted(files))]
@@ -82,7 +81,7 @@ def make(random: Random) -> bytes:
 def _changed(random: Random, name: str, data: bytes) -> bytes:
     """Change a file in the way that its format allows."""
     if name.endswith(".parquet") and random.random() < 0.8:
-        return tables.make(random)
+        return tables.changed_file(random, data)
     if name.endswith((".json", ".jsonl")) and random.random() < 0.8:
         lines = data.splitlines(keepends=True) if name.endswith("l") else [data]
         at = random.randrange(len(lines)) if lines else 0

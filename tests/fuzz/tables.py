@@ -148,6 +148,18 @@ def make(random: Random) -> bytes:
     return data
 
 
+def changed_file(random: Random, data: bytes) -> bytes:
+    """Return a file with the same rows but for some values; any file where they do not fit."""
+    file = io.BytesIO()
+    try:
+        table = pq.ParquetFile(io.BytesIO(data)).read()
+        rows = changed_tree(random, table.to_pylist(), most=3)
+        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), file, compression="zstd")
+    except (pa.ArrowException, TypeError, ValueError, OverflowError, AttributeError, LookupError):
+        return make(random)
+    return file.getvalue()
+
+
 def _bytes_changed(random: Random, data: bytes) -> bytes:
     """Change bytes, mostly of the footer, which says all about the rest."""
     if random.random() < 0.3 or len(data) < 12:

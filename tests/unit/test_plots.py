@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from synthetic import MS, record, simulated
 
@@ -320,3 +321,25 @@ def test_files_are_the_same_for_the_same_data():
     first, second = (render(lambda: timeline(simulated(5))) for _ in range(2))
     assert set(first) == {"svg", "png"}
     assert first == second
+
+
+def test_texts_that_a_stranger_wrote() -> None:
+    """They are cut and made safe wherever they stand: the title, a text, the labels of ticks."""
+    long = "\x1b[31m" + "x" * 300_000
+
+    def draw() -> Figure:
+        figure = Figure()
+        axes = figure.subplots()
+        axes.set_title(long)
+        axes.text(0, 0, long)
+        axes.set_yticks([0, 1], [long, "short"])
+        drawn.append(figure)
+        return figure
+
+    drawn: list[Figure] = []
+    render(draw, ("svg",))
+    (axes,) = drawn[0].axes
+    texts = [axes.get_title("left"), axes.texts[0].get_text()]
+    texts += [label.get_text() for label in axes.get_yticklabels()]
+    assert [text[:8] for text in texts] == [r"\x1b[31m"] * 3 + ["short"]
+    assert max(map(len, texts)) < 300

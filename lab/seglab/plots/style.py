@@ -14,8 +14,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator
 
-from seglab.core.text import safe
+from seglab.core.text import safe, shorten
 
 INK = "#1b1f24"
 MUTED = "#636b74"
@@ -39,6 +40,10 @@ GROUND = "ground"
 _PNG_DPI = 144
 _OPTIONS: Any = {"svg": {}, "png": {"pil_kwargs": {"compress_level": 3}}}
 _METADATA: Any = {"svg": {"Date": None, "Creator": "seglab"}, "png": {"Software": None}}
+
+_LINE_MAX = 200
+_TEXT_MAX = 2000
+"""No figure has room for more, and Matplotlib needs minutes for a text of 100 000 characters."""
 
 KERNEL = "kernel"
 """The engine on the real TCP of a kernel: figures of its sessions do not say so in their image."""
@@ -85,8 +90,8 @@ def render(
     """The bytes of a figure's files, by suffix; the figure is drawn once for all of them.
 
     Args:
-        draw: makes the figure; it is called under the common style. Control characters in its
-            texts are made safe here, but not those in the labels of ticks.
+        draw: makes the figure; it is called under the common style. Its texts are made safe and
+            short here, whoever wrote them.
         suffixes: some of ``FORMATS``.
         engine: the name of the engine that carried out the sessions that are drawn. It stands in
             the files' metadata, and in the figure itself where it is not the kernel engine.
@@ -100,8 +105,7 @@ def render(
             right = 1 - 0.08 / figure.get_figwidth()
             bottom = 0.05 / figure.get_figheight()
             figure.text(right, bottom, f"engine: {engine}", size=7.5, ha="right", color=MUTED)
-        for text in figure.findobj(Text):
-            text.set_text("\n".join(map(safe, text.get_text().split("\n"))))
+        _make_texts_safe(figure)
         for suffix in suffixes:
             buffer = BytesIO()
             figure.savefig(
@@ -113,6 +117,24 @@ def render(
             )
             rendered[suffix] = buffer.getvalue()
     return rendered
+
+
+def _make_texts_safe(figure: Figure) -> None:
+    """Escape control characters in all texts of a figure, and cut those that are very long."""
+    for text in figure.findobj(Text):
+        text.set_text(_shown(text.get_text()))
+    for axes in figure.axes:  # drawing makes the labels of ticks again
+        for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(axis.get_major_locator(), FixedLocator):
+                labels = [label.get_text() for label in axis.get_ticklabels()]
+                shown = [*map(_shown, labels)]
+                if shown != labels:
+                    axis.set_ticklabels(shown)
+
+
+def _shown(text: str) -> str:
+    lines = text[:_TEXT_MAX].split("\n")
+    return "\n".join(safe(shorten(line, _LINE_MAX)) for line in lines)
 
 
 def without_ground(svg: bytes) -> bytes:
