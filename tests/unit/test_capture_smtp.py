@@ -1,7 +1,7 @@
 """Captures: where messages begin and end, by what both hosts say, when one of them is careless."""
 
 import pytest
-from capturing import Talk, mail, pcap, read, read_one
+from capturing import Talk, enhanced, interface, mail, pcap, read, read_noting, read_one, section
 
 from seglab import classify
 from seglab.capture import backend
@@ -103,6 +103,47 @@ def test_a_record_that_is_cut_off(core: Core) -> None:
     assert (found.sizes, found.complete) == ((105,), False)
 
 
+@pytest.mark.parametrize("port", [25, 443, 465])
+def test_tls_that_had_begun(core: Core, port: int) -> None:
+    """Of TLS whose beginning was not captured a note says that it is TLS."""
+    talk = Talk(port=port)
+    for way in (0, 1, 0):
+        talk.send(way, b"\x17\x03\x03\x00\x28" + bytes(40))
+    found, notes = read_noting(pcap(talk.packets), core)
+    assert (found, notes) == (
+        [],
+        ["0 messages: 1 TCP connection with TLS had begun before the capture"],
+    )
+
+
+HELLO = b"\x16\x03\x01\x00\xfa" + bytes(250)
+PROXIES = {
+    "http": [(0, b"CONNECT mx.example:%d HTTP/1.1\r\n\r\n"), (1, b"HTTP/1.1 200 Ok\r\n\r\n")],
+    "socks5": [
+        (0, b"\x05\x01\0"), (1, b"\x05\0"),
+        (0, b"\x05\x01\0\x01\1\2\3\4%s"), (1, b"\x05\0\0\x01" + bytes(6)),
+    ],
+    "socks4": [(0, b"\x04\x01%s\1\2\3\4me\0"), (1, b"\0\x5a" + bytes(6))],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+@pytest.mark.parametrize("target", [465, 443])
+def test_tls_through_a_proxy(core: Core, proxy: str, target: int) -> None:
+    """It is mail where the proxy was asked to connect to port 465 (RFC 8314), and else noted."""
+    talk = Talk(port=3128)
+    talk.handshake()
+    for way, said in PROXIES[proxy]:
+        value = target if proxy == "http" else target.to_bytes(2, "big")
+        talk.send(way, said % value if b"%" in said else said)
+    talk.send(0, HELLO)
+    talk.close()
+    found, notes = read_noting(pcap(talk.packets), core)
+    assert [(o.encrypted, o.sizes) for o in found] == [(True, (255,))] * (target == 465)
+    if target != 465:
+        assert notes == ["0 messages: 1 TCP connection began with TLS, on no port of mail"]
+
+
 # --- BDAT -------------------------------------------------------------------------------------
 
 
@@ -132,6 +173,32 @@ def test_a_refused_bdat_and_quit(core: Core, line: bytes) -> None:
     talk.command(b"QUIT", b"221 Bye")
     talk.close()
     assert messages(talk, core) == []
+
+
+@pytest.mark.parametrize(
+    "line", [b"VRFY x", b"HELP", b"NOOP hi", b"AUTH PLAIN AGEAYg==", b"XCLIENT a=b", b"expn x"]
+)
+def test_any_command_after_a_refused_bdat(core: Core, line: bytes) -> None:
+    """Whatever word of SMTP follows a refused BDAT, it is no chunk."""
+    talk = transaction(opened())
+    talk.command(b"BDAT 500 LAST", b"503 No")
+    talk.command(line, b"502 No")
+    talk.command(b"RSET", b"250 Ok")
+    talk.envelope()
+    talk.body(mail(3500), SIZES)
+    talk.finish()
+    (found,) = messages(talk, core)
+    assert (found.sizes, found.chunked) == (SIZES, False)
+
+
+def test_a_refused_chunk_that_is_sent(core: Core) -> None:
+    """A client may send the chunk after the refusal: the message then was rejected."""
+    talk = transaction(opened())
+    talk.command(b"BDAT 600 LAST", b"552 Too much")
+    talk.send(0, mail(600))
+    talk.command(b"QUIT", b"221 Bye")
+    (found,) = messages(talk, core)
+    assert (found.sizes, found.complete, found.reply) == ((600,), True, "rejected")
 
 
 def test_a_malformed_bdat_that_a_server_takes(core: Core) -> None:
@@ -212,11 +279,32 @@ def test_a_354_that_nobody_waits_for(core: Core) -> None:
     assert read_one(talk, core).sizes == (400,)
 
 
+@pytest.mark.parametrize("then", [b"RSET", b"QUIT"])
+def test_a_354_before_that_of_data(core: Core, then: bytes) -> None:
+    """Of commands in one segment, DATA is answered by the last reply, which is no 354."""
+    talk = opened()
+    talk.send(0, b"VRFY x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n")
+    talk.send(1, b"354 Odd\r\n250 Ok\r\n550 No\r\n554 No recipients\r\n")
+    talk.command(then, b"221 Bye" if then == b"QUIT" else b"250 Ok")
+    assert messages(talk, core) == []
+
+
+def test_data_with_an_argument(core: Core) -> None:
+    """A lax server takes DATA with an argument; another refuses it, and commands follow."""
+    talk = transaction(opened())
+    talk.command(b"DATA now", b"501 No arguments")
+    talk.command(b"DATA now", b"354 Go on")
+    talk.body(mail(3500), SIZES)
+    talk.finish()
+    (found,) = messages(talk, core)
+    assert (found.sizes, found.reply) == (SIZES, "accepted")
+
+
 # --- ends of data that lax servers take ---------------------------------------------------------
 
 LAX = [
     b"\n.\n", b"\r.\r", b"\n.\r\n", b"\r\n.\n", b"\r.\r\n", b"\r\n.\r", b"\r\n\0.\r\n",
-    b"\r\n.\0\r\n", b"\n\0.\n", b"\r\n.\r\r\n",
+    b"\r\n.\0\r\n", b"\n\0.\n", b"\r\n.\r\r\n", b"\r\n.\r\0\n", b"\r\0\n.\r\0\n",
 ]  # fmt: skip
 SMUGGLED = b"MAIL FROM:<x@y>\r\nRCPT TO:<z@mx.example>\r\nDATA\r\n"
 
@@ -288,6 +376,25 @@ def test_an_end_of_data_that_is_lax(core: Core, end: bytes, together: bool) -> N
     talk.close()
     (found,) = messages(talk, core)
     assert (found.sizes, found.complete, found.reply) == ((len(payload),), True, "accepted")
+
+
+@pytest.mark.parametrize("end", LAX)
+def test_an_end_of_data_in_two_segments(core: Core, end: bytes) -> None:
+    """Wherever a segment cuts the end of data, all of it belongs to the first message."""
+    first, second = smuggling(end)
+    for cut in range(len(first) - len(end) + 1, len(first)):
+        talk = opened()
+        talk.envelope()
+        talk.send(0, first[:cut])
+        talk.send(0, first[cut:] + second)
+        talk.send(1, b"250 Queued\r\n250 Ok\r\n250 Ok\r\n354 Go\r\n250 Queued\r\n")
+        talk.command(b"QUIT", b"221 Bye")
+        talk.close()
+        found = messages(talk, core)
+        assert [o.sizes for o in found] == [
+            (cut, len(first) - cut),
+            (len(second) - len(SMUGGLED),),
+        ]
 
 
 def test_several_smuggled_messages(core: Core) -> None:
@@ -374,6 +481,15 @@ def test_a_reply_for_each_recipient(core: Core) -> None:
     assert [(o.sizes, o.reply) for o in found] == [((900,), "accepted"), ((700,), "rejected")]
 
 
+def test_the_reply_to_quit_alone(core: Core) -> None:
+    """221 answers QUIT, and is no acceptance of the message before it."""
+    talk = opened()
+    talk.envelope()
+    talk.body(mail(900), (900,))
+    talk.command(b"QUIT", b"221 Bye")
+    assert read_one(talk, core).reply == "unknown"
+
+
 def translated(talk: Talk, old: bytes, new: bytes, delay_ns: int) -> list[tuple[int, bytes]]:
     """The packets once more, with another address in their IP headers."""
     return [(t + delay_ns, p[:12] + p[12:20].replace(old, new) + p[20:]) for t, p in talk.packets]
@@ -393,6 +509,21 @@ def test_the_same_mail_before_and_after_nat(core: Core) -> None:
     assert "NAT" in second.notes[0]
     later = translated(inside, bytes([192, 0, 2, 1]), bytes([203, 0, 113, 9]), 10**11)
     assert [o.notes for o in read(pcap(inside.packets + later), core)] == [(), ()]
+
+
+def test_nat_in_the_middle_of_connections(core: Core) -> None:
+    """Without the SYNs, or where offload cut one side otherwise, the mail is still the same."""
+    inside, merged = opened(), opened()
+    for talk, sizes in ((inside, SIZES), (merged, (2920, 580))):
+        talk.envelope()
+        talk.body(mail(3500), sizes)
+        talk.finish()
+    outside = translated(merged, bytes([192, 0, 2, 1]), bytes([203, 0, 113, 9]), 40_000)
+    for skipped in (0, 3, 5):
+        both = sorted(inside.packets[skipped:] + outside[skipped:])
+        first, second = read(pcap(both), core)
+        assert {first.sizes, second.sizes} == {SIZES, (2920, 580)}
+        assert ["NAT" in "".join(o.notes) for o in (first, second)] == [False, True]
 
 
 def test_a_hole_is_no_segment(core: Core) -> None:
@@ -443,3 +574,57 @@ def test_a_header_that_was_not_captured(snaplen: int, sizes: tuple[int, ...]) ->
         assert guessed.confidence is not None
         assert guessed.confidence <= 0.5
         assert (found.hidden_bytes or 0) > 0
+
+
+LINUX_SYN = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1, 0)), ("NOP", None), ("WScale", 7)]
+
+
+def test_options_that_were_cut(core: Core) -> None:
+    """With ``-s 68`` half of the SYN's timestamp is missing; the segments tell if it is used."""
+    talk = Talk()
+    for way, flags in ((0, "S"), (1, "SA")):
+        talk.packet(way, flags=flags, options=LINUX_SYN)
+        talk.seq[way] += 1
+    talk.packet(0)
+    talk.send(1, b"220 mx.example ESMTP\r\n")
+    talk.envelope()
+    talk.body(mail(3399), (1448, 1448, 503))
+    talk.finish()
+    (found,) = read(pcap(talk.packets, snaplen=68 - 14), core)
+    assert (found.timestamps, found.mss) == (True, 1460 - 12)
+
+
+def test_an_mss_that_was_cut(core: Core) -> None:
+    """Where no option of the SYN was captured, the default MSS does not stand for the real one."""
+    talk = opened()
+    talk.envelope()
+    talk.body(mail(1900), (460, 460, 460, 460, 60))
+    talk.finish()
+    cut = [
+        (t, p[:40]) if len(p) == 44 else (t, p) for t, p in talk.packets
+    ]  # only SYNs have options
+    data = b"".join(
+        enhanced(t // 1000, whole, kept=len(kept))
+        for (t, whole), (_, kept) in zip(talk.packets, cut, strict=True)
+    )
+    (found,) = read(section() + interface() + data, core)
+    assert (found.mss, found.timestamps, found.sizes[:2]) == (None, False, (460, 460))
+
+
+@pytest.mark.parametrize("snaplen", [20, 39, 41, 54, 73])
+@pytest.mark.parametrize("v6", [False, True])
+def test_headers_that_were_cut(core: Core, snaplen: int, v6: bool) -> None:
+    """Where headers were cut, a note says so, and not that there is no TCP."""
+    talk = opened(v6=v6)
+    talk.envelope()
+    talk.body(mail(3500), SIZES)
+    talk.finish()
+    found, notes = read_noting(pcap(talk.packets, snaplen=snaplen), core)
+    whole = 60 if v6 else 40  # the headers of IP and TCP, without options
+    if snaplen < whole:
+        assert notes == [
+            f"0 messages: the headers of {len(talk.packets)} packets were not captured whole"
+        ]
+    elif snaplen < whole + 2:
+        assert "segments were not captured" in notes[0] or "0 messages" in notes[0]
+    assert found == [] or snaplen >= whole + 2

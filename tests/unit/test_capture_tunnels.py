@@ -230,6 +230,24 @@ def test_socks_in_front(core: Core, target: str, login: bool, piece: int) -> Non
     assert (found.sizes, found.reply) == ((150, 250), "accepted")
 
 
+@pytest.mark.parametrize("host", [b"\1\2\3\4me\0", b"\0\0\0\1\0mx.example\0"])
+@pytest.mark.parametrize("piece", [1, 3, 100])
+@pytest.mark.parametrize("granted", [True, False])
+def test_socks_4_in_front(core: Core, host: bytes, piece: int, granted: bool) -> None:
+    """SOCKS 4, by address, and 4a, by name, are skipped; after a refusal nothing is mail."""
+    talk = Talk(port=1080)
+    talk.handshake()
+    request = b"\x04\x01\x00\x19" + host
+    for at in range(0, len(request), piece):
+        talk.send(0, request[at : at + piece])
+    talk.send(1, b"\0" + (b"\x5a" if granted else b"\x5b") + bytes(6) + b"220 mx.example ESMTP\r\n")
+    talk.command(b"EHLO c.example", b"250 mx.example")
+    talk.envelope()
+    talk.body(mail(400), (150, 250))
+    talk.finish()
+    assert [o.sizes for o in read(pcap(talk.packets), core)] == [(150, 250)] * granted
+
+
 @pytest.mark.parametrize(
     ("method", "answer"), [(b"\x05\xff", b""), (b"\x05\x00", b"\x05\x05\x00\x01" + bytes(6))]
 )

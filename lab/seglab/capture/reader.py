@@ -153,6 +153,8 @@ class Capture:
         walker, table = self._walker, self._table
         if walker.udp_packets:
             yield f"{walker.udp_packets} packets of UDP were not looked into"
+        if walker.cut_headers:
+            yield f"the headers of {count(walker.cut_headers, 'packet')} were not captured whole"
         if walker.cut_segments:
             yield f"the contents of {walker.cut_segments} TCP segments were not captured"
         if table.one_sided:
@@ -162,6 +164,9 @@ class Capture:
             yield f"in {connections} the server refused a command, and no message came"
         if table.wordless:
             yield f"{count(table.wordless, 'SMTP connection')} ended before a message"
+        if table.joined:
+            connections = count(table.joined, "TCP connection")
+            yield f"{connections} with TLS had begun before the capture"
         if table.encrypted:
             yield f"{count(table.encrypted, 'TCP connection')} began with TLS, on no port of mail"
 

@@ -57,8 +57,11 @@ cdef class Connection:
     cpdef finish(self, CCapturedMessage message)
     @cython.locals(server=CHalfStream, client=CHalfStream, facts=CConnectionFacts)
     cdef CConnectionFacts _facts(self, CCapturedMessage message)
+    @cython.locals(half=CHalfStream)
     cdef object _timestamps(self, CHalfStream client, CHalfStream server)
+    @cython.locals(half=CHalfStream)
     cdef object _full_segment(self, CHalfStream client, CHalfStream server,
                               CCapturedMessage message, list notes)
     @cython.locals(peer=CHalfStream)
+    cpdef count_tls(self)
     cpdef drop(self)

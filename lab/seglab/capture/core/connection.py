@@ -16,13 +16,13 @@ from seglab.core.tcpip import (
     full_segment_of_mss,
 )
 
-from .dialogue import Dialogue
+from .dialogue import TLS_PORT, Dialogue
 from .message import NO_TIME, Account, CapturedMessage, ConnectionFacts, Ledger
 from .smtp_verbs import begins_command, begins_reply, may_be_smtp
-from .stream import HalfStream
+from .stream import HalfStream, Options
+from .tls_records import begins_record
 
 MAIL_PORTS: Final = frozenset((25, 465, 587, 2525))
-TLS_PORT: Final = 465
 _ACK = 16
 _TLS_HANDSHAKE = 0x16
 _TRIES = 8
@@ -43,6 +43,7 @@ class Directory(Protocol):
         refused: how many SMTP connections had no message, and a refusal.
         wordless: how many SMTP connections had no message, and no refusal.
         encrypted: how many connections began with TLS, and not on a port where that is mail.
+        joined: of how many connections with TLS the beginning was not captured.
         smtp: how many connections were SMTP.
     """
 
@@ -54,6 +55,7 @@ class Directory(Protocol):
     refused: int
     wordless: int
     encrypted: int
+    joined: int
     smtp: int
 
     def ignore(self, key: bytes, peer_key: bytes) -> None:
@@ -117,9 +119,7 @@ class Connection:
 
     # --- beginning ------------------------------------------------------------------------
 
-    def on_syn(
-        self, half: HalfStream, t_ns: int, seq: int, flags: int, options: tuple[int, bool, int]
-    ) -> None:
+    def on_syn(self, half: HalfStream, t_ns: int, seq: int, flags: int, options: Options) -> None:
         """Take a SYN or SYN-ACK.
 
         Args:
@@ -127,13 +127,13 @@ class Connection:
             t_ns: when it was seen.
             seq: its sequence number.
             flags: of its TCP header.
-            options: the MSS or 0, whether it has timestamps, the window's shift or -1.
+            options: of its TCP header.
         """
         if half.isn >= 0:  # it came again: which of them was answered is not known
             self._t_syn = None
             return
         half.isn = seq
-        half.mss, half.stamps, half.shift = options
+        half.mss, half.stamps, half.shift, half.told = options
         if not half.synchronised:
             half.synchronise(seq + 1)
         if not flags & _ACK:
@@ -174,7 +174,10 @@ class Connection:
         by_client, by_server = begins_command(data), begins_reply(data)
         if not by_client and not by_server:
             self._tries += 1
-            if self._tries >= _TRIES and not MAIL_PORTS & {_port(half.key), _port(peer.key)}:
+            tls = begins_record(data)
+            self.table.joined += tls
+            mail_port = MAIL_PORTS & {_port(half.key), _port(peer.key)}
+            if tls or (self._tries >= _TRIES and not mail_port):
                 self.drop()
             return False
         half.synchronise(seq)
@@ -190,7 +193,7 @@ class Connection:
             return False
         first = data[0]
         if half is not self.client:
-            return first not in b"2345H\x05"  # or a proxy's answer, of HTTP or SOCKS
+            return first not in b"2345H\x05\0"  # or a proxy's answer, of HTTP or SOCKS
         port = _port(half.peer.key)
         if first == _TLS_HANDSHAKE:
             self.table.encrypted += port != TLS_PORT
@@ -263,6 +266,10 @@ class Connection:
                 self.table.one_sided += self.dialogue.greeted
             self.dialogue.close(reason, self._client_ended)
 
+    def count_tls(self) -> None:
+        """Count a connection that is TLS, and nothing says that it is mail."""
+        self.table.encrypted += 1
+
     def drop(self) -> None:
         """Look at nothing more of this connection."""
         peer = self.first.peer
@@ -294,8 +301,8 @@ class Connection:
         facts.rtt_ns = self.rtt_ns
         facts.notes = list(self.notes)
         facts.mss = self._full_segment(client, server, message, facts.notes)
-        if client.isn >= 0 and server.isn >= 0:
-            numbers = (client.isn, server.isn, self._messages, message.fingerprint())
+        numbers = (client.numbered(), server.numbered(), self._messages, message.fingerprint())
+        if numbers[0] >= 0 and numbers[1] >= 0:
             hosts = client.key[: (len(client.key) - 4)]
             other = self.table.same_mail(numbers, self.number, hosts, message.began_ns())
             if other >= 0:
@@ -308,8 +315,11 @@ class Connection:
         return facts
 
     def _timestamps(self, client: HalfStream, server: HalfStream) -> bool | None:
-        if client.isn >= 0 and server.isn >= 0:
+        if client.told and server.told:
             return client.stamps and server.stamps
+        for half in (client, server):
+            if half.told and not half.stamps:  # both have to ask for them (RFC 7323, 3.2)
+                return False
         return self.stamped
 
     def _full_segment(
@@ -322,7 +332,13 @@ class Connection:
         """
         if client.isn < 0 or server.isn < 0:
             return None
-        stamps = bool(self._timestamps(client, server))
+        for half in (client, server):
+            if not half.told and not half.mss:  # it may be among the options that were cut
+                return None
+        timestamps = self._timestamps(client, server)
+        if timestamps is None:
+            return None
+        stamps = bool(timestamps)
         ipv4 = len(client.key) <= _V4_KEY_BYTES
         default = MSS_DEFAULT_BYTES if ipv4 else MSS_DEFAULT_IPV6_BYTES
         announced = min(client.mss or default, server.mss or default)

@@ -78,6 +78,7 @@ cdef class Dialogue:
     cdef bint _tls_agreed
     cdef bint _tls_next
     cdef list _unanswered
+    cdef bint _unsure
     cdef Doubt _doubt
     cdef Doubt _recorded
     cdef int64_t _rewinds
@@ -109,11 +110,14 @@ cdef class Dialogue:
                        int64_t at) except -1
     cdef _begin(self, CCapturedMessage message, int push, bint again, int64_t at)
     cdef bint _is_command(self, bytes data, int64_t size) except -1
+    cdef bint _is_any_command(self, bytes data, int64_t size) except -1
+    @cython.locals(doubt=Doubt)
+    cdef bint _continues_end(self, bytes data, int64_t at) except -1
     @cython.locals(message=CCapturedMessage)
     cdef _end_message(self, bint complete)
     cdef _expect_replies(self, CCapturedMessage message)
 
-    @cython.locals(text=bytes, lines=list, line=bytes)
+    @cython.locals(text=bytes, lines=list, line=bytes, last=bytes)
     cpdef server(self, int64_t size, bytes data)
     cdef _lose_replies(self)
     @cython.locals(code=bytes, text="const char*")
@@ -121,6 +125,8 @@ cdef class Dialogue:
     cdef _hear_proxy(self, list words)
     @cython.locals(kind=int)
     cdef _answer(self, bytes code)
+    @cython.locals(waiting=CCapturedMessage)
+    cdef _skip_replies(self)
     @cython.locals(mode=int)
     cdef _lead_on(self, int kind, bytes code)
     cdef _go_ahead(self, int kind)

@@ -24,6 +24,7 @@ its bytes as were captured. What goes out are messages, to the connection.
 
 Replies come in the order of the commands (RFC 5321, 2.1; RFC 2920), so ``_expected`` is a queue of
 what each reply to come will answer. That decides what a 354 means, and which reply a message got.
+Where commands or replies were cut (``_unsure``), the queue may be too long or too short.
 Only a 354 that DATA waits for opens a message; where commands were not captured (``_missed``), any
 354 does.
 
@@ -54,8 +55,8 @@ below ``LINE_BYTES``, and whether a command is allowed where it stands.
 from typing import Final, Protocol
 
 from .message import GAP, Account, CapturedMessage, lax_end_words
-from .preamble import DONE, FAILED, HTTP, PROXY, SOCKS, Preamble
-from .smtp_verbs import begins_command, is_cut_command, may_be_smtp
+from .preamble import DONE, FAILED, HTTP, PROXY, SOCKS, SOCKS4, Preamble
+from .smtp_verbs import begins_any_command, begins_command, is_cut_command, may_be_smtp
 
 Piece = tuple[int, int, bool, int, bytes]
 """Consecutive bytes of one segment: time, PSH or ``GAP``, came again, size, what was captured."""
@@ -69,6 +70,9 @@ HELD_PIECES: Final = 64
 HELD_BYTES: Final = 1 << 18
 """How many bytes wait for a reply, or are recorded of a message in doubt."""
 
+TLS_PORT: Final = 465
+"""The port on which TLS from the first byte is mail (RFC 8314)."""
+
 UNANSWERED_MAX: Final = 64
 """How many messages wait for their replies."""
 
@@ -76,6 +80,7 @@ REWINDS_MAX: Final = 64
 """How many ends of data that only lax servers take are followed in a connection."""
 
 _TLS_HANDSHAKE = b"\x16\x03"
+_TLS_PORT = b":%d" % TLS_PORT
 _HYPHEN = 0x2D
 _CHUNK_DIGITS = 18
 _PIECE_COST = 128
@@ -97,6 +102,9 @@ class Owner(Protocol):
 
     def drop(self) -> None:
         """Follow no further: this is not SMTP."""
+
+    def count_tls(self) -> None:
+        """Count a connection that is TLS, and nothing says that it is mail."""
 
 
 class Doubt:
@@ -172,6 +180,7 @@ class Dialogue:
         "_tls_next",
         "_tunnelled",
         "_unanswered",
+        "_unsure",
         "greeted",
         "message",
         "mode",
@@ -225,6 +234,7 @@ class Dialogue:
         self._tls_agreed = False
         self._tls_next = False
         self._unanswered: list[CapturedMessage] = []
+        self._unsure = not answered
         self._doubt: Doubt | None = None
         self._recorded: Doubt | None = None
         self._rewinds = 0
@@ -276,8 +286,9 @@ class Dialogue:
     def _lines(self, data: bytes, at: int, size: int) -> int:  # noqa: PLR0911 - a case each
         if not self._line:
             first = data[at : at + 1]
-            if not self._judged and first in (b"\r", b"\x05"):
-                self._begin_preamble(PROXY if first == b"\r" else SOCKS)
+            if not self._judged and first in (b"\r", b"\x05", b"\x04"):
+                kinds = {b"\r": PROXY, b"\x05": SOCKS, b"\x04": SOCKS4}
+                self._begin_preamble(kinds[first])
                 return at
             if (first == _TLS_HANDSHAKE[:1] and (self._tls_agreed or not self._judged)) or (
                 not first and self._tls_next
@@ -285,6 +296,7 @@ class Dialogue:
                 if self._tls_agreed or self._tls:
                     self._open(True)
                     return at
+                self._owner.count_tls()
                 self._die()
                 return size
             if first and self._tls_next:
@@ -297,7 +309,7 @@ class Dialogue:
                 return size
             if len(data) < size:  # the rest was not captured: most often a segment ends a line
                 self._line = b""
-                self._missed = True
+                self._missed = self._unsure = True
                 if line:
                     self._cut_command(line, size - at)
                 return size
@@ -311,6 +323,7 @@ class Dialogue:
             self._account.take(-len(self._line))
             self._line = b""
         self._missed = len(data) < size
+        self._unsure = self._unsure or self._missed
         if self._judged or self._judge(line):
             self._command(line)
         return end + 1
@@ -346,7 +359,7 @@ class Dialogue:
         if self.message is not None and verb in _NEW_TRANSACTION:
             self._give_up(verb.decode())
         if verb == b"DATA":
-            if len(line.rstrip()) == 4:
+            if len(line) == 4 or line[4:5].isspace():  # lax servers take arguments
                 kind = _DATA
                 self.mode = _WAIT_DATA
         elif verb == b"BDAT":
@@ -370,6 +383,8 @@ class Dialogue:
             self._tunnelled = True
             self._reply = b""  # the body of a refusal need not end with a line break
             self._begin_preamble(HTTP)
+            words = line.split()
+            self._tls = self._tls or (len(words) > 1 and words[1].endswith(_TLS_PORT))
             return
         elif verb == b"PROX" and line[:6].upper() == b"PROXY ":
             self._judged = False
@@ -395,6 +410,8 @@ class Dialogue:
         return at
 
     def _end_preamble(self) -> None:
+        assert self._preamble is not None
+        self._tls = self._tls or self._preamble.port == TLS_PORT
         self._preamble = None
         self._judged = False
         self.mode = _LINE
@@ -431,11 +448,13 @@ class Dialogue:
             self._end_chunk()
 
     def _chunk(self, t_ns: int, push: int, again: bool, size: int, data: bytes, at: int) -> int:
-        if self._chunk_refused and not at and self._is_command(data, size):
+        if self._chunk_refused and not at and self._is_any_command(data, size):
             self.mode = _LINE  # the client has heard that BDAT was refused, and sends no chunk
             return at
         if self.message is None:
             self._open_chunked()
+            if self._chunk_refused and self.message is not None:
+                self.message.reply = "rejected"
         message = self.message
         assert message is not None
         end = min(size, at + self._remaining)
@@ -475,6 +494,8 @@ class Dialogue:
             self._end_message(not message.gapped)
             return at
         end = -1
+        if self._continues_end(data, at):
+            self._settle_doubt()
         if message.may_end_in(data, at):
             end = message.end_in(data, at)
             if self._doubt is None and self._rewinds < REWINDS_MAX:
@@ -499,8 +520,20 @@ class Dialogue:
         if push != GAP and not again:
             message.begins_at = self._piece_at + at
 
+    def _continues_end(self, data: bytes, at: int) -> bool:
+        """Return whether an end of data in doubt was cut: its CR came, and now its LF."""
+        doubt = self._doubt
+        if doubt is None or doubt.message is not self.message:
+            return False
+        if doubt.offset != doubt.message.offset or not doubt.end.endswith(b"\r"):
+            return False
+        return data[at:].lstrip(b"\r\0").startswith(b"\n")
+
     def _is_command(self, data: bytes, size: int) -> bool:
         return begins_command(data) or is_cut_command(data, size)
+
+    def _is_any_command(self, data: bytes, size: int) -> bool:
+        return begins_any_command(data) or is_cut_command(data, size)
 
     def _end_message(self, complete: bool) -> None:
         message = self.message
@@ -534,9 +567,14 @@ class Dialogue:
         text = self._reply + data
         lines = text.split(b"\n")
         self._reply = lines.pop()
-        if len(data) < size and self._reply:
-            lines.append(self._reply)
-            self._reply = b""
+        if len(data) < size:  # how many replies were cut off, nobody knows
+            self._unsure = True
+            if self._reply:
+                lines.append(self._reply)
+                self._reply = b""
+            last = lines[len(lines) - 1] if lines else b""
+            if last[3:4] == b"-":
+                lines.append(last[:3])  # a reply of many lines has a last one
         self._heard = self._blind
         if len(self._reply) > LINE_BYTES:
             self._die()
@@ -584,6 +622,8 @@ class Dialogue:
             if self._is_surplus(code):
                 self._rewind()
                 return
+        if code == b"221" and _QUIT in self._expected:
+            self._skip_replies()
         kind = self._expected.pop(0) if self._expected else -1
         if kind in (_MESSAGE_END, _CHUNK_END):
             self._answer_message(kind, code)
@@ -592,6 +632,14 @@ class Dialogue:
         self.refusals += code >= b"400"
         self._lead_on(kind, code)
 
+    def _skip_replies(self) -> None:
+        """Wait for no reply to what came before QUIT: its own reply has come."""
+        while self._expected[0] != _QUIT:
+            if self._expected.pop(0) == _MESSAGE_END:
+                for waiting in self._unanswered:
+                    waiting.replies_due = 0
+        self._release(False)
+
     def _lead_on(self, kind: int, code: bytes) -> None:  # noqa: PLR0912 - a table of states
         """Go where a reply leads, by what it answers and by what is waited for."""
         mode = self.mode
@@ -599,8 +647,9 @@ class Dialogue:
             self._challenge = True
         elif mode == _WAIT_DATA:
             if code[:2] == b"35":
-                self._forget_until(_DATA)
-                self._accept(False)
+                if kind in (_DATA, -1) or self._unsure or _DATA not in self._expected:
+                    self._forget_until(_DATA)
+                    self._accept(False)
             elif kind in (_DATA, -1):
                 self._refuse()
         elif mode == _WAIT_TLS:

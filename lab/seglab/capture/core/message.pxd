@@ -85,5 +85,5 @@ cdef class CapturedMessage:
     cdef list _own_notes(self, object mss)
 
 
-@cython.locals(at=int64_t)
+@cython.locals(at=int64_t, start=int64_t)
 cdef int64_t _line_end_before(bytes text, int64_t dot) except? -2

@@ -29,8 +29,8 @@ _TERMINATOR = b"\r\n.\r\n"
 _LISTED = 8
 _PUSH = (False, True, None)
 
-_LAX_END = re.compile(rb"(?:\r\n|\r(?!\n)|(?<!\r)\n)\0*\.\0*(?:\r+\n|\r|\n)")
-_TAIL_BYTES = 6
+_LAX_END = re.compile(rb"(?:\r\0*\n|\r|\n)\0*\.\0*(?:\r[\r\0]*\n|\r|\n)")
+_TAIL_BYTES = 8
 _OPENING_BYTES = 256
 _CR, _LF = 13, 10
 _LINE_ENDS = frozenset((b"\r", b"\n", b"\0"))
@@ -187,8 +187,8 @@ class CapturedMessage:
     def lax_end_in(self, data: bytes, at: int, stop: int) -> int:
         """Return where an end of data may be that only lax servers take; -1 for nowhere.
 
-        That is a dot between two line ends of which one is not CRLF, perhaps with NUL beside the
-        dot, and behind it nothing or what may be a command. Its bytes are then in ``lax_end``.
+        That is a dot between two line ends of which one is not CRLF, perhaps with NUL among them,
+        and behind it nothing or what may be a command. Its bytes are then in ``lax_end``.
 
         Args:
             data: the bytes of a segment.
@@ -301,8 +301,8 @@ class CapturedMessage:
         return bool(self._gaps)
 
     def fingerprint(self) -> int:
-        """Return a number that is the same for messages of as many bytes in as many sizes."""
-        return self.offset << 20 | len(self._sizes)
+        """Return a number that is the same for messages of as many bytes, however they were cut."""
+        return self.offset
 
     def began_ns(self) -> int:
         """Return when its first segment was seen."""
@@ -398,7 +398,14 @@ def _line_end_before(text: bytes, dot: int) -> int:
         at -= 1
     if at < 0 or text[at] not in (_CR, _LF):
         return -1
-    return at - 1 if at and text[at] == _LF and text[at - 1] == _CR else at
+    start = at
+    if text[at] == _LF:
+        at -= 1
+        while at >= 0 and text[at] == 0:
+            at -= 1
+        if at >= 0 and text[at] == _CR:
+            start = at
+    return start
 
 
 def lax_end_words(end: bytes) -> str:

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t
 
 cdef int _HTTP
 cdef int _PROXY
+cdef int _SOCKS4
 cdef int _OPEN
 cdef int _DONE
 cdef int _FAILED
@@ -13,6 +14,7 @@ cdef int _FAILED
 @cython.final
 cdef class Preamble:
     cdef public int kind
+    cdef public int port
     cdef public int state
     cdef bytes _held
     cdef bytes _said
@@ -26,4 +28,7 @@ cdef class Preamble:
     cdef int64_t _request(self, bytes text) except -1
     cdef int64_t _proxy(self, bytes text) except -1
     cdef int64_t _socks(self, bytes text) except -1
+    @cython.locals(end=int64_t)
+    cdef int64_t _socks4(self, bytes text) except -1
     cdef int64_t _answer(self, bytes text) except -1
+    cdef int64_t _answer4(self, bytes text) except -1

@@ -8,6 +8,7 @@ the server's, until the connection is as if there had been no proxy.
 | HTTP CONNECT (RFC 9110, 9.3.6) | a request, its fields, an empty line | a status |
 | PROXY protocol, version 2 | 16 bytes, and as many as the last two of them say | nothing |
 | SOCKS 5 (RFC 1928, RFC 1929) | methods; perhaps a login; the target | an answer to each |
+| SOCKS 4 and 4a | the target | 8 bytes |
 
 ``Dialogue`` reads the status of HTTP, since a client may try again after a refusal.
 Version 1 of the PROXY protocol is one line, which ``Dialogue`` takes for a command.
@@ -17,36 +18,39 @@ from typing import Final
 
 from .smtp_verbs import PROXY_SIGNATURE
 
-HTTP, PROXY, SOCKS = 1, 2, 3
+HTTP, PROXY, SOCKS, SOCKS4 = 1, 2, 3, 4
 OPEN, DONE, FAILED = 0, 1, 2
 
 LINE_BYTES: Final = 1 << 14
-"""The longest line of an HTTP request that is taken for one."""
+"""The longest line of an HTTP request that is taken for one, and the longest name of SOCKS 4."""
 
-_HTTP, _PROXY = HTTP, PROXY
+_HTTP, _PROXY, _SOCKS4 = HTTP, PROXY, SOCKS4
 _OPEN, _DONE, _FAILED = OPEN, DONE, FAILED
 _PROXY_BYTES = 16
 _IPV4, _NAME, _IPV6 = 1, 3, 4
 _METHODS, _METHOD, _LOGIN, _LOGGED_IN, _TARGET, _CONNECTED = range(6)
 _USER_AND_PASSWORD = 2
+_ANSWER4_BYTES, _GRANTED4 = 8, 90
 
 
 class Preamble:
     """Takes what stands before SMTP.
 
     Args:
-        kind: ``HTTP``, ``PROXY`` or ``SOCKS``.
+        kind: ``HTTP``, ``PROXY``, ``SOCKS`` or ``SOCKS4``.
 
     Attributes:
         kind: the same.
+        port: which SOCKS is asked to connect to; 0 where that is not known.
         state: ``OPEN``; ``DONE`` once SMTP comes next; ``FAILED`` where it does not.
     """
 
-    __slots__ = ("_held", "_remaining", "_said", "_step", "kind", "state")
+    __slots__ = ("_held", "_remaining", "_said", "_step", "kind", "port", "state")
 
     def __init__(self, kind: int) -> None:
         self.kind = kind
         self.state = _OPEN
+        self.port = 0
         self._held = b""
         self._said = b""
         self._remaining = 0
@@ -69,6 +73,8 @@ class Preamble:
             used = self._request(text)
         elif self.kind == _PROXY:
             used = self._proxy(text)
+        elif self.kind == _SOCKS4:
+            used = self._socks4(text)
         else:
             used = self._socks(text)
         if self.state == _FAILED:
@@ -140,11 +146,29 @@ class Preamble:
             return 0
         if not size or len(text) < size:
             return 0
+        if self._step == _TARGET:
+            self.port = text[size - 2] << 8 | text[size - 1]
         self._step += 1
         return size
 
+    def _socks4(self, text: bytes) -> int:
+        """Take the only message of a client of SOCKS 4, or of 4a, which sends a name at its end."""
+        if self._step == _CONNECTED:
+            return 0
+        end = text.find(b"\0", 8)
+        if end >= 0 and text[4:7] == b"\0\0\0" and text[7]:
+            end = text.find(b"\0", end + 1)
+        if text[:2] != b"\x04\x01"[: len(text)] or (end < 0 and len(text) > LINE_BYTES):
+            self.state = _FAILED
+        elif end >= 0:
+            self.port = text[2] << 8 | text[3]
+            self._step = _CONNECTED
+        return end + 1 if self._step == _CONNECTED else 0
+
     def _answer(self, text: bytes) -> int:
         """Take the server's next message; returns its size, 0 while it is not whole."""
+        if self.kind == _SOCKS4:
+            return self._answer4(text)
         if self._step == _METHOD and len(text) >= 2:
             self._step = _LOGIN if text[1] == _USER_AND_PASSWORD else _TARGET
             if text[0] != 5 or text[1] == 0xFF:
@@ -164,6 +188,14 @@ class Preamble:
             return max(size, 0)
         if self._step in (_METHODS, _LOGIN, _TARGET):
             self.state = _FAILED  # it answers what nobody asked
+        return 0
+
+    def _answer4(self, text: bytes) -> int:
+        if self._step != _CONNECTED or text[0] or (len(text) > 1 and text[1] != _GRANTED4):
+            self.state = _FAILED
+        elif len(text) >= _ANSWER4_BYTES:
+            self.state = _DONE
+            return _ANSWER4_BYTES
         return 0
 
 

@@ -30,12 +30,22 @@ _OPENINGS = (
     *(b"QUIT\r\n", b"NOOP\r\n", b"STARTTLS\r\n", b"BDAT ", b"AUTH "),
 )
 _WHOLE_LINES = frozenset(line for line in _OPENINGS if line.endswith(b"\n"))
+_ANY_COMMAND = re.compile(
+    rb"(?:EHLO|HELO|LHLO|MAIL|RCPT|DATA|BDAT|RSET|NOOP|QUIT|VRFY|EXPN|HELP|AUTH|STARTTLS|ETRN"
+    rb"|XCLIENT|XFORWARD|XEXCH50)(?:[ \t]|\r?\n)",
+    re.IGNORECASE,
+)
 _REPLY = re.compile(rb"(?:220|250|354)[ -]")
 
 
 def begins_command(data: bytes) -> bool:
     """Return whether bytes begin like an SMTP command, in the middle of a connection."""
     return _OPENING.match(data) is not None
+
+
+def begins_any_command(data: bytes) -> bool:
+    """Return whether bytes begin with a word of SMTP, where a command is likely to come."""
+    return _ANY_COMMAND.match(data) is not None
 
 
 def may_begin_command(data: bytes) -> bool:
@@ -70,6 +80,8 @@ def may_be_smtp(data: bytes, lenient: bool) -> bool:
         return True
     if verb[:1] == b"\r":
         return PROXY_SIGNATURE.startswith(data[:12])
+    if verb[:1] == b"\x04":  # SOCKS 4: then the command, to connect
+        return data[1:2] in (b"", b"\x01")
     if verb[:1] == b"\x05":  # SOCKS: then the number of methods that the client knows
         return len(data) < 2 or (data[1] > 0 and len(data) <= 2 + data[1])
     return len(verb) < 4 and verb in _BEGINNINGS

@@ -35,6 +35,7 @@ cdef class HalfStream:
     cdef public int64_t isn
     cdef public int64_t mss
     cdef public bint stamps
+    cdef public bint told
     cdef public int64_t shift
     cdef int64_t _next
     cdef int64_t _next_seq
@@ -44,6 +45,7 @@ cdef class HalfStream:
     cdef int64_t _pending_bytes
 
     cpdef synchronise(self, int64_t seq)
+    cpdef int64_t numbered(self) except? -2
     cpdef forget(self)
     @cython.locals(peer=HalfStream, start=int64_t, push=int, again=bint)
     cpdef receive(self, int64_t t_ns, int64_t seq, int64_t ack, int flags, int64_t window,

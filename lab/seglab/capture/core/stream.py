@@ -72,6 +72,10 @@ _HALF = 1 << 31
 Span = tuple[int, int, int, int, bool, bytes]
 """Bytes that wait for earlier ones: start, end, time, PSH, came again, what was captured."""
 
+Options = tuple[int, bool, int, bool]
+"""Of a TCP header: the MSS or 0, whether it has a timestamp, the window's shift or -1, and whether
+all options were captured."""
+
 
 class StreamOwner(Protocol):
     """What a half-stream, and those who find one, ask of the connection that it belongs to.
@@ -90,7 +94,7 @@ class StreamOwner(Protocol):
         t_ns: int,
         seq: int,
         flags: int,
-        options: tuple[int, bool, int],
+        options: Options,
     ) -> None:
         """Take a SYN or a SYN-ACK."""
 
@@ -129,6 +133,7 @@ class HalfStream:
         shift: by how much its SYN said that its windows are to be scaled; -1 for not at all.
         stamps: whether its host's SYN asked for timestamps.
         synchronised: whether the sequence number of the stream's next byte is known.
+        told: whether a SYN of its host was captured with all options.
         window: the latest that its host announced, not scaled; -1 before there was one.
     """
 
@@ -154,6 +159,7 @@ class HalfStream:
         "shift",
         "stamps",
         "synchronised",
+        "told",
         "window",
     )
 
@@ -174,6 +180,7 @@ class HalfStream:
         self.mss = 0
         self.shift = -1
         self.stamps = False
+        self.told = False
         self._next = 0
         self._next_seq = 0
         self._highest = 0
@@ -185,6 +192,15 @@ class HalfStream:
         """Set the sequence number of the next byte."""
         self.synchronised = True
         self._next_seq = seq & _MASK
+
+    def numbered(self) -> int:
+        """Return a number that a translation of addresses leaves: its SYN's, or the next byte's.
+
+        Returns -1 where none is known.
+        """
+        if self.isn >= 0:
+            return self.isn
+        return self._next_seq if self.synchronised else -1
 
     def forget(self) -> None:
         """Look at nothing more of it."""

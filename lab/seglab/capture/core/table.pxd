@@ -22,6 +22,7 @@ cdef class Table:
     cdef public int64_t refused
     cdef public int64_t wordless
     cdef public int64_t encrypted
+    cdef public int64_t joined
     cdef public int64_t smtp
     cdef public int64_t connections
     cdef public int64_t t_ns

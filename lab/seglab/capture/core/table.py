@@ -6,7 +6,7 @@ from seglab.core.observation import Observation
 
 from .connection import Connection
 from .message import Ledger
-from .stream import IGNORED, HalfStream
+from .stream import IGNORED, HalfStream, Options
 
 HALF_STREAMS_MAX: Final = 1 << 17
 """How many half-streams each of the two generations holds."""
@@ -45,6 +45,7 @@ class Table:
         refused: how many SMTP connections had no message, and a refusal.
         wordless: how many SMTP connections had no message, and no refusal.
         encrypted: how many connections began with TLS, and not on a port where that is mail.
+        joined: of how many connections with TLS the beginning was not captured.
         smtp: how many connections were SMTP.
         connections: how many there were.
         t_ns: the time of the packet that is looked at.
@@ -61,6 +62,7 @@ class Table:
         self.refused = 0
         self.wordless = 0
         self.encrypted = 0
+        self.joined = 0
         self.smtp = 0
         self.epoch = 1
         self.t_ns = 0
@@ -90,7 +92,7 @@ class Table:
         t_ns: int,
         seq: int,
         flags: int,
-        options: tuple[int, bool, int],
+        options: Options,
     ) -> None:
         """Take a SYN: of a connection that is known, or of a new one between the same ports."""
         owner = half.owner

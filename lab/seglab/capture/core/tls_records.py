@@ -12,7 +12,14 @@ RECORD_COST_BYTES: Final = 96
 """The memory that a record uses, as an estimate."""
 
 _TYPES = frozenset(range(20, 25))
-_MAJOR = 3
+_MAJOR, _MINOR = 3, 4
+
+
+def begins_record(data: bytes) -> bool:
+    """Return whether bytes begin like a TLS record (RFC 8446, 5.1)."""
+    if len(data) < HEADER_BYTES or data[0] not in _TYPES or data[1] != _MAJOR or data[2] > _MINOR:
+        return False
+    return 0 < data[3] << 8 | data[4] <= RECORD_MAX_BYTES
 
 
 class TlsRecords:

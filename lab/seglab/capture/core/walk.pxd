@@ -43,6 +43,7 @@ cdef class Walker:
     cdef public int64_t packets
     cdef public int64_t unknown_links
     cdef public int64_t malformed
+    cdef public int64_t cut_headers
     cdef public int64_t cut_segments
     cdef public int64_t udp_packets
     cdef public dict unread_kinds
@@ -126,6 +127,7 @@ cdef class Walker:
     cdef bint _recall(self, int64_t addresses, int64_t size, int64_t at) except -1
     @cython.locals(a=uint64_t, b=uint64_t)
     cdef inline uint64_t _net64(self, int64_t at) except? 0
-    cdef void _stamp(self, CHalfStream half, int64_t at, int64_t end) except *
-    @cython.locals(mss=int64_t, stamps=bint, shift=int64_t)
-    cdef tuple _options(self, int64_t at, int64_t end)
+    @cython.locals(stamps=bint, whole=bint)
+    cdef void _stamp(self, CHalfStream half, int64_t at, int64_t captured, int64_t end) except *
+    @cython.locals(mss=int64_t, stamps=bint, shift=int64_t, whole=bint)
+    cdef tuple _options(self, int64_t at, int64_t captured, int64_t end)

@@ -52,7 +52,7 @@ from .encapsulation import (
 )
 from .encapsulation import LINKS as MORE_LINKS
 from .message import NO_TIME
-from .stream import IGNORED, HalfStream
+from .stream import IGNORED, HalfStream, Options
 from .table import HELD_BYTES, Table
 
 RECORD_BYTES: Final = 1 << 20
@@ -83,6 +83,7 @@ class Walker:
 
     Attributes:
         big: whether the capture's own numbers are big-endian.
+        cut_headers: of how many packets the headers were not captured whole.
         cut_segments: of how many segments of followed connections no content was captured.
         malformed: how many packets have lengths that contradict each other.
         need: how many bytes the next record has at least, so that it can be read.
@@ -109,6 +110,7 @@ class Walker:
         self.packets = 0
         self.unknown_links = 0
         self.malformed = 0
+        self.cut_headers = 0
         self.cut_segments = 0
         self.udp_packets = 0
         self.unread_kinds: dict[int, int] = {}
@@ -276,6 +278,7 @@ class Walker:
         """Take a frame of that link type, of a record or of a tunnel."""
         if link == _ETHERNET:
             if end - at < 14:
+                self.cut_headers += wire_end - at >= 14
                 return
             kind = self._net16(at + 12)
             at += 14
@@ -414,8 +417,11 @@ class Walker:
 
     # --- IP -------------------------------------------------------------------------------
 
-    def _ip(self, at: int, end: int, wire_end: int, t_ns: int) -> None:
+    def _ip(  # noqa: PLR0912 - a case for each protocol
+        self, at: int, end: int, wire_end: int, t_ns: int
+    ) -> None:
         if end - at < 20:
+            self.cut_headers += wire_end - at >= 20
             return
         version = self._byte(at) >> 4
         if version == 4:
@@ -437,7 +443,9 @@ class Walker:
                 self._tunnel(protocol, at + header, min(end, at + total), at + total, t_ns)
             else:
                 self._join(self.fragments.ipv4(self.data[at:end], header, total), t_ns)
-        elif version == 6 and end - at >= 40:
+        elif version == 6 and end - at < 40:
+            self.cut_headers += wire_end - at >= 40
+        elif version == 6:
             length = self._net16(at + 4)
             ip_end = at + 40 + length if length else wire_end
             if self._byte(at + 6) == 6:
@@ -513,6 +521,7 @@ class Walker:
     def _tcp(self, addresses: int, size: int, at: int, end: int, ip_end: int, t_ns: int) -> None:
         """Take a TCP segment: the header is at ``at``, captured until ``end``."""
         if end - at < 20:
+            self.cut_headers += ip_end - at >= 20
             return
         flags = self._byte(at + 13)
         if _COMPILED and self._recall(addresses, size, at):
@@ -531,14 +540,14 @@ class Walker:
         seq = self._net32(at + 4)
         self.table.t_ns = t_ns
         if flags & _SYN:
-            options = self._options(at + 20, min(end, at + header))
+            options = self._options(at + 20, end, at + header)
             key = self._key(addresses, size, at)
             self.table.syn(half, key, t_ns, seq, flags, options)
             self._bound()
             return
         ack = self._net32(at + 8)
-        if length and half.peer is not None and (half.isn < 0 or half.peer.isn < 0):
-            self._stamp(half, at + 20, min(end, at + header))
+        if length and half.peer is not None and not (half.told and half.peer.told):
+            self._stamp(half, at + 20, end, at + header)
         window = self._net16(at + 14)
         payload = b""
         if length:
@@ -604,15 +613,18 @@ class Walker:
         a, b = self._net32(at), self._net32(at + 4)
         return a << 32 | b
 
-    def _stamp(self, half: HalfStream, at: int, end: int) -> None:
+    def _stamp(self, half: HalfStream, at: int, captured: int, end: int) -> None:
         """Note whether segments have timestamps, where no handshake said it."""
         owner = half.owner
         if owner is not None and owner.stamped is None:
-            _, owner.stamped, _ = self._options(at, end)
+            _, stamps, _, whole = self._options(at, captured, end)
+            if stamps or whole:
+                owner.stamped = stamps
 
-    def _options(self, at: int, end: int) -> tuple[int, bool, int]:
-        """Return of a TCP header: the MSS or 0, whether it has a timestamp, the shift or -1."""
-        mss, stamps, shift = 0, False, -1
+    def _options(self, at: int, captured: int, end: int) -> Options:
+        """Return the options of a TCP header in ``at:end``, captured until ``captured``."""
+        mss, stamps, shift, whole = 0, False, -1, end <= captured
+        end = min(end, captured)
         while at < end and self._byte(at):
             if self._byte(at) == 1:
                 at += 1
@@ -626,4 +638,4 @@ class Walker:
             elif self._byte(at) == 3 and self._byte(at + 1) == 3:
                 shift = self._byte(at + 2)
             at += self._byte(at + 1)
-        return mss, stamps, shift
+        return mss, stamps, shift, whole
