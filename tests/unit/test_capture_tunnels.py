@@ -6,6 +6,7 @@ import io
 import lzma
 import random
 import struct
+import tarfile
 import zipfile
 from collections.abc import Callable
 
@@ -107,6 +108,8 @@ TUNNELS: dict[str, Callable[[bytes], bytes]] = {
     ),
     "tzsp": lambda p: udp(37008, b"\x01\0\0\x01" + b"\x0a\x01\x05\0\x01" + ether(p)),
     "tzsp-wifi": lambda p: udp(37008, b"\x01\0\0\x12\x01" + wifi(p)),
+    "mpls-in-gre": lambda p: gre(0x8847, b"\0\x01\0\x40\0\x02\x01\x40" + p),
+    "mpls-in-udp": lambda p: udp(6635, b"\0\x02\x01\x40" + p),
     "gtp": lambda p: udp(2152, struct.pack(">BBHI", 0x30, 255, len(p), 7) + p),
     "gtp-extended": lambda p: udp(
         2152, struct.pack(">BBHI", 0x34, 255, len(p) + 8, 7) + b"\0\0\0\x85\x01\0\x09\0" + p
@@ -267,6 +270,15 @@ def test_socks_refused(core: Core, method: bytes, answer: bytes) -> None:
 # --- packed files -------------------------------------------------------------------------------
 
 
+def zipped_folder(data: bytes, method: int) -> bytes:
+    """An archive of a folder, as ``zip -r`` makes it: the folder, one inside it, and the file."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, content in (("a/", b""), ("a/b/", b""), ("a/b/x.pcap", data)):
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
 def zipped(data: bytes, *more: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     """An archive with these files."""
     file = io.BytesIO()
@@ -283,7 +295,10 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
     "xz-twice": lambda data: lzma.compress(data[:1000]) + lzma.compress(data[1000:]),
     "bzip2": bz2.compress,
     "bzip2-twice": lambda data: bz2.compress(data[:1000]) + bz2.compress(data[1000:]),
+    "lzma": lambda data: lzma.compress(data, format=lzma.FORMAT_ALONE),
     "zip": zipped,
+    "zip-folder": lambda data: zipped_folder(data, zipfile.ZIP_DEFLATED),
+    "zip-folder-stored": lambda data: zipped_folder(data, zipfile.ZIP_STORED),
     "zip-stored": lambda data: zipped(data, method=zipfile.ZIP_STORED),
 }
 MANY = [p for port in range(1, 40) for p in message(SIZES, client_port=port).packets]
@@ -314,6 +329,40 @@ def test_a_corrupt_packed_file(core: Core, name: str) -> None:
     assert results[0][1]
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+def test_an_archive_of_tar(core: Core, pack: Callable[[bytes], bytes]) -> None:
+    """Also packed, it is known for what it is, and the error says what to do."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        member = tarfile.TarInfo("x.pcap")
+        member.size = len(pcap(V4))
+        archive.addfile(member, io.BytesIO(pcap(V4)))
+    packed = pack(file.getvalue())
+    assert sniff(packed[:512])
+    with pytest.raises(InputError, match="an archive of tar; unpack it first, by `tar -xf`"):
+        read(packed, core)
+
+
+def test_an_archive_of_folders_alone(core: Core) -> None:
+    """An archive without a file is refused in one line."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a/", b"")
+    with pytest.raises(InputError, match="there is no file in the archive"):
+        read(file.getvalue(), core)
+
+
+def test_several_packets_in_a_frame(core: Core) -> None:
+    """Frames of 802.11 that hold several packets (A-MSDU) are counted as such."""
+    frame = bytes([0x88, 1]) + bytes(22) + b"\x80\0" + bytes(14) + b"\xaa\xaa\x03\0\0\0\x08\0"
+    found, notes = read_noting(pcap([(1, frame + bytes(60))], link=105), core)
+    assert found == []
+    assert notes == [
+        "0 messages: 1 packets of 802.11 with several packets in a frame (A-MSDU) "
+        "were not looked into"
+    ]
+
+
 def test_an_archive_with_more_files(core: Core) -> None:
     """Of an archive the first file is read, and a note says that there are more."""
     found, notes = read_noting(zipped(pcap(V4), pcap(V6)), core)
@@ -326,6 +375,8 @@ def test_an_archive_with_more_files(core: Core) -> None:
     ("head", "what", "way"),
     [
         (b"\x28\xb5\x2f\xfd", "zstd", "zstd -d"),
+        (b"\x50\x2a\x4d\x18", "zstd", "zstd -d"),
+        (b"\x5f\x2a\x4d\x18", "zstd", "zstd -d"),
         (b"snoop\0\0\0\0\0\0\2", "snoop", "editcap -F pcap"),
         (b"RTSS", "Network Monitor", "editcap -F pcap"),
         (b"GMBU", "Network Monitor", "editcap -F pcap"),
@@ -366,6 +417,9 @@ def test_what_was_seen_instead(core: Core) -> None:
     refused.command(b"MAIL FROM:<a@c.example>", b"550 Not you")
     refused.command(b"QUIT", b"221 Bye")
     refused.close()
+    unwelcome = Talk()  # RFC 5321, 3.1: a server may greet with 554
+    unwelcome.handshake()
+    unwelcome.send(1, b"554 No service\r\n")
     silent = Talk()
     silent.handshake()
     silent.send(1, b"220 mx.example\r\n")
@@ -378,7 +432,12 @@ def test_what_was_seen_instead(core: Core) -> None:
     tls.handshake()
     tls.send(0, b"\x16\x03\x01\x02\x00" + bytes(512))
     expected = {
-        "in 1 SMTP connection the server refused a command, and no message came": refused.packets,
+        "in 1 SMTP connection the server refused what was asked, and no message came": (
+            refused.packets
+        ),
+        "in 1 SMTP connection the server refused what was asked, and no message came ": (
+            unwelcome.packets
+        ),
         "1 SMTP connection ended before a message": silent.packets,
         "no SMTP in 1 TCP connection": web.packets,
         "1 TCP connection began with TLS, on no port of mail": tls.packets,
@@ -386,4 +445,4 @@ def test_what_was_seen_instead(core: Core) -> None:
         "there are no packets in it": [],
     }
     for words, packets in expected.items():
-        assert read_noting(pcap(packets), core) == ([], [f"0 messages: {words}"])
+        assert read_noting(pcap(packets), core) == ([], [f"0 messages: {words.rstrip()}"])

@@ -1,7 +1,7 @@
 """What a capture may be packed in, and formats that are refused by name.
 
-gzip, xz, bzip2 and zip are read as far as the standard library reads them. Other formats are known
-by their first bytes, and the error says how to convert them.
+gzip, xz, lzma, bzip2 and zip are read as far as the standard library reads them. Other formats are
+known by their first bytes, and the error says how to convert them.
 """
 
 import struct
@@ -36,11 +36,16 @@ _PACKED: Final = (
     (b"\xfd7zXZ\0", "xz"),
     (b"BZh", "bzip2"),
     (b"PK\x03\x04", "zip"),
+    (b"\x5d\0\0", "lzma"),
 )
 _UNPACK = "decompress it first, by `{}`"
 _CONVERT = "convert it first, by `editcap -F pcap IN OUT`"
 _REFUSED: Final = (
     (b"\x28\xb5\x2f\xfd", "a file packed by zstd", _UNPACK.format("zstd -d")),
+    *(
+        (bytes([0x50 + n]) + b"\x2a\x4d\x18", "a file packed by zstd", _UNPACK.format("zstd -d"))
+        for n in range(16)
+    ),  # a frame to skip, with which parallel compressors begin
     (b"\x04\x22\x4d\x18", "a file packed by lz4", _UNPACK.format("lz4 -d")),
     (b"\x1f\x9d", "a file packed by compress", _UNPACK.format("uncompress")),
     (b"7z\xbc\xaf\x27\x1c", "an archive of 7-Zip", _UNPACK.format("7z x")),
@@ -56,12 +61,14 @@ _REFUSED: Final = (
     (b"btsnoop\0", "a capture of Bluetooth (btsnoop)", "mail is not in it"),
 )
 _MAGICS = (*_PACKED, *((magic, "") for magic, _, _ in _REFUSED))
+_FILE, _SIZES, _SIZES_BYTES = b"PK\x03\x04", b"PK\x07\x08", 16
+_NOTHING_DEFLATED = b"\x03\0"
 _LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")
 _ENCRYPTED, _SIZE_FOLLOWS, _STORED, _DEFLATED = 1, 8, 0, 8
 
 
 def packing(head: bytes) -> str | None:
-    """Return how a file is packed: by ``gzip``, ``xz``, ``bzip2`` or ``zip``, or ``plain``.
+    """Return how a file is packed: by ``gzip``, ``xz``, ``lzma``, ``bzip2``, ``zip``, or ``plain``.
 
     Returns ``None`` where more bytes are needed to say it.
 
@@ -86,7 +93,7 @@ class Inflater:
     """Unpacks a file piece by piece.
 
     Args:
-        kind: ``gzip``, ``xz``, ``bzip2`` or ``zip``.
+        kind: ``gzip``, ``xz``, ``lzma``, ``bzip2`` or ``zip``.
 
     Attributes:
         more: whether an archive holds more files than the first, which alone is read.
@@ -120,10 +127,11 @@ class Inflater:
                 yield from self._decode(data[at : at + BLOCK_BYTES])
         elif self._kind == "zip" and self._zlib is None and self._stored < 0:
             data = self._held + data
-            begin = self._begin_zip(data)
-            self._held = b"" if begin else data
-            if begin:
-                yield from self.feed(data[begin:])
+            while not self._begun_zip and (begin := self._begin_zip(data)):
+                data = data[begin:]
+            self._held = b"" if self._begun_zip else data
+            if self._begun_zip:
+                yield from self.feed(data)
         elif self._zlib is None:
             piece, rest = data[: self._stored], data[self._stored :]
             self._stored -= len(piece)
@@ -188,11 +196,31 @@ class Inflater:
         if self._out > BOMB_BYTES and self._out > RATIO_MAX * self._in:
             raise BrokenError(f"{self._kind}: it is a decompression bomb")
 
+    @property
+    def _begun_zip(self) -> bool:
+        """Whether the first file of an archive has begun."""
+        return self._zlib is not None or self._stored >= 0
+
     def _begin_zip(self, data: bytes) -> int:
-        """Read the header of the first file; returns its length, 0 while it is not whole."""
+        """Read the header of a folder, or of the first file.
+
+        Returns:
+            How many bytes it has; 0 while it is not whole.
+        """
+        if data[:2] == _NOTHING_DEFLATED:  # what is in a folder
+            return len(_NOTHING_DEFLATED)
+        if data[:4] == _SIZES:  # of a folder, where they were not known before
+            return _SIZES_BYTES if len(data) >= _SIZES_BYTES else 0
+        if len(data) >= 4 and data[:4] != _FILE:
+            raise InputError("there is no file in the archive")
         if len(data) < _LOCAL_HEADER.size:
             return 0
         _, _, flags, method, _, _, _, packed, _, name, extra = _LOCAL_HEADER.unpack_from(data)
+        size: int = _LOCAL_HEADER.size + name + extra
+        if len(data) < size:
+            return 0
+        if data[: _LOCAL_HEADER.size + name].endswith(b"/") and packed <= len(_NOTHING_DEFLATED):
+            return size
         if flags & _ENCRYPTED:
             raise InputError("an encrypted archive cannot be read; unpack it first, by `unzip`")
         if method == _DEFLATED:
@@ -203,10 +231,6 @@ class Inflater:
             raise InputError(
                 f"an archive packed by method {method} cannot be read; unpack it first"
             )
-        size: int = _LOCAL_HEADER.size + name + extra
-        if len(data) < size:
-            self._zlib, self._stored = None, -1
-            return 0
         return size
 
 
@@ -232,6 +256,11 @@ def _salvaged(before: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
         except zlib.error:
             return
         yield plain
+
+
+def is_tar(plain: bytes) -> bool:
+    """Return whether unpacked bytes begin an archive of tar (POSIX ustar, or GNU's)."""
+    return plain[257:262] == b"ustar"
 
 
 def first_bytes(head: bytes, size: int) -> bytes | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final, Literal
 
 from seglab.capture.backend import Core, best
-from seglab.capture.containers import Inflater, first_bytes, packing
+from seglab.capture.containers import Inflater, first_bytes, is_tar, packing
 from seglab.capture.core.blocks import (
     LINK_NAMES,
     LINKS,
@@ -20,13 +20,14 @@ from seglab.capture.core.blocks import (
     Interface,
     pcap_interface,
 )
-from seglab.capture.core.encapsulation import ENCRYPTED_WIFI
+from seglab.capture.core.encapsulation import AGGREGATED_WIFI, ENCRYPTED_WIFI
 from seglab.core.observation import Observation
 from seglab.core.text import count
 from seglab.errors import InputError
 
 CHUNK_BYTES: Final = 1 << 20
 _ENCAPSULATIONS: Final = {
+    AGGREGATED_WIFI: "802.11 with several packets in a frame (A-MSDU)",
     ENCRYPTED_WIFI: "encrypted 802.11",
     4: "IP in IP",
     41: "IPv6 in IP",
@@ -49,10 +50,10 @@ def sniff(head: bytes) -> bool:
     So is a capture of a format that cannot be read, since ``Capture`` says what to do with it.
     """
     try:
-        first = first_bytes(head, 4)
+        first = first_bytes(head, 512)
     except InputError:
         return True
-    return first is None or first in MAGICS or first == SECTION_MAGIC
+    return first is None or first[:4] in (*MAGICS, SECTION_MAGIC) or is_tar(first)
 
 
 class Capture:
@@ -161,7 +162,7 @@ class Capture:
             yield f"of {table.one_sided} connections only the server's packets were captured"
         if table.refused:
             connections = count(table.refused, "SMTP connection")
-            yield f"in {connections} the server refused a command, and no message came"
+            yield f"in {connections} the server refused what was asked, and no message came"
         if table.wordless:
             yield f"{count(table.wordless, 'SMTP connection')} ended before a message"
         if table.joined:
@@ -280,6 +281,8 @@ class Capture:
                 raise InputError(f"{self._name}: {_link_words(self._pcap.link)} cannot be read")
             self._begun = True
             return PCAP_HEADER_BYTES
+        if is_tar(data):
+            raise InputError(f"{self._name}: an archive of tar; unpack it first, by `tar -xf`")
         raise InputError(
             f"{self._name}: expected a capture (pcap or pcapng, packed or not), "
             f"found bytes that begin with {magic.hex()}"

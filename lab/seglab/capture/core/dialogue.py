@@ -614,6 +614,7 @@ class Dialogue:
         """Take a reply; two digits are enough, where no more were captured."""
         if not self.greeted:
             self.greeted = True
+            self.refusals += code >= b"400"
             if code[:2] != b"22" and code < b"400":
                 self._die()
             return

@@ -15,13 +15,17 @@ NOTHING: Final = (-1, 0)
 LINKS: Final = frozenset((104, 105, 109, 117, 119, 127, 149, 163, 166, 192, 204, 239, 258))
 """The link types that ``behind_link`` knows."""
 
-TUNNEL_PORTS: Final = frozenset((4789, 4790, 6081, 8472, 37008, 2152))
+TUNNEL_PORTS: Final = frozenset((4789, 4790, 6081, 6635, 8472, 37008, 2152))
 """The UDP ports of tunnels that ``inside_udp`` knows."""
 
 ENCRYPTED_WIFI: Final = -2
 """In place of a link type: a frame of 802.11 that is encrypted."""
 
+AGGREGATED_WIFI: Final = -3
+"""In place of a link type: a frame of 802.11 that holds several packets."""
+
 _IP_OF_ETHERTYPE = frozenset((0x0800, 0x86DD))
+_MPLS = frozenset((0x8847, 0x8848))
 _TRANSPARENT_ETHERNET, _PPP_IN_GRE = 0x6558, 0x880B
 _ERSPAN_2, _ERSPAN_3 = 0x88BE, 0x22EB
 
@@ -34,7 +38,11 @@ def _little(data: bytes, at: int, size: int) -> int:
     return int.from_bytes(data[at : at + size], "little")
 
 
-def _by_ethertype(kind: int, at: int) -> tuple[int, int]:
+def _by_ethertype(kind: int, data: bytes, at: int, end: int) -> tuple[int, int]:
+    while kind in _MPLS and end - at > 4:  # labels (RFC 3032)
+        at += 4
+        if data[at - 2] & 1:
+            return (RAW_IP, at) if data[at] >> 4 in (4, 6) else NOTHING
     if kind in _IP_OF_ETHERTYPE:
         return RAW_IP, at
     return (ETHERNET, at) if kind == _TRANSPARENT_ETHERNET else NOTHING
@@ -58,7 +66,9 @@ def inside_udp(data: bytes, at: int, end: int) -> tuple[int, int]:  # noqa: PLR0
     if port == 6081:  # Geneve (RFC 8926)
         if data[at] >> 6:
             return NOTHING
-        return _by_ethertype(_u16(data, at + 2), at + 8 + (data[at] & 0x3F) * 4)
+        return _by_ethertype(_u16(data, at + 2), data, at + 8 + (data[at] & 0x3F) * 4, end)
+    if port == 6635:  # MPLS in UDP (RFC 7510)
+        return _by_ethertype(0x8847, data, at, end)
     if port == 37008:
         return _tzsp(data, at, end)
     return _gtp(data, at, end) if port == 2152 else NOTHING
@@ -112,7 +122,7 @@ def inside_gre(data: bytes, at: int, end: int) -> tuple[int, int]:  # noqa: PLR0
         if end - at < 12:
             return NOTHING
         return ETHERNET, at + (20 if data[at + 11] & 1 else 12)
-    return _by_ethertype(kind, at)
+    return _by_ethertype(kind, data, at, end)
 
 
 # --- links ------------------------------------------------------------------------------------
@@ -190,7 +200,7 @@ def _wifi(link: int, data: bytes, at: int, end: int) -> tuple[int, int]:
     if data[at] & 0x80:
         size += 2 + (4 if flags & 0x80 else 0)
         if quality < end and data[quality] & 0x80:
-            return NOTHING  # several packets in one
+            return AGGREGATED_WIFI, at
     at += size + 3 & ~3 if padded else size
     if data[at : at + 3] != b"\xaa\xaa\x03" or at + 8 > end:
         return NOTHING

@@ -43,6 +43,7 @@ from seglab.capture.core.blocks import BrokenError, Interface, interface_of
 from seglab.capture.fragments import Fragments
 
 from .encapsulation import (
+    AGGREGATED_WIFI,
     ENCRYPTED_WIFI,
     NOTHING,
     TUNNEL_PORTS,
@@ -303,7 +304,7 @@ class Walker:
             inner, at = behind_link(link, self.data, at, end, self.big)
         except IndexError:  # the header was cut
             return
-        if inner == ENCRYPTED_WIFI:
+        if inner in (ENCRYPTED_WIFI, AGGREGATED_WIFI):
             self._count_unread(inner)
         elif inner >= 0:
             self._nest(inner, at, end, wire_end, t_ns)
