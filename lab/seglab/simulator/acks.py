@@ -355,11 +355,16 @@ def _duplicate(tp: TcpState, seg: TcpSegment, prior_una: int, state: _Sacked) ->
     inside = len(seg.sack) > 1 and seg.sack[1][0] <= start and end <= seg.sack[1][1]
     if not (start < seg.ack or inside) or start >= end:
         return False
+    if end - start > tp.max_window:
+        return False
     segments = 1
     if end - start > tp.mss:
         segments = -(-(end - start) // tp.mss)
     elif tp.tlp_high_seq == end:
         state.flag |= DSACK_TLP
+    tp.dsack_dups += segments
+    if tp.dsack_dups > tp.total_retrans:
+        return False  # the network has made copies: we have not sent so much again
     if tp.reord_seen and not state.flag & DSACK_TLP:
         tp.dsack_seen = True
     state.flag |= DSACKING

@@ -102,19 +102,19 @@ def update(ca: Cubic, now_j: int, cwnd: int, acked: int) -> int:
     if ca.last_cwnd == cwnd and now_j - ca.last_j <= HZ // 32:
         return ca.cnt
     if not (ca.epoch_j and now_j == ca.last_j):
-        _curve(ca, now_j, cwnd)
+        _curve(ca, now_j, cwnd, acked)
     _friendliness(ca, cwnd)
     ca.cnt = max(ca.cnt, 2)
     return ca.cnt
 
 
-def _curve(ca: Cubic, now_j: int, cwnd: int) -> None:
+def _curve(ca: Cubic, now_j: int, cwnd: int, acked: int) -> None:
     """The cubic curve itself: set ``cnt``."""
     ca.last_cwnd = cwnd
     ca.last_j = now_j
     if not ca.epoch_j:
         ca.epoch_j = now_j
-        ca.ack_cnt = max(ca.ack_cnt, 1)
+        ca.ack_cnt = acked
         ca.tcp_cwnd = cwnd
         if ca.last_max <= cwnd:
             ca.k = 0

@@ -170,7 +170,7 @@ class TcpState:
         "ca_state", "high_seq", "undo_marker", "undo_retrans", "retrans_ns", "prr_delivered",
         "prr_out", "tlp_high_seq", "tlp_retrans", "frto", "retransmits", "backoff", "reordering",
         "reord_seen", "highest_sack", "rack_ns", "rack_end", "rack_rtt_us", "rack_advanced",
-        "rack_steps", "rack_persist", "dsack_seen", "delivered", "lost",
+        "rack_steps", "rack_persist", "dsack_seen", "dsack_dups", "delivered", "lost",
         "probes_out",
         # round trips
         "srtt_us", "mdev_us", "mdev_max_us", "rttvar_us", "rtt_seq", "min_rtt_us", "min_rtt_ns",
@@ -288,6 +288,7 @@ class TcpState:
         self.rack_steps = 1
         self.rack_persist = 0
         self.dsack_seen = False
+        self.dsack_dups = 0
         self.delivered = 0
         self.lost = 0
         self.probes_out = 0
