@@ -29,7 +29,7 @@ def test_the_curve_reaches_the_old_window_after_k_seconds() -> None:
 
 
 def test_counting_for_the_friendly_window_begins_anew_with_each_epoch() -> None:
-    """``bictcp_update``: what was acknowledged before the loss does not count (seen on the kernel)."""
+    """``bictcp_update``: what was acknowledged before the loss does not count."""
     state = cubic.Cubic()
     for now_j in range(0, 10 * HZ, HZ):
         cubic.update(state, now_j + 1, 4, 1)
