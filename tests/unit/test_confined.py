@@ -13,7 +13,7 @@ import pytest
 from seglab.confined import remote, view
 from seglab.confined.own_sender import own_sender
 from seglab.errors import InputError
-from seglab.mail.message import Message
+from seglab.mail.message import Message, MessageSpec
 from seglab.sender.steps import Expect, Wait, Write
 
 GOOD = """
@@ -61,7 +61,7 @@ def test_it_is_as_if_it_were_here(tmp_path: Path) -> None:
     assert (own.name, own.protocol, own.defaults["size"]) == ("own", "smtp", 10)
     assert own.style_for(own.resolve({})) == "single_write"
     assert own.style_for(parameters) == "fixed_buffer"
-    assert own.message_for(parameters, Message, 1).wire.__len__() == 20  # type: ignore[arg-type]
+    assert len(own.message_for(parameters, MessageSpec(), 1).wire) == 20
     made = [*own.steps(MESSAGE, parameters)]
     assert made == [Write(b"01234"), Wait(0.5), Write(b"56789", payload=False), Expect(250)]
 

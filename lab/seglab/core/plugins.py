@@ -2,8 +2,8 @@
 
 A plug-in is one file in a folder: a sender (``senders/NAME.py``) or a scenario
 (``scenarios/NAME.toml``). The folders are no packages, so that an installation puts one name,
-``seglab``, into ``site-packages`` and no other. A user's own file or folder is loaded in the very
-same way as a shipped one.
+``seglab``, into ``site-packages`` and no other. A user's own sender is not loaded here, since its
+code runs in a process that is shut in (``seglab.confined``).
 """
 
 import importlib.util
