@@ -12,7 +12,7 @@ from fuzz.worker import Worker
 from seglab.errors import InputError
 
 CASES = {"captures": 60, "messages": 150, "smtp": 60, "logs": 200, "json": 400, "toml": 120}
-CASES |= {"parquet": 60, "own": 60, "commands": 40, "folders": 20}
+CASES |= {"parquet": 60, "own": 60, "commands": 40, "folders": 8}
 """How many inputs of each kind: about two seconds of each."""
 
 SEED = 36
