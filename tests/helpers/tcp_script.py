@@ -81,10 +81,16 @@ class Runner:
         self.sent: list[tuple[int, TcpSegment]] = []
         (syn,) = self.endpoint.connect(0)
         assert syn.syn
+        lost_ns = 0
+        if peer.get("syn_lost"):  # the first SYN does not arrive, and is sent again
+            assert self.endpoint.wake_ns is not None
+            lost_ns = self.endpoint.wake_ns
+            (syn,) = self.endpoint.on_timer(lost_ns)
+            assert syn.retransmission
         self.window = peer["window"]
         self.peer_next = 0
         self.acked = 0
-        self.begin_ns = peer["rtt"] * MS
+        self.begin_ns = lost_ns + peer["rtt"] * MS
         timestamps = self.endpoint.settings.timestamps
         self.ts = (lambda: 1) if timestamps else (lambda: None)
         answer = TcpSegment(

@@ -314,6 +314,8 @@ class TcpEndpoint(TcpState):
         if self.syn_retries > (_SYN_RETRIES + _SYN_LINEAR if active else _SYN_ACK_RETRIES):
             self.error = "connect: timed out"
             return
+        if active:
+            self.frto = True  # tcp_enter_loss; a SYN's timeout counts, and nothing clears it
         self._send_syn(now_ns, again=True)
         if not active or self.syn_retries > _SYN_LINEAR:
             self.rto_j <<= 1
