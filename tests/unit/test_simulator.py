@@ -324,3 +324,19 @@ def test_ctrl_c_and_resume(tmp_path: Path, jobs: int) -> None:
         replace(record, captures=whole[record.session_id].captures)
         for record in carried_out(planned)
     ]
+
+
+def test_reproduce(tmp_path: Path) -> None:
+    """Listings with a changing MTU, and Table 1, by the criteria of the kernel engine."""
+    program = [sys.executable, "-c", LINUX_ALONE, "reproduce", "--engine", "simulator", "-q"]
+    names = ("listing-06", "listing-10", "listing-13", "table-1")
+    only = [word for name in names for word in ("--only", name)]
+    done = subprocess.run(
+        [*program, *only, "--out", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All 4 experiments reproduced" in done.stdout
+    assert "engine: simulator" in done.stdout
