@@ -208,7 +208,9 @@ class Simulation:
         packet.arrivals_ns.append(now_ns)
         segment = packet.delivered
         if segment is None:
-            self._send_up(now_ns, self._client_tcp.on_path_mtu(now_ns, packet.mtu))
+            quoted = packet.about.segment if packet.about is not None else None
+            start = None if quoted is None else quoted.start
+            self._send_up(now_ns, self._client_tcp.on_path_mtu(now_ns, packet.mtu, start))
             self.client.wake(now_ns)
         elif packet.direction == UP:
             self._send_down(now_ns, self._server_tcp.on_segment(now_ns, segment))
