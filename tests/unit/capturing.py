@@ -163,6 +163,15 @@ def mail(size: int) -> bytes:
     return text[: size - 5] + b"\r\n.\r\n"
 
 
+def opened(**options: Any) -> Talk:
+    """A connection up to the reply to EHLO."""
+    talk = Talk(stamps=False, **options)
+    talk.handshake()
+    talk.send(1, b"220 mx.example ESMTP\r\n")
+    talk.command(b"EHLO client.example", b"250-mx.example\r\n250-STARTTLS\r\n250 CHUNKING")
+    return talk
+
+
 def message(sizes: Iterable[int], **options: Any) -> Talk:
     """A connection with one message whose segments have these sizes."""
     sizes = tuple(sizes)

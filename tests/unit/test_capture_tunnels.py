@@ -431,18 +431,15 @@ def test_what_was_seen_instead(core: Core) -> None:
     tls = Talk(port=443)
     tls.handshake()
     tls.send(0, b"\x16\x03\x01\x02\x00" + bytes(512))
-    expected = {
-        "in 1 SMTP connection the server refused what was asked, and no message came": (
-            refused.packets
-        ),
-        "in 1 SMTP connection the server refused what was asked, and no message came ": (
-            unwelcome.packets
-        ),
-        "1 SMTP connection ended before a message": silent.packets,
-        "no SMTP in 1 TCP connection": web.packets,
-        "1 TCP connection began with TLS, on no port of mail": tls.packets,
-        "no TCP in 1 packet": [(1, raw(IP(**OUTER, proto=1) / Raw(bytes(8))))],
-        "there are no packets in it": [],
-    }
-    for words, packets in expected.items():
-        assert read_noting(pcap(packets), core) == ([], [f"0 messages: {words.rstrip()}"])
+    refusal = "in 1 SMTP connection the server refused what was asked, and no message came"
+    expected = [
+        (refusal, refused.packets),
+        (refusal, unwelcome.packets),
+        ("1 SMTP connection ended before a message", silent.packets),
+        ("no SMTP in 1 TCP connection", web.packets),
+        ("1 TCP connection began with TLS, on no port of mail", tls.packets),
+        ("no TCP in 1 packet", [(1, raw(IP(**OUTER, proto=1) / Raw(bytes(8))))]),
+        ("there are no packets in it", []),
+    ]
+    for words, packets in expected:
+        assert read_noting(pcap(packets), core) == ([], [f"0 messages: {words}"])
