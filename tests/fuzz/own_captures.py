@@ -13,7 +13,7 @@ from fuzz.captures import possible
 from fuzz.dialogues import proper, segments
 from fuzz.kind import Kind
 from fuzz.mutation import TEXTS
-from fuzz.packets import FIN, Packet, ethernet
+from fuzz.packets import FIN, SYN, Packet, ethernet
 from seglab.capture.backend import best
 from seglab.capture.reader import Capture
 from seglab.frames import packets as lab_packets
@@ -52,8 +52,10 @@ def make(random: Random) -> bytes:
 def _with_retransmissions(random: Random, packets: list[Packet]) -> list[tuple[Packet, str]]:
     """Return the packets with the fate of each, and what was lost once more, some packets later."""
     sent, again = list[tuple[Packet, str]](), list[Packet]()
+    # Without a handshake nobody knows that what comes first is not the beginning.
+    begun = bool(packets[0].flags & SYN)
     for at, packet in enumerate(packets):
-        may_be_lost = packet.payload and not packet.flags & FIN
+        may_be_lost = begun and packet.payload and not packet.flags & FIN
         fates = ("", "", "", "", "", "", "", "twice", "first", "router", "last")
         fate = random.choice(fates) if may_be_lost else ""
         sent.append((packet, fate))
