@@ -20,7 +20,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _INDENTED = re.compile(r"^ {4}(?=\S)(.*(?:\\\n.*)*)$", re.MULTILINE)
 _INLINE = re.compile(r"`seglab ([a-z]+)[^`]*`")
 
-NEEDS_A_LAB = ("run", "reproduce", "dataset build")
+NEEDS_A_LAB = ("run", "reproduce", "dataset build", "validate")
 """Commands that carry sessions out; so does ``regress`` without ``--sessions``."""
 
 SEGLAB = (sys.executable, "-P", "-c", "import sys, seglab.cli as cli; sys.exit(cli.main())")
@@ -34,6 +34,7 @@ ONLY_PARSED = (
     "--compare",
     "benchmarks/quality",
     "slow.toml",
+    "runs/agreement",
 )
 """Command lines with these words install, wait, take minutes, or are examples tested elsewhere."""
 

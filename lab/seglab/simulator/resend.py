@@ -34,7 +34,8 @@ def retransmit(tp: TcpState, now_ns: int, index: int, segments: int) -> bool:
     """
     tp.probe_size = 0
     buffer = tp.flight[index]
-    if buffer.start < tp.snd_una:
+    if buffer.start < tp.snd_una:  # tcp_trim_head
+        tp.wmem_queued -= tp.snd_una - buffer.start
         buffer.start = tp.snd_una
         if buffer.pcount > 1:
             buffer.count(buffer.mss)
