@@ -28,7 +28,7 @@ from seglab.experiment import registry
 from seglab.networks.network import Network
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.segment import TcpSegment
-from seglab.simulator.settings import EndpointSettings
+from seglab.simulator.session import client_settings
 
 PHASES_NS = (0, 1_000_000, 2_000_000, 3_000_000, 3_900_000)
 TAIL_NS = 400_000_000
@@ -161,22 +161,8 @@ class Recorded:
 
 def replay(recorded: Recorded, network: Network, row: dict, phase_ns: int) -> list[Sent]:
     """Return what the simulator's TCP sends when it gets what the kernel got."""
-    client = network.client
-    endpoint = TcpEndpoint(
-        EndpointSettings(
-            mtu=network.mtu,
-            ip_version=network.ip_version,
-            timestamps=client.timestamps,
-            sack=client.sack,
-            initcwnd=client.initcwnd,
-            congestion_control=client.congestion_control,
-            mtu_probing=client.mtu_probing,
-            pmtu_expires_s=client.pmtu_expires_s,
-            nodelay=bool(row["nodelay"]),
-            tick_phase_ns=phase_ns,
-            clock_ms=recorded.clock_ms,
-        )
-    )
+    settings = client_settings(network, phase_ns, recorded.clock_ms, nodelay=bool(row["nodelay"]))
+    endpoint = TcpEndpoint(settings)
     events = [(t_ns, 0, size) for t_ns, size in recorded.writes]
     events += [(one.t_ns - recorded.begin_ns, 1, one) for one in recorded.came]
     events += [(t_ns - 1, 2, 0) for t_ns, _, _, flags in recorded.sent if flags & FIN][:1]

@@ -62,6 +62,29 @@ def compare_option(command: Command) -> Command:
     )(command)
 
 
+def selection_options(verb: str) -> Callable[[Command], Command]:
+    """``--sender`` and ``--network``, for every command that can leave out some of a scenario."""
+
+    def decorate(command: Command) -> Command:
+        sender = click.option(
+            "--sender",
+            "senders",
+            multiple=True,
+            metavar="NAME|FILE.py",
+            help=f"{verb} only this sender, or the one in your own file. May be repeated.",
+        )
+        network = click.option(
+            "--network",
+            "networks",
+            multiple=True,
+            metavar="NAME",
+            help=f"{verb} only this network. May be repeated.",
+        )
+        return sender(network(command))
+
+    return decorate
+
+
 def seed_option(words: str) -> Callable[[Command], Command]:
     """``--seed``, for every command that draws random numbers."""
     return click.option(

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import click
 
-from seglab.commands.options import interrupted, reject_options_fixed_by_run, session_options
+from seglab.commands.options import (
+    interrupted,
+    reject_options_fixed_by_run,
+    selection_options,
+    session_options,
+)
 from seglab.commands.progress import RunProgress
 from seglab.commands.reproduce import reproduce
 from seglab.commands.values import STORED
@@ -19,20 +24,7 @@ from seglab.runs.folder import RunFolder
 
 @click.command()
 @click.argument("scenarios", nargs=-1, metavar="SCENARIO...")
-@click.option(
-    "--sender",
-    "senders",
-    multiple=True,
-    metavar="NAME|FILE.py",
-    help="Run only this sender, or the one in your own file. May be repeated.",
-)
-@click.option(
-    "--network",
-    "networks",
-    multiple=True,
-    metavar="NAME",
-    help="Run only this network. May be repeated.",
-)
+@selection_options("Run")
 @click.option(
     "--resume",
     "resumed",

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from seglab.commands.options import interrupted, jobs_option, seed_option
+from seglab.commands.options import interrupted, jobs_option, seed_option, selection_options
 from seglab.commands.progress import RunProgress
 from seglab.core.files import replace_file, writing
 from seglab.engine import DEFAULT_TIME_LIMIT_S
@@ -24,20 +24,7 @@ RUNS = {"kernel": "kernel", "kernel-again": "kernel", "simulator": "simulator"}
 
 @click.command()
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
-@click.option(
-    "--sender",
-    "senders",
-    multiple=True,
-    metavar="NAME|FILE.py",
-    help="Compare only this sender, or the one in your own file. May be repeated.",
-)
-@click.option(
-    "--network",
-    "networks",
-    multiple=True,
-    metavar="NAME",
-    help="Compare only this network. May be repeated.",
-)
+@selection_options("Compare")
 @click.option(
     "--sessions",
     type=click.IntRange(1, 100_000),

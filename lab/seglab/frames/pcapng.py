@@ -56,6 +56,11 @@ INTERFACES: dict[Vantage, tuple[str, str]] = {
 }
 
 
+def capture_paths(session_id: str) -> dict[Vantage, str]:
+    """Return where a session's captures are in the run folder, by their vantage."""
+    return {vantage: f"wire/{session_id}.{vantage}.pcapng" for vantage in INTERFACES}
+
+
 class CapturedPacket(NamedTuple):
     """A packet as a capture shows it.
 

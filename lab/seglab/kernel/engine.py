@@ -216,8 +216,7 @@ class KernelEngine:
     ) -> AssembledSession:
         """Carry out one session once."""
         self.forecast.began(spec.session_id, group.session_s)
-        limits_s = (self.options.time_limit_s, lab.network.time_limit_s)
-        job = join.client_job(spec, min(limit for limit in limits_s if limit is not None))
+        job = join.client_job(spec, lab.network.limited_s(self.options.time_limit_s))
         if luggage.needed(spec):
             job |= await asyncio.to_thread(luggage.of, spec)
         try:

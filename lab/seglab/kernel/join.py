@@ -69,7 +69,7 @@ def assemble(
     connected = bool(client["mss"])
     if handshake is not None:
         _refuse_offloads(spec, sent, handshake.mss)
-    names = {vantage: f"wire/{spec.session_id}.{vantage}.pcapng" for vantage in pcapng.INTERFACES}
+    names = pcapng.capture_paths(spec.session_id)
     segments = packets.segments(sent, start, end, t0_ns)
     reads = (
         ()
@@ -102,7 +102,7 @@ def assemble(
         ),
         header_end=client.get("header_end"),
         header_fields=tuple(HeaderField(*span) for span in client.get("header_fields", ())),
-        captures=Captures(client=names["client"], server=names["server"]),
+        captures=Captures(**names),
         error=_error(reports),
     )
     record = session_record(spec, network, ENGINE, observed)

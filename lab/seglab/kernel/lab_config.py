@@ -50,9 +50,8 @@ def wire_config(network: Network) -> ChannelMessage:
 
 def path_facts(network: Network) -> ChannelMessage:
     """Return the part of every client's job that depends on the network alone."""
-    rates = [link.up.bw_mbit for link in (network.access, network.core)]
     return {
         "round_trip_s": network.round_trip_s,
-        "bw_mbit": min((rate for rate in rates if rate is not None), default=None),
+        "bw_mbit": network.slowest_mbit,
         "send_window_bytes": network.client.send_window_bytes,
     }

@@ -180,13 +180,23 @@ class Network:
         return sum(link.up.delay_ms + link.down.delay_ms for link in links) / 1000
 
     @property
+    def slowest_mbit(self) -> float | None:
+        """The rate of the slowest link from the client; ``None`` where no link has one."""
+        rates = (self.access.up.bw_mbit, self.core.up.bw_mbit)
+        return min((rate for rate in rates if rate is not None), default=None)
+
+    @property
     def segment_s(self) -> float:
         """How many seconds the slowest link from the client takes for a full segment.
 
         Segments that were sent at once arrive so far apart. It is 0 where no link has a rate.
         """
-        rates = [link.up.bw_mbit for link in (self.access, self.core) if link.up.bw_mbit]
-        return 8 * (self.mtu + ETHERNET_HEADER_BYTES) / (min(rates) * 1e6) if rates else 0.0
+        rate = self.slowest_mbit
+        return 8 * (self.mtu + ETHERNET_HEADER_BYTES) / (rate * 1e6) if rate else 0.0
+
+    def limited_s(self, time_limit_s: float) -> float:
+        """A run's time limit of a session in seconds, or the network's own where that is less."""
+        return min(time_limit_s, self.time_limit_s or time_limit_s)
 
     @property
     def black_hole(self) -> bool:
@@ -220,8 +230,8 @@ class Network:
         windows = math.log2(segments / self.client.initcwnd + 1)
         headers = self.mtu - self.mss + ETHERNET_HEADER_BYTES
         frames_bits = 8 * (payload_bytes + segments * headers)
-        rates = [link.up.bw_mbit for link in (self.access, self.core) if link.up.bw_mbit]
-        sending_s = frames_bits / (min(rates) * 1e6) if rates else 0.0
+        rate = self.slowest_mbit
+        sending_s = frames_bits / (rate * 1e6) if rate else 0.0
         waiting_s = self._black_hole_wait_s(payload_bytes)
         return self.round_trip_s * (_DIALOGUE_ROUND_TRIPS + windows) + sending_s + waiting_s
 

@@ -64,12 +64,6 @@ def observed(simulation: Simulation, names: Captures = NO_CAPTURES) -> ObservedS
     )
 
 
-def capture_names(session_id: str) -> Captures:
-    """Return where a session's captures are in the run folder."""
-    names = [f"wire/{session_id}.{vantage}.pcapng" for vantage in pcapng.INTERFACES]
-    return Captures(*names)
-
-
 def captures(
     spec: SessionSpec, network: Network, simulation: Simulation, description: str
 ) -> dict[pcapng.Vantage, bytes]:

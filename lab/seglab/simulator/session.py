@@ -29,6 +29,7 @@ from typing import Final
 
 from seglab.core.seeds import derive
 from seglab.core.tcpip import ETHERNET_HEADER_BYTES, TIMESTAMPS_BYTES, headers_bytes
+from seglab.engine.record import TIME_LIMIT_REACHED
 from seglab.experiment.plan import SessionSpec
 from seglab.frames.addresses import ETHERNET_MTU
 from seglab.networks.network import Network
@@ -129,7 +130,7 @@ class Simulation:
             if now_ns >= end_ns or (client.ended_ns is not None and self._is_over()):
                 if client.ended_ns is not None:
                     return
-                client.fail(end_ns, "time limit reached")
+                client.fail(end_ns, TIME_LIMIT_REACHED)
                 return
             left -= 1
             if not left:

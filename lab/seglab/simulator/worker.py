@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from seglab.core.files import write_whole
-from seglab.core.record import SessionRecord
+from seglab.core.record import Captures, SessionRecord
 from seglab.engine.base import Planned
-from seglab.engine.record import NO_CAPTURES, failed_record, session_record
+from seglab.engine.record import failed_record, session_record
 from seglab.experiment.plan import SessionSpec
+from seglab.frames import pcapng
 from seglab.networks.network import Network
 from seglab.sender.script import ScriptError, needed_s
 from seglab.simulator import observed
@@ -50,20 +51,16 @@ def one_session(
         script = script_of(spec)
     except ScriptError as error:
         return failed_record(spec, network, ENGINE, str(error))
-    limits_s = (time_limit_s, network.time_limit_s)
-    limit_s = min(limit for limit in limits_s if limit is not None)
-    rates = [link.up.bw_mbit for link in (network.access, network.core)]
-    slowest = min((rate for rate in rates if rate is not None), default=None)
-    limit_s += needed_s(script.steps, network.round_trip_s, slowest)
+    limit_s = network.limited_s(time_limit_s)
+    limit_s += needed_s(script.steps, network.round_trip_s, network.slowest_mbit)
     simulation = Simulation(spec, network, script, int(limit_s * 1e9))
     simulation.run()
-    names = NO_CAPTURES if folder is None else observed.capture_names(spec.session_id)
-    found = observed.observed(simulation, names)
+    names = {} if folder is None else pcapng.capture_paths(spec.session_id)
+    found = observed.observed(simulation, Captures(**names))
     record = session_record(spec, network, ENGINE, found)
     if folder is not None:
         words = f"{spec.session_id}: {record.error or 'complete'}"
         made = observed.captures(spec, network, simulation, words)
-        for name, data in zip((names.client, names.server), made.values(), strict=True):
-            assert name is not None
-            write_whole(folder / name, data)
+        for vantage, data in made.items():
+            write_whole(folder / names[vantage], data)
     return record
