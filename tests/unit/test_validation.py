@@ -132,6 +132,22 @@ def test_too_few_sessions_are_not_tested() -> None:
     agreement = compare(few, few, few, NETWORKS)
     assert agreement.alike_share is None
     assert "too few sessions" in page(agreement, "")
+    assert not agreement.judged
+    assert not agreement.agrees
+    assert "Nothing could be judged" in page(agreement, "")
+
+
+def test_one_known_share_is_enough() -> None:
+    """Beside a steady path, too few sessions on one that draws are no objection."""
+    few = [record(10, 20), *sessions(Random(3), CELL_LEAST - 1, 100)]
+    agreement = compare(few, few, few, NETWORKS)
+    assert agreement.judged
+    assert agreement.agrees
+
+
+def test_no_sessions_are_no_agreement() -> None:
+    """Where nothing could be compared, nothing agrees."""
+    assert not compare([], [], [], NETWORKS).agrees
 
 
 def test_distances() -> None:

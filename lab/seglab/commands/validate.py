@@ -69,8 +69,8 @@ def validate(
       seglab validate --sessions 30 --out runs/agreement
       seglab validate listing-10 --sender relay --network gprs
 
-    Exit code 0: the simulator agrees; 1: it does not, and the page says where; 3: the kernel engine
-    cannot run here.
+    Exit code 0: the simulator agrees; 1: it does not, and the page says where, or too few sessions
+    could be compared to judge; 3: the kernel engine cannot run here.
     """  # noqa: D301 -- click looks for the backspace character itself
     request = RunRequest(scenarios or ("matrix",), senders, networks, sessions)
     request.specs(seed)
@@ -132,6 +132,7 @@ def _write(path: Path, text: str) -> None:
 def _as_json(agreement: Agreement) -> dict[str, object]:
     cells: Sequence[object] = msgspec.to_builtins(agreement.cells)
     return {
+        "judged": agreement.judged,
         "agrees": agreement.agrees,
         "equal_share": agreement.equal_share,
         "repeated_share": agreement.repeated_share,

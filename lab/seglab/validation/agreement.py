@@ -179,11 +179,21 @@ class Agreement:
         return sum(bool(cell.alike) for cell in tested) / len(tested) if tested else None
 
     @property
+    def judged(self) -> bool:
+        """Whether either share is known, or a session failed on one engine alone."""
+        shares = (self.equal_share, self.alike_share)
+        return bool(self.left_out) or shares != (None, None)
+
+    @property
     def agrees(self) -> bool:
-        """Whether both shares are as large as they have to be, and no session is left out."""
+        """Whether something was judged, both shares suffice, and no session failed on one engine.
+
+        A share that is not known is no objection where the other one is.
+        """
         equal, alike = self.equal_share, self.alike_share
         return (
-            (equal is None or equal >= EQUAL_LEAST)
+            self.judged
+            and (equal is None or equal >= EQUAL_LEAST)
             and (alike is None or alike >= ALIKE_LEAST)
             and not self.left_out
         )

@@ -19,10 +19,12 @@ _SEGMENTS_MOST = 40
 
 def headline(agreement: Agreement) -> str:
     """The result in one line."""
+    if not agreement.judged:
+        return "Nothing could be judged: there are too few sessions to compare"
     return (
         "The simulator agrees with the kernel engine"
         if agreement.agrees
-        else ("The simulator does not agree with the kernel engine as much as it has to")
+        else "The simulator does not agree with the kernel engine as much as it has to"
     )
 
 
