@@ -22,7 +22,8 @@ from seglab.engine import EngineOptions, engine, engine_names
 from seglab.engine.base import Planned
 from seglab.execution.request import RunRequest
 from seglab.experiment.reader import Reader
-from seglab.networks.network import ClientTcp, Network, Router, ScheduledMtu
+from seglab.networks.client import ClientTcp
+from seglab.networks.network import Network, Router, ScheduledMtu
 from seglab.runs.folder import RunFolder
 from seglab.simulator import engine as simulator_engine
 from seglab.simulator.support import refusal

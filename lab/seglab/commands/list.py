@@ -16,6 +16,7 @@ from seglab.core.text import safe
 from seglab.experiment import registry
 from seglab.experiment.scenario import Scenario, SenderVariant
 from seglab.networks.network import Network
+from seglab.networks.personality import LINUX
 from seglab.report.console import as_markup
 from seglab.sender.registry import SenderFile
 from seglab.sender.sender import Sender
@@ -65,7 +66,7 @@ def list_command(what: str, files: tuple[str, ...], as_json: bool) -> int:
         _print_table(entries, _LISTS[what])
     else:
         for entry in entries:
-            click.echo("\t".join(safe(_cell(entry[column])) for column in _LISTS[what]))
+            click.echo("\t".join(safe(_cell(entry, column)) for column in _LISTS[what]))
     return 0
 
 
@@ -103,6 +104,7 @@ def _network(network: Network) -> dict[str, Any]:
     return {
         **asdict(network),
         "mss": network.mss,
+        "client_tcp": network.client.label,
         "round_trip_ms": network.round_trip_s * 1000,
     }
 
@@ -117,6 +119,7 @@ def _scenario(scenario: Scenario) -> dict[str, Any]:
         "sessions": scenario.sessions,
         "senders": [_sender_variant(variant) for variant in scenario.senders],
         "networks": [network.name for network in scenario.networks],
+        "client_tcp": {network.name: network.client.label for network in scenario.networks},
         "reader": asdict(scenario.reader),
         "message": asdict(scenario.message),
         "sweep": None if sweep is None else asdict(sweep),
@@ -136,13 +139,19 @@ def _print_table(entries: Iterable[Mapping[str, Any]], columns: tuple[str, ...])
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold", no_wrap=column in _WHOLE)
     for entry in entries:
-        table.add_row(*(as_markup(_cell(entry[column])) for column in columns))
+        table.add_row(*(as_markup(_cell(entry, column)) for column in columns))
     Console().print(table)
 
 
-def _cell(value: Any) -> str:
+def _cell(entry: Mapping[str, Any], column: str) -> str:
+    value = entry[column]
     if value is None:
         return "-"
+    if column == "networks":
+        return ", ".join(
+            name if label == LINUX.label else f"{name} ({label})"
+            for name, label in entry["client_tcp"].items()
+        )
     if isinstance(value, list):
         return ", ".join(item["name"] if isinstance(item, dict) else str(item) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -84,6 +84,8 @@ class SessionRecord:
         initcwnd: the initial congestion window in segments; ``None`` is the kernel's own.
         nodelay: whether the client had TCP_NODELAY set.
         congestion_control: the client's congestion control algorithm.
+        client_tcp: whose TCP the client's was: ``kernel``, or ``simulator`` with its personality,
+            such as ``simulator: windows, unchecked``; empty in records of earlier versions.
         message: what was sent: a kind of generated mail, or the name of the user's own.
         captures: where its packets are.
         mtu_changes: how the path's MTU changed while it ran.
@@ -127,6 +129,7 @@ class SessionRecord:
     initcwnd: Offset | None = None
     nodelay: bool = False
     congestion_control: str = ""
+    client_tcp: str = ""
     message: str = ""
     captures: Captures = Captures()
     mtu_changes: tuple[MtuChange, ...] = ()

@@ -80,6 +80,7 @@ COLUMNS: Final = _table(
     ("initcwnd", "seed", "integer", "the client's initial congestion window, in segments"),
     ("nodelay", "seed", "boolean", "whether the client had TCP_NODELAY set"),
     ("congestion_control", "seed", "text", "the client's algorithm"),
+    ("client_tcp", "seed", "text", "whose TCP the client had, and whether that is unchecked"),
     ("message", "seed", "text", "a kind of generated mail, the name of an own one, or raw"),
     ("captures", "seed", "struct", "where the packets are: an archive, and the file in it"),
     ("captures.client", "seed", "text", "the capture on the client's own link"),

@@ -12,7 +12,7 @@ from seglab.dataset.columns import COLUMNS, LABELS
 from seglab.dataset.manifest import DatasetManifest
 from seglab.dataset.spec import DatasetSpec
 from seglab.dataset.splits import PARTS
-from seglab.engine import SIMULATORS
+from seglab.engine import SIMULATORS, client_tcp
 
 _HEAD = """\
 ---
@@ -234,9 +234,12 @@ def _is_simulated(manifest: DatasetManifest) -> bool:
 
 def _how(manifest: DatasetManifest) -> str:
     """How the sessions came about."""
+    remarks = "".join(
+        f"{_plain(words)}\n" for words in client_tcp.remarks(manifest.networks, manifest.engine)
+    )
     if _is_simulated(manifest):
-        return _SIMULATED.format(engine=_plain(manifest.engine))
-    return _CARRIED_OUT.format(kernels=", ".join(manifest.kernels))
+        return _SIMULATED.format(engine=_plain(manifest.engine)) + remarks
+    return _CARRIED_OUT.format(kernels=", ".join(manifest.kernels)) + remarks
 
 
 def _licence(licence: str) -> str:

@@ -9,7 +9,13 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Final
 
-from seglab.engine.base import DEFAULT_JOBS, DEFAULT_TIME_LIMIT_S, Engine, EngineOptions
+from seglab.engine.base import (
+    DEFAULT_JOBS,
+    DEFAULT_TIME_LIMIT_S,
+    SIMULATORS,
+    Engine,
+    EngineOptions,
+)
 from seglab.engine.slots import PrioritySemaphore
 from seglab.errors import InputError, nearest
 
@@ -29,9 +35,6 @@ __all__ = [
 
 DEFAULT_ENGINE: Final = "kernel"
 """The name of the engine that a command uses when its user names none."""
-
-SIMULATORS: Final = frozenset({"simulator"})
-"""The names of the engines that model TCP in virtual time; the others carry sessions out."""
 
 EngineFactory = Callable[[EngineOptions, PrioritySemaphore | None], Engine]
 """What makes an engine: its class, or a function with the class's parameters."""

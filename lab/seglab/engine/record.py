@@ -15,6 +15,7 @@ import msgspec
 from seglab.core.record import Captures, MtuChange, SessionRecord
 from seglab.core.trace import HeaderField, Read, Segment, Write
 from seglab.engine.again import limit_ns
+from seglab.engine.client_tcp import client_tcp
 from seglab.experiment.plan import SessionSpec
 from seglab.networks.network import Network
 
@@ -130,6 +131,7 @@ def empty_record(spec: SessionSpec, network: Network, engine: str) -> SessionRec
         nodelay=spec.nodelay,
         message=spec.message_name,
         congestion_control=network.client.congestion_control,
+        client_tcp=client_tcp(network, engine),
     )
 
 

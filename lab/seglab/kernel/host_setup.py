@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from seglab.frames.addresses import BY_VERSION, ETHERNET_MTU, MACS, Addresses
-from seglab.networks.network import ClientTcp, Network, Router
+from seglab.networks.client import ClientTcp
+from seglab.networks.network import Network, Router
 
 OFFLOADS = ("rx", "tx", "sg", "tso", "gso", "gro")
 """The offloads that are off at every end of every link, by their names in ``ethtool -K``."""

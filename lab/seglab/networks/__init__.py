@@ -19,6 +19,9 @@
     mtu_probing = 0                            # tcp_mtu_probing: 0, 1 or 2
     pmtu_expires_s = 600                       # how long a narrow path is remembered
     # send_window_bytes = 1460                 # a window that counts bytes, as other stacks have
+    personality = "linux"                      # or windows, lwip: unchecked; they fix timestamps,
+                                               # sack and initcwnd (seglab.networks.personality)
+    tcp = "kernel"                             # or simulator: whose code it is on the kernel engine
 
     [router]                                   # between the links
     mtu = 1400                                 # of its link to the server; without it, all passes

@@ -18,6 +18,8 @@ from seglab.core.tcpip import (
     full_segment,
 )
 from seglab.errors import InputError
+from seglab.networks import client
+from seglab.networks.client import ClientTcp
 from seglab.networks.link import LinkParams
 
 SMALL_MSS_BYTES: Final = 1024
@@ -33,7 +35,6 @@ SCHEDULE_MAX: Final = 1000
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 """The names that a network may have: they are parts of file names and of command lines."""
 
-_ALGORITHM = re.compile(r"[a-z0-9_]{1,15}", re.ASCII)  # TCP_CA_NAME_MAX, less its final zero
 _AT_MAX_MS = 3.6e6
 _REPEAT_MIN_MS = 100
 _DIALOGUE_ROUND_TRIPS = 8  # SYN, greeting, EHLO, MAIL, RCPT, DATA, the end of data, QUIT
@@ -52,33 +53,6 @@ class Link:
 
     up: LinkParams = field(default_factory=LinkParams)
     down: LinkParams = field(default_factory=LinkParams)
-
-
-@dataclass(frozen=True, slots=True)
-class ClientTcp:
-    """The client's own TCP.
-
-    Attributes:
-        timestamps: whether it offers TCP timestamps.
-        sack: whether it offers selective acknowledgements.
-        initcwnd: the initial congestion window, in segments (RFC 6928 has 10).
-        congestion_control: the algorithm's name, as the kernel has it.
-        mtu_probing: Linux's ``tcp_mtu_probing``: 0 never, 1 once a black hole is noticed, 2
-            always (RFC 4821).
-        pmtu_expires_s: how long it remembers that a path is narrower than its own link, in seconds
-            (``route.mtu_expires``).
-        send_window_bytes: the most bytes that it keeps in flight. Other stacks than Linux count
-            their congestion window in bytes (``seglab.tcp.window``). ``None`` leaves the window
-            to Linux.
-    """
-
-    timestamps: bool = True
-    sack: bool = True
-    initcwnd: int = 10
-    congestion_control: str = "reno"
-    mtu_probing: int = 0
-    pmtu_expires_s: int = 600
-    send_window_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +250,7 @@ def parse(name: str, table: SpecTable, base: Network | None = None) -> Network:
         mtu=mtu,
         access=_link(links.table("access"), like.access),
         core=_link(links.table("core"), like.core),
-        client=_client_tcp(table.table("client"), like.client),
+        client=client.parse(table.table("client"), like.client),
         router=_router(table.table("router"), ip_version, like.router),
         ip_version=ip_version,
         time_limit_s=_time_limit(table, like.time_limit_s),
@@ -297,25 +271,6 @@ def _time_limit(table: SpecTable, default: float | None) -> float | None:
     if not 0 < limit_s <= _AT_MAX_MS / 1000:
         raise table.problem("time_limit_s", expected, limit_s)
     return limit_s
-
-
-def _client_tcp(table: SpecTable, default: ClientTcp) -> ClientTcp:
-    algorithm = table.text("congestion_control", default=default.congestion_control)
-    if not _ALGORITHM.fullmatch(algorithm):
-        raise table.problem("congestion_control", "an algorithm's name, such as 'reno'", algorithm)
-    client = ClientTcp(
-        timestamps=table.boolean("timestamps", default=default.timestamps),
-        sack=table.boolean("sack", default=default.sack),
-        initcwnd=table.integer("initcwnd", 1, 1024, default=default.initcwnd),
-        congestion_control=algorithm,
-        mtu_probing=table.integer("mtu_probing", 0, 2, default=default.mtu_probing),
-        pmtu_expires_s=table.integer("pmtu_expires_s", 1, 86_400, default=default.pmtu_expires_s),
-        send_window_bytes=table.integer("send_window_bytes", 1, 1 << 30)
-        if "send_window_bytes" in table
-        else default.send_window_bytes,
-    )
-    table.finish()
-    return client
 
 
 def _mtu(table: SpecTable, ip_version: int, default: int | None = None) -> int:

@@ -19,7 +19,7 @@ def build_report(folder: RunFolder, out: Path | None = None) -> RunSummary:
     summary, grouped = summarise(folder)
     pictures, figures = [], []
     for drawing in drawings(summary, grouped):
-        files = render(drawing.draw, FORMATS if out is None else ("svg",), summary.manifest.engine)
+        files = render(drawing.draw, FORMATS if out is None else ("svg",), summary.engine_words)
         pictures.append(picture(drawing, files["svg"]))
         for suffix, data in files.items() if out is None else ():
             path = folder.figures / f"{drawing.name}.{suffix}"

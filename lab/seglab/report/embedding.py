@@ -133,6 +133,8 @@ def _facts(record: SessionRecord) -> str:
     ]
     if record.congestion_control:
         words.append(record.congestion_control)
+    if record.client_tcp not in {"", "kernel"}:
+        words.append(f"client's TCP {record.client_tcp}")
     if record.reader:
         words.append(f"{record.reader} reader with {record.buffer_bytes} bytes")
     if record.parameters not in {"", "{}"}:

@@ -15,7 +15,7 @@ from seglab.core.lateness import lateness_words
 from seglab.core.record import SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import sizes
-from seglab.engine import SIMULATORS
+from seglab.engine import SIMULATORS, client_tcp
 from seglab.engine.record import TIME_LIMIT_REACHED
 from seglab.report.scenario_result import (
     AnyVerdict,
@@ -159,9 +159,10 @@ class RunSummary:
     def paragraphs(self) -> tuple[str, ...]:
         """What the layers show, in words: how writes were separated, and the 10 KB block.
 
-        The last one says which sessions were late, if any were.
+        Before that stands whose TCP the clients had where it was not the engine's own, and at the
+        end which sessions were late, if any were.
         """
-        words = []
+        words = list(client_tcp.remarks(self.manifest.networks, self.manifest.engine))
         for result in self.results:
             if result.separation_words:
                 words.append(result.separation_words)
@@ -170,6 +171,11 @@ class RunSummary:
         if late := lateness_words(self.manifest.late_ms, self.manifest.redone):
             words.append(f"{late[0].upper()}{late[1:]}.")
         return tuple(words)
+
+    @property
+    def engine_words(self) -> str:
+        """What figures call the engine: its name, and which clients are unchecked."""
+        return "; ".join([self.manifest.engine, *client_tcp.unchecked(self.manifest.networks)])
 
     @property
     def simulated(self) -> bool:

@@ -114,6 +114,7 @@ SCHEMA = pa.schema(
         pa.field("initcwnd", pa.int64()),
         _required("nodelay", pa.bool_()),
         _required("congestion_control", pa.string()),
+        _required("client_tcp", pa.string()),
         _required("message", pa.string()),
         _required("captures", _CAPTURES),
         _required(
@@ -146,7 +147,13 @@ They follow from ``segments`` and ``reads``, so a run does not store them.
 """
 
 ADDED_COLUMNS = frozenset(
-    {"late_ns", "too_late", "discarded_late_ns", *(field.name for field in SIZES)}
+    {
+        "client_tcp",
+        "late_ns",
+        "too_late",
+        "discarded_late_ns",
+        *(field.name for field in SIZES),
+    }
 )
 """Columns that the files of earlier versions lack. A record does without them."""
 

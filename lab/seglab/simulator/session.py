@@ -95,7 +95,7 @@ class Simulation:
             script.steps,
             self._client_tcp,
             times,
-            network.client.send_window_bytes,
+            None if network.client.tcp == "simulator" else network.client.send_window_bytes,
             lambda start, end: bytes(replies[start:end]),
             self._send_up,
         )
@@ -235,6 +235,8 @@ def client_settings(
         congestion_control=client.congestion_control,
         mtu_probing=client.mtu_probing,
         pmtu_expires_s=client.pmtu_expires_s,
+        send_window_bytes=client.send_window_bytes if client.tcp == "simulator" else None,
+        personality=client.personality,
         nodelay=nodelay,
         tick_phase_ns=tick_phase_ns,
         clock_ms=clock_ms,
