@@ -41,6 +41,9 @@ class EngineOptions:
         folder: the folder of the run, for captures; ``None`` writes no captures.
         log: a file for what the engine's processes print; ``None`` discards it.
         priority: added to the priority of every session, where engines share their slots.
+        repetition: the number of this run among several of the same plan, from 0. The seeds of the
+            links are the same in all of them. An engine in virtual time draws how long the programs
+            take from it; in real time they differ anyway.
     """
 
     jobs: int = DEFAULT_JOBS
@@ -48,6 +51,7 @@ class EngineOptions:
     folder: Path | None = None
     log: IO[bytes] | int | None = None
     priority: float = 0.0
+    repetition: int = 0
 
 
 class Engine(Protocol):

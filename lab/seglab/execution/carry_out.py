@@ -38,6 +38,7 @@ def carry_out(
     *,
     jobs: int = DEFAULT_JOBS,
     time_limit_s: float = DEFAULT_TIME_LIMIT_S,
+    repetition: int = 0,
     progress: ProgressListener | None = None,
     on_record: Callable[[SessionRecord], None] | None = None,
 ) -> None:
@@ -50,6 +51,7 @@ def carry_out(
         jobs: how many sessions run side by side.
         time_limit_s: how long one session may take, beyond its sender's pauses and its network's
             own time.
+        repetition: the number of this run among several of the same plan, from 0.
         progress: learns how the run goes.
         on_record: takes each session's record once the folder has it.
 
@@ -61,7 +63,9 @@ def carry_out(
     began = time.monotonic()
     progress = progress or NoProgress()
     with Interruption() as interruption, _log_file(folder) as log:
-        options = EngineOptions(jobs, time_limit_s, folder.path, log.fileno())
+        options = EngineOptions(
+            jobs, time_limit_s, folder.path, log.fileno(), repetition=repetition
+        )
         engine = engine_by_name(folder.manifest.engine, options)
         progress.left_s = engine.forecast.left_s
 

@@ -359,9 +359,7 @@ class TcpEndpoint(TcpState):
             return
         rtt.disarm(self)
         self.rto_j = HZ
-        if not self.syn_retries:
-            measured_us = (now_ns - self.first_syn_ns) // 1000
-            rtt.sample(self, now_ns, measured_us, measured_us)
+        self._measure_handshake(now_ns, seg)
         self.snd_wnd = self.max_window = seg.window
         self.snd_wl1 = seg.start
         self._stand(now_ns, seg.ts_ecr)
@@ -379,13 +377,7 @@ class TcpEndpoint(TcpState):
         if not self.wscale_ok:
             self.rcv_wscale = 0
             self.window_clamp = min(self.window_clamp, _WINDOW_MAX)
-        if not self.syn_retries:
-            measured_us = (now_ns - self.first_syn_ns) // 1000
-            rtt.sample(self, now_ns, measured_us, measured_us)
-        elif self.timestamps and seg.ts_ecr:
-            now_ms = self.clock_offset_ms + now_ns // 1_000_000
-            measured_us = max(now_ms - seg.ts_ecr, 1) * 1000
-            rtt.sample(self, now_ns, measured_us, measured_us)
+        self._measure_handshake(now_ns, seg)
         self.snd_wnd = self.max_window = seg.window
         self.snd_wl1 = -1
         self._stand(now_ns, seg.ts_ecr)
@@ -393,6 +385,17 @@ class TcpEndpoint(TcpState):
         window.begin(self, now_ns)
         self.delivered = 1
         output.ack(self, now_ns)
+
+    def _measure_handshake(self, now_ns: int, seg: TcpSegment) -> None:
+        """``tcp_synack_rtt_meas``: the first round trip, by timestamps where a SYN was repeated."""
+        if not self.syn_retries:
+            measured_us = (now_ns - self.first_syn_ns) // 1000
+        elif self.timestamps and seg.ts_ecr:
+            now_ms = self.clock_offset_ms + now_ns // 1_000_000
+            measured_us = max(now_ms - seg.ts_ecr, 1) * 1000
+        else:
+            return
+        rtt.sample(self, now_ns, measured_us, measured_us)
 
     def _stand(self, now_ns: int, echo: int | None) -> None:
         """``tcp_finish_connect`` and ``tcp_init_transfer``: the connection stands."""

@@ -81,7 +81,12 @@ class SimulatorEngine:
         if self._processes == 1 or len(planned) <= ALONE_MOST:
             for one in planned:
                 self.forecast.began(one[0].session_id, _SESSION_S)
-                (record,) = worker.carry_out([one], self.options.time_limit_s, self.options.folder)
+                (record,) = worker.carry_out(
+                    [one],
+                    self.options.time_limit_s,
+                    self.options.folder,
+                    self.options.repetition,
+                )
                 self._hand_over(record, on_record)
                 await asyncio.sleep(0)  # where the run may be cancelled
             return
@@ -131,8 +136,9 @@ def _batches(planned: Sequence[Planned]) -> Iterator[Sequence[Planned]]:
 def _submit(
     pool: ProcessPoolExecutor, batch: Sequence[Planned], options: EngineOptions
 ) -> Future[list[SessionRecord]]:
-    limit_s, folder = options.time_limit_s, options.folder
-    return pool.submit(worker.carry_out, list(batch), limit_s, folder and Path(folder).absolute())
+    folder = options.folder and Path(options.folder).absolute()
+    limit_s, repetition = options.time_limit_s, options.repetition
+    return pool.submit(worker.carry_out, list(batch), limit_s, folder, repetition)
 
 
 class _SharedPool:

@@ -34,6 +34,7 @@ from seglab.experiment.plan import SessionSpec
 from seglab.frames.addresses import ETHERNET_MTU
 from seglab.networks.network import Network
 from seglab.simulator.client import NEVER, Client
+from seglab.simulator.clock import TICK_NS
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.host_times import HostTimes
 from seglab.simulator.path import DOWN, UP, Carried, Path, options_bytes
@@ -48,7 +49,9 @@ EVENTS_MAX: Final = 5_000_000
 GRACE_NS: Final = 1_000_000_000
 """How long after the client's end packets may still be on their way, beside the links' delays."""
 
-_STEP_NS = 4_000_000  # a jiffy of the kernels that were measured (CONFIG_HZ 250)
+_WHEEL_NS: Final = TICK_NS << 9
+"""Within which time a session begins: the timer wheel's step for timeouts of up to two minutes."""
+
 _ARRIVAL, _AT_ROUTER, _COMPLAINT = range(3)
 
 
@@ -60,6 +63,8 @@ class Simulation:
         network: the path.
         script: what the sender does.
         limit_ns: when the session fails if it has not ended.
+        repetition: as in ``EngineOptions``: the programs' times and the kernels' clocks follow
+            from it, beside the session's seed.
 
     Attributes:
         packets: every packet, in the order in which they were sent.
@@ -70,11 +75,19 @@ class Simulation:
         error: why the session failed, as far as the engine is concerned.
     """
 
-    def __init__(self, spec: SessionSpec, network: Network, script: Script, limit_ns: int) -> None:
+    def __init__(
+        self,
+        spec: SessionSpec,
+        network: Network,
+        script: Script,
+        limit_ns: int,
+        repetition: int = 0,
+    ) -> None:
         self.script = script
         self.packets: list[Carried] = []
         self.error: str | None = None
-        times = HostTimes(spec.seed)
+        hosts_seed = derive(spec.seed, "repetition", repetition) if repetition else spec.seed
+        times = HostTimes(hosts_seed)
         self.path = Path(network, spec.seed, limit_ns, times)
         self._limit_ns = limit_ns
         self._network = network
@@ -82,11 +95,12 @@ class Simulation:
         self._pushed = 0
         self._fixed_bytes = ETHERNET_HEADER_BYTES + headers_bytes(ip_version=network.ip_version)
         self._grace_ns = GRACE_NS + round(2e9 * network.round_trip_s)
-        draw = Random(derive(spec.seed, "hosts")).randrange
+        draw = Random(derive(hosts_seed, "hosts")).randrange
+        phase_ns = draw(_WHEEL_NS)  # one kernel has both hosts, and one timer wheel
         self._client_tcp = TcpEndpoint(
-            client_settings(network, draw(_STEP_NS), draw(1 << 32), nodelay=spec.nodelay)
+            client_settings(network, phase_ns, draw(1 << 32), nodelay=spec.nodelay)
         )
-        self._server_tcp = TcpEndpoint(server_settings(network, draw(_STEP_NS), draw(1 << 32)))
+        self._server_tcp = TcpEndpoint(server_settings(network, phase_ns, draw(1 << 32)))
         self.server = Server(
             spec.protocol, spec.reader, self._server_tcp, times, script.stream, self._send_down
         )

@@ -26,7 +26,7 @@ ENGINE: Final = "simulator"
 
 
 def carry_out(
-    planned: Iterable[Planned], time_limit_s: float, folder: Path | None
+    planned: Iterable[Planned], time_limit_s: float, folder: Path | None, repetition: int = 0
 ) -> list[SessionRecord]:
     """Carry out sessions, write their captures, and return their records in the same order.
 
@@ -34,15 +34,22 @@ def carry_out(
         planned: the sessions.
         time_limit_s: how long one session may take beyond its own time, in virtual time.
         folder: the folder of the run, for captures; ``None`` writes none.
+        repetition: as in ``EngineOptions``.
 
     Raises:
         EnvironmentLacksError: a capture cannot be written.
     """
-    return [one_session(spec, network, time_limit_s, folder) for spec, network in planned]
+    return [
+        one_session(spec, network, time_limit_s, folder, repetition) for spec, network in planned
+    ]
 
 
 def one_session(
-    spec: SessionSpec, network: Network, time_limit_s: float, folder: Path | None
+    spec: SessionSpec,
+    network: Network,
+    time_limit_s: float,
+    folder: Path | None,
+    repetition: int = 0,
 ) -> SessionRecord:
     """Carry out one session, write its captures and return its record."""
     if reason := refusal(network):
@@ -53,7 +60,7 @@ def one_session(
         return failed_record(spec, network, ENGINE, str(error))
     limit_s = network.limited_s(time_limit_s)
     limit_s += needed_s(script.steps, network.round_trip_s, network.slowest_mbit)
-    simulation = Simulation(spec, network, script, int(limit_s * 1e9))
+    simulation = Simulation(spec, network, script, int(limit_s * 1e9), repetition)
     simulation.run()
     names = {} if folder is None else pcapng.capture_paths(spec.session_id)
     found = observed.observed(simulation, Captures(**names))

@@ -1,0 +1,73 @@
+"""The handshake where its first segments are late: what is measured, and when timers fire."""
+
+import pytest
+
+from seglab.execution.request import RunRequest
+from seglab.simulator.endpoint import TcpEndpoint
+from seglab.simulator.path import UP
+from seglab.simulator.script import script_of
+from seglab.simulator.segment import TcpSegment
+from seglab.simulator.session import Simulation
+from seglab.simulator.settings import EndpointSettings
+
+MS = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("timestamps", "rtt_ms", "rto_ms"), [(True, 1370, 3 * 1370), (False, 0, 3000)]
+)
+def test_a_server_that_repeated_its_answer(timestamps: bool, rtt_ms: int, rto_ms: int) -> None:
+    """An echoed timestamp says which answer was acknowledged, so the round trip is known.
+
+    Without one it is not, and the timeout is 3 s (RFC 6298, 5.7). With one, the timeout is the
+    round trip and four times half of it (RFC 6298, 2.2).
+    """
+    server = TcpEndpoint(EndpointSettings(timestamps=timestamps, clock_ms=5))
+    server.listen()
+    stamp = 7 if timestamps else None
+    (answer,) = server.on_segment(
+        0, TcpSegment(0, 0, -1, 64_000, syn=True, mss_option=1460, ts_val=stamp)
+    )
+    assert server.wake_ns is not None
+    assert 1000 * MS <= server.wake_ns <= 1032 * MS
+    (again,) = server.on_timer(server.wake_ns)
+    assert again.syn
+    assert again.retransmission
+    server.on_segment(1370 * MS, TcpSegment(0, 0, 0, 64_000, ts_val=stamp, ts_ecr=answer.ts_val))
+    assert server.established
+    assert server.srtt_us // 8 == rtt_ms * 1000
+    assert server.rto_j * 4 == pytest.approx(rto_ms, abs=4)
+
+
+def test_timers_begin_anywhere_in_the_wheels_step() -> None:
+    """A timeout of one second fires up to 32 ms late, by when the session began (timer.c)."""
+    waits_ms = []
+    for spec, network in RunRequest(("matrix",), ("relay",), ("gprs",), 60).specs(1):
+        simulation = Simulation(spec, network, script_of(spec), 60_000 * MS)
+        simulation.run()
+        syns = [
+            packet.sent_ns / MS
+            for packet in simulation.packets
+            if packet.direction == UP and packet.segment is not None and packet.segment.syn
+        ]
+        waits_ms += [syns[1] - syns[0]] if len(syns) > 1 else []
+    assert len(waits_ms) > 50
+    assert min(waits_ms) < 1006
+    assert max(waits_ms) > 1026
+    assert all(1000 < wait_ms <= 1036 for wait_ms in waits_ms)
+
+
+def test_repetitions_have_the_same_links_and_other_times() -> None:
+    """The links' fates follow from the session's seed alone; the programs take other times."""
+    ((spec, network),) = RunRequest(("matrix",), ("relay",), ("gprs",), 1).specs(3)
+
+    def packets(repetition: int) -> tuple[int, list[int]]:
+        simulation = Simulation(spec, network, script_of(spec), 60_000 * MS, repetition)
+        simulation.run()
+        answer = next(p for p in simulation.packets if p.direction != UP)
+        return answer.arrivals_ns[0] - answer.sent_ns, [p.sent_ns for p in simulation.packets]
+
+    first, again, other = packets(0), packets(0), packets(1)
+    assert first == again
+    assert other[1] != first[1]
+    assert abs(other[0] - first[0]) < MS
