@@ -26,6 +26,7 @@ COMMANDS = {
     "report": "report:report",
     "run": "run:run",
     "serve": "serve:serve",
+    "try": "try_:try_",
     "validate": "validate:validate",
 }
 """The module of ``seglab.commands`` and the name in it that define each command."""
@@ -64,6 +65,7 @@ def seglab() -> None:
       seglab reproduce              run the paper's experiments, and compare
       seglab list scenarios         what can be run?
       seglab run scenario-1         run one scenario, with your own options
+      seglab try -- PROGRAM         what does your own mail program write?
       seglab classify mail.pcapng   how was each message of a capture written?
       seglab regress paper          has a classifier learned the sender, or the MTU?
 

@@ -20,7 +20,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _INDENTED = re.compile(r"^ {4}(?=\S)(.*(?:\\\n.*)*)$", re.MULTILINE)
 _INLINE = re.compile(r"`seglab ([a-z]+)[^`]*`")
 
-NEEDS_A_LAB = ("run", "reproduce", "dataset build", "validate")
+NEEDS_A_LAB = ("run", "reproduce", "try", "dataset build", "validate")
 """Commands that carry sessions out; so does ``regress`` without ``--sessions``."""
 
 SEGLAB = (sys.executable, "-P", "-c", "import sys, seglab.cli as cli; sys.exit(cli.main())")

@@ -78,7 +78,7 @@ def test_schema_holds_the_fixed_columns(tmp_path):
     store.write_sessions(path, [FULL])
     schema = pq.read_schema(path)
     assert schema.names[:20] == DESIGN_COLUMNS.split()
-    assert schema.metadata[b"schema_version"] == b"1"
+    assert schema.metadata[b"schema_version"] == b"2"
     (row,) = pq.read_table(path).to_pylist()
     assert set(row["writes"][0]) == {"t_ns", "start", "end"}
     assert set(row["reads"][0]) == {"t_ns", "start", "end"}

@@ -5,12 +5,16 @@ import os
 from typing import Final
 
 CLONE_NEWNS: Final = 0x00020000
+CLONE_NEWUTS: Final = 0x04000000
+CLONE_NEWIPC: Final = 0x08000000
+CLONE_NEWPID: Final = 0x20000000
 MS_BIND: Final = 0x1000
 MS_REC: Final = 0x4000
 MS_PRIVATE: Final = 1 << 18
 MS_NOSUID: Final = 2
 MS_NODEV: Final = 4
 MNT_DETACH: Final = 2
+PR_SET_PDEATHSIG: Final = 1
 PR_CAPBSET_DROP: Final = 24
 PR_SET_NO_NEW_PRIVS: Final = 38
 PR_SET_SECCOMP: Final = 22
@@ -21,6 +25,7 @@ SECCOMP_MODE_FILTER: Final = 2
 _MOUNT_SETATTR = 442
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
+_READ_ONLY = 0x1
 _READ_ONLY_NOSUID_NODEV = 0x1 | 0x2 | 0x4
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -87,13 +92,17 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
     _check(result, f"mount {target}")
 
 
-def make_read_only(target: str) -> None:
-    """Make a mount and all below it read-only, without devices and set-user-ID programs.
+def make_read_only(target: str, *, quiet: bool = True) -> None:
+    """Make a mount and all below it read-only.
+
+    Args:
+        target: where it is mounted.
+        quiet: whether devices and set-user-ID programs have no effect there, either.
 
     Raises:
         OSError: the kernel refuses; it knows the call since Linux 5.12.
     """
-    attributes = MountAttributes(attr_set=_READ_ONLY_NOSUID_NODEV)
+    attributes = MountAttributes(attr_set=_READ_ONLY_NOSUID_NODEV if quiet else _READ_ONLY)
     result = _libc.syscall(
         _MOUNT_SETATTR,
         _AT_FDCWD,

@@ -1,6 +1,6 @@
 """The three axes of ground truth, and the values of each."""
 
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 Style = Literal[
     "single_write",
@@ -19,6 +19,9 @@ Terminator = Literal["with_body", "own_write"]
 
 PathCondition = Literal["steady", "small_mss", "fluctuating", "pmtu_fall"]
 """How the path between the sender and the server treats full segments."""
+
+UNKNOWN_STYLE: Final = "unknown"
+"""The style of a program whose writes are of no style that the lab has a name for."""
 
 STYLES: tuple[Style, ...] = get_args(Style)
 TERMINATORS: tuple[Terminator, ...] = get_args(Terminator)

@@ -17,14 +17,22 @@ from seglab.core.trace import (
     Offset,
     Read,
     Segment,
+    SocketOption,
     Span,
     Trace,
     Write,
+    WriteCall,
 )
 from seglab.errors import InputError
 
-SCHEMA_VERSION = 1
-"""Raised when a column is renamed or changes its meaning; columns may be added without."""
+SCHEMA_VERSION = 2
+"""Raised when a column is renamed or changes its meaning; columns may be added without.
+
+In version 1 each row was of an emulated sender, and its style and terminator were known before it
+ran. From version 2 on, ``kind`` says of what a row is.
+"""
+
+Kind = Literal["emulated", "program"]
 
 Status = Literal["complete", "failed"]
 
@@ -58,8 +66,9 @@ class SessionRecord:
         session_id: unique in its run, and the same when the run is repeated.
         scenario: the scenario's name.
         variant: which point of the scenario's sweep; empty outside a sweep.
-        sender: the sender's name.
-        style: who wrote, in the ground truth's words (``single_write``, ``relay``...).
+        sender: the sender's name, or the program's.
+        style: who wrote, in the ground truth's words (``single_write``, ``relay``...); of a
+            program, how it wrote in this session, which may be ``unknown``.
         terminator: ``with_body`` or ``own_write``; ``None`` for raw TCP.
         network: the network's name.
         path_condition: ``steady``, ``small_mss``, ``fluctuating`` or ``pmtu_fall``.
@@ -97,6 +106,13 @@ class SessionRecord:
             it was too late.
         header_end: where the last header field of the message ends; ``None`` for raw TCP.
         header_fields: the message's header fields, in order.
+        kind: ``emulated`` for a sender that the lab plays, ``program`` for a program that it ran.
+        calls: the calls by which a program wrote the payload, with those that wrote nothing; empty
+            for an emulated sender.
+        options: the TCP options of its mail socket that a program set, or asked for.
+        exit_code: of a program; below zero, the signal that ended it; ``None`` where it was still
+            running when its session was over, and for an emulated sender.
+        output: the end of what a program printed, on standard output and standard error together.
         schema_version: of this row.
     """
 
@@ -138,6 +154,11 @@ class SessionRecord:
     discarded_late_ns: tuple[Offset, ...] = ()
     header_end: Offset | None = None
     header_fields: tuple[HeaderField, ...] = ()
+    kind: Kind = "emulated"
+    calls: tuple[WriteCall, ...] = ()
+    options: tuple[SocketOption, ...] = ()
+    exit_code: int | None = None
+    output: str = ""
     schema_version: int = SCHEMA_VERSION
 
     @property

@@ -8,7 +8,7 @@ first payload byte. For SMTP that is the first byte after the 354 reply, up to a
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Final, NamedTuple, Protocol
+from typing import Annotated, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -66,6 +66,47 @@ class Read:
     t_ns: Nanoseconds
     start: Offset
     end: Offset
+
+
+@dataclass(frozen=True, slots=True)
+class WriteCall:
+    """One call by which a program wrote to its mail socket, as the kernel saw it.
+
+    Attributes:
+        t_ns: when the call began.
+        name: the system call: ``write``, ``writev``, ``sendto``, ``sendmsg``, ``sendmmsg``,
+            ``sendfile``, ``splice``, ``pwritev2`` or ``io_uring_enter``.
+        start: the first byte of the payload that it wrote.
+        end: the byte after the last one; ``start`` for a call that wrote nothing.
+        asked_bytes: how many bytes it asked the kernel to take, also beyond the payload; ``None``
+            where a call names them in a list that the kernel's event does not show.
+        result: how many bytes the kernel took, also beyond the payload; below zero, the number of
+            the error.
+        flags: the flags that it gave, such as MSG_MORE (0x8000); ``None`` for a call without any.
+    """
+
+    t_ns: Nanoseconds
+    name: str
+    start: Offset
+    end: Offset
+    asked_bytes: Offset | None
+    result: int
+    flags: Offset | None
+
+
+@dataclass(frozen=True, slots=True)
+class SocketOption:
+    """A program set an option of its mail socket, or asked for one.
+
+    Attributes:
+        t_ns: when the call began.
+        name: the option, such as ``TCP_NODELAY``.
+        action: ``set`` or ``get``.
+    """
+
+    t_ns: Nanoseconds
+    name: str
+    action: Literal["set", "get"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 
 from seglab.core.record import Captures, MtuChange, SessionRecord
-from seglab.core.trace import HeaderField, Read, Segment, Write
+from seglab.core.trace import HeaderField, Read, Segment, SocketOption, Write, WriteCall
+from seglab.core.written import style_of, terminator_of
 from seglab.engine.again import limit_ns
 from seglab.engine.client_tcp import client_tcp
 from seglab.experiment.plan import SessionSpec
@@ -54,6 +55,7 @@ class ObservedSession:
         header_fields: the message's header fields, in order.
         captures: where the session's captures are, as paths in the run folder.
         error: why the session failed, as far as the engine knows; ``None`` where it went well.
+        program: what else was seen of a program; ``None`` for an emulated sender.
     """
 
     t0_ns: int
@@ -75,6 +77,24 @@ class ObservedSession:
     header_fields: tuple[HeaderField, ...] = ()
     captures: Captures = NO_CAPTURES
     error: str | None = None
+    program: "ObservedProgram | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedProgram:
+    """What an engine observed of a program, beside what it observes of every session.
+
+    Attributes:
+        calls: the calls by which it wrote the payload.
+        options: the options of its mail socket that it set or asked for.
+        exit_code: its exit code; below zero, the signal that ended it.
+        output: the end of what it printed.
+    """
+
+    calls: tuple[WriteCall, ...] = ()
+    options: tuple[SocketOption, ...] = ()
+    exit_code: int | None = None
+    output: str = ""
 
 
 def is_untried(error: str | None) -> bool:
@@ -130,6 +150,7 @@ def empty_record(spec: SessionSpec, network: Network, engine: str) -> SessionRec
         initcwnd=network.client.initcwnd,
         nodelay=spec.nodelay,
         message=spec.message_name,
+        kind=spec.kind,
         congestion_control=network.client.congestion_control,
         client_tcp=client_tcp(network, engine),
     )
@@ -177,6 +198,8 @@ def session_record(
         header_fields=observed.header_fields,
         captures=observed.captures,
     )
+    if observed.program is not None:
+        record = _with_program(record, observed.program)
     error = _error(record, observed)
     if error and network.black_hole and any(s.drop_reason == "router" for s in record.segments):
         error += f"; the router, a black hole, lost each packet above {network.path_mtu} bytes"
@@ -188,6 +211,21 @@ def within_payload(spans: Iterable[Span], start: int, end: int) -> Iterator[tupl
     for t_ns, a, b in spans:
         if a < end and b > start:
             yield t_ns, max(a, start) - start, min(b, end) - start
+
+
+def _with_program(record: SessionRecord, seen: ObservedProgram) -> SessionRecord:
+    """Return the record of a program: how it wrote is known from its writes alone."""
+    fields = record.header_fields
+    return replace(
+        record,
+        calls=seen.calls,
+        options=seen.options,
+        exit_code=seen.exit_code,
+        output=seen.output,
+        nodelay=any(o.name == "TCP_NODELAY" and o.action == "set" for o in seen.options),
+        style=style_of(record.writes, record.payload_bytes, record.header_end, fields),
+        terminator=terminator_of(record.writes, record.payload_bytes),
+    )
 
 
 def _error(record: SessionRecord, observed: ObservedSession) -> str | None:

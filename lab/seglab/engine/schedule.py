@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from seglab.confined.own_sender import sender
-from seglab.experiment.plan import SessionSpec
+from seglab.experiment.plan import ProgramSession, SessionSpec
 from seglab.mail.stored import StoredMail
 from seglab.networks.network import Network
 
@@ -33,8 +33,8 @@ def estimate_s(specs: Iterable[SessionSpec], network: Network) -> float:
 
 
 def _payload_bytes(spec: SessionSpec) -> int:
-    who = sender(spec.sender, spec.sender_path)
-    if who.payload_bytes_of is not None:
+    who = None if isinstance(spec, ProgramSession) else sender(spec.sender, spec.sender_path)
+    if who is not None and who.payload_bytes_of is not None:
         return who.payload_bytes_of(spec.parameters)
     if isinstance(spec.message, StoredMail):
         return spec.message.end - spec.message.start

@@ -7,10 +7,11 @@ the whole run.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from seglab.core.labels import PathCondition, Style, Terminator
 from seglab.core.parameters import Parameters
+from seglab.core.record import Kind
 from seglab.core.seeds import derive
 from seglab.errors import InputError
 from seglab.experiment.reader import Reader
@@ -33,7 +34,7 @@ class SessionSpec:
         variant: the label of the sender's variant, such as ``gap_ms=20``; empty where the sender
             has only one.
         parameters: a value for each parameter of the sender.
-        style: the sender's style in the ground truth.
+        style: the sender's style in the ground truth; ``unknown`` for a program.
         terminator: whether the end of data has a write of its own; ``None`` for raw TCP.
         nodelay: whether the client sets TCP_NODELAY.
         protocol: ``raw`` or ``smtp``; the server has a listener for each.
@@ -52,7 +53,7 @@ class SessionSpec:
     sender: str
     variant: str
     parameters: Parameters
-    style: Style
+    style: Style | Literal["unknown"]
     terminator: Terminator | None
     nodelay: bool
     protocol: Protocol
@@ -68,6 +69,11 @@ class SessionSpec:
     def sender_path(self) -> str | None:
         """The path of the sender's file where it is the user's own; ``None`` for a shipped one."""
         return None
+
+    @property
+    def kind(self) -> Kind:
+        """Whether the lab plays the sender, or runs a program."""
+        return "emulated"
 
     @property
     def message_name(self) -> str:
@@ -92,6 +98,28 @@ class OwnSenderSession(SessionSpec):
     def sender_path(self) -> str | None:
         """The path of the sender's file."""
         return self.sender_file.path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramSession(SessionSpec):
+    """One session of a program that was not written for the lab.
+
+    Attributes:
+        command: the program and its arguments, with placeholders.
+        folder: the folder that it starts in.
+        sender_address: the envelope's sender.
+        recipient: the envelope's recipient.
+    """
+
+    command: tuple[str, ...]
+    folder: str
+    sender_address: str
+    recipient: str
+
+    @property
+    def kind(self) -> Kind:
+        """A program."""
+        return "program"
 
 
 def plan(

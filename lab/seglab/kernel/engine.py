@@ -22,11 +22,13 @@ from seglab.engine.base import EngineOptions, OnRecord, Planned
 from seglab.engine.record import failed_record
 from seglab.engine.slots import PrioritySemaphore
 from seglab.errors import EnvironmentLacksError, PartDiedError, SeglabError
-from seglab.experiment.plan import SessionSpec
+from seglab.experiment.plan import ProgramSession, SessionSpec
 from seglab.experiment.reader import Reader
 from seglab.kernel import capacity, join, luggage, sandbox
 from seglab.kernel.join import AssembledSession
 from seglab.kernel.lab import KernelLab
+from seglab.kernel.program import order
+from seglab.kernel.program.lab import ProgramLab
 from seglab.networks.network import Network
 
 BARREN_LABS = 3
@@ -85,9 +87,10 @@ class KernelEngine:
             PartDiedError: every lab dies again and again.
         """
         await asyncio.to_thread(self.check)
-        labs: dict[tuple[Network, Reader], deque[SessionSpec]] = {}
+        labs: dict[tuple[Network, Reader, bool], deque[SessionSpec]] = {}
         for spec, network in specs:
-            labs.setdefault((network, spec.reader), deque()).append(spec)
+            key = network, spec.reader, isinstance(spec, ProgramSession)
+            labs.setdefault(key, deque()).append(spec)
         groups = [_Group(*key, pending) for key, pending in labs.items()]
         groups.sort(key=lambda group: group.session_s, reverse=True)
         for group in groups:
@@ -132,7 +135,8 @@ class KernelEngine:
     @asynccontextmanager
     async def _lab(self, group: "_Group") -> AsyncIterator[KernelLab]:
         """Start a lab for a group when there is room for one, and take it down at the end."""
-        lab = KernelLab(group.network, group.reader, self.options.log)
+        kind = ProgramLab if group.programs else KernelLab
+        lab = kind(group.network, group.reader, self.options.log)
         priority = group.session_s + self.options.priority
         async with self._labs.take(priority=priority):
             try:
@@ -159,10 +163,14 @@ class KernelEngine:
     async def _work_off(self, lab: KernelLab, group: "_Group", on_record: OnRecord) -> int:
         """Carry out a group's sessions; return how many became complete before the lab died."""
         weight = schedule.weight(group.session_s)
-        workers = min(
-            self.options.jobs * schedule.SLOT // weight,
-            len(group.pending),
-            capacity.sessions_at_once(),
+        workers = (
+            1
+            if group.programs
+            else min(
+                self.options.jobs * schedule.SLOT // weight,
+                len(group.pending),
+                capacity.sessions_at_once(),
+            )
         )
         spread_s = capacity.spread_s(group.network, workers)
         async with asyncio.TaskGroup() as tasks:  # if one task fails, the others are cancelled
@@ -216,7 +224,11 @@ class KernelEngine:
     ) -> AssembledSession:
         """Carry out one session once."""
         self.forecast.began(spec.session_id, group.session_s)
-        job = join.client_job(spec, lab.network.limited_s(self.options.time_limit_s))
+        limit_s = lab.network.limited_s(self.options.time_limit_s)
+        if isinstance(spec, ProgramSession):
+            job = await asyncio.to_thread(order.of, spec, limit_s)
+        else:
+            job = join.client_job(spec, limit_s)
         if luggage.needed(spec):
             job |= await asyncio.to_thread(luggage.of, spec)
         try:
@@ -247,12 +259,16 @@ class _Group:
     Attributes:
         network: the network that they run over.
         reader: how the server reads.
+        programs: whether they are programs, not emulated senders.
         pending: the sessions that have not begun.
         session_s: about how many seconds the longest of them takes.
     """
 
-    def __init__(self, network: Network, reader: Reader, pending: deque[SessionSpec]) -> None:
+    def __init__(
+        self, network: Network, reader: Reader, programs: bool, pending: deque[SessionSpec]
+    ) -> None:
         self.network = network
         self.reader = reader
+        self.programs = programs
         self.pending = pending
         self.session_s = schedule.estimate_s(pending, network)

@@ -173,6 +173,22 @@ def session_route(at: Addresses, flow: int, mtu: int) -> str:
     return f"route replace {route}\nroute show {server}\n"
 
 
+def program_route(at: Addresses, client: ClientTcp, flow: int) -> str:
+    """Return a script for the client by which a program's connections have the session's address.
+
+    A program binds its socket to no address, so the route to the session's server says which one
+    it gets. IPv6 takes only an address that an interface has (``ip6_route_info_create_nh``).
+    """
+    own, server = at.client(flow), at.server(flow)
+    _, options = _client_tcp(at, client)
+    lines = [f"ip -6 address add {own}/128 dev lo nodad"] if at.version == 6 else []
+    lines.append(
+        f"ip -{at.version} route replace {server} via {at.router_access_link} dev c-eth0 onlink "
+        f"src {own} {options}"
+    )
+    return "\n".join(["set -e", *lines, ""])
+
+
 def _client_tcp(at: Addresses, client: ClientTcp) -> tuple[dict[str, str], str]:
     """Return the sysctls of the client's TCP, and the options of its route.
 

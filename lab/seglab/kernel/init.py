@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from seglab.kernel.channel import Channel, ChannelMessage
-from seglab.kernel.parts import PARTS, PartProcess
+from seglab.kernel.parts import CLIENTS, PARTS, PartProcess
 
 _ROUTING_LIMIT_MS = 2000
 
@@ -26,11 +26,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--lifeline", type=int, required=True)
+    parser.add_argument("--client-kind", choices=CLIENTS, required=True)
     for part in PARTS:
         parser.add_argument(f"--{part}", type=int, required=True)
     arguments = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parts = {part: PartProcess(part, getattr(arguments, part)) for part in PARTS}
+    kind = arguments.client_kind
+    parts = {part: PartProcess(part, getattr(arguments, part), kind) for part in PARTS}
     threading.Thread(target=_end_with_parent, args=(arguments.lifeline,), daemon=True).start()
     channel = Channel.from_fd(arguments.fd)
     try:

@@ -6,8 +6,14 @@ from dataclasses import dataclass
 import msgspec
 
 from seglab.core.record import Captures, MtuChange, SessionRecord
-from seglab.core.trace import HeaderField, Read, Write
-from seglab.engine.record import WIRE_TOO_SLOW, ObservedSession, session_record, within_payload
+from seglab.core.trace import HeaderField, Read, SocketOption, Write, WriteCall
+from seglab.engine.record import (
+    WIRE_TOO_SLOW,
+    ObservedProgram,
+    ObservedSession,
+    session_record,
+    within_payload,
+)
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment.plan import SessionSpec
 from seglab.frames import packets, pcapng
@@ -104,11 +110,25 @@ def assemble(
         header_fields=tuple(HeaderField(*span) for span in client.get("header_fields", ())),
         captures=Captures(**names),
         error=_error(reports),
+        program=_program(client),
     )
     record = session_record(spec, network, ENGINE, observed)
     description = f"{spec.session_id}: {record.error or 'complete'}"
     captures = pcapng.captures(sent, wall_offset_ns, description)
     return AssembledSession(record, {names[vantage]: captures[vantage] for vantage in captures})
+
+
+def _program(client: ChannelMessage) -> ObservedProgram | None:
+    """Return what was seen of a program; ``None`` where the client played a sender."""
+    if "program" not in client:
+        return None
+    seen = client["program"]
+    return ObservedProgram(
+        calls=tuple(WriteCall(*call) for call in seen["calls"]),
+        options=tuple(SocketOption(*option) for option in seen["options"]),
+        exit_code=seen["exit_code"],
+        output=seen["output"],
+    )
 
 
 def _error(reports: SessionReports) -> str | None:

@@ -92,6 +92,9 @@ class KernelLab:
         PartDiedError: one of its processes ended, and the lab is of no more use.
     """
 
+    client_kind = "sender"
+    """Which client the lab has, by its name in ``seglab.kernel.parts.CLIENTS``."""
+
     def __init__(
         self, network: Network, reader: Reader, log: IO[bytes] | int | None = None
     ) -> None:
@@ -283,14 +286,14 @@ class KernelLab:
         for name in PROCESSES:
             self._channels[name], inherited[name] = Outbox.pair()
         read_end, self._lifeline = os.pipe()
-        self._process = lab_process.start(inherited, read_end, self._log)
+        self._process = lab_process.start(inherited, read_end, self._log, self.client_kind)
 
     async def _start(self) -> None:
         """Tell every process what it needs, wait until all are ready, and check the hosts."""
         loop = asyncio.get_running_loop()
         for name, channel in self._channels.items():
             loop.add_reader(channel.fileno(), self._on_readable, name)
-        self._channels["client"].send({"host_netns": sandbox.network_namespace()})
+        self._channels["client"].send(self._client_config())
         self._channels["server"].send(
             lab_config.server_config(self.reader, self._addresses.version)
         )
@@ -413,10 +416,18 @@ class KernelLab:
             case {"result": result}:
                 self._replies.resolve("result", result["flow"], result)
             case {"connection": connection}:
-                flow = self._addresses.flow_of_server(connection["local"][0])
-                self._replies.resolve("connection", flow, connection)
+                self._on_connection(connection)
             case {"flow": flow}:
                 self._replies.resolve("flow", flow, message)
+
+    def _client_config(self) -> ChannelMessage:
+        """Return the client's first message."""
+        return {"host_netns": sandbox.network_namespace()}
+
+    def _on_connection(self, connection: ChannelMessage) -> None:
+        """Hand over the server's record of a connection that has ended."""
+        flow = self._addresses.flow_of_server(connection["local"][0])
+        self._replies.resolve("connection", flow, connection)
 
     def _fail(self, reason: str) -> None:
         """Mark the lab as dead; every task that waits for it learns the first reason."""

@@ -12,7 +12,7 @@ from seglab.core import launching
 
 
 def start(
-    inherited: Mapping[str, socket], lifeline: int, log: IO[bytes] | int
+    inherited: Mapping[str, socket], lifeline: int, log: IO[bytes] | int, client_kind: str
 ) -> subprocess.Popen[bytes]:
     """Start the first process of a lab in namespaces of its own.
 
@@ -21,8 +21,10 @@ def start(
             each part. They are closed here once the process has them.
         lifeline: the end of a pipe for reading. The process ends when the other end is closed.
         log: a file for what the lab's processes print.
+        client_kind: which client the lab has, by its name in ``parts.CLIENTS``.
     """
     program = [*launching.python_command("seglab.kernel.init"), "--lifeline", str(lifeline)]
+    program += ["--client-kind", client_kind]
     for name, end in inherited.items():
         program += ["--fd" if name == "init" else f"--{name}", str(end.fileno())]
     process = subprocess.Popen(

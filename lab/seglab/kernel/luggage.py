@@ -7,7 +7,7 @@ import msgspec
 from seglab.confined.exchange import stored_step
 from seglab.confined.own_sender import own_sender
 from seglab.errors import InputError
-from seglab.experiment.plan import OwnSenderSession, SessionSpec
+from seglab.experiment.plan import OwnSenderSession, ProgramSession, SessionSpec
 from seglab.kernel.channel import ChannelMessage
 from seglab.mail.stored import StoredMail
 from seglab.sender.script import ScriptError, make_script
@@ -15,6 +15,8 @@ from seglab.sender.script import ScriptError, make_script
 
 def needed(spec: SessionSpec) -> bool:
     """Whether a session sends a mail of the user's own, or with a sender of the user's own."""
+    if isinstance(spec, ProgramSession):
+        return False  # its job has the message already
     return isinstance(spec, OwnSenderSession) or isinstance(spec.message, StoredMail)
 
 

@@ -33,6 +33,12 @@ PARTS = {
     "client": LabPart("client", "seglab.kernel.client"),
 }
 
+CLIENTS = {
+    "sender": "seglab.kernel.client",
+    "program": "seglab.kernel.program.client",
+}
+"""The modules that a lab's client may be: it plays senders, or it runs programs."""
+
 
 class PartProcess:
     """A part, forked from this process, which must have no other threads yet.
@@ -40,13 +46,17 @@ class PartProcess:
     Args:
         name: which part.
         fd: the part's end of its channel; only the part has it from here on.
+        client_kind: which client the lab has, by its name in ``CLIENTS``.
     """
 
-    def __init__(self, name: str, fd: int) -> None:
+    def __init__(self, name: str, fd: int, client_kind: str = "sender") -> None:
         gate, self._gate = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            _live(PARTS[name], fd, gate)
+            part = PARTS[name]
+            if name == "client":
+                part = part._replace(module=CLIENTS[client_kind])
+            _live(part, fd, gate)
         os.close(gate)
         os.close(fd)
 

@@ -80,6 +80,20 @@ _SEGMENTS = _layer(
 _FIELDS = _layer(
     _required("name", pa.string()), _required("start", pa.int64()), _required("end", pa.int64())
 )
+_CALLS = _layer(
+    _required("t_ns", pa.int64()),
+    _required("name", pa.string()),
+    _required("start", pa.int64()),
+    _required("end", pa.int64()),
+    pa.field("asked_bytes", pa.int64()),
+    _required("result", pa.int64()),
+    pa.field("flags", pa.int64()),
+)
+_OPTIONS = _layer(
+    _required("t_ns", pa.int64()),
+    _required("name", pa.string()),
+    _required("action", pa.string()),
+)
 _INTEGERS = pa.list_(_required("item", pa.int64()))
 _CAPTURES = pa.struct([pa.field("client", pa.string()), pa.field("server", pa.string())])
 
@@ -125,6 +139,11 @@ SCHEMA = pa.schema(
         _required("discarded_late_ns", _INTEGERS),
         pa.field("header_end", pa.int64()),
         _required("header_fields", _FIELDS),
+        _required("kind", pa.string()),
+        _required("calls", _CALLS),
+        _required("options", _OPTIONS),
+        pa.field("exit_code", pa.int64()),
+        _required("output", pa.string()),
         _required("schema_version", pa.int64()),
     ],
     metadata={_VERSION_KEY: str(SCHEMA_VERSION).encode()},
@@ -148,10 +167,8 @@ They follow from ``segments`` and ``reads``, so a run does not store them.
 
 ADDED_COLUMNS = frozenset(
     {
-        "client_tcp",
-        "late_ns",
-        "too_late",
-        "discarded_late_ns",
+        *("client_tcp", "late_ns", "too_late", "discarded_late_ns"),
+        *("kind", "calls", "options", "exit_code", "output"),
         *(field.name for field in SIZES),
     }
 )

@@ -1,0 +1,187 @@
+"""The parent's side of a lab that runs programs."""
+
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from typing import IO, Any, Self
+
+from seglab.core import launching
+from seglab.errors import EnvironmentLacksError
+from seglab.experiment.reader import Reader
+from seglab.frames.addresses import PORTS
+from seglab.kernel import host_setup, sandbox
+from seglab.kernel.channel import ChannelMessage
+from seglab.kernel.lab import GRACE_S, KernelLab
+from seglab.kernel.program import reports, view
+from seglab.kernel.program.order import complete
+from seglab.kernel.reports import SessionReports
+from seglab.networks.network import Network
+
+_INSTANCE_LIMIT_S = 30.0
+
+
+class ProgramLab(KernelLab):
+    """A lab whose client runs programs, one after the other, and records what they write.
+
+    Args:
+        network: the network that its sessions run over.
+        reader: how its server reads.
+        log: a file for what its processes print; ``None`` discards it.
+        recorded: whether what programs write is recorded; a test compares with and without.
+
+    Raises:
+        EnvironmentLacksError: on entry: this machine does not let the lab record programs.
+    """
+
+    client_kind = "program"
+
+    def __init__(
+        self,
+        network: Network,
+        reader: Reader,
+        log: IO[bytes] | int | None = None,
+        *,
+        recorded: bool = True,
+    ) -> None:
+        super().__init__(network, reader, log)
+        self._recorded = recorded
+        self._instance: subprocess.Popen[bytes] | None = None
+        self._instance_name: str | None = None
+        self._logged: dict[int, list[ChannelMessage]] = {}
+        self._came: dict[int, asyncio.Event] = {}
+
+    async def __aenter__(self) -> Self:
+        check()
+        if self._recorded:
+            await asyncio.to_thread(self._start_instance)
+        try:
+            return await super().__aenter__()
+        except BaseException:
+            await self._end_instance()
+            raise
+
+    async def __aexit__(self, *_exc: object) -> None:
+        """End the lab, and then what recorded it."""
+        await super().__aexit__()
+        await self._end_instance()
+
+    async def session(self, job: Mapping[str, Any], wire: Mapping[str, Any]) -> SessionReports:
+        """Carry one program's session through the lab.
+
+        Args:
+            job: for the client: ``argv`` with placeholders, ``environment``, ``folder``,
+                ``content`` and ``time_limit_s``.
+            wire: for the wire, as of every session.
+
+        Raises:
+            PartDiedError: the lab died before the session had ended.
+            EnvironmentLacksError: a host does not take a route.
+        """
+        self.flows += 1
+        flow = self.flows
+        pair = {"client": self._addresses.client(flow), "server": self._addresses.server(flow)}
+        self._logged[flow] = []
+        self._came[flow] = asyncio.Event()
+        port = PORTS[job["protocol"]]
+        route = host_setup.program_route(self._addresses, self.network.client, flow)
+        await self.execute("client", route)
+        self._send("wire", {"open": {"flow": flow, "acknowledge": False, **pair, **wire}})
+        order = {**complete(job, pair["server"], port), **pair, "flow": flow, "port": port}
+        if self.network.router.schedule:
+            order["announced"] = True
+        async with self._changing_mtu(flow) as changes:
+            result = await self._ask("client", {"job": order}, "result", flow, None)
+        await self._all_logged(flow, result)
+        ended = await self._ask("wire", {"close": flow}, "flow", flow, self._close_limit_s)
+        self.strays = max(self.strays, ended["strays"])
+        self.strays_lost = max(self.strays_lost, ended["strays_lost"])
+        logged = sorted(self._logged.pop(flow), key=lambda one: one["t_accept_ns"])
+        del self._came[flow]
+        chosen = reports.connection_of_message(logged)
+        frames = ended["frames"]
+        if chosen is not None:
+            frames = reports.frames_of(frames, chosen["peer"][1])
+        return SessionReports(
+            flow,
+            reports.client_report(result, logged, chosen, frames),
+            chosen,
+            {**ended, "frames": frames},
+            tuple(changes),
+            host_setup.path_mtu(self.states),
+            host_setup.initcwnd(self.states["client"]),
+        )
+
+    def _client_config(self) -> ChannelMessage:
+        return {
+            "host_netns": sandbox.network_namespace(),
+            "instance": self._instance_name,
+            "hidden": view.services(),
+        }
+
+    def _on_connection(self, connection: ChannelMessage) -> None:
+        flow = self._addresses.flow_of_server(connection["local"][0])
+        if flow in self._logged:
+            self._logged[flow].append(connection)
+            self._came[flow].set()
+
+    async def _all_logged(self, flow: int, result: ChannelMessage) -> None:
+        """Wait until the server has reported as many connections as the program began.
+
+        A connection that was not made, since the path lost its SYN for example, has no report.
+        """
+        begun = len(result["connections"]) if result["recorded"] else 1
+        failed = result["error"] is not None or result["exit_code"] != 0
+        limit_s = 2 * self.network.round_trip_s + 0.5 if failed else GRACE_S
+        try:
+            async with asyncio.timeout(limit_s):
+                while len(self._logged[flow]) < begun:
+                    self._came[flow].clear()
+                    await self._came[flow].wait()
+        except TimeoutError:
+            return
+
+    def _start_instance(self) -> None:
+        """Start the process that makes a trace instance for this lab, and removes it."""
+        self._instance = subprocess.Popen(
+            launching.python_command("seglab.kernel.program.instance"),
+            env=launching.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            start_new_session=True,
+        )
+        assert self._instance.stdout is not None
+        line = self._instance.stdout.readline()
+        answer = json.loads(line) if line else {"lacks": "the process that makes it ended"}
+        if reason := answer.get("lacks"):
+            self._instance.wait(_INSTANCE_LIMIT_S)
+            self._instance = None
+            raise EnvironmentLacksError(f"what programs write cannot be recorded: {reason}")
+        self._instance_name = answer["instance"]
+
+    async def _end_instance(self) -> None:
+        """Let the trace instance be removed, and wait for that."""
+        if self._instance is None:
+            return
+        process, self._instance = self._instance, None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        process.stdout.close()
+        await asyncio.to_thread(process.wait)
+
+
+def check() -> None:
+    """Make sure that programs can be recorded here, as far as rights go.
+
+    Raises:
+        EnvironmentLacksError: this process is not root, or lacks a capability.
+    """
+    if os.geteuid() != 0 or (lacking := launching.lacking_capabilities()):
+        who = "this user is not root" if os.geteuid() != 0 else f"this root lacks {lacking}"
+        raise EnvironmentLacksError(
+            f"what a program writes is recorded by the kernel's tracing, and {who}: run seglab try "
+            "with sudo, or in a virtual machine of which you are root"
+        )

@@ -1,0 +1,54 @@
+"""What the client of a program's lab is told to run: the command, its placeholders filled in."""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from seglab.experiment.plan import ProgramSession
+from seglab.experiment.program import PLACEHOLDERS, content
+from seglab.kernel.channel import ChannelMessage
+from seglab.kernel.program import view
+
+_PLACEHOLDER: Final = re.compile(rf"\{{({'|'.join(PLACEHOLDERS)})\}}")
+_PROXY: Final = re.compile(r"(.*_)?proxy\Z", re.IGNORECASE)
+
+
+def of(spec: ProgramSession, time_limit_s: float) -> ChannelMessage:
+    """Return the client's part of a session.
+
+    Raises:
+        InputError: the message cannot be read any more, or has changed.
+    """
+    return {
+        "argv": list(spec.command),
+        "environment": environment(os.environ),
+        "folder": spec.folder,
+        "content": content(spec),
+        "values": {
+            "message": view.MESSAGE_PATH,
+            "from": spec.sender_address,
+            "to": spec.recipient,
+        },
+        "protocol": spec.protocol,
+        "time_limit_s": time_limit_s,
+    }
+
+
+def environment(own: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a program: the user's own, less what leads away from the lab."""
+    kept = {name: value for name, value in own.items() if not _PROXY.match(name)}
+    return kept | {"TMPDIR": view.TEMPORARY_PATH}
+
+
+def complete(job: Mapping[str, Any], server: str, port: int) -> ChannelMessage:
+    """Return the job with its placeholders filled in, once the server's address is known."""
+    values = {"host": server, "port": str(port), **job["values"]}
+    variables = {f"SEGLAB_{name.upper()}": value for name, value in values.items()}
+    argv = [filled(argument, values) for argument in job["argv"]]
+    return {**job, "argv": argv, "environment": job["environment"] | variables}
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """Fill in the placeholders of one argument; other braces stay as they are."""
+    return _PLACEHOLDER.sub(lambda found: values[found[1]], text)
