@@ -164,3 +164,13 @@ def test_an_algorithm_that_the_sysctl_refuses_goes_by_the_route() -> None:
     client = host_setup.host_plans(cubic)["client"]
     assert client.sysctls["net.ipv4.tcp_congestion_control"] == "reno"
     assert any(line.endswith("initcwnd 10 congctl cubic") for line in client.batch)
+
+
+@pytest.mark.parametrize("name", ["ethernet", "ipv6-ethernet"])
+def test_only_a_kernels_own_client_takes_the_sessions_addresses(name: str) -> None:
+    """With the simulator's TCP, the client's kernel has no such route, and so answers nothing."""
+    network = registry.networks()[name]
+    for tcp, routes in (("kernel", 1), ("simulator", 0)):
+        client = replace(network.client, tcp=tcp)
+        batch = host_setup.host_plans(replace(network, client=client))["client"].batch
+        assert sum(line.startswith("route add local ") for line in batch) == routes

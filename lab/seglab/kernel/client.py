@@ -259,6 +259,19 @@ def steps_of(job: ChannelMessage) -> list[steps.Step]:
     return make_script(sender, job["parameters"], mail, job["message_seed"])
 
 
+def _client_of(channel: Channel, config: ChannelMessage) -> Callable[[], None]:
+    """Return what carries the jobs out: over sockets, or with the simulator's TCP.
+
+    What that needs of the system is opened and imported here, before the client shuts itself in.
+    """
+    if "network" not in config:
+        return Client(channel).run
+    from seglab.kernel import model_client  # noqa: PLC0415, other labs start without the simulator
+
+    wire, network = model_client.opened(config["network"])
+    return model_client.ModelClient(channel, wire, network, steps_of).run
+
+
 def refusal(host_netns: int) -> str | None:
     """Return why the client must not speak here; ``None`` inside a lab.
 
@@ -288,6 +301,7 @@ def serve(fd: int) -> int:
     if reason := refusal(config["host_netns"]):
         channel.send({"refused": reason})
         return 2
+    run = _client_of(channel, config)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     os.environ.clear()  # it may hold passwords
@@ -298,7 +312,7 @@ def serve(fd: int) -> int:
         channel.send({"refused": f"it cannot be shut in: {error}"})
         return 2
     channel.send({"ready": True})
-    Client(channel).run()
+    run()
     return 0
 
 

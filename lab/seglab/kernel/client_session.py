@@ -65,7 +65,7 @@ class ClientSession:
         self.digest = hashlib.sha256()
         self.written = 0
         self.unsent = memoryview(b"")
-        self.header = _header(script) if job.get("protocol") == "smtp" else {}
+        self.header = header_of(script) if job.get("protocol") == "smtp" else {}
         self.window_bytes: int | None = job.get("send_window_bytes")
         self.expected: int | None = None
         self.replies = Replies()
@@ -186,7 +186,7 @@ def unacknowledged_bytes(sock: socket.socket) -> int:
     return int.from_bytes(answer, sys.byteorder)
 
 
-def _header(script: Iterable[steps.Step]) -> ChannelMessage:
+def header_of(script: Iterable[steps.Step]) -> ChannelMessage:
     """Return where the message's header fields are, for the record."""
     writes = (step for step in script if isinstance(step, steps.Write) and step.payload)
     found = header_layout(b"".join(step.data for step in writes))

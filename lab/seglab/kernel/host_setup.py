@@ -125,7 +125,7 @@ def host_plans(network: Network) -> dict[str, HostPlan]:
             _sysctls(at) | client_sysctls,
             (
                 *_interface(at, "c-eth0", network.mtu, at.client_link),
-                f"route add local {at.clients} dev lo",
+                *_own_addresses(at, client),
                 _neighbour(at.router_access_link, "r-eth0", "c-eth0"),
                 f"route add {at.servers} via {at.router_access_link} dev c-eth0 onlink {route}",
             ),
@@ -160,6 +160,16 @@ def host_plans(network: Network) -> dict[str, HostPlan]:
             ("w-c0", "w-r0", "w-r1", "w-s0"),
         ),
     }
+
+
+def _own_addresses(at: Addresses, client: ClientTcp) -> tuple[str, ...]:
+    """Return the route that makes the sessions' addresses the client's own, if they are.
+
+    Without it the kernel of the client drops what comes for them, and answers nothing. That is as
+    it has to be where the simulator's TCP takes and answers these frames
+    (``seglab.kernel.model_client``).
+    """
+    return (f"route add local {at.clients} dev lo",) if client.tcp == "kernel" else ()
 
 
 def session_route(at: Addresses, flow: int, mtu: int) -> str:

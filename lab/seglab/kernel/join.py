@@ -48,6 +48,7 @@ def client_job(spec: SessionSpec, time_limit_s: float) -> ChannelMessage:
         "message_seed": spec.message_seed,
         "protocol": spec.protocol,
         "nodelay": spec.nodelay,
+        "seed": spec.seed,
         "time_limit_s": time_limit_s,
     }
 
@@ -139,6 +140,8 @@ def _error(reports: SessionReports) -> str | None:
         return "the server has no record of the connection"
     if reports.connection.get("refused"):
         return f"the server refused: {reports.connection['refused']}"
+    if errors := reports.client.get("checksum_errors"):
+        return f"{errors} frames of the server had a wrong checksum"
     if drops := reports.wire["kernel_drops"]:
         return f"{WIRE_TOO_SLOW}: the kernel dropped {drops} frames unseen"
     return None

@@ -422,7 +422,7 @@ class KernelLab:
 
     def _client_config(self) -> ChannelMessage:
         """Return the client's first message."""
-        return {"host_netns": sandbox.network_namespace()}
+        return lab_config.client_config(self.network, sandbox.network_namespace())
 
     def _on_connection(self, connection: ChannelMessage) -> None:
         """Hand over the server's record of a connection that has ended."""

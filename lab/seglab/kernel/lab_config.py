@@ -22,6 +22,18 @@ def scripts(plans: Mapping[str, HostPlan]) -> ChannelMessage:
     }
 
 
+def client_config(network: Network, host_netns: int) -> ChannelMessage:
+    """Return the client's first message: where it must not run, and what its own TCP is like.
+
+    Only a client with the simulator's TCP gets the network; the kernel's own TCP is set up on its
+    host (``host_setup``).
+    """
+    config: ChannelMessage = {"host_netns": host_netns}
+    if network.client.tcp == "simulator":
+        config["network"] = msgspec.to_builtins(network)
+    return config
+
+
 def server_config(reader: Reader, ip_version: int) -> ChannelMessage:
     """Return the server's first message: where it listens, and how it reads."""
     how = msgspec.to_builtins(reader)

@@ -82,14 +82,8 @@ def check_network(network: Network) -> None:
     """Make sure that this machine has what one network needs beyond ``check``.
 
     Raises:
-        EnvironmentLacksError: a program is missing, or the network's client has another TCP than
-            the kernel's.
+        EnvironmentLacksError: a program is missing.
     """
-    if network.client.tcp != "kernel":
-        raise EnvironmentLacksError(
-            f"network {network.name}: the kernel engine has no client with the TCP "
-            f"'{network.client.label}'; {SIMULATOR}"
-        )
     if network.router.filters:
         _refuse_without(FILTER_TOOLS, f"network {network.name}: ")
 

@@ -14,7 +14,7 @@ from typing import Final
 from seglab.core.seeds import derive
 from seglab.core.tcpip import ETHERNET_HEADER_BYTES
 from seglab.frames.addresses import BY_VERSION, CLIENT_PORTS, MACS
-from seglab.frames.headers import ACK, FIN, IPV4, IPV6, PSH, SYN
+from seglab.frames.headers import ACK, FIN, IPV4, IPV6, PSH, RST, SYN
 from seglab.simulator.path import DOWN, UP, Carried
 from seglab.simulator.segment import TcpSegment
 
@@ -50,15 +50,23 @@ class FrameMaker:
         port: the server's.
         seed: the session's.
         streams: the bytes of both directions, from the client first.
+        addresses: of the client and the server; ``None`` draws them as well.
     """
 
-    def __init__(self, ip_version: int, port: int, seed: int, streams: tuple[bytes, bytes]) -> None:
+    def __init__(
+        self,
+        ip_version: int,
+        port: int,
+        seed: int,
+        streams: tuple[bytes, bytes],
+        addresses: tuple[str, str] | None = None,
+    ) -> None:
         draw = Random(derive(seed, "frames"))
         at = BY_VERSION[ip_version]
         self._version = ip_version
         self._streams = streams
         number = 1 + draw.randrange(at.clients.num_addresses // 2 if ip_version == 4 else 1 << 22)
-        addresses = at.client(number), at.server(number)
+        addresses = addresses or (at.client(number), at.server(number))
         self._addresses = tuple(ip_address(one).packed for one in addresses)
         self._router = ip_address(at.router_access_link).packed
         self._ports = draw.randint(*CLIENT_PORTS), port
@@ -88,6 +96,29 @@ class FrameMaker:
             body = self._ip(direction, self._tcp(direction, packet.delivered), ip_id)
         return sent, _ARRIVED_MACS[direction] + self._forwarded(body)
 
+    @property
+    def client_port(self) -> int:
+        """The client's port."""
+        return self._ports[UP]
+
+    @property
+    def initial(self) -> tuple[int, int]:
+        """The initial sequence numbers of both directions."""
+        return self._initial
+
+    def meet(self, initial: int) -> None:
+        """Take the server's initial sequence number, where the server has chosen it itself."""
+        self._initial = self._initial[UP], initial
+
+    def sent(self, segment: TcpSegment) -> bytes:
+        """Return the frame of a segment that the client sends."""
+        return _SENT_MACS[UP] + self._ip(UP, self._tcp(UP, segment), self._next_id(UP))
+
+    def reset(self, start: int, ack: int) -> bytes:
+        """Return the frame with which the client ends the connection at once (RFC 9293, 3.10.5)."""
+        tcp = self._tcp(UP, TcpSegment(start, start, ack, 0), RST)
+        return _SENT_MACS[UP] + self._ip(UP, tcp, self._next_id(UP))
+
     def _next_id(self, direction: int) -> int:
         ip_id = self._ip_ids[direction]
         self._ip_ids[direction] = (ip_id + 1) & 0xFFFF
@@ -111,8 +142,7 @@ class FrameMaker:
         header = _ipv4_header(source, destination, _TCP, len(tcp), ip_id, _DONT_FRAGMENT, 0)
         return IPV4 + header + tcp
 
-    def _tcp(self, direction: int, segment: TcpSegment) -> bytes:
-        flags = 0
+    def _tcp(self, direction: int, segment: TcpSegment, flags: int = 0) -> bytes:
         if segment.syn:
             flags |= SYN
             self._scales[direction] = segment.wscale_option or 0

@@ -1,0 +1,251 @@
+"""The simulator's TCP as a client on the real wire, against the router's and the server's kernel.
+
+Expected sizes are the paper's. What Linux does is this kernel's own client, over the same network
+with the same seeds.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from seglab.core.record import SessionRecord
+from seglab.core.trace import first_sent, sizes
+from seglab.engine import EngineOptions
+from seglab.engine.base import Planned
+from seglab.execution.request import RunRequest
+from seglab.frames.headers import FIN, RST, SYN
+from seglab.frames.options import checksums_right, tcp_options
+from seglab.frames.packets import Packet, join_frames
+from seglab.kernel import join
+from seglab.kernel.engine import KernelEngine
+from seglab.kernel.lab import KernelLab
+from seglab.networks.network import Network
+from seglab.reproduction.paper import paper
+from seglab.simulator.endpoint import TcpEndpoint
+from seglab.simulator.segment import TcpSegment
+from seglab.simulator.session import server_settings
+
+JIFFY_PHASES_NS = (0, 1_000_000, 2_000_000, 3_000_000, 3_900_000)
+"""Where a jiffy of 4 ms may begin on the server, which nothing shows."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What one session left behind.
+
+    Attributes:
+        record: its record.
+        packets: all packets of both directions.
+        counters: what the router's and the server's kernels count, by ``Group.name``.
+    """
+
+    record: SessionRecord
+    packets: list[Packet]
+    counters: dict[str, dict[str, int]]
+
+
+def modelled(planned: Planned) -> Planned:
+    """The same session with the simulator's TCP at its client."""
+    spec, network = planned
+    return spec, replace(network, client=replace(network.client, tcp="simulator"))
+
+
+def carry_out(planned: Planned) -> Carried:
+    """Carry one session through a lab of its own, with what every part saw."""
+    spec, network = planned
+
+    async def session() -> Carried:
+        async with KernelLab(network, spec.reader) as lab:
+            reports = await lab.session(join.client_job(spec, 30.0), join.wire_order(spec))
+            record = join.assemble(spec, network, reports, 0).record
+            counted = {
+                node: counters(await lab.execute(node, "cat /proc/net/snmp"))
+                for node in ("router", "server", "client")
+            }
+            return Carried(record, join_frames(reports.wire["frames"]), counted)
+
+    return asyncio.run(session())
+
+
+def counters(text: str) -> dict[str, int]:
+    """``/proc/net/snmp``: a line of names and a line of values for each group."""
+    lines = [line.split() for line in text.splitlines()]
+    return {
+        f"{names[0]}{name}": int(value)
+        for names, values in zip(lines[::2], lines[1::2], strict=True)
+        for name, value in zip(names[1:], values[1:], strict=True)
+    }
+
+
+def from_client(packets: Iterable[Packet]) -> list[Packet]:
+    """The packets that the client sent."""
+    return [packet for packet in packets if packet.direction == 0 and packet.tcp is not None]
+
+
+@pytest.fixture(scope="module")
+def listing_9() -> Carried:
+    """One session of Listing 9: a window that counts bytes, over a path without loss."""
+    (planned,) = RunRequest(("listing-09",), sessions=1).specs(2014)
+    assert planned[1].client.personality == "windows"
+    return carry_out(planned)
+
+
+def test_listing_9_is_on_the_wire(listing_9: Carried) -> None:
+    """The paper's sizes leave the client as segments, from a window in bytes and nothing above."""
+    record = listing_9.record
+    assert record.error is None
+    assert (record.engine, record.client_tcp) == ("kernel", "simulator: windows, unchecked")
+    assert sizes(first_sent(record.segments)) == list(paper().listings[9].sizes)
+
+
+def test_the_three_layers_conserve_bytes(listing_9: Carried) -> None:
+    """Writes, arrived segments and reads each are the same payload, by the lab's own laws."""
+    record = listing_9.record
+    assert not list(record.trace.violations())
+    assert sum(sizes(record.writes)) == sum(sizes(record.reads)) == record.payload_bytes
+
+
+def test_no_kernel_complains_of_a_frame(listing_9: Carried) -> None:
+    """Every checksum is right by our arithmetic, and router and server count no error."""
+    assert all(checksums_right(packet.frames[0].raw) for packet in listing_9.packets)
+    for node in ("router", "server"):
+        found = listing_9.counters[node]
+        wrong = ("Ip:InHdrErrors", "Ip:InDiscards", "Tcp:InErrs", "Tcp:InCsumErrors")
+        assert {name: found[name] for name in wrong} == dict.fromkeys(wrong, 0)
+    assert listing_9.counters["server"]["Tcp:PassiveOpens"] == 1
+
+
+def test_the_clients_kernel_takes_no_part(listing_9: Carried) -> None:
+    """It opens nothing, resets nothing and sends nothing, though each frame reaches it."""
+    found = listing_9.counters["client"]
+    assert {name: found[name] for name in ("Tcp:ActiveOpens", "Tcp:OutRsts", "Ip:OutRequests")} == {
+        "Tcp:ActiveOpens": 0, "Tcp:OutRsts": 0, "Ip:OutRequests": 0,
+    }  # fmt: skip
+    assert found["Ip:InReceives"] > 0
+    flags = {packet.tcp.flags & RST for packet in listing_9.packets if packet.tcp is not None}
+    assert flags == {0}
+
+
+def test_the_server_acknowledges_as_the_simulator_expects(listing_9: Carried) -> None:
+    """Its kernel's acknowledgement numbers, in order, are those of the simulated receiver."""
+    (planned,) = RunRequest(("listing-09",), sessions=1).specs(2014)
+    kernel = acknowledged(listing_9.packets)
+    assert len(kernel) > len(listing_9.record.segments)
+    expected = [simulated(listing_9.packets, planned[1], phase) for phase in JIFFY_PHASES_NS]
+    assert kernel in expected
+
+
+def acknowledged(packets: Iterable[Packet]) -> list[int]:
+    """The acknowledgement numbers that the server sent after its SYN, as offsets."""
+    client, _ = initial(packets)
+    return [
+        (packet.tcp.ack - client - 1) % (1 << 32)
+        for packet in packets
+        if packet.direction == 1 and packet.tcp is not None and not packet.tcp.flags & SYN
+    ]
+
+
+def initial(packets: Iterable[Packet]) -> tuple[int, int]:
+    """The initial sequence numbers of client and server."""
+    syns = {p.direction: p.tcp.seq for p in packets if p.tcp is not None and p.tcp.flags & SYN}
+    return syns[0], syns[1]
+
+
+def simulated(packets: list[Packet], network: Network, phase_ns: int) -> list[int]:
+    """The acknowledgements of a simulated server that gets what the real one got, at these times.
+
+    It reads at once what is there, and writes its replies and closes when the real one did. A reply
+    that left with the FIN was written with MSG_MORE.
+    """
+    client, server = initial(packets)
+    begin_ns = packets[0].t_sent_ns
+    endpoint = TcpEndpoint(server_settings(network, phase_ns, 0))
+    endpoint.listen()
+    events: list[tuple[int, int, TcpSegment | tuple[int, bool]]] = []
+    for packet in packets:
+        if packet.tcp is None:
+            continue
+        if packet.direction == 0:
+            segment = segment_of(packet, client, server)
+            events += [(t_ns - begin_ns, 0, segment) for t_ns in packet.arrivals_ns]
+        elif packet.tcp.payload_bytes or packet.tcp.flags & FIN:
+            wrote = packet.tcp.payload_bytes, bool(packet.tcp.flags & FIN)
+            events.append((packet.t_sent_ns - begin_ns, 1, wrote))
+    sent: list[TcpSegment] = []
+    for t_ns, _, what in sorted(events, key=lambda event: event[:2]):
+        while endpoint.wake_ns is not None and endpoint.wake_ns <= t_ns:
+            sent += endpoint.on_timer(endpoint.wake_ns)
+        if isinstance(what, TcpSegment):
+            sent += endpoint.on_segment(t_ns, what)
+            sent += endpoint.read(t_ns, 1 << 16)[1]
+            continue
+        size, last = what
+        sent += endpoint.write(t_ns, size, more=last)[1]
+        if last:
+            sent += endpoint.close(t_ns)
+    return [segment.ack for segment in sent if not segment.syn]
+
+
+def segment_of(packet: Packet, client: int, server: int) -> TcpSegment:
+    """A segment of the client as an endpoint takes it."""
+    tcp, raw = packet.tcp, packet.frames[-1].raw
+    options = tcp_options(raw)
+    assert tcp is not None
+    assert options is not None
+    syn = bool(tcp.flags & SYN)
+    start = 0 if syn else (tcp.seq - client - 1) % (1 << 32)
+    return TcpSegment(
+        start,
+        start + tcp.payload_bytes,
+        -1 if syn else (tcp.ack - server - 1) % (1 << 32),
+        options.window,
+        syn=syn,
+        fin=bool(tcp.flags & FIN),
+        ts_val=options.ts_val,
+        ts_ecr=options.ts_ecr,
+        mss_option=options.mss,
+        wscale_option=options.scale,
+        sack_option=options.sack_permitted,
+    )
+
+
+def together(*runs: list[Planned]) -> list[SessionRecord]:
+    """The records of several runs, carried out side by side."""
+    records: list[SessionRecord] = []
+
+    async def all_runs() -> None:
+        engines = [KernelEngine(EngineOptions(jobs=4)) for _ in runs]
+        waiting = (e.run(run, records.append) for e, run in zip(engines, runs, strict=True))
+        await asyncio.gather(*waiting)
+
+    asyncio.run(all_runs())
+    return records
+
+
+Cut = list[tuple[int, int, bool, bool]]
+
+
+def cut(record: SessionRecord) -> Cut:
+    """How a session was cut: ranges, PSH, and what was sent again, in order."""
+    return [(s.start, s.end, s.psh, s.retransmission) for s in record.segments]
+
+
+@pytest.mark.parametrize(
+    "network", ["ethernet", "tunnel-1400", "black-hole-probing", "ipv6-tunnel", "pppoe-clamped"]
+)
+def test_linux_on_the_wire_is_linux(network: str) -> None:
+    """The simulator's TCP sends what this kernel's sends, over the same path with the same seeds.
+
+    The kernel sends twice, since where it does not repeat itself there is a race in it.
+    """
+    planned = RunRequest(("matrix",), ("single_write", "relay"), (network,), 2).specs(2014)
+    records = together(planned, planned, list(map(modelled, planned)))
+    assert [record.error for record in records] == [None] * 3 * len(planned)
+    for spec, _ in planned:
+        same = [record for record in records if record.session_id == spec.session_id]
+        kernel = [cut(record) for record in same if record.client_tcp == "kernel"]
+        (ours,) = [cut(record) for record in same if record.client_tcp == "simulator: linux"]
+        assert len(kernel) == 2
+        assert ours in kernel, spec.session_id
