@@ -7,6 +7,7 @@ with the same seeds.
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,8 @@ from seglab.reproduction.paper import paper
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.session import server_settings
+
+ROUND_TRIP_NS = 40_000_000
 
 JIFFY_PHASES_NS = (0, 1_000_000, 2_000_000, 3_000_000, 3_900_000)
 """Where a jiffy of 4 ms may begin on the server, which nothing shows."""
@@ -233,7 +236,8 @@ def cut(record: SessionRecord) -> Cut:
 
 
 @pytest.mark.parametrize(
-    "network", ["ethernet", "tunnel-1400", "black-hole-probing", "ipv6-tunnel", "pppoe-clamped"]
+    "network",
+    ["ethernet", "gprs", "tunnel-1400", "black-hole-probing", "ipv6-tunnel", "pppoe-clamped"],
 )
 def test_linux_on_the_wire_is_linux(network: str) -> None:
     """The simulator's TCP sends what this kernel's sends, over the same path with the same seeds.
@@ -249,3 +253,46 @@ def test_linux_on_the_wire_is_linux(network: str) -> None:
         (ours,) = [cut(record) for record in same if record.client_tcp == "simulator: linux"]
         assert len(kernel) == 2
         assert ours in kernel, spec.session_id
+
+
+def over(folder: Path, network: str, sender: str, payload_bytes: int) -> SessionRecord:
+    """One session over a network that a test describes."""
+    file = folder / "own.toml"
+    file.write_text(
+        f'title = "t"\nsenders = [{sender}]\nsessions = 1\n'
+        f"message.payload_bytes = {payload_bytes}\n"
+        f'[[network]]\nname = "own"\ntitle = "t"\n{network}\n'
+    )
+    (record,) = together(RunRequest((str(file),)).specs(2014))
+    return record
+
+
+@pytest.mark.parametrize(("name", "window"), [("windows", 2), ("lwip", 3)])
+def test_rfc_896_on_the_wire(tmp_path: Path, name: str, window: int) -> None:
+    """A short segment waits a round trip for what is unacknowledged, behind the initial window."""
+    network = f'client.personality = "{name}"\nlinks.core.delay_ms = 20'
+    sender = '{ name = "fixed_buffer", parameters = { buffer_bytes = 2048, nodelay = false } }'
+    record = over(tmp_path, network, sender, 9000)
+    assert record.error is None
+    assert record.client_tcp == f"simulator: {name}, unchecked"
+    segments = record.segments
+    flight = [s for s in segments if s.t_sent_ns < segments[0].t_sent_ns + ROUND_TRIP_NS]
+    assert sizes(flight)[0] == 1460
+    assert len(flight) <= window
+    short = [s for s in segments if s.end - s.start < 1460]
+    assert short
+    for segment in short:
+        before = [s.t_sent_ns for s in segments if s.end <= segment.start]
+        assert segment.t_sent_ns >= max(before) + ROUND_TRIP_NS
+
+
+def test_a_session_that_fails_resets_its_connection(tmp_path: Path) -> None:
+    """Over a black hole it runs into its limit, as with the kernel's client, and says why."""
+    network = (
+        'client.tcp = "simulator"\nrouter = { mtu = 1400, icmp = false }\n'
+        "time_limit_s = 2\ncompletes = false"
+    )
+    record = over(tmp_path, network, '"single_write"', 9000)
+    assert record.error is not None
+    assert record.error.startswith("time limit reached; the router, a black hole")
+    assert {s.drop_reason for s in record.segments if s.end - s.start > 1348} == {"router"}

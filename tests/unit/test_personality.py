@@ -25,9 +25,10 @@ OTHERS = [name for name in PERSONALITIES if name != "linux"]
 ROUND_TRIP_NS = 40_000_000
 
 
-def client(text: str, base: ClientTcp | None = None) -> ClientTcp:
+def client(text: str, base: ClientTcp | None = None, mss: int = 1460) -> ClientTcp:
     """The client's TCP that some TOML describes."""
-    return parse(SpecTable("my.toml", decode(text.encode(), "my.toml")), base or ClientTcp())
+    table = SpecTable("my.toml", decode(text.encode(), "my.toml"))
+    return parse(table, base or ClientTcp(), mss)
 
 
 def simulated(path: Path, payload: int, tcp: str, buffer: int = 65_536) -> SessionRecord:
@@ -62,6 +63,16 @@ def test_a_personality_fixes_what_its_documents_say() -> None:
     assert (windows.timestamps, windows.sack, windows.initcwnd) == (False, True, 2)
     assert (lwip.timestamps, lwip.sack, lwip.initcwnd) == (False, False, 3)
     assert (windows.tcp, lwip.tcp, client("").tcp) == ("simulator", "simulator", "kernel")
+
+
+@pytest.mark.parametrize(
+    ("mss", "segments"), [(536, 4), (1095, 4), (1096, 3), (1460, 3), (2190, 2), (4312, 2)]
+)
+def test_the_initial_window_of_rfc_3390(mss: int, segments: int) -> None:
+    """Four segments up to 1095 bytes, two from 2190 bytes on, 4380 bytes between."""
+    assert client('personality = "lwip"', mss=mss).initcwnd == segments
+    at_another_mtu = client("", client('personality = "lwip"', mss=9000), mss)
+    assert at_another_mtu.initcwnd == segments
 
 
 def test_like_and_personality() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from seglab.core.specfile import SpecTable
-from seglab.networks.personality import LINUX, PERSONALITIES, Personality
+from seglab.networks.personality import LINUX, PERSONALITIES
 
 ClientStack = Literal["kernel", "simulator"]
 """Whose code the client's TCP is, on the kernel engine; the simulator engine has only its own."""
@@ -51,17 +51,18 @@ class ClientTcp:
         return PERSONALITIES[self.personality].label
 
 
-def parse(table: SpecTable, default: ClientTcp) -> ClientTcp:
+def parse(table: SpecTable, default: ClientTcp, mss: int) -> ClientTcp:
     """Read a client's TCP from a network's table.
 
     Args:
         table: its content.
         default: has the values that the table leaves out.
+        mss: the payload bytes of a full segment without timestamps.
 
     Raises:
         InputError: a value cannot be, or is not what the personality has.
     """
-    default = _with_personality(table, default)
+    default = _with_personality(table, default, mss)
     algorithm = table.text("congestion_control", default=default.congestion_control)
     if not _ALGORITHM.fullmatch(algorithm):
         raise table.problem("congestion_control", "an algorithm's name, such as 'reno'", algorithm)
@@ -78,41 +79,47 @@ def parse(table: SpecTable, default: ClientTcp) -> ClientTcp:
         personality=default.personality,
         tcp=table.choice("tcp", get_args(ClientStack), default=default.tcp),
     )
-    _refuse_contradictions(table, client)
+    _refuse_contradictions(table, client, mss)
     table.finish()
     return client
 
 
-def _with_personality(table: SpecTable, default: ClientTcp) -> ClientTcp:
+def _with_personality(table: SpecTable, default: ClientTcp, mss: int) -> ClientTcp:
     """Return the defaults of a client with the table's personality, and what that one fixes."""
     name = table.choice("personality", PERSONALITIES, default=default.personality)
+    if name != LINUX.name:
+        return replace(default, personality=name, tcp="simulator", **_fixed(name, mss))
     if name == default.personality:
         return default
-    if name == LINUX.name:
-        own = ClientTcp()
-        return replace(
-            default,
-            personality=name,
-            timestamps=own.timestamps,
-            sack=own.sack,
-            initcwnd=own.initcwnd,
-            tcp=own.tcp,
-        )
-    return replace(default, personality=name, tcp="simulator", **_fixed(PERSONALITIES[name]))
+    own = ClientTcp()
+    return replace(
+        default,
+        personality=name,
+        timestamps=own.timestamps,
+        sack=own.sack,
+        initcwnd=own.initcwnd,
+        tcp=own.tcp,
+    )
 
 
-def _fixed(personality: Personality) -> dict[str, Any]:
+def _fixed(name: str, mss: int) -> dict[str, Any]:
     """Return the client's settings that a personality fixes."""
-    values = {name: getattr(personality, name) for name in ("timestamps", "sack", "initcwnd")}
+    who = PERSONALITIES[name]
+    values = {
+        "timestamps": who.timestamps,
+        "sack": who.sack,
+        "initcwnd": who.initial_window(mss),
+    }
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _refuse_contradictions(table: SpecTable, client: ClientTcp) -> None:
+def _refuse_contradictions(table: SpecTable, client: ClientTcp, mss: int) -> None:
     """Refuse a setting that is not the personality's."""
-    if client.personality == LINUX.name:
+    name = client.personality
+    if name == LINUX.name:
         return
-    for name, value in (_fixed(PERSONALITIES[client.personality]) | {"tcp": "simulator"}).items():
-        found = getattr(client, name)
+    for key, value in (_fixed(name, mss) | {"tcp": "simulator"}).items():
+        found = getattr(client, key)
         if found != value:
             expected = str(value).lower() if isinstance(value, bool) else repr(value)
-            raise table.problem(name, f"{expected}, as {client.personality} has it", found)
+            raise table.problem(key, f"{expected}, as {name} has it", found)

@@ -250,7 +250,9 @@ def parse(name: str, table: SpecTable, base: Network | None = None) -> Network:
         mtu=mtu,
         access=_link(links.table("access"), like.access),
         core=_link(links.table("core"), like.core),
-        client=client.parse(table.table("client"), like.client),
+        client=client.parse(
+            table.table("client"), like.client, full_segment(mtu, ip_version=ip_version)
+        ),
         router=_router(table.table("router"), ip_version, like.router),
         ip_version=ip_version,
         time_limit_s=_time_limit(table, like.time_limit_s),

@@ -15,6 +15,8 @@ A personality is data. The simulator's TCP (``seglab.simulator``) follows it.
 from dataclasses import dataclass
 from typing import Final
 
+_RFC_3390_BYTES: Final = 4380
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Personality:
@@ -29,6 +31,7 @@ class Personality:
         sack: whether it offers selective acknowledgements.
         wscale: whether it offers window scaling.
         initcwnd: its initial congestion window in segments.
+        rfc3390: whether that window follows from the MSS instead, by RFC 3390.
         receive_buffer_bytes: its receive buffer; half of that is the window.
         rfc896: whether Nagle's algorithm waits for any data, not for small segments alone.
         counts_bytes: whether its congestion window counts bytes.
@@ -44,11 +47,22 @@ class Personality:
     sack: bool | None = None
     wscale: bool | None = None
     initcwnd: int | None = None
+    rfc3390: bool = False
     receive_buffer_bytes: int | None = None
     rfc896: bool = False
     counts_bytes: bool = False
     whole_segments: bool = False
     delayed_ack_ms: int | None = None
+
+    def initial_window(self, mss: int) -> int | None:
+        """Return the whole segments of its initial window; ``None`` leaves it to the network.
+
+        RFC 3390, 1 has ``min(4 * MSS, max(2 * MSS, 4380))`` bytes.
+
+        Args:
+            mss: the payload bytes of a full segment, 1 or more.
+        """
+        return min(4, max(2, _RFC_3390_BYTES // mss)) if self.rfc3390 else self.initcwnd
 
     @property
     def label(self) -> str:
@@ -87,12 +101,13 @@ PERSONALITIES: Final = {
             source=(
                 "lwIP 2.1. opt.h: TCP_WND is 4 * TCP_MSS; LWIP_TCP_TIMESTAMPS, LWIP_TCP_SACK_OUT "
                 "and LWIP_WND_SCALE are 0. tcp_priv.h: tcp_do_output_nagle, TCP_TMR_INTERVAL of "
-                "250 ms. tcp_out.c: only whole segments leave. tcp.c: LWIP_TCP_CALC_INITIAL_CWND"
+                "250 ms. tcp_out.c: only whole segments leave. tcp_in.c: its initial window "
+                "is that of RFC 3390"
             ),
             timestamps=False,
             sack=False,
             wscale=False,
-            initcwnd=3,
+            rfc3390=True,
             receive_buffer_bytes=8 * 536,
             rfc896=True,
             counts_bytes=True,

@@ -7,6 +7,7 @@ with such a system.
 from dataclasses import replace
 from typing import Any
 
+from seglab.core.tcpip import full_segment
 from seglab.errors import InputError
 from seglab.networks.personality import LINUX, PERSONALITIES, Personality
 from seglab.simulator.settings import EndpointSettings
@@ -39,7 +40,7 @@ def applied(settings: EndpointSettings) -> EndpointSettings:
         "timestamps": who.timestamps,
         "sack": who.sack,
         "wscale": who.wscale,
-        "initcwnd": who.initcwnd,
+        "initcwnd": who.initial_window(full_segment(settings.mtu, ip_version=settings.ip_version)),
         "receive_buffer_bytes": who.receive_buffer_bytes,
     }
     return replace(settings, **{name: value for name, value in fixed.items() if value is not None})
