@@ -1,5 +1,8 @@
 """Records as JSON and as Parquet: what goes in comes out, and foreign files are refused."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -7,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import record, simulated
 
+from seglab import regress
 from seglab.core.record import Captures, SessionRecord
-from seglab.core.trace import Segment
+from seglab.core.trace import Segment, SocketOption, WriteCall
 from seglab.errors import InputError
 from seglab.runs import parquet as store
 
@@ -38,6 +42,34 @@ def test_json_round_trip(original):
     line = original.to_json()
     assert b"\n" not in line
     assert SessionRecord.from_json(line) == original
+
+
+def test_files_of_version_1_are_read():
+    """The shipped sample is of version 1: its rows are of emulated senders."""
+    path = Path(regress.__file__).parent / "sample.parquet"
+    assert pq.read_schema(path).metadata[b"schema_version"] == b"1"
+    assert not {"kind", "calls", "options"} & set(pq.read_schema(path).names)
+    found = next(store.read_sessions(path))
+    assert (found.kind, found.calls, found.exit_code) == ("emulated", (), None)
+    assert found.schema_version == 1
+
+
+def test_a_program_survives_both_stores(tmp_path):
+    """What only programs have comes back from the journal and from Parquet."""
+    program = replace(
+        FULL,
+        kind="program",
+        calls=(
+            WriteCall(1, "sendto", 0, 10, 12, 10, 0x8000),
+            WriteCall(2, "writev", 10, 10, None, -11, None),
+        ),
+        options=(SocketOption(0, "TCP_CORK", "set"),),
+        exit_code=-9,
+        output="line\n",
+    )
+    assert SessionRecord.from_json(program.to_json()) == program
+    store.write_sessions(tmp_path / "sessions.parquet", [program])
+    assert list(store.read_sessions(tmp_path / "sessions.parquet")) == [program]
 
 
 @pytest.mark.parametrize(

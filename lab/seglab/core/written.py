@@ -56,30 +56,48 @@ def style_of(
     text = writes[:-1] if _has_own_terminator(writes) else writes
     if len(text) == 1:
         return "single_write"
-    named = None
-    if len(text) == 2:
-        named = _by_the_cut(text[0].end, header_end, next(iter(fields), None))
-    return named or _by_the_sizes(text, fields)
+    cuts = [span.end for span in text[:-1]]
+    if header_end is not None and cuts[-1] <= header_end + _EMPTY_LINE_BYTES:
+        return _by_the_headers(cuts, header_end, fields) or _by_the_sizes(text, fields)
+    return _by_the_sizes(text, fields)
 
 
-def _by_the_cut(cut: int, header_end: int | None, first: HeaderField | None) -> Style | None:
-    """Name the style of a text that was written in two pieces, by where it was cut."""
-    if first is not None and cut == first.end:
-        return "relay" if first.name.lower() == "received" else "custom_headers"
-    if header_end is not None and 0 <= cut - header_end <= _EMPTY_LINE_BYTES:
+def _by_the_headers(
+    cuts: Sequence[int], header_end: int, fields: Sequence[HeaderField]
+) -> Style | None:
+    """Name the style of a text that was cut in its header block alone, by where.
+
+    Returns:
+        ``None`` where no cut is at a field or at its value.
+    """
+    first = next(iter(fields), None)
+    if len(cuts) == 1 and cuts[0] >= header_end:
         return "headers_then_body"
-    return None
+    if len(cuts) == 1 and first is not None and cuts[0] == first.end and _is(first, "received"):
+        return "relay"
+    if any({*cuts} == {f.start, f.end} - {0} for f in fields if _is(f, "from")):
+        return "distinct_from"
+    starts = {field.start + len(field.name) + 1 for field in fields}
+    edges = {edge for f in fields for edge in (f.start, f.end, f.end - _EMPTY_LINE_BYTES)}
+    return (
+        "custom_headers" if {*cuts} <= edges | starts | {header_end + _EMPTY_LINE_BYTES} else None
+    )
 
 
 def _by_the_sizes(
     text: Sequence[Span], fields: Iterable[HeaderField]
 ) -> Style | Literal["unknown"]:
+    """Name the style of a text that was cut by its length, or after each line."""
     sizes = [span.end - span.start for span in text]
     if len(set(sizes[:-1])) == 1 and sizes[-1] <= sizes[0]:
         return "fixed_buffer"
     ends = {span.end for span in text}
     lines = len(sizes) >= _LINES_MIN and max(sizes) <= LINE_MAX_BYTES
     return "line_by_line" if lines and {f.end for f in fields} <= ends else UNKNOWN_STYLE
+
+
+def _is(field: HeaderField, name: str) -> bool:
+    return field.name.lower() == name
 
 
 def _has_own_terminator(writes: Sequence[Span]) -> bool:

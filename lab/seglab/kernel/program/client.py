@@ -202,11 +202,13 @@ class ProgramClient:
         """End what is still there of a program, and say in the session's error what it was."""
         session.cell.stop()
         end = time.monotonic() + _STOP_LIMIT_S
-        left = None
+        left: list[str] | None = None
         while left is None and time.monotonic() < end:
             select.select([session.cell.reports], [], [], _LOOK_S)
             for report in session.reports():
-                left = report.get("left", [] if "gone" in report else left)
+                if "left" in report or "gone" in report:
+                    left = report.get("left", left)
+                    end = 0.0
         session.left = left or []
         self._end(session)
 

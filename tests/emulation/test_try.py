@@ -1,0 +1,481 @@
+"""Real programs in a lab: what is recorded of them, and what becomes of those that misbehave."""
+
+import asyncio
+import json
+import os
+import random
+import re
+import socket
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from commanding import Seglab, inside, wait_until
+from commanding import seglab as run_seglab
+
+from seglab.core.record import SessionRecord
+from seglab.core.trace import first_sent, sizes
+from seglab.engine import EngineOptions
+from seglab.errors import EnvironmentLacksError
+from seglab.experiment import registry
+from seglab.experiment.plan import ProgramSession
+from seglab.experiment.program import plan
+from seglab.kernel import join
+from seglab.kernel.engine import KernelEngine
+from seglab.kernel.program import order
+from seglab.kernel.program.lab import ProgramLab, check
+from seglab.mail.message import MessageSpec
+from seglab.networks.network import Network
+
+PYTHON = os.path.realpath(sys.executable)
+MSG_MORE = 0x8000
+
+
+@pytest.fixture(autouse=True)
+def _privileged() -> None:
+    """Skip where programs cannot be recorded."""
+    try:
+        check()
+    except EnvironmentLacksError as error:
+        pytest.skip(str(error))
+
+
+HEAD = """
+import os, signal, smtplib, socket, sys, time
+host, port, message = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+mail = open(message, "rb").read()
+def send(connection=None):
+    with connection or smtplib.SMTP(host, port) as server:
+        server.sendmail("a@example.org", ["b@example.org"], mail)
+def dialogue():
+    s = socket.create_connection((host, port))
+    replies = s.makefile("rb")
+    replies.readline()
+    for line in b"HELO a", b"MAIL FROM:<a@b.c>", b"RCPT TO:<d@e.f>", b"DATA":
+        s.sendall(line + b"\\r\\n")
+        replies.readline()
+    return s, replies
+"""
+
+
+class Programs:
+    """Programs of a few lines, each in a file of its own.
+
+    Args:
+        folder: for their files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def planned(
+        self, name: str, code: str, network: str = "ethernet", sessions: int = 1, size: int = 6000
+    ) -> list[tuple[ProgramSession, Network]]:
+        """The sessions of a program in Python."""
+        file = self._folder / f"{name}.py"
+        file.write_text(HEAD + textwrap.dedent(code))
+        command = [PYTHON, str(file), "{host}", "{port}", "{message}"]
+        return self.commanded(name, command, network, sessions, size)
+
+    def commanded(
+        self,
+        name: str,
+        command: Sequence[str],
+        network: str = "ethernet",
+        sessions: int = 1,
+        size: int = 6000,
+    ) -> list[tuple[ProgramSession, Network]]:
+        """The sessions of a command."""
+        return plan(
+            command,
+            [registry.network(network)],
+            MessageSpec(payload_bytes=size),
+            sessions=sessions,
+            seed=7,
+            name=name,
+            sender_address="a@example.org",
+            recipient="b@example.org",
+            folder=self._folder,
+        )
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Programs:
+    """What makes programs."""
+    return Programs(tmp_path)
+
+
+def run(
+    specs: Sequence[tuple[ProgramSession, Network]], time_limit_s: float = 60.0
+) -> dict[str, SessionRecord]:
+    """Carry the sessions out; their records by the program's name."""
+    records: list[SessionRecord] = []
+    engine = KernelEngine(EngineOptions(time_limit_s=time_limit_s))
+    asyncio.run(engine.run(specs, records.append))
+    return {record.sender: record for record in records}
+
+
+def test_each_write_is_recorded(programs: Programs) -> None:
+    """Of every kind of call: its size, flags and result, and the layers agree as an emulator's."""
+    (record,) = run(
+        programs.planned(
+            "calls",
+            """
+            s, replies = dialogue()
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            s.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+            head, body = mail[:700], mail[700:]
+            s.send(head, socket.MSG_MORE)
+            os.write(s.fileno(), body[:300])
+            os.writev(s.fileno(), [body[300:400], body[400:450]])
+            s.sendmsg([body[450:460], body[460:600]])
+            rest = os.memfd_create("rest")
+            os.write(rest, body[600:])
+            os.sendfile(s.fileno(), rest, 0, 1000)
+            pipe_out, pipe_in = os.pipe()
+            os.splice(rest, pipe_in, 2000, offset_src=1000)
+            os.splice(pipe_out, s.fileno(), 2000)
+            s.sendall(body[3600:])
+            s.sendall(b".\\r\\n")
+            assert replies.readline().startswith(b"250")
+            s.sendall(b"QUIT\\r\\n")
+            """,
+        )
+    ).values()
+    assert record.error is None, record.output
+    assert [(c.name, c.result, c.asked_bytes, c.flags) for c in record.calls] == [
+        ("sendto", 700, 700, MSG_MORE),
+        ("write", 300, 300, None),
+        ("writev", 150, None, None),
+        ("sendmsg", 150, None, 0),
+        ("sendfile", 1000, 1000, None),
+        ("splice", 2000, 2000, None),
+        ("sendto", record.payload_bytes - 4303, record.payload_bytes - 4303, 0),
+        ("sendto", 3, 3, 0),
+    ]
+    assert [(o.name, o.action) for o in record.options] == [
+        ("TCP_NODELAY", "set"),
+        ("TCP_MAXSEG", "get"),
+    ]
+    assert record.trace.violations() == []
+    assert (record.kind, record.exit_code, record.terminator) == ("program", 0, "own_write")
+    assert sum(c.result for c in record.calls) == record.payload_bytes
+
+
+BAD = {
+    "silent": ("print('no server given'); sys.exit(7)", r"never connected .* last printed: no ser"),
+    "elsewhere": (
+        """
+        try:
+            socket.create_connection((host, 587), timeout=2)
+        except OSError as error:
+            print(error)
+        """,
+        r"never connected to the server; it tried 10\.64\.0\.\d+ port 587",
+    ),
+    "crashing": ("s, _ = dialogue(); os.kill(os.getpid(), signal.SIGSEGV)", r"killed \(SIGSEGV\)"),
+    "half": ("s, _ = dialogue(); s.sendall(mail[:100])", r"only a part of a message reached"),
+    "without": ("s, _ = dialogue()", r"no message reached the server"),
+    "twice": ("send(); send()", r"sent 2 messages over 2 connections"),
+    "many": (
+        "all = [smtplib.SMTP(host, port) for _ in range(10)]; send(all[3])",
+        r"had 10 connections at once",
+    ),
+    "daemon": (
+        """
+        send()
+        if os.fork() == 0:
+            os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(1000)
+        """,
+        r"left processes behind: python",
+    ),
+}
+GOOD = {
+    "forking": "if os.fork() == 0: time.sleep(0.5); send()",
+    "unhappy": "send(); sys.exit(3)",
+    "filling": """
+        try:
+            with open("/tmp/full", "wb") as file:
+                while True:
+                    file.write(bytes(1 << 20))
+        except OSError as error:
+            print(error.strerror)
+        send()
+        """,
+}
+
+
+def test_bad_days(programs: Programs) -> None:
+    """Each that misbehaves is marked with the reason, the others go on, and nothing is left."""
+    mark = f"SEGLAB_TEST_MARK={os.urandom(8).hex()}"
+    name, value = mark.split("=")
+    specs: list[tuple[ProgramSession, Network]] = []
+    for kind, code in (*((k, c) for k, (c, _) in BAD.items()), *GOOD.items()):
+        specs += programs.planned(kind, code)
+    specs += programs.commanded("missing", ["/nowhere/mailer"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(name, value)
+        records = run(specs)
+    for kind, (_, pattern) in BAD.items():
+        record = records[kind]
+        assert record.status == "failed", kind
+        assert record.error is not None, kind
+        assert re.search(pattern, record.error), f"{kind}: {record.error}"
+    for kind in GOOD:
+        assert records[kind].error is None, f"{kind}: {records[kind].output}"
+    assert records["unhappy"].exit_code == 3
+    assert records["silent"].exit_code == 7
+    assert "No space left" in records["filling"].output
+    assert (
+        records["missing"].error == "/nowhere/mailer: cannot be started: No such file or directory"
+    )
+    assert not Path("/tmp/full").exists()
+    assert [pid for pid in _processes() if _has(pid, mark)] == []
+
+
+def test_a_program_that_hangs(programs: Programs) -> None:
+    """It is ended at the time limit, with all that it started; the next one runs."""
+    specs = [
+        *programs.planned("hanging", "s, _ = dialogue(); os.fork(); time.sleep(1000)"),
+        *programs.planned("next", "send()"),
+    ]
+    records = run(specs, time_limit_s=4.0)
+    assert records["hanging"].error == "time limit reached; the program was still running"
+    assert records["hanging"].exit_code is None
+    assert records["next"].error is None
+
+
+def test_what_a_program_sees_and_can_do(programs: Programs, tmp_path: Path) -> None:
+    """It can neither change the machine nor leave the lab, as root as it is."""
+    (tmp_path / "mine.txt").write_text("seen")
+    (record,) = run(
+        programs.planned(
+            "prisoner",
+            """
+            import ctypes
+            libc = ctypes.CDLL(None, use_errno=True)
+            def fails(what, action):
+                try:
+                    result = action()
+                except OSError as error:
+                    return
+                print("could", what, result)
+            fails("write to /etc", lambda: open("/etc/seglab-test", "w"))
+            fails("write to its folder", lambda: open("mine.txt", "w"))
+            fails("write to /proc", lambda: open("/proc/sys/kernel/hostname", "w").write("x"))
+            fails("make a device", lambda: os.mknod("/tmp/d", 0o60600, os.makedev(254, 0)))
+            if libc.mount(b"none", b"/mnt", b"tmpfs", 0, None) == 0:
+                print("could mount")
+            if libc.unshare(0x20000) == 0:
+                print("could unshare")
+            def reach(address):
+                s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+                s.settimeout(1)
+                s.connect(address)
+            fails("leave by TCP", lambda: reach(("192.0.2.1", 80)))
+            def ask():
+                s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                s.sendto(b"x", ("192.0.2.1", 53))
+            fails("leave by UDP", ask)
+            fails("open a raw socket", lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1))
+            if os.listdir("/sys/kernel") or os.path.exists("/run/systemd"):
+                print("could see", os.listdir("/sys/kernel"))
+            numbers = {int(name) for name in os.listdir("/proc") if name.isdecimal()}
+            others = numbers - {1, os.getpid()}
+            if others:
+                print("could see processes", others)
+            for service in os.environ["TEST_SERVICES"].split(":"):
+                fails(service, lambda: socket.socket(socket.AF_UNIX).connect(service))
+            assert open("mine.txt").read() == "seen"
+            assert socket.gethostname() == "client.seglab.test"
+            assert socket.gethostbyname("mx.seglab.test") == host
+            assert "http_proxy" not in os.environ
+            assert os.environ["SEGLAB_HOST"] == host
+            assert sys.stdin.buffer.read() == mail
+            open("/tmp/own", "w").write("x")
+            send()
+            """,
+        )
+    ).values()
+    assert record.error is None, record.output
+    assert record.output == ""
+    assert not Path("/tmp/own").exists()
+    assert not Path("/etc/seglab-test").exists()
+
+
+@pytest.fixture(autouse=True)
+def _service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have a service of the machine listen at a path, and a proxy in the environment."""
+    path = tmp_path / "service"
+    monkeypatch.setenv("TEST_SERVICES", str(path))
+    monkeypatch.setenv("http_proxy", "http://192.0.2.1:3128")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        yield
+
+
+def _processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+
+
+def _has(pid: int, mark: str) -> bool:
+    try:
+        return mark.encode() in Path(f"/proc/{pid}/environ").read_bytes() and pid != os.getpid()
+    except OSError:
+        return False
+
+
+# The recorder and the wire ---------------------------------------------------------------------
+
+LINES = """
+s, replies = dialogue()
+for line in mail.splitlines(keepends=True):
+    {pause}
+    s.sendall(line)
+s.sendall(b".\\r\\n")
+replies.readline()
+"""
+SESSIONS = 12
+DRAWS = 2000
+
+
+def test_the_recorder_leaves_the_wire_as_it_is(programs: Programs) -> None:
+    """With and without it a program that writes line by line has the same segments.
+
+    A program whose calls each take a little longer is told apart by the same test, so the test
+    would notice a recorder that slows the program down.
+    """
+    plain = programs.planned("lines", LINES.format(pause=""), sessions=SESSIONS)
+    slowed = programs.planned("slowed", LINES.format(pause="time.sleep(0.002)"), sessions=SESSIONS)
+    (network,) = {network for _, network in plain}
+
+    async def carry() -> tuple[list[tuple[int, ...]], ...]:
+        reader = plain[0][0].reader
+        async with (
+            ProgramLab(network, reader, recorded=True) as recorded,
+            ProgramLab(network, reader, recorded=False) as unrecorded,
+        ):
+            found: tuple[list[tuple[int, ...]], ...] = [], [], []
+            for (one, _), (slow, _) in zip(plain, slowed, strict=True):
+                for number, lab, spec in (
+                    (0, recorded, one),
+                    (1, unrecorded, one),
+                    (2, unrecorded, slow),
+                ):
+                    job = order.of(spec, 30.0)
+                    reports = await lab.session(job, join.wire_order(spec))
+                    record = join.assemble(spec, network, reports, 0).record
+                    assert sum(sizes(record.reads)) > 5900, record.output
+                    found[number].append(tuple(sizes(first_sent(record.segments))))
+        return found
+
+    with_it, without, slow = asyncio.run(carry())
+    assert permutation_p(with_it, without) > 0.01, (Counter(with_it), Counter(without))
+    assert permutation_p(without, slow) < 0.01, (Counter(without), Counter(slow))
+
+
+def permutation_p(
+    one: Sequence[tuple[int, ...]],
+    other: Sequence[tuple[int, ...]],
+) -> float:
+    """How likely two samples of one distribution differ as much as these, by permutation.
+
+    The statistic is the distance between the mean numbers of segments, plus the total variation
+    distance between the frequencies of whole sequences.
+    """
+
+    def distance(a: Sequence[tuple[int, ...]], b: Sequence[tuple[int, ...]]) -> float:
+        x, y = Counter(a), Counter(b)
+        variation = sum(abs(x[s] / len(a) - y[s] / len(b)) for s in x.keys() | y.keys()) / 2
+        means = abs(sum(map(len, a)) / len(a) - sum(map(len, b)) / len(b))
+        return variation + means
+
+    seen = distance(one, other)
+    pooled, chance, as_far = [*one, *other], random.Random(1), 0
+    for _ in range(DRAWS):
+        chance.shuffle(pooled)
+        as_far += distance(pooled[: len(one)], pooled[len(one) :]) >= seen - 1e-12
+    return (as_far + 1) / (DRAWS + 1)
+
+
+# The command -----------------------------------------------------------------------------------
+
+
+def test_the_command(tmp_path: Path) -> None:
+    """It prints what each network showed, and leaves a run folder that classifies and reports."""
+    out = tmp_path / "run"
+    mailer = Path(__file__).parents[2] / "examples/send.py"
+    run = run_seglab(
+        *("try", "--network", "pppoe", "--network", "ipv6-ethernet", "--out", out, "--json"),
+        *("--", PYTHON, mailer, "mx.seglab.test", "{port}", "{message}"),
+    )
+    assert run.process.returncode == 0, run.err
+    result = json.loads(run.out)
+    assert [one["network"] for one in result["sessions"]] == ["pppoe", "ipv6-ethernet"]
+    for one in result["sessions"]:
+        assert one["writes"] == [6000]
+        assert (one["style"], one["terminator"]) == ("single_write", "with_body")
+        assert one["looks_like"]["style"] == "single_write"
+        assert sum(one["segments"]) == sum(one["reads"]) == 6000
+        assert max(one["segments"]) == one["mss"]
+    assert (out / "report.html").exists()
+    shown = run_seglab("report", out, "--json")
+    assert shown.process.returncode == 0, shown.err
+    classified = run_seglab("classify", out, "--json")
+    assert classified.process.returncode == 0, classified.err
+    assert len(classified.out.splitlines()) == 2
+
+
+def test_a_killed_parent_leaves_nothing(tmp_path: Path) -> None:
+    """Neither the program nor what recorded it outlives ``kill -9``."""
+    hanging = [PYTHON, "-c", "import time; print('here', flush=True); time.sleep(1000)"]
+    with Seglab("try", "--out", tmp_path / "run", "-q", "--", *hanging) as run:
+        wait_until(lambda: any(_runs(pid, hanging) for pid in run.processes()), "it runs")
+        assert instances()
+        run.process.kill()
+        run.process.wait()
+        wait_until(run.is_gone, "its processes end")
+    wait_until(lambda: not instances(), "the trace instance is removed")
+
+
+def _runs(pid: int, command: Sequence[str]) -> bool:
+    try:
+        return (
+            Path(f"/proc/{pid}/cmdline").read_bytes() == "".join(f"{a}\0" for a in command).encode()
+        )
+    except OSError:
+        return False
+
+
+def instances() -> list[str]:
+    """The lab's trace instances, as the kernel lists them."""
+    listed = subprocess.run(
+        ["unshare", "--mount", "sh", "-c",
+         "mount -t tracefs none /sys/kernel/tracing && ls /sys/kernel/tracing/instances"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [name for name in listed.stdout.split() if name.startswith("seglab-")]
+
+
+def test_without_the_rights(tmp_path: Path) -> None:
+    """Where the kernel does not let the lab trace, it says so, and no folder is left."""
+    out = tmp_path / "run"
+    run = run_seglab("try", "--out", out, "--", "true", before=inside('exec "$@"'))
+    assert run.process.returncode == 3, run.err
+    assert "what programs write cannot be recorded: tracefs cannot be mounted" in run.err
+    assert "Traceback" not in run.err
+    assert not out.exists()
+
+
+def test_a_failed_session_is_a_finding(tmp_path: Path) -> None:
+    """The exit code is 1, and the reason is printed."""
+    run = run_seglab("try", "--out", tmp_path / "run", "--", "true")
+    assert run.process.returncode == 1, run.err
+    assert "never connected to the server; the program ended with status 0" in run.out
