@@ -1,20 +1,22 @@
-"""Agreement of two engines: what counts as equal, as a race, and as told apart."""
+"""Agreement of two engines: which cells are steady, race or draw, and how each is judged."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
 import pytest
 
 from seglab.core.record import MtuChange, SessionRecord
-from seglab.core.trace import Segment
+from seglab.core.trace import Read, Segment
 from seglab.networks.link import LinkParams
 from seglab.networks.network import Link, Network, Router, ScheduledMtu
-from seglab.validation.agreement import CELL_LEAST, compare, distance, told_apart
+from seglab.validation.agreement import CELL_LEAST, Agreement, compare
 from seglab.validation.page import page
 
 STEADY = Network("steady", "t", "s")
 DRAWING = Network("drawing", "t", "s", core=Link(LinkParams(jitter_ms=1), LinkParams()))
-NETWORKS = {"steady": STEADY, "drawing": DRAWING}
+FALLING = replace(STEADY, name="falling", router=Router(schedule=(ScheduledMtu(100, 1000),)))
+NETWORKS = {network.name: network for network in (STEADY, DRAWING, FALLING)}
 
 
 def record(
@@ -31,15 +33,29 @@ def record(
         session_id=f"{network}.{number:04}", scenario="s", sender="relay", style="relay",
         terminator=None, network=network, path_condition="steady", engine="e", seed=1,
         repeat=number, mtu=1500, mss=1460, timestamps=False, status="complete",
-        payload_bytes=at, segments=tuple(segments),
+        payload_bytes=at, segments=tuple(segments), reads=(Read(at + 1, 0, at),),
+    )  # fmt: skip
+
+
+def judged(
+    kernel: Sequence[SessionRecord],
+    again: Sequence[SessionRecord],
+    simulated: Sequence[SessionRecord],
+    simulated_again: Sequence[SessionRecord] | None = None,
+) -> Agreement:
+    """Compare; the simulator repeats itself where nothing else is given."""
+    return compare(
+        kernel, again, simulated, simulated if simulated_again is None else simulated_again,
+        NETWORKS,
     )  # fmt: skip
 
 
 def test_equal_sessions_agree() -> None:
     """Sizes, PSH and what was sent again."""
-    agreement = compare([record(10, 20)], [record(10, 20)], [record(10, 20)], NETWORKS)
+    agreement = judged([record(10, 20)], [record(10, 20)], [record(10, 20)])
     assert agreement.agrees
-    assert (agreement.equal_share, agreement.repeated_share) == (1, 1)
+    assert [cell.kind for cell in agreement.cells] == ["steady"]
+    assert agreement.equal_share == 1
 
 
 @pytest.mark.parametrize(
@@ -52,7 +68,7 @@ def test_equal_sessions_agree() -> None:
 )
 def test_how_sessions_differ(simulated: SessionRecord, reason: str) -> None:
     """The page has the reason, and the traces side by side."""
-    agreement = compare([record(10, 20)], [record(10, 20)], [simulated], NETWORKS)
+    agreement = judged([record(10, 20)], [record(10, 20)], [simulated])
     assert not agreement.agrees
     (different,) = agreement.different
     assert different.reason == f"{reason}; the kernel repeats itself"
@@ -61,76 +77,84 @@ def test_how_sessions_differ(simulated: SessionRecord, reason: str) -> None:
     assert reason in text
 
 
-def test_a_race_has_two_right_answers() -> None:
-    """Where the kernel does not repeat itself, either of its sequences will do, and no other."""
-    one, other = record(10, 20), record(30)
-    for simulated in (one, other):
-        assert compare([one], [other], [simulated], NETWORKS).agrees
-    agreement = compare([one], [other], [record(15, 15)], NETWORKS)
-    assert not agreement.agrees
-    assert agreement.repeated_share == 0
+def many(network: str, *shapes: tuple[int, ...]) -> list[SessionRecord]:
+    """Sessions of one cell, with these sizes in turn."""
+    return [record(*shapes[n % len(shapes)], number=n, network=network) for n in range(60)]
+
+
+def test_the_kernel_alone_decides_what_races() -> None:
+    """One session in which it does not repeat itself is enough among sixty, whatever is simulated.
+
+    A cell that races is tested, and no single session of it has to be equal.
+    """
+    kernel = many("steady", (10, 20))
+    again = [record(30), *kernel[1:]]
+    for simulated in (kernel, many("steady", (15, 15))):
+        (cell,) = judged(kernel, again, simulated).cells
+        assert (cell.kind, cell.repeated) == ("races", 59)
+        assert cell.p is not None
+    assert judged(kernel, again, kernel).agrees
+    (steady,) = judged(kernel, kernel, many("steady", (15, 15))).cells
+    assert (steady.kind, steady.p, steady.equal) == ("steady", None, 0)
+
+
+def test_a_race_is_judged_by_its_distribution() -> None:
+    """A model that falls to either side as often as the kernel is alike.
+
+    A model that always falls to one side is told apart as well, though each of its sessions has a
+    sequence that the kernel has.
+    """
+    draw = Random(5)
+
+    def race() -> list[SessionRecord]:
+        return [record(*draw.choice([(10, 20), (30,)]), number=n) for n in range(60)]
+
+    assert judged(race(), race(), race(), race()).agrees
+    one_side = many("steady", (30,))
+    for model in (one_side, many("steady", (15, 15))):
+        agreement = judged(race(), race(), model)
+        assert agreement.alike_share("races") == 0
+        assert not agreement.agrees
+    assert "told apart" in page(agreement, "")
+    assert "Sessions of racing cells that differ" in page(agreement, "")
+
+
+def test_what_draws_is_tested_even_where_the_kernel_repeats_itself() -> None:
+    """Over a path that draws, a model that differs in one session of sixty is not told apart."""
+    kernel = many("drawing", (10, 20))
+    nearly = [record(30, network="drawing"), *kernel[1:]]
+    assert judged(kernel, kernel, nearly).alike_share("draws") == 1
+    assert judged(kernel, kernel, many("drawing", (30,))).alike_share("draws") == 0
 
 
 def test_a_session_that_fails_on_one_engine() -> None:
     """It is no session to compare, and no agreement either."""
     failed = replace(record(10), status="failed", error="no luck")
-    agreement = compare([record(10)], [record(10)], [failed], NETWORKS)
+    agreement = judged([record(10)], [record(10)], [failed])
     assert not agreement.agrees
     assert agreement.left_out == ("steady.0000 failed on the simulator engine alone: no luck",)
 
 
-def test_a_late_kernel_engine_tells_nothing() -> None:
-    """Where the router's MTU changed late; a late process is only mentioned."""
-    router = Router(schedule=(ScheduledMtu(100, 1000),))
-    networks = NETWORKS | {"falling": replace(STEADY, name="falling", router=router)}
-    slow = replace(record(10, 20), too_late=True)
-    busy = compare([slow], [record(10, 20)], [record(10, 20)], networks)
-    assert (busy.late, busy.busy, busy.agrees) == (0, 1, True)
-    model = replace(
+def test_how_late_the_kernel_engine_was() -> None:
+    """A busy machine and a late change of the MTU are mentioned, and nothing is left out."""
+    slow = replace(
         record(10, 20, network="falling"),
+        too_late=True,
         duration_ns=300_000_000,
-        mtu_changes=(MtuChange(100_000_000, 1000),),
+        mtu_changes=(MtuChange(106_000_000, 1000),),
     )
-    in_time, late = (MtuChange(ms * 1_000_000, 1000) for ms in (104, 106))
-    for changes, left_out in (((in_time,), 0), ((late,), 1), ((), 1)):
-        changed = replace(model, mtu_changes=changes)
-        agreement = compare([model], [changed], [model], networks)
-        assert (agreement.late, agreement.steady_sessions) == (left_out, 1 - left_out)
-
-
-def sessions(draw: Random, count: int, cut: int) -> list[SessionRecord]:
-    """Sessions over a path that draws, each cut at a random place around ``cut``."""
-    return [
-        record(first := cut + draw.randrange(20), 1000 - first, number=n, network="drawing")
-        for n in range(count)
-    ]
-
-
-def test_what_is_drawn_from_one_distribution_is_alike() -> None:
-    """Even where hardly a session equals its counterpart."""
-    draw = Random(1)
-    kernel, again, model = (sessions(draw, 30, 100) for _ in range(3))
-    agreement = compare(kernel, again, model, NETWORKS)
-    (cell,) = agreement.tested
-    assert cell.equal < 10
-    assert cell.alike
-
-
-def test_what_is_drawn_from_another_distribution_is_told_apart() -> None:
-    """It cuts elsewhere, or sends more again."""
-    draw = Random(2)
-    kernel = sessions(draw, 30, 100)
-    assert not compare(kernel, kernel, sessions(draw, 30, 110), NETWORKS).agrees
-    lossy = [record(100, 900, number=n, network="drawing", again=n % 2) for n in range(30)]
-    calm = [record(100, 900, number=n, network="drawing", again=n % 8 == 0) for n in range(30)]
-    assert told_apart(lossy, calm, 1) < 0.01
+    in_time = replace(slow, too_late=False, mtu_changes=(MtuChange(100_000_000, 1000),))
+    agreement = judged([slow], [in_time], [in_time])
+    assert agreement.changes_late_ms == (6, 0)
+    assert (agreement.busy, agreement.steady_sessions, agreement.agrees) == (1, 1, True)
+    assert "late by 3.0 ms in the median, 6.0 ms at most" in page(agreement, "")
 
 
 def test_too_few_sessions_are_not_tested() -> None:
     """With so few, no difference could be found, and the page says that none was looked for."""
-    few = sessions(Random(3), CELL_LEAST - 1, 100)
-    agreement = compare(few, few, few, NETWORKS)
-    assert agreement.alike_share is None
+    few = many("drawing", (10, 20))[: CELL_LEAST - 1]
+    agreement = judged(few, few, few)
+    assert agreement.alike_share("draws") is None
     assert "too few sessions" in page(agreement, "")
     assert not agreement.judged
     assert not agreement.agrees
@@ -139,21 +163,21 @@ def test_too_few_sessions_are_not_tested() -> None:
 
 def test_one_known_share_is_enough() -> None:
     """Beside a steady path, too few sessions on one that draws are no objection."""
-    few = [record(10, 20), *sessions(Random(3), CELL_LEAST - 1, 100)]
-    agreement = compare(few, few, few, NETWORKS)
+    few = [record(10, 20), *many("drawing", (10, 20))[: CELL_LEAST - 1]]
+    agreement = judged(few, few, few)
     assert agreement.judged
     assert agreement.agrees
 
 
 def test_no_sessions_are_no_agreement() -> None:
     """Where nothing could be compared, nothing agrees."""
-    assert not compare([], [], [], NETWORKS).agrees
+    assert not judged([], [], []).agrees
 
 
-def test_distances() -> None:
-    """Jaccard's distance of the cuts, and the relative difference of what was sent again."""
-    one, other = frozenset({10, 20, 30}), frozenset({10, 25, 30})
-    assert distance((one, 0), (one, 0)) == 0
-    assert distance((one, 0), (other, 0)) == pytest.approx(1 - 2 / 4)
-    assert distance((one, 1), (one, 4)) == pytest.approx(3 / 4)
-    assert distance((one, 0), (frozenset({99}), 3)) == 2
+def test_reads_are_reported_and_not_judged() -> None:
+    """A model that reads in two pieces what the kernel reads at once is told apart in its reads."""
+    kernel = many("steady", (10, 20))
+    model = [replace(one, reads=(Read(90, 0, 10), Read(91, 10, 30))) for one in kernel]
+    agreement = judged(kernel, kernel, model)
+    assert agreement.reads_alike_share == 0
+    assert agreement.agrees

@@ -8,6 +8,7 @@ from seglab.validation.rules import (
     MODULES,
     Exercised,
     RuleCounter,
+    exercised_by,
     merged,
     missed_lines,
     never_exercised,
@@ -19,11 +20,7 @@ from seglab.validation.rules import (
 def count(network: str, sender: str = "relay") -> tuple[Exercised, ...]:
     """What two sessions over a network exercise."""
     planned = RunRequest(("matrix",), (sender,), (network,), 2).specs(1)
-    with RuleCounter() as counter:
-        for spec, path in planned:
-            with counter.session():
-                one_session(spec, path, 60, None)
-    return counter.exercised()
+    return exercised_by(planned, 60)
 
 
 def test_rules_are_read_from_the_source() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -10,16 +11,25 @@ import msgspec
 from seglab.commands.options import interrupted, jobs_option, seed_option, selection_options
 from seglab.commands.progress import RunProgress
 from seglab.core.files import replace_file, writing
+from seglab.core.record import SessionRecord
 from seglab.engine import DEFAULT_TIME_LIMIT_S
+from seglab.engine.base import Planned
 from seglab.errors import InputError
 from seglab.execution.carry_out import carry_out, new_run_path
 from seglab.execution.request import RunRequest
+from seglab.experiment import registry
 from seglab.runs.folder import RunFolder
-from seglab.validation.agreement import Agreement, compare
-from seglab.validation.page import headline, lines, page
+from seglab.validation import cross
+from seglab.validation.agreement import Agreement, Compared, compare
+from seglab.validation.page import headline, lines, page, rule_lines
+from seglab.validation.paths import as_measured
+from seglab.validation.rules import Exercised, exercised_by, missed_lines
 
-RUNS = {"kernel": "kernel", "kernel-again": "kernel", "simulator": "simulator"}
-"""The folders of the three runs, each with the engine that carries it out."""
+KERNEL_RUNS = ("kernel", "kernel-again")
+"""The folders of the runs on the kernel engine."""
+
+SIMULATOR_RUNS = ("simulator", "simulator-again")
+"""The folders of the runs on the simulator, each on the paths of the kernel's run at its place."""
 
 
 @click.command()
@@ -31,7 +41,7 @@ RUNS = {"kernel": "kernel", "kernel-again": "kernel", "simulator": "simulator"}
     metavar="N",
     help="How many sessions of each sender on each network.  [default: the scenario's own number]",
 )
-@seed_option("All three runs have it.")
+@seed_option("All four runs have it.")
 @jobs_option()
 @click.option(
     "--out",
@@ -55,13 +65,15 @@ def validate(
 ) -> int:
     """Compare the simulator with the kernel engine, session by session.
 
-    Carries the scenarios out twice on the kernel engine and once on the simulator, by default the
-    matrix of all senders over all networks. It compares the segments of each session, and writes
-    the page validation.md beside the three runs.
+    Carries the scenarios out twice on the kernel engine and twice on the simulator, by default the
+    matrix of all senders over all networks, and then some of them with other readers and other
+    mail. It compares the segments of each session, counts which rules of the simulator's TCP the
+    sessions exercised, and writes the page validation.md beside the runs.
 
-    On paths where nothing is random, the segments have to be the same in 99 % of the sessions. On
-    the others, a permutation test must not tell the engines apart in 95 % of the cells; it needs 8
-    sessions or more of each sender over each network. The kernel is right where they differ.
+    Where nothing on the path is random and the kernel repeats itself, the segments have to be the
+    same in 99 % of the sessions. Elsewhere, a permutation test must not tell the engines apart in
+    95 % of the cells (a sender over a network); it needs 8 sessions or more of each. The kernel is
+    right where they differ.
 
     \b
     Examples:
@@ -72,56 +84,94 @@ def validate(
     Exit code 0: the simulator agrees; 1: it does not, and the page says where, or too few sessions
     could be compared to judge; 3: the kernel engine cannot run here.
     """  # noqa: D301 -- click looks for the backspace character itself
-    request = RunRequest(scenarios or ("matrix",), senders, networks, sessions)
-    request.specs(seed)
+    request = _request(scenarios, senders, networks, sessions)
+    planned = request.specs(seed)
     where = out or new_run_path("validate")
-    made = {
-        name: _run(where / name, request, seed, jobs, engine, quiet=quiet).sessions()
-        for name, engine in RUNS.items()
-    }
+    task = _Task(request, seed, jobs, quiet)
+    kernel = [task.run(where / name, "kernel", _in_rounds(planned)) for name in KERNEL_RUNS]
+    paths = [as_measured(planned, {one.session_id: one for one in run}) for run in kernel]
+    simulated = [
+        task.run(where / name, "simulator", [path], repetition)
+        for repetition, (name, path) in enumerate(zip(SIMULATOR_RUNS, paths, strict=True))
+    ]
     known = {network.name: network for s in request.load() for network in s.networks}
-    agreement = compare(
-        made["kernel"], made["kernel-again"], made["simulator"], networks=known, seed=seed
-    )
-    words = _made_of(where / "kernel", seed)
-    _write(where / "validation.md", page(agreement, words))
+    agreement = compare(kernel[0], kernel[1], simulated[0], simulated[1], known, seed)
+    exercised = exercised_by(paths[0], DEFAULT_TIME_LIMIT_S)
+    words = _made_of(where / KERNEL_RUNS[0], seed)
+    _write(where / "validation.md", page(agreement, words, exercised))
     if as_json:
-        click.echo(json.dumps(_as_json(agreement), indent=2))
+        click.echo(json.dumps(_as_json(agreement, exercised), indent=2))
     else:
-        for line in (headline(agreement), *lines(agreement)):
+        for line in (headline(agreement), *lines(agreement), *rule_lines(exercised)):
             click.echo(line)
         click.echo(f"page: {where / 'validation.md'}")
     return 0 if agreement.agrees else 1
 
 
-def _run(
-    path: Path, request: RunRequest, seed: int, jobs: int, engine: str, *, quiet: bool
-) -> RunFolder:
-    """Carry out one of the runs, as far as its folder does not have it already."""
-    manifest = request.manifest("run", seed, jobs, DEFAULT_TIME_LIMIT_S, engine)
-    if (path / "run.json").exists():
-        folder = RunFolder.open(path)
-        same = folder.manifest.arguments.get("plan") == manifest.arguments["plan"]
-        if not same or folder.manifest.engine != engine:
-            raise InputError(f"{path}: is a run of something else; choose another --out")
-        if folder.manifest.status == "complete":
-            return folder
-        folder = RunFolder.resume(path)
-    else:
-        folder = RunFolder.create(path, manifest)
-    with folder:
-        try:
-            with RunProgress(quiet=quiet) as progress:
-                carry_out(folder, [request.specs(seed)], jobs=jobs, progress=progress)
-        except KeyboardInterrupt:
-            interrupted(folder)
-    return RunFolder.open(path)
+def _request(
+    scenarios: tuple[str, ...],
+    senders: tuple[str, ...],
+    networks: tuple[str, ...],
+    sessions: int | None,
+) -> RunRequest:
+    """Return what is to be run: by default the matrix, and what crosses it."""
+    if scenarios:
+        return RunRequest(scenarios, senders, networks, sessions)
+    matrix = registry.scenario("matrix")
+    matrix = replace(matrix, sessions=sessions or matrix.sessions)
+    crossed = cross.scenarios(matrix, matrix.sessions)
+    return RunRequest((matrix, *crossed), senders, networks)
+
+
+def _in_rounds(planned: Sequence[Planned]) -> list[Sequence[Planned]]:
+    """Let sessions whose MTU changes follow when the others have ended: they have to be in time."""
+    first = [one for one in planned if not one[1].router.schedule]
+    return [first, planned] if first else [planned]
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What all runs of one validation have in common."""
+
+    request: RunRequest
+    seed: int
+    jobs: int
+    quiet: bool
+
+    def run(
+        self,
+        path: Path,
+        engine: str,
+        rounds: Sequence[Sequence[Planned]],
+        repetition: int = 0,
+    ) -> list[SessionRecord]:
+        """Carry out one of the runs, as far as its folder does not have it already."""
+        manifest = self.request.manifest("run", self.seed, self.jobs, DEFAULT_TIME_LIMIT_S, engine)
+        if (path / "run.json").exists():
+            folder = RunFolder.open(path)
+            same = folder.manifest.arguments.get("plan") == manifest.arguments["plan"]
+            if not same or folder.manifest.engine != engine:
+                raise InputError(f"{path}: is a run of something else; choose another --out")
+            if folder.manifest.status == "complete":
+                return list(folder.sessions())
+            folder = RunFolder.resume(path)
+        else:
+            folder = RunFolder.create(path, manifest)
+        with folder:
+            try:
+                with RunProgress(quiet=self.quiet) as progress:
+                    carry_out(
+                        folder, rounds, jobs=self.jobs, repetition=repetition, progress=progress
+                    )
+            except KeyboardInterrupt:
+                interrupted(folder)
+        return list(RunFolder.open(path).sessions())
 
 
 def _made_of(path: Path, seed: int) -> str:
     manifest = RunFolder.open(path).manifest
     names = ", ".join(experiment.name for experiment in manifest.scenarios)
-    return f"Compared: {names}, seed {seed}, on kernel {manifest.kernel}, {manifest.started[:10]}."
+    return f"Compared: {names}; seed {seed}, kernel {manifest.kernel}, {manifest.started[:10]}."
 
 
 def _write(path: Path, text: str) -> None:
@@ -129,17 +179,32 @@ def _write(path: Path, text: str) -> None:
         replace_file(path, lambda file: file.write(text.encode()))
 
 
-def _as_json(agreement: Agreement) -> dict[str, object]:
+def _as_json(agreement: Agreement, exercised: Sequence[Exercised]) -> dict[str, object]:
     cells: Sequence[object] = msgspec.to_builtins(agreement.cells)
     return {
         "judged": agreement.judged,
         "agrees": agreement.agrees,
         "equal_share": agreement.equal_share,
-        "repeated_share": agreement.repeated_share,
-        "alike_share": agreement.alike_share,
-        "different": {one.kernel.session_id: one.reason for one in agreement.different},
+        "races_alike_share": agreement.alike_share("races"),
+        "draws_alike_share": agreement.alike_share("draws"),
+        "reads_alike_share": agreement.reads_alike_share,
+        "different": _reasons(agreement.different),
+        "raced": _reasons(agreement.raced),
         "left_out": list(agreement.left_out),
-        "late": agreement.late,
+        "changes_late_ms": agreement.median_late_ms,
         "busy": agreement.busy,
         "cells": cells,
+        "rules": {
+            one.rule.name: {
+                "cites": list(one.rule.cites),
+                "sessions": one.sessions,
+                "calls": one.calls,
+            }
+            for one in exercised
+        },
+        "missed_lines": missed_lines(exercised),
     }
+
+
+def _reasons(different: Sequence[Compared]) -> dict[str, str]:
+    return {one.kernel.session_id: one.reason for one in different}

@@ -2,47 +2,49 @@
 
 Theory of operation
 -------------------
-Every session is carried out twice on the kernel engine and once on the simulator, with the same
-seed. What is compared is the sequence of segments that the client sent: size, PSH, and whether all
-bytes had been sent before, in order.
+Every session is carried out twice on the kernel engine and twice on the simulator, with the same
+seed. The two simulations differ in the times of the programs, and each has the path of one of the
+kernel's sessions: where the router's MTU changes, it does so when the kernel engine's router did
+(``paths.py``). What is compared is the sequence of segments that the client sent: size, PSH, and
+whether all bytes had been sent before, in order.
 
-A path *draws* where jitter, loss or the like is random on it. The draws of a link follow from the
-seed on both engines; but which frame meets which draw depends on times, and these differ a little
-from run to run. So there are two questions:
+All sessions of one sender over one network are a *cell*. What the kernel alone shows decides how a
+cell is judged; the simulator has no say in that:
 
-- Where a path does not draw, is the sequence the same? A session in which the kernel engine does
-  not repeat itself is a *race*: it counts as equal if it has either of the kernel's sequences.
-- Where a path draws, can the simulator's sessions of a cell (a sender over a network) be told from
-  the kernel's? A permutation test of the energy distance answers that (Székely and Rizzo, 2013),
-  over the distances of ``distance``.
+    kind     it is one where                                  what has to hold
+    draws    jitter, loss or the like is random on the path   a permutation test does not tell the
+                                                              engines apart, in 95 % of these cells
+    races    nothing is random, and the kernel repeats        the same test, in 95 % of these cells
+             itself in fewer than 99 % of the sessions
+    steady   nothing is random, and the kernel repeats        the simulator's sequence equals the
+             itself in 99 % or more                           kernel's, in 99 % of all sessions
 
-On a busy machine the kernel engine is late. Where the router's MTU changes after the time of the
-schedule, the two engines had different paths: such a session is left out. Where a process did not
-run when it was due, segments are mostly the same all the same: such a session is compared, and the
-page says how many there are, since they are likelier to be races.
+The bound of a race is the bound of equality: where the kernel does not agree with itself in 99 % of
+the sessions, no model could. ``permutation.py`` describes the test. It needs ``CELL_LEAST``
+sessions. Reads are tested in the same way. They are reported and not judged, because how a reader
+wakes up depends on the machine and on its load.
 
-The share in which the kernel engine repeats itself is the most that any model could reach, and
-stands beside each answer.
+On a busy machine the kernel engine is late. A session in which a process did not run when it was
+due is compared all the same, and the page says how many there are.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from random import Random
-from typing import Final
-
-import numpy as np
+from statistics import median
+from typing import Final, Literal
 
 from seglab.core.record import SessionRecord
 from seglab.core.trace import first_sent
 from seglab.networks.link import LinkParams
 from seglab.networks.network import Network
+from seglab.validation.permutation import p_value, reads, segments
 
 EQUAL_LEAST: Final = 0.99
-"""The least share of equal sessions on paths that do not draw."""
+"""The least share of equal sessions in steady cells, and what makes a cell steady."""
 
 ALIKE_LEAST: Final = 0.95
-"""The least share of cells on paths that draw in which the engines cannot be told apart."""
+"""The least share of the other cells in which the engines cannot be told apart."""
 
 CELL_LEAST: Final = 8
 """The fewest sessions of a cell that are tested: with fewer, no difference could be found."""
@@ -50,10 +52,8 @@ CELL_LEAST: Final = 8
 P_LEAST: Final = 0.01
 """Below this p, a test tells the engines apart."""
 
-PERMUTATIONS: Final = 999
-
-CHANGE_LATE_NS: Final = 5_000_000
-"""By how much a change of the router's MTU may be late."""
+Kind = Literal["steady", "races", "draws"]
+"""How a cell is judged."""
 
 Segments = tuple[tuple[int, bool, bool], ...]
 """The segments of a session in order: payload bytes, PSH, whether it is a retransmission."""
@@ -71,12 +71,19 @@ class Compared:
     Attributes:
         kernel: its record of the first run on the kernel engine.
         again: its record of the second one.
-        simulated: its record of the simulator.
+        simulated: its record of the simulator, on the path of ``kernel``.
+        simulated_again: its record of the simulator, on the path of ``again``.
     """
 
     kernel: SessionRecord
     again: SessionRecord
     simulated: SessionRecord
+    simulated_again: SessionRecord
+
+    @property
+    def records(self) -> tuple[SessionRecord, SessionRecord, SessionRecord, SessionRecord]:
+        """All four, as the permutation test takes them."""
+        return self.kernel, self.again, self.simulated, self.simulated_again
 
     @property
     def repeats(self) -> bool:
@@ -85,9 +92,8 @@ class Compared:
 
     @property
     def equal(self) -> bool:
-        """Whether the simulator has the kernel's sequence, or one of them in a race."""
-        found = sequence(self.simulated)
-        return found in (sequence(self.kernel), sequence(self.again))
+        """Whether the simulator has the kernel's sequence."""
+        return sequence(self.simulated) == sequence(self.kernel)
 
     @property
     def reason(self) -> str:
@@ -109,22 +115,26 @@ class Cell:
     """All sessions of one sender over one network.
 
     Attributes:
-        sender: its name, with the variant if it has several.
-        network: its name.
-        draws: whether the path draws.
+        scenario: the scenario's name.
+        sender: the sender's name, with the variant if it has several.
+        network: the network's name.
+        kind: how the cell is judged.
         sessions: how many are compared.
         repeated: in how many of them the kernel engine repeats itself.
-        equal: in how many of them the simulator is equal.
-        p: of the permutation test; ``None`` where the path does not draw, or with too few sessions.
+        equal: in how many of them the simulator has the kernel's sequence.
+        p: of the permutation test of segments; ``None`` for a steady cell, or too few sessions.
+        reads_p: of the permutation test of reads; ``None`` with too few sessions.
     """
 
+    scenario: str
     sender: str
     network: str
-    draws: bool
+    kind: Kind
     sessions: int
     repeated: int
     equal: int
     p: float | None
+    reads_p: float | None
 
     @property
     def alike(self) -> bool | None:
@@ -138,188 +148,176 @@ class Agreement:
 
     Attributes:
         cells: all cells, in order.
-        different: the sessions on paths that do not draw whose sequences differ.
+        different: the sessions of steady cells whose sequences differ.
+        raced: the sessions of racing cells whose sequences differ.
         left_out: the sessions that failed on one engine only, with the reason.
-        late: how many sessions are left out because the router's MTU changed late.
-        busy: in how many of the others a process of the kernel engine was too late.
+        changes_late_ms: by how much the kernel engine's changes of an MTU were late, each.
+        busy: in how many sessions a process of the kernel engine was too late.
     """
 
     cells: tuple[Cell, ...]
     different: tuple[Compared, ...]
-    left_out: tuple[str, ...]
-    late: int = 0
+    raced: tuple[Compared, ...] = ()
+    left_out: tuple[str, ...] = ()
+    changes_late_ms: tuple[float, ...] = ()
     busy: int = 0
+
+    def of_kind(self, kind: Kind) -> tuple[Cell, ...]:
+        """Return the cells that are judged in one way."""
+        return tuple(cell for cell in self.cells if cell.kind == kind)
+
+    def tested(self, kind: Kind) -> tuple[Cell, ...]:
+        """Return those of them that were tested."""
+        return tuple(cell for cell in self.of_kind(kind) if cell.p is not None)
+
+    def alike_share(self, kind: Kind) -> float | None:
+        """Return the share of the tested cells in which the engines cannot be told apart."""
+        return _share([bool(cell.alike) for cell in self.tested(kind)])
 
     @property
     def steady_sessions(self) -> int:
-        """How many sessions are compared on paths that do not draw."""
-        return sum(cell.sessions for cell in self.cells if not cell.draws)
+        """How many sessions the steady cells have."""
+        return sum(cell.sessions for cell in self.of_kind("steady"))
 
     @property
     def equal_share(self) -> float | None:
         """The share of these whose sequences are equal; ``None`` where there are none."""
-        equal = sum(cell.equal for cell in self.cells if not cell.draws)
+        equal = sum(cell.equal for cell in self.of_kind("steady"))
         return equal / self.steady_sessions if self.steady_sessions else None
 
     @property
-    def repeated_share(self) -> float | None:
-        """The share of these in which the kernel engine repeats itself."""
-        repeated = sum(cell.repeated for cell in self.cells if not cell.draws)
-        return repeated / self.steady_sessions if self.steady_sessions else None
+    def reads_alike_share(self) -> float | None:
+        """The share of all tested cells whose reads cannot be told apart."""
+        return _share([cell.reads_p >= P_LEAST for cell in self.cells if cell.reads_p is not None])
 
     @property
-    def tested(self) -> tuple[Cell, ...]:
-        """The cells that were tested."""
-        return tuple(cell for cell in self.cells if cell.p is not None)
-
-    @property
-    def alike_share(self) -> float | None:
-        """The share of these in which the engines cannot be told apart."""
-        tested = self.tested
-        return sum(bool(cell.alike) for cell in tested) / len(tested) if tested else None
+    def median_late_ms(self) -> float | None:
+        """By how much a change of the router's MTU was late in the median."""
+        return median(self.changes_late_ms) if self.changes_late_ms else None
 
     @property
     def judged(self) -> bool:
-        """Whether either share is known, or a session failed on one engine alone."""
-        shares = (self.equal_share, self.alike_share)
-        return bool(self.left_out) or shares != (None, None)
+        """Whether any share is known, or a session failed on one engine alone."""
+        return bool(self.left_out) or any(share is not None for share, _ in self._shares)
 
     @property
     def agrees(self) -> bool:
-        """Whether something was judged, both shares suffice, and no session failed on one engine.
+        """Whether something was judged, all shares suffice, and no session failed on one engine.
 
-        A share that is not known is no objection where the other one is.
+        A share that is not known is no objection where another one is.
         """
-        equal, alike = self.equal_share, self.alike_share
+        enough = all(share is None or share >= least for share, least in self._shares)
+        return self.judged and enough and not self.left_out
+
+    @property
+    def _shares(self) -> tuple[tuple[float | None, float], ...]:
         return (
-            self.judged
-            and (equal is None or equal >= EQUAL_LEAST)
-            and (alike is None or alike >= ALIKE_LEAST)
-            and not self.left_out
+            (self.equal_share, EQUAL_LEAST),
+            (self.alike_share("races"), ALIKE_LEAST),
+            (self.alike_share("draws"), ALIKE_LEAST),
         )
+
+
+def _share(found: Sequence[bool]) -> float | None:
+    return sum(found) / len(found) if found else None
 
 
 def compare(
     kernel: Iterable[SessionRecord],
     again: Iterable[SessionRecord],
     simulated: Iterable[SessionRecord],
+    simulated_again: Iterable[SessionRecord],
     networks: Mapping[str, Network],
     seed: int = 0,
 ) -> Agreement:
-    """Compare the sessions that all three runs have.
+    """Compare the sessions that all four runs have.
 
     Args:
         kernel: the first run on the kernel engine.
         again: the second one.
-        simulated: the run on the simulator.
+        simulated: the run on the simulator, on the paths of ``kernel``.
+        simulated_again: the run on the simulator, on the paths of ``again``.
         networks: by their names.
         seed: of the permutations.
     """
-    others = {record.session_id: record for record in again}
-    models = {record.session_id: record for record in simulated}
-    cells: dict[tuple[str, str], list[Compared]] = defaultdict(list)
+    others, models, models_again = (
+        {record.session_id: record for record in run} for run in (again, simulated, simulated_again)
+    )
+    cells: dict[tuple[str, str, str], list[Compared]] = defaultdict(list)
     left_out = []
-    late = busy = 0
+    late_ms: list[float] = []
+    busy = 0
     for record in kernel:
-        other, model = others.get(record.session_id), models.get(record.session_id)
-        if other is None or model is None:
+        session = record.session_id
+        if not all(session in run for run in (others, models, models_again)):
             continue
-        if record.complete == other.complete != model.complete:
-            which, why = ("kernel", record.error) if model.complete else ("simulator", model.error)
-            left_out.append(f"{record.session_id} failed on the {which} engine alone: {why}")
+        one = Compared(record, others[session], models[session], models_again[session])
+        if failure := _failed_alone(one):
+            left_out.append(failure)
             continue
-        if any(_is_late(one, networks[record.network]) for one in (record, other)):
-            late += 1
-            continue
-        busy += bool(record.too_late or other.too_late)
+        network = networks[record.network]
+        late_ms += [ms for run in (record, one.again) for ms in _late_ms(run, network)]
+        busy += bool(record.too_late or one.again.too_late)
         sender = f"{record.sender} {record.variant}".strip()
-        cells[sender, record.network].append(Compared(record, other, model))
-    made = tuple(
-        _cell(sender, network, _draws(networks[network]), compared, seed)
-        for (sender, network), compared in sorted(cells.items())
-    )
-    different = tuple(
-        one
-        for (_, network), compared in sorted(cells.items())
-        for one in compared
-        if not one.equal and not _draws(networks[network])
-    )
-    return Agreement(made, different, tuple(left_out), late, busy)
-
-
-def _is_late(record: SessionRecord, network: Network) -> bool:
-    """Whether the kernel engine changed the router's MTU late in a session."""
-    made_ns = iter(record.mtu_changes)
-    for change in network.router.changes():
-        due_ns = change.at_ms * 1e6
-        if due_ns + CHANGE_LATE_NS > record.duration_ns:
-            return False
-        made = next(made_ns, None)
-        if made is None or made.t_ns - due_ns > CHANGE_LATE_NS:
-            return True
-    return False
-
-
-def _cell(sender: str, network: str, draws: bool, compared: Sequence[Compared], seed: int) -> Cell:
-    p = None
-    if draws and len(compared) >= CELL_LEAST:
-        p = told_apart([one.kernel for one in compared], [one.simulated for one in compared], seed)
-    return Cell(
-        sender,
-        network,
-        draws,
-        len(compared),
-        sum(one.repeats for one in compared),
-        sum(one.equal for one in compared),
-        p,
+        cells[record.scenario, sender, record.network].append(one)
+    made = {key: _cell(key, found, networks[key[2]], seed) for key, found in sorted(cells.items())}
+    different: dict[Kind, list[Compared]] = defaultdict(list)
+    for key, cell in made.items():
+        different[cell.kind] += [one for one in cells[key] if not one.equal]
+    return Agreement(
+        tuple(made.values()),
+        tuple(different["steady"]),
+        tuple(different["races"]),
+        tuple(left_out),
+        tuple(late_ms),
+        busy,
     )
 
 
-def told_apart(one: Sequence[SessionRecord], other: Sequence[SessionRecord], seed: int) -> float:
-    """Return p of the hypothesis that two groups of sessions come from the same distribution."""
-    pool = [*one, *other]
-    features = [(_cuts(record), _sent_again(record)) for record in pool]
-    size = len(pool)
-    table = np.zeros((size, size))
-    for a in range(size):
-        for b in range(a + 1, size):
-            table[a, b] = table[b, a] = distance(features[a], features[b])
-    order = list(range(size))
-    observed = _energy(table, order, len(one))
-    shuffle = Random(seed).shuffle
-    as_far = 0
-    for _ in range(PERMUTATIONS):
-        shuffle(order)
-        as_far += _energy(table, order, len(one)) >= observed - 1e-12
-    return (as_far + 1) / (PERMUTATIONS + 1)
+def _failed_alone(one: Compared) -> str | None:
+    """Return a line about a session that failed on one engine alone; ``None`` for the others."""
+    kernel, again, *models = one.records
+    if kernel.complete != again.complete:
+        return None
+    for model in models:
+        if model.complete != kernel.complete:
+            which, why = ("kernel", kernel.error) if model.complete else ("simulator", model.error)
+            return f"{kernel.session_id} failed on the {which} engine alone: {why}"
+    return None
 
 
-def distance(one: tuple[frozenset[int], int], other: tuple[frozenset[int], int]) -> float:
-    """Return how far two sessions are from each other, from 0 to 2.
-
-    Each is given by where segments ended that were sent first, and by how many were sent again.
-    The distance is Jaccard's of the former, plus the relative difference of the latter.
-    """
-    (cuts, again), (other_cuts, other_again) = one, other
-    union = len(cuts | other_cuts)
-    apart = 1 - len(cuts & other_cuts) / union if union else 0.0
-    most = max(again, other_again)
-    return apart + (abs(again - other_again) / most if most else 0.0)
+def _late_ms(record: SessionRecord, network: Network) -> Iterable[float]:
+    """Return by how much each change of the router's MTU was late on the kernel engine."""
+    return (
+        made.t_ns / 1e6 - change.at_ms
+        for made, change in zip(record.mtu_changes, network.router.changes(), strict=False)
+    )
 
 
-def _energy(table: np.ndarray, order: Sequence[int], first: int) -> float:
-    a, b = list(order[:first]), list(order[first:])
-    between = table[np.ix_(a, b)].mean()
-    return float(2 * between - table[np.ix_(a, a)].mean() - table[np.ix_(b, b)].mean())
+def _cell(
+    key: tuple[str, str, str], compared: Sequence[Compared], network: Network, seed: int
+) -> Cell:
+    repeated = sum(one.repeats for one in compared)
+    kind: Kind = "steady"
+    if _draws(network):
+        kind = "draws"
+    elif repeated < EQUAL_LEAST * len(compared):
+        kind = "races"
+    p = reads_p = None
+    if len(compared) >= CELL_LEAST:
+        paired = bool(network.router.schedule)
+        read = [[*map(reads, one.records)] for one in compared]
+        reads_p = p_value(read, seed, paired=paired)
+        if kind != "steady":
+            sent = [[*map(segments, one.records)] for one in compared]
+            p = p_value(sent, seed, paired=paired)
+    equal = sum(one.equal for one in compared)
+    return Cell(*key, kind, len(compared), repeated, equal, p, reads_p)
 
 
 def _cuts(record: SessionRecord) -> frozenset[int]:
     """Return where the segments end that were sent first."""
     return frozenset(piece.end for piece in first_sent(record.segments))
-
-
-def _sent_again(record: SessionRecord) -> int:
-    return sum(segment.retransmission for segment in record.segments)
 
 
 def _draws(network: Network) -> bool:

@@ -17,6 +17,8 @@ called may still have a branch that no session took, and the lines show that bra
                 one_session(spec, network, 60, None)
     counter.exercised()
 
+``exercised_by`` does that.
+
 Nothing in the simulator knows of this, and it costs nothing while no counter is at work. Tracing
 needs the Python form of the modules: compiled code reports no lines.
 """
@@ -32,6 +34,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final, Self
+
+from seglab.engine.base import Planned
+from seglab.simulator.worker import one_session
 
 MODULES: Final = (
     "acknowledging", "acks", "byte_window", "congestion", "cubic", "endpoint", "marks", "mss",
@@ -214,6 +219,20 @@ class RuleCounter:
             return on_line if left else None
 
         return on_line
+
+
+def exercised_by(planned: Iterable[Planned], time_limit_s: float) -> tuple[Exercised, ...]:
+    """Carry sessions out on the simulator, and count which rules they exercise.
+
+    Args:
+        planned: the sessions.
+        time_limit_s: how long one of them may take, in virtual time.
+    """
+    with RuleCounter() as counter:
+        for spec, network in planned:
+            with counter.session():
+                one_session(spec, network, time_limit_s, None)
+    return counter.exercised()
 
 
 def merged(parts: Iterable[Sequence[Exercised]]) -> tuple[Exercised, ...]:

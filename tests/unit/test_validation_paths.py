@@ -1,0 +1,49 @@
+"""Paths of the simulator as the kernel engine had them, and the scenarios that cross the matrix."""
+
+from dataclasses import replace
+from itertools import islice
+
+from seglab.core.record import MtuChange
+from seglab.execution.request import RunRequest
+from seglab.experiment import registry
+from seglab.simulator.worker import one_session
+from seglab.validation import cross
+from seglab.validation.paths import as_measured, measured
+
+MS = 1_000_000
+
+
+def test_a_router_changes_when_the_kernels_did() -> None:
+    """Its late changes are taken over; those that the kernel's session did not see follow."""
+    ((spec, network),) = RunRequest(("matrix",), ("relay",), ("cellular",), 1).specs(1)
+    record = one_session(spec, network, 60, None)
+    late = tuple(replace(one, t_ns=one.t_ns + 7 * MS) for one in record.mtu_changes[:2])
+    path = measured(network, replace(record, mtu_changes=late))
+    assert [round(one.at_ms) for one in path.router.schedule[:4]] == [307, 807, 1800, 2300]
+    planned = [one.mtu for one in islice(network.router.changes(), 4)]
+    assert [one.mtu for one in path.router.schedule[:4]] == planned
+    assert path.path_condition == network.path_condition
+    again = one_session(spec, path, 60, None)
+    assert again.mtu_changes[:2] == late
+    assert again.mtu_changes[2] == MtuChange(1800 * MS, 576)
+
+
+def test_other_paths_stay_as_they_are() -> None:
+    """A network without a schedule, and a session that the kernel engine has no record of."""
+    planned = RunRequest(("matrix",), ("relay",), ("fddi", "cellular"), 1).specs(1)
+    (fddi,) = [one for one in planned if one[1].name == "fddi"]
+    record = one_session(*fddi, 60, None)
+    assert as_measured(planned, {record.session_id: record}) == planned
+
+
+def test_the_cross_has_readers_and_mails_for_the_senders_and_networks_that_it_names() -> None:
+    """Each of its scenarios differs from the matrix in one thing, and has few sessions."""
+    matrix = registry.scenario("matrix")
+    found = list(cross.scenarios(matrix, 30))
+    assert len({one.name for one in found}) == len(cross.READERS) + len(cross.MAILS)
+    for one in found:
+        assert (one.reader != matrix.reader) != (one.message != matrix.message)
+        assert {variant.sender.name for variant in one.senders} == set(cross.SENDERS)
+        assert {network.name for network in one.networks} == set(cross.NETWORKS)
+        assert one.sessions == cross.SESSIONS_MAX
+    assert len(RunRequest((matrix, *found)).fingerprints(1)) == 1 + len(found)
