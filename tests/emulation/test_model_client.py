@@ -255,7 +255,7 @@ def test_linux_on_the_wire_is_linux(network: str) -> None:
         assert ours in kernel, spec.session_id
 
 
-def over(folder: Path, network: str, sender: str, payload_bytes: int) -> SessionRecord:
+def own(folder: Path, network: str, sender: str, payload_bytes: int) -> Planned:
     """One session over a network that a test describes."""
     file = folder / "own.toml"
     file.write_text(
@@ -263,8 +263,8 @@ def over(folder: Path, network: str, sender: str, payload_bytes: int) -> Session
         f"message.payload_bytes = {payload_bytes}\n"
         f'[[network]]\nname = "own"\ntitle = "t"\n{network}\n'
     )
-    (record,) = together(RunRequest((str(file),)).specs(2014))
-    return record
+    (planned,) = RunRequest((str(file),)).specs(2014)
+    return planned
 
 
 @pytest.mark.parametrize(("name", "window"), [("windows", 2), ("lwip", 3)])
@@ -272,7 +272,7 @@ def test_rfc_896_on_the_wire(tmp_path: Path, name: str, window: int) -> None:
     """A short segment waits a round trip for what is unacknowledged, behind the initial window."""
     network = f'client.personality = "{name}"\nlinks.core.delay_ms = 20'
     sender = '{ name = "fixed_buffer", parameters = { buffer_bytes = 2048, nodelay = false } }'
-    record = over(tmp_path, network, sender, 9000)
+    (record,) = together([own(tmp_path, network, sender, 9000)])
     assert record.error is None
     assert record.client_tcp == f"simulator: {name}, unchecked"
     segments = record.segments
@@ -292,7 +292,22 @@ def test_a_session_that_fails_resets_its_connection(tmp_path: Path) -> None:
         'client.tcp = "simulator"\nrouter = { mtu = 1400, icmp = false }\n'
         "time_limit_s = 2\ncompletes = false"
     )
-    record = over(tmp_path, network, '"single_write"', 9000)
+    carried = carry_out(own(tmp_path, network, '"single_write"', 9000))
+    record = carried.record
     assert record.error is not None
     assert record.error.startswith("time limit reached; the router, a black hole")
     assert {s.drop_reason for s in record.segments if s.end - s.start > 1348} == {"router"}
+    resets = [p for p in from_client(carried.packets) if p.tcp is not None and p.tcp.flags & RST]
+    assert len(resets) == 1
+    assert resets[0].arrivals_ns
+
+
+def test_sequence_numbers_wrap_around(tmp_path: Path) -> None:
+    """A seed whose initial sequence number is 2264 below 2**32: nothing shows of it."""
+    spec, network = own(tmp_path, 'client.tcp = "simulator"', '"single_write"', 9000)
+    carried = carry_out((replace(spec, seed=156_935), network))
+    client, _ = initial(carried.packets)
+    assert client == 2**32 - 2264
+    assert carried.record.error is None
+    assert sum(sizes(carried.record.reads)) == 9000
+    assert not any(segment.retransmission for segment in carried.record.segments)

@@ -8,11 +8,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
+from dataset_making import SPEC, PureEngine, build, spec_of
 
+from seglab.commands.list import list_command
+from seglab.commands.run import run
 from seglab.core.record import SessionRecord
 from seglab.core.specfile import SpecTable, decode
 from seglab.core.tcpip import full_segment
 from seglab.core.trace import first_sent, sizes
+from seglab.dataset.layout import Layout
 from seglab.engine import EngineOptions, client_tcp, engine
 from seglab.errors import InputError
 from seglab.execution.request import RunRequest
@@ -195,3 +200,52 @@ def test_a_strangers_manifest_says_nothing(networks: dict[str, object]) -> None:
     assert "\n" not in words
     assert "\x1b" not in words
     assert len(words) < 300
+
+
+OWN = """
+title = "t"
+senders = ["relay"]
+sessions = 1
+message.payload_bytes = 3000
+[[network]]
+name = "own"
+title = "t"
+client.personality = "lwip"
+"""
+
+
+def test_a_run_says_unchecked_wherever_it_shows(tmp_path: Path) -> None:
+    """On the terminal, in the page, in the figures and in the manifest."""
+    file, out = tmp_path / "mine.toml", tmp_path / "out"
+    file.write_text(OWN)
+    arguments = [str(file), "--engine", "simulator", "--out", str(out), "--quiet"]
+    result = CliRunner().invoke(run, arguments, standalone_mode=False)
+    assert result.exception is None, result.output
+    assert "Unchecked: over own, the client's TCP is a model of lwip." in " ".join(
+        result.output.split()
+    )
+    assert "the client&#39;s TCP is a model of lwip" in (out / "report.html").read_text()
+    manifest = json.loads((out / "run.json").read_text())
+    assert manifest["client_tcp"] == {"own": "simulator: lwip, unchecked"}
+    figures = sorted((out / "figures").glob("*.svg"))
+    assert figures
+    assert all("lwip, unchecked" in figure.read_text() for figure in figures)
+
+
+def test_a_dataset_says_unchecked(tmp_path: Path) -> None:
+    """In its datasheet and in its manifest."""
+    networks = 'networks = ["from-windows"]'
+    text = SPEC.replace('networks = ["unimpaired", "ethernet", "tunnel-1420"]', networks)
+    text = text.replace('networks = { test = ["tunnel-1420"] }\n', "")
+    text += '[[network]]\nname = "from-windows"\ntitle = "t"\nclient.personality = "windows"\n'
+    PureEngine.reset()
+    manifest = build(tmp_path, spec_of(text))
+    assert manifest.client_tcp == {"from-windows": "simulator: windows, unchecked"}
+    assert "Unchecked: over from-windows" in Layout(tmp_path).datasheet.read_text()
+
+
+def test_a_scenarios_list_says_unchecked() -> None:
+    """Beside the network's name on the terminal, and by network as JSON."""
+    result = CliRunner().invoke(list_command, ["scenarios"], standalone_mode=False)
+    (line,) = [line for line in result.output.splitlines() if line.startswith("personalities\t")]
+    assert "from-linux, from-windows (windows, unchecked), from-lwip (lwip, unchecked)" in line

@@ -13,6 +13,7 @@ from seglab.dataset.plan import fingerprint
 from seglab.dataset.result import FileEntry
 from seglab.dataset.spec import DatasetSpec, parse_text
 from seglab.engine import DEFAULT_ENGINE
+from seglab.engine.client_tcp import client_tcp
 from seglab.errors import InputError
 from seglab.runs.manifest import now
 
@@ -43,6 +44,7 @@ class DatasetManifest(msgspec.Struct, kw_only=True):
         splits: rows by part, for each of the three columns.
         labels: rows by value and part of ``split``, for each column that is a label.
         networks: the paths, by name: links, router and the client's TCP.
+        client_tcp: whose TCP the client has over each network, as in the rows' column.
         environment: by network, the settings that were in force on each host, as read back.
         differing: by network, the shards whose environment was another one.
         columns: by name, ``seed`` where every build has the same values, else ``kernel``.
@@ -79,6 +81,7 @@ class DatasetManifest(msgspec.Struct, kw_only=True):
     splits: dict[str, dict[str, int]] = {}
     labels: dict[str, dict[str, dict[str, int]]] = {}
     networks: dict[str, Any] = {}
+    client_tcp: dict[str, str] = {}
     environment: dict[str, Any] = {}
     differing: dict[str, list[int]] = {}
     columns: dict[str, str] = {}
@@ -109,6 +112,7 @@ class DatasetManifest(msgspec.Struct, kw_only=True):
             shards=spec.shards,
             shard_sessions=spec.shard_sessions,
             networks={path.name: msgspec.to_builtins(path) for path in spec.networks},
+            client_tcp={path.name: client_tcp(path, engine) for path in spec.networks},
             columns={name: column.origin for name, column in COLUMNS.items()},
             started=now(),
         )

@@ -9,6 +9,7 @@ import msgspec
 from seglab.confined.own_sender import own_sender
 from seglab.engine import DEFAULT_ENGINE
 from seglab.engine.base import Planned
+from seglab.engine.client_tcp import client_tcp
 from seglab.errors import InputError, nearest
 from seglab.experiment import registry
 from seglab.experiment.plan import plan
@@ -99,6 +100,11 @@ class RunRequest:
             scenarios=tuple(Experiment(s.name, s.title, s.published, s.layer) for s in self.load()),
             networks={
                 network.name: msgspec.to_builtins(network)
+                for scenario in self.load()
+                for network in scenario.networks
+            },
+            client_tcp={
+                network.name: client_tcp(network, engine)
                 for scenario in self.load()
                 for network in scenario.networks
             },

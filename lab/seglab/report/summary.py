@@ -162,7 +162,7 @@ class RunSummary:
         Before that stands whose TCP the clients had where it was not the engine's own, and at the
         end which sessions were late, if any were.
         """
-        words = list(client_tcp.remarks(self.manifest.networks, self.manifest.engine))
+        words = list(self.remarks())
         for result in self.results:
             if result.separation_words:
                 words.append(result.separation_words)
@@ -171,6 +171,10 @@ class RunSummary:
         if late := lateness_words(self.manifest.late_ms, self.manifest.redone):
             words.append(f"{late[0].upper()}{late[1:]}.")
         return tuple(words)
+
+    def remarks(self) -> tuple[str, ...]:
+        """Whose TCP the clients had where it was not the engine's own, in words."""
+        return tuple(client_tcp.remarks(self.manifest.networks, self.manifest.engine))
 
     @property
     def engine_words(self) -> str:

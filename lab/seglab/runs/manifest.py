@@ -82,6 +82,8 @@ class Manifest:
         arguments: the command's arguments, enough to run it again or to continue it.
         scenarios: the scenarios that it carried out, in the order of the report.
         networks: the paths as they were, by name: links, router and the client's TCP.
+        client_tcp: whose TCP the client has over each network: ``kernel``, or ``simulator`` with
+            its personality, such as ``simulator: windows, unchecked``.
         seed: the run's seed; every session's own seed is derived from it.
         status: how far the run is. ``running`` in a folder that no process writes to means that
             its writer was killed.
@@ -114,6 +116,7 @@ class Manifest:
     arguments: dict[str, Any] = field(default_factory=dict)
     scenarios: tuple[Experiment, ...] = ()
     networks: dict[str, Any] = field(default_factory=dict)
+    client_tcp: dict[str, str] = field(default_factory=dict)
     seed: int = 0
     status: RunStatus = "running"
     error: str | None = None
