@@ -295,6 +295,7 @@ def test_what_a_program_sees_and_can_do(programs: Programs, tmp_path: Path) -> N
             assert open("mine.txt").read() == "seen"
             assert socket.gethostname() == "client.seglab.test"
             assert socket.gethostbyname("mx.seglab.test") == host
+            assert socket.gethostbyname("relay.example.org") == host
             assert "http_proxy" not in os.environ
             assert os.environ["SEGLAB_HOST"] == host
             assert sys.stdin.buffer.read() == mail

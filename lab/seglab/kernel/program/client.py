@@ -29,6 +29,7 @@ from seglab.kernel.program import instance
 from seglab.kernel.program.calls import program_seen
 from seglab.kernel.program.cell import Cell, Command
 from seglab.kernel.program.recorder import DRAIN_S, Recorder, RecorderError
+from seglab.kernel.program.resolver import Resolver
 
 OUTPUT_MAX_BYTES: Final = 4096
 """How many of the last bytes that a program printed are kept."""
@@ -109,12 +110,20 @@ class ProgramClient:
         channel: to the parent.
         hidden: sockets of the machine that no program must see.
         recorder: records what the programs write; ``None`` leaves that out.
+        resolver: answers what they ask of names.
     """
 
-    def __init__(self, channel: Channel, hidden: list[str], recorder: Recorder | None) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        hidden: list[str],
+        recorder: Recorder | None,
+        resolver: Resolver,
+    ) -> None:
         self.channel = channel
         self.hidden = hidden
         self.recorder = recorder
+        self.resolver = resolver
         self.session: Session | None = None
         self.waiting: deque[ChannelMessage] = deque()
 
@@ -125,7 +134,7 @@ class ProgramClient:
             if self.session is None and self.waiting:
                 self._begin(self.waiting.popleft())
             session = self.session
-            watched = [self.channel.fileno()]
+            watched = [self.channel.fileno(), self.resolver.fileno()]
             if session is not None:
                 watched += [session.cell.reports, *session.outputs]
             timeout_s = None if session is None else _LOOK_S
@@ -133,6 +142,8 @@ class ProgramClient:
             if self.channel.fileno() in ready:
                 for message in self.channel.drain():
                     self._take(message)
+            if self.resolver.fileno() in ready:
+                self.resolver.serve()
             if session is not None:
                 self._look(session)
                 if self.recorder and time.monotonic() - drained > DRAIN_S:
@@ -150,6 +161,7 @@ class ProgramClient:
     def _begin(self, job: ChannelMessage) -> None:
         if self.recorder is not None:
             self.recorder.listen()
+        self.resolver.server = job["server"]
         marker = None if self.recorder is None else self.recorder.marker
         self.session = Session(job, self.hidden, marker)
 
@@ -292,6 +304,11 @@ def serve(fd: int) -> int:
         except (instance.TracingRefusedError, OSError) as error:
             channel.send({"refused": f"what programs write cannot be recorded: {error}"})
             return 2
+    try:
+        resolver = Resolver()
+    except OSError as error:
+        channel.send({"refused": f"there is no name server: {error}"})
+        return 2
     channel.send({"ready": True})
-    ProgramClient(channel, config["hidden"], recorder).run()
+    ProgramClient(channel, config["hidden"], recorder, resolver).run()
     return 0
