@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -432,6 +433,20 @@ def test_the_command(tmp_path: Path) -> None:
     classified = run_seglab("classify", out, "--json")
     assert classified.process.returncode == 0, classified.err
     assert len(classified.out.splitlines()) == 2
+
+
+def test_ctrl_c_ends_the_program(tmp_path: Path) -> None:
+    """It keeps what had ended, says where, and leaves nothing behind."""
+    hanging = [PYTHON, "-c", "import time; time.sleep(1000)"]
+    out = tmp_path / "run"
+    with Seglab("try", "--out", out, "-q", "--", *hanging) as run:
+        wait_until(lambda: any(_runs(pid, hanging) for pid in run.processes()), "it runs")
+        run.process.send_signal(signal.SIGINT)
+        assert run.ended() == 130
+        assert "0 sessions are kept" in run.err
+        assert run.is_gone()
+    assert not instances()
+    assert json.loads((out / "run.json").read_bytes())["status"] == "interrupted"
 
 
 def test_a_killed_parent_leaves_nothing(tmp_path: Path) -> None:

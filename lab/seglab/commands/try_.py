@@ -14,6 +14,7 @@ from seglab.execution.carry_out import carry_out, new_run_path
 from seglab.execution.trying import manifest, message_of
 from seglab.experiment import registry
 from seglab.experiment.program import plan
+from seglab.mail.source import MailSource
 from seglab.report import build_report
 from seglab.report.tried import show, tried
 from seglab.runs.folder import RunFolder
@@ -133,10 +134,13 @@ def try_(
     It needs root, for the kernel's tracing. Exit code 0: every session is complete; 1: some
     failed, and the table says why.
     """  # noqa: D301 -- click looks for the backspace character itself
+    mail = message_of(message, payload_bytes)
+    if isinstance(mail, MailSource) and (words := mail.skipped_words) and not quiet:
+        click.echo(f"{message}: {words}", err=True)
     planned = plan(
         command,
         [registry.network(network) for network in dict.fromkeys(networks)],
-        message_of(message, payload_bytes),
+        mail,
         sessions=sessions,
         seed=seed,
         name=name,

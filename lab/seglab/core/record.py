@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 import msgspec
 
 from seglab.core import decoding
+from seglab.core.labels import UNKNOWN_STYLE
 from seglab.core.trace import (
     HeaderField,
     Nanoseconds,
@@ -170,6 +171,11 @@ class SessionRecord:
     def complete(self) -> bool:
         """Whether the session was carried out and all of its layers are known."""
         return self.status == "complete"
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the style is known that a classifier is to find."""
+        return self.style != UNKNOWN_STYLE
 
     def parameter(self, name: str) -> Any:
         """One of the sender's parameters; ``None`` when it has none of that name."""

@@ -248,7 +248,13 @@ def evaluate(
     parts = [_LayerCounts(layer, line_ends) for layer in layers]
     sessions = left_out = 0
     for record in records:
-        if not (record.complete and record.segments and record.reads and record.mss > 0):
+        if not (
+            record.complete
+            and record.labelled
+            and record.segments
+            and record.reads
+            and record.mss > 0
+        ):
             left_out += 1
             continue
         sessions += 1

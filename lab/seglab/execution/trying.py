@@ -40,7 +40,7 @@ def message_of(given: str, payload_bytes: int | None) -> MessageSpec | MailSourc
         raise InputError(
             f"message {given!r}: a mail of your own has its own size; leave out --size"
         )
-    return read_source(path.absolute())
+    return read_source(path.absolute(), skip_bad=True)
 
 
 def manifest(

@@ -61,7 +61,7 @@ def plan(
         folder: the folder that the program starts in.
 
     Raises:
-        InputError: the command, the name or an address cannot be used.
+        InputError: the command, the name, an address or a network cannot be used.
     """
     if not command or not command[0]:
         raise InputError("which program? give it after --, such as: -- curl smtp://{host}")
@@ -77,6 +77,12 @@ def plan(
         if not _ADDRESS.fullmatch(address):
             raise InputError(f"{what} {safe(address)!r}: expected an address such as a@example.org")
     paths = list(networks)
+    for path in paths:
+        if path.client.tcp != "kernel" or path.client.send_window_bytes is not None:
+            raise InputError(
+                f"network {path.name}: its client is not this kernel's TCP, which a program has; "
+                "choose another network"
+            )
     return [
         (
             ProgramSession(

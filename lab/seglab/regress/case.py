@@ -95,10 +95,10 @@ def message_of(sender: str, parameters: str, payload_sha256: str | None) -> Sent
 
 
 def cases(records: Iterable[SessionRecord], layers: LayerChoice) -> Iterator[Case]:
-    """Yield the cases of all complete sessions, in their order."""
+    """Yield the cases of all complete sessions whose style is known, in their order."""
     wanted = layers_of(layers)
     for record in records:
-        if record.complete and record.payload_bytes:
+        if record.complete and record.labelled and record.payload_bytes:
             for layer in wanted:
                 yield Case.of_record(record, layer)
 

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from seglab.core.text import safe
 from seglab.frames import packets
 from seglab.frames.headers import parse_tcp
 from seglab.frames.packets import Packet
@@ -184,7 +185,7 @@ def _how_it_ended(result: ChannelMessage) -> str:
         return "the program was still running"
     words = f"the program {lab_process.how_it_ended(code)}"
     last = result["output"].strip().splitlines()[-1:]
-    return f"{words} and last printed: {last[0][:_SHOWN_BYTES]}" if last else words
+    return f"{words} and last printed: {safe(last[0][:_SHOWN_BYTES])}" if last else words
 
 
 def _left(result: ChannelMessage) -> str:
