@@ -107,18 +107,18 @@ class SimulatorEngine:
         """Let processes carry out the batches, and remove each one that has come back."""
         loop = asyncio.get_running_loop()
         async with _shared.use(self._processes) as pool:
-            under_way: deque[Future[list[SessionRecord]]] = deque()
+            under_way: deque[Future[list[bytes]]] = deque()
             try:
                 while batches:
                     for batch in islice(batches, len(under_way), self._processes * _AHEAD):
                         for spec, _ in batch:
                             self.forecast.began(spec.session_id, _SESSION_S)
                         under_way.append(_submit(pool, batch, self.options))
-                    records = await asyncio.wrap_future(under_way[0], loop=loop)
+                    lines = await asyncio.wrap_future(under_way[0], loop=loop)
                     under_way.popleft()
                     batches.popleft()
-                    for record in records:
-                        self._hand_over(record, on_record)
+                    for line in lines:
+                        self._hand_over(SessionRecord.from_json(line), on_record)
             finally:
                 for future in under_way:
                     future.cancel()
@@ -135,10 +135,10 @@ def _batches(planned: Sequence[Planned]) -> Iterator[Sequence[Planned]]:
 
 def _submit(
     pool: ProcessPoolExecutor, batch: Sequence[Planned], options: EngineOptions
-) -> Future[list[SessionRecord]]:
+) -> Future[list[bytes]]:
     folder = options.folder and Path(options.folder).absolute()
     limit_s, repetition = options.time_limit_s, options.repetition
-    return pool.submit(worker.carry_out, list(batch), limit_s, folder, repetition)
+    return pool.submit(worker.carry_out_as_lines, list(batch), limit_s, folder, repetition)
 
 
 class _SharedPool:
