@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from dataset_making import SESSIONS, SPEC, PureEngine, build, spec_of
 
-from seglab.dataset import records, row_checks
+from seglab.dataset import records, row_checks, shard_check
 from seglab.dataset.check import check
 from seglab.dataset.check_result import DEFECTS_MAX
 from seglab.dataset.folder import begin
@@ -90,6 +90,17 @@ def test_sound(sound: Path) -> None:
     assert checked.findings == []
     assert checked.notes == []
     assert checked.counts.sessions == SESSIONS
+
+
+def test_several_processes_find_the_same(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many processes check the shards, findings, notes and counts are the same."""
+    rewritten(copy, "train-00000.parquet", lambda rows: rows[1:])
+    rewritten(copy, "test-00001.parquet", lambda rows: [row | {"mss": 7} for row in rows])
+    rewritten(copy, "train-00002.parquet", lambda rows: [*rows, rows[0]])
+    alone = check(copy)
+    assert {finding.check for finding in alone.findings} >= {"completeness", "plan", "duplicates"}
+    monkeypatch.setattr(shard_check, "PROCESSES_FROM_SESSIONS", 0)
+    assert check(copy, processes=2) == alone
 
 
 def test_settling_is_sound(copy: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shlex
 import shutil
 import signal
@@ -183,7 +184,13 @@ def check_command(
     """  # noqa: D301 -- click looks for the backspace character itself
     with CheckProgress(quiet=quiet) as progress:
         trusted = [str(sender.absolute()) for sender in senders]
-        checked = check(path, progress.report, trusted=trusted, thorough=thorough)
+        checked = check(
+            path,
+            progress.report,
+            trusted=trusted,
+            thorough=thorough,
+            processes=os.cpu_count() or 1,
+        )
     figure = _draw(checked, out or path, required=out is not None)
     findings = [*checked.findings, *checked.unlisted()]
     if as_json:

@@ -1,7 +1,7 @@
 """Checks a dataset: its files, its rows, and that both are what its manifest says.
 
-It reads one shard after another, so its memory does not grow with the dataset, except for eight
-bytes for each message and part.
+It reads a shard at a time, or one in each of several processes (``shard_check``). So its memory
+does not grow with the dataset, except for eight bytes for each message and part.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -13,11 +13,10 @@ from seglab.dataset.check_result import DEFECTS_MAX, CheckResult
 from seglab.dataset.label_counts import Leaks
 from seglab.dataset.layout import Layout
 from seglab.dataset.manifest import DatasetManifest, read_manifest
-from seglab.dataset.plan import planned
 from seglab.dataset.remake import other_versions
-from seglab.dataset.result import read_result
-from seglab.dataset.row_checks import MisplacedRow, Sample, ShardRows, unreadable
+from seglab.dataset.row_checks import MisplacedRow, Sample
 from seglab.dataset.shard import file_entry
+from seglab.dataset.shard_check import ShardChecker, checked_shards
 from seglab.dataset.spec import DatasetSpec
 from seglab.dataset.splits import PARTS
 from seglab.errors import InputError
@@ -33,6 +32,7 @@ def check(
     *,
     trusted: Collection[str] = (),
     thorough: bool = False,
+    processes: int = 1,
 ) -> CheckResult:
     """Check a dataset.
 
@@ -42,9 +42,11 @@ def check(
         thorough: makes all rows again from the seed, and compares all with their captures; without
             it, a sample of about ``SAMPLE_SESSIONS``.
         trusted: the absolute paths of own senders, which are code that the check may run.
+        processes: how many check shards side by side at most, where the dataset is large.
 
     Raises:
         InputError: no dataset is there.
+        PartDiedError: one of the processes was killed.
     """
     layout = Layout(path)
     manifest = read_manifest(layout.manifest)
@@ -58,11 +60,14 @@ def check(
     sample = _sample(found, spec, thorough=thorough)
     leaks = Leaks()
     misplaced: list[MisplacedRow] = []
-    for shard in _shards_there(layout, found):
+    checker = ShardChecker(path, manifest, spec, sample, dict(found.found))
+    shards = _shards_there(layout, found)
+    for checked in checked_shards(checker, shards, 1 if trusted else processes):
+        found.merge(checked.found)
+        leaks.merge(checked.leaks)
+        misplaced += checked.misplaced
         if on_progress is not None:
             on_progress("rows", found.counts.sessions)
-        misplaced += _check_shard(layout, shard, spec, found, leaks, sample)
-        leaks.settle()
     _report_misplaced(layout, misplaced, found)
     for column, words in leaks.found():
         found.add("leakage", column, words)
@@ -208,36 +213,6 @@ def _sample(found: CheckResult, spec: DatasetSpec | None, *, thorough: bool) -> 
             "their captures; --thorough does so for all"
         )
     return sample
-
-
-def _check_shard(
-    layout: Layout,
-    shard: int,
-    spec: DatasetSpec | None,
-    found: CheckResult,
-    leaks: Leaks,
-    sample: Sample,
-) -> list[MisplacedRow]:
-    """Check the rows of a shard; returns those that belong to another shard."""
-    manifest = found.manifest
-    where = f"shard {shard}"
-    try:
-        result = read_result(layout.result(shard))
-    except InputError as error:
-        unreadable(found, layout.result(shard), layout, error)
-        return []
-    if result is None:
-        return []
-    if result.fingerprint != manifest.fingerprint:
-        found.add("completeness", where, "belongs to another specification or seed")
-    plan = None if spec is None else {p.number: p for p in planned(spec, manifest.seed, shard)}
-    rows = ShardRows(layout, shard, result, plan, found, sample)
-    for part in PARTS:
-        for row in rows.of(part):
-            found.counts.add(row)
-            leaks.add(row)
-    rows.settle()
-    return rows.misplaced
 
 
 def _report_misplaced(layout: Layout, misplaced: list[MisplacedRow], found: CheckResult) -> None:

@@ -69,6 +69,13 @@ class CheckResult:
         if number <= DEFECTS_MAX:
             self.findings.append(Defect(check, one_line(where), one_line(what)))
 
+    def merge(self, other: "CheckResult") -> None:
+        """Add what was found in another part of the dataset, which knew this part's defects."""
+        self.findings += other.findings
+        self.notes += [note for note in other.notes if note not in self.notes]
+        self.counts.merge(other.counts)
+        self.found |= other.found
+
     def unlisted(self) -> Iterator[Defect]:
         """One line for each check and file with more defects than are listed."""
         for (check, where), number in self.found.items():

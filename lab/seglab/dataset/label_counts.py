@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from seglab.core.seeds import derive
 from seglab.core.text import count
 from seglab.dataset.columns import LABELS, SPLITS
 from seglab.dataset.splits import PARTS
+
+_T = TypeVar("_T")
 
 _SIZES_MAX = 10_000  # a session with more segments or reads counts as one with so many
 
@@ -52,6 +54,16 @@ class LabelCounts:
         for counts, layer in ((self.segments, "segments"), (self.reads, "reads")):
             counts.setdefault(row["style"], Counter())[min(len(row[layer]), _SIZES_MAX)] += 1
 
+    def merge(self, other: "LabelCounts") -> None:
+        """Add the rows that another one has counted."""
+        self.sessions += other.sessions
+        for column, values in other.labels.items():
+            _add(self.labels.setdefault(column, {}), values)
+        _add(self.splits, other.splits)
+        _add(self.networks, other.networks)
+        _add(self.segments, other.segments)
+        _add(self.reads, other.reads)
+
     def missing_labels(self) -> Iterator[str]:
         """Describe each label that one part of ``split`` has and another part lacks.
 
@@ -66,6 +78,12 @@ class LabelCounts:
                             f"{part} has no session with {column} {value}, of which there are "
                             f"{sum(counts.values())}; more repeats, or a larger part"
                         )
+
+
+def _add(counts: dict[str, Counter[_T]], others: dict[str, Counter[_T]]) -> None:
+    """Add counters to those of the same names."""
+    for name, counter in others.items():
+        counts.setdefault(name, Counter()).update(counter)
 
 
 class Leaks:
@@ -85,6 +103,11 @@ class Leaks:
                 value = row[what]
                 if value is not None:
                     self._new.setdefault((column, what, part), set()).add(_digest(what, value))
+
+    def merge(self, other: "Leaks") -> None:
+        """Add what another one has settled."""
+        for key, digests in other._compact.items():
+            self._compact.setdefault(key, []).extend(digests)
 
     def settle(self) -> None:
         """Store what was added since the last call in its compact form."""

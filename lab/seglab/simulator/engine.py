@@ -7,17 +7,16 @@ out again, since that gives the same records.
 
 import asyncio
 import os
-import signal
-import threading
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from itertools import islice
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
+from seglab.core.child_processes import follow_parent
 from seglab.core.record import SessionRecord
 from seglab.engine import schedule
 from seglab.engine.base import EngineOptions, OnRecord, Planned
@@ -155,7 +154,7 @@ class _SharedPool:
     async def use(self, processes: int) -> AsyncIterator[ProcessPoolExecutor]:
         """Hold the processes; each is a new interpreter, as every system can start one."""
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin)
+            self._pool = ProcessPoolExecutor(processes, get_context("spawn"), follow_parent)
         pool = self._pool
         self._users += 1
         try:
@@ -173,17 +172,3 @@ class _SharedPool:
 
 
 _shared = _SharedPool()
-
-
-def _begin() -> None:
-    """Let a process leave Ctrl-C to its parent, and end when the parent has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    connection.wait([parent.sentinel])
-    os._exit(0)
