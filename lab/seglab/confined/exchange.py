@@ -15,7 +15,7 @@ import msgspec
 from seglab.core.labels import Style
 from seglab.core.parameters import Flag, HeaderNames, Integer, Number, Parameter, Sizes, Word
 from seglab.sender.sender import Protocol
-from seglab.sender.steps import Expect, Step, Wait, Write
+from seglab.sender.steps import SOCKET_OPTIONS, Expect, SetOption, Step, Wait, Write
 
 ANSWER_MAX_BYTES: Final = 64 << 20
 """The longest answer: a payload has at most 16 MiB, and a million steps some bytes each."""
@@ -25,6 +25,7 @@ LOADING_LIMIT_S: Final = 20.0
 
 _LENGTH = struct.Struct("!I")
 _CHUNK_BYTES = 1 << 18
+_MORE = "+more"
 _PARAMETERS: Final = {
     kind.__name__: kind for kind in (Integer, Number, Flag, Sizes, Word, HeaderNames)
 }
@@ -56,7 +57,11 @@ class DescribedSender(msgspec.Struct, frozen=True):
 
 
 StoredStep = tuple[str, bytes | float | int]
-"""A step as it travels: ``payload``, ``command``, ``wait`` or ``expect``, and its content."""
+"""A step as it travels: its kind, and its content.
+
+The kinds are ``payload`` and ``command`` (each with ``+more`` for MSG_MORE), ``wait``, ``expect``,
+and the names of socket options.
+"""
 
 
 def encoded(message: object) -> bytes:
@@ -151,9 +156,12 @@ def parameters_from(stored: list[tuple[str, str, dict[str, Any]]]) -> dict[str, 
 def stored_step(step: Step) -> StoredStep:
     """Return a step as it travels."""
     if isinstance(step, Write):
-        return ("payload" if step.payload else "command", step.data)
+        kind = "payload" if step.payload else "command"
+        return (kind + _MORE if step.more else kind, step.data)
     if isinstance(step, Wait):
         return ("wait", step.seconds)
+    if isinstance(step, SetOption):
+        return (step.name, int(step.on))
     return ("expect", step.code)
 
 
@@ -164,10 +172,12 @@ def step_from(stored: StoredStep) -> Step:
         ValueError: it is none.
     """
     match stored:
-        case ("payload" | "command" as kind, bytes() as data):
-            return Write(data, payload=kind == "payload")
+        case ("payload" | "command" | "payload+more" | "command+more" as kind, bytes() as data):
+            return Write(data, payload=kind.startswith("payload"), more=kind.endswith(_MORE))
         case ("wait", int() | float() as seconds):
             return Wait(seconds)
         case ("expect", int() as code):
             return Expect(code)
+        case (str() as name, 0 | 1 as on) if name in SOCKET_OPTIONS:
+            return SetOption(name, bool(on))
     raise ValueError("a step of an unknown kind")

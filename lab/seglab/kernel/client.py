@@ -152,6 +152,8 @@ class Client:
                 if session.unsent:
                     self.wait_for_room(session)
                     return
+            elif isinstance(step, steps.SetOption):
+                session.set_option(step)
             elif isinstance(step, steps.Wait):
                 due_ns = time.monotonic_ns() + int(step.seconds * 1e9)
                 heapq.heappush(self.timers, (due_ns, session.flow, fd, "wait"))
@@ -160,8 +162,7 @@ class Client:
                 session.expected = step.code
                 if not session.take_reply():
                     return
-        session.finishing = True
-        session.sock.shutdown(socket.SHUT_WR)
+        session.shut()
 
     def wait_for_room(self, session: ClientSession) -> None:
         """Continue a write later, when the socket's buffer, or the window, may have room."""

@@ -23,6 +23,7 @@ from seglab.tcp.window import usable
 _TCP_INFO_BYTES = 104
 _TCPI_OPT_TIMESTAMPS = 1
 _NAME_MAX_BYTES = 16
+_OPTIONS = {"nodelay": socket.TCP_NODELAY, "cork": socket.TCP_CORK}
 _IP_BIND_ADDRESS_NO_PORT = 24
 _IPV6_FREEBIND = 78  # with IPv6, an AnyIP route alone does not let a socket take an address
 
@@ -40,10 +41,16 @@ class ClientSession:
         t0_ns: when the session began.
         deadline_ns: when it fails if it has not ended.
         writes: each write call: when, and its range in the connection's stream.
+        sends: each call of send(2): when, how many bytes it was given and how many it took. A write
+            takes several where the socket is full.
+        options: each socket option that was set after the beginning: when, its name, and whether it
+            is on.
         unsent: the bytes of the last write that the socket did not take yet.
+        flags: of the last write: MSG_MORE or 0.
         window_bytes: the size of a send window that counts bytes; ``None`` leaves it to Linux.
         expected: the code of the reply that the sender waits for; ``None`` where it does not.
         finishing: whether the sender has no steps left and the socket is shut down for writing.
+        shut_ns: when it was shut down; ``None`` before that.
         late_ns: how much later than due the client did something while the session ran, at most.
         delayed_ns: ``Client.delayed_ns`` when the deadline was last set.
         mss: the MSS in force; 0 until the connection stands.
@@ -64,12 +71,16 @@ class ClientSession:
         self.payload_end = 0
         self.digest = hashlib.sha256()
         self.written = 0
+        self.sends: list[tuple[int, int, int]] = []
+        self.options: list[tuple[int, steps.SocketOption, bool]] = []
         self.unsent = memoryview(b"")
+        self.flags = 0
         self.header = header_of(script) if job.get("protocol") == "smtp" else {}
         self.window_bytes: int | None = job.get("send_window_bytes")
         self.expected: int | None = None
         self.replies = Replies()
         self.finishing = False
+        self.shut_ns: int | None = None
         self.late_ns = 0
         self.delayed_ns = 0
         self.mss = 0
@@ -114,6 +125,9 @@ class ClientSession:
         start = 0 if self.payload_start is None else self.payload_start
         return not_begun(self.flow, self.t0_ns, error) | {
             "writes": self.writes,
+            "sends": self.sends,
+            "options": self.options,
+            "shut_ns": self.shut_ns,
             "payload": [start, max(start, self.payload_end)],
             "sha256": self.digest.hexdigest(),
             "mss": self.mss,
@@ -133,8 +147,20 @@ class ClientSession:
             self.digest.update(step.data)
         self.written = end
         self.unsent = memoryview(step.data)
+        self.flags = socket.MSG_MORE if step.more else 0
         self.writes.append((time.monotonic_ns(), start, end))
         self.push()
+
+    def shut(self) -> None:
+        """Shut the socket down for writing, since the sender has no steps left."""
+        self.finishing = True
+        self.shut_ns = time.monotonic_ns()
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def set_option(self, step: steps.SetOption) -> None:
+        """Set a socket option, and record when."""
+        self.options.append((time.monotonic_ns(), step.name, step.on))
+        self.sock.setsockopt(socket.IPPROTO_TCP, _OPTIONS[step.name], step.on)
 
     def push(self) -> None:
         """Hand over as much of the write as the socket, and a window in bytes, can take."""
@@ -145,10 +171,13 @@ class ClientSession:
                 allowed = usable(allowed, in_flight, self.window_bytes, self.mss)
                 if not allowed:
                     return
+            t_ns = time.monotonic_ns()
             try:
-                sent = self.sock.send(self.unsent[:allowed])
+                sent = self.sock.send(self.unsent[:allowed], self.flags)
             except BlockingIOError:
+                self.sends.append((t_ns, allowed, 0))
                 return
+            self.sends.append((t_ns, allowed, sent))
             self.unsent = self.unsent[sent:]
 
     def read(self) -> bool:

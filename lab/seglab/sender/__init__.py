@@ -27,7 +27,7 @@ from seglab.sender.sender import (
     nodelay_parameter,
     smtp_parameters,
 )
-from seglab.sender.steps import Expect, Step, Wait, Write
+from seglab.sender.steps import Expect, SetOption, Step, Wait, Write
 
 __all__ = [
     "GAP_MAX_MS",
@@ -41,6 +41,7 @@ __all__ = [
     "Parameters",
     "PathCondition",
     "Sender",
+    "SetOption",
     "Sizes",
     "Step",
     "Style",

@@ -26,7 +26,7 @@ from seglab.mail.kinds import KINDS
 from seglab.mail.message import Message, MessageSpec
 from seglab.sender.registry import NAME
 from seglab.sender.sender import Sender, smtp_parameters
-from seglab.sender.steps import Step, Wait, Write
+from seglab.sender.steps import SetOption, Step, Wait, Write
 
 DRAWS: Final = 25
 """How many sessions a check tries, beside one with the default parameters."""
@@ -70,15 +70,17 @@ def check_writes(sender: Sender) -> None:
 
 
 def check_steps(sender: Sender) -> None:
-    """The steps are writes of the payload, with waits between them and nothing else."""
+    """The steps are writes of the payload, with waits and socket options between them."""
     for parameters, _, steps in _sessions(sender):
         given = f"with {_shown(sender, parameters)}"
         for step in steps:
-            assert isinstance(step, Write | Wait), f"{given}: {step!r:.60} is no step"
-            assert isinstance(step, Wait) or step.payload, f"{given}: a write is not of the payload"
+            assert isinstance(step, Write | Wait | SetOption), f"{given}: {step!r:.60} is no step"
+            assert not isinstance(step, Write) or step.payload, (
+                f"{given}: a write is not of the payload"
+            )
         assert steps, f"{given}: there is no step"
-        assert isinstance(steps[0], Write), f"{given}: the first step is not a write"
-        assert isinstance(steps[-1], Write), f"{given}: the last step is not a write"
+        assert not isinstance(steps[0], Wait), f"{given}: the first step is a wait"
+        assert not isinstance(steps[-1], Wait), f"{given}: the last step is a wait"
 
 
 def check_same_again(sender: Sender) -> None:

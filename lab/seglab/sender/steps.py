@@ -6,6 +6,7 @@ reads them as a list.
 
 import math
 from dataclasses import dataclass
+from typing import Final, Literal, get_args
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +17,13 @@ class Write:
         data: at least one byte.
         payload: whether the bytes belong to the payload, whose stream the ranges of a trace
             count; ``False`` for SMTP commands.
+        more: whether the call has MSG_MORE (send(2)): more will follow, so a last piece that fills
+            no segment waits for it.
     """
 
     data: bytes
     payload: bool = True
+    more: bool = False
 
     def __post_init__(self) -> None:
         if not self.data:
@@ -37,6 +41,28 @@ class Wait:
             raise ValueError(f"cannot wait for {self.seconds} seconds")
 
 
+SocketOption = Literal["nodelay", "cork"]
+"""An option that a program may set while it writes: TCP_NODELAY or TCP_CORK (tcp(7))."""
+
+SOCKET_OPTIONS: Final[tuple[SocketOption, ...]] = get_args(SocketOption)
+
+
+@dataclass(frozen=True, slots=True)
+class SetOption:
+    """Set a socket option, or take it off.
+
+    TCP_NODELAY sends at once what Nagle's algorithm holds back. TCP_CORK keeps back what fills no
+    segment, and taking it off sends that.
+    """
+
+    name: SocketOption
+    on: bool
+
+    def __post_init__(self) -> None:
+        if self.name not in SOCKET_OPTIONS:
+            raise ValueError(f"a socket option is {' or '.join(SOCKET_OPTIONS)}, not {self.name!r}")
+
+
 @dataclass(frozen=True, slots=True)
 class Expect:
     """Wait for the server's whole reply, which must have this code (RFC 5321, 4.2)."""
@@ -44,7 +70,7 @@ class Expect:
     code: int
 
 
-Step = Write | Wait | Expect
+Step = Write | Wait | SetOption | Expect
 
 
 def command(*lines: str) -> Write:

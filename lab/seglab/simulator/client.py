@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from seglab.sender.replies import Replies, ReplyError
-from seglab.sender.steps import Step, Wait, Write
+from seglab.sender.steps import SetOption, Step, Wait, Write
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.host_times import HostTimes
 from seglab.simulator.segment import TcpSegment
@@ -59,6 +59,7 @@ class Client:
     __slots__ = (
         "_expected",
         "_left",
+        "_more",
         "_position",
         "_replies",
         "_reply_bytes",
@@ -103,6 +104,7 @@ class Client:
         self._replies = Replies()
         self._reply_end = 0
         self._left = False
+        self._more = False
         self.noticing_ns = NEVER
         self.resume_ns = NEVER
         self.writes: list[tuple[int, int, int]] = []
@@ -187,7 +189,7 @@ class Client:
         wrote = False
         while self._position < count:
             step = script[self._position]
-            if isinstance(step, Write):
+            if isinstance(step, Write | SetOption):
                 if wrote:
                     self._state = _RESUMING
                     self.resume_ns = now_ns + self._times.draw(
@@ -196,6 +198,10 @@ class Client:
                     return
                 self._position += 1
                 wrote = True
+                if isinstance(step, SetOption):
+                    self._set_option(now_ns, step)
+                    continue
+                self._more = step.more
                 start = self._written
                 self._written = end = start + len(step.data)
                 self.writes.append((now_ns, start, end))
@@ -216,6 +222,13 @@ class Client:
         self._state = _FINISHING
         self._send(now_ns, self._tcp.close(now_ns))
 
+    def _set_option(self, now_ns: int, step: SetOption) -> None:
+        tcp = self._tcp
+        change = tcp.set_cork if step.name == "cork" else tcp.set_nodelay
+        segments = change(now_ns, step.on)
+        self._left = bool(segments)
+        self._send(now_ns, segments)
+
     def _push(self, now_ns: int) -> None:
         """Continue a write that was held up, and then the sender's steps."""
         if self._hand_over(now_ns):
@@ -235,7 +248,7 @@ class Client:
                 allowed = usable(allowed, tcp.unacknowledged, self._window_bytes, self.mss)
                 if not allowed:
                     break
-            taken, segments = tcp.write(now_ns, allowed)
+            taken, segments = tcp.write(now_ns, allowed, self._more)
             if segments:
                 self._left = True
                 self._send(now_ns, segments)
