@@ -14,7 +14,8 @@ TESTS = Path(__file__).parents[1]
 
 def test_no_two_files_have_one_name() -> None:
     """Pytest and the helpers import test modules by their bare names, from several folders."""
-    names = Counter(p.name for p in TESTS.rglob("*.py") if p.name != "conftest.py")
+    packages = {"conftest.py", "__init__.py", "__main__.py"}  # never imported by these names
+    names = Counter(p.name for p in TESTS.rglob("*.py") if p.name not in packages)
     assert [name for name, times in names.items() if times > 1] == []
 
 

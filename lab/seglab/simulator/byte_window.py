@@ -6,6 +6,7 @@ from seglab.simulator.state import (
     BUFFER_BYTES,
     CA_CWR,
     CA_RECOVERY,
+    NAGLE_PUSH,
     Buffer,
     TcpState,
 )
@@ -31,7 +32,8 @@ def xmit_bytes(tp: TcpState, now_ns: int, full: int, nonagle: int, *, forced: bo
                 break
             size = room
         last = size == waiting
-        if size < full and not (last and tp.fin_queued) and nagle(tp, nonagle):
+        unforced = not nonagle & NAGLE_PUSH and not (last and tp.fin_queued)
+        if size < full and unforced and nagle(tp, nonagle):
             break
         segment = _take(tp, size, last=last)
         output.emit(tp, now_ns, segment)

@@ -10,6 +10,7 @@ _GSO_MAX_BYTES: Final = 65_536 - 257
 _TSO_RTT_LOG: Final = 9  # net.ipv4.tcp_tso_rtt_log
 _TSO_SEGMENTS_MIN: Final = 2  # net.ipv4.tcp_min_tso_segs
 _PACING_SHIFT: Final = 10  # sk_pacing_shift: a burst lasts a millisecond
+_INITIAL_SEGMENTS: Final = 10  # TCP_INIT_CWND
 
 
 def reduced_ssthresh(tp: TcpState) -> int:
@@ -81,6 +82,17 @@ def update_pacing_rate(tp: TcpState) -> None:
     segments = tp.cwnd if tp.cwnd > tp.packets_out else tp.packets_out
     rate = tp.mss * 80_000 * ratio * segments  # 80 000: (10^6 / 100) << 3
     tp.pacing_rate = rate // tp.srtt_us if tp.srtt_us else rate
+
+
+def first_pacing_rate(tp: TcpState) -> None:
+    """The pacing rate from the acknowledgement of our SYN until the first one of data.
+
+    ``tcp_rcv_synsent_state_process`` calls ``tcp_ack``, which sets it, before ``tcp_init_transfer``
+    sets the initial window. So the rate is that of ``TCP_INIT_CWND``, whatever the route says.
+    """
+    cwnd, tp.cwnd = tp.cwnd, _INITIAL_SEGMENTS
+    update_pacing_rate(tp)
+    tp.cwnd = cwnd
 
 
 def burst_segments(tp: TcpState, mss: int) -> int:

@@ -381,6 +381,7 @@ class TcpEndpoint(TcpState):
         self.snd_wnd = self.max_window = seg.window
         self.snd_wl1 = -1
         self._stand(now_ns, seg.ts_ecr)
+        congestion.first_pacing_rate(self)
         window.first_rcv_mss(self)
         window.begin(self, now_ns)
         self.delivered = 1

@@ -4,13 +4,15 @@ Linux has Minshall's variant: a short segment waits while an earlier *short* one
 (``snd_sml``). RFC 896 lets it wait while anything is.
 """
 
-from seglab.simulator.state import NAGLE_CORK, NAGLE_PUSH, TcpState
+from seglab.simulator.state import NAGLE_CORK, TcpState
 
 
 def nagle(tp: TcpState, nonagle: int) -> bool:
-    """``tcp_nagle_check`` for a partial segment: whether it has to wait."""
-    if nonagle & NAGLE_PUSH:
-        return False
+    """``tcp_nagle_check`` for a partial segment: whether it has to wait.
+
+    ``NAGLE_PUSH`` is no part of that: ``tcp_nagle_test`` asks for it before, and
+    ``tcp_mss_split_point`` does not. So a corked partial segment that may leave leaves by itself.
+    """
     if nonagle & NAGLE_CORK:
         return True
     if tp.rfc896:
