@@ -28,6 +28,24 @@ def test_a_router_changes_when_the_kernels_did() -> None:
     assert again.mtu_changes[2] == MtuChange(1800 * MS, 576)
 
 
+def test_a_change_keeps_its_distance_to_the_first_write() -> None:
+    """Where the kernel engine's client wrote 9 ms later, a change after that is taken 9 ms earlier.
+
+    One before the payload keeps its time.
+    """
+    ((spec, network),) = RunRequest(("matrix",), ("relay",), ("pmtu-fall",), 1).specs(1)
+    record = one_session(spec, network, 60, None)
+    begun_ns = record.writes[0].t_ns
+    assert record.mtu_changes[0].t_ns < begun_ns < record.mtu_changes[1].t_ns
+    late = replace(
+        record,
+        writes=tuple(replace(one, t_ns=one.t_ns + 9 * MS) for one in record.writes),
+        mtu_changes=tuple(replace(one, t_ns=one.t_ns + 11 * MS) for one in record.mtu_changes),
+    )
+    (planned,) = as_measured([(spec, network)], {record.session_id: late})
+    assert [one.at_ms for one in planned[1].router.schedule[:2]] == [101, 452]
+
+
 def test_other_paths_stay_as_they_are() -> None:
     """A network without a schedule, and a session that the kernel engine has no record of."""
     planned = RunRequest(("matrix",), ("relay",), ("fddi", "cellular"), 1).specs(1)

@@ -89,7 +89,10 @@ def validate(
     where = out or new_run_path("validate")
     task = _Task(request, seed, jobs, quiet)
     kernel = [task.run(where / name, "kernel", _in_rounds(planned)) for name in KERNEL_RUNS]
-    paths = [as_measured(planned, {one.session_id: one for one in run}) for run in kernel]
+    paths = [
+        as_measured(planned, {one.session_id: one for one in run}, repetition)
+        for repetition, run in enumerate(kernel)
+    ]
     simulated = [
         task.run(where / name, "simulator", [path], repetition)
         for repetition, (name, path) in enumerate(zip(SIMULATOR_RUNS, paths, strict=True))
