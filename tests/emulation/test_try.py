@@ -140,7 +140,9 @@ def test_each_write_is_recorded(programs: Programs) -> None:
             pipe_out, pipe_in = os.pipe()
             os.splice(rest, pipe_in, 2000, offset_src=1000)
             os.splice(pipe_out, s.fileno(), 2000)
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
             s.sendall(body[3600:])
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
             s.sendall(b".\\r\\n")
             assert replies.readline().startswith(b"250")
             s.sendall(b"QUIT\\r\\n")
@@ -158,10 +160,13 @@ def test_each_write_is_recorded(programs: Programs) -> None:
         ("sendto", record.payload_bytes - 4303, record.payload_bytes - 4303, 0),
         ("sendto", 3, 3, 0),
     ]
-    assert [(o.name, o.action) for o in record.options] == [
-        ("TCP_NODELAY", "set"),
-        ("TCP_MAXSEG", "get"),
+    assert [(o.name, o.action, o.value) for o in record.options] == [
+        ("TCP_NODELAY", "set", 1),
+        ("TCP_MAXSEG", "get", None),
+        ("TCP_CORK", "set", 1),
+        ("TCP_CORK", "set", 0),
     ]
+    assert record.nodelay
     assert record.trace.violations() == []
     assert (record.kind, record.exit_code, record.terminator) == ("program", 0, "own_write")
     assert sum(c.result for c in record.calls) == record.payload_bytes

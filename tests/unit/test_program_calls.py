@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from seglab.kernel.program.calls import Event, ProgramSeen, program_seen
+from seglab.kernel.program.option_values import OptionSet, values_of
 from seglab.kernel.program.order import complete, environment, filled
 from seglab.kernel.program.reports import client_report, connection_of_message
 
@@ -87,7 +88,7 @@ def test_a_partial_write_and_a_refused_one() -> None:
 def test_options_go_with_the_descriptor() -> None:
     """Those set before the first write count, and none goes over to the next connection."""
     story = Story()
-    story.tell("sys_enter_setsockopt", fd=3, level=6, optname=1)
+    story.tell("sys_enter_setsockopt", fd=3, level=6, optname=1, value=1)
     story.tell("sys_enter_setsockopt", fd=3, level=1, optname=1)  # SOL_SOCKET: not TCP's
     story.connect(7).write(7, 10)
     story.tell("sys_enter_getsockopt", fd=3, level=6, optname=2)
@@ -96,10 +97,10 @@ def test_options_go_with_the_descriptor() -> None:
     story.connect(9).write(9, 20)
     first, second = story.seen.connections
     assert [option[1:] for option in first.options] == [
-        ("TCP_NODELAY", "set"),
-        ("TCP_MAXSEG", "get"),
+        ("TCP_NODELAY", "set", 1),
+        ("TCP_MAXSEG", "get", None),
     ]
-    assert [option[1:] for option in second.options] == [("TCP_CORK", "set")]
+    assert [option[1:] for option in second.options] == [("TCP_CORK", "set", None)]
     assert first.client_port == 4001
 
 
@@ -123,6 +124,15 @@ def test_bytes_without_a_call() -> None:
     """What a thread sends of which no call is known is ``unknown``."""
     (connection,) = Story().connect(7).tell("sock_send_length", sk=7, ret=9).seen.connections
     assert [(c.name, c.result) for c in connection.calls] == [("unknown", 9)]
+
+
+def test_values_of_options_are_told_only_for_sure() -> None:
+    """Calls of one thread and option get theirs in order, unless some were not noted."""
+    noted = [OptionSet(5, 1, 3, 1), OptionSet(6, 2, 3, 9), OptionSet(8, 1, 3, 0)]
+    calls = [(4, 1, 3), (5, 2, 3), (7, 1, 3)]
+    assert values_of(calls, noted) == [1, 9, 0]
+    assert values_of([*calls, (9, 1, 3)], noted) == [None, 9, None, None]
+    assert values_of(calls, ()) == [None, None, None]
 
 
 # The session's report --------------------------------------------------------------------------

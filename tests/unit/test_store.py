@@ -63,7 +63,7 @@ def test_a_program_survives_both_stores(tmp_path):
             WriteCall(1, "sendto", 0, 10, 12, 10, 0x8000),
             WriteCall(2, "writev", 10, 10, None, -11, None),
         ),
-        options=(SocketOption(0, "TCP_CORK", "set"),),
+        options=(SocketOption(0, "TCP_CORK", "set", 1), SocketOption(1, "TCP_MAXSEG", "get")),
         exit_code=-9,
         output="line\n",
     )

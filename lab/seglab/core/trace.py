@@ -102,11 +102,13 @@ class SocketOption:
         t_ns: when the call began.
         name: the option, such as ``TCP_NODELAY``.
         action: ``set`` or ``get``.
+        value: what it was set to, where that is a number; ``None`` where it is none, or not known.
     """
 
     t_ns: Nanoseconds
     name: str
     action: Literal["set", "get"]
+    value: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

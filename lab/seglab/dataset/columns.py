@@ -114,6 +114,7 @@ COLUMNS: Final = _table(
     ("options.t_ns", "kernel", "integer", "when the call began, from the session's zero"),
     ("options.name", "kernel", "text", "the option"),
     ("options.action", "kernel", "text", "set or get"),
+    ("options.value", "kernel", "integer", "what it was set to; null where that is not known"),
     ("exit_code", "kernel", "integer", "a program's; null for an emulated sender"),
     ("output", "kernel", "text", "the end of what a program printed"),
     ("schema_version", "seed", "integer", "of the row"),

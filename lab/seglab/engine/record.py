@@ -222,10 +222,16 @@ def _with_program(record: SessionRecord, seen: ObservedProgram) -> SessionRecord
         options=seen.options,
         exit_code=seen.exit_code,
         output=seen.output,
-        nodelay=any(o.name == "TCP_NODELAY" and o.action == "set" for o in seen.options),
+        nodelay=_nodelay(seen.options),
         style=style_of(record.writes, record.payload_bytes, record.header_end, fields),
         terminator=terminator_of(record.writes, record.payload_bytes),
     )
+
+
+def _nodelay(options: Iterable[SocketOption]) -> bool:
+    """Return whether TCP_NODELAY was set in the end; a value that is not known counts as 1."""
+    values = [o.value for o in options if o.name == "TCP_NODELAY" and o.action == "set"]
+    return bool(values) and values[-1] != 0
 
 
 def _error(record: SessionRecord, observed: ObservedSession) -> str | None:

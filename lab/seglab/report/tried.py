@@ -54,7 +54,9 @@ class TriedSession:
                 {"name": c.name, "asked_bytes": c.asked_bytes, "result": c.result, "flags": c.flags}
                 for c in record.calls
             ],
-            "options": [{"name": o.name, "action": o.action} for o in record.options],
+            "options": [
+                {"name": o.name, "action": o.action, "value": o.value} for o in record.options
+            ],
             "segments": sizes(first_sent(record.segments)),
             "reads": sizes(record.reads),
             "looks_like": None if self.verdict is None else self.verdict.to_dict(),

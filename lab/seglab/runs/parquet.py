@@ -93,6 +93,7 @@ _OPTIONS = _layer(
     _required("t_ns", pa.int64()),
     _required("name", pa.string()),
     _required("action", pa.string()),
+    pa.field("value", pa.int64()),
 )
 _INTEGERS = pa.list_(_required("item", pa.int64()))
 _CAPTURES = pa.struct([pa.field("client", pa.string()), pa.field("server", pa.string())])

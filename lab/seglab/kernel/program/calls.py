@@ -80,14 +80,15 @@ class ConnectionSeen:
         t_ns: when it began.
         client_port: its own port; 0 where it is not known.
         calls: the calls that wrote to it.
-        options: the options that were set or asked for: when, which, and ``set`` or ``get``.
+        options: the options that were set or asked for: when, which, ``set`` or ``get``, and the
+            value where it is known.
         written: how many bytes the socket took so far.
     """
 
     t_ns: int
     client_port: int = 0
     calls: list[CallSeen] = field(default_factory=list)
-    options: list[tuple[int, str, str]] = field(default_factory=list)
+    options: list[tuple[int, str, str, int | None]] = field(default_factory=list)
     written: int = 0
 
 
@@ -217,5 +218,6 @@ class _Watch:
                 continue
             number = event.fields["optname"]
             name = names.TCP_OPTIONS.get(number, f"TCP_option_{number}")
-            connection.options.append((event.t_ns, name, names.OPTIONS[event.name]))
+            value = event.fields.get("value") if number in names.NUMBERS else None
+            connection.options.append((event.t_ns, name, names.OPTIONS[event.name], value))
         self._options = kept

@@ -60,3 +60,6 @@ TCP_OPTIONS: Final = {
     30: "TCP_FASTOPEN_CONNECT",
 }
 """Names of options of TCP (``include/uapi/linux/tcp.h``); others are ``TCP_option_N``."""
+
+NUMBERS: Final = frozenset(TCP_OPTIONS) - {11, 13}
+"""Those of ``TCP_OPTIONS`` whose value is a number."""

@@ -14,13 +14,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from seglab.kernel.program import events
+from seglab.kernel.program import events, option_values
 from seglab.kernel.program.calls import Event
 from seglab.kernel.program.instance import TRACING
+from seglab.kernel.program.option_values import OptionValues
 from seglab.kernel.program.ring_buffer import EventFormat, LostEventsError, RawEvent
 from seglab.kernel.program.ring_buffer import events as events_of
 
 DRAIN_S: Final = 0.5
+_SETTING: Final = "sys_enter_setsockopt"
+_IPPROTO_TCP: Final = 6
 _PAGE_BYTES: Final = 1 << 16
 
 
@@ -55,6 +58,10 @@ class Recorder:
             os.open(path / "trace_pipe_raw", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             for path in sorted((self._folder / "per_cpu").glob("cpu[0-9]*"))
         ]
+        self._values: OptionValues | None = None
+        with suppress(OSError, StopIteration):  # not every kernel allows it
+            by_name = (n for n, form in self._formats.items() if form.name == _SETTING)
+            self._values = OptionValues(next(by_name))
         self._found: list[Event] = []
         self._lost = False
         self._dropped = 0
@@ -76,6 +83,8 @@ class Recorder:
             raise RecorderError("the program did not announce itself to the recorder")
         self._found.clear()
         self._lost = False
+        if self._values is not None:
+            self._values.take()
         self._set("set_event_pid", str(thread))
         self._set("tracing_on", "1")
 
@@ -99,10 +108,27 @@ class Recorder:
         """
         self._set("tracing_on", "0")
         self.drain()
-        found, self._found = self._found, []
+        found, self._found = self._with_values(self._found), []
         if self._lost or self._overrun():
             raise RecorderError("the recorder lost events: the program wrote faster than it reads")
         return found
+
+    def _with_values(self, found: list[Event]) -> list[Event]:
+        """Return the events, with the value at each that sets an option of TCP."""
+        setting = sorted(
+            (event for event in found if event.name == _SETTING),
+            key=lambda event: event.t_ns,
+        )
+        setting = [event for event in setting if event.fields["level"] == _IPPROTO_TCP]
+        calls = [(event.t_ns, event.thread, event.fields["optname"]) for event in setting]
+        noted = () if self._values is None else self._values.take()
+        values = dict(zip(map(id, setting), option_values.values_of(calls, noted), strict=True))
+        return [
+            event._replace(fields={**event.fields, "value": values[id(event)]})
+            if id(event) in values
+            else event
+            for event in found
+        ]
 
     def _take(self) -> list[RawEvent]:
         found: list[RawEvent] = []
