@@ -133,6 +133,19 @@ def test_a_plain_run_is_described_not_judged(tmp_path):
     page_of(path)
 
 
+@pytest.mark.parametrize(
+    ("engine", "kernel"), [("kernel", "6.1-of-old"), ("simulator", "none was used")]
+)
+def test_the_head_says_which_kernel_it_was(tmp_path, engine, kernel):
+    """A simulated run names the engine, and not the kernel of the machine that simulated it."""
+    path = reproduced_run(tmp_path / "run", [], engine=engine, kernel="6.1-of-old")
+    build_report(RunFolder.open(path))
+    words = [word for word in page_of(path).words if word.strip()]
+    for place in (words.index("engine"), len(words) - 1 - words[::-1].index("engine")):
+        assert words[place + 1 : place + 4] == [engine, "kernel", kernel]
+    assert ("6.1-of-old" in words) == (engine == "kernel")
+
+
 def test_an_interrupted_run_has_a_report(tmp_path):
     """A run whose writer was killed is reported from its journal, and says that it is not whole."""
     records = list(published_sessions())[:5]
