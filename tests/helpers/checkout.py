@@ -17,7 +17,7 @@ def copy_checkout(target: Path, *, compiled: bool = False) -> Path:
 
     Args:
         target: the copy's folder, which must not exist.
-        compiled: whether the compiled inner loop of the capture reader is copied too.
+        compiled: whether the compiled modules are copied too.
 
     Returns:
         The target.

@@ -36,13 +36,13 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel_installed: Installed) -
         assert _tracked() - set(archive.namelist()) == set()
 
 
-def test_the_inner_loop_is_compiled_where_it_can_be(installed: Installed) -> None:
-    """With a C compiler and Python's headers, captures are read by extension modules."""
+def test_modules_are_compiled_where_they_can_be(installed: Installed) -> None:
+    """With a C compiler and Python's headers, there are extension modules of these sources."""
     headers = Path(sysconfig.get_path("include"), "Python.h")
     if shutil.which("gcc") is None or not headers.is_file():
         pytest.skip("no gcc or no Python.h; ./bootstrap.sh test installs them")
-    program = "from seglab.capture.backend import best; print(best().compiled)"
-    assert installed.succeed("python", "-c", program).split() == ["True"]
+    program = "from seglab.core.compiling import *; print(built(CAPTURE), built(SIMULATOR))"
+    assert installed.succeed("python", "-c", program).split() == ["compiled", "compiled"]
 
 
 def test_the_wheel_holds_nothing_but_the_package(wheel_installed: Installed) -> None:

@@ -15,6 +15,7 @@ import simulator_digest
 from dataset_making import build, spec_of
 
 from seglab import capture
+from seglab.core import compiling
 from seglab.core.record import SessionRecord
 from seglab.core.trace import first_sent, sizes
 from seglab.dataset.estimate import estimate
@@ -25,6 +26,7 @@ from seglab.experiment.reader import Reader
 from seglab.networks.client import ClientTcp
 from seglab.networks.network import Network, Router, ScheduledMtu
 from seglab.runs.folder import RunFolder
+from seglab.simulator import backend
 from seglab.simulator import engine as simulator_engine
 from seglab.simulator.support import refusal
 
@@ -55,6 +57,14 @@ from seglab.cli import main
 main()
 """
 """The command line where nothing can be imported that needs Linux, root or Mininet."""
+
+
+def use_form(monkeypatch: pytest.MonkeyPatch, *, compiled: bool) -> None:
+    """Have sessions carried out by the model as Python, or as compiled."""
+    if compiled and compiling.built(compiling.SIMULATOR) != "compiled":
+        pytest.skip("the model is not compiled here; that takes gcc and Python.h")
+    form = backend.form(compiled=compiled)
+    monkeypatch.setattr(backend, "simulation", lambda: form)
 
 
 def carried_out(
@@ -90,6 +100,25 @@ def error_of(planned: Planned) -> str:
 def everything() -> list[SessionRecord]:
     """One session of every sender over every network."""
     return carried_out(matrix())
+
+
+def test_the_compiled_model_is_the_same(
+    everything: list[SessionRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every sender over every network has the same record from both forms of the model."""
+    form = backend.simulation()
+    use_form(monkeypatch, compiled=form is backend.form(compiled=False))
+    assert carried_out(matrix()) == everything
+
+
+def test_a_process_that_is_traced_runs_python() -> None:
+    """A debugger, or who counts which lines run, sees nothing of compiled code."""
+    before = sys.gettrace()
+    sys.settrace(lambda *_: None)
+    try:
+        assert backend.simulation() is backend.form(compiled=False)
+    finally:
+        sys.settrace(before)
 
 
 def test_it_is_an_engine_by_name() -> None:
@@ -285,8 +314,10 @@ def test_a_dataset_says_that_it_is_simulated(tmp_path: Path) -> None:
     assert estimate(spec, 1, engine="simulator").cpu_s < estimate(spec, 1).cpu_s
 
 
-def test_the_same_bytes_on_every_python() -> None:
-    """Records and captures have the digest that is stored; a changed model has another."""
+@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "compiled"])
+def test_the_same_bytes_on_every_python(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records and captures have the digest that is stored, in both forms of the model."""
+    use_form(monkeypatch, compiled=compiled)
     found = simulator_digest.digest()
     assert found == simulator_digest.STORED.read_text().strip(), (
         f"if the model is meant to have changed, write {found} into {simulator_digest.STORED.name}"

@@ -15,8 +15,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from seglab.capture import backend
-from seglab.core import launching, open_files
+from seglab.core import compiling, launching, open_files
 from seglab.core.text import count
 from seglab.kernel import capacity, sandbox
 from seglab.report.console import as_markup
@@ -46,7 +45,8 @@ def checks() -> Iterator[MachineCheck]:
     yield MachineCheck("operating system", *_system())
     yield MachineCheck("Python", "ok", platform.python_version())
     yield from _modules()
-    yield MachineCheck("capture reader", *_capture_reader())
+    yield _form("capture reader", compiling.CAPTURE, "reads captures twelve times slower")
+    yield _form("simulator", compiling.SIMULATOR, "simulates sessions half as fast")
     for tool, package in (sandbox.TOOLS | sandbox.FILTER_TOOLS).items():
         path = shutil.which(tool, path=launching.environment()["PATH"])
         remedy = f"sudo apt-get install --no-install-recommends {package}"
@@ -92,18 +92,21 @@ def _modules() -> Iterator[MachineCheck]:
             yield MachineCheck(name, "ok", version(name))
 
 
-def _capture_reader() -> tuple[str, str, str]:
-    """Whether captures are read by the compiled inner loop, and how to get that."""
-    if backend.best().compiled:
-        return "ok", "compiled", ""
-    slow = "in Python, which reads captures twelve times slower"
-    if os.environ.get(backend.PURE_PYTHON) == "1":
-        return "note", f"{slow}: {backend.PURE_PYTHON}=1 is set", f"unset {backend.PURE_PYTHON}"
-    if backend.is_outdated():
-        found = f"{slow}: what is compiled is of other sources"
-        return "note", found, "in the checkout: python setup.py build_ext --inplace (with Cython)"
+def _form(name: str, modules: compiling.Compiled, costs: str) -> MachineCheck:
+    """Check whether modules run as compiled, and say how to get that."""
+    slow = f"in Python, which {costs}"
+    match compiling.state(modules):
+        case "compiled":
+            return MachineCheck(name, "ok", "compiled")
+        case "unwanted":
+            found = f"{slow}: {compiling.PURE_PYTHON}=1 is set"
+            return MachineCheck(name, "note", found, f"unset {compiling.PURE_PYTHON}")
+        case "outdated":
+            found = f"{slow}: what is compiled is of other sources"
+            remedy = "in the checkout: python setup.py build_ext --inplace (with Cython)"
+            return MachineCheck(name, "note", found, remedy)
     remedy = "install a C compiler and Python's headers (gcc, python3-dev), then seglab again"
-    return "note", f"{slow}: nothing is compiled", remedy
+    return MachineCheck(name, "note", f"{slow}: nothing is compiled", remedy)
 
 
 def _kernel() -> Iterator[MachineCheck]:

@@ -28,17 +28,20 @@ from seglab.core.tcpip import ETHERNET_HEADER_BYTES, MTU_MAX_BYTES, MTU_MIN_BYTE
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
+_NO_LIMIT = 1 << 62
 _PARETO_SHAPE = 3.0  # as in the table that netem calls pareto
 
 _Draw = Callable[[], float]
 
 
 def _exponential(rng: Random) -> _Draw:
-    return lambda: rng.expovariate(1.0)
+    draw = rng.random
+    return lambda: -math.log(1.0 - draw())
 
 
 def _uniform(rng: Random) -> _Draw:
-    return lambda: rng.uniform(-1.0, 1.0)
+    draw = rng.random
+    return lambda: 2.0 * draw() - 1.0
 
 
 def _normal(rng: Random) -> _Draw:
@@ -47,7 +50,8 @@ def _normal(rng: Random) -> _Draw:
 
 def _pareto(rng: Random) -> _Draw:
     mean = 1.0 / (_PARETO_SHAPE - 1.0)
-    return lambda: (rng.paretovariate(_PARETO_SHAPE) - 1.0) / mean
+    draw = rng.random
+    return lambda: ((1.0 - draw()) ** (-1.0 / _PARETO_SHAPE) - 1.0) / mean
 
 
 DISTRIBUTIONS: dict[str, Callable[[Random], _Draw]] = {
@@ -208,12 +212,12 @@ class LinkState:
 
     def __init__(self, params: LinkParams, seed: int) -> None:
         self.params = params
-        self._rate_bps = 0 if params.bw_mbit is None else max(1, round(params.bw_mbit * 1e6))
-        self._delay_ns = round(params.delay_ms * _NS_PER_MS)
-        self._jitter_ns = params.jitter_ms * _NS_PER_MS
-        self._limit = math.inf if params.max_queue_size is None else params.max_queue_size
-        self._max_frame_bytes = (
-            math.inf if params.mtu is None else params.mtu + ETHERNET_HEADER_BYTES
+        self._rate_bps: int = 0 if params.bw_mbit is None else max(1, round(params.bw_mbit * 1e6))
+        self._delay_ns: int = round(params.delay_ms * _NS_PER_MS)
+        self._jitter_ns: float = params.jitter_ms * _NS_PER_MS
+        self._limit: int = _NO_LIMIT if params.max_queue_size is None else params.max_queue_size
+        self._max_frame_bytes: int = (
+            _NO_LIMIT if params.mtu is None else params.mtu + ETHERNET_HEADER_BYTES
         )
         self._drop_data = frozenset(params.drop_data)
         self._loss = _chance(params.loss_pct, seed, "loss")
@@ -221,7 +225,7 @@ class LinkState:
         self._overtake = _chance(params.reorder_pct, seed, "reorder")
         self._stall = _chance(params.stall_pct, seed, "stall")
         self._stall_duration = (
-            Random(derive(seed, "stall duration")).expovariate if self._stall else None
+            _exponential(Random(derive(seed, "stall duration"))) if self._stall else None
         )
         self._jitter = (
             DISTRIBUTIONS[params.jitter_distribution](Random(derive(seed, "jitter")))
@@ -248,7 +252,7 @@ class LinkState:
         if self._jitter is not None:
             delay_ns = max(0, delay_ns + round(self._jitter() * self._jitter_ns))
         if self._stall is not None and self._stall_duration is not None:
-            stall_ns = round(self._stall_duration(1.0) * self.params.stall_ms * _NS_PER_MS)
+            stall_ns = round(self._stall_duration() * self.params.stall_ms * _NS_PER_MS)
             if self._stall():
                 delay_ns += stall_ns
         self._arrivals_data += is_data

@@ -1,4 +1,4 @@
-"""The simulator: the same experiments in virtual time, in pure Python, on any machine.
+"""The simulator: the same experiments in virtual time, on any machine.
 
 It models both TCPs, the path and the programs at its ends (``docs/simulator.md``). It is worth as
 much as it agrees with the kernel engine, and is never chosen silently.

@@ -14,7 +14,6 @@ Not modelled: the router's own queue, and what Linux does with packets that
 may be fragmented, which TCP's are not (``seglab.simulator.support`` refuses such networks).
 """
 
-import copy
 from bisect import bisect_right
 from typing import Final
 
@@ -110,6 +109,26 @@ class Path:
         times: how long a frame takes over a link that does nothing to it.
     """
 
+    __slots__ = (
+        "_at_once",
+        "_back_mtu",
+        "_change_times",
+        "_checks",
+        "_clamps",
+        "_first",
+        "_first_name",
+        "_free_ns",
+        "_headers_bytes",
+        "_ip_version",
+        "_mtu",
+        "_routed_ns",
+        "_says_so",
+        "_second",
+        "_second_name",
+        "_times",
+        "changes",
+    )
+
     def __init__(self, network: Network, seed: int, horizon_ns: int, times: HostTimes) -> None:
         plan = _plan(network)
         states = [
@@ -119,17 +138,17 @@ class Path:
         self._first = states[0], states[3]  # access up, core down
         self._second = states[2], states[1]
         self._times = times
-        self._free_ns = [[0, 0], [0, 0]]
-        self._routed_ns = [0, 0]
+        self._free_ns: list[list[int]] = [[0, 0], [0, 0]]
+        self._routed_ns: list[int] = [0, 0]
         self._first_name = LINKS[0], LINKS[1]
         self._second_name = LINKS[1], LINKS[0]
-        self._mtu = plan.mtu
-        self._clamps = network.router.mss_clamp
-        self._says_so = network.router.icmp
-        self._headers_bytes = plan.headers_bytes
-        self._ip_version = network.ip_version
-        self._back_mtu = plan.back_mtu
-        self._checks = plan.narrow
+        self._mtu: int = plan.mtu
+        self._clamps: bool = network.router.mss_clamp
+        self._says_so: bool = network.router.icmp
+        self._headers_bytes: int = plan.headers_bytes
+        self._ip_version: int = network.ip_version
+        self._back_mtu: int = plan.back_mtu
+        self._checks: bool = plan.narrow
         self._at_once = plan.at_once
         self.changes: list[tuple[int, int]] = []
         for change in network.router.changes():
@@ -215,11 +234,11 @@ class Path:
 
     def _hop(self, link: int, direction: int, now_ns: int) -> tuple[int]:
         """Return when a frame has crossed a link that does nothing to it."""
-        draw = self._times.draw
+        times = self._times
         free_ns = self._free_ns[link]
-        at_ns = now_ns + draw("hop")
+        at_ns = now_ns + times.draw("hop")
         if at_ns <= free_ns[direction]:
-            at_ns = free_ns[direction] + draw("hop_apart")
+            at_ns = free_ns[direction] + times.draw("hop_apart")
         free_ns[direction] = at_ns
         return (at_ns,)
 
@@ -228,9 +247,7 @@ class Path:
         most = min(self.mtu_at(now_ns), self._back_mtu) - self._headers_bytes
         if segment.mss_option is None or segment.mss_option <= most:
             return segment
-        lowered = copy.copy(segment)
-        lowered.mss_option = most
-        return lowered
+        return segment.with_mss(most)
 
 
 class _Plan:
@@ -257,10 +274,11 @@ class _Plan:
             for name, link in zip(LINKS, (network.access, network.core), strict=True)
             for params, way in zip((link.up, link.down), _WAYS, strict=True)
         )
-        self.back_mtu = max(ETHERNET_MTU, network.mtu)
-        self.mtu = router.mtu or self.back_mtu
-        self.headers_bytes = headers_bytes(ip_version=network.ip_version)
-        self.narrow = min([self.mtu, *(change.mtu for change in router.schedule)]) < network.mtu
+        self.back_mtu: int = max(ETHERNET_MTU, network.mtu)
+        self.mtu: int = router.mtu or self.back_mtu
+        self.headers_bytes: int = headers_bytes(ip_version=network.ip_version)
+        mtus = [self.mtu, *(change.mtu for change in router.schedule)]
+        self.narrow: bool = min(mtus) < network.mtu
         self.at_once = (
             not network.access.up.reorder_pct,
             # a router's message enters the access link as well, and must find it in time's order

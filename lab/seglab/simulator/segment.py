@@ -79,6 +79,14 @@ class TcpSegment:
         """The payload bytes."""
         return self.end - self.start
 
+    def with_mss(self, most: int) -> "TcpSegment":
+        """Return a SYN like this one whose MSS option says ``most``."""
+        return TcpSegment(
+            self.start, self.end, self.ack, self.window, self.syn, self.fin, self.psh,
+            self.ts_val, self.ts_ecr, self.sack, self.retransmission,
+            most, self.wscale_option, self.sack_option,
+        )  # fmt: skip
+
     def __repr__(self) -> str:
         """Return the segment as tcpdump and packetdrill write it."""
         flags = "S" * self.syn + "F" * self.fin + "P" * self.psh + "."

@@ -106,9 +106,9 @@ class Server:
             SmtpSession(LIMITS) if protocol == "smtp" else RawSession(LIMITS)
         )
         self._reader = reader.kind
-        self._size = reader.buffer_bytes
-        self._turn_ns = int(reader.turn_us * 1000)
-        self._wake_ns = int(reader.wake_us * 1000)
+        self._size: int = reader.buffer_bytes
+        self._turn_ns: int = int(reader.turn_us * 1000)
+        self._wake_ns: int = int(reader.wake_us * 1000)
         self._wake_kind = f"{reader.kind}_wake"
         self._turn_kind = f"{reader.kind}_turn"
         self._tcp = tcp

@@ -75,6 +75,23 @@ class Simulation:
         error: why the session failed, as far as the engine is concerned.
     """
 
+    __slots__ = (
+        "_client_tcp",
+        "_fixed_bytes",
+        "_grace_ns",
+        "_heap",
+        "_limit_ns",
+        "_network",
+        "_pushed",
+        "_server_tcp",
+        "client",
+        "error",
+        "packets",
+        "path",
+        "script",
+        "server",
+    )
+
     def __init__(
         self,
         spec: SessionSpec,
@@ -93,8 +110,9 @@ class Simulation:
         self._network = network
         self._heap: list[tuple[int, int, int, Carried]] = []
         self._pushed = 0
-        self._fixed_bytes = ETHERNET_HEADER_BYTES + headers_bytes(ip_version=network.ip_version)
-        self._grace_ns = GRACE_NS + round(2e9 * network.round_trip_s)
+        self._fixed_bytes: int = headers_bytes(ip_version=network.ip_version)
+        self._fixed_bytes += ETHERNET_HEADER_BYTES
+        self._grace_ns: int = GRACE_NS + round(2e9 * network.round_trip_s)
         draw = Random(derive(hosts_seed, "hosts")).randrange
         phase_ns = draw(_WHEEL_NS)  # one kernel has both hosts, and one timer wheel
         self._client_tcp = TcpEndpoint(

@@ -190,32 +190,32 @@ class TcpState:
     def __init__(self, settings: EndpointSettings) -> None:
         who = personality(settings.personality)
         self.settings = settings = applied(settings)
-        self.rfc896 = who.rfc896
-        self.counts_bytes = who.counts_bytes or settings.send_window_bytes is not None
-        self.whole_segments = who.whole_segments
-        self.delack_fixed_j = (who.delayed_ack_ms or 0) // 4
+        self.rfc896: bool = who.rfc896
+        self.counts_bytes: bool = who.counts_bytes or settings.send_window_bytes is not None
+        self.whole_segments: bool = who.whole_segments
+        self.delack_fixed_j: int = (who.delayed_ack_ms or 0) // 4
         self.state = CLOSED
         self.out: list[TcpSegment] = []
         self.error: str | None = None
         self.mstamp_ns = 0
-        self.phase_ns = settings.tick_phase_ns
-        self.clock_offset_ms = settings.clock_ms
+        self.phase_ns: int = settings.tick_phase_ns
+        self.clock_offset_ms: int = settings.clock_ms
 
-        self.timestamps = settings.timestamps
-        self.sack_ok = settings.sack
-        self.wscale_ok = settings.wscale
+        self.timestamps: bool = settings.timestamps
+        self.sack_ok: bool = settings.sack
+        self.wscale_ok: bool = settings.wscale
         self.snd_wscale = 0
         self.rcv_wscale = 0
         self.option_len = 12 if settings.timestamps else 0
         self.header_len = 20 + self.option_len
         self.ip_header_len = 20 if settings.ip_version == 4 else 40
-        self.advmss = settings.mtu - self.ip_header_len - 20
+        self.advmss: int = settings.mtu - self.ip_header_len - 20
         self.mss_clamp = DEFAULT_MSS
 
         self.mss = DEFAULT_MSS
-        self.path_mtu = settings.mtu
+        self.path_mtu: int = settings.mtu
         self.path_mtu_expires_ns = NEVER
-        self.pmtu_cookie = settings.mtu
+        self.pmtu_cookie: int = settings.mtu
         self.probing = settings.mtu_probing > 1
         self.search_low = 0
         self.search_high = 0
@@ -236,7 +236,7 @@ class TcpState:
         self.max_window = 0
         self.nonagle = NAGLE_OFF if settings.nodelay else 0
         self.gso_segs = 0
-        self.sndbuf = settings.send_buffer_bytes
+        self.sndbuf: int = settings.send_buffer_bytes
         self.wmem_queued = 0
         self.lsnd_j = 0
         self.wstamp_ns = -NEVER
@@ -248,7 +248,7 @@ class TcpState:
         self.softirq = False
         self.send_waits = False
 
-        self.cwnd = settings.initcwnd
+        self.cwnd: int = settings.initcwnd
         self.cwnd_cnt = 0
         self.ssthresh = INFINITE_SSTHRESH
         self.is_cwnd_limited = False
@@ -312,7 +312,7 @@ class TcpState:
         self.copied_seq = 0
         self.window_clamp = 0
         self.rcv_ssthresh = 0
-        self.rcvbuf = settings.receive_buffer_bytes
+        self.rcvbuf: int = settings.receive_buffer_bytes
         self.rmem_alloc = 0
         self.received: deque[tuple[int, int]] = deque()
         self.scaling_ratio = INITIAL_SCALING_RATIO

@@ -100,7 +100,10 @@ def write_xmit(tp: TcpState, now_ns: int, full: int, nonagle: int, push_one: int
         if not last and size < quota * full:
             size = _grow(tp, head, quota * full - size)
             last = len(queue) == 1
-        head.pcount, head.mss = (1, 0) if size <= full else (-(-size // full), full)
+        if size <= full:
+            head.pcount, head.mss = 1, 0
+        else:
+            head.pcount, head.mss = -(-size // full), full
         first = head.start + (size + head.fin if size <= full else full)
         if first > window_end:
             break

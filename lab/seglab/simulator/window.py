@@ -131,13 +131,13 @@ def select(tp: TcpState) -> int:
     return window if window < most else most
 
 
-def clamp(tp: TcpState, clamp: int) -> None:
+def clamp(tp: TcpState, most: int) -> None:
     """``tcp_set_window_clamp``: the largest window that may be offered from now on."""
-    if clamp < tp.window_clamp:
-        tp.rcv_ssthresh = min(tp.rcv_ssthresh, clamp)
+    if most < tp.window_clamp:
+        tp.rcv_ssthresh = min(tp.rcv_ssthresh, most)
     else:
-        tp.rcv_ssthresh = max(tp.rcv_ssthresh, min(tp.rcv_wnd, clamp))
-    tp.window_clamp = clamp
+        tp.rcv_ssthresh = max(tp.rcv_ssthresh, min(tp.rcv_wnd, most))
+    tp.window_clamp = most
 
 
 def grow(tp: TcpState, size: int, memory: int) -> None:

@@ -16,9 +16,8 @@ from seglab.experiment.plan import SessionSpec
 from seglab.frames import pcapng
 from seglab.networks.network import Network
 from seglab.sender.script import ScriptError, needed_s
-from seglab.simulator import observed
+from seglab.simulator import backend, observed
 from seglab.simulator.script import script_of
-from seglab.simulator.session import Simulation
 from seglab.simulator.support import refusal
 
 ENGINE: Final = "simulator"
@@ -70,7 +69,7 @@ def one_session(
         return failed_record(spec, network, ENGINE, str(error))
     limit_s = network.limited_s(time_limit_s)
     limit_s += needed_s(script.steps, network.round_trip_s, network.slowest_mbit)
-    simulation = Simulation(spec, network, script, int(limit_s * 1e9), repetition)
+    simulation = backend.simulation()(spec, network, script, int(limit_s * 1e9), repetition)
     simulation.run()
     names = {} if folder is None else pcapng.capture_paths(spec.session_id)
     found = observed.observed(simulation, Captures(**names))

@@ -1,0 +1,248 @@
+"""From Python with annotations to what Cython compiles well: the annotations become types of C.
+
+Theory of operation
+-------------------
+``setup.py`` compiles copies of some modules (``seglab.core.compiling`` says which). A copy could
+be compiled as it is, and would then be little faster, since Cython would treat each number as an
+object. The modules have annotations, which mypy has checked, so nothing has to be said twice:
+
+    in the source                           in the copy, or in the declarations beside it (.pxd)
+    ``int``, ``bool``, ``float``            ``int64_t``, ``bint``, ``double``
+    a class with ``__slots__``              an extension type, each attribute with its type
+    a function, a method                    callable from C as well, with the types of its arguments
+    a local variable that holds one of      declared as that class
+    these classes
+    a whole number that is ``Final``        the number itself
+    a property                              a method as well, which compiled code calls
+    an import of another of the modules     an import of its compiled copy
+
+What stays an object: all other types, ``int | None`` and the like, seeds (they have 64 bits without
+a sign), functions with closures, and what has a decorator. That costs speed and nothing else.
+
+The invariant is that a copy computes what its source does. The one difference would be a number
+beyond 64 bits; the copies are compiled with checks that raise ``OverflowError`` there.
+"""
+
+import ast
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+from seglab.core.c_types import DeclaredClass, Program, callable_from_c, name_of, places, returned
+
+_HEAD: Final = "cimport cython\nfrom libc.stdint cimport int64_t\n"
+
+
+class Copy(NamedTuple):
+    """The copy of a module: its text, and its declarations."""
+
+    text: str
+    declarations: str
+
+
+def copies(sources: Mapping[str, str], names: Mapping[str, str]) -> dict[str, Copy]:
+    """Return the copies of modules that are compiled together.
+
+    Args:
+        sources: their texts, by the names that the copies shall have.
+        names: the full names of the sources, such as ``seglab.networks.link``, by the same names.
+    """
+    program = Program(sources, names)
+    found = {}
+    for name in sources:
+        tree = _Writer(program, name).visit(copy.deepcopy(program.trees[name]))
+        text = ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+        declared = "\n".join(_declarations(program, name, text))
+        found[name] = Copy(text, f"{_HEAD}{declared}\n")
+    return found
+
+
+class _Writer(ast.NodeTransformer):
+    """Rewrites a module into its copy."""
+
+    def __init__(self, program: Program, module: str) -> None:
+        self._program = program
+        self._module = module
+        self._modules = {
+            here: source for source, there, here in program.imported(module) if not there
+        }
+        self.imports: dict[str, ast.stmt] = {}
+
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        """Add the imports that are needed behind the docstring."""
+        self.generic_visit(node)
+        node.body[1:1] = self.imports.values()
+        return node
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | list[ast.AST] | None:
+        """Import the copies; what is declared in C needs no import in Python."""
+        program = self._program
+        if node.module in program.packages:
+            node.names = [
+                one for one in node.names if f"{node.module}.{one.name}" not in program.by_full_name
+            ]
+            return node if node.names else None
+        if node.module not in program.by_full_name:
+            return node
+        source = program.by_full_name[node.module]
+        node.names = [
+            one
+            for one in node.names
+            if one.name not in program.classes
+            and not program.is_callable(source, one.name)
+            and one.name not in program.constants[source]
+        ]
+        node.module, node.level = source, 1
+        return node if node.names else None
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Write a constant as its number."""
+        value = self._program.constants[self._module].get(node.id)
+        if value is None or not isinstance(node.ctx, ast.Load):
+            return node
+        return ast.Constant(value)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """Write what another module holds by its own name, and a property as a call."""
+        if isinstance(node.value, ast.Name) and node.value.id in self._modules:
+            source = self._modules[node.value.id]
+            value = self._program.constants[source].get(node.attr)
+            if value is not None:
+                return ast.Constant(value)
+            if node.attr in self._program.classes:
+                return ast.Name(node.attr, node.ctx)
+            alias = f"{node.value.id}__{node.attr}"
+            if not self._program.is_callable(source, node.attr):
+                wanted = ast.ImportFrom(source, [ast.alias(node.attr, alias)], 1)
+                self.imports[alias] = wanted
+            return ast.Name(alias, node.ctx)
+        self.generic_visit(node)
+        if node.attr in self._program.properties and isinstance(node.ctx, ast.Load):
+            read = ast.Attribute(node.value, f"read_{node.attr}", ast.Load())
+            return ast.Call(read, [], [])
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Give arguments by position, since C has no keywords."""
+        function = self._program.function(self._module, node.func)
+        if function is not None and callable_from_c(function) and node.keywords:
+            _by_position(node, function)
+        self.generic_visit(node)
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        """Add a method for each property; an extension type has its slots in C."""
+        found = self._program.classes.get(node.name)
+        self.generic_visit(node)
+        if found is None or found.module != self._module:
+            return node
+        body: list[ast.stmt] = []
+        for part in node.body:
+            if isinstance(part, ast.Assign) and name_of(part.targets[0]) == "__slots__":
+                continue
+            if isinstance(part, ast.FunctionDef) and part.name in self._program.properties:
+                read = copy.deepcopy(part)
+                read.name, read.decorator_list = f"read_{part.name}", []
+                body.append(read)
+                call = ast.Attribute(ast.Name("self", ast.Load()), read.name, ast.Load())
+                part.body = [ast.Return(ast.Call(call, [], []))]
+            body.append(part)
+        node.body = body
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """Take annotations off, which the declarations have, and let all arguments have places."""
+        self.generic_visit(node)
+        if node.args.kwonlyargs and callable_from_c(node):
+            ordered = places(node)
+            node.args.args = [argument for argument, _ in ordered]
+            node.args.defaults = [one for _, one in ordered if one is not None]
+            node.args.kwonlyargs, node.args.kw_defaults = [], []
+        for argument in (*node.args.args, *node.args.kwonlyargs):
+            argument.annotation = None
+        node.returns = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        """Take an annotation inside a function off."""
+        self.generic_visit(node)
+        if isinstance(node.target, ast.Attribute) and node.value is not None:
+            return ast.Assign([node.target], node.value)
+        return node
+
+
+def _declarations(program: Program, name: str, text: str) -> Iterator[str]:
+    """Yield the declarations of a module, and first what they and its text need of others."""
+    own: list[str] = []
+    for found in program.classes.values():
+        if found.module == name:
+            own += _type(program, found)
+    for function in program.functions[name].values():
+        if callable_from_c(function):
+            own += _signature(program, function, name, None)
+    used = set(re.findall(r"\w+", text)) | set(re.findall(r"\w+", "\n".join(own)))
+    for kind, found in program.classes.items():
+        if kind in used and found.module != name:
+            yield f"from .{found.module} cimport {kind}"
+    for source, there, here in program.imported(name):
+        for called in (there,) if there else program.functions[source]:
+            alias = here if there else f"{here}__{called}"
+            if program.is_callable(source, called) and alias in used:
+                yield f"from .{source} cimport {called} as {alias}"
+    yield from own
+
+
+def _type(program: Program, found: DeclaredClass) -> Iterator[str]:
+    name = found.node.name
+    if not any(one.base == name for one in program.classes.values()):
+        yield "@cython.final"
+    yield f"cdef class {name}({found.base}):" if found.base else f"cdef class {name}:"
+    for field, kind in found.fields.items():
+        if found.base is None or program.field(found.base, field) is None:
+            public = "" if field.startswith("_") else "public "
+            yield f"    cdef {public}{program.c_type(kind, field)} {field}"
+    for method in found.methods.values():
+        if callable_from_c(method):
+            for line in _signature(program, method, found.module, name):
+                yield f"    {line}"
+    for method in found.properties.values():
+        if method.name not in program.properties:
+            continue
+        read = copy.copy(method)
+        read.name = f"read_{method.name}"
+        for line in _signature(program, read, found.module, name):
+            yield f"    {line}"
+    yield "    pass"
+
+
+def _signature(
+    program: Program, function: ast.FunctionDef, module: str, owner: str | None
+) -> Iterator[str]:
+    inner = program.locals(function, module, owner)
+    if inner:
+        yield f"@cython.locals({', '.join(f'{name}={kind}' for name, kind in inner.items())})"
+    words = []
+    for argument, default in places(function):
+        if argument.arg == "self":
+            words.append("self")
+            continue
+        written = None if argument.annotation is None else ast.unparse(argument.annotation)
+        mark = "" if default is None else "=*"
+        words.append(f"{program.c_type(written, argument.arg)} {argument.arg}{mark}")
+    result = program.c_type(returned(function))
+    caught = {"int64_t": " except? -1", "bint": " except -1", "double": " except? -1"}
+    shown = "" if result == "object" else f"{result} "
+    yield f"cpdef {shown}{function.name}({', '.join(words)}){caught.get(result, '')}"
+
+
+def _by_position(call: ast.Call, function: ast.FunctionDef) -> None:
+    """Turn the keywords of a call into positions; what is left out between them is a default."""
+    given = {one.arg: one.value for one in call.keywords}
+    for argument, default in places(function)[len(call.args) :]:
+        if not given:
+            break
+        value = given.pop(argument.arg, default)
+        assert value is not None, f"{function.name}: no {argument.arg}"
+        call.args.append(value)
+    call.keywords = []

@@ -1,0 +1,364 @@
+"""What modules declare by their annotations, in the types of C.
+
+``Program`` reads the modules that are compiled together. It knows their classes with the types of
+all attributes, their functions and their constants, and so which type an expression has. What
+becomes of that is in ``seglab.core.c_copies``.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+_C_TYPES: Final = {"int": "int64_t", "bool": "bint", "float": "double"}
+_OBJECTS: Final = frozenset({"seed"})
+"""Names of numbers that may need more than 63 bits."""
+
+_CLOSURES: Final = (ast.Lambda, ast.GeneratorExp, ast.FunctionDef, ast.Yield, ast.YieldFrom)
+
+
+class DeclaredClass(NamedTuple):
+    """A class that becomes an extension type."""
+
+    module: str
+    node: ast.ClassDef
+    base: str | None
+    fields: dict[str, str]
+    methods: dict[str, ast.FunctionDef]
+    properties: dict[str, ast.FunctionDef]
+
+
+class Program:
+    """All modules, and what is declared in them."""
+
+    def __init__(self, sources: Mapping[str, str], names: Mapping[str, str]) -> None:
+        self.trees = {name: ast.parse(text) for name, text in sources.items()}
+        self.by_full_name = {full: name for name, full in names.items()}
+        self.packages = {full.rpartition(".")[0] for full in names.values()}
+        self.constants: dict[str, dict[str, int]] = {}
+        self.functions: dict[str, dict[str, ast.FunctionDef]] = {}
+        self.classes: dict[str, DeclaredClass] = {}
+        for name, tree in self.trees.items():
+            self.functions[name] = {
+                node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)
+            }
+        waiting = list(self.trees)
+        while waiting:  # a module's constants may need those of others
+            name = waiting.pop(0)
+            needed = {source for source, _, _ in self.imported(name)} & set(waiting)
+            if needed - {name}:
+                waiting.append(name)
+            else:
+                self.constants[name] = self._constants(name)
+        self.values = set[str]().union(*map(_values, self.trees.values()))
+        for name, tree in self.trees.items():
+            for node in tree.body:
+                if isinstance(node, ast.ClassDef) and _is_plain(node):
+                    self._declare(name, node)
+        for found in self.classes.values():
+            self._find_fields(found)
+        fields = {name for one in self.classes.values() for name in one.fields}
+        self.properties = {
+            name for one in self.classes.values() for name in one.properties if name not in fields
+        }
+
+    def imported(self, name: str) -> Iterator[tuple[str, str, str]]:
+        """Yield what a module imports from the others: module, name there, name here."""
+        for node in self.trees[name].body:
+            if isinstance(node, ast.ImportFrom) and node.module in self.by_full_name:
+                for alias in node.names:
+                    source = self.by_full_name[node.module]
+                    yield source, alias.name, alias.asname or alias.name
+            elif isinstance(node, ast.ImportFrom) and node.module in self.packages:
+                for alias in node.names:
+                    full = f"{node.module}.{alias.name}"
+                    if full in self.by_full_name:
+                        yield self.by_full_name[full], "", alias.asname or alias.name
+
+    def _constants(self, name: str) -> dict[str, int]:
+        known = {
+            here: self.constants[source][there]
+            for source, there, here in self.imported(name)
+            if there in self.constants.get(source, {})
+        }
+        for node in self.trees[name].body:
+            targets: list[ast.expr] = []
+            if isinstance(node, ast.AnnAssign) and "Final" in ast.unparse(node.annotation):
+                targets = [node.target]
+            elif isinstance(node, ast.Assign):
+                targets = node.targets
+            for target in targets:
+                value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+                if isinstance(target, ast.Name) and target.id.isupper() and value is not None:
+                    number = _number(value, known)
+                    if number is not None:
+                        known[target.id] = number
+                elif isinstance(target, ast.Tuple) and value is not None:
+                    known |= _numbers(target, value, known)
+        return known
+
+    def _declare(self, module: str, node: ast.ClassDef) -> None:
+        base = node.bases[0].id if node.bases and isinstance(node.bases[0], ast.Name) else None
+        methods, properties = {}, {}
+        for part in node.body:
+            if isinstance(part, ast.FunctionDef):
+                words = [ast.unparse(one) for one in part.decorator_list]
+                if words == ["property"]:
+                    properties[part.name] = part
+                elif not words and part.name not in self.values:
+                    methods[part.name] = part
+        self.classes[node.name] = DeclaredClass(module, node, base, {}, methods, properties)
+
+    def _find_fields(self, found: DeclaredClass) -> None:
+        begin = found.methods.get("__init__")
+        if begin is None:
+            return
+        known = _arguments(begin)
+        for node in ast.walk(begin):
+            targets: list[ast.expr] = []
+            if isinstance(node, ast.AnnAssign):
+                targets = [node.target]
+            elif isinstance(node, ast.Assign):
+                targets = node.targets
+            for target in targets:
+                if not (isinstance(target, ast.Attribute) and name_of(target.value) == "self"):
+                    continue
+                if isinstance(node, ast.AnnAssign):
+                    kind = ast.unparse(node.annotation)
+                else:
+                    assert isinstance(node, ast.Assign)
+                    kind = self.kind(node.value, known, found.module) or "object"
+                found.fields[target.attr] = kind
+
+    # Types ---------------------------------------------------------------------------------------
+
+    def c_type(self, kind: str | None, name: str = "") -> str:
+        """Return a type of C for an annotation."""
+        if kind is None or name in _OBJECTS:
+            return "object"
+        if kind.removesuffix(" | None") in self.classes:
+            return kind.removesuffix(" | None")
+        if kind.startswith("list["):
+            return "list"
+        return _C_TYPES.get(kind, "object")
+
+    def field(self, kind: str, name: str) -> str | None:
+        """Return the annotation of an attribute of a class."""
+        found = self.classes.get(kind.removesuffix(" | None"))
+        while found is not None:
+            if name in found.fields:
+                return found.fields[name]
+            if name in found.properties:
+                return returned(found.properties[name])
+            found = self.classes.get(found.base or "")
+        return None
+
+    def method(self, kind: str, name: str) -> ast.FunctionDef | None:
+        """Return a method of a class."""
+        found = self.classes.get(kind.removesuffix(" | None"))
+        while found is not None:
+            if name in found.methods:
+                return found.methods[name]
+            found = self.classes.get(found.base or "")
+        return None
+
+    def function(self, module: str, call: ast.expr) -> ast.FunctionDef | None:
+        """Return the function of the modules that an expression names."""
+        if isinstance(call, ast.Name):
+            if call.id in self.functions[module]:
+                return self.functions[module][call.id]
+            for source, there, here in self.imported(module):
+                if here == call.id and there:
+                    return self.functions[source].get(there)
+        if isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name):
+            for source, there, here in self.imported(module):
+                if here == call.value.id and not there:
+                    return self.functions[source].get(call.attr)
+        return None
+
+    def kind(self, node: ast.expr, known: Mapping[str, str], module: str) -> str | None:  # noqa: PLR0911
+        """Return the annotation that an expression would have; ``None`` where that is not seen."""
+        if isinstance(node, ast.Constant):
+            return type(node.value).__name__ if type(node.value) in {int, bool, float} else None
+        if isinstance(node, ast.Name):
+            return "int" if node.id in self.constants[module] else known.get(node.id)
+        if isinstance(node, ast.UnaryOp):
+            if isinstance(node.op, ast.Not):
+                return "bool"
+            return self.kind(node.operand, known, module)
+        if isinstance(node, ast.BinOp):
+            sides = {self.kind(one, known, module) for one in (node.left, node.right)}
+            whole = sides <= {"int", "bool"} and not isinstance(node.op, ast.Div | ast.Pow)
+            return "int" if whole else None
+        if isinstance(node, ast.Compare):
+            return "bool"
+        if isinstance(node, ast.IfExp):
+            sides = {self.kind(one, known, module) for one in (node.body, node.orelse)}
+            return sides.pop() if len(sides) == 1 else None
+        if isinstance(node, ast.Attribute):
+            of = self.kind(node.value, known, module)
+            return None if of is None else self.field(of, node.attr)
+        if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Slice):
+            return _item(self.kind(node.value, known, module))
+        if isinstance(node, ast.Call):
+            return self._called(node, known, module)
+        return None
+
+    def _called(self, node: ast.Call, known: Mapping[str, str], module: str) -> str | None:
+        if name_of(node.func) in self.classes:
+            return name_of(node.func)
+        function = self.function(module, node.func)
+        if function is not None:
+            return returned(function)
+        if isinstance(node.func, ast.Attribute):
+            of = self.kind(node.func.value, known, module)
+            if node.func.attr in {"pop", "popleft"}:
+                return _item(of)
+            method = None if of is None else self.method(of, node.func.attr)
+            return None if method is None else returned(method)
+        return None
+
+    def locals(self, function: ast.FunctionDef, module: str, owner: str | None) -> dict[str, str]:
+        """Return the classes of local variables, where each value of one is of the same class."""
+        known = _arguments(function)
+        if owner is not None:
+            known["self"] = owner
+        arguments = set(known)
+        for _ in range(3):  # a variable may come from one that is found later
+            found: dict[str, set[str | None]] = {}
+            for target, kind in self._bindings(function, known, module):
+                found.setdefault(target, set()).add(kind)
+            for name, kinds in found.items():
+                if name not in arguments and len(kinds) == 1 and (kind := kinds.pop()) is not None:
+                    known[name] = kind
+        return {
+            name: kind.removesuffix(" | None")
+            for name, kind in known.items()
+            if name not in arguments and kind.removesuffix(" | None") in self.classes
+        }
+
+    def _bindings(
+        self, function: ast.FunctionDef, known: Mapping[str, str], module: str
+    ) -> Iterator[tuple[str, str | None]]:
+        for node in ast.walk(function):
+            pairs: list[tuple[ast.expr, str | None]] = []
+            if isinstance(node, ast.Assign):
+                for target in node.targets:
+                    if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                        values = zip(target.elts, node.value.elts, strict=True)
+                        pairs += [(one, self.kind(v, known, module)) for one, v in values]
+                    elif isinstance(target, ast.Tuple):
+                        pairs += [(one, None) for one in target.elts]
+                    else:
+                        pairs.append((target, self.kind(node.value, known, module)))
+            elif isinstance(node, ast.AnnAssign):
+                pairs = [(node.target, ast.unparse(node.annotation))]
+            elif isinstance(node, ast.AugAssign | ast.NamedExpr):
+                pairs = [(node.target, None)]
+            elif isinstance(node, ast.For | ast.comprehension):
+                of = _item(self.kind(node.iter, known, module))
+                inner = node.target.elts if isinstance(node.target, ast.Tuple) else [node.target]
+                pairs = [(one, of if one is node.target else None) for one in inner]
+            for target, kind in pairs:
+                if isinstance(target, ast.Name):
+                    yield target.id, kind
+
+    def is_callable(self, module: str, name: str) -> bool:
+        """Whether a name of a module is a function that C can call."""
+        function = self.functions[module].get(name)
+        return function is not None and callable_from_c(function)
+
+
+def places(function: ast.FunctionDef) -> list[tuple[ast.arg, ast.expr | None]]:
+    """Return the arguments of a function in the order that they have in C, with their defaults.
+
+    Those that Python takes by keyword alone come last, and of these first what has no default.
+    """
+    every = function.args.args
+    defaults: list[ast.expr | None] = [None] * (len(every) - len(function.args.defaults))
+    defaults += function.args.defaults
+    named = list(zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True))
+    named.sort(key=lambda one: one[1] is not None)
+    return [*zip(every, defaults, strict=True), *named]
+
+
+def _values(tree: ast.AST) -> set[str]:
+    """Return the names of attributes that are used otherwise than in a call: of methods, say."""
+    nodes = list(ast.walk(tree))
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    return {
+        node.attr for node in nodes if isinstance(node, ast.Attribute) and id(node) not in called
+    }
+
+
+def callable_from_c(function: ast.FunctionDef) -> bool:
+    """Whether C can call a function: it has no decorator, no closure and no free number of args."""
+    inner = (node for part in function.body for node in ast.walk(part))
+    return not (
+        function.decorator_list
+        or function.args.vararg
+        or function.args.kwarg
+        or re.fullmatch("__.*__", function.name)
+        or any(isinstance(node, _CLOSURES) for node in inner)
+    )
+
+
+def _is_plain(node: ast.ClassDef) -> bool:
+    """Whether a class has slots and nothing that an extension type could not have."""
+    slots = any(
+        isinstance(part, ast.Assign) and name_of(part.targets[0]) == "__slots__"
+        for part in node.body
+    )
+    return slots and not node.decorator_list and len(node.bases) <= 1
+
+
+def _arguments(function: ast.FunctionDef) -> dict[str, str]:
+    return {
+        one.arg: ast.unparse(one.annotation)
+        for one in (*function.args.args, *function.args.kwonlyargs)
+        if one.annotation is not None
+    }
+
+
+def returned(function: ast.FunctionDef) -> str | None:
+    """Return the annotation of what a function returns; ``None`` without one."""
+    return None if function.returns is None else ast.unparse(function.returns)
+
+
+def _item(kind: str | None) -> str | None:
+    """Return what is in a list or a deque, by its annotation."""
+    found = re.fullmatch(r"(?:list|deque|Sequence)\[(.*)\]", kind or "")
+    return found[1] if found else None
+
+
+def name_of(node: ast.expr) -> str:
+    """Return the name that an expression is; empty where it is something else."""
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _number(node: ast.expr, known: Mapping[str, int]) -> int | None:
+    """Return the value of a constant expression of whole numbers; ``None`` where it is not one."""
+    allowed = (ast.Constant, ast.Name, ast.Load, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)
+    parts = list(ast.walk(node))
+    if not all(isinstance(part, allowed) for part in parts):
+        return None
+    if any(isinstance(part, ast.Name) and part.id not in known for part in parts):
+        return None
+    value = eval(compile(ast.Expression(node), "", "eval"), {"__builtins__": {}}, dict(known))  # noqa: S307
+    return value if type(value) is int else None
+
+
+def _numbers(target: ast.Tuple, value: ast.expr, known: Mapping[str, int]) -> dict[str, int]:
+    """Return the constants of ``A, B = range(2)`` or ``A, B = 1, 2``."""
+    values: list[int | None]
+    if isinstance(value, ast.Call) and name_of(value.func) == "range" and len(value.args) == 1:
+        values = list(range(_number(value.args[0], known) or 0))
+    elif isinstance(value, ast.Tuple):
+        values = [_number(one, known) for one in value.elts]
+    else:
+        return {}
+    return {
+        name_of(one): number
+        for one, number in zip(target.elts, values, strict=True)
+        if number is not None and name_of(one).isupper()
+    }

@@ -1,0 +1,105 @@
+"""From annotations to what Cython compiles: what a copy and its declarations say."""
+
+from seglab.core.c_copies import Copy, copies
+
+STATE = '''
+"""A state."""
+from typing import Final
+MSS_MIN: Final = 8 * 11
+_OPEN, _CLOSED = range(2)
+
+class Buffer:
+    __slots__ = ("start", "end", "note")
+    def __init__(self, start: int, end: int) -> None:
+        self.start = start
+        self.end = end
+        self.note: str | None = None
+    @property
+    def size(self) -> int:
+        return self.end - self.start
+
+class State:
+    __slots__ = ("closed", "queue", "seen", "seed")
+    def __init__(self, seed: int) -> None:
+        self.queue: list[Buffer] = []
+        self.closed = False
+        self.seen = _CLOSED + 2 * MSS_MIN
+        self.seed = seed
+'''
+
+SENDING = '''
+"""What uses it."""
+from a import state
+from a.state import MSS_MIN, Buffer, State
+
+def sent(tp: State, now_ns: int, *, least: int = MSS_MIN, last: bool) -> int:
+    """Send."""
+    head = tp.queue[0]
+    size = head.size
+    return size if size > least or last else state.MSS_MIN
+
+def all_sent(tp: State) -> None:
+    """Send all."""
+    for buffer in tp.queue:
+        print(buffer.size, sent(tp, 0, last=True))
+
+def later(tp: State):
+    """Make a closure, which C cannot have."""
+    return lambda: tp.closed
+'''
+
+
+def both() -> dict[str, Copy]:
+    """The copies of the two modules."""
+    return copies(
+        {"state": STATE, "sending": SENDING}, {"state": "a.state", "sending": "a.sending"}
+    )
+
+
+def test_a_class_with_slots_is_an_extension_type() -> None:
+    """Each attribute has the type of what it is given; a seed stays an object."""
+    declared = both()["state"].declarations
+    buffer, state = declared.split("cdef class State")
+    assert "cdef public int64_t start" in buffer
+    assert "cdef public object note" in buffer
+    assert "cpdef int64_t read_size(self) except? -1" in buffer
+    assert "cdef public list queue" in state
+    assert "cdef public bint closed" in state
+    assert "cdef public int64_t seen" in state
+    assert "cdef public object seed" in state
+    assert "__slots__" not in both()["state"].text
+
+
+def test_a_function_takes_types_of_c() -> None:
+    """Arguments by keyword get places, and local variables that hold an object its class."""
+    declared = both()["sending"].declarations
+    signature = "sent(State tp, int64_t now_ns, bint last, int64_t least=*)"
+    assert f"@cython.locals(head=Buffer)\ncpdef int64_t {signature} except? -1" in declared
+    assert "@cython.locals(buffer=Buffer)\ncpdef all_sent(State tp)" in declared
+    assert "from .state cimport Buffer\n" in declared
+
+
+def test_a_function_with_a_closure_stays_as_it_is() -> None:
+    """It is called as Python calls it."""
+    assert "later" not in both()["sending"].declarations
+
+
+def test_a_constant_is_its_number() -> None:
+    """By its own name, by that of its module, and as a default."""
+    text = both()["sending"].text
+    assert "MSS_MIN" not in text
+    assert "else 88" in text
+    assert "least=88" in text
+    assert "self.seen = 1 + 2 * 88" in both()["state"].text
+
+
+def test_a_property_is_called() -> None:
+    """And an argument by keyword gets its place."""
+    text = both()["sending"].text
+    assert "head.read_size()" in text
+    assert "sent(tp, 0, True)" in text
+
+
+def test_the_copy_keeps_what_the_source_says() -> None:
+    """Its docstrings, for one."""
+    assert '"""Send all."""' in both()["sending"].text
