@@ -28,6 +28,7 @@ from pathlib import Path
 
 from seglab.confined import exchange, view
 from seglab.confined.confinement import Confinement, confine
+from seglab.confined.seccomp import Sockets
 from seglab.errors import InputError
 from seglab.kernel.channel import Channel, ChannelMessage
 from seglab.kernel.client_session import ClientSession, SessionError, not_begun
@@ -308,7 +309,8 @@ def serve(fd: int) -> int:
     os.environ.clear()  # it may hold passwords
     try:
         folders = [*view.python_folders(), *view.sender_folders()]
-        confine(Confinement(folders, sockets="tcp", bounded=False))
+        sockets: Sockets = "none" if "network" in config else "tcp"
+        confine(Confinement(folders, sockets, bounded=False))
     except OSError as error:
         channel.send({"refused": f"it cannot be shut in: {error}"})
         return 2

@@ -91,7 +91,9 @@ class ModelClient:
             if who in self.slow:
                 raise self.slow[who]
             check_peer(job["server"])
-            session = ModelSession(job, self.steps_of(job), self.network, self._send)
+            session = ModelSession(
+                job, self.steps_of(job), self.network, self._send, self._read_wire
+            )
         except (ScriptError, SessionError) as error:
             if isinstance(error, SlowSenderError):
                 self.slow[who] = error

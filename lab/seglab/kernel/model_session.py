@@ -62,6 +62,7 @@ class ModelSession:
         script: the steps that the sender takes.
         network: the path, whose ``client`` says what the TCP is like.
         send: writes a frame to the wire.
+        look: gives the frames that have come to their sessions.
 
     Attributes:
         flow: the session's number in its lab.
@@ -77,6 +78,7 @@ class ModelSession:
         script: Sequence[steps.Step],
         network: Network,
         send: Callable[[bytes], object],
+        look: Callable[[], object],
     ) -> None:
         self.flow: int = job["flow"]
         self.t0_ns = time.monotonic_ns()
@@ -86,6 +88,8 @@ class ModelSession:
         self.reported = False
         self._header = header_of(script) if job.get("protocol") == "smtp" else {}
         self._send_frame = send
+        self._look = look
+        self._running = self._was_reset = False
         self._script = script
         self._algorithm = network.client.congestion_control
         own_s = needed_s(script, job["round_trip_s"], job["bw_mbit"])
@@ -212,14 +216,24 @@ class ModelSession:
         return time.monotonic_ns() - self.t0_ns
 
     def _run(self, now_ns: int) -> None:
-        """Let the program do what it can, now that something may have happened."""
+        """Let the program do what it can, now that something may have happened.
+
+        After each step the client looks at the wire, as a kernel takes what arrives between two
+        write calls. What comes for this session then is given to its TCP at once, and to its
+        program by the loop below.
+        """
         program = self._program
         if self.ended:
             return
         program.wake(now_ns)
+        if self._running:
+            return
+        self._running = True
         while min(program.noticing_ns, program.resume_ns) <= now_ns and not self.ended:
             program.run(now_ns)
+            self._look()
             now_ns = self._now_ns()
+        self._running = False
         if program.error is not None:
             self._reset()
 
@@ -229,7 +243,8 @@ class ModelSession:
 
     def _reset(self) -> None:
         """End the connection at once, as a socket does that lingers for no time."""
-        if self._tcp.established:
+        if self._tcp.established and not self._was_reset:
+            self._was_reset = True
             self._send_frame(self._maker.reset(self._tcp.snd_nxt, self._tcp.rcv_nxt))
 
     def _send(self, _now_ns: int, segments: Sequence[TcpSegment]) -> None:
