@@ -9,8 +9,9 @@ again.
 
 So the path, the server and the programs are no part of the comparison, and what differs is TCP's.
 What remains uncertain is where a jiffy of 4 ms begins: a session counts as equal if it is so with
-one of 32 beginnings. Where a write and an acknowledgement came within microseconds, the capture does
-not say which was first, so sessions over a path without delay may differ for that alone. Writes of the dialogue are taken to be what leaves at once.
+one of 32 beginnings. Where a write and an acknowledgement came within microseconds, the capture
+does not say which was first, so sessions over a path without delay may differ for that alone.
+Writes of the dialogue are taken to be what leaves at once.
 
 The exit code is 1 where sessions differ.
 """

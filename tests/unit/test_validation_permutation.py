@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from seglab.execution.request import RunRequest
-from seglab.simulator import session, transmit
+from seglab.simulator import backend, session, transmit
 from seglab.simulator.worker import one_session
 from seglab.validation.permutation import Bag, distance, p_value, segments
 
@@ -96,6 +96,7 @@ def test_a_wrong_model_is_told_apart(
 
     Over these paths times race, or the links draw.
     """
+    monkeypatch.setattr(backend, "simulation", lambda: backend.form(compiled=False))
     planned = RunRequest(("matrix",), (sender,), (network,), 10).specs(1)
 
     def results(repetition: int) -> list[Bag]:
