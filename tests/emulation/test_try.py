@@ -440,6 +440,20 @@ def test_the_command(tmp_path: Path) -> None:
     assert len(classified.out.splitlines()) == 2
 
 
+def test_a_black_hole(tmp_path: Path) -> None:
+    """The program hangs there, as the network is expected to make it hang: no finding."""
+    mailer = Path(__file__).parents[2] / "examples/send.py"
+    run = run_seglab(
+        *("try", "--network", "black-hole", "--timeout", "4", "--out", tmp_path / "run", "--json"),
+        *("--", PYTHON, mailer, "{host}", "{port}", "{message}"),
+    )
+    assert run.process.returncode == 0, run.err
+    result = json.loads(run.out)
+    assert not result["complete"]
+    (session,) = result["sessions"]
+    assert session["error"].startswith("time limit reached; the program was still running")
+
+
 def test_ctrl_c_ends_the_program(tmp_path: Path) -> None:
     """It keeps what had ended, says where, and leaves nothing behind."""
     hanging = [PYTHON, "-c", "import time; time.sleep(1000)"]
