@@ -21,14 +21,14 @@ from commanding import seglab as run_seglab
 from seglab.core.record import SessionRecord
 from seglab.core.trace import first_sent, sizes
 from seglab.engine import EngineOptions
-from seglab.errors import EnvironmentLacksError
 from seglab.experiment import registry
 from seglab.experiment.plan import ProgramSession
 from seglab.experiment.program import plan
 from seglab.kernel import join
 from seglab.kernel.engine import KernelEngine
 from seglab.kernel.program import order
-from seglab.kernel.program.lab import ProgramLab, check
+from seglab.kernel.program.lab import ProgramLab
+from seglab.kernel.program.tracing import problem
 from seglab.mail.message import MessageSpec
 from seglab.networks.network import Network
 
@@ -39,10 +39,8 @@ MSG_MORE = 0x8000
 @pytest.fixture(autouse=True)
 def _privileged() -> None:
     """Skip where programs cannot be recorded."""
-    try:
-        check()
-    except EnvironmentLacksError as error:
-        pytest.skip(str(error))
+    if reason := problem():
+        pytest.skip(reason)
 
 
 HEAD = """

@@ -18,6 +18,7 @@ from rich.table import Table
 from seglab.core import compiling, launching, open_files
 from seglab.core.text import count
 from seglab.kernel import capacity, sandbox
+from seglab.kernel.program import tracing
 from seglab.report.console import as_markup
 
 MIN_FREE_BYTES = 1 << 30
@@ -123,6 +124,11 @@ def _kernel() -> Iterator[MachineCheck]:
         )
     else:
         yield MachineCheck("network namespaces", "ok", f"allowed {who}{how}")
+    if problem := tracing.problem():
+        remedy = "only seglab try needs it; everything else runs"
+        yield MachineCheck("recording of programs", "note", problem, remedy)
+    else:
+        yield MachineCheck("recording of programs", "ok", "by the kernel's trace events")
     limit = open_files.raise_limit(capacity.FILES_WANTED)
     words = f"{limit}, which is room for {count(capacity.sessions_at_once(), 'session')} in a lab"
     if limit < capacity.FILES_MIN:

@@ -5,6 +5,6 @@ command in namespaces of its own (``cell``), with a view of the machine's files 
 change (``view``). Meanwhile a ring buffer of the kernel notes what the command does to its sockets
 (``recorder``, ``ring_buffer``); ``calls`` makes write calls of that, and ``reports`` brings them
 into the form that the emulating client's reports have. ``lab`` is the parent's side.
-``resolver`` answers what it asks of names.
-``instance`` is a process of its own, outside the lab: it makes that ring buffer and removes it.
+``resolver`` answers what it asks of names. ``tracing`` starts ``instance``, a process of its own
+outside the lab, which makes that ring buffer and removes it.
 """

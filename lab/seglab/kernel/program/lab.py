@@ -1,14 +1,9 @@
 """The parent's side of a lab that runs programs."""
 
 import asyncio
-import json
-import os
-import subprocess
 from collections.abc import Mapping
 from typing import IO, Any, Self
 
-from seglab.core import launching
-from seglab.errors import EnvironmentLacksError
 from seglab.experiment.reader import Reader
 from seglab.frames.addresses import PORTS
 from seglab.kernel import host_setup, sandbox
@@ -16,10 +11,9 @@ from seglab.kernel.channel import ChannelMessage
 from seglab.kernel.lab import GRACE_S, KernelLab
 from seglab.kernel.program import reports, view
 from seglab.kernel.program.order import complete
+from seglab.kernel.program.tracing import TraceInstance
 from seglab.kernel.reports import SessionReports
 from seglab.networks.network import Network
-
-_INSTANCE_LIMIT_S = 30.0
 
 
 class ProgramLab(KernelLab):
@@ -47,15 +41,13 @@ class ProgramLab(KernelLab):
     ) -> None:
         super().__init__(network, reader, log)
         self._recorded = recorded
-        self._instance: subprocess.Popen[bytes] | None = None
-        self._instance_name: str | None = None
+        self._instance: TraceInstance | None = None
         self._logged: dict[int, list[ChannelMessage]] = {}
         self._came: dict[int, asyncio.Event] = {}
 
     async def __aenter__(self) -> Self:
-        check()
         if self._recorded:
-            await asyncio.to_thread(self._start_instance)
+            self._instance = await asyncio.to_thread(TraceInstance.made, self._log)
         try:
             return await super().__aenter__()
         except BaseException:
@@ -116,7 +108,7 @@ class ProgramLab(KernelLab):
     def _client_config(self) -> ChannelMessage:
         return {
             "host_netns": sandbox.network_namespace(),
-            "instance": self._instance_name,
+            "instance": None if self._instance is None else self._instance.name,
             "hidden": view.services(),
         }
 
@@ -142,46 +134,8 @@ class ProgramLab(KernelLab):
         except TimeoutError:
             return
 
-    def _start_instance(self) -> None:
-        """Start the process that makes a trace instance for this lab, and removes it."""
-        self._instance = subprocess.Popen(
-            launching.python_command("seglab.kernel.program.instance"),
-            env=launching.environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            start_new_session=True,
-        )
-        assert self._instance.stdout is not None
-        line = self._instance.stdout.readline()
-        answer = json.loads(line) if line else {"lacks": "the process that makes it ended"}
-        if reason := answer.get("lacks"):
-            self._instance.wait(_INSTANCE_LIMIT_S)
-            self._instance = None
-            raise EnvironmentLacksError(f"what programs write cannot be recorded: {reason}")
-        self._instance_name = answer["instance"]
-
     async def _end_instance(self) -> None:
         """Let the trace instance be removed, and wait for that."""
-        if self._instance is None:
-            return
-        process, self._instance = self._instance, None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.close()
-        process.stdout.close()
-        await asyncio.to_thread(process.wait)
-
-
-def check() -> None:
-    """Make sure that programs can be recorded here, as far as rights go.
-
-    Raises:
-        EnvironmentLacksError: this process is not root, or lacks a capability.
-    """
-    if os.geteuid() != 0 or (lacking := launching.lacking_capabilities()):
-        who = "this user is not root" if os.geteuid() != 0 else f"this root lacks {lacking}"
-        raise EnvironmentLacksError(
-            f"what a program writes is recorded by the kernel's tracing, and {who}: run seglab try "
-            "with sudo, or in a virtual machine of which you are root"
-        )
+        if self._instance is not None:
+            instance, self._instance = self._instance, None
+            await asyncio.to_thread(instance.remove)
