@@ -178,9 +178,13 @@ def _new_sack(tp: TcpState, start: int, end: int) -> None:
 
 
 def _fill(tp: TcpState) -> None:
-    """``tcp_ofo_queue``: what came too early may be in order now."""
+    """``tcp_ofo_queue``: what came too early may be in order now, and some of it came twice."""
+    twice_end = tp.rcv_nxt
     while tp.ooo and tp.ooo[0][0] <= tp.rcv_nxt:
-        _, high = tp.ooo.pop(0)
+        low, high = tp.ooo.pop(0)
+        if low < twice_end:
+            _extend_dsack(tp, low, twice_end)
+            twice_end = min(twice_end, high)
         tp.rcv_nxt = max(tp.rcv_nxt, high)
     if not tp.ooo:
         tp.ack_pending |= ACK_NOW  # RFC 5681, 4.2: at once when a gap is filled
@@ -188,6 +192,17 @@ def _fill(tp: TcpState) -> None:
         tp.received.append((last, tp.ooo_truesize))
         tp.ooo_truesize = 0
     tp.sacks = [block for block in tp.sacks if block[1] > tp.rcv_nxt]
+
+
+def _extend_dsack(tp: TcpState, start: int, end: int) -> None:
+    """``tcp_dsack_extend``: report that a range came twice, with what is to be reported already."""
+    reported = tp.dsack
+    if not tp.sack_ok:
+        return
+    if reported is None:
+        tp.dsack = (start, end)
+    elif start <= reported[1] and reported[0] <= end:
+        tp.dsack = (min(start, reported[0]), max(end, reported[1]))
 
 
 def read(tp: TcpState, now_ns: int, limit: int) -> int:
