@@ -73,6 +73,21 @@ def test_the_same_rows(cluster: Processes, spec: Path, tmp_path: Path) -> None:
     assert "all 2 shards are built" in again.err
 
 
+def test_the_same_simulated_rows(cluster: Processes, spec: Path, tmp_path: Path) -> None:
+    """From the simulator the files with the rows are the same to the byte."""
+    home, far = tmp_path / "home", tmp_path / "far"
+    build = ("dataset", "build", spec, "--seed", "5", "--engine", "simulator")
+    run = seglab(*build, "--out", home)
+    assert run.process.returncode == 0, run.err
+    run = seglab(*build, "--out", far, "--cluster", cluster.address)
+    assert run.process.returncode == 0, run.err
+    made = {path.name: path.read_bytes() for path in (home / "data").iterdir()}
+    assert len(made) >= 3
+    assert made == {path.name: path.read_bytes() for path in (far / "data").iterdir()}
+    assert len([*rows(far)]) == SESSIONS
+    assert {row["engine"] for row in rows(far)} == {"simulator"}
+
+
 def test_a_worker_killed_in_the_middle_of_a_shard(spec: Path, tmp_path: Path) -> None:
     """Its shard is built by the other one; no session is lost or double; its labs have gone."""
     spec.write_text(LONG)
