@@ -7,6 +7,10 @@
   lost. In processor time of one process, so that other work on the machine counts little.
 - generated: the same over ``ethernet`` where each session has a message of its own; otherwise ten
   sessions share one, as those of a matrix do. Making 25 kB of text takes longer than sending it.
+- 250 kB, 2.5 MB: larger messages over ``ethernet``.
+- plain: the same with the model as Python, where there is a compiled form.
+- segments: each packet that a host sends, in a second.
+- memory: how far the resident memory of a process grows over the sessions of a round.
 - kernel: sessions over the same network on the kernel engine, ``--kernel`` of them side by side as
   ``seglab run`` has them, in seconds of waiting.
 
@@ -16,6 +20,7 @@ Rounds take turns, and each ratio is of neighbours.
 import argparse
 import asyncio
 import json
+import resource
 import sys
 import tempfile
 import time
@@ -32,36 +37,80 @@ from seglab.engine.base import Planned
 from seglab.execution.request import RunRequest
 from seglab.mail.message import MessageSpec
 from seglab.runs.folder import RunFolder
-from seglab.simulator import worker
+from seglab.simulator import backend, worker
 
 PAYLOAD_BYTES = 25_000
 SHARING = 10
 
 
-def planned(network: str, sessions: int, sharing: int) -> list[Planned]:
+KINDS = {
+    # name: network, bytes of the payload, sessions that share a message, share of the sessions
+    "ethernet": ("ethernet", PAYLOAD_BYTES, SHARING, 1.0),
+    "gprs": ("gprs", PAYLOAD_BYTES, SHARING, 1.0),
+    "generated": ("ethernet", PAYLOAD_BYTES, 1, 1.0),
+    "250 kB": ("ethernet", 10 * PAYLOAD_BYTES, SHARING, 0.1),
+    "2.5 MB": ("ethernet", 100 * PAYLOAD_BYTES, SHARING, 0.01),
+}
+
+
+def planned(
+    network: str, sessions: int, sharing: int, payload_bytes: int = PAYLOAD_BYTES
+) -> list[Planned]:
     """Sessions of the single writer, of which ``sharing`` share a message."""
     specs = RunRequest(("matrix",), ("single_write",), (network,), sessions).specs(2014)
-    mail = MessageSpec(payload_bytes=PAYLOAD_BYTES)
+    mail = MessageSpec(payload_bytes=payload_bytes)
     return [
         (replace(spec, message=mail, message_seed=number // sharing), path)
         for number, (spec, path) in enumerate(specs)
     ]
 
 
-def simulated_a_second(network: str, sessions: int, sharing: int) -> float:
-    """Sessions that are recorded in a second of processor time."""
+def simulated(
+    network: str, payload_bytes: int, sharing: int, sessions: int, form: type
+) -> dict[str, float]:
+    """Sessions and segments in a second of processor time, and the growth of memory in MB."""
+    packets = 0
+
+    class Counted:
+        """A session of that form, whose packets are counted."""
+
+        def __new__(cls, *arguments: Any) -> Any:
+            made = form(*arguments)
+            under_way.append(made)
+            return made
+
+    under_way: list[Any] = []
     request = RunRequest(("matrix",), ("single_write",), (network,), sessions)
     manifest = request.manifest("run", 2014, 1, 60.0, "simulator")
-    specs = planned(network, sessions, sharing)
-    with (
-        tempfile.TemporaryDirectory() as name,
-        RunFolder.create(Path(name) / "run", manifest) as run,
-    ):
-        began = time.process_time()
-        for one in specs:
-            (record,) = worker.carry_out([one], 60.0, None)
-            run.append(record)
-        return sessions / (time.process_time() - began)
+    specs = planned(network, sessions, sharing, payload_bytes)
+    chosen, backend.simulation = backend.simulation, lambda: Counted
+    try:
+        with (
+            tempfile.TemporaryDirectory() as name,
+            RunFolder.create(Path(name) / "run", manifest) as run,
+        ):
+            worker.carry_out(specs[:1], 60.0, None)
+            under_way.clear()
+            memory = resident_mb()
+            began = time.process_time()
+            for one in specs:
+                (record,) = worker.carry_out([one], 60.0, None)
+                run.append(record)
+                packets += len(under_way.pop().packets)
+            took_s = time.process_time() - began
+    finally:
+        backend.simulation = chosen
+    return {
+        "sessions": sessions / took_s,
+        "segments": packets / took_s,
+        "memory": resident_mb() - memory,
+    }
+
+
+def resident_mb() -> float:
+    """The resident memory of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
 
 
 def carried_out_a_second(network: str, sessions: int) -> float:
@@ -73,18 +122,24 @@ def carried_out_a_second(network: str, sessions: int) -> float:
 
 
 def measure(rounds: int, sessions: int, kernel: int) -> dict[str, Any]:
-    """All rows, and the ratios to the kernel engine."""
+    """All rows, and the ratios between neighbours."""
+    forms = {"": backend.simulation()}
+    plain = backend.form(compiled=False)
+    if forms[""] is not plain:
+        forms[" plain"] = plain
     rows: dict[str, list[float]] = {}
     for _ in range(rounds):
-        for name, network, sharing in (
-            ("ethernet", "ethernet", SHARING),
-            ("gprs", "gprs", SHARING),
-            ("generated", "ethernet", 1),
-        ):
-            rows.setdefault(name, []).append(simulated_a_second(network, sessions, sharing))
+        for name, (network, size, sharing, share) in KINDS.items():
+            for words, form in forms.items():
+                count = max(1, int(sessions * share))
+                for key, value in simulated(network, size, sharing, count, form).items():
+                    row = f"{name}{words}" if key == "sessions" else f"{name}{words} {key}"
+                    rows.setdefault(row, []).append(value)
         for network in ("ethernet", "gprs") if kernel else ():
             rows.setdefault(f"kernel {network}", []).append(carried_out_a_second(network, kernel))
     found: dict[str, Any] = {name: spread(values) for name, values in rows.items()}
+    for name in KINDS if " plain" in forms else ():
+        found[f"{name} : plain"] = paired_ratio(rows[name], rows[f"{name} plain"])
     for network in ("ethernet", "gprs") if kernel else ():
         found[f"{network} : kernel"] = paired_ratio(rows[network], rows[f"kernel {network}"])
     return found
@@ -101,11 +156,11 @@ def main() -> None:
     where = machine()
     found = measure(arguments.rounds, arguments.sessions, arguments.kernel)
     if arguments.json:
-        print(json.dumps({"machine": where, "sessions_a_second": found}, indent=2))
+        print(json.dumps({"machine": where, "rows": found}, indent=2))
         return
     print(machine_line(where))
     for name, values in found.items():
-        print(f"{name:20}", "  ".join(f"{key} {value:.4g}" for key, value in values.items()))
+        print(f"{name:26}", "  ".join(f"{key} {value:.4g}" for key, value in values.items()))
 
 
 if __name__ == "__main__":

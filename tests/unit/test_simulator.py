@@ -1,6 +1,7 @@
 """The simulator as an engine: whole sessions, the same for one seed however they run."""
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -26,7 +27,7 @@ from seglab.experiment.reader import Reader
 from seglab.networks.client import ClientTcp
 from seglab.networks.network import Network, Router, ScheduledMtu
 from seglab.runs.folder import RunFolder
-from seglab.simulator import backend
+from seglab.simulator import backend, worker
 from seglab.simulator import engine as simulator_engine
 from seglab.simulator.support import refusal
 
@@ -109,6 +110,22 @@ def test_the_compiled_model_is_the_same(
     form = backend.simulation()
     use_form(monkeypatch, compiled=form is backend.form(compiled=False))
     assert carried_out(matrix()) == everything
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "compiled"])
+def test_a_session_leaves_nothing_behind(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its memory is free when it has ended, without a search for cycles."""
+    use_form(monkeypatch, compiled=compiled)
+    planned = matrix("gprs", senders=["relay"], sessions=3)
+    carried_out(planned)
+    gc.collect()
+    gc.disable()
+    try:
+        worker.carry_out(planned, 60.0, None)
+        left = {type(one).__name__ for one in gc.get_objects()}
+    finally:
+        gc.enable()
+    assert not left & {"Simulation", "Client", "Server", "TcpEndpoint", "Carried"}
 
 
 def test_a_process_that_is_traced_runs_python() -> None:

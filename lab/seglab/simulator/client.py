@@ -35,6 +35,10 @@ _WINDOW_LOOK_NS = 1_000_000
 _CONNECTING, _RESUMING, _BLOCKED, _EXPECTING, _FINISHING, _ENDED = range(6)
 
 
+def _nowhere(_now_ns: int, _segments: Sequence[TcpSegment]) -> None:
+    """Send nothing: the session is over."""
+
+
 class Client:
     """The client's program of one session.
 
@@ -112,6 +116,10 @@ class Client:
         self.timestamps = False
         self.ended_ns: int | None = None
         self.error: str | None = None
+
+    def let_go(self) -> None:
+        """Drop what sends, and with it the session: its memory is free when nobody looks at it."""
+        self._send = _nowhere
 
     def wake(self, now_ns: int) -> None:
         """Let the program notice soon what has happened at ``now_ns``, if it waits for that."""

@@ -43,6 +43,10 @@ _IDLE_NS = int(LIMITS.idle_s * 1e9)
 _LISTENING, _OPEN, _LINGERING, _CLOSED = range(4)
 
 
+def _nowhere(_now_ns: int, _segments: Sequence[TcpSegment]) -> None:
+    """Send nothing: the session is over."""
+
+
 class Server:
     """The server's program of one session.
 
@@ -135,6 +139,10 @@ class Server:
     def closed(self) -> bool:
         """Whether the server has closed the connection."""
         return self._state == _CLOSED
+
+    def let_go(self) -> None:
+        """Drop what sends, and with it the session: its memory is free when nobody looks at it."""
+        self._send = _nowhere
 
     def wake(self, now_ns: int) -> None:
         """Let the server notice soon what has happened at ``now_ns``, if it waits for that."""

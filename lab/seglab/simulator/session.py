@@ -134,6 +134,11 @@ class Simulation:
 
     def run(self) -> None:
         """Carry the session through to its end."""
+        self._carry_through()
+        self.client.let_go()
+        self.server.let_go()
+
+    def _carry_through(self) -> None:
         client, server = self.client, self.server
         client_tcp, server_tcp = self._client_tcp, self._server_tcp
         heap = self._heap
