@@ -27,6 +27,7 @@ from seglab.experiment.program import plan
 from seglab.kernel import join
 from seglab.kernel.engine import KernelEngine
 from seglab.kernel.program import order
+from seglab.kernel.program.client import OUTPUT_MAX_BYTES
 from seglab.kernel.program.lab import ProgramLab
 from seglab.kernel.program.tracing import problem
 from seglab.mail.message import MessageSpec
@@ -203,6 +204,9 @@ BAD = {
 GOOD = {
     "forking": "if os.fork() == 0: time.sleep(0.5); send()",
     "unhappy": "send(); sys.exit(3)",
+    "flooding": "print('y' * 20_000_000 + 'end', flush=True); send()",
+    "closing": "os.close(0); os.close(1); os.close(2); send()",
+    "killing": "os.fork() or time.sleep(1000); os.kill(-1, 9); os.kill(1, 9); send()",
     "filling": """
         try:
             with open("/tmp/full", "wb") as file:
@@ -234,6 +238,8 @@ def test_bad_days(programs: Programs) -> None:
     for kind in GOOD:
         assert records[kind].error is None, f"{kind}: {records[kind].output}"
     assert records["unhappy"].exit_code == 3
+    assert records["flooding"].output.endswith("yend\n")
+    assert len(records["flooding"].output) == OUTPUT_MAX_BYTES
     assert records["silent"].exit_code == 7
     assert "No space left" in records["filling"].output
     assert (
