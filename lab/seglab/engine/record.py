@@ -22,6 +22,8 @@ from seglab.networks.network import Network
 
 NO_CAPTURES = Captures()
 
+_ALWAYS: Final = 2  # net.ipv4.tcp_mtu_probing
+
 Span = Sequence[int]
 """A time in nanoseconds, then a half-open range of bytes: ``t_ns, start, end``."""
 
@@ -182,7 +184,7 @@ def session_record(
         mtu=record.mtu if observed.mtu is None else observed.mtu,
         initcwnd=record.initcwnd if observed.initcwnd is None else observed.initcwnd,
         congestion_control=observed.congestion_control or record.congestion_control,
-        mss=record.mss if observed.mss is None else observed.mss,
+        mss=_mss(record, network, observed),
         timestamps=record.timestamps if observed.timestamps is None else observed.timestamps,
         payload_bytes=observed.payload_bytes,
         payload_sha256=observed.payload_sha256,
@@ -232,6 +234,13 @@ def _nodelay(options: Iterable[SocketOption]) -> bool:
     """Return whether TCP_NODELAY was set in the end; a value that is not known counts as 1."""
     values = [o.value for o in options if o.name == "TCP_NODELAY" and o.action == "set"]
     return bool(values) and values[-1] != 0
+
+
+def _mss(record: SessionRecord, network: Network, observed: ObservedSession) -> int:
+    """Return the MSS in force; where MTU probing begins below the path's MSS, the path's."""
+    if observed.mss is None:
+        return record.mss
+    return max(observed.mss, record.mss) if network.client.mtu_probing == _ALWAYS else observed.mss
 
 
 def _error(record: SessionRecord, observed: ObservedSession) -> str | None:

@@ -199,10 +199,7 @@ class Client:
             step = script[self._position]
             if isinstance(step, Write | SetOption):
                 if wrote:
-                    self._state = _RESUMING
-                    self.resume_ns = now_ns + self._times.draw(
-                        "client_step" if self._left else "client_quiet_step"
-                    )
+                    self._resume_after_write(now_ns)
                     return
                 self._position += 1
                 wrote = True
@@ -227,8 +224,18 @@ class Client:
                 self._state = _EXPECTING
                 if not self._replies.take(step.code):
                     return
+        if wrote:
+            self._resume_after_write(now_ns)
+            return
         self._state = _FINISHING
         self._send(now_ns, self._tcp.close(now_ns))
+
+    def _resume_after_write(self, now_ns: int) -> None:
+        """Let the write take its time before the next step."""
+        self._state = _RESUMING
+        self.resume_ns = now_ns + self._times.draw(
+            "client_step" if self._left else "client_quiet_step"
+        )
 
     def _set_option(self, now_ns: int, step: SetOption) -> None:
         tcp = self._tcp

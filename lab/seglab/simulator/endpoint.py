@@ -169,6 +169,7 @@ class TcpEndpoint(TcpState):
         """End our direction: a FIN follows what is queued."""
         self.out = []
         if self.state == ESTABLISHED and not self.fin_queued:
+            self.mstamp_ns = now_ns
             writing.fin(self, now_ns)
         return self.out
 
@@ -177,7 +178,7 @@ class TcpEndpoint(TcpState):
         self.out = []
         if on:
             self.nonagle |= NAGLE_OFF | NAGLE_PUSH
-            transmit.push_pending(self, now_ns)
+            self._push_pending(now_ns)
         else:
             self.nonagle &= ~NAGLE_OFF
         return self.out
@@ -191,8 +192,14 @@ class TcpEndpoint(TcpState):
             self.nonagle &= ~NAGLE_CORK
             if self.nonagle & NAGLE_OFF:
                 self.nonagle |= NAGLE_PUSH
-            transmit.push_pending(self, now_ns)
+            self._push_pending(now_ns)
         return self.out
+
+    def _push_pending(self, now_ns: int) -> None:
+        """``tcp_push_pending_frames``, which refreshes TCP's clock even where nothing may leave."""
+        if self.queue:
+            self.mstamp_ns = now_ns
+            transmit.push_pending(self, now_ns)
 
     def on_segment(self, now_ns: int, segment: TcpSegment) -> list[TcpSegment]:
         """Take a segment that arrives."""
@@ -406,6 +413,7 @@ class TcpEndpoint(TcpState):
         self.advmss -= self.option_len
         mss.start_probing(self)
         mss.sync(self, self.path_mtu)
+        mss.start_probing(self)  # tcp_init_transfer does so too, after tcp_sync_mss
         congestion.begin(self)
         if self.syn_retries > 1 and not spurious:
             self.cwnd = 1  # RFC 6298, 5.7

@@ -56,16 +56,24 @@ def sync(tp: TcpState, mtu: int) -> int:
 
 
 def current(tp: TcpState, now_ns: int) -> int:
-    """``tcp_current_mss``: the payload bytes of a full segment that leaves now."""
-    if now_ns >= tp.path_mtu_expires_ns:
-        tp.path_mtu = tp.settings.mtu
-        tp.path_mtu_expires_ns = NEVER
+    """``tcp_current_mss``: the payload bytes of a full segment that leaves now.
+
+    An IPv4 route shows by itself that what it learned has expired (``ipv4_mtu``).
+    """
+    if now_ns >= tp.path_mtu_expires_ns and tp.settings.ip_version == 4:
+        forget_path_mtu(tp)
     size = tp.mss
     if tp.path_mtu != tp.pmtu_cookie:
         size = sync(tp, tp.path_mtu)
     if tp.sacks or tp.dsack:
         size -= sack_bytes(tp)
     return size
+
+
+def forget_path_mtu(tp: TcpState) -> None:
+    """Take the MTU of the host's own link again, since what a router reported has expired."""
+    tp.path_mtu = tp.settings.mtu
+    tp.path_mtu_expires_ns = NEVER
 
 
 def sack_bytes(tp: TcpState) -> int:

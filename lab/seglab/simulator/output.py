@@ -13,7 +13,7 @@ an ICMP message may let out only some buffers, and the others follow, lost ones 
 
 from typing import Final
 
-from seglab.simulator import acknowledging, cubic, rtt, window
+from seglab.simulator import acknowledging, cubic, mss, rtt, window
 from seglab.simulator.clock import TICK_NS
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.state import (
@@ -67,6 +67,10 @@ def emit(tp: TcpState, now_ns: int, buffer: Buffer, *, again: bool = False) -> N
         _data_sent(tp, now_ns)
     if tp.softirq:
         _to_device(tp, now_ns, start, end, buffer.mss)
+    if now_ns >= tp.path_mtu_expires_ns:
+        # Over IPv6 only a transmission looks the route up again (inet6_csk_route_socket), so the
+        # first one after the expiry still has the old MSS.
+        mss.forget_path_mtu(tp)
 
 
 def _to_device(tp: TcpState, now_ns: int, start: int, end: int, step: int) -> None:

@@ -22,6 +22,9 @@ _PROBE_THRESHOLD: Final = 8  # net.ipv4.tcp_probe_threshold
 def probe(tp: TcpState, now_ns: int) -> int:
     """``tcp_mtu_probe``: send a larger segment to see whether the path takes it (RFC 4821).
 
+    The search begins at the MSS that the peer announced, which may be more than the host's own link
+    takes. Such a probe never leaves.
+
     Returns:
         1 where a probe was sent, 0 where sending has to wait for one, -1 where none is due.
     """
@@ -39,6 +42,8 @@ def probe(tp: TcpState, now_ns: int) -> int:
         return 0
     if tp.in_flight + 2 > tp.cwnd:
         return 0 if tp.in_flight else -1
+    if mss.to_mtu(tp, size) > tp.path_mtu:  # the host's own link refuses it (ip_fragment)
+        return -1
     segment = taken(tp, size)
     output.emit(tp, now_ns, segment)
     tp.cwnd -= 1

@@ -82,8 +82,8 @@ def judge(schedule: Schedule, kernel: Sequence[Carried], simulated: Sequence[Car
     texts = []
     replays = different = 0
     for one in kernel:
-        if one.recording is None:
-            continue
+        if one.recording is None or one.error is not None:
+            continue  # a session that was cut off says nothing about what would have followed
         replays += 1
         found = difference(one.recording, network, nodelay=schedule.nodelay)
         if found is not None:
