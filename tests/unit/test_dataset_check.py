@@ -131,7 +131,9 @@ def test_one_flipped_byte(copy: Path, name: str, place: float) -> None:
     except InputError as error:  # the manifest cannot be read any more
         found = [str(error)]
     assert name in found[0]
-    assert len(found) <= 2, "one change, and a dozen lines"
+    # a digest in the manifest is held to its file, to the list of digests, and is a change itself
+    most = 3 if name == "manifest.json" else 2
+    assert len(found) <= most, "one change, and a dozen lines"
 
 
 def test_a_flipped_byte_in_the_sums(copy: Path) -> None:
