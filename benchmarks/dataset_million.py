@@ -12,7 +12,7 @@ each:
 - the same of ``dataset check``;
 - bytes of Parquet a session.
 
-From the largest one follows a forecast for a million sessions on this machine, and for a billion on
+From the largest and the smallest follows a forecast for a million sessions on this machine, and for a billion on
 ten machines like it. Both are given twice: by the clock, which other work on the machine slows, and
 by processor time, as if all processors had nothing else to do.
 """
@@ -76,19 +76,25 @@ def measure(text: str, sessions: int, jobs: int) -> dict[str, Any]:
 def _cost(sessions: int, wall_s: float, tree: Tree) -> dict[str, float]:
     return {
         "wall_s": wall_s,
+        "processor_s": tree.processor_s(),
         "sessions_a_second": sessions / wall_s,
         "processor_ms_a_session": 1000 * tree.processor_s() / sessions,
         "most_memory_mib": tree.most_bytes / 2**20,
     }
 
 
-def forecast(found: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """What a million and a billion sessions take, from one measurement, in seconds and bytes."""
-    by_clock = {what: 1 / found[what]["sessions_a_second"] for what in ("build", "check")}
+def forecast(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """What a million and a billion sessions take, in seconds and bytes.
+
+    Args:
+        rows: measurements, the smallest first. From two on, what a session costs is the difference
+            between the largest and the smallest, so that what each command costs by itself does
+            not count.
+    """
+    found = rows[-1]
+    by_clock = {what: _each(rows, what, "wall_s") for what in ("build", "check")}
     processors = found["machine"]["processors"]
-    by_processor = {
-        what: found[what]["processor_ms_a_session"] / 1000 / processors for what in by_clock
-    }
+    by_processor = {what: _each(rows, what, "processor_s") / processors for what in by_clock}
     return {
         name: {
             **{f"{what}_s": sessions * each for what, each in by_clock.items()},
@@ -102,6 +108,14 @@ def forecast(found: dict[str, Any]) -> dict[str, dict[str, float]]:
     }
 
 
+def _each(rows: list[dict[str, Any]], what: str, unit: str) -> float:
+    """The seconds that one more session takes."""
+    less, more = rows[0], rows[-1]
+    if less is more:
+        return float(more[what][unit] / more["sessions"])
+    return float((more[what][unit] - less[what][unit]) / (more["sessions"] - less["sessions"]))
+
+
 def main() -> None:
     """Measure, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -112,7 +126,7 @@ def main() -> None:
     arguments = parser.parse_args()
     text = arguments.spec.read_text()
     rows = [measure(text, number, arguments.jobs) for number in sorted(arguments.sessions)]
-    expected = forecast(rows[-1])
+    expected = forecast(rows)
     if arguments.json:
         print(json.dumps({"measured": rows, "forecast": expected}, indent=2))
         return
