@@ -12,9 +12,9 @@ each:
 - the same of ``dataset check``;
 - bytes of Parquet a session.
 
-From the largest and the smallest follows a forecast for a million sessions on this machine, and for a billion on
-ten machines like it. Both are given twice: by the clock, which other work on the machine slows, and
-by processor time, as if all processors had nothing else to do.
+From the largest and the smallest follows a forecast for a million sessions on this machine, and for
+a billion on ten machines like it. Both are given twice: by the clock, which other work on the
+machine slows, and by processor time, as if all processors had nothing else to do.
 """
 
 import argparse
