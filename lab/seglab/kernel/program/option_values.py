@@ -31,6 +31,9 @@ _PERF_FLAG_CLOEXEC: Final = 8
 _SET_BPF: Final = 0x40042408  # PERF_EVENT_IOC_SET_BPF
 _ENABLE: Final = 0x2400  # PERF_EVENT_IOC_ENABLE
 _ENTRIES: Final = 8192
+_LICENSE: Final = b"Dual MIT/GPL"
+"""What the kernel is told: some of its functions are only for programs that are also under the GPL
+(``license_is_gpl_compatible``), and this one is under the MIT licence."""
 _IPPROTO_TCP: Final = 6
 
 _KEY = struct.Struct("=QQ")
@@ -69,7 +72,7 @@ class OptionValues:
         created = struct.pack("=IIIII", _LRU_HASH, _KEY.size, _VALUE.size, _ENTRIES, 0)
         self._map = self._bpf(_MAP_CREATE, created)
         code = program(self._map)
-        held, license_ = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL")
+        held, license_ = ctypes.create_string_buffer(code), ctypes.create_string_buffer(_LICENSE)
         loaded = struct.pack(
             "=IIQQIIQII",
             *(_TRACEPOINT_PROGRAM, len(code) // _INSTRUCTION.size),
