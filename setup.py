@@ -9,9 +9,12 @@ as they are. Copies of their modules become extension modules in packages ``comp
 installation without a compiler is complete, only slower.
 """
 
+import json
 import os
 import shutil
 import sys
+import sysconfig
+from hashlib import sha256
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
@@ -25,6 +28,8 @@ from seglab.core import c_copies, compiling  # noqa: E402 - it needs no other pa
 del sys.path[0]
 
 COPIES = Path("build", "cython")
+BUILT = COPIES / f"built{sysconfig.get_config_var('EXT_SUFFIX')}.json"
+"""What was compiled last, and from what."""
 PLUGINS = {"seglab.shipped.senders": "senders", "seglab.shipped.scenarios": "scenarios"}
 FLAGS = ["-g0"] if os.name == "posix" else []
 """For the C compiler: nobody debugs generated C, and without that it takes a quarter less time."""
@@ -56,6 +61,8 @@ def extensions() -> list[Extension]:
     try:
         from Cython.Build import cythonize  # noqa: PLC0415 - only there while building
     except ImportError:
+        return []
+    if {"egg_info", "dist_info", "editable_wheel"} & set(sys.argv) and is_built():
         return []
     made: list[Extension] = []
     for modules in (compiling.CAPTURE, compiling.SIMULATOR):
@@ -97,12 +104,52 @@ def copied(modules: compiling.Compiled) -> list[Extension]:
     ]
 
 
+def ingredients() -> str:
+    """Return a digest of all that decides what the compiled modules are."""
+    import Cython  # noqa: PLC0415 - only there while building
+
+    found = sha256(f"{sys.version} {Cython.__version__}".encode())
+    sources = [name for group in (compiling.CAPTURE, compiling.SIMULATOR) for name in group.sources]
+    files = [
+        Path(compiling.file_of(name) + ending) for name in sources for ending in (".py", ".pxd")
+    ]
+    for path in (Path("setup.py"), Path(c_copies.__file__), Path(compiling.__file__), *files):
+        found.update(sha256(path.read_bytes() if path.is_file() else b"").digest())
+    return found.hexdigest()
+
+
+def is_built() -> bool:
+    """Whether the modules beside the sources are those that would be compiled."""
+    try:
+        built = json.loads(BUILT.read_bytes())
+        return built["of"] == ingredients() and all(
+            sha256(Path(path).read_bytes()).hexdigest() == digest
+            for path, digest in built["modules"].items()
+        )
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
 class ReusingBuild(build_ext):
     """Compiles, but for an editable installation takes what is compiled beside the sources.
 
     Such an installation builds in a temporary folder, so each would compile everything again: one
-    for every environment of tox that is made.
+    for every environment of tox that is made. And each has its own Cython, whose files are newer,
+    so times do not tell; ``BUILT`` does.
     """
+
+    def run(self) -> None:
+        """Build all modules, and note them."""
+        super().run()
+        modules = {}
+        for ext in self.extensions:
+            path, name = Path(self.get_ext_fullpath(ext.name)), Path(*ext.name.split("."))
+            if not path.is_file():  # it could not be compiled, and that is no error
+                return
+            beside = Path("lab", name.parent, path.name)
+            modules[beside.as_posix()] = sha256(path.read_bytes()).hexdigest()
+        if modules:
+            write(BUILT, json.dumps({"of": ingredients(), "modules": modules}))
 
     def build_extension(self, ext: Extension) -> None:
         """Build one module."""
