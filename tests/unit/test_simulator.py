@@ -309,7 +309,7 @@ def test_the_kernel_engine_names_it_where_it_cannot_run(tmp_path: Path) -> None:
 
 def test_its_processes_die_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches that are lost are carried out again; in the end the run fails in one line."""
-    monkeypatch.setattr(simulator_engine, "_begin", _die)
+    monkeypatch.setattr(simulator_engine, "follow_parent", _die)
     monkeypatch.setattr(simulator_engine, "ALONE_MOST", 0)
     with pytest.raises(simulator_engine.PartDiedError, match="its processes died 3 times in a row"):
         carried_out(matrix("ethernet", senders=["relay"]), jobs=2)
