@@ -3,10 +3,8 @@
 import asyncio
 import gc
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +24,6 @@ from seglab.execution.request import RunRequest
 from seglab.experiment.reader import Reader
 from seglab.networks.client import ClientTcp
 from seglab.networks.network import Network, Router, ScheduledMtu
-from seglab.runs.folder import RunFolder
 from seglab.simulator import backend, worker
 from seglab.simulator import engine as simulator_engine
 from seglab.simulator.support import refusal
@@ -339,40 +336,6 @@ def test_the_same_bytes_on_every_python(compiled: bool, monkeypatch: pytest.Monk
     assert found == simulator_digest.STORED.read_text().strip(), (
         f"if the model is meant to have changed, write {found} into {simulator_digest.STORED.name}"
     )
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_ctrl_c_and_resume(tmp_path: Path, jobs: int) -> None:
-    """What had ended is kept, the command ends with 130, and ``--resume`` makes the same run."""
-    count = 60 if jobs == 1 else simulator_engine.ALONE_MOST + 50
-    command = [sys.executable, "-c", "from seglab.cli import main; main()", "run"]
-    options = ["matrix", "--network", "gprs", "--sender", "relay", "--engine", "simulator"]
-    run = tmp_path / "run"
-    began = subprocess.Popen(
-        [*command, *options, "--sessions", str(count), "--jobs", str(jobs), "--out", str(run)],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    journal = run / "sessions.jsonl"
-    while began.poll() is None and not (journal.is_file() and journal.stat().st_size):
-        time.sleep(0.01)
-    began.send_signal(signal.SIGINT)
-    _, said = began.communicate(timeout=120)
-    assert began.returncode == 130, said
-    assert "continue with: seglab run --resume" in said
-    kept = {record.session_id: record for record in RunFolder.open(run).sessions()}
-    assert 0 < len(kept) < count
-    resumed = [*command, "--resume", str(run), "-q"]
-    subprocess.run(resumed, check=True, capture_output=True)
-    whole = {record.session_id: record for record in RunFolder.open(run).sessions()}
-    assert len(whole) == count
-    assert all(whole[name] == record for name, record in kept.items())
-    planned = matrix("gprs", senders=["relay"], sessions=count)[-2:]
-    assert [whole[spec.session_id] for spec, _ in planned] == [
-        replace(record, captures=whole[record.session_id].captures)
-        for record in carried_out(planned)
-    ]
 
 
 def test_reproduce(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def test_a_run_is_broken_off(
         process.send_signal(how)
         _, said = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 130), said
+    assert how == signal.SIGKILL or "continue with: seglab run --resume" in said
     until = time.monotonic() + DEADLINE_S
     while not all(map(gone, workers)):
         assert time.monotonic() < until, "processes are left"
