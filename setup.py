@@ -33,7 +33,7 @@ BUILT = COPIES / f"built{sysconfig.get_config_var('EXT_SUFFIX')}.json"
 PLUGINS = {"seglab.shipped.senders": "senders", "seglab.shipped.scenarios": "scenarios"}
 FLAGS = ["-g0"] if os.name == "posix" else []
 """For the C compiler: nobody debugs generated C, and without that it takes a quarter less time."""
-LESS = ["-O1"] if os.name == "posix" else []
+LESS = ["-O1"] if os.name == "posix" and "CFLAGS" not in os.environ else []
 """Added for the simulator's many modules, which compile in half of the time and run no slower."""
 
 DIRECTIVES = {

@@ -1,5 +1,6 @@
 """An environment that holds seglab and its dependencies, away from the sources."""
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,9 @@ class Installed:
 
 
 def call(*command: str | Path) -> None:
-    """Run a command from ``/``, and see it exit with 0."""
-    result = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    """Run a command from ``/``, and see it exit with 0. What it compiles need not be fast."""
+    environment = os.environ | {"CFLAGS": "-O0"}
+    result = subprocess.run(
+        command, cwd="/", env=environment, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
