@@ -134,6 +134,20 @@ def engine_option(command: Command) -> Command:
     )(command)
 
 
+def time_limit_option(name: str, text: str) -> Callable[[Command], Command]:
+    """The option for the time that a session may take, ``time_limit_s``."""
+    return click.option(
+        name,
+        "time_limit_s",
+        type=click.FloatRange(0.1, 86_400),
+        callback=finite,
+        default=DEFAULT_TIME_LIMIT_S,
+        show_default=True,
+        metavar="SECONDS",
+        help=text,
+    )
+
+
 def session_options(command: Command) -> Command:
     """The options of ``run`` and ``reproduce``."""
     for option in reversed(
@@ -147,15 +161,9 @@ def session_options(command: Command) -> Command:
             ),
             seed_option("All randomness comes from it: the same seed plans the same sessions."),
             jobs_option(),
-            click.option(
+            time_limit_option(
                 "--time-limit",
-                "time_limit_s",
-                type=click.FloatRange(0.1, 86_400),
-                callback=finite,
-                default=DEFAULT_TIME_LIMIT_S,
-                show_default=True,
-                metavar="SECONDS",
-                help="How long a session may take, beyond its sender's pauses and its network's own"
+                "How long a session may take, beyond its sender's pauses and its network's own"
                 " time, before it is marked as failed.",
             ),
             engine_option,

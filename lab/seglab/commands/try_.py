@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from seglab.commands.options import jobs_option, seed_option
+from seglab.commands.options import jobs_option, seed_option, time_limit_option
 from seglab.commands.progress import RunProgress
-from seglab.commands.values import finite
-from seglab.engine import DEFAULT_TIME_LIMIT_S
 from seglab.execution.carry_out import carry_out, new_run_path
 from seglab.execution.trying import manifest, message_of
 from seglab.experiment import registry
@@ -70,15 +68,9 @@ from seglab.runs.folder import RunFolder
     help="What {to} stands for.",
 )
 @click.option("--name", metavar="NAME", help="What to call it.  [default: the program's file name]")
-@click.option(
+@time_limit_option(
     "--timeout",
-    "time_limit_s",
-    type=click.FloatRange(0.1, 86_400),
-    callback=finite,
-    default=DEFAULT_TIME_LIMIT_S,
-    show_default=True,
-    metavar="SECONDS",
-    help="After how long a program that still runs is ended, and its session has failed.",
+    "After how long a program that still runs is ended, and its session has failed.",
 )
 @seed_option("The generated mail and all that the networks draw come from it.")
 @jobs_option("How many networks run side by side; over one network, one program runs at a time.")
