@@ -9,15 +9,18 @@ stands outside the lab: the lab's processes are killed together, and could not c
 An instance (``Documentation/trace/ftrace.rst``) has its own buffer, its own events and its own list
 of processes; the machine's other tracing is left alone. A process that was killed outright leaves
 its instance behind, so each new one first removes those that no process has open: the kernel
-refuses to remove the others.
+refuses to remove the others. One that is just being made is not open yet, so making and removing
+take turns.
 """
 
+import fcntl
 import json
 import os
 import signal
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +52,21 @@ def mount_tracing() -> None:
         syscalls.mount("tracefs", str(TRACING), "tracefs", syscalls.MS_NOSUID)
     except OSError as error:
         raise TracingRefusedError(f"tracefs cannot be mounted: {error.strerror}") from error
+
+
+@contextmanager
+def taking_turns() -> Iterator[None]:
+    """Hold the folder of instances, so that no other lab's process makes or removes one.
+
+    The lock is on the kernel's own folder: it is one for all mounts of tracefs, also those of other
+    containers, and ends with the process that holds it.
+    """
+    held = os.open(TRACING / "instances", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def make(name: str) -> int:
@@ -107,8 +125,9 @@ def main() -> int:
     name = f"{PREFIX}{os.getpid()}-{os.urandom(4).hex()}"
     try:
         mount_tracing()
-        remove_left_behind()
-        kept = make(name)
+        with taking_turns():
+            remove_left_behind()
+            kept = make(name)
     except TracingRefusedError as error:
         print(json.dumps({"lacks": str(error)}), flush=True)
         return 0
