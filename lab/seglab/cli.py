@@ -17,19 +17,25 @@ with QuietInterrupt():
     from seglab.errors import SeglabError
 
 COMMANDS = {
-    "classify": "classify:classify",
-    "dataset": "dataset:dataset",
-    "doctor": "doctor:doctor",
-    "list": "list:list_command",
-    "reproduce": "reproduce:reproduce",
-    "regress": "regress:regress",
-    "report": "report:report",
-    "run": "run:run",
-    "serve": "serve:serve",
-    "try": "try_:try_",
-    "validate": "validate:validate",
+    "classify": (
+        "classify:classify",
+        "Say how the messages of a capture, a log or a run were written.",
+    ),
+    "dataset": ("dataset:dataset", "Build labelled datasets, and check them."),
+    "doctor": ("doctor:doctor", "Check whether the lab can run on this machine."),
+    "list": ("list:list_command", "List what there is to run: senders, networks or scenarios."),
+    "reproduce": ("reproduce:reproduce", "Make the paper's experiments happen again, and compare."),
+    "regress": ("regress:regress", "Let a classifier face the same senders under every MTU."),
+    "report": ("report:report", "Rebuild the figures and report.html of a stored run."),
+    "run": ("run:run", "Run scenarios: shipped ones by name, your own by path."),
+    "serve": ("serve:serve", "Log what each read of a TCP or SMTP connection returns."),
+    "try": ("try_:try_", "Try your own mail program, and see what it writes."),
+    "validate": ("validate:validate", "Compare the simulator with the kernel engine."),
 }
-"""The module of ``seglab.commands`` and the name in it that define each command."""
+"""The module of ``seglab.commands`` and the name in it that define each command, and its summary.
+
+The summaries are the commands' own. They stand here too, so that the list of them imports nothing.
+"""
 
 _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 _FULL_EXIT = 3
@@ -48,10 +54,15 @@ class Commands(click.Group):
         """Import the command of that name; ``None`` if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         with QuietInterrupt():
             command: click.Command = getattr(import_module(f"seglab.commands.{module}"), attribute)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the names and summaries of all commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -64,6 +64,35 @@ def test_files_for_folders(
     assert words.format(tmp_path) in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_summary_is_the_command_s_own(name: str) -> None:
+    """The list of all commands says the same as the command's own help."""
+    command = cli.seglab.get_command(click.Context(cli.seglab), name)
+    assert command is not None
+    assert command.get_short_help_str(limit=200) == cli.COMMANDS[name][1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "without"),
+    [
+        (["--help"], ["numpy", "pyarrow", "rich", "seglab.commands"]),
+        *(([name, "--help"], ["matplotlib", "mininet", "scipy"]) for name in cli.COMMANDS),
+    ],
+)
+def test_help_imports_little(arguments: list[str], without: list[str]) -> None:
+    """The list of commands imports no command, and no command imports what takes a second."""
+    program = (
+        "import sys\nfrom seglab import cli\n"
+        "try:\n    cli.main()\nexcept SystemExit:\n"
+        f"    print(*({{*{without}}} & {{*sys.modules}}), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("Usage: ")
+    assert done.stderr.split() == []
+
+
 @pytest.mark.parametrize("group", ["seglab", "seglab dataset"])
 def test_no_summary_is_cut(group: str) -> None:
     """The list of commands says of each what it is for, in 80 columns, to the sentence's end."""

@@ -63,7 +63,7 @@ def validate(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Compare the simulator with the kernel engine, session by session.
+    """Compare the simulator with the kernel engine.
 
     Carries the scenarios out twice on the kernel engine and twice on the simulator, by default the
     matrix of all senders over all networks, and then some of them with other readers and other

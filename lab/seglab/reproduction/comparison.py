@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from scipy import stats
 
 from seglab.core.text import p_value, percent, spaced
 from seglab.reproduction.paper import Sizes
+from seglab.reproduction.statistics import fisher_p, welch_p
 from seglab.reproduction.stored_summary import (
     StoredScenario,
     StoredSequences,
@@ -266,8 +266,8 @@ def _means_p(there: StoredSequences, here: StoredSequences) -> float | None:
     if before is None or now is None or min(len(before), len(now)) < 2:
         return None
     if len({*before}) == len({*now}) == 1:  # no spread to measure the difference by
-        return 1.0 if before[0] == now[0] else _chance((len(before),) * 2, (0, len(now)))
-    return float(stats.ttest_ind(before, now, equal_var=False).pvalue)
+        return 1.0 if before[0] == now[0] else fisher_p((len(before),) * 2, (0, len(now)))
+    return welch_p(before, now)
 
 
 def _read_counts(sequences: StoredSequences) -> list[int] | None:
@@ -281,7 +281,7 @@ def _other_shares(there: StoredScenario, here: StoredScenario) -> Iterator[str]:
     before, now = there.seen, here.seen
     if before is None or now is None or before.matching is None or now.matching is None:
         return
-    p = _chance((before.matching, before.sessions), (now.matching, now.sessions))
+    p = fisher_p((before.matching, before.sessions), (now.matching, now.sessions))
     if p < ALPHA:
         yield f"another share of sessions as published ({p_value(p)})"
 
@@ -309,7 +309,7 @@ def _sequences(there: StoredScenario, here: StoredScenario) -> Iterator[str]:
     found = []
     for sequence in names:
         counts = before.get(sequence, 0), now.get(sequence, 0)
-        p = _chance((counts[0], totals[0]), (counts[1], totals[1]))
+        p = fisher_p((counts[0], totals[0]), (counts[1], totals[1]))
         if p * len(names) < ALPHA:
             found.append((p, sequence, counts))
     for _, sequence, (first, second) in sorted(found)[:_SEQUENCES_SHOWN]:
@@ -323,12 +323,6 @@ def _sequences(there: StoredScenario, here: StoredScenario) -> Iterator[str]:
 
 def _counts(sequences: StoredSequences) -> dict[Sizes, int]:
     return {item.sizes: item.lab for item in (*sequences.printed, *sequences.others)}
-
-
-def _chance(there: tuple[int, int], here: tuple[int, int]) -> float:
-    """The p of Fisher's exact test, two-sided, of two shares, each given as ``(part, whole)``."""
-    table = [[part, whole - part] for part, whole in (there, here)]
-    return float(stats.fisher_exact(table).pvalue)
 
 
 def _short(sequence: Iterable[int]) -> str:

@@ -1,6 +1,12 @@
-"""The two statistics of a verdict: a permutation test, and Wilson's interval of a share."""
+"""The statistics of verdicts and comparisons.
+
+SciPy's tests take a second to import, and most commands test nothing: so each function imports it
+when it is called.
+"""
 
 from collections.abc import Sequence
+from math import sqrt
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -23,7 +29,7 @@ def permutation_p(
     """
     if min(len(published), len(lab)) < 2:
         return None
-    from scipy import stats  # noqa: PLC0415, a second to import, and not all commands judge
+    from scipy import stats  # noqa: PLC0415
 
     result = stats.permutation_test(
         (np.asarray(published, float), np.asarray(lab, float)),
@@ -46,10 +52,31 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
     """
     if not trials:
         return 0.0, 1.0
-    from scipy import stats  # noqa: PLC0415, a second to import, and not all commands judge
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share, weight = successes / trials, z * z / trials
+    centre = share + weight / 2
+    reach = z * sqrt(share * (1 - share) / trials + weight / (4 * trials))
+    low, high = (centre - reach) / (1 + weight), (centre + reach) / (1 + weight)
+    return (low if successes else 0.0), (high if successes < trials else 1.0)
 
-    interval = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)
+
+def welch_p(first: Sequence[int], second: Sequence[int]) -> float:
+    """Two-sided p of Welch's test of two means; either side has two values or more, with spread.
+
+    Source: B. L. Welch, The generalization of "Student's" problem when several different population
+    variances are involved, Biometrika 34 (1947).
+    """
+    from scipy import stats  # noqa: PLC0415
+
+    return float(stats.ttest_ind(first, second, equal_var=False).pvalue)
+
+
+def fisher_p(first: tuple[int, int], second: tuple[int, int]) -> float:
+    """Two-sided p of Fisher's exact test of two shares, each given as ``(part, whole)``."""
+    from scipy import stats  # noqa: PLC0415
+
+    table = [[part, whole - part] for part, whole in (first, second)]
+    return float(stats.fisher_exact(table).pvalue)
 
 
 def _difference_of_means(
