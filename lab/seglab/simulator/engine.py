@@ -99,7 +99,9 @@ class SimulatorEngine:
                 deaths = deaths + 1 if len(batches) == left else 1
                 if deaths >= DEATHS_MOST:
                     raise PartDiedError(
-                        f"the simulator gave up: its processes died {deaths} times in a row"
+                        f"the simulator gave up: its processes died {deaths} times in a row; a "
+                        "script that runs seglab does so below `if __name__ == \"__main__\":`, "
+                        "since its processes read the script again"
                     ) from error
 
     async def _work_off(self, batches: deque[Sequence[Planned]], on_record: OnRecord) -> None:
