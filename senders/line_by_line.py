@@ -8,9 +8,10 @@ from seglab.sender import Integer, Message, Parameters, Sender, in_writes, smtp_
 
 
 def cuts(message: Message, parameters: Parameters) -> Iterable[int]:
-    """After so many lines, again and again."""
+    """After so many lines, again and again; the dot is with the last one, or the terminator."""
     count = parameters["lines"]
-    ends = (line.end() for line in finditer(rb"\r\n", message.wire))
+    lines = message.wire[: -len(b"\r\n.\r\n")]
+    ends = (line.end() for line in finditer(rb"\r\n", lines))
     return islice(ends, count - 1, None, count)
 
 

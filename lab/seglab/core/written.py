@@ -1,15 +1,40 @@
 """How a message was written, read from its write calls: the ground truth of a program.
 
 The style of an emulated sender is known before it runs. Of a program nothing is known but what it
-did. The functions of this module look at the write calls of one session and name the style and the
-terminator. They never see the wire, and they know no program by its name.
+did. ``labels_of`` looks at the write calls of one session and at the structure of the message, and
+names the styles, the buffer and the terminator. It never sees the wire, and it knows no program by
+its name. The tests hold it to the shipped senders, whose labels are known.
+
+Theory of operation
+-------------------
+A style is a rule that says where writes end. Several rules can end the writes of one message at
+the same places: a message that is shorter than its program's buffer is one write, and so is that
+of a program without a buffer. So the answer is a list, of every style that admits the writes:
+
+    style               admits
+    single_write        one write of the text
+    relay               one cut, after the first header field, which is Received
+    headers_then_body   one cut, before or after the empty line; or more, with a buffer in the body
+    distinct_from       cuts around each From field, and nowhere else
+    custom_headers      cuts in the header block, at fields or their values, that no name above has
+    line_by_line        cuts after equal numbers of lines
+    fixed_buffer        pieces of one length, the last one shorter, with the dots that were added
+                        to lines or without them; pieces of whole lines, each as long as a buffer
+                        allows; one piece that is not longer than any known buffer
+    timed_writes        a pause between each two writes
+
+The terminator is the last write if it has the bytes of the end of data and nothing else. The last
+piece of a buffer may have the same length, so the terminator can be a list as well.
 """
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Final, Literal
 
-from seglab.core.labels import UNKNOWN_STYLE, Style, Terminator
-from seglab.core.trace import HeaderField, Span
+from seglab.core.labels import TERMINATORS, UNKNOWN_STYLE, Style, Terminator
+from seglab.core.trace import HeaderField, Write, WriteCall, sizes
 
 TERMINATOR_BYTES: Final = (3, 5)
 """The lengths of a terminator with a write of its own: ``.CRLF``, or ``CRLF.CRLF``."""
@@ -17,89 +42,274 @@ TERMINATOR_BYTES: Final = (3, 5)
 LINE_MAX_BYTES: Final = 1000
 """The longest line of a mail with its CRLF (RFC 5321, 4.5.3.1.6)."""
 
-_LINES_MIN = 3
-_EMPTY_LINE_BYTES = 2
+BUFFER_MAX_BYTES: Final = 1 << 16
+"""The largest buffer that mail software is known to write through (libcurl's, and OpenSMTPD's).
+
+A text that is longer and still one write had no buffer.
+"""
+
+SLACK_BYTES: Final = 3
+"""How many bytes of a buffer may stay empty: a program that escapes dots and line ends as it copies
+empties its buffer when the next byte might need more room (Exim's ``transport.c``)."""
+
+PAUSE_NS: Final = 1_000_000
+"""The shortest pause. A program that does not pause writes again within some microseconds."""
+
+_EMPTY_LINE_BYTES: Final = 2
+_ROUND_BYTES: Final = 256
+_ONE_CUT: Final = 2
 
 
-def terminator_of(writes: Sequence[Span], payload_bytes: int) -> Terminator | None:
-    """Return whether the end of data had a write of its own; ``None`` where nothing was written.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structure:
+    """The places in a payload at which programs end their writes.
+
+    Attributes:
+        payload_bytes: its length, with the end of data.
+        header_end: where the last header field ends; ``None`` where there is no header block.
+        fields: the header fields, in order.
+        line_ends: where each line ends, in ascending order; empty where that is not known.
+        stuffed: the offset of each dot that was added to a line that begins with one (RFC 5321,
+            4.5.2), in ascending order; empty where that is not known.
+        lead_bytes: how many bytes of SMTP commands the first write had before the payload.
+    """
+
+    payload_bytes: int
+    header_end: int | None = None
+    fields: tuple[HeaderField, ...] = ()
+    line_ends: tuple[int, ...] = field(default=(), repr=False)
+    stuffed: tuple[int, ...] = field(default=(), repr=False)
+    lead_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """What is known about the size of a program's buffer.
+
+    Attributes:
+        least_bytes: it has as many at least.
+        most_bytes: it has as many at most; ``None`` where nothing says so.
+    """
+
+    least_bytes: int
+    most_bytes: int | None
+
+    def __str__(self) -> str:
+        if self.most_bytes is None:
+            return f"{self.least_bytes} or more"
+        if self.most_bytes == self.least_bytes:
+            return str(self.least_bytes)
+        return f"{self.least_bytes} to {self.most_bytes}"
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenLabels:
+    """How a message was written, as far as its write calls tell.
+
+    Attributes:
+        styles: every style that admits the writes; the one that says most about them first. Empty
+            where the lab has no name for them.
+        terminators: every terminator that admits them, the likelier one first; empty where the
+            writes do not reach the payload's end.
+        buffer: the buffer of a program that has one; ``None`` where no style with a buffer admits
+            the writes.
+    """
+
+    styles: tuple[Style, ...]
+    terminators: tuple[Terminator, ...]
+    buffer: Buffer | None = None
+
+    @property
+    def style(self) -> Style | Literal["unknown"]:
+        """The first of ``styles``, or ``unknown``: what the session's row has."""
+        return self.styles[0] if self.styles else UNKNOWN_STYLE
+
+    @property
+    def terminator(self) -> Terminator | None:
+        """The first of ``terminators``: what the session's row has."""
+        return self.terminators[0] if self.terminators else None
+
+
+def writes_of(calls: Iterable[WriteCall]) -> tuple[Write, ...]:
+    """Return the writes that a program meant: a call that the kernel took in part, with its rest.
+
+    A socket whose buffer is full takes a part, and the program's next call has the rest.
+    """
+    found: list[Write] = []
+    left = 0
+    for call in calls:
+        if call.end == call.start:
+            continue
+        if left and found and call.asked_bytes == left:
+            found[-1] = replace(found[-1], end=call.end)
+        else:
+            found.append(Write(call.t_ns, call.start, call.end))
+        left = (call.asked_bytes or 0) - call.result
+    return tuple(found)
+
+
+def labels_of(writes: Sequence[Write], structure: Structure) -> WrittenLabels:
+    """Name the styles, the buffer and the terminator with which a message was written.
 
     Args:
-        writes: the write calls, in order.
-        payload_bytes: the length of the payload, with its end of data.
+        writes: the write calls, in order, as ranges of the payload.
+        structure: of the payload.
     """
-    if not writes or writes[-1].end != payload_bytes:
-        return None
-    return "own_write" if _has_own_terminator(writes) else "with_body"
+    if not writes or writes[-1].end != structure.payload_bytes:
+        return WrittenLabels((), ())
+    own = _has_own_terminator(writes)
+    text = writes[:-1] if own else writes
+    found = dict(_admitted(text, structure))
+    terminators: tuple[Terminator, ...] = ("own_write",) if own else ("with_body",)
+    if own and (
+        _may_be_a_remainder(writes, structure.lead_bytes)
+        or ("line_by_line" in found and sizes(writes)[-1] == max(TERMINATOR_BYTES))
+    ):  # the text's last line may be empty
+        terminators = TERMINATORS[::-1]
+    buffers = [buffer for buffer in found.values() if buffer is not None]
+    return WrittenLabels(tuple(found), terminators, buffers[0] if buffers else None)
 
 
-def style_of(
-    writes: Sequence[Span],
-    payload_bytes: int,
-    header_end: int | None,
-    fields: Sequence[HeaderField],
-) -> Style | Literal["unknown"]:
-    """Name the style in which a message was written.
-
-    Args:
-        writes: the write calls, in order.
-        payload_bytes: the length of the payload, with its end of data.
-        header_end: where the last header field ends.
-        fields: the message's header fields, in order.
-
-    Returns:
-        ``unknown`` where the writes are of no style that the lab has a name for, or where they do
-        not reach the payload's end.
-    """
-    if not writes or writes[-1].end != payload_bytes:
-        return UNKNOWN_STYLE
-    text = writes[:-1] if _has_own_terminator(writes) else writes
+def _admitted(text: Sequence[Write], structure: Structure) -> Iterator[tuple[Style, Buffer | None]]:
+    """Yield the styles that admit these writes of the text, each with its buffer."""
     if len(text) == 1:
-        return "single_write"
-    cuts = [span.end for span in text[:-1]]
-    if header_end is not None and cuts[-1] <= header_end + _EMPTY_LINE_BYTES:
-        return _by_the_headers(cuts, header_end, fields) or _by_the_sizes(text, fields)
-    return _by_the_sizes(text, fields)
+        yield "single_write", None
+        length = text[0].end + structure.lead_bytes
+        if length <= BUFFER_MAX_BYTES:
+            yield "fixed_buffer", Buffer(length, None)
+        return
+    paused = all(b.t_ns - a.t_ns >= PAUSE_NS for a, b in pairwise(text))
+    if paused and _alike(text):
+        yield "timed_writes", None
+    at_headers = [*_in_the_headers(text, structure)]
+    yield from at_headers
+    buffer, lines = _buffer(text, structure), _in_lines(text, structure.line_ends)
+    if len(text) == _ONE_CUT and at_headers:  # one cut at a field is hardly there by chance
+        buffer, lines = buffer if _chosen(sizes(text[:1])) else None, False
+    if lines:
+        yield "line_by_line", None
+    if buffer is not None:
+        yield "fixed_buffer", buffer
+    if paused and not _alike(text):
+        yield "timed_writes", None
 
 
-def _by_the_headers(
-    cuts: Sequence[int], header_end: int, fields: Sequence[HeaderField]
-) -> Style | None:
-    """Name the style of a text that was cut in its header block alone, by where.
-
-    Returns:
-        ``None`` where no cut is at a field or at its value.
-    """
+def _in_the_headers(
+    text: Sequence[Write], structure: Structure
+) -> Iterator[tuple[Style, Buffer | None]]:
+    """Yield the styles that cut in the header block, and at its end."""
+    header_end, fields = structure.header_end, structure.fields
+    if header_end is None:
+        return
+    cuts = [write.end for write in text[:-1]]
+    named = False
     first = next(iter(fields), None)
-    if len(cuts) == 1 and cuts[0] >= header_end:
-        return "headers_then_body"
-    if len(cuts) == 1 and first is not None and cuts[0] == first.end and _is(first, "received"):
-        return "relay"
-    if any({*cuts} == {f.start, f.end} - {0} for f in fields if _is(f, "from")):
-        return "distinct_from"
-    starts = {field.start + len(field.name) + 1 for field in fields}
-    edges = {edge for f in fields for edge in (f.start, f.end, f.end - _EMPTY_LINE_BYTES)}
+    if first is not None and _is(first, "received") and cuts == [first.end]:
+        named = True
+        yield "relay", None
+    if cuts[0] in (header_end, header_end + _EMPTY_LINE_BYTES):
+        body = sizes(text[1:])
+        buffer = _equal(body) if len(body) > 1 and _chosen(body[:-1]) else None
+        if len(body) == 1 or buffer is not None:
+            named = True
+            yield "headers_then_body", buffer
+    of_from = {edge for f in fields if _is(f, "from") for edge in (f.start, f.end)} - {0}
+    if of_from and {*cuts} == of_from:
+        named = True
+        yield "distinct_from", None
+    if not named and {*cuts} <= _edges(fields) | {header_end + _EMPTY_LINE_BYTES}:
+        yield "custom_headers", None
+
+
+def _edges(fields: Iterable[HeaderField]) -> set[int]:
+    """Where fields and their values begin and end."""
+    return {
+        edge
+        for f in fields
+        for edge in (f.start, f.start + len(f.name) + 1, f.end - _EMPTY_LINE_BYTES, f.end)
+    }
+
+
+def _in_lines(text: Sequence[Write], line_ends: Sequence[int]) -> bool:
+    """Whether each write has as many whole lines as the first, and the last one no more.
+
+    The dot's line, the last of all, is not counted.
+    """
+    number = {end: n for n, end in enumerate(line_ends, 1)}
+    ends = [number.get(write.end) for write in text[:-1]]
+    if None in ends:
+        return False
+    reached = [0, *(n for n in ends if n is not None)]
+    counts = {b - a for a, b in pairwise(reached)}
+    left = len([end for end in line_ends[:-1] if text[-1].start < end <= text[-1].end])
+    return len(counts) == 1 and left <= max(counts)
+
+
+def _buffer(text: Sequence[Write], structure: Structure) -> Buffer | None:
+    """Return the buffer that was full at each cut; ``None`` where none can have been."""
+    lengths = sizes(text)
+    lengths[0] += structure.lead_bytes
+    dots = [
+        bisect_left(structure.stuffed, w.end) - bisect_left(structure.stuffed, w.start)
+        for w in text
+    ]
+    bare = [length - added for length, added in zip(lengths, dots, strict=True)]
+    if _chosen(bare[:-1]) and not _chosen(lengths[:-1]):
+        return _equal(bare)
     return (
-        "custom_headers" if {*cuts} <= edges | starts | {header_end + _EMPTY_LINE_BYTES} else None
+        _equal(lengths)
+        or _equal(bare)
+        or _equal(lengths, SLACK_BYTES)
+        or _gathered(text, structure.line_ends)
     )
 
 
-def _by_the_sizes(
-    text: Sequence[Span], fields: Iterable[HeaderField]
-) -> Style | Literal["unknown"]:
-    """Name the style of a text that was cut by its length, or after each line."""
-    sizes = [span.end - span.start for span in text]
-    if len(set(sizes[:-1])) == 1 and sizes[-1] <= sizes[0]:
-        return "fixed_buffer"
-    ends = {span.end for span in text}
-    lines = len(sizes) >= _LINES_MIN and max(sizes) <= LINE_MAX_BYTES
-    return "line_by_line" if lines and {f.end for f in fields} <= ends else UNKNOWN_STYLE
+def _equal(lengths: Sequence[int], slack_bytes: int = 0) -> Buffer | None:
+    """Return the buffer whose full pieces these are, but for the last one."""
+    *full, last = lengths
+    size = max(full)
+    return Buffer(size, size) if size - min(full) <= slack_bytes and last <= size else None
 
 
-def _is(field: HeaderField, name: str) -> bool:
-    return field.name.lower() == name
+def _gathered(text: Sequence[Write], line_ends: Sequence[int]) -> Buffer | None:
+    """Return the buffer that held as many whole lines as it could at each cut.
+
+    The next line would not have fitted, so the length of a piece with it bounds the buffer.
+    """
+    cuts = {write.end for write in text[:-1]}
+    if len(text) <= _ONE_CUT or not line_ends or not cuts <= {*line_ends}:
+        return None
+    following = dict(pairwise(line_ends))
+    least = max(write.end - write.start for write in text)
+    most = min(following.get(w.end, w.end) - w.start for w in text[:-1]) - 1
+    return Buffer(least, most) if LINE_MAX_BYTES < least <= most else None
 
 
-def _has_own_terminator(writes: Sequence[Span]) -> bool:
+def _alike(text: Sequence[Write]) -> bool:
+    """Whether the writes, the last one too, differ in length by one byte at most."""
+    lengths = sizes(text)
+    return max(lengths) - min(lengths) <= 1
+
+
+def _is(header: HeaderField, name: str) -> bool:
+    return header.name.lower() == name
+
+
+def _has_own_terminator(writes: Sequence[Write]) -> bool:
     last = writes[-1]
     return len(writes) > 1 and last.end - last.start in TERMINATOR_BYTES
+
+
+def _may_be_a_remainder(writes: Sequence[Write], lead_bytes: int) -> bool:
+    """Whether the last write may be what a buffer had left over, and no terminator by intention."""
+    *full, _ = sizes(writes)
+    full[0] += lead_bytes
+    return len({*full}) == 1 and _chosen(full)
+
+
+def _chosen(full: Sequence[int]) -> bool:
+    """Whether pieces are as long as they are because a buffer was full, not by chance.
+
+    Several are. A single piece has any length, so it must be of one that programmers choose.
+    """
+    return len(full) > 1 or not full[0] % _ROUND_BYTES

@@ -7,14 +7,14 @@ which columns the plan fills, when a session counts as complete, and which error
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
 
 from seglab.core.record import Captures, MtuChange, SessionRecord
 from seglab.core.trace import HeaderField, Read, Segment, SocketOption, Write, WriteCall
-from seglab.core.written import style_of, terminator_of
+from seglab.core.written import Structure, labels_of, writes_of
 from seglab.engine.again import limit_ns
 from seglab.engine.client_tcp import client_tcp
 from seglab.experiment.plan import SessionSpec
@@ -91,12 +91,14 @@ class ObservedProgram:
         options: the options of its mail socket that it set or asked for.
         exit_code: its exit code; below zero, the signal that ended it.
         output: the end of what it printed.
+        structure: of its payload; ``None`` where nothing of it is known.
     """
 
     calls: tuple[WriteCall, ...] = ()
     options: tuple[SocketOption, ...] = ()
     exit_code: int | None = None
     output: str = ""
+    structure: Structure | None = field(default=None, repr=False)
 
 
 def is_untried(error: str | None) -> bool:
@@ -217,7 +219,8 @@ def within_payload(spans: Iterable[Span], start: int, end: int) -> Iterator[tupl
 
 def _with_program(record: SessionRecord, seen: ObservedProgram) -> SessionRecord:
     """Return the record of a program: how it wrote is known from its writes alone."""
-    fields = record.header_fields
+    structure = seen.structure or Structure(payload_bytes=record.payload_bytes)
+    labels = labels_of(writes_of(seen.calls), structure)
     return replace(
         record,
         calls=seen.calls,
@@ -225,8 +228,8 @@ def _with_program(record: SessionRecord, seen: ObservedProgram) -> SessionRecord
         exit_code=seen.exit_code,
         output=seen.output,
         nodelay=_nodelay(seen.options),
-        style=style_of(record.writes, record.payload_bytes, record.header_end, fields),
-        terminator=terminator_of(record.writes, record.payload_bytes),
+        style=labels.style,
+        terminator=labels.terminator,
     )
 
 

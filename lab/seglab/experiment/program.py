@@ -90,7 +90,7 @@ def plan(
                 scenario=SCENARIO,
                 sender=called,
                 variant="",
-                parameters={},
+                parameters={"command": list(command)},
                 style=UNKNOWN_STYLE,
                 terminator=None,
                 nodelay=False,

@@ -129,6 +129,7 @@ def _program(client: ChannelMessage) -> ObservedProgram | None:
         options=tuple(SocketOption(*option) for option in seen["options"]),
         exit_code=seen["exit_code"],
         output=seen["output"],
+        structure=seen["structure"],
     )
 
 

@@ -1,11 +1,14 @@
-"""Finds the header fields of a message in the bytes that cross the network."""
+"""Finds the header fields, and the lines, of a message in the bytes that cross the network."""
 
 import re
 from dataclasses import dataclass
 
 from seglab.core.trace import HeaderField
+from seglab.core.written import Structure
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*\r?\n")
+_LINE_END = re.compile(rb"\n")
+_STUFFED = re.compile(rb"\n\.(?=\.)")
 _EMPTY_LINE = re.compile(rb"\r?\n")
 
 
@@ -34,3 +37,21 @@ def header_layout(payload: bytes) -> HeaderLayout:
         found.append(HeaderField(match[1].decode("ascii"), at, end))
         at = end
     return HeaderLayout(at if _EMPTY_LINE.match(payload, at) else None, tuple(found))
+
+
+def structure_of(payload: bytes, lead_bytes: int = 0) -> Structure:
+    """Return the places in a mail's payload at which programs end their writes.
+
+    Args:
+        payload: from after the 354 reply, up to and with the end of data.
+        lead_bytes: how many bytes of SMTP commands the first write had before it.
+    """
+    layout = header_layout(payload)
+    return Structure(
+        payload_bytes=len(payload),
+        header_end=layout.header_end,
+        fields=layout.fields,
+        line_ends=tuple(found.end() for found in _LINE_END.finditer(payload)),
+        stuffed=tuple(found.end() - 1 for found in _STUFFED.finditer(payload)),
+        lead_bytes=lead_bytes,
+    )

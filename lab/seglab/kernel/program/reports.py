@@ -15,7 +15,7 @@ from seglab.frames.packets import Packet
 from seglab.kernel import lab_process
 from seglab.kernel.channel import ChannelMessage
 from seglab.kernel.flow import FRAME
-from seglab.mail.header_layout import header_layout
+from seglab.mail.header_layout import header_layout, structure_of
 
 _SHOWN_BYTES = 200
 
@@ -76,6 +76,9 @@ def client_report(
             "options": [(t - t0_ns, *rest) for t, *rest in (seen or {}).get("options", ())],
             "exit_code": result["exit_code"],
             "output": result["output"],
+            "structure": structure_of(
+                payload, next((start - a for _, _, a, b, *_ in calls if a <= start < b), 0)
+            ),
         },
     }
 
