@@ -100,7 +100,7 @@ class SimulatorEngine:
                 if deaths >= DEATHS_MOST:
                     raise PartDiedError(
                         f"the simulator gave up: its processes died {deaths} times in a row; a "
-                        "script that runs seglab does so below `if __name__ == \"__main__\":`, "
+                        'script that runs seglab does so below `if __name__ == "__main__":`, '
                         "since its processes read the script again"
                     ) from error
 
