@@ -35,6 +35,7 @@ ONLY_PARSED = (
     "benchmarks/quality",
     "slow.toml",
     "runs/agreement",
+    "postfix",
 )
 """Command lines with these words install, wait, take minutes, or are examples tested elsewhere."""
 

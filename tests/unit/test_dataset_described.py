@@ -32,8 +32,8 @@ def test_columns_are_those_of_the_rows() -> None:
     expected = {}
     for field in DATASET_SCHEMA:
         kind = kinds.get(str(field.type).split("<")[0], "integer")
-        if str(field.type).startswith("list<item: int64"):
-            kind = "integers"
+        lists = {"list<item: int64": "integers", "list<item: string": "texts"}
+        kind = lists.get(str(field.type).split(" not null")[0], kind)
         expected[field.name] = kind
         inner = field.type.value_type if kind == "list" else field.type
         if kind in ("list", "struct"):

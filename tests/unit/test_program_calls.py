@@ -152,7 +152,7 @@ def error_of(
     """The error of a session of which this was seen."""
     result = {
         "flow": 1, "t0_ns": 0, "t_end_ns": 10, "exit_code": 0, "output": "", "left": [],
-        "error": None, "recorded": True, "elsewhere": [],
+        "error": None, "recorded": True, "elsewhere": [], "notes": [],
         "connections": [{"port": 4001, "written": written, "options": [], "calls": []}],
     } | given  # fmt: skip
     logged = list(connections)

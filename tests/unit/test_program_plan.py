@@ -11,7 +11,7 @@ from seglab.errors import InputError
 from seglab.execution.trying import manifest, message_of
 from seglab.experiment import registry
 from seglab.experiment.plan import ProgramSession
-from seglab.experiment.program import content, plan, program_name
+from seglab.experiment.program import condition, content, plan, program_name
 from seglab.mail.message import MessageSpec
 from seglab.mail.source import MailSource
 from seglab.networks.network import Network
@@ -46,7 +46,7 @@ def test_sessions() -> None:
     assert messages[0] == messages[1] != messages[2] == messages[3]
     assert len({spec.seed for spec in found}) == 4
     assert all(spec.kind == "program" and spec.style == "unknown" for spec in found)
-    kept = manifest(planned(), ["/bin/mailer", "{host}"], 7, 60.0).arguments
+    kept = manifest(planned(), 7, 60.0).arguments
     assert (kept["command"], kept["sessions"]) == (["/bin/mailer", "{host}"], 2)
 
 
@@ -122,3 +122,26 @@ def test_rows_without_a_style_are_not_judged() -> None:
     known = simulated(3)
     unknown = replace(known, kind="program", style="unknown", terminator=None)
     assert [case.style for case in cases([known, unknown], "segments")] == [known.style]
+
+
+def test_conditions() -> None:
+    """What stands between slashes is a pattern; all else is the shell's."""
+    assert condition("ready", "/daemon started/") == ("pattern", "daemon started")
+    assert condition("ready", "/usr/sbin/postfix status") == ("command", "/usr/sbin/postfix status")
+    assert condition("done", "//") == ("command", "//")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"ready": "true"}, "add how: --send CMD"),
+        ({"send": " "}, "send: expected a command"),
+        ({"send": "cat", "ready": ""}, "ready: expected a command"),
+        ({"send": "cat", "done": "/(/"}, r"done /\(/: not a regular expression"),
+        ({"done": "a\0b"}, "holds a NUL byte"),
+    ],
+)
+def test_daemons_that_cannot_be_planned(given: dict[str, Any], words: str) -> None:
+    """It is said which option is wrong."""
+    with pytest.raises(InputError, match=words):
+        planned(**given)

@@ -66,6 +66,7 @@ def test_a_program_survives_both_stores(tmp_path):
         options=(SocketOption(0, "TCP_CORK", "set", 1), SocketOption(1, "TCP_MAXSEG", "get")),
         exit_code=-9,
         output="line\n",
+        notes=("full",),
     )
     assert SessionRecord.from_json(program.to_json()) == program
     store.write_sessions(tmp_path / "sessions.parquet", [program])

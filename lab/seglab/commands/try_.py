@@ -67,6 +67,23 @@ from seglab.runs.folder import RunFolder
     metavar="ADDRESS",
     help="What {to} stands for.",
 )
+@click.option(
+    "--send",
+    metavar="CMD",
+    help="Of a daemon: the shell's command that hands it the message, which is on its standard "
+    "input.",
+)
+@click.option(
+    "--ready",
+    metavar="CMD|/REGEX/",
+    help="When a daemon can be handed the message: once the command succeeds, or it prints this.",
+)
+@click.option(
+    "--done",
+    metavar="CMD|/REGEX/",
+    help="When a session is over.  [default: the program has ended; of a daemon, the server has "
+    "the message]",
+)
 @click.option("--name", metavar="NAME", help="What to call it.  [default: the program's file name]")
 @time_limit_option(
     "--timeout",
@@ -93,6 +110,9 @@ def try_(
     payload_bytes: int | None,
     sender_address: str,
     recipient: str,
+    send: str | None,
+    ready: str | None,
+    done: str | None,
     name: str | None,
     time_limit_s: float,
     seed: int,
@@ -105,7 +125,7 @@ def try_(
     """Try your own mail program, and see what it writes.
 
     The program runs in the lab's client and sends one mail to the lab's server. It reaches nothing
-    else: it sees your files but cannot change them, and its /tmp is gone when it ends. The kernel
+    else. It may write where it likes, and all that is gone when its session ends. The kernel
     records each of its write calls, the wire each segment, and the server each read.
 
     \b
@@ -122,6 +142,7 @@ def try_(
       seglab try -- curl smtp://{host} --mail-from {from} --mail-rcpt {to} -T {message}
       seglab try --network gprs --network ethernet -- ./mailer.py --server {host} {message}
       seglab try --sessions 5 --message mine.eml -- sh -c 'msmtp --host={host} -f {from} {to}'
+      seglab try --ready 'postfix status' --send 'sendmail -f {from} {to}' -- postfix start-fg
 
     It needs root, for the kernel's tracing. Exit code 0: every session is complete, or failed as
     its network is expected to make it fail; 1: others failed, and the reason is printed.
@@ -139,9 +160,12 @@ def try_(
         sender_address=sender_address,
         recipient=recipient,
         folder=Path.cwd(),
+        send=send,
+        ready=ready,
+        done=done,
     )
     path = out or new_run_path(f"try-{planned[0][0].sender}")
-    with RunFolder.create(path, manifest(planned, command, seed, time_limit_s)) as folder:
+    with RunFolder.create(path, manifest(planned, seed, time_limit_s)) as folder:
         try:
             with RunProgress(quiet=quiet, verbose=verbose) as progress:
                 carry_out(

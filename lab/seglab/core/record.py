@@ -114,6 +114,7 @@ class SessionRecord:
         exit_code: of a program; below zero, the signal that ended it; ``None`` where it was still
             running when its session was over, and for an emulated sender.
         output: the end of what a program printed, on standard output and standard error together.
+        notes: what was noticed of a program, and is no failure.
         schema_version: of this row.
     """
 
@@ -160,6 +161,7 @@ class SessionRecord:
     options: tuple[SocketOption, ...] = ()
     exit_code: int | None = None
     output: str = ""
+    notes: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     @property

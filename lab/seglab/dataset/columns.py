@@ -21,13 +21,13 @@ class Column:
 
     Attributes:
         origin: ``seed`` where every build has the same values.
-        kind: ``text``, ``integer``, ``boolean``, ``integers`` for a list of these, or ``list`` and
-            ``struct`` for what has fields.
+        kind: ``text``, ``integer``, ``boolean``, ``texts`` or ``integers`` for a list of these, or
+            ``list`` and ``struct`` for what has fields.
         meaning: one line for people.
     """
 
     origin: Origin
-    kind: Literal["text", "integer", "integers", "boolean", "list", "struct"]
+    kind: Literal["text", "texts", "integer", "integers", "boolean", "list", "struct"]
     meaning: str
 
 
@@ -117,6 +117,7 @@ COLUMNS: Final = _table(
     ("options.value", "kernel", "integer", "what it was set to; null where that is not known"),
     ("exit_code", "kernel", "integer", "a program's; null for an emulated sender"),
     ("output", "kernel", "text", "the end of what a program printed"),
+    ("notes", "kernel", "texts", "what was noticed of a program, and is no failure"),
     ("schema_version", "seed", "integer", "of the row"),
     ("number", "seed", "integer", "the session's number in the plan, from 0"),
     ("template", "seed", "text", "which of the specification's messages, or raw"),

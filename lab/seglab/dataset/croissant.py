@@ -172,8 +172,8 @@ def _field(name: str, column: Column) -> dict[str, Any]:
         "source": {"fileSet": {"@id": ROWS}, "extract": {"column": name}},
     }
     inner = fields_of(name)
-    if column.kind == "integers":
-        return field | {"dataType": _TYPES["integer"], "repeated": True}
+    if column.kind in ("texts", "integers"):
+        return field | {"dataType": _TYPES[column.kind.removesuffix("s")], "repeated": True}
     if not inner:
         return field | {"dataType": _TYPES[column.kind]}
     field["repeated"] = column.kind == "list"

@@ -92,6 +92,7 @@ class ObservedProgram:
         exit_code: its exit code; below zero, the signal that ended it.
         output: the end of what it printed.
         structure: of its payload; ``None`` where nothing of it is known.
+        notes: what was noticed of it, and is no failure.
     """
 
     calls: tuple[WriteCall, ...] = ()
@@ -99,6 +100,7 @@ class ObservedProgram:
     exit_code: int | None = None
     output: str = ""
     structure: Structure | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
 
 def is_untried(error: str | None) -> bool:
@@ -227,6 +229,7 @@ def _with_program(record: SessionRecord, seen: ObservedProgram) -> SessionRecord
         options=seen.options,
         exit_code=seen.exit_code,
         output=seen.output,
+        notes=seen.notes,
         nodelay=_nodelay(seen.options),
         style=labels.style,
         terminator=labels.terminator,

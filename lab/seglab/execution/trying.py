@@ -6,12 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from seglab.engine.base import Planned
 from seglab.errors import InputError
+from seglab.experiment.plan import ProgramSession
 from seglab.experiment.program import SCENARIO
 from seglab.mail.kinds import KINDS
 from seglab.mail.message import MessageSpec
 from seglab.mail.source import MailSource, read_source
+from seglab.networks.network import Network
 from seglab.runs.manifest import Experiment, Manifest
 
 
@@ -44,26 +45,29 @@ def message_of(given: str, payload_bytes: int | None) -> MessageSpec | MailSourc
 
 
 def manifest(
-    planned: Sequence[Planned], command: Sequence[str], seed: int, time_limit_s: float
+    planned: Sequence[tuple[ProgramSession, Network]], seed: int, time_limit_s: float
 ) -> Manifest:
     """Return the manifest of a run that is about to begin.
 
     Args:
         planned: its sessions.
-        command: the program and its arguments, with placeholders.
         seed: the run's.
         time_limit_s: for one session.
     """
     networks = {network.name: network for _, network in planned}
+    spec, _ = planned[0]
     return Manifest(
         command="try",
         arguments={
-            "command": list(command),
+            "command": list(spec.command),
+            "send": spec.send,
+            "ready": spec.ready,
+            "done": spec.done,
             "networks": list(networks),
             "sessions": len(planned) // len(networks),
             "time_limit_s": time_limit_s,
         },
-        scenarios=(Experiment(SCENARIO, f"A program: {planned[0][0].sender}", None, "segments"),),
+        scenarios=(Experiment(SCENARIO, f"A program: {spec.sender}", None, "segments"),),
         networks={name: msgspec.to_builtins(network) for name, network in networks.items()},
         seed=seed,
     )

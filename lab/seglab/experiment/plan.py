@@ -109,12 +109,22 @@ class ProgramSession(SessionSpec):
         folder: the folder that it starts in.
         sender_address: the envelope's sender.
         recipient: the envelope's recipient.
+        send: the shell's command that hands the message to the program, which then is a daemon;
+            ``None`` where the program sends it by itself.
+        ready: what says that a daemon is ready for it (``program.condition``).
+        done: what says that the session is over; ``None``: of a daemon, that the server has the
+            message, of another program, its end.
+        layers: folders that the program sees above the machine's root, the uppermost first.
     """
 
     command: tuple[str, ...]
     folder: str
     sender_address: str
     recipient: str
+    send: str | None = None
+    ready: str | None = None
+    done: str | None = None
+    layers: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Kind:

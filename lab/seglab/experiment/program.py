@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from seglab.core.labels import UNKNOWN_STYLE
 from seglab.core.seeds import derive
@@ -46,6 +46,10 @@ def plan(
     sender_address: str,
     recipient: str,
     folder: Path,
+    send: str | None = None,
+    ready: str | None = None,
+    done: str | None = None,
+    layers: Sequence[Path] = (),
 ) -> list[tuple[ProgramSession, Network]]:
     """Plan the sessions of a program.
 
@@ -59,15 +63,17 @@ def plan(
         sender_address: the envelope's sender.
         recipient: the envelope's recipient.
         folder: the folder that the program starts in.
+        send: the shell's command that hands a daemon the message; ``None`` for other programs.
+        ready: what says that a daemon is ready for the message.
+        done: what says that the session is over.
+        layers: folders that the program sees above the machine's root, the uppermost first.
 
     Raises:
         InputError: the command, the name, an address or a network cannot be used.
     """
     if not command or not command[0]:
         raise InputError("which program? give it after --, such as: -- curl smtp://{host}")
-    for part in command:
-        if "\0" in part:
-            raise InputError("the command: an argument holds a NUL byte")
+    _check_lines(command, send, ready, done)
     called = program_name(command) if name is None else name
     if not NAME.fullmatch(called):
         raise InputError(
@@ -106,12 +112,51 @@ def plan(
                 folder=str(folder),
                 sender_address=sender_address,
                 recipient=recipient,
+                send=send,
+                ready=ready,
+                done=done,
+                layers=tuple(str(layer) for layer in layers),
             ),
             path,
         )
         for repeat in range(sessions)
         for path in paths
     ]
+
+
+def _check_lines(
+    command: Sequence[str], send: str | None, ready: str | None, done: str | None
+) -> None:
+    for part in (*command, *filter(None, (send, ready, done))):
+        if "\0" in part:
+            raise InputError("the command: an argument holds a NUL byte")
+    if ready is not None and send is None:
+        raise InputError("ready: says when a daemon can be handed the message; add how: --send CMD")
+    for what, line in (("send", send), ("ready", ready), ("done", done)):
+        if line is not None and not line.strip():
+            raise InputError(f"{what}: expected a command, found nothing")
+    for what, text in (("ready", ready), ("done", done)):
+        if text is not None:
+            condition(what, text)
+
+
+def condition(what: str, text: str) -> tuple[Literal["pattern", "command"], str]:
+    """Return what a condition is: a pattern for what the program prints, or a shell's command.
+
+    Args:
+        what: the condition's name, for an error.
+        text: as given: ``/REGEX/`` is a pattern, all else a command.
+
+    Raises:
+        InputError: the pattern is no regular expression of Python's.
+    """
+    if len(text) < 3 or not (text.startswith("/") and text.endswith("/")):
+        return "command", text
+    try:
+        re.compile(text[1:-1].encode(), re.MULTILINE)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise InputError(f"{what} {safe(text)}: not a regular expression: {error}") from error
+    return "pattern", text[1:-1]
 
 
 def content(spec: ProgramSession) -> bytes:

@@ -130,6 +130,7 @@ def _program(client: ChannelMessage) -> ObservedProgram | None:
         exit_code=seen["exit_code"],
         output=seen["output"],
         structure=seen["structure"],
+        notes=tuple(seen["notes"]),
     )
 
 

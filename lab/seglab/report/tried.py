@@ -46,6 +46,7 @@ class TriedSession:
             "error": record.error,
             "exit_code": record.exit_code,
             "output": record.output,
+            "notes": list(record.notes),
             "style": record.style,
             "terminator": record.terminator,
             "payload_bytes": record.payload_bytes,
@@ -138,6 +139,8 @@ def show(result: Tried, console: Console | None = None) -> None:
         if one.record.error is not None:
             name, reason = one.record.session_id, one_line(one.record.error, None)
             say(console, f"failed: {as_markup(name)}: {as_markup(reason)}")
+        for note in one.record.notes:
+            say(console, f"note: {as_markup(one.record.session_id)}: {as_markup(note)}")
     say(console, f"run folder: {as_markup(str(result.path))}", above=1)
     say(console, f"report:     {as_markup(str(result.report))}")
 

@@ -145,6 +145,7 @@ SCHEMA = pa.schema(
         _required("options", _OPTIONS),
         pa.field("exit_code", pa.int64()),
         _required("output", pa.string()),
+        _required("notes", pa.list_(_required("item", pa.string()))),
         _required("schema_version", pa.int64()),
     ],
     metadata={_VERSION_KEY: str(SCHEMA_VERSION).encode()},
@@ -169,7 +170,7 @@ They follow from ``segments`` and ``reads``, so a run does not store them.
 ADDED_COLUMNS = frozenset(
     {
         *("client_tcp", "late_ns", "too_late", "discarded_late_ns"),
-        *("kind", "calls", "options", "exit_code", "output"),
+        *("kind", "calls", "options", "exit_code", "output", "notes"),
         *(field.name for field in SIZES),
     }
 )

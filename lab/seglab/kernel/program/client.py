@@ -1,106 +1,32 @@
 """The client of a lab that runs programs: it takes the place of the emulating client.
 
 It speaks the same language with the parent: ``job``, answered with ``result``, and ``ping``,
-answered with ``pong``. One program runs at a time, since programs that share a network namespace
-would meet at each other's ports. A job that comes meanwhile waits.
+answered with ``pong``. The parent also says ``arrived`` when the server has got a message. One
+program runs at a time, since programs that share a network namespace would meet at each other's
+ports. A job that comes meanwhile waits.
 
-A session begins when the program's gate opens (``seglab.kernel.program.cell``). It is over when
-
-    the program has ended, and all that it started with it
-    the program has ended, what it left behind has no connection to the server, and
-    ``_LINGER_S`` seconds have passed since it had one: the rest is ended, and the session failed
-    the time limit is reached: everything is ended, and the session failed
+``seglab.kernel.program.session`` says when a session begins and when it is over.
 """
 
-import json
-import os
 import select
 import socket
 import time
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from seglab.kernel.channel import Channel, ChannelMessage
 from seglab.kernel.client import refusal
-from seglab.kernel.client_session import check_peer
 from seglab.kernel.program import instance
 from seglab.kernel.program.calls import program_seen
-from seglab.kernel.program.cell import Cell, Command
 from seglab.kernel.program.recorder import DRAIN_S, Recorder, RecorderError
 from seglab.kernel.program.resolver import Resolver
+from seglab.kernel.program.session import Session
 
-OUTPUT_MAX_BYTES: Final = 4096
-"""How many of the last bytes that a program printed are kept."""
-
-_LINGER_S: Final = 2.0
 _LOOK_S: Final = 0.1
-_START_LIMIT_S: Final = 30.0
 _STOP_LIMIT_S: Final = 5.0
 _CLOSED: Final = ("06", "07")  # TIME_WAIT and CLOSE
-
-
-class Session:
-    """One program under way.
-
-    Attributes:
-        cell: where it runs.
-        job: the parent's order.
-        t0_ns: when its gate opened; ``None`` before.
-        deadline_ns: when it is ended if it has not by itself.
-        exit_code: its exit code, once it has ended.
-        ended_ns: when it ended.
-        busy_ns: when it, or what it left behind, last had a connection to the server.
-        error: why it failed, as far as is known.
-        tail: the last bytes that it printed.
-        left: the names of the processes that it left behind.
-        outputs: the descriptor with what it prints, while somebody can print.
-    """
-
-    def __init__(self, job: ChannelMessage, hidden: list[str], marker: int | None) -> None:
-        check_peer(job["server"])
-        self.job = job
-        self.announcement = f"seglab-{job['flow']}-{os.urandom(8).hex()}".encode()
-        command = Command(
-            argv=job["argv"],
-            environment=job["environment"],
-            folder=job["folder"],
-            message=job["content"],
-            client=job["client"],
-            server=job["server"],
-            hidden=hidden,
-            announcement=self.announcement,
-        )
-        self.began_ns = time.monotonic_ns()
-        self.t0_ns: int | None = None
-        self.deadline_ns = self.began_ns + int(_START_LIMIT_S * 1e9)
-        self.exit_code: int | None = None
-        self.ended_ns: int | None = None
-        self.busy_ns = 0
-        self.error: str | None = None
-        self.left: list[str] = []
-        self.tail = b""
-        self._lines = b""
-        self.cell = Cell(command, marker)
-        self.outputs = [self.cell.output]
-
-    def reports(self) -> list[dict[str, Any]]:
-        """Return the reports that have come since the last call; ``gone`` where none follows."""
-        found: list[dict[str, Any]] = []
-        with suppress(BlockingIOError):
-            while chunk := os.read(self.cell.reports, 1 << 16):
-                self._lines += chunk
-            found.append({"gone": True})
-        *lines, self._lines = self._lines.split(b"\n")
-        return [*map(json.loads, lines), *found]
-
-    def read_output(self) -> None:
-        """Keep the end of what the program has printed."""
-        with suppress(BlockingIOError):
-            while chunk := os.read(self.cell.output, 1 << 16):
-                self.tail = (self.tail + chunk)[-OUTPUT_MAX_BYTES:]
-            self.outputs = []  # nobody is left who could print
 
 
 class ProgramClient:
@@ -157,6 +83,8 @@ class ProgramClient:
             self._tell({"pong": message["ping"]})
         elif "job" in message:
             self.waiting.append(message["job"])
+        elif self.session is not None and message.get("arrived") == self.session.job["flow"]:
+            self.session.arrived()
 
     def _begin(self, job: ChannelMessage) -> None:
         if self.recorder is not None:
@@ -169,34 +97,23 @@ class ProgramClient:
         """See what has become of the session, and end it where it is over."""
         session.read_output()
         for report in session.reports():
+            session.take(report)
             match report:
-                case {"ready": True}:
+                case {"waiting": True}:
                     self._open_gate(session)
-                case {"ended": code, "t_ns": t_ns}:
-                    session.exit_code = code
-                    session.ended_ns = session.busy_ns = t_ns
                 case {"alone": True} | {"gone": True} if session.ended_ns is not None:
+                    session.alone()
                     self._end(session)
                     return
-                case {"failed": reason}:
-                    session.error = reason
-                    self._end(session)
-                    return
-                case {"gone": True}:
+                case {"gone": True} if session.error is None:
                     session.error = "the first process of its namespaces ended"
-                    self._end(session)
-                    return
-        now_ns = time.monotonic_ns()
-        if now_ns >= session.deadline_ns:
-            session.error = "time limit reached"
-            if session.ended_ns is None:
-                session.error += "; the program was still running"
+            if session.error is not None:
+                self._end(session)
+                return
+        if session.hand_over():
+            self._announce(session)
+        if session.is_over(time.monotonic_ns(), lambda: _connected(session.job["server"])):
             self._stop(session)
-        elif session.ended_ns is not None:
-            if _connected(session.job["server"]):
-                session.busy_ns = now_ns
-            elif now_ns - session.busy_ns > _LINGER_S * 1e9:
-                self._stop(session)
 
     def _open_gate(self, session: Session) -> None:
         if self.recorder is not None:
@@ -204,11 +121,15 @@ class ProgramClient:
                 self.recorder.begin(session.announcement)
             except RecorderError as error:
                 session.error = str(error)
-        session.t0_ns = time.monotonic_ns()
-        session.deadline_ns = session.t0_ns + int(session.job["time_limit_s"] * 1e9)
+                return
+        session.open_gate()
+        if session.t0_ns is not None:
+            self._announce(session)
+
+    def _announce(self, session: Session) -> None:
+        """Tell the parent that the session has begun, where it asked for that."""
         if session.job.get("announced"):
             self._tell({"begun": session.job["flow"], "t0_ns": session.t0_ns})
-        session.cell.open_gate()
 
     def _stop(self, session: Session) -> None:
         """End what is still there of a program, and say in the session's error what it was."""
@@ -221,7 +142,8 @@ class ProgramClient:
                 if "left" in report or "gone" in report:
                     left = report.get("left", left)
                     end = 0.0
-        session.left = left or []
+        if session.done_ns is None:
+            session.left = left or []
         self._end(session)
 
     def _end(self, session: Session) -> None:
@@ -236,6 +158,7 @@ class ProgramClient:
             "exit_code": session.exit_code,
             "output": session.tail.decode("utf-8", "replace"),
             "left": session.left,
+            "notes": session.notes,
             "error": session.error,
             "recorded": self.recorder is not None,
         }

@@ -117,6 +117,8 @@ class ProgramLab(KernelLab):
         if flow in self._logged:
             self._logged[flow].append(connection)
             self._came[flow].set()
+            if connection["payloads"]:
+                self._send("client", {"arrived": flow})
 
     async def _all_logged(self, flow: int, result: ChannelMessage) -> None:
         """Wait until the server has reported as many connections as the program began.

@@ -2,11 +2,12 @@
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
 from seglab.experiment.plan import ProgramSession
-from seglab.experiment.program import PLACEHOLDERS, content
+from seglab.experiment.program import PLACEHOLDERS, condition, content
 from seglab.kernel.channel import ChannelMessage
 from seglab.kernel.program import view
 
@@ -32,7 +33,15 @@ def of(spec: ProgramSession, time_limit_s: float) -> ChannelMessage:
         },
         "protocol": spec.protocol,
         "time_limit_s": time_limit_s,
+        "send": spec.send,
+        "ready": _condition("ready", spec.ready),
+        "done": _condition("done", spec.done),
+        "layers": list(spec.layers),
     }
+
+
+def _condition(what: str, text: str | None) -> dict[str, str] | None:
+    return None if text is None else dict([condition(what, text)])
 
 
 def environment(own: Mapping[str, str]) -> dict[str, str]:
@@ -46,7 +55,20 @@ def complete(job: Mapping[str, Any], server: str, port: int) -> ChannelMessage:
     values = {"host": server, "port": str(port), **job["values"]}
     variables = {f"SEGLAB_{name.upper()}": value for name, value in values.items()}
     argv = [filled(argument, values) for argument in job["argv"]]
-    return {**job, "argv": argv, "environment": job["environment"] | variables}
+    quoted = {name: shlex.quote(value) for name, value in values.items()}
+    conditions = {
+        what: {kind: filled(text, quoted) if kind == "command" else text for kind, text in one}
+        for what in ("ready", "done")
+        if (one := (job.get(what) or {}).items())
+    }
+    line = job.get("send")
+    return {
+        **job,
+        **conditions,
+        "argv": argv,
+        "send": None if line is None else filled(line, quoted),
+        "environment": job["environment"] | variables,
+    }
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

@@ -58,7 +58,9 @@ def client_report(
     layout = header_layout(payload)
     seen = None if chosen is None else _recorded(result, chosen)
     calls = [] if seen is None else seen["calls"]
-    t0_ns: int = result["t0_ns"]
+    options = [] if seen is None else seen["options"]
+    # A daemon may have connected before it was handed the message.
+    t0_ns: int = min([result["t0_ns"], *(call[0] for call in (*calls, *options))])
     return {
         "flow": result["flow"],
         "t0_ns": t0_ns,
@@ -73,12 +75,13 @@ def client_report(
         "header_fields": [(field.name, field.start, field.end) for field in layout.fields],
         "program": {
             "calls": list(_payload_calls(calls, start, end, t0_ns)),
-            "options": [(t - t0_ns, *rest) for t, *rest in (seen or {}).get("options", ())],
+            "options": [(t - t0_ns, *rest) for t, *rest in options],
             "exit_code": result["exit_code"],
             "output": result["output"],
             "structure": structure_of(
                 payload, next((start - a for _, _, a, b, *_ in calls if a <= start < b), 0)
             ),
+            "notes": result["notes"],
         },
     }
 

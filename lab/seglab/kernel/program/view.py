@@ -1,24 +1,28 @@
-"""What a program in the lab sees of the machine: its files, none of which it can change.
+"""What a program in the lab sees of the machine: its files, and it may change what it sees.
 
-The view is the machine's own tree, read-only, with these differences:
+The view is the machine's own tree below an overlay (``seglab.kernel.program.overlay``), so nothing
+that the program writes is on the machine. There are these differences:
 
-    /tmp /var/tmp /dev/shm /run /var/spool   empty, and the program's own; they are gone with it
-    /proc                                    of the program's own processes, read-only
-    /etc/resolv.conf /etc/hosts              name the lab's hosts only
-    /sys/kernel                              empty
-    sockets of the machine's services        hidden, since they lead out of the lab
+    /tmp /var/tmp /dev/shm /run    empty
+    /var/spool                     the machine's folders, and no file of its queues
+    /dev                           the devices that any program may use, and no disk
+    /proc                          of the program's own processes, read-only
+    /sys                           read-only; /sys/kernel is empty
+    /etc/hosts /etc/resolv.conf    name the lab's hosts only
+    sockets of the machine's services    hidden, since they lead out of the lab
 
 The folder that the user is in, and the program's own, are seen also where they lie in one of the
-empty ones.
+empty ones. Layers, folders with software for example, lie above the machine's tree and below what
+the program writes; a queue in a layer is seen.
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from seglab.confined import syscalls
+from seglab.kernel.program.overlay import Overlay, folders_in, is_below, make_folder
 
 HOSTNAME: Final = "client.seglab.test"
 """The name of the machine that a program sees; ``.test`` is nobody's (RFC 6761)."""
@@ -32,12 +36,18 @@ MESSAGE_PATH: Final = "/run/seglab/message.eml"
 TEMPORARY_PATH: Final = "/run/seglab/tmp"
 """The folder for temporary files, in ``TMPDIR``: a user may be in /tmp, and sees that then."""
 
-_EMPTY: Final = {
-    "/tmp": "mode=1777,size=64m",  # noqa: S108, it is mounted here
-    "/var/tmp": "mode=1777,size=64m",  # noqa: S108
-    "/dev/shm": "mode=1777,size=64m",  # noqa: S108
-    "/run": "mode=755,size=64m",
-    "/var/spool": "mode=755,size=64m",
+_EMPTY: Final = {"/tmp": 0o1777, "/var/tmp": 0o1777, "/run": 0o755}  # noqa: S108
+_SPOOL: Final = "/var/spool"
+_SPOOL_FOLDERS_MAX: Final = 5000
+_COVERED: Final = (*_EMPTY, _SPOOL)
+_OWN: Final = {"/proc", "/sys", "/dev", "/etc/hosts", "/etc/resolv.conf", "/etc/hostname"}
+_DEVICES: Final = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS: Final = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx",
 }
 _KEPT_CAPABILITIES: Final = frozenset({0, 1, 3, 4, 5, 6, 7, 10, 18})
 """CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, NET_BIND_SERVICE, SYS_CHROOT."""
@@ -46,7 +56,12 @@ _LAST_CAPABILITY: Final = 63
 
 
 def build(
-    message: bytes, client: str, server: str, visible: Sequence[str], hidden: Iterable[str]
+    message: bytes,
+    client: str,
+    server: str,
+    visible: Sequence[str],
+    hidden: Iterable[str],
+    layers: Sequence[str] = (),
 ) -> None:
     """Give this process the view, in a mount namespace that it has for itself already.
 
@@ -56,59 +71,69 @@ def build(
         server: the address of the lab's server.
         visible: folders to be seen wherever they lie.
         hidden: paths of sockets that must not be seen.
+        layers: folders to be seen above the machine's root, the uppermost first.
 
     Raises:
         OSError: the kernel refuses a step.
     """
-    syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
-    syscalls.make_read_only("/", quiet=False)
-    covered = [(path, os.open(path, os.O_PATH)) for path in visible if _is_covered(path)]
+    covered = [path for path in visible if is_below(path, _COVERED)]
+    tree = Overlay(layers, [*_OWN, *_COVERED], covered)
+    queues = list(folders_in(tree.path(_SPOOL), _SPOOL_FOLDERS_MAX))
+    for place, mode in _EMPTY.items():
+        tree.empty(place, mode)
+    tree.lay_layers(_SPOOL)
+    for name, known in queues:
+        make_folder(tree.path(f"{_SPOOL}/{name}"), known)
     quiet = syscalls.MS_NOSUID | syscalls.MS_NODEV
-    for place, options in _EMPTY.items():
-        if Path(place).is_dir() and not Path(place).is_symlink():
-            syscalls.mount("none", place, "tmpfs", quiet, options)
-    syscalls.mount("proc", "/proc", "proc", quiet)
-    for path, folder in covered:
-        Path(path).mkdir(parents=True, exist_ok=True)
-        syscalls.mount(f"/proc/self/fd/{folder}", path, None, syscalls.MS_BIND | syscalls.MS_REC)
-        syscalls.make_read_only(path, quiet=False)
-        os.close(folder)
-    syscalls.make_read_only("/proc", quiet=False)
+    syscalls.mount("proc", str(tree.path("/proc")), "proc", quiet)
+    syscalls.make_read_only(str(tree.path("/proc")), quiet=False)
+    tree.bind("/sys", "/sys")
     with suppress(OSError):  # where there is no tracing there is nothing to hide
-        syscalls.mount("none", "/sys/kernel", "tmpfs", quiet, "mode=755,size=4k")
-        syscalls.make_read_only("/sys/kernel")
+        syscalls.mount("none", str(tree.path("/sys/kernel")), "tmpfs", quiet, "mode=755,size=4k")
+        syscalls.make_read_only(str(tree.path("/sys/kernel")))
+    _make_devices(tree)
+    for path in covered:
+        tree.lay_visible(path)
     for path in hidden:
         with suppress(OSError):  # it lies in an empty folder, or is gone
-            syscalls.mount("/dev/null", path, None, syscalls.MS_BIND)
-    _write_own_files(message, client, server)
+            syscalls.mount("/dev/null", str(tree.path(path)), None, syscalls.MS_BIND)
+    _write_own_files(tree, message, client, server)
+    tree.enter()
 
 
-def _write_own_files(message: bytes, client: str, server: str) -> None:
-    folder = Path(MESSAGE_PATH).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    Path(MESSAGE_PATH).write_bytes(message)
-    Path(TEMPORARY_PATH).mkdir()
-    Path(TEMPORARY_PATH).chmod(0o1777)
+def _make_devices(tree: Overlay) -> None:
+    tree.empty("/dev", 0o755)
+    for name in _DEVICES:
+        tree.path(f"/dev/{name}").touch()
+        tree.bind(f"/dev/{name}", f"/dev/{name}")
+    for name, target in _LINKS.items():
+        tree.path(f"/dev/{name}").symlink_to(target)
+    tree.path("/dev/shm").mkdir()  # noqa: S108
+    tree.path("/dev/shm").chmod(0o1777)  # noqa: S108
+    tree.path("/dev/pts").mkdir()
+    syscalls.mount(
+        "devpts",
+        str(tree.path("/dev/pts")),
+        "devpts",
+        syscalls.MS_NOSUID,
+        "newinstance,ptmxmode=666",
+    )
+
+
+def _write_own_files(tree: Overlay, message: bytes, client: str, server: str) -> None:
+    tree.write(MESSAGE_PATH, message)
+    for place in (TEMPORARY_PATH, "/run/lock"):
+        tree.path(place).mkdir()
+        tree.path(place).chmod(0o1777)
     hosts = {
         "127.0.0.1": "localhost",
         client: f"{HOSTNAME} {HOSTNAME.partition('.')[0]}",
         server: SERVER_NAME,
     }
-    _replace("/etc/hosts", "".join(f"{address} {name}\n" for address, name in hosts.items()))
-    _replace("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-
-
-def _replace(path: str, content: str) -> None:
-    """Put a file of the lab's own in the place of one of the machine's."""
-    own = Path(MESSAGE_PATH).parent / Path(path).name
-    own.write_text(content)
-    target = os.path.realpath(path)
-    if not Path(target).exists():
-        with suppress(OSError):  # a link into /run, which is empty now; elsewhere nothing is new
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
-            Path(target).touch()
-    if Path(target).exists():
-        syscalls.mount(str(own), target, None, syscalls.MS_BIND)
+    lines = "".join(f"{address} {name}\n" for address, name in hosts.items())
+    tree.write("/etc/hosts", lines.encode())
+    tree.write("/etc/hostname", f"{HOSTNAME}\n".encode())
+    tree.write("/etc/resolv.conf", b"nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
 
 
 def give_up_rights() -> None:
@@ -132,7 +157,3 @@ def services() -> list[str]:
             if path and path[0].startswith("/"):
                 found.add(path[0])
     return sorted(found)
-
-
-def _is_covered(path: str) -> bool:
-    return any(path == place or path.startswith(f"{place}/") for place in _EMPTY)
