@@ -233,7 +233,7 @@ def _clean(
     if state is not None and state.first_ns is not None:
         sack_us = (now_ns - state.first_ns) // 1000
         least_us = (now_ns - state.last_ns) // 1000
-    updated = _measure(tp, now_ns, flag, fast_us, sack_us, least_us)
+    least_us = _measure(tp, now_ns, flag, fast_us, sack_us, least_us)
     if flag & DATA_ACKED:
         flag |= SET_TIMER
         if tp.probe_size and tp.probe_end <= una:
@@ -246,7 +246,7 @@ def _clean(
                 flag &= ~ORIG_SACK_ACKED
         elif reord < prior_fack:
             marks.check_reordering(tp, reord)
-    elif tp.flight and updated and sack_us >= 0 and sack_us > (now_ns - tp.flight[0].t_ns) // 1000:
+    elif tp.flight and sack_us >= 0 and sack_us > (now_ns - tp.flight[0].t_ns) // 1000:
         flag |= SET_TIMER
     if tp.fin_queued and not tp.flight and not tp.queue:
         tp.fin_acked = True
@@ -262,16 +262,19 @@ def _clean(
 
 def _measure(
     tp: TcpState, now_ns: int, flag: int, fast_us: int, sack_us: int, least_us: int
-) -> bool:
-    """``tcp_ack_update_rtt``: prefer times of our own to the echoed timestamp (Karn)."""
+) -> int:
+    """``tcp_ack_update_rtt``: prefer times of our own to the echoed timestamp (Karn).
+
+    Returns:
+        The round trip for congestion control (``ca_rtt_us``); -1 where there is none.
+    """
     measured = fast_us if fast_us >= 0 else sack_us
     if measured < 0 and tp.rcv_tsecr is not None and flag & DATA_ACKED:
         now_ms = tp.clock_offset_ms + now_ns // 1_000_000
-        measured = least_us = max(now_ms - tp.rcv_tsecr, 0) * 1000 or 1
-    if measured < 0:
-        return False
-    rtt.sample(tp, now_ns, measured, least_us)
-    return True
+        measured = least_us = max(now_ms - tp.rcv_tsecr, 1) * 1000  # tcp_rtt_tsopt_us
+    if measured >= 0:
+        rtt.sample(tp, now_ns, measured, least_us)
+    return least_us
 
 
 def _probe_arrived(tp: TcpState) -> None:

@@ -181,15 +181,15 @@ def acked(
     delay = max(rtt_us, 1)
     if ca.delay_min_us == 0 or ca.delay_min_us > delay:
         ca.delay_min_us = delay
-    if ca.found or cwnd >= ssthresh_now or cwnd < _LOW_WINDOW:
+    if ca.found or cwnd >= ssthresh_now:
         return False
-    return _hystart(ca, now_us, delay, una, nxt, pacing_rate)
-
-
-def _hystart(ca: Cubic, now_us: int, delay: int, una: int, nxt: int, pacing_rate: int) -> bool:
-    """``hystart_update``."""
     if una > ca.end_seq:
-        ca.begin_round(now_us, nxt)
+        ca.begin_round(now_us, nxt)  # below the least window too, since Linux 6.14
+    return cwnd >= _LOW_WINDOW and _hystart(ca, now_us, delay, pacing_rate)
+
+
+def _hystart(ca: Cubic, now_us: int, delay: int, pacing_rate: int) -> bool:
+    """``hystart_update``, from the least window on that it looks at."""
     if now_us - ca.last_ack_us <= _DELTA_US:
         ca.last_ack_us = now_us
         patience_us = min(1000, _GSO_MAX_BYTES * 4_000_000 // pacing_rate)

@@ -423,7 +423,7 @@ class TcpEndpoint(TcpState):
         self.probe_j = self.lsnd_j
         self.syn_retries = 0
         congestion.update_pacing_rate(self)
-        writing.expand_send_buffer(self)
+        output.expand_send_buffer(self)
 
     # The connection ----------------------------------------------------------------------------
 
@@ -446,7 +446,7 @@ class TcpEndpoint(TcpState):
         if self.queue:
             transmit.push_pending(self, now_ns)
         if self.send_waits:
-            self._check_space(now_ns)
+            output.check_space(self, now_ns)
         if self.ack_pending & ACK_SCHEDULED and acknowledging.owes_ack(self, now_ns):
             output.ack(self, now_ns)
 
@@ -459,11 +459,3 @@ class TcpEndpoint(TcpState):
         elif start < self.rcv_nxt:
             receive.duplicate(self, start, end_seq)
         output.ack(self, now_ns)
-
-    def _check_space(self, now_ns: int) -> None:
-        """``tcp_new_space``: the send buffer may grow, and the writer may go on."""
-        if self.in_flight < self.cwnd:
-            writing.expand_send_buffer(self)
-            self.cwnd_j = self.jiffies(now_ns)
-        if self.sndbuf - self.wmem_queued >= self.wmem_queued >> 1:
-            self.send_waits = False

@@ -28,6 +28,7 @@ _OUTPUT_MAX: Final = 4_194_304  # net.ipv4.tcp_limit_output_bytes
 _TCP_HEADER_MAX: Final = 256  # MAX_TCP_HEADER
 _SHARED_INFO: Final = 320
 _SK_BUFF: Final = 256
+_INITIAL_SEGMENTS: Final = 10  # TCP_INIT_CWND
 
 
 def emit(tp: TcpState, now_ns: int, buffer: Buffer, *, again: bool = False) -> None:
@@ -134,6 +135,30 @@ def sent_new(tp: TcpState, now_ns: int, buffer: Buffer) -> None:
     tp.packets_out = prior + buffer.pcount
     if not prior or tp.pending == TIMER_LOSS_PROBE:
         rtt.rearm(tp, now_ns)
+    if tp.send_waits:
+        check_space(tp, now_ns)
+
+
+def check_space(tp: TcpState, now_ns: int) -> None:
+    """``tcp_check_space``: the send buffer may grow, and a writer that waits may go on.
+
+    Linux asks after each buffer that leaves (``tcp_event_new_data_sent``), and at the end of an
+    acknowledgement. So a window that is not filled by the first of several bursts lets the buffer
+    grow, even where the last one fills it.
+    """
+    if tp.in_flight < tp.cwnd:
+        expand_send_buffer(tp)
+        tp.cwnd_j = tp.jiffies(now_ns)
+    if tp.sndbuf - tp.wmem_queued >= tp.wmem_queued >> 1:
+        tp.send_waits = False
+
+
+def expand_send_buffer(tp: TcpState) -> None:
+    """``tcp_sndbuf_expand``: room for twice the congestion window, in the memory that it takes."""
+    segment = max(tp.mss_clamp, tp.mss) + _TCP_HEADER_MAX + _SHARED_INFO
+    each = (1 << (segment - 1).bit_length()) + _SK_BUFF
+    wanted = 2 * max(_INITIAL_SEGMENTS, tp.cwnd, tp.reordering + 1) * each
+    tp.sndbuf = max(tp.sndbuf, min(wanted, tp.settings.send_buffer_max_bytes))
 
 
 def send_head(tp: TcpState, now_ns: int) -> None:

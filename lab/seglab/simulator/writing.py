@@ -6,8 +6,6 @@ segments as half of the peer's window holds). It ends with ``push``.
 PSH is set on the last byte that a write brought, unless MSG_MORE says that more follows.
 """
 
-from typing import Final
-
 from seglab.simulator import congestion, mss, transmit
 from seglab.simulator.state import (
     BUFFER_BYTES,
@@ -17,11 +15,6 @@ from seglab.simulator.state import (
     Buffer,
     TcpState,
 )
-
-_TCP_HEADER_MAX: Final = 256  # MAX_TCP_HEADER
-_SHARED_INFO: Final = 320
-_SK_BUFF: Final = 256
-_INITIAL_SEGMENTS: Final = 10  # TCP_INIT_CWND
 
 
 def write(tp: TcpState, now_ns: int, size: int, *, more: bool, eor: bool = False) -> int:
@@ -114,14 +107,6 @@ def _autocorks(tp: TcpState, tail: Buffer, goal: int) -> bool:
         and tp.device_bytes > BUFFER_BYTES + tail.end - tail.start
         and not tail.eor
     )
-
-
-def expand_send_buffer(tp: TcpState) -> None:
-    """``tcp_sndbuf_expand``: room for twice the congestion window, in the memory that it takes."""
-    segment = max(tp.mss_clamp, tp.mss) + _TCP_HEADER_MAX + _SHARED_INFO
-    each = (1 << (segment - 1).bit_length()) + _SK_BUFF
-    wanted = 2 * max(_INITIAL_SEGMENTS, tp.cwnd, tp.reordering + 1) * each
-    tp.sndbuf = max(tp.sndbuf, min(wanted, tp.settings.send_buffer_max_bytes))
 
 
 def fin(tp: TcpState, now_ns: int) -> None:
