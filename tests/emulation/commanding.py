@@ -106,6 +106,19 @@ def in_use(namespaces: set[str]) -> set[str]:
     return {link for pid in pids if (link := namespace(pid)) in namespaces and link}
 
 
+def trace_instances(makers: Iterable[int] | None = None) -> set[str]:
+    """The trace instances that the kernel has: all, or those that these processes made."""
+    listed = subprocess.run(
+        ["unshare", "--mount", "sh", "-c",
+         "mount -t tracefs none /sys/kernel/tracing && ls /sys/kernel/tracing/instances"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    names = set(listed.stdout.split())
+    if makers is None:
+        return names
+    return {name for name in names for pid in makers if name.startswith(f"seglab-{pid}-")}
+
+
 def interfaces() -> set[str]:
     """The network interfaces that the machine itself has."""
     return {path.name for path in Path("/sys/class/net").iterdir()}

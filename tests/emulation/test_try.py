@@ -7,13 +7,12 @@ import random
 import re
 import signal
 import socket
-import subprocess
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from commanding import Seglab, inside, wait_until
+from commanding import Seglab, inside, trace_instances, wait_until
 from commanding import seglab as run_seglab
 from trying import PYTHON, Planned, Programs, left_of, run, skip_without_rights
 
@@ -360,11 +359,13 @@ def test_ctrl_c_ends_the_program(tmp_path: Path) -> None:
     out = tmp_path / "run"
     with Seglab("try", "--out", out, "-q", "--", *hanging) as run:
         wait_until(lambda: any(_runs(pid, hanging) for pid in run.processes()), "it runs")
+        made = trace_instances(run.processes())
         run.process.send_signal(signal.SIGINT)
         assert run.ended() == 130
         assert "0 sessions are kept" in run.err
         assert run.is_gone()
-    assert not instances()
+    assert made
+    assert not made & trace_instances()
     assert json.loads((out / "run.json").read_bytes())["status"] == "interrupted"
 
 
@@ -373,11 +374,12 @@ def test_a_killed_parent_leaves_nothing(tmp_path: Path) -> None:
     hanging = [PYTHON, "-c", "import time; print('here', flush=True); time.sleep(1000)"]
     with Seglab("try", "--out", tmp_path / "run", "-q", "--", *hanging) as run:
         wait_until(lambda: any(_runs(pid, hanging) for pid in run.processes()), "it runs")
-        assert instances()
+        made = trace_instances(run.processes())
+        assert made
         run.process.kill()
         run.process.wait()
         wait_until(run.is_gone, "its processes end")
-    wait_until(lambda: not instances(), "the trace instance is removed")
+    wait_until(lambda: not made & trace_instances(), "the trace instance is removed")
 
 
 def _runs(pid: int, command: Sequence[str]) -> bool:
@@ -387,16 +389,6 @@ def _runs(pid: int, command: Sequence[str]) -> bool:
         )
     except OSError:
         return False
-
-
-def instances() -> list[str]:
-    """The lab's trace instances, as the kernel lists them."""
-    listed = subprocess.run(
-        ["unshare", "--mount", "sh", "-c",
-         "mount -t tracefs none /sys/kernel/tracing && ls /sys/kernel/tracing/instances"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return [name for name in listed.stdout.split() if name.startswith("seglab-")]
 
 
 def test_without_the_rights(tmp_path: Path) -> None:
