@@ -30,7 +30,11 @@ del sys.path[0]
 COPIES = Path("build", "cython")
 BUILT = COPIES / f"built{sysconfig.get_config_var('EXT_SUFFIX')}.json"
 """What was compiled last, and from what."""
-PLUGINS = {"seglab.shipped.senders": "senders", "seglab.shipped.scenarios": "scenarios"}
+PLUGINS = {
+    "seglab.shipped.senders": "senders",
+    "seglab.shipped.senders.programs": "senders/programs",
+    "seglab.shipped.scenarios": "scenarios",
+}
 FLAGS = ["-g0"] if os.name == "posix" else []
 """For the C compiler: nobody debugs generated C, and without that it takes a quarter less time."""
 LESS = ["-O1"] if os.name == "posix" and "CFLAGS" not in os.environ else []

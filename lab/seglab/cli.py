@@ -29,6 +29,7 @@ COMMANDS = {
     "report": ("report:report", "Rebuild the figures and report.html of a stored run."),
     "run": ("run:run", "Run scenarios: shipped ones by name, your own by path."),
     "serve": ("serve:serve", "Log what each read of a TCP or SMTP connection returns."),
+    "software": ("software:software", "Install real mail programs, each in a folder of its own."),
     "try": ("try_:try_", "Try your own mail program, and see what it writes."),
     "validate": ("validate:validate", "Compare the simulator with the kernel engine."),
 }

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (".", "docs", "benchmarks", "examples", "results", "scenarios", "senders")
+FOLDERS = (
+    ".",
+    "docs",
+    "benchmarks",
+    "examples",
+    "results",
+    "scenarios",
+    "senders",
+    "senders/programs",
+)
 DOCUMENTS = [
     path.relative_to(ROOT).as_posix()
     for folder in FOLDERS
@@ -36,6 +45,9 @@ ONLY_PARSED = (
     "slow.toml",
     "runs/agreement",
     "postfix",
+    "software install",
+    "--program",
+    "run survey",
 )
 """Command lines with these words install, wait, take minutes, or are examples tested elsewhere."""
 

@@ -11,15 +11,25 @@ from seglab.commands.progress import RunProgress
 from seglab.execution.carry_out import carry_out, new_run_path
 from seglab.execution.trying import manifest, message_of
 from seglab.experiment import registry
+from seglab.experiment.named import plan_named
 from seglab.experiment.program import plan
 from seglab.mail.source import MailSource
 from seglab.report import build_report
 from seglab.report.tried import show, tried
 from seglab.runs.folder import RunFolder
+from seglab.software.available import available
+from seglab.software.program import program as named_program
+from seglab.software.store import Store
 
 
 @click.command("try", context_settings={"ignore_unknown_options": False})
-@click.argument("command", nargs=-1, required=True, metavar="-- PROGRAM [ARGUMENT...]")
+@click.argument("command", nargs=-1, metavar="-- PROGRAM [ARGUMENT...]")
+@click.option(
+    "--program",
+    "program_name",
+    metavar="NAME",
+    help="Instead of a command: a program that is installed by `seglab software install`.",
+)
 @click.option(
     "--network",
     "networks",
@@ -104,6 +114,7 @@ from seglab.runs.folder import RunFolder
 )
 def try_(
     command: tuple[str, ...],
+    program_name: str | None,
     networks: tuple[str, ...],
     sessions: int,
     message: str,
@@ -142,6 +153,7 @@ def try_(
       seglab try -- curl smtp://{host} --mail-from {from} --mail-rcpt {to} -T {message}
       seglab try --network gprs --network ethernet -- ./mailer.py --server {host} {message}
       seglab try --sessions 5 --message mine.eml -- sh -c 'msmtp --host={host} -f {from} {to}'
+      seglab try --program postfix --network pppoe --size 25000
       seglab try --ready 'postfix status' --send 'sendmail -f {from} {to}' -- postfix start-fg
 
     It needs root, for the kernel's tracing. Exit code 0: every session is complete, or failed as
@@ -150,20 +162,37 @@ def try_(
     mail = message_of(message, payload_bytes)
     if isinstance(mail, MailSource) and (words := mail.skipped_words) and not quiet:
         click.echo(f"{message}: {words}", err=True)
-    planned = plan(
-        command,
-        [registry.network(network) for network in dict.fromkeys(networks)],
-        mail,
-        sessions=sessions,
-        seed=seed,
-        name=name,
-        sender_address=sender_address,
-        recipient=recipient,
-        folder=Path.cwd(),
-        send=send,
-        ready=ready,
-        done=done,
-    )
+    paths = [registry.network(network) for network in dict.fromkeys(networks)]
+    if program_name is not None:
+        if command or send or ready or done or name:
+            raise click.UsageError(
+                "--program says itself what runs: leave out the command, --name,"
+                " --send, --ready and --done"
+            )
+        planned = plan_named(
+            available(named_program(program_name), Store.usual()),
+            paths,
+            mail,
+            sessions=sessions,
+            seed=seed,
+            sender_address=sender_address,
+            recipient=recipient,
+        )
+    else:
+        planned = plan(
+            command,
+            paths,
+            mail,
+            sessions=sessions,
+            seed=seed,
+            name=name,
+            sender_address=sender_address,
+            recipient=recipient,
+            folder=Path.cwd(),
+            send=send,
+            ready=ready,
+            done=done,
+        )
     path = out or new_run_path(f"try-{planned[0][0].sender}")
     with RunFolder.create(path, manifest(planned, seed, time_limit_s)) as folder:
         try:

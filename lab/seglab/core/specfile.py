@@ -38,6 +38,7 @@ _UNITS = {
     "_s": "seconds",
 }
 _TEXT_MAX = 1000
+_LINES_MAX = 1 << 16
 _MISSING = object()
 _T = TypeVar("_T", bound=str)
 
@@ -181,6 +182,13 @@ class SpecTable:
         value = self._take(key, default, "one line of text")
         if not isinstance(value, str) or not value.isprintable() or len(value) > _TEXT_MAX:
             raise self.problem(key, f"one line of text of {_TEXT_MAX} characters at most", value)
+        return value
+
+    def lines(self, key: str) -> str:
+        """Text of any number of lines; required."""
+        value = self._take(key, None, "text")
+        if not isinstance(value, str) or "\0" in value or len(value) > _LINES_MAX:
+            raise self.problem(key, f"text of {_LINES_MAX} characters at most", value)
         return value
 
     def choice(self, key: str, choices: Collection[_T], default: _T | None = None) -> _T:

@@ -100,6 +100,21 @@ class OwnSenderSession(SessionSpec):
         return self.sender_file.path
 
 
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What a named program finds where it runs, beside the machine's own files.
+
+    Attributes:
+        files: configuration and scripts: the absolute path and the text, with placeholders.
+        accounts: users that are to be there; each has a group of the same name.
+        variables: of its environment: the name and the value, with placeholders.
+    """
+
+    files: tuple[tuple[str, str], ...] = ()
+    accounts: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramSession(SessionSpec):
     """One session of a program that was not written for the lab.
@@ -115,6 +130,7 @@ class ProgramSession(SessionSpec):
         done: what says that the session is over; ``None``: of a daemon, that the server has the
             message, of another program, its end.
         layers: folders that the program sees above the machine's root, the uppermost first.
+        equipment: what else it finds; ``None`` for a program of the user's own.
     """
 
     command: tuple[str, ...]
@@ -125,6 +141,7 @@ class ProgramSession(SessionSpec):
     ready: str | None = None
     done: str | None = None
     layers: tuple[str, ...] = ()
+    equipment: Equipment | None = None
 
     @property
     def kind(self) -> Kind:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from seglab.core.labels import UNKNOWN_STYLE
+from seglab.core.parameters import Parameters
 from seglab.core.seeds import derive
 from seglab.core.text import safe
 from seglab.errors import InputError
-from seglab.experiment.plan import ProgramSession
+from seglab.experiment.plan import Equipment, ProgramSession
 from seglab.experiment.reader import Reader
 from seglab.mail.message import generate
 from seglab.mail.source import MailSource
@@ -50,6 +51,10 @@ def plan(
     ready: str | None = None,
     done: str | None = None,
     layers: Sequence[Path] = (),
+    scenario: str = SCENARIO,
+    variant: str = "",
+    parameters: Parameters | None = None,
+    equipment: Equipment | None = None,
 ) -> list[tuple[ProgramSession, Network]]:
     """Plan the sessions of a program.
 
@@ -67,6 +72,10 @@ def plan(
         ready: what says that a daemon is ready for the message.
         done: what says that the session is over.
         layers: folders that the program sees above the machine's root, the uppermost first.
+        scenario: what the sessions have as the name of their scenario.
+        variant: distinguishes these sessions from others of the same program.
+        parameters: what is known of the program, for the sessions' rows.
+        equipment: what a named program finds where it runs.
 
     Raises:
         InputError: the command, the name, an address or a network cannot be used.
@@ -89,14 +98,18 @@ def plan(
                 f"network {path.name}: its client is not this kernel's TCP, which a program has; "
                 "choose another network"
             )
+
+    def names(path: Network) -> list[str]:
+        return [name for name in (scenario, called, variant, path.name) if name]
+
     return [
         (
             ProgramSession(
-                session_id=(session_id := f"{SCENARIO}.{called}.{path.name}.{repeat:04}"),
-                scenario=SCENARIO,
+                session_id=(session_id := ".".join((*names(path), f"{repeat:04}"))),
+                scenario=scenario,
                 sender=called,
-                variant="",
-                parameters={"command": list(command)},
+                variant=variant,
+                parameters=parameters or {"command": list(command)},
                 style=UNKNOWN_STYLE,
                 terminator=None,
                 nodelay=False,
@@ -107,7 +120,7 @@ def plan(
                 repeat=repeat,
                 seed=derive(seed, "session", session_id),
                 message=message.mail(repeat) if isinstance(message, MailSource) else message,
-                message_seed=derive(seed, "message", SCENARIO, called, repeat),
+                message_seed=derive(seed, "message", scenario, called, repeat),
                 command=tuple(command),
                 folder=str(folder),
                 sender_address=sender_address,
@@ -116,6 +129,7 @@ def plan(
                 ready=ready,
                 done=done,
                 layers=tuple(str(layer) for layer in layers),
+                equipment=equipment,
             ),
             path,
         )

@@ -114,6 +114,8 @@ def _be_first(command: Command, fds: dict[str, int], marker: int | None) -> NoRe
             [command.folder, *_program_folder(command)],
             command.hidden,
             command.layers,
+            command.files,
+            command.accounts,
         )
         view.give_up_rights()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -24,7 +24,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -56,6 +56,8 @@ class Command:
         hidden: sockets of the machine that it must not see.
         announcement: what ``first`` writes to the recorder's marker before it waits at the gate.
         layers: folders that it sees above the machine's root.
+        files: further files that it finds: the absolute path and the text.
+        accounts: further users that it finds.
         send: the shell's command that hands the message over; ``None`` where the program has it.
         ready: the shell's command that succeeds once the program is ready; ``None`` without one.
         done: the shell's command that succeeds once the program is done; ``None`` without one.
@@ -70,6 +72,8 @@ class Command:
     hidden: Sequence[str]
     announcement: bytes
     layers: Sequence[str] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    accounts: Sequence[str] = ()
     send: str | None = None
     ready: str | None = None
     done: str | None = None

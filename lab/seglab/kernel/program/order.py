@@ -6,7 +6,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
-from seglab.experiment.plan import ProgramSession
+import msgspec
+
+from seglab.experiment.plan import Equipment, ProgramSession
 from seglab.experiment.program import PLACEHOLDERS, condition, content
 from seglab.kernel.channel import ChannelMessage
 from seglab.kernel.program import view
@@ -37,6 +39,7 @@ def of(spec: ProgramSession, time_limit_s: float) -> ChannelMessage:
         "ready": _condition("ready", spec.ready),
         "done": _condition("done", spec.done),
         "layers": list(spec.layers),
+        "equipment": msgspec.to_builtins(spec.equipment or Equipment()),
     }
 
 
@@ -62,9 +65,13 @@ def complete(job: Mapping[str, Any], server: str, port: int) -> ChannelMessage:
         if (one := (job.get(what) or {}).items())
     }
     line = job.get("send")
+    equipment = job["equipment"]
+    files = {path: filled(text, values) for path, text in equipment["files"]}
+    variables |= {name: filled(value, values) for name, value in equipment["variables"]}
     return {
         **job,
         **conditions,
+        "equipment": {"files": files, "accounts": equipment["accounts"]},
         "argv": argv,
         "send": None if line is None else filled(line, quoted),
         "environment": job["environment"] | variables,

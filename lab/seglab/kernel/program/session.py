@@ -81,6 +81,8 @@ class Session:
             hidden=hidden,
             announcement=self.announcement,
             layers=job["layers"],
+            files=job["equipment"]["files"],
+            accounts=job["equipment"]["accounts"],
             send=job["send"],
             ready=self._ready.command,
             done=self._done.command,

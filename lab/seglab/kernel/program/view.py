@@ -16,7 +16,8 @@ empty ones. Layers, folders with software for example, lie above the machine's t
 the program writes; a queue in a layer is seen.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -54,6 +55,9 @@ _KEPT_CAPABILITIES: Final = frozenset({0, 1, 3, 4, 5, 6, 7, 10, 18})
 
 _LAST_CAPABILITY: Final = 63
 
+_FIRST_ACCOUNT: Final = 64001
+"""The number of the first user that is added; Debian leaves these to packages."""
+
 
 def build(
     message: bytes,
@@ -62,6 +66,8 @@ def build(
     visible: Sequence[str],
     hidden: Iterable[str],
     layers: Sequence[str] = (),
+    files: Mapping[str, str] | None = None,
+    accounts: Sequence[str] = (),
 ) -> None:
     """Give this process the view, in a mount namespace that it has for itself already.
 
@@ -72,6 +78,8 @@ def build(
         visible: folders to be seen wherever they lie.
         hidden: paths of sockets that must not be seen.
         layers: folders to be seen above the machine's root, the uppermost first.
+        files: further files: the absolute path and the text.
+        accounts: users to add where the machine has none of that name.
 
     Raises:
         OSError: the kernel refuses a step.
@@ -98,7 +106,23 @@ def build(
         with suppress(OSError):  # it lies in an empty folder, or is gone
             syscalls.mount("/dev/null", str(tree.path(path)), None, syscalls.MS_BIND)
     _write_own_files(tree, message, client, server)
+    for place, text in (files or {}).items():
+        tree.write(place, text.encode())
+        tree.path(place).chmod(0o755 if text.startswith("#!") else 0o644)
+    _add_accounts(tree, accounts)
     tree.enter()
+
+
+def _add_accounts(tree: Overlay, names: Sequence[str]) -> None:
+    for number, name in enumerate(names, _FIRST_ACCOUNT):
+        for place, line in (
+            ("/etc/passwd", f"{name}:x:{number}:{number}::/nonexistent:/bin/false"),
+            ("/etc/group", f"{name}:x:{number}:"),
+        ):
+            path = tree.path(place)
+            text = path.read_text("utf-8", "surrogateescape") if path.exists() else ""
+            if not re.search(rf"^{re.escape(name)}:", text, re.MULTILINE):
+                path.write_text(f"{text.rstrip()}\n{line}\n", "utf-8", "surrogateescape")
 
 
 def _make_devices(tree: Overlay) -> None:
