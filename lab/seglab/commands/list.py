@@ -122,6 +122,8 @@ def _scenario(scenario: Scenario) -> dict[str, Any]:
         "client_tcp": {network.name: network.client.label for network in scenario.networks},
         "reader": asdict(scenario.reader),
         "message": asdict(scenario.message),
+        "programs": list(scenario.programs),
+        "sizes_bytes": list(scenario.sizes_bytes),
         "sweep": None if sweep is None else asdict(sweep),
     }
 

@@ -14,6 +14,7 @@ from seglab.commands.options import (
 from seglab.commands.progress import RunProgress
 from seglab.commands.reproduce import reproduce
 from seglab.commands.values import STORED
+from seglab.core.text import count
 from seglab.execution.carry_out import carry_out, new_run_path
 from seglab.execution.request import RunRequest, resume
 from seglab.mail.source import MailSource
@@ -110,10 +111,15 @@ def run(
 
 
 def tell_left_out(request: RunRequest, folder: RunFolder, *, quiet: bool) -> None:
-    """Report which of the user's own mails are not sent, in ``log.txt`` and on standard error."""
+    """Report which mails are not sent and which programs do not run, also in ``log.txt``."""
     for scenario in request.load():
         source = scenario.message
         if isinstance(source, MailSource) and (words := source.skipped_words):
             folder.log(f"{scenario.name}: {words}")
             if not quiet:
                 click.echo(f"{scenario.name}: {words}", err=True)
+    if request.programs is None and (missing := request.missing_programs()):
+        words = f"{count(len(missing), 'program')} not installed: {', '.join(missing)}"
+        folder.log(words)
+        if not quiet:
+            click.echo(f"{words}; `seglab software list` says more", err=True)

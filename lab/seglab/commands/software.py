@@ -28,8 +28,9 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
 def software() -> None:
     """Install real mail programs, each in a folder of its own.
 
-    `seglab try --program NAME` and `seglab run survey` run them. Each program lies in a folder of its own below ~/.cache/seglab (or XDG_CACHE_HOME), and only its
-    own sessions see it. Nothing of this machine's own software, configuration or queues changes.
+    `seglab try --program NAME` and `seglab run survey` run them. They lie below ~/.cache/seglab
+    (or XDG_CACHE_HOME), and only a program's own sessions see them. Nothing of this machine's own
+    software, configuration or queues changes.
     """
 
 

@@ -11,7 +11,7 @@ from seglab.commands.progress import RunProgress
 from seglab.execution.carry_out import carry_out, new_run_path
 from seglab.execution.trying import manifest, message_of
 from seglab.experiment import registry
-from seglab.experiment.named import plan_named
+from seglab.experiment.named import RECIPIENT, SENDER_ADDRESS, plan_named
 from seglab.experiment.program import plan
 from seglab.mail.source import MailSource
 from seglab.report import build_report
@@ -64,7 +64,7 @@ from seglab.software.store import Store
 @click.option(
     "--from",
     "sender_address",
-    default="sender@client.seglab.test",
+    default=SENDER_ADDRESS,
     show_default=True,
     metavar="ADDRESS",
     help="What {from} stands for.",
@@ -72,7 +72,7 @@ from seglab.software.store import Store
 @click.option(
     "--to",
     "recipient",
-    default="recipient@mx.seglab.test",
+    default=RECIPIENT,
     show_default=True,
     metavar="ADDRESS",
     help="What {to} stands for.",

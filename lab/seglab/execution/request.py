@@ -10,13 +10,17 @@ from seglab.confined.own_sender import own_sender
 from seglab.engine import DEFAULT_ENGINE
 from seglab.engine.base import Planned
 from seglab.engine.client_tcp import client_tcp
-from seglab.errors import InputError, nearest
+from seglab.errors import EnvironmentLacksError, InputError, nearest
 from seglab.experiment import registry
+from seglab.experiment.named import plan_programs
 from seglab.experiment.plan import plan
 from seglab.experiment.scenario import Scenario, with_own_senders
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Experiment, Manifest
 from seglab.sender.registry import is_path
+from seglab.software.available import AvailableProgram, available, is_available
+from seglab.software.program import program
+from seglab.software.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +33,14 @@ class RunRequest:
             which run as well; empty keeps all.
         networks: names of the networks to keep; empty keeps all.
         sessions: how many for each sender on each network; ``None`` is each scenario's own number.
+        programs: the mail programs that run; ``None`` takes those that are installed now.
     """
 
     scenarios: tuple[str | Path | Scenario, ...]
     senders: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     sessions: int | None = None
+    programs: tuple[str, ...] | None = None
 
     def load(self) -> list[Scenario]:
         """The scenarios as values.
@@ -63,9 +69,16 @@ class RunRequest:
         """
         scenarios = self.load()
         named = tuple(sender for sender in self.senders if not is_path(sender))
-        self._check("sender", named, {c.sender.name for s in scenarios for c in s.senders})
+        known = {c.sender.name for s in scenarios for c in s.senders}
+        known |= {name for s in scenarios for name in s.programs}
+        self._check("sender", named, known)
         self._check("network", self.networks, {n.name for s in scenarios for n in s.networks})
         specs = [planned for scenario in scenarios for planned in self._planned(scenario, seed)]
+        if not specs and (missing := self.missing_programs()):
+            raise EnvironmentLacksError(
+                f"none of the programs is installed ({', '.join(missing)}): "
+                "seglab software install --all"
+            )
         if not specs:
             raise InputError("nothing to run: no sender and network of these scenarios is left")
         return specs
@@ -85,6 +98,9 @@ class RunRequest:
         Raises:
             InputError: a scenario is not known, or cannot be used.
         """
+        programs = [name for scenario in self.load() for name in self._wanted(scenario)]
+        if programs and engine != DEFAULT_ENGINE:
+            raise InputError(f"the engine {engine} runs no programs ({programs[0]}, ...)")
         return Manifest(
             command=command,
             engine=engine,
@@ -93,6 +109,7 @@ class RunRequest:
                 "senders": [str(Path(s).absolute()) if is_path(s) else s for s in self.senders],
                 "networks": list(self.networks),
                 "sessions": self.sessions,
+                **({"programs": [one.program.name for one in self._found()]} if programs else {}),
                 "jobs": jobs,
                 "time_limit_s": time_limit_s,
                 "plan": self.fingerprints(seed),
@@ -131,7 +148,31 @@ class RunRequest:
             senders=[self._sender_name(sender) for sender in self.senders] or None,
             networks=self.networks or None,
         )
-        return [(spec, scenario.network(spec.network)) for spec in specs]
+        found: list[Planned] = [(spec, scenario.network(spec.network)) for spec in specs]
+        names = self._wanted(scenario)
+        programs = [one for one in self._found() if one.program.name in names]
+        found += plan_programs(scenario, programs, seed, self.sessions, self.networks or None)
+        return found
+
+    def _wanted(self, scenario: Scenario) -> list[str]:
+        """The names of a scenario's programs that are to run, if they can."""
+        return [name for name in scenario.programs if not self.senders or name in self.senders]
+
+    def _found(self) -> list[AvailableProgram]:
+        """The programs of all scenarios that run.
+
+        Raises:
+            EnvironmentLacksError: one that must run cannot.
+        """
+        wanted = dict.fromkeys(name for one in self.load() for name in self._wanted(one))
+        if self.programs is not None:
+            return [_available(name) for name in wanted if name in self.programs]
+        return [_available(name) for name in wanted if _is_available(name)]
+
+    def missing_programs(self) -> list[str]:
+        """The names of programs that would run if they were installed."""
+        wanted = dict.fromkeys(name for one in self.load() for name in self._wanted(one))
+        return [name for name in wanted if not _is_available(name)]
 
     @staticmethod
     def _sender_name(sender: str) -> str:
@@ -145,6 +186,14 @@ class RunRequest:
                     for given in self.scenarios
                 )
                 raise InputError(f"{what} {name!r}: not in {where}; {nearest(name, known)}")
+
+
+def _available(name: str) -> AvailableProgram:
+    return available(program(name), Store.usual())
+
+
+def _is_available(name: str) -> bool:
+    return is_available(program(name), Store.usual())
 
 
 def _reference(given: str | Path | Scenario) -> str:
@@ -173,6 +222,7 @@ def request_of(manifest: Manifest, path: Path) -> RunRequest:
             senders=tuple(map(str, arguments["senders"])),
             networks=tuple(map(str, arguments["networks"])),
             sessions=arguments["sessions"],
+            programs=None if (names := arguments.get("programs")) is None else tuple(names),
         )
     except (KeyError, TypeError) as error:
         raise InputError(

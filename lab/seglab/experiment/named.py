@@ -2,18 +2,27 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
+from seglab.core.seeds import derive
 from seglab.experiment.plan import Equipment, ProgramSession
 from seglab.experiment.program import SCENARIO, plan
+from seglab.experiment.scenario import Scenario
+from seglab.mail.message import MessageSpec
 from seglab.mail.source import MailSource
 from seglab.networks.network import Network
 from seglab.sender.sender import Mail
 from seglab.software.available import AvailableProgram
 
-FOLDER = Path("/")
+FOLDER: Final = Path("/")
 """Where named programs start."""
+
+SENDER_ADDRESS: Final = "sender@client.seglab.test"
+RECIPIENT: Final = "recipient@mx.seglab.test"
+"""The addresses of the envelope, where nobody says anything else."""
 
 
 def plan_named(
@@ -66,6 +75,60 @@ def plan_named(
             tuple(program.files.items()), program.accounts, tuple(found.variables.items())
         ),
     )
+
+
+def plan_programs(
+    scenario: Scenario,
+    programs: Iterable[AvailableProgram],
+    seed: int,
+    sessions: int | None = None,
+    networks: Collection[str] | None = None,
+) -> list[tuple[ProgramSession, Network]]:
+    """Plan the sessions of the programs of a scenario.
+
+    All programs send the same mails: one for each size and repetition.
+
+    Args:
+        scenario: what to run.
+        programs: its programs, as far as they can run.
+        seed: the run's.
+        sessions: how many of each program, size and network; ``None`` is the scenario's number.
+        networks: the names of the networks to keep; ``None`` keeps all.
+
+    Raises:
+        InputError: a network cannot be used.
+    """
+    paths = [path for path in scenario.networks if networks is None or path.name in networks]
+    mails: list[tuple[str, Mail | MailSource]] = [("", scenario.message)]
+    if scenario.sizes_bytes and isinstance(scenario.message, MessageSpec):
+        mails = [
+            (f"payload_bytes={size}", replace(scenario.message, payload_bytes=size))
+            for size in scenario.sizes_bytes
+        ]
+    found = [
+        planned
+        for program in programs
+        for variant, mail in mails
+        for planned in plan_named(
+            program,
+            paths,
+            mail,
+            sessions=scenario.sessions if sessions is None else sessions,
+            seed=seed,
+            sender_address=SENDER_ADDRESS,
+            recipient=RECIPIENT,
+            scenario=scenario.name,
+            variant=variant,
+        )
+    ]
+    found = [(_same_mail(spec, seed, scenario), path) for spec, path in found]
+    return sorted(found, key=lambda planned: planned[0].repeat)
+
+
+def _same_mail(spec: ProgramSession, seed: int, scenario: Scenario) -> ProgramSession:
+    """Return a session whose mail does not depend on its program, read as the scenario says."""
+    mail_seed = derive(seed, "message", scenario.name, spec.variant, spec.repeat)
+    return replace(spec, message_seed=mail_seed, reader=scenario.reader)
 
 
 def command_of(found: AvailableProgram) -> Sequence[str]:

@@ -17,6 +17,7 @@ from seglab.experiment.scenario import Scenario
 from seglab.networks import network as network_
 from seglab.networks.network import Network
 from seglab.sender.registry import sender, senders
+from seglab.software.program import programs
 
 __all__ = ["network", "networks", "parse_scenario", "scenario", "scenarios", "sender", "senders"]
 
@@ -79,7 +80,7 @@ def parse_scenario(name: str, table: SpecTable) -> Scenario:
     Raises:
         InputError: the table cannot be used; says where and why.
     """
-    return scenario_.parse(name, table, senders(), networks())
+    return scenario_.parse(name, table, senders(), networks(), programs())
 
 
 def _specs(folder: Path, parse: Callable[[str, SpecTable], _T]) -> Iterable[tuple[str, _T]]:

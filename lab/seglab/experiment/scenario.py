@@ -89,6 +89,8 @@ class Scenario:
         layer: the layer in which the sizes of a listing of the paper are looked for.
         message: the mails, generated or the user's own. It has no effect on raw senders.
         sweep: further variants, in which one parameter takes some values; ``None`` without.
+        programs: names of mail programs that send as well, as far as they are installed.
+        sizes_bytes: the sizes of the mails that each program sends; empty is the message's own.
     """
 
     name: str
@@ -102,6 +104,8 @@ class Scenario:
     layer: Layer = "reads"
     message: MessageSpec | MailSource = field(default_factory=MessageSpec)
     sweep: Sweep | None = None
+    programs: tuple[str, ...] = ()
+    sizes_bytes: tuple[int, ...] = ()
 
     @property
     def expectation(self) -> paper.Published | None:
@@ -131,7 +135,8 @@ class Scenario:
         each = sessions or self.sessions
         if self.sweep is not None:
             each += len(self.sweep.values) * min(self.sweep.sessions, sessions or SESSIONS_MAX)
-        total = len(self.senders) * len(self.networks) * each
+        mails = len(self.programs) * max(len(self.sizes_bytes), 1) * (sessions or self.sessions)
+        total = (len(self.senders) * each + mails) * len(self.networks)
         if total > SESSIONS_MAX:
             raise InputError(
                 f"senders x networks x sessions make {total} sessions; "
@@ -164,7 +169,11 @@ class Scenario:
 
 
 def parse(
-    name: str, table: SpecTable, senders: Mapping[str, Sender], networks: Mapping[str, Network]
+    name: str,
+    table: SpecTable,
+    senders: Mapping[str, Sender],
+    networks: Mapping[str, Network],
+    programs: Collection[str] = (),
 ) -> Scenario:
     """The scenario that a table describes.
 
@@ -173,6 +182,7 @@ def parse(
         table: the file's content. Its ``[[network]]`` tables define more networks.
         senders: the senders that the file can name.
         networks: the networks that the file can name, beside those that it defines.
+        programs: the mail programs that the file can name.
 
     Raises:
         InputError: the table cannot be used; says where in which file, what was expected and what
@@ -182,7 +192,9 @@ def parse(
     title = table.text("title")
     source = table.text("source", default="")
     published = _published(table)
-    variants = senders_of(table, senders)
+    programs_ = _programs(table, programs)
+    variants = senders_of(table, senders) if "senders" in table or not programs_ else ()
+    message = _message(table, variants)
     scenario = Scenario(
         name=safe_name(name),
         title=title,
@@ -193,8 +205,10 @@ def parse(
         sessions=table.integer("sessions", 1, SESSIONS_MAX, default=100),
         published=published,
         layer=table.choice("layer", LAYERS, default="reads"),
-        message=_message(table, variants),
+        message=message,
         sweep=_sweep(table, variants),
+        programs=programs_,
+        sizes_bytes=_sizes(table, message) if programs_ else (),
     )
     table.finish()
     try:
@@ -360,6 +374,39 @@ def _reader(table: SpecTable) -> Reader:
         raise InputError(f"{table.where}: {one_line(str(error))}") from error
 
 
+def _programs(table: SpecTable, known: Collection[str]) -> tuple[str, ...]:
+    """Return the mail programs that a file names; none where it names none."""
+    if "programs" not in table:
+        return ()
+    if table.is_word("programs", ALL):
+        return tuple(known)
+    names = _listed(table, "programs", "a list of programs' names, or 'all'")
+    for index, name in enumerate(names):
+        where = f"{table.where}: programs[{index}]"
+        if not isinstance(name, str) or name not in known:
+            raise InputError(f"{where}: unknown program {shown(name)}; {near(str(name), known)}")
+        if name in names[:index]:
+            raise InputError(f"{where}: {name!r} stands there twice")
+    return tuple(names)
+
+
+def _sizes(table: SpecTable, message: MessageSpec | MailSource) -> tuple[int, ...]:
+    """Return the sizes of mails that programs are to send; none where each mail has its own."""
+    if "sizes_bytes" not in table:
+        return ()
+    if isinstance(message, MailSource):
+        raise InputError(f"{table.where}: sizes_bytes: mails of your own have their own sizes")
+    sizes = table.integers("sizes_bytes")
+    for size in sizes:
+        try:
+            replace(message, payload_bytes=size)
+        except ValueError as error:
+            raise InputError(f"{table.where}: sizes_bytes: {one_line(str(error))}") from error
+    if not sizes or len(set(sizes)) < len(sizes):
+        raise InputError(f"{table.where}: sizes_bytes: expected sizes that differ, found {sizes}")
+    return tuple(sizes)
+
+
 def _published(table: SpecTable) -> str | None:
     if "published" not in table:
         return None
@@ -373,7 +420,11 @@ def _published(table: SpecTable) -> str | None:
 
 def _message(table: SpecTable, variants: Sequence[SenderVariant]) -> MessageSpec | MailSource:
     own = table.table("message")
-    if "message" in table and all(variant.sender.payload_bytes_of for variant in variants):
+    if (
+        "message" in table
+        and variants
+        and all(variant.sender.payload_bytes_of for variant in variants)
+    ):
         raise InputError(
             f"{own.where}: of no effect, the senders' parameters settle the payload; leave it out"
         )

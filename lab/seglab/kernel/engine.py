@@ -35,6 +35,10 @@ BARREN_LABS = 3
 """How many labs in a row may die without completing a session before the engine gives up."""
 
 
+_PROGRAMS_S = 100.0
+"""For how many seconds a lab is to be busy with programs before a second one is worth its while."""
+
+
 class _NetworkRefusedError(Exception):
     """This machine cannot carry sessions over a network; the reason is its cause."""
 
@@ -91,7 +95,11 @@ class KernelEngine:
         for spec, network in specs:
             key = network, spec.reader, isinstance(spec, ProgramSession)
             labs.setdefault(key, deque()).append(spec)
-        groups = [_Group(*key, pending) for key, pending in labs.items()]
+        groups = [
+            group
+            for key, pending in labs.items()
+            for group in _Group(*key, pending).divided(self.options.jobs)
+        ]
         groups.sort(key=lambda group: group.session_s, reverse=True)
         for group in groups:
             self.forecast.plan([group.session_s] * len(group.pending))
@@ -272,3 +280,18 @@ class _Group:
         self.programs = programs
         self.pending = pending
         self.session_s = schedule.estimate_s(pending, network)
+
+    def divided(self, most: int) -> list["_Group"]:
+        """Return groups for labs that work side by side.
+
+        A lab runs one program after the other, so programs over a slow link need several labs.
+
+        Args:
+            most: there are at most so many of them.
+        """
+        if not self.programs:
+            return [self]
+        work_s = sum(schedule.estimate_s([spec], self.network) for spec in self.pending)
+        many = max(1, min(most, int(work_s / _PROGRAMS_S)))
+        parts = [deque(list(self.pending)[n::many]) for n in range(many)]
+        return [_Group(self.network, self.reader, True, part) for part in parts]

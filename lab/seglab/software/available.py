@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -92,12 +93,18 @@ def _runtime(program: NamedProgram, tree: Path | None) -> str:
         own = tree / "usr" / "bin" / command[0]
         command[0] = str(own) if own.is_file() else command[0]
     try:
-        said = subprocess.run(
-            command, capture_output=True, text=True, timeout=_VERSION_LIMIT_S, check=True
-        ).stdout
+        return _said(tuple(command))
     except (OSError, subprocess.SubprocessError) as error:
         raise EnvironmentLacksError(
             f"program {program.name!r}: {command[0]} does not tell its version: {error}; "
             f"seglab software install --upgrade {program.name}"
         ) from error
-    return one_line(said.strip().splitlines()[0] if said.strip() else "", 100)
+
+
+@cache
+def _said(command: tuple[str, ...]) -> str:
+    """Return the first line that a command prints."""
+    said = subprocess.run(
+        command, capture_output=True, text=True, timeout=_VERSION_LIMIT_S, check=True
+    ).stdout
+    return one_line(said.strip().partition("\n")[0], 100)
