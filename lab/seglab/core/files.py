@@ -143,8 +143,13 @@ def write_whole(path: Path, data: bytes) -> None:
         EnvironmentLacksError: it cannot be written; says why.
     """
     with writing(path):
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
-            path.write_bytes(data)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(fd, rest) :]
         except OSError:
             path.unlink(missing_ok=True)
             raise
+        finally:
+            os.close(fd)

@@ -8,11 +8,12 @@ show at the server's, where they do not.
 import platform
 import struct
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
-from seglab.frames.headers import ACK, FIN, RST, SYN, TooBig, tcp_identity, too_big
+from seglab.frames import comments
+from seglab.frames.headers import tcp_identity, too_big
 from seglab.frames.packets import Packet, stream_ranges
 
 Vantage = Literal["client", "server"]
@@ -29,12 +30,18 @@ _INBOUND, _OUTBOUND = 1, 2
 _PACKET_HEADER = struct.Struct("=7I")  # type, length, interface, time, captured and real length
 _OPTION = struct.Struct("=HH")
 _LENGTH = struct.Struct("=I")
-_INBOUND_OPTION, _OUTBOUND_OPTION = (
-    struct.pack("=HHIHH", _EPB_FLAGS, 4, direction, 0, 0) for direction in (_INBOUND, _OUTBOUND)
-)
 _PADDING = tuple(map(bytes, range(4)))
+_COMMENT_BEGINS = tuple(struct.Struct(f"={padding}sHH") for padding in range(4))
+"""What a comment begins with, by the padding of the packet before it."""
+
+_COMMENT_ENDS = tuple(
+    tuple(padding + struct.pack("=HHIHH", _EPB_FLAGS, 4, direction, 0, 0) for padding in _PADDING)
+    for direction in (_INBOUND, _OUTBOUND)
+)
+"""What follows a comment: its padding, the direction, and the end of the options."""
+
+_PACKET_BYTES = _PACKET_HEADER.size + len(_COMMENT_ENDS[0][0]) + _LENGTH.size
 _NANOSECONDS = b"\x09"
-_FLAG_NAMES = (SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (ACK, "ACK")
 
 
 class Machine(NamedTuple):
@@ -125,12 +132,12 @@ def _packets_at(
         if packet.direction != outgoing:
             raw = packet.frames[-1].raw
             for copy, t_ns in enumerate(packet.arrivals_ns):
-                comment = f"{label}, sent {_ms(t_ns - sent_ns)} ms before"
-                if copy:
-                    comment += ", a duplicate"
+                comment = comments.sent_before(label, t_ns - sent_ns, copy)
                 found.append(CapturedPacket(t_ns + wall_offset_ns, False, raw, comment))
         elif not packet.from_router:  # a router's own packet was never at this interface
-            comment = f"{label}, {_outcome(packet)}"
+            comment = comments.outcome(
+                label, sent_ns, packet.arrivals_ns, packet.fate, packet.waiting_on
+            )
             raw = packet.frames[0].raw
             found.append(CapturedPacket(sent_ns + wall_offset_ns, True, raw, comment))
     found.sort(key=attrgetter("t_ns"))
@@ -145,30 +152,39 @@ def write(
     machine: Machine | None = None,
 ) -> bytes:
     """Return a pcapng file of one section and one Ethernet interface, with times in ns."""
-    hardware, system, application = machine or this_machine()
     blocks = [
-        _block(
-            _SECTION_HEADER,
-            struct.pack("=IHHq", _BYTE_ORDER_MAGIC, 1, 0, -1),
-            [
-                (_COMMENT, comment.encode()),
-                (_SHB_HARDWARE, hardware.encode()),
-                (_SHB_OS, system.encode()),
-                (_SHB_USERAPPL, application.encode()),
-            ],
-        ),
-        _block(
-            _INTERFACE,
-            struct.pack("=HHI", _LINKTYPE_ETHERNET, 0, 0),
-            [
-                (_IF_NAME, interface.encode()),
-                (_IF_DESCRIPTION, interface_description.encode()),
-                (_IF_TSRESOL, _NANOSECONDS),
-            ],
-        ),
+        _section_header(comment, machine or this_machine()),
+        _interface_block(interface, interface_description),
     ]
-    blocks += map(_packet_block, packets)
+    for packet in packets:
+        blocks += _packet_block(packet)
     return b"".join(blocks)
+
+
+def _section_header(comment: str, machine: Machine) -> bytes:
+    return _block(
+        _SECTION_HEADER,
+        struct.pack("=IHHq", _BYTE_ORDER_MAGIC, 1, 0, -1),
+        [
+            (_COMMENT, comment.encode()),
+            (_SHB_HARDWARE, machine.hardware.encode()),
+            (_SHB_OS, machine.system.encode()),
+            (_SHB_USERAPPL, machine.application.encode()),
+        ],
+    )
+
+
+@lru_cache(maxsize=16)
+def _interface_block(name: str, description: str) -> bytes:
+    return _block(
+        _INTERFACE,
+        struct.pack("=HHI", _LINKTYPE_ETHERNET, 0, 0),
+        [
+            (_IF_NAME, name.encode()),
+            (_IF_DESCRIPTION, description.encode()),
+            (_IF_TSRESOL, _NANOSECONDS),
+        ],
+    )
 
 
 def _labels(packets: Sequence[Packet]) -> dict[int, str]:
@@ -182,71 +198,44 @@ def _labels(packets: Sequence[Packet]) -> dict[int, str]:
     ranges: dict[Hashable, str] = {}
     for direction in (0, 1):
         for stream_range in stream_ranges(packets, direction):
-            data = f"data {stream_range.start}:{stream_range.end}"
-            again = ", a retransmission" if stream_range.retransmission else ""
-            labels[id(stream_range.packet)] = f"{data}{again}"
+            packet, start, end, again = stream_range
+            labels[id(packet)] = comments.data(start, end, again=again)
             if complaints:
-                ranges[tcp_identity(stream_range.packet.frames[0].raw)] = data
-    labels |= {key: _complaint(complaint, ranges) for key, complaint in complaints.items()}
+                identity = tcp_identity(packet.frames[0].raw)
+                ranges[identity] = comments.data(start, end, again=False)
+    for key, message in complaints.items():
+        labels[key] = comments.complaint(message, ranges.get(message.about))
     return labels
-
-
-def _complaint(complaint: TooBig, ranges: Mapping[Hashable, str]) -> str:
-    words = [complaint.name]
-    if complaint.mtu:
-        words.append(f"MTU {complaint.mtu}")
-    if complaint.about in ranges:
-        words.append(f"about {ranges[complaint.about]}")
-    return ", ".join(words)
 
 
 def _kind(packet: Packet) -> str:
     if packet.tcp is None:
         return "not TCP, from a router" if packet.from_router else "not TCP"
-    return _flag_names(packet.tcp.flags)
+    return comments.flag_names(packet.tcp.flags)
 
 
-@cache
-def _flag_names(flags: int) -> str:
-    return ", ".join(name for bit, name in _FLAG_NAMES if flags & bit) or "no flags"
-
-
-def _outcome(packet: Packet) -> str:
-    sent_ns = packet.t_sent_ns
-    if len(packet.arrivals_ns) == 1:
-        return f"arrived after {_ms(packet.arrivals_ns[0] - sent_ns)} ms"
-    if packet.arrivals_ns:
-        after = " and ".join(_ms(t_ns - sent_ns) for t_ns in packet.arrivals_ns)
-        return f"arrived {len(packet.arrivals_ns)} times, after {after} ms"
-    if packet.fate is not None:
-        return f"lost: {packet.fate}"
-    return f"still queued on {packet.waiting_on} at the end"
-
-
-def _ms(duration_ns: int) -> str:
-    return f"{duration_ns / 1e6:.3f}"
-
-
-def _packet_block(packet: CapturedPacket) -> bytes:
-    """Return an enhanced packet block.
+def _packet_block(packet: CapturedPacket) -> tuple[bytes, ...]:
+    """Return the parts of an enhanced packet block.
 
     ``_block`` would make the same of the packet, its comment and its direction. Nearly all blocks
     of a capture are of this kind, so they are made here in less time.
     """
     t_ns, outbound, raw, text = packet
     comment = text.encode()
-    options = _OUTBOUND_OPTION if outbound else _INBOUND_OPTION
-    if comment:
-        options = b"".join(
-            (_OPTION.pack(_COMMENT, len(comment)), comment, _PADDING[-len(comment) % 4], options)
-        )
-    captured = len(raw)
-    padding = _PADDING[-captured % 4]
-    size = _PACKET_HEADER.size + captured + len(padding) + len(options) + _LENGTH.size
+    captured, said = len(raw), len(comment)
+    before = -captured % 4
+    size = _PACKET_BYTES + captured + before
+    if said:
+        after = -said % 4
+        size += _OPTION.size + said + after
+        begin, end = _COMMENT_BEGINS[before], _COMMENT_ENDS[outbound][after]
+        opening = begin.pack(b"", _COMMENT, said)
+    else:
+        opening, end = _PADDING[before], _COMMENT_ENDS[outbound][0]
     header = _PACKET_HEADER.pack(
         _ENHANCED_PACKET, size, 0, t_ns >> 32, t_ns & 0xFFFFFFFF, captured, captured
     )
-    return b"".join((header, raw, padding, options, _LENGTH.pack(size)))
+    return header, raw, opening, comment, end, _LENGTH.pack(size)
 
 
 def _block(kind: int, body: bytes, options: Iterable[tuple[int, bytes]]) -> bytes:

@@ -23,11 +23,20 @@ _TCP, _ICMP, _ICMPV6 = 6, 1, 58
 _DONT_FRAGMENT = 0x4000
 _SEQ = 0xFFFFFFFF
 _WINDOW_MOST = 0xFFFF
+_ONES = 0xFFFF
+"""The modulus of internet checksums (RFC 1071).
+
+2**16 is 1 modulo 2**16 - 1. So a number of any length has the same remainder as the sum of its
+16-bit words, and a checksum is computed from remainders of parts of any length, if each part begins
+at an even offset.
+"""
 _IPV4_HEADER = struct.Struct("!BBHHHBBH4s4s")
 _IPV6_HEADER = struct.Struct("!IHBB16s16s")
+_TO_IPV4 = struct.Struct("!14s" + _IPV4_HEADER.format.removeprefix("!"))
+_TO_IPV6 = struct.Struct("!14s" + _IPV6_HEADER.format.removeprefix("!"))
 _TCP_HEADER = struct.Struct("!HHIIBBHHH")
+_TIMESTAMPS = struct.Struct("!BBBBII")
 _NOP_NOP = b"\x01\x01"
-_TTL_LESS = bytes((_TTL - 1,))
 _ROUTER_TOS = 0xC0  # icmp_send: internetwork control
 
 
@@ -76,6 +85,12 @@ class FrameMaker:
         self._labels = draw.getrandbits(20), draw.getrandbits(20)
         self._scales = [0, 0]
         self._ids: dict[int, int] = {}
+        ether_type = IPV4 if ip_version == 4 else IPV6
+        self._sent_ethernet = tuple(macs + ether_type for macs in _SENT_MACS)
+        self._arrived_ethernet = tuple(macs + ether_type for macs in _ARRIVED_MACS)
+        addresses_sum = sum(int.from_bytes(one, "big") for one in self._addresses)
+        self._ip_sum = (0x4500 + 20 + _DONT_FRAGMENT + (_TTL << 8 | _TCP) + addresses_sum) % _ONES
+        self._tcp_sum = (addresses_sum + _TCP + sum(self._ports)) % _ONES
 
     def frame(self, packet: Carried) -> tuple[bytes, bytes]:
         """Return a packet's frame as it was sent, and as it arrives.
@@ -83,18 +98,19 @@ class FrameMaker:
         Packets are to be given in the order in which they were sent, since the identifications
         count.
         """
-        if packet.segment is None:
+        segment = packet.segment
+        if segment is None:
             raw = self._message(packet)
             return raw, raw
         direction = packet.direction
         ip_id = self._next_id(direction)
         self._ids[id(packet)] = ip_id
-        body = self._ip(direction, self._tcp(direction, packet.segment), ip_id)
-        sent = _SENT_MACS[direction] + body
-        if packet.delivered is not packet.segment:
+        tcp = self._tcp(direction, segment)
+        sent = self._sent(direction, len(tcp), ip_id) + tcp
+        if packet.delivered is not segment:
             assert packet.delivered is not None
-            body = self._ip(direction, self._tcp(direction, packet.delivered), ip_id)
-        return sent, _ARRIVED_MACS[direction] + self._forwarded(body)
+            tcp = self._tcp(direction, packet.delivered)
+        return sent, self._arrived(direction, len(tcp), ip_id) + tcp
 
     @property
     def client_port(self) -> int:
@@ -112,35 +128,53 @@ class FrameMaker:
 
     def sent(self, segment: TcpSegment) -> bytes:
         """Return the frame of a segment that the client sends."""
-        return _SENT_MACS[UP] + self._ip(UP, self._tcp(UP, segment), self._next_id(UP))
+        tcp = self._tcp(UP, segment)
+        return self._sent(UP, len(tcp), self._next_id(UP)) + tcp
 
     def reset(self, start: int, ack: int) -> bytes:
         """Return the frame with which the client ends the connection at once (RFC 9293, 3.10.5)."""
         tcp = self._tcp(UP, TcpSegment(start, start, ack, 0), RST)
-        return _SENT_MACS[UP] + self._ip(UP, tcp, self._next_id(UP))
+        return self._sent(UP, len(tcp), self._next_id(UP)) + tcp
 
     def _next_id(self, direction: int) -> int:
         ip_id = self._ip_ids[direction]
         self._ip_ids[direction] = (ip_id + 1) & 0xFFFF
         return ip_id
 
-    def _forwarded(self, body: bytes) -> bytes:
-        """Return a frame from its EtherType on, as the router passes it on: with a lower TTL."""
-        if self._version == 6:
-            return body[:9] + _TTL_LESS + body[10:]
-        # RFC 1141: where the TTL falls by one, the checksum rises by 0x100
-        total = (body[12] << 8 | body[13]) + 0x100
-        checksum = (total & 0xFFFF) + (total >> 16)
-        return b"".join((body[:10], _TTL_LESS, body[11:12], checksum.to_bytes(2, "big"), body[14:]))
-
-    def _ip(self, direction: int, tcp: bytes, ip_id: int) -> bytes:
-        """Return the EtherType and the IP packet around a TCP segment."""
+    def _sent(self, direction: int, tcp_bytes: int, ip_id: int) -> bytes:
+        """Return the Ethernet and the IP header of a TCP segment, as its host sends it."""
         source, destination = self._addresses[direction], self._addresses[1 - direction]
         if self._version == 6:
             first = 6 << 28 | self._labels[direction]
-            return IPV6 + _IPV6_HEADER.pack(first, len(tcp), _TCP, _TTL, source, destination) + tcp
-        header = _ipv4_header(source, destination, _TCP, len(tcp), ip_id, _DONT_FRAGMENT, 0)
-        return IPV4 + header + tcp
+            return _TO_IPV6.pack(
+                self._sent_ethernet[direction],
+                *(first, tcp_bytes, _TCP, _TTL, source, destination),
+            )
+        return _TO_IPV4.pack(
+            self._sent_ethernet[direction],
+            *(0x45, 0, 20 + tcp_bytes, ip_id, _DONT_FRAGMENT, _TTL, _TCP),
+            *(self._ip_checksum(tcp_bytes, ip_id), source, destination),
+        )
+
+    def _arrived(self, direction: int, tcp_bytes: int, ip_id: int) -> bytes:
+        """Return the same headers as the router passes them on: with a lower TTL."""
+        source, destination = self._addresses[direction], self._addresses[1 - direction]
+        if self._version == 6:
+            first = 6 << 28 | self._labels[direction]
+            return _TO_IPV6.pack(
+                self._arrived_ethernet[direction],
+                *(first, tcp_bytes, _TCP, _TTL - 1, source, destination),
+            )
+        # RFC 1141: where the TTL falls by one, the checksum rises by 0x100
+        checksum = self._ip_checksum(tcp_bytes, ip_id) + 0x100
+        return _TO_IPV4.pack(
+            self._arrived_ethernet[direction],
+            *(0x45, 0, 20 + tcp_bytes, ip_id, _DONT_FRAGMENT, _TTL - 1, _TCP),
+            *((checksum & 0xFFFF) + (checksum >> 16), source, destination),
+        )
+
+    def _ip_checksum(self, tcp_bytes: int, ip_id: int) -> int:
+        return -(self._ip_sum + tcp_bytes + ip_id) % _ONES
 
     def _tcp(self, direction: int, segment: TcpSegment, flags: int = 0) -> bytes:
         if segment.syn:
@@ -150,50 +184,47 @@ class FrameMaker:
             flags |= FIN
         if segment.psh:
             flags |= PSH
-        acknowledges = segment.ack >= 0
-        if acknowledges:
+        ack = 0
+        if segment.ack >= 0:
             flags |= ACK
-        seq = self._initial[direction] + (0 if segment.syn else 1 + segment.start)
-        ack = self._initial[1 - direction] + 1 + segment.ack if acknowledges else 0
-        scale = 0 if segment.syn else self._scales[direction]
-        window = min(segment.window >> scale, _WINDOW_MOST)
+            ack = self._initial[1 - direction] + 1 + segment.ack & _SEQ
+        if segment.syn:
+            seq = self._initial[direction]
+            payload = b""
+            window = min(segment.window, _WINDOW_MOST)
+        else:
+            seq = self._initial[direction] + 1 + segment.start & _SEQ
+            payload = self._streams[direction][segment.start : segment.end]
+            window = min(segment.window >> self._scales[direction], _WINDOW_MOST)
         options = self._options(direction, segment)
-        payload = b"" if segment.syn else self._streams[direction][segment.start : segment.end]
-        offset = (_TCP_HEADER.size + len(options)) // 4 << 4
-        head = (
-            self._ports[direction],
-            self._ports[1 - direction],
-            seq & _SEQ,
-            ack & _SEQ,
-            offset,
-            flags,
-            window,
-        )
-        plain = _TCP_HEADER.pack(*head, 0, 0) + options + payload
-        source, destination = self._addresses[direction], self._addresses[1 - direction]
-        pseudo = source + destination + struct.pack("!II", len(plain), _TCP)
-        sum_ = int.from_bytes(_checksum(pseudo + plain), "big")
-        return _TCP_HEADER.pack(*head, sum_, 0) + options + payload
+        size = 20 + len(options)
+        offset = size << 2  # in words, in the upper half of its byte
+        size += len(payload)
+        number = int.from_bytes(payload, "big") << 8 * (size & 1)
+        sum_ = self._tcp_sum + size + seq + ack + (offset << 8 | flags) + window
+        checksum = -(sum_ + int.from_bytes(options, "big") + number) % _ONES
+        ports = self._ports[direction], self._ports[1 - direction]
+        header = _TCP_HEADER.pack(*ports, seq, ack, offset, flags, window, checksum, 0)
+        return b"".join((header, options, payload))
 
     def _options(self, direction: int, segment: TcpSegment) -> bytes:
-        stamps = b""
+        options = b""
         if segment.ts_val is not None:
-            stamps = struct.pack(
-                "!BBII", 8, 10, segment.ts_val & _SEQ, (segment.ts_ecr or 0) & _SEQ
-            )
+            stamps = segment.ts_val & _SEQ, (segment.ts_ecr or 0) & _SEQ
+            options = _TIMESTAMPS.pack(1, 1, 8, 10, *stamps)
         if segment.syn:
+            stamps_alone = options.removeprefix(_NOP_NOP)
             options = b""
             if segment.mss_option is not None:
                 options += struct.pack("!BBH", 2, 4, segment.mss_option)
             permitted = bytes((4, 2)) if segment.sack_option else b""
-            if stamps:
-                options += (permitted or _NOP_NOP) + stamps
+            if stamps_alone:
+                options += (permitted or _NOP_NOP) + stamps_alone
             elif permitted:
                 options += _NOP_NOP + permitted
             if segment.wscale_option is not None:
                 options += bytes((1, 3, 3, segment.wscale_option))
             return options
-        options = _NOP_NOP + stamps if stamps else b""
         if segment.sack:
             base = self._initial[1 - direction] + 1
             options += _NOP_NOP + bytes((5, 2 + 8 * len(segment.sack)))
@@ -206,7 +237,9 @@ class FrameMaker:
         about = packet.about
         assert about is not None
         assert about.segment is not None
-        quoted = self._ip(UP, self._tcp(UP, about.segment), self._ids[id(about)])[2:]
+        tcp = self._tcp(UP, about.segment)
+        sent = self._sent(UP, len(tcp), self._ids[id(about)])
+        quoted = sent[ETHERNET_HEADER_BYTES:] + tcp
         client = self._addresses[UP]
         macs = _ARRIVED_MACS[DOWN]
         size = packet.size - ETHERNET_HEADER_BYTES
@@ -240,12 +273,6 @@ def _ipv4_header(
 
 
 def _checksum(data: bytes) -> bytes:
-    """Return the internet checksum (RFC 1071): the complement of the sum of all 16-bit words.
-
-    2**16 is 1 modulo 2**16 - 1, so the number that all bytes make has the same remainder as the
-    sum of its words.
-    """
-    total = int.from_bytes(data + b"\0" * (len(data) % 2), "big") % 0xFFFF
-    if total == 0 and any(data):
-        total = 0xFFFF
-    return (~total & 0xFFFF).to_bytes(2, "big")
+    """Return the internet checksum of data that are not all zero."""
+    number = int.from_bytes(data, "big") << 8 * (len(data) & 1)
+    return (-number % _ONES).to_bytes(2, "big")

@@ -1,31 +1,14 @@
-"""From a simulated session to what an engine reports of it, and to its captures."""
+"""From a simulated session to what an engine reports of it."""
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final
 
 from seglab.core.record import Captures, MtuChange
 from seglab.core.trace import Read, Segment, Write
 from seglab.engine.record import NO_CAPTURES, ObservedSession, within_payload
-from seglab.experiment.plan import SessionSpec
-from seglab.frames import pcapng
-from seglab.frames.addresses import PORTS
-from seglab.frames.headers import parse_tcp
-from seglab.frames.packets import Frame, Packet
-from seglab.networks.network import Network
-from seglab.simulator.frames import FrameMaker
-from seglab.simulator.path import LINKS, UP, Carried
+from seglab.simulator.path import UP, Carried
 from seglab.simulator.script import Script
 from seglab.simulator.session import Simulation
-
-WALL_NS: Final = 1_388_534_400_000_000_000
-"""What captures have as the time of day at a session's zero: 2014-01-01, 00:00 UTC.
-
-Virtual time has no date, and captures must not depend on when they were made.
-"""
-
-MACHINE: Final = pcapng.Machine("virtual", "seglab simulator", "seglab")
-"""What captures say about the machine that made them."""
 
 
 def observed(simulation: Simulation, names: Captures = NO_CAPTURES) -> ObservedSession:
@@ -62,20 +45,6 @@ def observed(simulation: Simulation, names: Captures = NO_CAPTURES) -> ObservedS
         captures=names,
         error=_error(simulation),
     )
-
-
-def captures(
-    spec: SessionSpec, network: Network, simulation: Simulation, description: str
-) -> dict[pcapng.Vantage, bytes]:
-    """Return a session's captures, by their vantage."""
-    maker = FrameMaker(
-        network.ip_version,
-        PORTS[spec.protocol],
-        spec.seed,
-        (simulation.script.stream, bytes(simulation.server.replies)),
-    )
-    packets = [_packet(carried, *maker.frame(carried)) for carried in simulation.packets]
-    return pcapng.captures(packets, WALL_NS, description, MACHINE)
 
 
 def _written(script: Script, writes: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
@@ -123,25 +92,3 @@ def _error(simulation: Simulation) -> str | None:
     if simulation.server.session.refused:
         return f"the server refused: {simulation.server.session.refused}"
     return None
-
-
-def _packet(carried: Carried, sent: bytes, arrived: bytes) -> Packet:
-    """Return a packet as captures are made of."""
-    arrivals = carried.arrivals_ns
-    fate = carried.fate if not arrivals else None
-    waiting = None
-    if not arrivals and fate is None:
-        names = LINKS if carried.direction == UP else LINKS[::-1]
-        waiting = names[carried.left_ns >= 0]
-    return Packet(
-        carried.direction,
-        parse_tcp(sent),
-        [
-            Frame(0, carried.direction, carried.sent_ns, arrivals, None, sent),
-            Frame(1, carried.direction, carried.sent_ns, arrivals, None, arrived),
-        ],
-        list(arrivals),
-        fate,
-        waiting,
-        from_router=carried.segment is None,
-    )

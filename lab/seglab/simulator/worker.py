@@ -16,7 +16,7 @@ from seglab.experiment.plan import SessionSpec
 from seglab.frames import pcapng
 from seglab.networks.network import Network
 from seglab.sender.script import ScriptError, needed_s
-from seglab.simulator import backend, observed
+from seglab.simulator import backend, captured, observed
 from seglab.simulator.script import script_of
 from seglab.simulator.support import refusal
 
@@ -76,7 +76,7 @@ def one_session(
     record = session_record(spec, network, ENGINE, found)
     if folder is not None:
         words = f"{spec.session_id}: {record.error or 'complete'}"
-        made = observed.captures(spec, network, simulation, words)
+        made = captured.captures(spec, network, simulation, words)
         for vantage, data in made.items():
             write_whole(folder / names[vantage], data)
     return record
