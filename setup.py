@@ -33,6 +33,7 @@ BUILT = COPIES / f"built{sysconfig.get_config_var('EXT_SUFFIX')}.json"
 PLUGINS = {
     "seglab.shipped.senders": "senders",
     "seglab.shipped.senders.programs": "senders/programs",
+    "seglab.shipped.senders.profiles": "senders/profiles",
     "seglab.shipped.scenarios": "scenarios",
 }
 FLAGS = ["-g0"] if os.name == "posix" else []

@@ -1,15 +1,88 @@
-"""The 2048 writer: output through a buffer of fixed size, emptied whenever it is full."""
+"""The 2048 writer: output through a buffer, emptied whenever it is full."""
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+from re import finditer
 
-from seglab.sender import Integer, Message, Parameters, Sender, in_writes, smtp_parameters
+from seglab.sender import (
+    Integer,
+    Message,
+    MssBuffer,
+    Parameters,
+    Sender,
+    SetOption,
+    Step,
+    Wait,
+    Word,
+    Write,
+    smtp_parameters,
+)
 
 
-def cuts(message: Message, parameters: Parameters) -> Iterable[int]:
-    """Whenever the buffer is full."""
-    size = parameters["buffer_bytes"]
-    return range(size, len(message.wire), size)
+def steps(message: Message, parameters: Parameters) -> Iterator[Step]:
+    """Empty the buffer whenever it is full, and at the end; the end of data may be apart."""
+    hold, gap_ms = parameters["hold"], parameters["gap_ms"]
+    text, end = message.split(parameters["terminator_bytes"])
+    size, segments = parameters["buffer_bytes"], parameters["mss_multiple"]
+    buffer = MssBuffer(size, segments) if segments else None
+    ends = () if buffer else _FILLS[parameters["fills"]](text, size)
+    pieces = [text[start:stop] for start, stop in pairwise((0, *ends, len(text)))]
+    if hold == "cork":
+        yield SetOption("cork", True)
+    for number, piece in enumerate(pieces, 1):
+        last = number == len(pieces) and not end
+        yield Write(piece, more=hold == "more" and not last, buffer=buffer)
+        if gap_ms and not last:
+            yield Wait(gap_ms / 1000)
+    if end:
+        yield Write(end)
+    if hold == "cork":
+        yield SetOption("cork", False)
 
+
+def _bytes(text: bytes, size: int) -> Iterator[int]:
+    """As many bytes as the buffer has."""
+    yield from range(size, len(text), size)
+
+
+def _unstuffed(text: bytes, size: int) -> Iterator[int]:
+    """As many bytes as the buffer has, before the dots of lines that begin with one are doubled."""
+    dots = [found.start() + 1 - n for n, found in enumerate(finditer(rb"\n\.\.", text))]
+    for bare in range(size, len(text) - len(dots), size):
+        yield bare + bisect_left(dots, bare)
+
+
+def _characters(text: bytes, size: int) -> Iterator[int]:
+    """So many bytes, or one more where a CRLF or a doubled dot would be cut."""
+    at = size
+    while at < len(text):
+        whole = text[at - 1 : at + 1] == b"\r\n" or text[at - 2 : at + 1] == b"\n.."
+        at += 1 if whole else 0
+        if at < len(text):
+            yield at
+        at += size
+
+
+def _lines(text: bytes, size: int) -> Iterator[int]:
+    """As many whole lines as fit the buffer, and one at least."""
+    start = end = 0
+    for found in finditer(rb"\n", text):
+        if found.end() - start > size and end > start:
+            yield end
+            start = end
+        end = found.end()
+    if len(text) - start > size and start < end < len(text):
+        yield end
+
+
+_FILLS: Mapping[str, Callable[[bytes, int], Iterator[int]]] = {
+    "bytes": _bytes,
+    "unstuffed": _unstuffed,
+    "characters": _characters,
+    "lines": _lines,
+}
+"""Where the buffer is full, by what it is filled with."""
 
 SENDER = Sender(
     name="fixed_buffer",
@@ -18,7 +91,21 @@ SENDER = Sender(
     style="fixed_buffer",
     parameters={
         "buffer_bytes": Integer(2048, 1, 1 << 20, "the size of the buffer"),
+        "mss_multiple": Integer(
+            0, 0, 64, "the buffer holds so many segments, where that is more (Postfix: 4); 0 none"
+        ),
+        "fills": Word(
+            "bytes",
+            tuple(_FILLS),
+            "what is counted: bytes; bytes before dots are doubled (libcurl); characters, of which"
+            " CRLF and a doubled dot are one (Exim); whole lines. Of no effect with mss_multiple",
+        ),
+        "hold": Word(
+            "none",
+            ("none", "more", "cork"),
+            "what keeps short segments back until the end: nothing, MSG_MORE, or TCP_CORK",
+        ),
         **smtp_parameters(nodelay=True),
     },
-    steps=in_writes(cuts),
+    steps=steps,
 )

@@ -25,7 +25,7 @@ from seglab.dataset.summary_figure import summary_figure
 from seglab.errors import InputError
 from seglab.experiment.plan import message
 from seglab.runs.parquet import ADDED_COLUMNS
-from seglab.sender.registry import sender
+from seglab.sender.named import sender
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from seglab.dataset.plan import planned, session_at, shard_range
 from seglab.dataset.splits import PARTS, Splits
 from seglab.errors import InputError
 from seglab.experiment import plan as sessions_
-from seglab.sender.registry import sender
+from seglab.sender.named import sender
 
 EVERY = [place for shard in range(3) for place in planned(spec_of(), 1, shard)]
 

@@ -1,7 +1,8 @@
 """The contract of every sender that is registered, and each one's own way of writing."""
 
+import re
 from collections.abc import Callable, Mapping
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import pytest
@@ -95,8 +96,8 @@ def test_steps_are_deterministic(sender: Sender, data: st.DataObject) -> None:
 def test_waits_stand_between_writes(sender: Sender, data: st.DataObject) -> None:
     """A payload neither begins nor ends with a pause, and no sender awaits a reply within it."""
     _, _, steps = session(data, sender)
-    assert isinstance(steps[0], Write)
-    assert isinstance(steps[-1], Write)
+    assert not isinstance(steps[0], Wait)
+    assert not isinstance(steps[-1], Wait)
     assert not any(isinstance(step, Expect) for step in steps)
 
 
@@ -217,10 +218,26 @@ def _is_line_by_line(_message: Message, parameters: Parameters, steps: list[Step
 
 
 def _is_fixed_buffer(_message: Message, parameters: Parameters, steps: list[Step]) -> None:
-    *whole, last = map(len, _text_writes(parameters, steps))
+    pieces = _text_writes(parameters, steps)
     size = parameters.get("buffer_bytes") or parameters["writes"][0]
-    assert set(whole) <= {size}
-    assert 0 < last <= size
+    fills = parameters.get("fills", "bytes")
+    if parameters.get("mss_multiple"):
+        assert len(pieces) == 1
+        return
+    *whole, last = map(len, pieces)
+    if fills == "lines":
+        lines = [piece.count(b"\n") for piece in pieces]
+        assert all(n == 1 or len(piece) <= size for n, piece in zip(lines, pieces, strict=True))
+        assert all(piece.endswith(b"\n") for piece in pieces[:-1])
+    elif fills == "unstuffed":
+        bare = len(re.sub(rb"\n\.\.", b"\n.", b"".join(pieces)))
+        assert len(pieces) == -(-bare // size)
+    elif fills == "characters":
+        assert set(whole) <= {size, size + 1}
+        assert not any(a.endswith(b"\r") and b.startswith(b"\n") for a, b in pairwise(pieces))
+    else:
+        assert set(whole) <= {size}
+        assert 0 < last <= size
 
 
 def _is_timed_writes(_message: Message, parameters: Parameters, steps: list[Step]) -> None:

@@ -23,6 +23,7 @@ from seglab.sender.sender import Sender
 
 _LISTS = {
     "senders": ("name", "kind", "protocol", "style", "terminator", "summary"),
+    "profiles": ("name", "program", "version", "sender", "share", "summary"),
     "networks": ("name", "mtu", "mss", "path_condition", "round_trip_ms", "title"),
     "scenarios": ("name", "published", "sessions", "senders", "networks", "title"),
 }
@@ -33,7 +34,7 @@ _WHOLE = ("name", "style")
 
 
 @click.command(name="list")
-@click.argument("what", type=click.Choice(list(_LISTS)), metavar="senders|networks|scenarios")
+@click.argument("what", type=click.Choice(list(_LISTS)), metavar="|".join(_LISTS))
 @click.option(
     "--sender",
     "files",
@@ -45,7 +46,7 @@ _WHOLE = ("name", "style")
     "--json", "as_json", is_flag=True, help="Print a JSON list with an object for each entry."
 )
 def list_command(what: str, files: tuple[str, ...], as_json: bool) -> int:
-    """List what there is to run: senders, networks or scenarios.
+    """List what there is to run: senders, profiles of programs, networks or scenarios.
 
     On a terminal this is a table. In a pipe each entry is one line, with tabs between the columns,
     and there is no heading. --json has everything that is known of an entry.
@@ -73,6 +74,8 @@ def list_command(what: str, files: tuple[str, ...], as_json: bool) -> int:
 def _entries(what: str) -> Iterable[dict[str, Any]]:
     if what == "senders":
         return map(_sender, registry.senders().values())
+    if what == "profiles":
+        return map(_profile, registry.profiles().values())
     if what == "networks":
         return map(_network, registry.networks().values())
     return map(_scenario, registry.scenarios().values())
@@ -98,6 +101,13 @@ def _sender(sender: Sender, file: SenderFile | None = None) -> dict[str, Any]:
             for name, parameter in sender.parameters.items()
         },
     }
+
+
+def _profile(profile: registry.Profile) -> dict[str, Any]:
+    found = profile.to_dict()
+    measured = profile.measured
+    share = None if measured is None else f"{measured.share:.1%} of {measured.sessions}"
+    return {**found, "share": share}
 
 
 def _network(network: Network) -> dict[str, Any]:

@@ -70,8 +70,9 @@ def selection_options(verb: str) -> Callable[[Command], Command]:
             "--sender",
             "senders",
             multiple=True,
-            metavar="NAME|FILE.py",
-            help=f"{verb} only this sender, or the one in your own file. May be repeated.",
+            metavar="NAME|profile:NAME|FILE.py",
+            help=f"{verb} only this sender, a profile of a program, or the one in your own file. "
+            "May be repeated.",
         )
         network = click.option(
             "--network",

@@ -5,6 +5,7 @@ time and a size, since behind it may stand anyone's code.
 """
 
 import dataclasses
+import re
 import socket
 import struct
 import time
@@ -15,7 +16,7 @@ import msgspec
 from seglab.core.labels import Style
 from seglab.core.parameters import Flag, HeaderNames, Integer, Number, Parameter, Sizes, Word
 from seglab.sender.sender import Protocol
-from seglab.sender.steps import SOCKET_OPTIONS, Expect, SetOption, Step, Wait, Write
+from seglab.sender.steps import SOCKET_OPTIONS, Expect, MssBuffer, SetOption, Step, Wait, Write
 
 ANSWER_MAX_BYTES: Final = 64 << 20
 """The longest answer: a payload has at most 16 MiB, and a million steps some bytes each."""
@@ -26,6 +27,7 @@ LOADING_LIMIT_S: Final = 20.0
 _LENGTH = struct.Struct("!I")
 _CHUNK_BYTES = 1 << 18
 _MORE = "+more"
+_WRITE = re.compile(r"(payload|command)(\+more)?(?:\+(\d{1,9})x(\d{1,9}))?")
 _PARAMETERS: Final = {
     kind.__name__: kind for kind in (Integer, Number, Flag, Sizes, Word, HeaderNames)
 }
@@ -59,8 +61,9 @@ class DescribedSender(msgspec.Struct, frozen=True):
 StoredStep = tuple[str, bytes | float | int]
 """A step as it travels: its kind, and its content.
 
-The kinds are ``payload`` and ``command`` (each with ``+more`` for MSG_MORE), ``wait``, ``expect``,
-and the names of socket options.
+The kinds are ``payload`` and ``command``, ``wait``, ``expect``, and the names of socket options. A
+write with MSG_MORE has ``+more`` after its kind, and one through a buffer that fits the MSS its
+least bytes and its segments, such as ``payload+4096x4``.
 """
 
 
@@ -157,7 +160,10 @@ def stored_step(step: Step) -> StoredStep:
     """Return a step as it travels."""
     if isinstance(step, Write):
         kind = "payload" if step.payload else "command"
-        return (kind + _MORE if step.more else kind, step.data)
+        kind = kind + _MORE if step.more else kind
+        if step.buffer is not None:
+            kind += f"+{step.buffer.least_bytes}x{step.buffer.segments}"
+        return (kind, step.data)
     if isinstance(step, Wait):
         return ("wait", step.seconds)
     if isinstance(step, SetOption):
@@ -172,8 +178,10 @@ def step_from(stored: StoredStep) -> Step:
         ValueError: it is none.
     """
     match stored:
-        case ("payload" | "command" | "payload+more" | "command+more" as kind, bytes() as data):
-            return Write(data, payload=kind.startswith("payload"), more=kind.endswith(_MORE))
+        case (str() as kind, bytes() as data) if found := _WRITE.fullmatch(kind):
+            name, more, least_bytes, segments = found.groups()
+            buffer = None if least_bytes is None else MssBuffer(int(least_bytes), int(segments))
+            return Write(data, name == "payload", more is not None, buffer)
         case ("wait", int() | float() as seconds):
             return Wait(seconds)
         case ("expect", int() as code):

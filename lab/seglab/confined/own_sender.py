@@ -8,8 +8,8 @@ from typing import Final
 
 from seglab.confined.remote import SenderWorker
 from seglab.errors import InputError
+from seglab.sender.named import sender as shipped_sender
 from seglab.sender.registry import NAME, SenderFile, senders
-from seglab.sender.registry import sender as shipped_sender
 from seglab.sender.sender import Sender
 
 _SOURCE_MAX_BYTES: Final = 1 << 20

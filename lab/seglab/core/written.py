@@ -254,14 +254,13 @@ def _buffer(text: Sequence[Write], structure: Structure) -> Buffer | None:
         for w in text
     ]
     bare = [length - added for length, added in zip(lengths, dots, strict=True)]
-    if _chosen(bare[:-1]) and not _chosen(lengths[:-1]):
-        return _equal(bare)
-    return (
-        _equal(lengths)
-        or _equal(bare)
-        or _equal(lengths, SLACK_BYTES)
-        or _gathered(text, structure.line_ends)
-    )
+    of_lines = _gathered(text, structure.line_ends)
+    if lengths[0] % _ROUND_BYTES:
+        if len(text) == _ONE_CUT and not bare[0] % _ROUND_BYTES:
+            return _equal(bare)
+        if of_lines:
+            return of_lines
+    return _equal(lengths) or _equal(bare) or _equal(lengths, SLACK_BYTES) or of_lines
 
 
 def _equal(lengths: Sequence[int], slack_bytes: int = 0) -> Buffer | None:
@@ -277,7 +276,7 @@ def _gathered(text: Sequence[Write], line_ends: Sequence[int]) -> Buffer | None:
     The next line would not have fitted, so the length of a piece with it bounds the buffer.
     """
     cuts = {write.end for write in text[:-1]}
-    if len(text) <= _ONE_CUT or not line_ends or not cuts <= {*line_ends}:
+    if not line_ends or not cuts <= {*line_ends}:
         return None
     following = dict(pairwise(line_ends))
     least = max(write.end - write.start for write in text)

@@ -1,9 +1,10 @@
 """Makes again what the seed of a dataset decides about a row, and compares it with the row.
 
-The seed decides the message of a session, and with its sender's steps where each write ends. So the
-payload's length and digest, the places of the header fields, and the writes of a row can be made
-again without a network. The words of generated mail come from Faker, and senders and messages from
-seglab, so a dataset that was built with other versions of these cannot be compared.
+The seed decides the message of a session, and with its sender's steps and the row's MSS where each
+write ends. So the payload's length and digest, the places of the header fields, and the writes of a
+row can be made again without a network. The words of generated mail come from Faker, and senders
+and messages from seglab, so a dataset that was built with other versions of these cannot be
+compared.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from seglab.dataset.plan import PlacedSession
 from seglab.experiment.plan import message
 from seglab.mail.header_layout import header_layout
 from seglab.runs.manifest import versions
-from seglab.sender.steps import Write
+from seglab.sender.steps import Write, at_mss
 
 DECIDING_PACKAGES: Final = ("seglab", "faker")
 """The packages whose versions decide what messages and writes a seed gives."""
@@ -41,7 +42,7 @@ def differences(record: SessionRecord, place: PlacedSession) -> str | None:
     """
     who = sender(place.spec.sender, place.spec.sender_path)
     made = message(place.spec, who)
-    steps = who.steps(made, place.spec.parameters)
+    steps = at_mss([*who.steps(made, place.spec.parameters)], record.mss)
     pieces = [step.data for step in steps if isinstance(step, Write)]
     payload = b"".join(pieces)
     digest = hashlib.sha256(payload).hexdigest()

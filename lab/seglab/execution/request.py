@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 
-from seglab.confined.own_sender import own_sender
 from seglab.engine import DEFAULT_ENGINE
 from seglab.engine.base import Planned
 from seglab.engine.client_tcp import client_tcp
@@ -14,7 +13,7 @@ from seglab.errors import EnvironmentLacksError, InputError, nearest
 from seglab.experiment import registry
 from seglab.experiment.named import plan_programs
 from seglab.experiment.plan import plan
-from seglab.experiment.scenario import Scenario, with_own_senders
+from seglab.experiment.scenario import Scenario, added_sender, is_added, with_own_senders
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Experiment, Manifest
 from seglab.sender.registry import is_path
@@ -29,8 +28,8 @@ class RunRequest:
 
     Attributes:
         scenarios: names of shipped scenarios, paths of TOML files, or scenarios as values.
-        senders: names of the senders to keep, and paths of files with senders of the user's own,
-            which run as well; empty keeps all.
+        senders: names of the senders to keep, and those that run as well: profiles as
+            ``profile:NAME``, and paths of files with senders of the user's own; empty keeps all.
         networks: names of the networks to keep; empty keeps all.
         sessions: how many for each sender on each network; ``None`` is each scenario's own number.
         programs: the mail programs that run; ``None`` takes those that are installed now.
@@ -58,7 +57,7 @@ class RunRequest:
                     f"{name}: a scenario called {scenario.name!r} is given already; "
                     "give each once, or rename a file"
                 )
-            found[scenario.name] = with_own_senders(scenario, list(filter(is_path, self.senders)))
+            found[scenario.name] = with_own_senders(scenario, list(filter(is_added, self.senders)))
         return list(found.values())
 
     def specs(self, seed: int) -> list[Planned]:
@@ -68,7 +67,7 @@ class RunRequest:
             InputError: a scenario, sender or network is not known, or no session is left.
         """
         scenarios = self.load()
-        named = tuple(sender for sender in self.senders if not is_path(sender))
+        named = tuple(sender for sender in self.senders if not is_added(sender))
         known = {c.sender.name for s in scenarios for c in s.senders}
         known |= {name for s in scenarios for name in s.programs}
         self._check("sender", named, known)
@@ -176,7 +175,7 @@ class RunRequest:
 
     @staticmethod
     def _sender_name(sender: str) -> str:
-        return own_sender(Path(sender))[0].name if is_path(sender) else sender
+        return added_sender(sender)[0].name if is_added(sender) else sender
 
     def _check(self, what: str, asked: tuple[str, ...], known: set[str]) -> None:
         for name in asked:

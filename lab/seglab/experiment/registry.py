@@ -16,10 +16,22 @@ from seglab.experiment import scenario as scenario_
 from seglab.experiment.scenario import Scenario
 from seglab.networks import network as network_
 from seglab.networks.network import Network
-from seglab.sender.registry import sender, senders
+from seglab.sender.named import sender
+from seglab.sender.profiles import Profile, profiles
+from seglab.sender.registry import senders
 from seglab.software.program import programs
 
-__all__ = ["network", "networks", "parse_scenario", "scenario", "scenarios", "sender", "senders"]
+__all__ = [
+    "Profile",
+    "network",
+    "networks",
+    "parse_scenario",
+    "profiles",
+    "scenario",
+    "scenarios",
+    "sender",
+    "senders",
+]
 
 _T = TypeVar("_T")
 _ENDING = ".toml"

@@ -24,6 +24,7 @@ from seglab.mail.source import MailSource, read_source
 from seglab.networks.network import Network
 from seglab.networks.network import parse as parse_network
 from seglab.reproduction import paper
+from seglab.sender.profiles import PREFIX, profiles
 from seglab.sender.registry import SenderFile, is_path
 from seglab.sender.sender import Sender
 
@@ -32,6 +33,9 @@ SESSIONS_MAX: Final = 1_000_000
 
 ALL: Final = "all"
 """The word that stands in a scenario's file for the list of all senders, or of all networks."""
+
+PROFILES: Final = "profiles"
+"""The word that stands in a scenario's file for the list of all profiles."""
 
 LISTED_MAX: Final = 1000
 """A list of senders, networks or sweep values has at most so many entries."""
@@ -278,7 +282,10 @@ def senders_of(
     variants: list[SenderVariant] = []
     if table.is_word("senders", ALL):
         return tuple(SenderVariant(sender, sender.resolve({})) for sender in known.values())
-    values = _listed(table, "senders", "a list of senders' names, [[senders]] tables, or 'all'")
+    if table.is_word("senders", PROFILES):
+        return tuple(_of_profile(name) for name in profiles())
+    expected = "a list of senders' names, [[senders]] tables, 'all' or 'profiles'"
+    values = _listed(table, "senders", expected)
     for index, value in enumerate(values):
         where = f"senders[{index}]"
         given: dict[str, Any] = {}
@@ -323,22 +330,51 @@ def _sender_called(
             return own_sender(path)
         except InputError as error:
             raise InputError(f"{table.where}: {where}: {error}") from error
-    if name not in known:
-        raise InputError(
-            f"{table.where}: {where}: unknown sender {shown(name)}; {near(name, known)}"
-        )
-    return known[name], None
+    if name in known:
+        return known[name], None
+    called = name.removeprefix(PREFIX)
+    if called in profiles():
+        return profiles()[called].sender, None
+    raise InputError(
+        f"{table.where}: {where}: unknown sender {shown(name)}; "
+        f"{near(called, [*known, *profiles()])}"
+    )
 
 
-def with_own_senders(scenario: Scenario, paths: Sequence[str]) -> Scenario:
-    """The scenario with further senders, each from a file and with its default parameters.
+def _of_profile(name: str) -> SenderVariant:
+    """The variant of a profile, which has the profile's parameters as its defaults."""
+    sender = profiles()[name].sender
+    return SenderVariant(sender, sender.resolve({}))
+
+
+def added_sender(name: str) -> tuple[Sender, SenderFile | None]:
+    """The sender that a user adds to a scenario: ``profile:NAME``, or the path of a file.
 
     Raises:
-        InputError: a file holds no sender that this scenario can run.
+        InputError: there is no such profile, or the file holds no sender.
+    """
+    if not name.startswith(PREFIX):
+        return own_sender(Path(name))
+    called = name.removeprefix(PREFIX)
+    if called not in profiles():
+        raise InputError(f"unknown profile {shown(called)}; {near(called, profiles())}")
+    return profiles()[called].sender, None
+
+
+def is_added(name: str) -> bool:
+    """Whether a sender's name adds it to a scenario, and does not only choose one of its own."""
+    return name.startswith(PREFIX) or is_path(name)
+
+
+def with_own_senders(scenario: Scenario, names: Sequence[str]) -> Scenario:
+    """The scenario with further senders, of files or profiles, with their default parameters.
+
+    Raises:
+        InputError: there is no such sender, or one that this scenario cannot run.
     """
     variants = list(scenario.senders)
-    for path in paths:
-        sender, file = own_sender(Path(path))
+    for path in names:
+        sender, file = added_sender(path)
         if any(variant.sender.name == sender.name for variant in variants):
             raise InputError(f"{path}: {scenario.name} has a sender {sender.name!r} already")
         sweep = scenario.sweep

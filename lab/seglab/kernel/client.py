@@ -34,7 +34,7 @@ from seglab.kernel.channel import Channel, ChannelMessage
 from seglab.kernel.client_session import ClientSession, SessionError, not_begun
 from seglab.mail.stored import mail_of
 from seglab.sender import steps
-from seglab.sender.registry import sender as sender_named
+from seglab.sender.named import sender as sender_named
 from seglab.sender.replies import ReplyError
 from seglab.sender.script import ScriptError, SlowSenderError, make_script
 

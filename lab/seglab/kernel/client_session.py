@@ -9,7 +9,7 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 
 from seglab.frames.addresses import BY_VERSION
@@ -37,7 +37,7 @@ class ClientSession:
 
     Attributes:
         flow: the session's number in its lab.
-        script: the steps still to take.
+        script: the steps still to take; none before the connection stands.
         t0_ns: when the session began.
         deadline_ns: when it fails if it has not ended.
         writes: each write call: when, and its range in the connection's stream.
@@ -59,7 +59,8 @@ class ClientSession:
 
     def __init__(self, job: ChannelMessage, script: Sequence[steps.Step], now_ns: int) -> None:
         self.flow: int = job["flow"]
-        self.script = iter(script)
+        self._script = script
+        self.script: Iterator[steps.Step] = iter(())
         self.t0_ns = now_ns
         own_s = needed_s(script, job["round_trip_s"], job["bw_mbit"])
         self.deadline_ns = now_ns + int((job["time_limit_s"] + own_s) * 1e9)
@@ -107,7 +108,7 @@ class ClientSession:
             raise OSError(status, os.strerror(status))
 
     def connected(self) -> None:
-        """Note what was negotiated, once the connection stands.
+        """Note what was negotiated, once the connection stands; the steps may follow its MSS.
 
         Raises:
             SessionError: the connection was not made.
@@ -117,6 +118,7 @@ class ClientSession:
         info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
         self.timestamps = bool(info[5] & _TCPI_OPT_TIMESTAMPS)
         (self.mss,) = struct.unpack_from("=I", info, 16)
+        self.script = iter(steps.at_mss(self._script, self.mss))
         name = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, _NAME_MAX_BYTES)
         self.congestion_control = name.split(b"\0")[0].decode()
 

@@ -10,15 +10,23 @@ from rich.table import Table
 
 from seglab.classification.api import classify
 from seglab.classification.classifier import Verdict
+from seglab.core.labels import UNKNOWN_STYLE
 from seglab.core.observation import Observation
 from seglab.core.record import SessionRecord
 from seglab.core.text import one_line
 from seglab.core.trace import first_sent, sizes
+from seglab.core.written import WrittenLabels
+from seglab.errors import InputError
+from seglab.frames.lab_capture import UnreadableCaptureError, payload_sent
 from seglab.report.console import as_markup, say, stdout
 from seglab.runs.folder import RunFolder
+from seglab.sender.likeness import Likeness, ProgramWrites, likeness
 
 _SIZES_SHOWN = 8
-_COLUMNS = ("network", "session", "written", "on the wire", "read", "wrote", "looks like")
+_COLUMNS = (
+    "network", "session", "written", "on the wire", "read", "wrote", "buffer", "writes like",
+    "looks like",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +37,14 @@ class TriedSession:
         record: its row.
         verdict: what the classifier ``boundaries`` says of its segments; ``None`` where it says
             nothing, or the session failed.
+        labels: how it wrote, as far as its writes tell; ``None`` where the session failed.
+        like: the shipped sender that writes the same; ``None`` where none does, or it is not known.
     """
 
     record: SessionRecord
     verdict: Verdict | None
+    labels: WrittenLabels | None = None
+    like: Likeness | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The session for ``--json``."""
@@ -60,6 +72,15 @@ class TriedSession:
             ],
             "segments": sizes(first_sent(record.segments)),
             "reads": sizes(record.reads),
+            "styles": [] if self.labels is None else list(self.labels.styles),
+            "terminators": [] if self.labels is None else list(self.labels.terminators),
+            "buffer": None
+            if self.labels is None or self.labels.buffer is None
+            else {
+                "least_bytes": self.labels.buffer.least_bytes,
+                "most_bytes": self.labels.buffer.most_bytes,
+            },
+            "writes_like": None if self.like is None else self.like.to_dict(),
             "looks_like": None if self.verdict is None else self.verdict.to_dict(),
         }
 
@@ -113,8 +134,40 @@ def tried(folder: RunFolder) -> Tried:
         folder.report,
         records[0].sender if records else "",
         folder.manifest.arguments.get("command", ()),
-        tuple(TriedSession(record, _verdict(record)) for record in records),
+        tuple(_tried(folder, record) for record in records),
     )
+
+
+def _tried(folder: RunFolder, record: SessionRecord) -> TriedSession:
+    seen = program_writes(folder, record)
+    if seen is None:
+        return TriedSession(record, _verdict(record))
+    return TriedSession(record, _verdict(record), seen.labels, likeness(seen))
+
+
+def program_writes(folder: RunFolder, record: SessionRecord) -> ProgramWrites | None:
+    """Return what a program of a stored run did to write its message.
+
+    Returns:
+        ``None`` where the session is not complete, or its capture is gone.
+
+    Raises:
+        InputError: the capture is damaged.
+    """
+    if not record.complete or not record.calls or record.captures.client is None:
+        return None
+    path = folder.path / record.captures.client
+    try:
+        payload = payload_sent(path.read_bytes(), record.payload_bytes, record.payload_sha256 or "")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnreadableCaptureError) as error:
+        raise InputError(f"{path}: {error}") from error
+    if payload is None:
+        raise InputError(f"{path}: has another payload than the session's row; make the run again")
+    first = record.calls[0]
+    lead_bytes = max(0, first.result - (first.end - first.start))
+    return ProgramWrites(payload, record.calls, record.options, record.mss, lead_bytes)
 
 
 def _verdict(record: SessionRecord) -> Verdict | None:
@@ -148,17 +201,35 @@ def show(result: Tried, console: Console | None = None) -> None:
 def _row(one: TriedSession) -> tuple[str, ...]:
     record = one.record
     if not record.complete:
-        return record.network, record.status, *[""] * 5
-    style = f"{record.style}, {record.terminator}" if record.terminator else record.style
+        return record.network, record.status, *[""] * (len(_COLUMNS) - 2)
     return (
         record.network,
         record.status,
         _shown(sizes(record.writes)),
         _shown(sizes(first_sent(record.segments))),
         _shown(sizes(record.reads)),
-        style,
+        _wrote(one),
+        _buffer(one.labels),
+        _writes_like(one.like),
         _looks_like(one.verdict),
     )
+
+
+def _wrote(one: TriedSession) -> str:
+    labels, record = one.labels, one.record
+    styles = [record.style] if labels is None else labels.styles or [UNKNOWN_STYLE]
+    terminators = [record.terminator or ""] if labels is None else labels.terminators
+    return ", ".join(filter(None, (" or ".join(styles), " or ".join(terminators))))
+
+
+def _buffer(labels: WrittenLabels | None) -> str:
+    return "" if labels is None or labels.buffer is None else str(labels.buffer)
+
+
+def _writes_like(like: Likeness | None) -> str:
+    if like is None:
+        return "no shipped sender"
+    return f"{like}; profiles: {', '.join(like.profiles)}" if like.profiles else str(like)
 
 
 def _looks_like(verdict: Verdict | None) -> str:

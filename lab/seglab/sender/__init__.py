@@ -27,7 +27,7 @@ from seglab.sender.sender import (
     nodelay_parameter,
     smtp_parameters,
 )
-from seglab.sender.steps import Expect, SetOption, Step, Wait, Write
+from seglab.sender.steps import Expect, MssBuffer, SetOption, Step, Wait, Write
 
 __all__ = [
     "GAP_MAX_MS",
@@ -36,6 +36,7 @@ __all__ = [
     "HeaderNames",
     "Integer",
     "Message",
+    "MssBuffer",
     "Number",
     "Parameter",
     "Parameters",

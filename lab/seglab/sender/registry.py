@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from seglab.core import plugins
-from seglab.errors import InputError, nearest
+from seglab.errors import InputError
 from seglab.sender.sender import Sender
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -38,18 +38,6 @@ class SenderFile:
 def senders() -> Mapping[str, Sender]:
     """All shipped senders by name."""
     return senders_in(plugins.shipped("senders"))
-
-
-def sender(name: str) -> Sender:
-    """The shipped sender of that name.
-
-    Raises:
-        InputError: there is no such sender; the message has the nearest name.
-    """
-    known = senders()
-    if name not in known:
-        raise InputError(f"unknown sender {name!r}; {nearest(name, known)}")
-    return known[name]
 
 
 def is_path(name: str) -> bool:

@@ -5,8 +5,30 @@ reads them as a list.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
+
+
+@dataclass(frozen=True, slots=True)
+class MssBuffer:
+    """A buffer that a program makes fit the MSS, which it asks the kernel for (TCP_MAXSEG).
+
+    Attributes:
+        least_bytes: the buffer's size where the MSS is small.
+        segments: the buffer holds as many full segments where that is more.
+    """
+
+    least_bytes: int
+    segments: int
+
+    def __post_init__(self) -> None:
+        if self.least_bytes < 1 or self.segments < 0:
+            raise ValueError(f"no buffer has {self.least_bytes} bytes, {self.segments} segments")
+
+    def size_at(self, mss: int) -> int:
+        """Return the buffer's size in bytes on a connection with this MSS."""
+        return max(self.least_bytes, self.segments * mss)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +41,14 @@ class Write:
             count; ``False`` for SMTP commands.
         more: whether the call has MSG_MORE (send(2)): more will follow, so a last piece that fills
             no segment waits for it.
+        buffer: through which the program writes ``data``, so that there is a call each time it is
+            full; ``None`` for one call.
     """
 
     data: bytes
     payload: bool = True
     more: bool = False
+    buffer: MssBuffer | None = None
 
     def __post_init__(self) -> None:
         if not self.data:
@@ -71,6 +96,23 @@ class Expect:
 
 
 Step = Write | Wait | SetOption | Expect
+
+
+def at_mss(script: Sequence[Step], mss: int) -> Sequence[Step]:
+    """Return the steps that a program takes on a connection with this MSS, one a write call."""
+    if not any(isinstance(step, Write) and step.buffer is not None for step in script):
+        return script
+    return [call for step in script for call in calls_at_mss(step, mss)]
+
+
+def calls_at_mss(step: Step, mss: int) -> Iterator[Step]:
+    """Yield what a step is on a connection with this MSS: itself, or the calls of a write."""
+    if not isinstance(step, Write) or step.buffer is None:
+        yield step
+        return
+    size = step.buffer.size_at(mss)
+    for start in range(0, len(step.data), size):
+        yield Write(step.data[start : start + size], step.payload, step.more)
 
 
 def command(*lines: str) -> Write:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from seglab.sender.replies import Replies, ReplyError
-from seglab.sender.steps import SetOption, Step, Wait, Write
+from seglab.sender.steps import SetOption, Step, Wait, Write, at_mss
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.host_times import HostTimes
 from seglab.simulator.segment import TcpSegment
@@ -169,6 +169,7 @@ class Client:
                 return
             self.mss = tcp.mss
             self.timestamps = tcp.timestamps
+            self._script = at_mss(self._script, tcp.mss)
             self._advance(now_ns)
             return
         if tcp.error is not None:

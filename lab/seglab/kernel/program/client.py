@@ -72,7 +72,8 @@ class ProgramClient:
                 self.resolver.serve()
             if session is not None:
                 self._look(session)
-                if self.recorder and time.monotonic() - drained > DRAIN_S:
+                begun = session.t0_ns is not None  # before, its announcement is still to be found
+                if self.recorder and begun and time.monotonic() - drained > DRAIN_S:
                     self.recorder.drain()
                     drained = time.monotonic()
         if self.session is not None:
