@@ -48,6 +48,7 @@ ONLY_PARSED = (
     "software install",
     "--program",
     "run survey",
+    "./mailer",
 )
 """Command lines with these words install, wait, take minutes, or are examples tested elsewhere."""
 

@@ -141,8 +141,8 @@ def test_values_of_options_are_told_only_for_sure() -> None:
 def log(port: int, *payloads: tuple[int, int], accept: int = 0, end: int = 9) -> dict[str, Any]:
     """The server's record of a connection that read 100 bytes."""
     return {
-        "peer": (SERVER, port), "payloads": list(payloads), "unfinished": None,
-        "t_accept_ns": accept, "t_end_ns": end, "reads": [(5, 0, 100)],
+        "peer": (SERVER, port), "local": (SERVER, PORT), "payloads": list(payloads),
+        "unfinished": None, "t_accept_ns": accept, "t_end_ns": end, "reads": [(5, 0, 100)],
     }  # fmt: skip
 
 
@@ -195,8 +195,10 @@ def test_placeholders() -> None:
         "smtp://{port}:25 {x} {}"
     )
     job = {"argv": ["a", "{message}"], "environment": {"A": "b"}, "values": {"message": "/m"}}
+    job["equipment"] = {"files": [["/etc/a", "{message}"]], "accounts": [], "variables": []}
     done = complete(job, SERVER, PORT)
     assert done["argv"] == ["a", "/m"]
+    assert done["equipment"]["files"] == {"/etc/a": "/m"}
     assert done["environment"] == {
         "A": "b", "SEGLAB_HOST": SERVER, "SEGLAB_PORT": "25", "SEGLAB_MESSAGE": "/m",
     }  # fmt: skip

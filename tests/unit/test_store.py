@@ -67,6 +67,7 @@ def test_a_program_survives_both_stores(tmp_path):
         exit_code=-9,
         output="line\n",
         notes=("full",),
+        dialogue=("EHLO a", "MAIL FROM:<a@b.c>\nDATA"),
     )
     assert SessionRecord.from_json(program.to_json()) == program
     store.write_sessions(tmp_path / "sessions.parquet", [program])

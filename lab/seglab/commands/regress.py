@@ -13,11 +13,11 @@ from rich.console import Console
 from seglab.classification.answer import Runner
 from seglab.commands.options import Command, cluster_option, engine_option, jobs_option, seed_option
 from seglab.commands.progress import RunProgress
-from seglab.commands.values import FILE, finite, given
+from seglab.commands.values import FILE, finite, given, refuse_unwritable
 from seglab.core.files import replace_file, writing
 from seglab.core.text import count
 from seglab.engine import DEFAULT_TIME_LIMIT_S
-from seglab.errors import EnvironmentLacksError, InputError
+from seglab.errors import EnvironmentLacksError
 from seglab.execution.carry_out import carry_out, new_run_path
 from seglab.execution.request import RunRequest
 from seglab.regress import checks as checks_
@@ -192,7 +192,7 @@ def regress(
     if cluster is not None and (stderr or processes):
         raise click.UsageError("--stderr and --processes are of this machine, not of a --cluster")
     checks = checks_.chosen(names)
-    _refuse_unwritable(junit, html, baseline if update_baseline else None)
+    refuse_unwritable(junit, html, baseline if update_baseline else None)
     known = read_known(known_failures) if known_failures else ()
     before = read_baseline(baseline) if baseline and not update_baseline else None
     processes = processes or _processors()
@@ -231,17 +231,6 @@ def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _refuse_unwritable(*paths: Path | None) -> None:
-    """Find out before a long run, and not after it, that a result cannot be written."""
-    for path in paths:
-        if path is None:
-            continue
-        if not path.absolute().parent.is_dir():
-            raise InputError(f"{path}: cannot be written: there is no folder {path.parent}")
-        if not os.access(path.absolute().parent, os.W_OK):
-            raise InputError(f"{path}: cannot be written: {path.absolute().parent} is read-only")
 
 
 def _opened(

@@ -1,25 +1,35 @@
 """``seglab try``: a program of the user's own over networks of the lab, with what it writes."""
 
 import json
-import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
-from seglab.commands.options import jobs_option, seed_option, time_limit_option
+from seglab.commands.options import interrupted, jobs_option, seed_option, time_limit_option
 from seglab.commands.progress import RunProgress
+from seglab.commands.values import FILE, STORED, given, refuse_unwritable
+from seglab.core.files import writing
 from seglab.execution.carry_out import carry_out, new_run_path
-from seglab.execution.trying import manifest, message_of
-from seglab.experiment import registry
-from seglab.experiment.named import RECIPIENT, SENDER_ADDRESS, plan_named
-from seglab.experiment.program import plan
+from seglab.execution.trying import Planned, TryRequest, resume
+from seglab.experiment.named import RECIPIENT, SENDER_ADDRESS
+from seglab.mail.kinds import KINDS
 from seglab.mail.source import MailSource
 from seglab.report import build_report
-from seglab.report.tried import show, tried
+from seglab.report.tried import refuse_incomparable, tried
+from seglab.report.tried_junit import to_junit
+from seglab.report.tried_terminal import show
 from seglab.runs.folder import RunFolder
-from seglab.software.available import available
-from seglab.software.program import program as named_program
-from seglab.software.store import Store
+from seglab.runs.manifest import Manifest
+
+_FIXED_BY_RUN: Final = (
+    *("command", "program_name", "networks", "sessions", "message", "payload_bytes"),
+    *("sender_address", "recipient", "name", "send", "ready", "done", "seed", "out"),
+)
+"""The parameters that a run keeps from its beginning to its end."""
+
+_FIXED_BY_PROGRAM: Final = ("command", "name", "send", "ready", "done")
+"""The parameters that a named program brings along."""
 
 
 @click.command("try", context_settings={"ignore_unknown_options": False})
@@ -42,10 +52,9 @@ from seglab.software.store import Store
 @click.option(
     "--sessions",
     type=click.IntRange(1, 10_000),
-    default=1,
-    show_default=True,
     metavar="N",
-    help="How often the program runs over each network.",
+    help="How often the program runs over each network.  [default: 1; with --compare as often as "
+    "there, and twice at least]",
 )
 @click.option(
     "--message",
@@ -107,6 +116,21 @@ from seglab.software.store import Store
     metavar="DIR",
     help="The run folder, new or empty.  [default: runs/NAME-DATE-TIME]",
 )
+@click.option(
+    "--resume",
+    "resumed",
+    type=STORED,
+    metavar="DIR",
+    help="Continue the interrupted run in DIR: complete sessions stay, all others run.",
+)
+@click.option(
+    "--compare",
+    "reference",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Say what the program does otherwise than in the earlier run in DIR.",
+)
+@click.option("--junit", type=FILE, metavar="FILE", help="Write JUnit XML.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
 @click.option(
@@ -116,7 +140,7 @@ def try_(
     command: tuple[str, ...],
     program_name: str | None,
     networks: tuple[str, ...],
-    sessions: int,
+    sessions: int | None,
     message: str,
     payload_bytes: int | None,
     sender_address: str,
@@ -129,6 +153,9 @@ def try_(
     seed: int,
     jobs: int,
     out: Path | None,
+    resumed: Path | None,
+    reference: Path | None,
+    junit: Path | None,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -154,62 +181,88 @@ def try_(
       seglab try --network gprs --network ethernet -- ./mailer.py --server {host} {message}
       seglab try --sessions 5 --message mine.eml -- sh -c 'msmtp --host={host} -f {from} {to}'
       seglab try --program postfix --network pppoe --size 25000
+      seglab try --compare runs/version-1 --junit changes.xml -- ./mailer {host} {message}
       seglab try --ready 'postfix status' --send 'sendmail -f {from} {to}' -- postfix start-fg
 
     It needs root, for the kernel's tracing. Exit code 0: every session is complete, or failed as
-    its network is expected to make it fail; 1: others failed, and the reason is printed.
+    its network is expected to make it fail; 1: others failed, and the reason is printed, or the
+    program does something else than in the run of --compare.
     """  # noqa: D301 -- click looks for the backspace character itself
-    mail = message_of(message, payload_bytes)
-    if isinstance(mail, MailSource) and (words := mail.skipped_words) and not quiet:
-        click.echo(f"{message}: {words}", err=True)
-    paths = [registry.network(network) for network in dict.fromkeys(networks)]
-    if program_name is not None:
-        if command or send or ready or done or name:
-            raise click.UsageError(
-                "--program says itself what runs: leave out the command, --name,"
-                " --send, --ready and --done"
-            )
-        planned = plan_named(
-            available(named_program(program_name), Store.usual()),
-            paths,
-            mail,
-            sessions=sessions,
-            seed=seed,
+    refuse_unwritable(junit)
+    earlier = None if reference is None else RunFolder.open(reference)
+    if resumed is not None:
+        folder, planned = _continued(resumed, earlier)
+        if not given("time_limit_s"):
+            time_limit_s = folder.manifest.arguments["time_limit_s"]
+    elif command or program_name is not None:
+        if program_name is not None and (fixed := given(*_FIXED_BY_PROGRAM)):
+            raise click.UsageError(f"--program says itself what runs; leave out {', '.join(fixed)}")
+        request = TryRequest(
+            command=command,
+            program=program_name,
+            networks=networks,
+            sessions=sessions or _sessions_like(earlier),
+            message=message if message in KINDS else str(Path(message).absolute()),
+            payload_bytes=payload_bytes,
             sender_address=sender_address,
             recipient=recipient,
-        )
-    else:
-        planned = plan(
-            command,
-            paths,
-            mail,
-            sessions=sessions,
-            seed=seed,
             name=name,
-            sender_address=sender_address,
-            recipient=recipient,
-            folder=Path.cwd(),
             send=send,
             ready=ready,
             done=done,
+            folder=str(Path.cwd()),
         )
-    path = out or new_run_path(f"try-{planned[0][0].sender}")
-    with RunFolder.create(path, manifest(planned, seed, time_limit_s)) as folder:
+        mail = request.mail()
+        if isinstance(mail, MailSource) and (words := mail.skipped_words) and not quiet:
+            click.echo(f"{message}: {words}", err=True)
+        planned = request.planned(mail, seed)
+        manifest = request.manifest(planned, seed, time_limit_s)
+        _check(earlier, manifest)
+        path = out or new_run_path(f"try-{planned[0][0].sender}")
+        folder = RunFolder.create(path, manifest)
+    else:
+        raise click.UsageError("which program? give it after --, such as: seglab try -- ./mailer")
+    with folder:
         try:
-            with RunProgress(quiet=quiet, verbose=verbose) as progress:
-                carry_out(
-                    folder, [planned], jobs=jobs, time_limit_s=time_limit_s, progress=progress
-                )
-            summary = build_report(folder)
+            if folder.writable:
+                with RunProgress(quiet=quiet, verbose=verbose) as progress:
+                    carry_out(
+                        folder, [planned], jobs=jobs, time_limit_s=time_limit_s, progress=progress
+                    )
+            result = tried(folder, build_report(folder), earlier)
         except KeyboardInterrupt:
-            click.echo(
-                f"interrupted: {len(folder.statuses())} sessions are kept in {folder.path}",
-                err=True,
-            )
-            sys.exit(130)
-        result = tried(folder)
+            interrupted(folder)
+    if junit is not None:
+        with writing(junit):
+            junit.write_bytes(to_junit(result))
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2))
     else:
         show(result)
-    return 1 if summary.unexpected_failures else 0
+    return 1 if result.findings else 0
+
+
+def _continued(path: Path, earlier: RunFolder | None) -> tuple[RunFolder, Planned]:
+    """Open the run that is to be continued, and plan its sessions."""
+    if fixed := given(*_FIXED_BY_RUN):
+        raise click.UsageError(
+            f"--resume takes everything from the run folder; leave out {', '.join(fixed)}"
+        )
+    _check(earlier, RunFolder.open(path).manifest)
+    folder, request = resume(path)
+    return folder, request.planned(request.mail(), folder.manifest.seed)
+
+
+def _check(earlier: RunFolder | None, manifest: Manifest) -> None:
+    """Refuse an earlier run that this one cannot be compared with, before a session runs."""
+    if earlier is not None:
+        messages, networks = manifest.arguments.get("messages"), manifest.networks
+        refuse_incomparable(earlier.manifest, earlier.path, messages, networks)
+
+
+def _sessions_like(reference: RunFolder | None) -> int:
+    """Return how many sessions tell what varies by itself, when they are compared with a run."""
+    if reference is None:
+        return 1
+    there = reference.manifest.arguments.get("sessions")
+    return max(2, there) if isinstance(there, int) else 2

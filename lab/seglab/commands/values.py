@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from seglab.core.text import safe
+from seglab.errors import InputError
 
 
 class _Place(click.Path):
@@ -55,3 +56,18 @@ def finite(_context: click.Context, _option: click.Parameter, value: float | Non
     if value is not None and math.isnan(value):
         raise click.BadParameter("nan is not a number")
     return value
+
+
+def refuse_unwritable(*paths: Path | None) -> None:
+    """Find out before a long run, and not after it, that a result cannot be written.
+
+    Raises:
+        InputError: names the file.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"{path}: cannot be written: there is no folder {path.parent}")
+        if not os.access(path.absolute().parent, os.W_OK):
+            raise InputError(f"{path}: cannot be written: {path.absolute().parent} is read-only")

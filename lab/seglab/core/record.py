@@ -115,6 +115,8 @@ class SessionRecord:
             running when its session was over, and for an emulated sender.
         output: the end of what a program printed, on standard output and standard error together.
         notes: what was noticed of a program, and is no failure.
+        dialogue: what a program said to the server beside the payload, a text for each write;
+            ``CLIENT`` and ``HOST`` stand for the addresses of the two.
         schema_version: of this row.
     """
 
@@ -162,6 +164,7 @@ class SessionRecord:
     exit_code: int | None = None
     output: str = ""
     notes: tuple[str, ...] = ()
+    dialogue: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     @property

@@ -93,6 +93,7 @@ class ObservedProgram:
         output: the end of what it printed.
         structure: of its payload; ``None`` where nothing of it is known.
         notes: what was noticed of it, and is no failure.
+        dialogue: what it said to the server beside the message.
     """
 
     calls: tuple[WriteCall, ...] = ()
@@ -101,6 +102,7 @@ class ObservedProgram:
     output: str = ""
     structure: Structure | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    dialogue: tuple[str, ...] = field(default=(), repr=False)
 
 
 def is_untried(error: str | None) -> bool:
@@ -230,6 +232,7 @@ def _with_program(record: SessionRecord, seen: ObservedProgram) -> SessionRecord
         exit_code=seen.exit_code,
         output=seen.output,
         notes=seen.notes,
+        dialogue=seen.dialogue,
         nodelay=_nodelay(seen.options),
         style=labels.style,
         terminator=labels.terminator,

@@ -58,6 +58,10 @@ def plan(
 ) -> list[tuple[ProgramSession, Network]]:
     """Plan the sessions of a program.
 
+    What a network draws for a session does not depend on the program. All sessions carry the same
+    mail, unless the user has given several. So two programs, or two versions of one, differ only in
+    what they do.
+
     Args:
         command: the program and its arguments.
         networks: the paths to try it over.
@@ -105,7 +109,7 @@ def plan(
     return [
         (
             ProgramSession(
-                session_id=(session_id := ".".join((*names(path), f"{repeat:04}"))),
+                session_id=".".join((*names(path), f"{repeat:04}")),
                 scenario=scenario,
                 sender=called,
                 variant=variant,
@@ -118,9 +122,9 @@ def plan(
                 path_condition=path.path_condition,
                 reader=Reader(),
                 repeat=repeat,
-                seed=derive(seed, "session", session_id),
+                seed=derive(seed, "session", scenario, variant, path.name, repeat),
                 message=message.mail(repeat) if isinstance(message, MailSource) else message,
-                message_seed=derive(seed, "message", scenario, called, repeat),
+                message_seed=derive(seed, "message", scenario, variant),
                 command=tuple(command),
                 folder=str(folder),
                 sender_address=sender_address,

@@ -131,6 +131,7 @@ def _program(client: ChannelMessage) -> ObservedProgram | None:
         output=seen["output"],
         structure=seen["structure"],
         notes=tuple(seen["notes"]),
+        dialogue=tuple(seen["dialogue"]),
     )
 
 

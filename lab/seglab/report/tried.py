@@ -1,32 +1,24 @@
-"""What `seglab try` says of a stored run: network by network, what a program's sessions showed."""
+"""What `seglab try` says of a stored run: what a program's sessions showed, and what changed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from seglab.classification.api import classify
 from seglab.classification.classifier import Verdict
-from seglab.core.labels import UNKNOWN_STYLE
 from seglab.core.observation import Observation
 from seglab.core.record import SessionRecord
-from seglab.core.text import one_line
 from seglab.core.trace import first_sent, sizes
 from seglab.core.written import WrittenLabels
 from seglab.errors import InputError
 from seglab.frames.lab_capture import UnreadableCaptureError, payload_sent
-from seglab.report.console import as_markup, say, stdout
+from seglab.report.program_changes import Change, changes
+from seglab.report.summary import RunSummary
+from seglab.reproduction.comparison import changed_settings
 from seglab.runs.folder import RunFolder
+from seglab.runs.manifest import Manifest
 from seglab.sender.likeness import Likeness, ProgramWrites, likeness
-
-_SIZES_SHOWN = 8
-_COLUMNS = (
-    "network", "session", "written", "on the wire", "read", "wrote", "buffer", "writes like",
-    "looks like",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +78,44 @@ class TriedSession:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a program does otherwise than in an earlier run.
+
+    Attributes:
+        reference: the earlier run's folder.
+        command: its command line.
+        settings: what differs between the environments of the two runs, in words.
+        changes: each aspect, network by network.
+        only_before: the networks that only the earlier run has.
+        only_now: those that only this run has.
+    """
+
+    reference: Path
+    command: Sequence[str]
+    settings: tuple[str, ...]
+    changes: tuple[Change, ...]
+    only_before: tuple[str, ...]
+    only_now: tuple[str, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything differs beyond chance."""
+        return any(change.judgement == "differs" for change in self.changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison for ``--json``."""
+        return {
+            "reference": str(self.reference),
+            "command": list(self.command),
+            "differs": self.differs,
+            "settings": list(self.settings),
+            "only_before": list(self.only_before),
+            "only_now": list(self.only_now),
+            "aspects": [change.to_dict() for change in self.changes],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Tried:
     """A run of `seglab try`.
 
@@ -95,6 +125,8 @@ class Tried:
         program: what the program is called.
         command: the command line, with placeholders.
         sessions: its sessions, network by network.
+        expected: the ids of those that failed as their network makes every session fail.
+        comparison: with an earlier run; ``None`` where none was asked for.
     """
 
     path: Path
@@ -102,39 +134,102 @@ class Tried:
     program: str
     command: Sequence[str]
     sessions: tuple[TriedSession, ...]
+    expected: frozenset[str]
+    comparison: Comparison | None = None
 
     @property
     def complete(self) -> bool:
         """Whether every session is complete."""
         return all(one.record.complete for one in self.sessions)
 
+    @property
+    def findings(self) -> bool:
+        """Whether a session failed that was not expected to, or the program differs."""
+        failed = {one.record.session_id for one in self.sessions if not one.record.complete}
+        return bool(failed - self.expected) or (
+            self.comparison is not None and self.comparison.differs
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The result for ``--json``."""
+        compared = {} if self.comparison is None else {"comparison": self.comparison.to_dict()}
         return {
             "run": str(self.path),
             "program": self.program,
             "command": list(self.command),
             "complete": self.complete,
             "sessions": [one.to_dict() for one in self.sessions],
+            **compared,
         }
 
 
-def tried(folder: RunFolder) -> Tried:
+def tried(folder: RunFolder, summary: RunSummary, reference: RunFolder | None = None) -> Tried:
     """Read what a run of `seglab try` showed.
 
+    Args:
+        folder: the run.
+        summary: what its report says.
+        reference: an earlier run to compare it with.
+
     Raises:
-        InputError: a stored file is damaged.
+        InputError: a stored file is damaged, or the two runs cannot be compared.
     """
-    order = list(folder.manifest.networks)
-    records = sorted(
-        folder.sessions(), key=lambda record: (order.index(record.network), record.repeat)
-    )
+    records = _sessions(folder)
     return Tried(
         folder.path,
         folder.report,
         records[0].sender if records else "",
         folder.manifest.arguments.get("command", ()),
         tuple(_tried(folder, record) for record in records),
+        frozenset(failure.session_id for failure in summary.failures if failure.expected),
+        None if reference is None else _compared(reference, folder.manifest, records),
+    )
+
+
+def _sessions(folder: RunFolder) -> list[SessionRecord]:
+    order = list(folder.manifest.networks)
+    return sorted(
+        folder.sessions(), key=lambda record: (order.index(record.network), record.repeat)
+    )
+
+
+def refuse_incomparable(
+    reference: Manifest, path: Path, messages: object, networks: Iterable[str]
+) -> None:
+    """Refuse an earlier run that another one cannot be compared with.
+
+    Args:
+        reference: the earlier run's manifest.
+        path: of the earlier run.
+        messages: the digests of the other run's messages, by their names.
+        networks: the names of the other run's networks.
+
+    Raises:
+        InputError: says what to do.
+    """
+    if reference.command != "try":
+        raise InputError(f"{path}: not a run of seglab try, but of seglab {reference.command}")
+    if reference.arguments.get("messages") != messages:
+        raise InputError(
+            f"{path}: its program sent another message; give the same --message, --size and --seed "
+            f"({reference.seed} there)"
+        )
+    if not {*reference.networks} & {*networks}:
+        raise InputError(f"{path}: has none of these networks, but {', '.join(reference.networks)}")
+
+
+def _compared(
+    reference: RunFolder, manifest: Manifest, records: Sequence[SessionRecord]
+) -> Comparison:
+    there = reference.manifest
+    before = list(there.networks)
+    return Comparison(
+        reference.path,
+        there.arguments["command"],
+        tuple(setting.words() for setting in changed_settings(there, manifest)),
+        tuple(changes(_sessions(reference), records)),
+        tuple(name for name in before if name not in manifest.networks),
+        tuple(name for name in manifest.networks if name not in before),
     )
 
 
@@ -174,80 +269,3 @@ def _verdict(record: SessionRecord) -> Verdict | None:
     if not record.complete:
         return None
     return classify(Observation.of_record(record, "segments"))
-
-
-def show(result: Tried, console: Console | None = None) -> None:
-    """Print the table, and a line for each session that failed."""
-    console = console or stdout()
-    rows = [_row(one) for one in result.sessions]
-    if console.is_terminal:
-        table = Table(*_COLUMNS, pad_edge=False)
-        for cells in rows:
-            table.add_row(*map(as_markup, cells))
-        console.print(table)
-    else:
-        for cells in (_COLUMNS, *rows):
-            print("\t".join(one_line(cell, None) for cell in cells), file=console.file)
-    for one in result.sessions:
-        if one.record.error is not None:
-            name, reason = one.record.session_id, one_line(one.record.error, None)
-            say(console, f"failed: {as_markup(name)}: {as_markup(reason)}")
-        for note in one.record.notes:
-            say(console, f"note: {as_markup(one.record.session_id)}: {as_markup(note)}")
-    say(console, f"run folder: {as_markup(str(result.path))}", above=1)
-    say(console, f"report:     {as_markup(str(result.report))}")
-
-
-def _row(one: TriedSession) -> tuple[str, ...]:
-    record = one.record
-    if not record.complete:
-        return record.network, record.status, *[""] * (len(_COLUMNS) - 2)
-    return (
-        record.network,
-        record.status,
-        _shown(sizes(record.writes)),
-        _shown(sizes(first_sent(record.segments))),
-        _shown(sizes(record.reads)),
-        _wrote(one),
-        _buffer(one.labels),
-        _writes_like(one.like),
-        _looks_like(one.verdict),
-    )
-
-
-def _wrote(one: TriedSession) -> str:
-    labels, record = one.labels, one.record
-    styles = [record.style] if labels is None else labels.styles or [UNKNOWN_STYLE]
-    terminators = [record.terminator or ""] if labels is None else labels.terminators
-    return ", ".join(filter(None, (" or ".join(styles), " or ".join(terminators))))
-
-
-def _buffer(labels: WrittenLabels | None) -> str:
-    return "" if labels is None or labels.buffer is None else str(labels.buffer)
-
-
-def _writes_like(like: Likeness | None) -> str:
-    if like is None:
-        return "no shipped sender"
-    return f"{like}; profiles: {', '.join(like.profiles)}" if like.profiles else str(like)
-
-
-def _looks_like(verdict: Verdict | None) -> str:
-    if verdict is None or verdict.style is None:
-        return "nothing"
-    styles = [verdict.style] if isinstance(verdict.style, str) else verdict.style
-    return " or ".join(styles)
-
-
-def _shown(found: Sequence[int]) -> str:
-    """Return sizes as text; equal ones that follow each other are counted."""
-    groups: list[tuple[int, int]] = []
-    for size in found:
-        if groups and groups[-1][0] == size:
-            groups[-1] = size, groups[-1][1] + 1
-        else:
-            groups.append((size, 1))
-    words = [f"{size}x{many}" if many > 1 else str(size) for size, many in groups]
-    if len(words) > _SIZES_SHOWN:
-        words[_SIZES_SHOWN:] = [f"... ({len(found)} in all)"]
-    return " ".join(words)

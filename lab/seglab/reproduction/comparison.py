@@ -177,14 +177,15 @@ def compare(
     now = {experiment.name: experiment for experiment in here.scenarios}
     return Comparison(
         reference=f"the run of {there_on.started[:10]} on kernel {there_on.kernel}",
-        settings=tuple(_settings(there_on, here_on)),
+        settings=tuple(changed_settings(there_on, here_on)),
         experiments=tuple(_experiment(before[name], now[name]) for name in now if name in before),
         only_there=tuple(name for name in before if name not in now),
         only_here=tuple(name for name in now if name not in before),
     )
 
 
-def _settings(there: Manifest, here: Manifest) -> Iterator[ChangedSetting]:
+def changed_settings(there: Manifest, here: Manifest) -> Iterator[ChangedSetting]:
+    """Yield the settings of the environment that differ between two runs."""
     for kind in ("engine", "kernel", "machine"):
         if getattr(there, kind) != getattr(here, kind):
             yield ChangedSetting(kind, "", getattr(there, kind), getattr(here, kind))

@@ -96,6 +96,7 @@ _OPTIONS = _layer(
     pa.field("value", pa.int64()),
 )
 _INTEGERS = pa.list_(_required("item", pa.int64()))
+_TEXTS = pa.list_(_required("item", pa.string()))
 _CAPTURES = pa.struct([pa.field("client", pa.string()), pa.field("server", pa.string())])
 
 SCHEMA = pa.schema(
@@ -145,7 +146,8 @@ SCHEMA = pa.schema(
         _required("options", _OPTIONS),
         pa.field("exit_code", pa.int64()),
         _required("output", pa.string()),
-        _required("notes", pa.list_(_required("item", pa.string()))),
+        _required("notes", _TEXTS),
+        _required("dialogue", _TEXTS),
         _required("schema_version", pa.int64()),
     ],
     metadata={_VERSION_KEY: str(SCHEMA_VERSION).encode()},
@@ -170,7 +172,7 @@ They follow from ``segments`` and ``reads``, so a run does not store them.
 ADDED_COLUMNS = frozenset(
     {
         *("client_tcp", "late_ns", "too_late", "discarded_late_ns"),
-        *("kind", "calls", "options", "exit_code", "output", "notes"),
+        *("kind", "calls", "options", "exit_code", "output", "notes", "dialogue"),
         *(field.name for field in SIZES),
     }
 )

@@ -15,6 +15,7 @@ from seglab.frames.packets import Packet
 from seglab.kernel import lab_process
 from seglab.kernel.channel import ChannelMessage
 from seglab.kernel.flow import FRAME
+from seglab.kernel.program.dialogue import dialogue, ranges
 from seglab.mail.header_layout import header_layout, structure_of
 
 _SHOWN_BYTES = 200
@@ -82,6 +83,7 @@ def client_report(
                 payload, next((start - a for _, _, a, b, *_ in calls if a <= start < b), 0)
             ),
             "notes": result["notes"],
+            "dialogue": _dialogue(sent, calls, (start, end), seen, chosen),
         },
     }
 
@@ -96,6 +98,20 @@ def sent_bytes(sent: Iterable[Packet], start: int, end: int) -> bytes:
             low, high = max(piece.start, start), min(piece.end, end)
             found[low - start : high - start] = data[low - piece.start : high - piece.start]
     return bytes(found)
+
+
+def _dialogue(
+    sent: Sequence[Packet],
+    calls: Sequence[Sequence[Any]],
+    payload: tuple[int, int],
+    seen: ChannelMessage | None,
+    chosen: ChannelMessage | None,
+) -> list[str]:
+    """Return what the program said beside the message, with names for the lab's addresses."""
+    if seen is None or chosen is None:
+        return []
+    data = {part: sent_bytes(sent, *part) for part in ranges(payload, seen["written"])}
+    return dialogue(calls, payload, data, {chosen["peer"][0]: "CLIENT", chosen["local"][0]: "HOST"})
 
 
 def _payload(chosen: ChannelMessage | None) -> tuple[int, int]:
