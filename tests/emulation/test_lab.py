@@ -128,6 +128,7 @@ def test_a_single_write_is_cut_at_the_mss_and_conserved(folder: Path) -> None:
             assert (folder / name).stat().st_size > 1000
 
 
+@pytest.mark.timing
 def test_the_pause_between_writes_is_kept() -> None:
     """Scenario 3's second write comes 100 ms after the first, at the socket call."""
     (record,) = run(planned("scenario-3", 1))
@@ -223,7 +224,7 @@ def test_nothing_learned_about_a_path_reaches_the_next_session() -> None:
 def test_the_client_refuses_to_speak_outside_a_lab() -> None:
     """In the namespace of the tests there is no lab: the client says why it will not speak."""
     from seglab.kernel import sandbox  # noqa: PLC0415
-    from seglab.kernel.client import refusal  # noqa: PLC0415
+    from seglab.kernel.client_start import refusal  # noqa: PLC0415
 
     assert refusal(sandbox.network_namespace()) == "this is the host's own network namespace"
     assert refusal(0) is not None

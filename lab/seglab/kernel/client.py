@@ -7,10 +7,10 @@ there is room, before the sender's next step, and it stays one write.
 The client makes all steps of a sender before the session begins. So the time that the sender's code
 takes is not in the trace, and a sender that fails, hangs or has no end harms no other session.
 
-The client refuses to speak anywhere but inside its lab (``refusal``). Before it looks at the first
-job it shuts itself in (``seglab.confined.confinement``): it needs no privilege and no file but
-Python's and the installed senders'. What else a session needs comes with its job: the bytes of a
-user's own mail, and the steps of a user's own sender, whose code never runs here.
+The client refuses to speak anywhere but inside its lab (``seglab.kernel.client_start``). Before it
+looks at the first job it shuts itself in (``seglab.confined.confinement``): it needs no privilege
+and no file but Python's and the installed senders'. What else a session needs comes with its job:
+the bytes of a user's own mail, and the steps of a user's own sender, whose code never runs here.
 """
 
 import argparse
@@ -24,7 +24,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from seglab.confined import exchange, view
 from seglab.confined.confinement import Confinement, confine
@@ -32,13 +31,13 @@ from seglab.confined.seccomp import Sockets
 from seglab.errors import InputError
 from seglab.kernel.channel import Channel, ChannelMessage
 from seglab.kernel.client_session import ClientSession, SessionError, not_begun
+from seglab.kernel.client_start import RefusedError, served
 from seglab.mail.stored import mail_of
 from seglab.sender import steps
 from seglab.sender.named import sender as sender_named
 from seglab.sender.replies import ReplyError
 from seglab.sender.script import ScriptError, SlowSenderError, make_script
 
-_LAB_INTERFACES = {"lo", "c-eth0"}
 _WINDOW_LOOK_NS = 1_000_000
 _PROBE_NS = 10_000_000
 
@@ -274,35 +273,12 @@ def _client_of(channel: Channel, config: ChannelMessage) -> Callable[[], None]:
     return model_client.ModelClient(channel, wire, network, steps_of).run
 
 
-def refusal(host_netns: int) -> str | None:
-    """Return why the client must not speak here; ``None`` inside a lab.
+def shut_in(channel: Channel, config: ChannelMessage) -> Callable[[], None]:
+    """Return what carries the jobs out, once the client has shut itself in.
 
-    The client speaks only in a network namespace that is not the host's and that has no interface
-    but the lab's and no default route. It speaks only to the lab's own addresses (``check_peer``).
+    Raises:
+        RefusedError: it cannot be shut in.
     """
-    if Path("/proc/self/ns/net").stat().st_ino == host_netns:
-        return "this is the host's own network namespace"
-    if others := {name for _, name in socket.if_nameindex()} - _LAB_INTERFACES:
-        return f"this network namespace has other interfaces: {', '.join(sorted(others))}"
-    routes = [line.split() for line in Path("/proc/net/route").read_text().splitlines()[1:]]
-    if any(route[1] == "00000000" for route in routes):
-        return "this network namespace has a default route"
-    table = Path("/proc/net/ipv6_route")
-    routes = [line.split() for line in table.read_text().splitlines()] if table.exists() else []
-    if any(route[1] == "00" and route[-1] != "lo" for route in routes):
-        return "this network namespace has a default route for IPv6"
-    return None
-
-
-def serve(fd: int) -> int:
-    """Refuse to run outside a lab, or do the jobs that come over ``fd``; return the exit status."""
-    channel = Channel.from_fd(fd)
-    config = channel.receive()
-    if config is None:
-        return 0
-    if reason := refusal(config["host_netns"]):
-        channel.send({"refused": reason})
-        return 2
     run = _client_of(channel, config)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -312,11 +288,13 @@ def serve(fd: int) -> int:
         sockets: Sockets = "none" if "network" in config else "tcp"
         confine(Confinement(folders, sockets, bounded=False))
     except OSError as error:
-        channel.send({"refused": f"it cannot be shut in: {error}"})
-        return 2
-    channel.send({"ready": True})
-    run()
-    return 0
+        raise RefusedError(f"it cannot be shut in: {error}") from error
+    return run
+
+
+def serve(fd: int) -> int:
+    """Do the jobs that come over ``fd``, inside a lab; return the exit status."""
+    return served(fd, shut_in)
 
 
 def main() -> None:

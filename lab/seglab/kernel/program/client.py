@@ -12,12 +12,13 @@ import select
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from seglab.kernel.channel import Channel, ChannelMessage
-from seglab.kernel.client import refusal
+from seglab.kernel.client_start import RefusedError, served
 from seglab.kernel.program import instance
 from seglab.kernel.program.calls import program_seen
 from seglab.kernel.program.recorder import DRAIN_S, Recorder, RecorderError
@@ -211,28 +212,26 @@ def _connected(server: str) -> bool:
     return False
 
 
-def serve(fd: int) -> int:
-    """Refuse to run outside a lab, or do the jobs that come over ``fd``; return the exit status."""
-    channel = Channel.from_fd(fd)
-    config = channel.receive()
-    if config is None:
-        return 0
-    if reason := refusal(config["host_netns"]):
-        channel.send({"refused": reason})
-        return 2
+def prepared(channel: Channel, config: ChannelMessage) -> Callable[[], None]:
+    """Return what runs the programs.
+
+    Raises:
+        RefusedError: what they write cannot be recorded, or they would have no name server.
+    """
     recorder = None
     if name := config["instance"]:
         try:
             instance.mount_tracing()
             recorder = Recorder(name)
         except (instance.TracingRefusedError, OSError) as error:
-            channel.send({"refused": f"what programs write cannot be recorded: {error}"})
-            return 2
+            raise RefusedError(f"what programs write cannot be recorded: {error}") from error
     try:
         resolver = Resolver()
     except OSError as error:
-        channel.send({"refused": f"there is no name server: {error}"})
-        return 2
-    channel.send({"ready": True})
-    ProgramClient(channel, config["hidden"], recorder, resolver).run()
-    return 0
+        raise RefusedError(f"there is no name server: {error}") from error
+    return ProgramClient(channel, config["hidden"], recorder, resolver).run
+
+
+def serve(fd: int) -> int:
+    """Do the jobs that come over ``fd``, inside a lab; return the exit status."""
+    return served(fd, prepared)
