@@ -6,7 +6,7 @@ same time, and, where a recording does not say it, where in a jiffy of 4 ms it b
 counts as equal if it is so with one of some phases.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,12 +59,25 @@ class Difference:
             yield f"  {name:10} {', '.join(map(sent_text, shown)) or 'nothing'}"
 
 
-def difference(recording: Recording, network: Network, *, nodelay: bool) -> Difference | None:
-    """Return where the simulator's TCP leaves a recording; ``None`` where it sends the same."""
+def difference(
+    recording: Recording,
+    network: Network,
+    *,
+    nodelay: bool,
+    unknown_ns: Sequence[int] = PHASES_NS,
+) -> Difference | None:
+    """Return where the simulator's TCP leaves a recording; ``None`` where it sends the same.
+
+    Args:
+        recording: what happened.
+        network: for the settings of the client's TCP.
+        nodelay: whether TCP_NODELAY was set from the beginning.
+        unknown_ns: the phases to try where the recording does not say its own.
+    """
     kernel = recording.sequence
     found: list[Difference] = []
     known_ns = recording.phase_ns
-    phases = PHASES_NS if known_ns is None else [max(known_ns - late, 0) for late in LATE_NS]
+    phases = unknown_ns if known_ns is None else [max(known_ns - late, 0) for late in LATE_NS]
     for phase_ns in phases:
         simulator = replay(recording, network, nodelay=nodelay, phase_ns=phase_ns)
         if simulator == kernel:
