@@ -41,6 +41,9 @@ FLAGS = ["-g0"] if os.name == "posix" else []
 LESS = ["-O1"] if os.name == "posix" and "CFLAGS" not in os.environ else []
 """Added for the simulator's many modules, which compile in half of the time and run no slower."""
 
+METADATA = {"egg_info", "dist_info", "sdist"}
+"""Commands that need no extension modules: pip runs one or two of them before it builds."""
+
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": True,
@@ -67,7 +70,7 @@ def extensions() -> list[Extension]:
         from Cython.Build import cythonize  # noqa: PLC0415 - only there while building
     except ImportError:
         return []
-    if {"egg_info", "dist_info", "editable_wheel"} & set(sys.argv) and is_built():
+    if METADATA & set(sys.argv) or ("editable_wheel" in sys.argv and is_built()):
         return []
     made: list[Extension] = []
     for modules in (compiling.CAPTURE, compiling.SIMULATOR):

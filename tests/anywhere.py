@@ -8,6 +8,8 @@ unquoted path falls apart. ``.ci/run`` calls this with the Python of the tests' 
 Without arguments it runs the tests that can notice where the checkout lies. Those are the files
 that start processes, run commands, change folders, or name files of the checkout. All others only
 compute, and have passed elsewhere already.
+
+In CI these tests run here and nowhere else: with ``SEGLAB_PATHS_LATER=1`` pytest leaves them out.
 """
 
 import os
@@ -30,22 +32,25 @@ LOOKS_AT_PATHS = re.compile(
 """What the source of a test says that can notice where the checkout lies."""
 
 
-def looking_at_paths(root: Path) -> list[str]:
-    """The files of unit tests that can notice where the checkout lies."""
-    files = sorted((root / "tests" / "unit").glob("test_*.py"))
-    return [str(f.relative_to(root)) for f in files if LOOKS_AT_PATHS.search(f.read_text("utf-8"))]
+def looking_at_paths(tests: Path) -> list[str]:
+    """The files of unit tests that can notice where the checkout lies, from the folder of tests."""
+    files = sorted((tests / "unit").glob("test_*.py"))
+    return [str(f.relative_to(tests)) for f in files if LOOKS_AT_PATHS.search(f.read_text("utf-8"))]
 
 
 def main() -> int:
     """Copy, run, and return pytest's exit code."""
     with TemporaryDirectory(prefix="seglab-anywhere-") as scratch:
         copy = copy_checkout(Path(scratch, AWKWARD, "seglab"), compiled=True)
-        workers = ["--numprocesses", "auto", "--maxprocesses", "8"]
-        arguments = sys.argv[1:] or [*looking_at_paths(copy), *workers]
+        workers = ["--numprocesses", "auto", "--dist", "worksteal"]
+        files = [f"tests/{name}" for name in looking_at_paths(copy / "tests")]
+        environment = os.environ | {"PYTHONPATH": str(copy / "lab")}
+        environment.pop("SEGLAB_PATHS_LATER", None)
+        arguments = sys.argv[1:] or [*files, *workers]
         return subprocess.run(
             [sys.executable, "-m", "pytest", *arguments],
             cwd=copy,
-            env=os.environ | {"PYTHONPATH": str(copy / "lab")},
+            env=environment,
             check=False,
         ).returncode
 

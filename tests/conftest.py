@@ -21,6 +21,15 @@ with suppress(ImportError):  # the package's environment has no Hypothesis
     settings.register_profile("seglab", deadline=None)
     settings.load_profile("seglab")
 
+WORKERS_MOST = 8
+"""Processes that run tests side by side; each needs some hundred megabytes."""
+
+# In CI these run once, where paths are awkward.
+if os.environ.get("SEGLAB_PATHS_LATER") == "1":
+    from anywhere import looking_at_paths
+
+    collect_ignore = looking_at_paths(Path(__file__).parent)
+
 EMULATION = Path(__file__).parent / "emulation"
 NO_SKIPS = os.environ.get("SEGLAB_REQUIRE_ALL") == "1"
 """Whether a skipped test is a failure: set where every tool has to be there, as in CI."""
@@ -57,11 +66,31 @@ def _why_no_emulation() -> str | None:
     return None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a lab by the folder they lie in."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests also wait for what they have started."""
+    return min(len(os.sched_getaffinity(0)) + 1, WORKERS_MOST)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that need a lab by the folder they lie in, and what they share.
+
+    Tests with a fixture of their module, such as a run that all of them read, stay together where
+    tests are distributed one by one.
+    """
     for item in items:
         if EMULATION in item.path.parents:
             item.add_marker(pytest.mark.emulation)
+        if config.pluginmanager.hasplugin("xdist") and _shares_with_its_module(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def _shares_with_its_module(item: pytest.Item) -> bool:
+    found = getattr(item, "_fixtureinfo", None)
+    return found is not None and any(
+        one.scope == "module" for fixtures in found.name2fixturedefs.values() for one in fixtures
+    )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -24,6 +24,8 @@ from seglab.kernel import join
 from seglab.kernel.lab import KernelLab
 from seglab.runs.folder import RunFolder
 
+pytestmark = pytest.mark.timing
+
 MS = 1_000_000
 HALTED_S = 0.06
 

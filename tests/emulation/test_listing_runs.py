@@ -14,6 +14,8 @@ from seglab.reproduction.listings import ListingVerdict, judge_listing
 from seglab.reproduction.mtu_table import judge_table
 from seglab.reproduction.paper import PublishedListing, PublishedTable, paper
 
+pytestmark = pytest.mark.timing
+
 EACH = 6
 """Sessions a listing in one go; its share of good ones falls on a busy machine."""
 

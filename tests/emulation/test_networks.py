@@ -223,6 +223,7 @@ def test_clamping_shows_in_the_syn(tmp_path: Path) -> None:
     assert sizes(record.segments) == cut(10_000, 1492 - 52)
 
 
+@pytest.mark.timing
 def test_a_black_hole_fails_and_probing_gets_out_of_it(tmp_path: Path) -> None:
     """Without ICMP no full segment arrives; MTU probing falls back to tcp_base_mss, 1024."""
     records = scenario_of(
@@ -260,6 +261,7 @@ def test_a_small_message_passes_a_black_hole(tmp_path: Path) -> None:
     assert sizes(record.segments) == [1348]
 
 
+@pytest.mark.timing
 def test_cellular_segments_shrink_and_grow(tmp_path: Path) -> None:
     """Listing 10's sizes: 1400 while the path is wide, 536 while it is narrow, 1400 again."""
     record = one_write(tmp_path, "cellular", 24_000)
@@ -303,6 +305,7 @@ mtu = 1200
 """
 
 
+@pytest.mark.timing
 def test_schedules_of_sessions_side_by_side_are_their_own(tmp_path: Path) -> None:
     """Each path narrows 230 ms after its own session's start, whatever the others' have done."""
     file = tmp_path / "own.toml"
@@ -341,6 +344,7 @@ def test_schedules_of_sessions_side_by_side_are_their_own(tmp_path: Path) -> Non
     assert passed_beside_a_narrow_one > 0
 
 
+@pytest.mark.timing
 def test_the_personality_is_on_the_wire(tmp_path: Path) -> None:
     """Timestamps, SACK and the initial window are what the network says."""
     records = scenario_of(
@@ -402,6 +406,7 @@ def test_nftables_is_needed_only_where_a_network_needs_it(
         one_write(tmp_path, "pppoe-clamped", 6000)
 
 
+@pytest.mark.timing
 def test_slow_sessions_leave_room_for_others(tmp_path: Path) -> None:
     """Eight sessions that mostly wait run side by side with five jobs, and so take one's time."""
     file = tmp_path / "own.toml"

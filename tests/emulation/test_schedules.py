@@ -1,9 +1,11 @@
 """Kept schedules on both engines: what fuzzing found once stays mended, on this kernel too."""
 
+import pytest
 from fuzz.engines.cases import kept
 from fuzz.engines.running import judged
 
 
+@pytest.mark.timing
 def test_engines_agree_about_kept_schedules() -> None:
     """Both engines carry out each kept case, and neither judgement finds a difference.
 

@@ -252,6 +252,7 @@ SESSIONS = 12
 DRAWS = 2000
 
 
+@pytest.mark.timing
 def test_the_recorder_leaves_the_wire_as_it_is(programs: Programs) -> None:
     """With and without it a program that writes line by line has the same segments.
 

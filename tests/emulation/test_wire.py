@@ -79,6 +79,7 @@ def session(writes: list[int], **more: Any) -> Outcome:
     )
 
 
+@pytest.mark.timing
 def test_each_frame_is_delayed_as_asked():
     """No frame leaves early, and on a machine that others keep busy some are still on time."""
     outcome = session([5120, 5120], path={"delay_ms": 30}, back={"delay_ms": 5})
@@ -135,6 +136,7 @@ def test_reordering_lets_later_segments_arrive_first():
     assert sum(outcome.reads) == 40_000
 
 
+@pytest.mark.timing
 def test_a_link_with_a_rate_spaces_frames_and_drops_from_a_full_queue():
     """At 1 Mbit/s full frames arrive 11.95 ms apart, and a queue of three is soon full."""
     path = {"bw_mbit": 1, "delay_ms": 5, "max_queue_size": 3}
@@ -311,6 +313,7 @@ def test_ctrl_c_is_the_parents_business():
         assert wire.wait(timeout=20) == 0
 
 
+@pytest.mark.timing
 def test_a_flow_without_frames_closes_at_once():
     """A client that never connected: an empty report, without waiting for a FIN."""
     with lone_wire([]) as (channel, _):

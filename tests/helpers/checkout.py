@@ -33,3 +33,15 @@ def copy_checkout(target: Path, *, compiled: bool = False) -> Path:
 
     shutil.copytree(ROOT, target, ignore=left_out, symlinks=True)
     return target
+
+
+def copy_compiled(target: Path) -> None:
+    """Give a copy the compiled modules, and what ``setup.py`` notes of them, if there are any.
+
+    An editable installation then takes them, as that of the checkout itself does.
+    """
+    found = (*(ROOT / "lab").rglob("*.so"), *(ROOT / "build" / "cython").glob("built*.json"))
+    for path in found:
+        beside = target / path.relative_to(ROOT)
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, beside)
