@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from dataset_making import without_captures
 from programs import need
 
 from seglab.dataset import records
@@ -131,26 +132,12 @@ def test_a_simulated_run_on_a_full_disk(free: int, tmp_path: Path) -> None:
     assert contents(tmp_path / "kept" / "wire") == contents(whole / "wire")
 
 
-DATASET = """
-title = "On a full disk"
-repeats = 30
-captures = false
-senders = ["relay", "single_write"]
-networks = ["unimpaired", "ethernet"]
-
-[[messages]]
-name = "text"
-kind = "text"
-payload_bytes = 3000
-"""
-
-
 @pytest.mark.emulation
 @pytest.mark.parametrize("what", ["journal", "rows"])
 def test_a_simulated_dataset_on_a_full_disk(what: str, tmp_path: Path) -> None:
     """No session is lost where its journal, or later its Parquet file, cannot be written."""
     spec, whole = tmp_path / "spec.toml", tmp_path / "whole"
-    spec.write_text(DATASET)
+    spec.write_text(without_captures(repeats=30))
     build = [*PROGRAM, "dataset", "build", str(spec), "--yes", "-q", "--engine", "simulator"]
     subprocess.run([*build, "--out", str(whole)], check=True, capture_output=True)
     lines = [record.to_json() for record in records(whole)]

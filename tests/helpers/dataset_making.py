@@ -51,6 +51,24 @@ messages = { test = ["long"] }
 """
 SESSIONS = (4 * 2 + 1) * 3 * 5
 
+
+def without_captures(repeats: int, shard_sessions: int = 5000) -> str:
+    """Return the specification of four quick sessions, ``repeats`` times each, as rows only."""
+    return f"""
+title = "Rows only"
+repeats = {repeats}
+shard_sessions = {shard_sessions}
+captures = false
+senders = ["relay", "single_write"]
+networks = ["unimpaired", "ethernet"]
+
+[[messages]]
+name = "text"
+kind = "text"
+payload_bytes = 3000
+"""
+
+
 ENGINE = "pure"
 """The name of the engine that tests build datasets with."""
 

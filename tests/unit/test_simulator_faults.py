@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dataset_making import without_captures
 from ending import gone
 
 from seglab.dataset import records
@@ -27,7 +28,6 @@ SESSIONS = 240
 
 RUN = (*PROGRAM, "run", "scenario-1", "--engine", "simulator", "--sessions", str(SESSIONS))
 DEADLINE_S = 120
-HOW = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
 def wait_until(true: Callable[[], object], process: subprocess.Popen[str]) -> None:
@@ -83,8 +83,10 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return made
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize(
+    ("how", "jobs"),
+    [(signal.SIGINT, 1), (signal.SIGTERM, 2), (signal.SIGKILL, 1), (signal.SIGKILL, 2)],
+)
 def test_a_run_is_broken_off(
     how: signal.Signals, jobs: int, tmp_path: Path, unbroken: dict[str, bytes]
 ) -> None:
@@ -131,23 +133,8 @@ def test_a_process_is_killed(tmp_path: Path, unbroken: dict[str, bytes]) -> None
 def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The specification of a dataset of several shards, without captures."""
     path = tmp_path_factory.mktemp("spec") / "made.toml"
-    path.write_text(DATASET)
+    path.write_text(without_captures(repeats=115, shard_sessions=210))
     return path
-
-
-DATASET = """
-title = "Broken off"
-repeats = 115
-shard_sessions = 210
-captures = false
-senders = ["relay", "single_write"]
-networks = ["unimpaired", "ethernet"]
-
-[[messages]]
-name = "text"
-kind = "text"
-payload_bytes = 3000
-"""
 
 
 def data(out: Path) -> dict[str, bytes]:
@@ -165,7 +152,7 @@ def undisturbed(spec: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     return data(out)
 
 
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_the_build_of_a_dataset_is_broken_off(
     how: signal.Signals, spec: Path, tmp_path: Path, undisturbed: dict[str, bytes]
 ) -> None:
