@@ -19,6 +19,8 @@ from seglab.execution.carry_out import carry_out, new_run_path
 from seglab.execution.request import RunRequest, resume
 from seglab.mail.source import MailSource
 from seglab.report import build_report
+from seglab.report.programs import FILE as PROGRAMS
+from seglab.report.programs import program_rows, write_programs
 from seglab.report.terminal import show
 from seglab.runs.folder import RunFolder
 
@@ -99,6 +101,8 @@ def run(
                         progress=progress,
                     )
             summary = build_report(folder)
+            if rows := program_rows(folder):
+                write_programs(folder, rows)
         except KeyboardInterrupt:
             interrupted(folder)
     if as_json:
@@ -107,6 +111,8 @@ def run(
         show(summary)
         click.echo(f"run folder: {folder.path}")
         click.echo(f"report:     {folder.report}")
+        if rows:
+            click.echo(f"programs:   {folder.path / PROGRAMS}")
     return 1 if summary.unexpected_failures else 0
 
 

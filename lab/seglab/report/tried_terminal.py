@@ -98,13 +98,13 @@ def _row(one: TriedSession) -> tuple[str, ...]:
     return (
         record.network,
         record.status,
-        _shown(sizes(record.writes)),
-        _shown(sizes(first_sent(record.segments))),
-        _shown(sizes(record.reads)),
+        shown_sizes(sizes(record.writes)),
+        shown_sizes(sizes(first_sent(record.segments))),
+        shown_sizes(sizes(record.reads)),
         _wrote(one),
         _buffer(one.labels),
         _writes_like(one.like),
-        _looks_like(one.verdict),
+        looks_like(one.verdict),
     )
 
 
@@ -125,14 +125,15 @@ def _writes_like(like: Likeness | None) -> str:
     return f"{like}; profiles: {', '.join(like.profiles)}" if like.profiles else str(like)
 
 
-def _looks_like(verdict: Verdict | None) -> str:
+def looks_like(verdict: Verdict | None) -> str:
+    """Return the styles that a verdict names, as text."""
     if verdict is None or verdict.style is None:
         return "nothing"
     styles = [verdict.style] if isinstance(verdict.style, str) else verdict.style
     return " or ".join(styles)
 
 
-def _shown(found: Sequence[int]) -> str:
+def shown_sizes(found: Sequence[int]) -> str:
     """Return sizes as text; equal ones that follow each other are counted."""
     groups: list[tuple[int, int]] = []
     for size in found:
