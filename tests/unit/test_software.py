@@ -435,7 +435,7 @@ def test_the_command(registry: Registry, tmp_path: Path) -> None:
         (["software", "install"], "which programs?"),
         (["software", "remove", "swaks", "--all"], "names or --all, not both"),
         (["try", "--program", "swakz"], "did you mean 'swaks'?"),
-        (["try", "--program", "swaks", "--", "true"], "leave out the command"),
+        (["try", "--program", "swaks", "--", "true"], "--program says itself what runs"),
     ],
 )
 def test_wrong_usage(arguments: list[str], message: str, tmp_path: Path) -> None:
