@@ -7,10 +7,9 @@ from seglab.sender import Message, Parameters, Sender, in_writes, smtp_parameter
 
 def cuts(message: Message, _parameters: Parameters) -> Iterable[int]:
     """After the relay's own header field, which RFC 5321, 4.4, puts first."""
-    own = message.fields[0]
-    if not own.lower().startswith(b"received:"):
+    if not message.headers.lower().startswith(b"received:"):
         raise ValueError("a relay's message begins with its own Received header")
-    return (len(own),)
+    return (len(message.fields[0]),)
 
 
 SENDER = Sender(

@@ -81,6 +81,52 @@ def test_learned_mtu_is_caught() -> None:
     assert not result.good
 
 
+def asked(network, style, lengths, repeat=0, sha="a"):
+    """A session of a program that was asked to send its message number ``repeat``."""
+    one = session(network, style, lengths)
+    return replace(
+        one, kind="program", sender="mailer", message="text", repeat=repeat, payload_sha256=sha * 64
+    )
+
+
+def test_programs_are_compared_by_what_they_were_asked_to_send() -> None:
+    """A program's bytes may differ, by a date in them, where program and message are the same."""
+    records = [
+        asked("wide", "single_write", [5000], sha="a"),
+        asked("middle", "single_write", [5000], sha="b"),
+        session("wide", "single_write", [5000]),
+        session("middle", "single_write", [5000]),
+    ]
+    result = regress(table, records, ["label_ignores_mtu"])
+    (outcome,) = result.outcomes
+    assert outcome.pairings == {"program": 2, "writes": 2}
+    words = {f.words.rpartition(": ")[2] for f in outcome.findings}
+    assert words <= {
+        "same program, same message, same boundaries visible",
+        "same bytes, same writes, same boundaries visible",
+    }
+    found = regress(table, records[:2], ["label_ignores_mtu"]).findings
+    assert [f.words.rpartition(": ")[2] for f in found] == [
+        "same program, same message, same boundaries visible"
+    ]
+    console = Console(file=StringIO(), width=200)
+    show(result, console)
+    assert "compared 2 sessions by program and message, 2 by bytes and writes" in (
+        console.file.getvalue()
+    )
+
+
+def test_other_messages_and_styles_of_a_program_are_not_compared() -> None:
+    """Where a program wrote otherwise over another network, nothing says its label is to stay."""
+    records = [
+        asked("wide", "single_write", [5000]),
+        asked("middle", "single_write", [5000], repeat=1),
+        asked("narrow", "fixed_buffer", [2048, 2048, 904]),
+    ]
+    (outcome,) = regress(table, records, ["label_ignores_mtu"]).outcomes
+    assert (outcome.judged, outcome.exempt, outcome.pairings) == (0, 3, {})
+
+
 def test_lost_boundaries_are_exempt() -> None:
     """A boundary that falls on a full segment's end is no evidence, and asks for nothing."""
     records = [

@@ -29,6 +29,40 @@ class SentMessage:
     payload_sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class AskedMessage:
+    """Which message which program was asked to send.
+
+    A program's writes are its own affair: it may ask the kernel for its MSS before it writes, and
+    its message may have a date or a queue's number in it. So its sessions are the same where the
+    program and the message are, and where it wrote in the same style.
+
+    Attributes:
+        program: the program's name.
+        parameters: its version and settings, as JSON text.
+        scenario: where it was asked to.
+        variant: which of the scenario's variants.
+        message: the message's name.
+        repeat: the repetition, which has a message of its own.
+        style: how it wrote in this session.
+        terminator: whether the end of data had a write of its own there.
+    """
+
+    program: str
+    parameters: str
+    scenario: str
+    variant: str
+    message: str
+    repeat: int
+    style: str
+    terminator: str | None
+
+
+Pairing = Literal["writes", "program"]
+"""By what a session is compared with those over other networks: by equal bytes and writes, or, of a
+program, by the program and the message."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A session at one layer.
@@ -41,7 +75,8 @@ class Case:
         terminator: whether the end of data had a write of its own; ``None`` for raw TCP.
         network: the network's name.
         mtu: of the network's path.
-        message: which message of which sender it was; ``None`` where the bytes are not known.
+        message: which message of which sender or program it was; ``None`` where the bytes are not
+            known.
         writes: the sizes of the sender's writes.
         visible_boundaries: the boundaries between writes that this layer shows, as
             ``seglab.core.boundaries`` defines them.
@@ -55,7 +90,7 @@ class Case:
     terminator: str | None
     network: str
     mtu: int
-    message: SentMessage | None
+    message: SentMessage | AskedMessage | None
     writes: tuple[int, ...]
     visible_boundaries: frozenset[int]
     only_boundaries_visible: bool
@@ -64,6 +99,11 @@ class Case:
     def layer(self) -> Layer:
         """The layer of the observation."""
         return self.observation.layer
+
+    @property
+    def pairing(self) -> Pairing:
+        """By what it is compared with sessions over other networks."""
+        return "program" if isinstance(self.message, AskedMessage) else "writes"
 
     @property
     def has_evidence(self) -> bool:
@@ -82,16 +122,29 @@ class Case:
             terminator=record.terminator,
             network=record.network,
             mtu=record.mtu,
-            message=message_of(record.sender, record.parameters, record.payload_sha256),
+            message=message_of(record),
             writes=tuple(sizes(record.writes)),
             visible_boundaries=visible,
             only_boundaries_visible=_nothing_else(visible, observation),
         )
 
 
-def message_of(sender: str, parameters: str, payload_sha256: str | None) -> SentMessage | None:
+def message_of(record: SessionRecord) -> SentMessage | AskedMessage | None:
     """Return the message of a session, or ``None`` where its bytes are not known."""
-    return None if payload_sha256 is None else SentMessage(sender, parameters, payload_sha256)
+    if record.payload_sha256 is None:
+        return None
+    if record.kind == "program":
+        return AskedMessage(
+            program=record.sender,
+            parameters=record.parameters,
+            scenario=record.scenario,
+            variant=record.variant,
+            message=record.message,
+            repeat=record.repeat,
+            style=record.style,
+            terminator=record.terminator,
+        )
+    return SentMessage(record.sender, record.parameters, record.payload_sha256)
 
 
 def cases(records: Iterable[SessionRecord], layers: LayerChoice) -> Iterator[Case]:

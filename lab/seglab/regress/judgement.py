@@ -1,12 +1,12 @@
 """What a check gets, and what it says of a case or of a network, with an example."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from seglab.classification.answer import Answer, Runner, in_words
 from seglab.core.observation import Layer, Observation
-from seglab.regress.case import Case
+from seglab.regress.case import Case, Pairing
 
 EXAMPLE_SIZES = 400
 """How many sizes of an observation an example keeps."""
@@ -70,6 +70,7 @@ class Judgement:
         words: what is wrong, in one line; empty where nothing is wrong.
         writes: the sizes of the sender's writes, where there is an example.
         sides: the example.
+        pairing: by what the case was compared with others; ``None`` where it was not.
     """
 
     network: str
@@ -80,6 +81,7 @@ class Judgement:
     words: str = ""
     writes: tuple[int, ...] = ()
     sides: tuple[ExampleSide, ...] = ()
+    pairing: Pairing | None = None
 
     @property
     def weight(self) -> tuple[int, int]:
@@ -102,6 +104,12 @@ def judged(case: Case, passed: bool | None, words: str = "", *sides: ExampleSide
         writes=case.writes if sides else (),
         sides=sides,
     )
+
+
+def compared(case: Case, passed: bool | None, words: str = "", *sides: ExampleSide) -> Judgement:
+    """Make the judgement of a case that was compared with sessions over other networks."""
+    found = judged(case, passed, words, *sides)
+    return found if passed is None else replace(found, pairing=case.pairing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

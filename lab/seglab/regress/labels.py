@@ -1,25 +1,32 @@
 """Checks that the answer does not depend on the network alone, where the wire shows the same."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from seglab.classification.answer import Answer, Raised, allowed_styles, either, in_words
 from seglab.classification.classifier import Verdict
-from seglab.regress.case import Case, SentMessage
-from seglab.regress.judgement import CheckContext, ExampleSide, Judgement, judged
+from seglab.regress.case import AskedMessage, Case, Pairing, SentMessage
+from seglab.regress.judgement import CheckContext, ExampleSide, Judgement, compared, judged
 
 Label = Callable[[Answer], frozenset[str]]
-_Key = tuple[SentMessage, str, frozenset[int]]
+_Key = tuple[SentMessage | AskedMessage, str, frozenset[int]]
 _Entry = tuple[Case, Answer, frozenset[str]]
 _Group = list[_Entry]
+_SAME: Mapping[Pairing, str] = {
+    "writes": "same bytes, same writes",
+    "program": "same program, same message",
+}
+"""What two sessions that are compared have in common, in words."""
 
 
 def label_ignores_mtu(context: CheckContext) -> Iterator[Judgement]:
     """Judge whether the same message gets the same style over all networks that show the same.
 
     Each session is compared with those of the same message over other networks that show the very
-    same boundaries between writes. These hold the same evidence of the writes, so the network
-    alone decided an answer that differs. Sets of styles agree when they have one in common.
+    same boundaries between writes: of an emulated sender, those with the same bytes; of a program,
+    those in which the same program sent the same message in the same style. These hold the same
+    evidence of the writes, so the network alone decided an answer that differs. Sets of styles
+    agree when they have one in common.
     Exempt are abstentions, sessions whose boundaries left no trace, and sessions that show what
     no other network shows.
     """
@@ -65,13 +72,13 @@ def _judged_silence(group: _Group) -> Iterator[Judgement]:
     for case, answer, said in group:
         other = next((e for network, e in answered.items() if network != case.network), None)
         if said or other is None:
-            yield judged(case, passed=True if networks - {case.network} else None)
+            yield compared(case, passed=True if networks - {case.network} else None)
             continue
-        yield judged(
+        yield compared(
             case,
             False,
             f"{in_words(other[1])} over {other[0].network} (MTU {other[0].mtu}), but silent over"
-            f" {case.network} (MTU {case.mtu}): same bytes, same writes, same boundaries visible",
+            f" {case.network} (MTU {case.mtu}): {_SAME[case.pairing]}, same boundaries visible",
             ExampleSide.of(other[0], other[1]),
             ExampleSide.of(case, answer),
         )
@@ -106,7 +113,7 @@ def _judged_group(group: _Group, truth: Callable[[Case], str | None]) -> Iterato
     more frequent one; the sessions with the other answer fail.
     """
     if len({case.network for case, _, _ in group}) < 2:
-        yield from (judged(case, None) for case, _, _ in group)
+        yield from (compared(case, None) for case, _, _ in group)
         return
     votes = Counter(said for _, _, said in group)
     true = truth(group[0][0])
@@ -121,15 +128,15 @@ def _judged_group(group: _Group, truth: Callable[[Case], str | None]) -> Iterato
     for case, answer, said in group:
         partner = _contradiction(case, said, order, by_answer)
         if partner is None:
-            yield judged(case, passed=True)
+            yield compared(case, passed=True)
             continue
         other, others_answer, others_said = partner
         here, there = either(said), either(others_said)
-        yield judged(
+        yield compared(
             case,
             False,
             f"{there} over {other.network} (MTU {other.mtu}), {here} over {case.network}"
-            f" (MTU {case.mtu}): same bytes, same writes, same boundaries visible",
+            f" (MTU {case.mtu}): {_SAME[case.pairing]}, same boundaries visible",
             ExampleSide.of(other, others_answer, said=there),
             ExampleSide.of(case, answer, said=here),
         )

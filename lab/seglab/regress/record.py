@@ -28,6 +28,7 @@ def to_dict(result: RegressResult) -> dict[str, Any]:
                 "state": outcome.state,
                 "judged": outcome.judged,
                 "exempt": outcome.exempt,
+                "compared_by": dict(outcome.pairings),
                 "why_not": outcome.why_not,
                 "findings": msgspec.to_builtins(outcome.findings),
             }

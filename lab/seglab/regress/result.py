@@ -1,9 +1,11 @@
 """What a run of checks found: by check, by style and MTU, and as a whole."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from seglab.core.text import count
+from seglab.regress.case import Pairing
 from seglab.regress.judgement import AnswerCounts, ExampleSide, Settings
 from seglab.regress.known import KnownFailure
 from seglab.regress.scores import Place
@@ -65,6 +67,8 @@ class CheckOutcome:
         exempt: how many cases cannot show whether the check holds.
         findings: what is wrong, by network, layer and style.
         networks: those with at least one case that was judged.
+        pairings: how many of the judged cases were compared with sessions of equal writes, and how
+            many with those of the same program and message; empty where the check compares none.
         why_not: why the check did not run; ``None`` where it did.
     """
 
@@ -74,6 +78,7 @@ class CheckOutcome:
     exempt: int = 0
     findings: tuple[CheckFinding, ...] = ()
     networks: frozenset[str] = frozenset()
+    pairings: Mapping[Pairing, int] = field(default_factory=dict)
     why_not: str | None = None
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from seglab.classification.answer import Answer, ClassifierFailedError, Runner, allowed_styles
 from seglab.regress.baseline import Baseline, fingerprint
-from seglab.regress.case import Case
+from seglab.regress.case import Case, Pairing
 from seglab.regress.judgement import Check, CheckContext, Judgement, Settings
 from seglab.regress.known import KnownFailure, reason_for
 from seglab.regress.result import CheckFinding, CheckOutcome, MatrixCell, RegressResult
@@ -138,6 +138,7 @@ def outcome(
     judged: Counter[tuple[str, str, str]] = Counter()
     broken: Counter[tuple[str, str, str]] = Counter()
     smallest: dict[tuple[str, str, str], Judgement] = {}
+    pairings: Counter[Pairing] = Counter()
     exempt = 0
     for one in judgements:
         if one.passed is None:
@@ -145,6 +146,8 @@ def outcome(
             continue
         key = one.network, one.layer, one.style
         judged[key] += 1
+        if one.pairing is not None:
+            pairings[one.pairing] += 1
         if not one.passed:
             broken[key] += 1
             if key not in smallest or one.weight < smallest[key].weight:
@@ -172,6 +175,7 @@ def outcome(
         exempt=exempt,
         findings=tuple(sorted(findings, key=lambda f: (f.weight, f.mtu, f.where))),
         networks=frozenset(network for network, _, _ in judged),
+        pairings=dict(pairings),
     )
 
 

@@ -56,6 +56,8 @@ def show(
             used += 1
     if words := marks_words(result):
         say(console, as_markup(words))
+    for line in pairing_lines(result):
+        say(console, as_markup(line))
     if short:
         _show_briefly(result, console, LINES_MAX - _LINES_AROUND - used)
     else:
@@ -122,6 +124,16 @@ def plain(result: RegressResult) -> Iterator[str]:
     yield "\t".join(("style", *(f"MTU {mtu}" for mtu in mtus)))
     for style, cells in rows(result):
         yield "\t".join((safe(style), *(cell_text(cell, letters) for cell in cells)))
+
+
+def pairing_lines(result: RegressResult) -> Iterator[str]:
+    """Yield by what each check compared sessions, where some of them are of programs."""
+    for outcome in result.outcomes:
+        if programs := outcome.pairings.get("program", 0):
+            yield (
+                f"{outcome.name} compared {count(programs, 'session')} by program and message, "
+                f"{outcome.pairings.get('writes', 0)} by bytes and writes"
+            )
 
 
 def checks_table(result: RegressResult) -> Table:
