@@ -46,7 +46,7 @@ _WHOLE = ("name", "style")
     "--json", "as_json", is_flag=True, help="Print a JSON list with an object for each entry."
 )
 def list_command(what: str, files: tuple[str, ...], as_json: bool) -> int:
-    """List what there is to run: senders, profiles of programs, networks or scenarios.
+    """List what there is: senders, profiles, networks or scenarios.
 
     On a terminal this is a table. In a pipe each entry is one line, with tabs between the columns,
     and there is no heading. --json has everything that is known of an entry.
