@@ -1,6 +1,7 @@
 """Figures: what their layout computes, and what they show of every kind of data."""
 
 from dataclasses import replace
+from io import BytesIO
 from itertools import accumulate, combinations, pairwise
 from xml.etree import ElementTree
 
@@ -9,15 +10,18 @@ import pytest
 from drawn import svg_comments, texts
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image
 from synthetic import MS, record, simulated
 
 from seglab.core.trace import Read, Segment, Write
 from seglab.plots.clock import clock
 from seglab.plots.labels import Occupied, shared_numbers, spread
+from seglab.plots.png import png
 from seglab.plots.separation import curve
 from seglab.plots.sequences import frequencies
 from seglab.plots.style import INK, PAPER, WRITES, readable_on, render, without_ground
@@ -343,3 +347,21 @@ def test_texts_that_a_stranger_wrote() -> None:
     texts += [label.get_text() for label in axes.get_yticklabels()]
     assert [text[:8] for text in texts] == [r"\x1b[31m"] * 3 + ["short"]
     assert max(map(len, texts)) < 300
+
+
+def test_an_image_has_the_pixels_of_its_figure() -> None:
+    """Pillow reads from the PNG file what Matplotlib has drawn, its density and its description."""
+    figure = Figure(figsize=(2, 1.5), facecolor=PAPER)
+    figure.text(0.1, 0.5, "1448 800", color=INK)
+    found = png(figure, 144, {"Description": "made by a test"})
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    with Image.open(BytesIO(found)) as image:
+        image.verify()
+    with Image.open(BytesIO(found)) as image:
+        assert (image.mode, image.size) == ("RGB", (288, 216))
+        assert image.info["Description"] == "made by a test"
+        assert [round(dpi) for dpi in image.info["dpi"]] == [144, 144]
+        drawn = np.asarray(image)
+    assert (drawn == np.asarray(canvas.buffer_rgba())[:, :, :3]).all()
+    assert (drawn.min() < 0x40, drawn.max()) == (True, 0xFF)

@@ -17,6 +17,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator
 
 from seglab.core.text import safe, shorten
+from seglab.plots.png import png
 
 INK = "#1b1f24"
 MUTED = "#636b74"
@@ -38,8 +39,7 @@ GROUND = "ground"
 """The id of the ground of a figure in its SVG."""
 
 _PNG_DPI = 144
-_OPTIONS: Any = {"svg": {}, "png": {"pil_kwargs": {"compress_level": 3}}}
-_METADATA: Any = {"svg": {"Date": None, "Creator": "seglab"}, "png": {"Software": None}}
+_SVG_METADATA: Any = {"Date": None, "Creator": "seglab"}
 
 _LINE_MAX = 200
 _TEXT_MAX = 2000
@@ -106,16 +106,14 @@ def render(
             bottom = 0.05 / figure.get_figheight()
             figure.text(right, bottom, f"engine: {engine}", size=7.5, ha="right", color=MUTED)
         _make_texts_safe(figure)
+        words = {"Description": f"seglab, engine {engine}"}
         for suffix in suffixes:
-            buffer = BytesIO()
-            figure.savefig(
-                buffer,
-                format=suffix,
-                dpi=_PNG_DPI,
-                metadata=_METADATA[suffix] | {"Description": f"seglab, engine {engine}"},
-                **_OPTIONS[suffix],
-            )
-            rendered[suffix] = buffer.getvalue()
+            if suffix == "png":
+                rendered[suffix] = png(figure, _PNG_DPI, words)
+            else:
+                buffer = BytesIO()
+                figure.savefig(buffer, format=suffix, metadata=_SVG_METADATA | words)
+                rendered[suffix] = buffer.getvalue()
     return rendered
 
 

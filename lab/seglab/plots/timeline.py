@@ -11,9 +11,8 @@ from math import ceil, floor, log10
 from typing import Final, Self, TypeVar
 
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from seglab.core.record import MtuChange, SessionRecord
 from seglab.core.text import count
@@ -282,7 +281,7 @@ def _some(items: Sequence[_Item]) -> Sequence[_Item]:
 def _draw_calls(
     axes: Axes,
     time: Clock,
-    calls: Sequence[Write] | Sequence[Read],
+    calls: Sequence[Write | Read],
     colours: WriteColours,
     *,
     above: bool,
@@ -300,36 +299,70 @@ def _draw_calls(
     instants = [time(call.t_ns) for call in calls]
     apart = min(_BOX_WIDTH * 1.1, 1 / max(len(calls), 1))
     width = apart / 1.1
-    spans: Sequence[Span] = calls
-    for call, at, box_x in zip(spans, instants, spread(instants, apart), strict=True):
-        axes.plot([at, box_x], [line_y, near_y], color=MUTED, linewidth=0.9, zorder=2)
-        axes.plot(at, line_y, "o", color=INK, markersize=3.6, zorder=7)
-        left, bottom = box_x - width / 2, box_y - _BOX_HEIGHT / 2
-        _draw_box(axes, (left, bottom, width, _BOX_HEIGHT), call, colours)
-
-
-def _draw_box(
-    axes: Axes, box: tuple[float, float, float, float], span: Span, colours: WriteColours
-) -> None:
-    """Draw a box in the colours of the writes whose bytes it holds, in proportion."""
-    left, bottom, width, height = box
-    parts = colours.parts(span.start, span.end)
-    scale = width / max(span.end - span.start, 1)
-    for start, end, colour in parts:
-        at = left + (start - span.start) * scale
-        axes.add_artist(
-            Rectangle((at, bottom), (end - start) * scale, height, fc=colour, linewidth=0, zorder=4)
-        )
-    axes.add_artist(
-        Rectangle((left, bottom), width, height, fill=False, ec=PAPER, linewidth=1.4, zorder=5)
-    )
-    only = parts[0][2] if len(parts) == 1 else None
-    axes.text(
-        left + width / 2, bottom + height / 2, str(span.end - span.start),
-        ha="center", va="center", size=9.5, weight="bold", zorder=6,
-        color=readable_on(only) if only else INK,
-        bbox=None if only else {"boxstyle": "round,pad=0.15", "fc": PAPER, "ec": "none"},
+    boxes_x = spread(instants, apart)
+    axes.add_collection(
+        LineCollection(
+            [[(at, line_y), (x, near_y)] for at, x in zip(instants, boxes_x, strict=True)],
+            colors=MUTED, lw=0.9, zorder=2, capstyle="projecting",
+        ),
+        autolim=False,
     )  # fmt: skip
+    axes.plot(instants, [line_y] * len(instants), "o", color=INK, markersize=3.6, zorder=7)
+    bottom = box_y - _BOX_HEIGHT / 2
+    boxes = [
+        _Box(x - width / 2, bottom, width, call) for x, call in zip(boxes_x, calls, strict=True)
+    ]
+    _draw_boxes(axes, boxes, colours)
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """The box of a write or a read."""
+
+    left: float
+    bottom: float
+    width: float
+    span: Span
+
+    def corners(self, start: float, end: float) -> list[tuple[float, float]]:
+        """The corners of the part with some of its bytes."""
+        scale = self.width / max(self.span.end - self.span.start, 1)
+        left = self.left + (start - self.span.start) * scale
+        right = self.left + (end - self.span.start) * scale
+        top = self.bottom + _BOX_HEIGHT
+        return [(left, self.bottom), (right, self.bottom), (right, top), (left, top)]
+
+
+def _draw_boxes(axes: Axes, boxes: Sequence[_Box], colours: WriteColours) -> None:
+    """Draw boxes in the colours of the writes whose bytes they hold, in proportion."""
+    parts = [colours.parts(box.span.start, box.span.end) for box in boxes]
+    faces = [
+        box.corners(start, end)
+        for box, of_box in zip(boxes, parts, strict=True)
+        for start, end, _ in of_box
+    ]
+    axes.add_collection(
+        PolyCollection(
+            faces, facecolors=[colour for of_box in parts for *_, colour in of_box], lw=0, zorder=4
+        ),
+        autolim=False,
+    )  # fmt: skip
+    axes.add_collection(
+        PolyCollection(
+            [box.corners(box.span.start, box.span.end) for box in boxes],
+            facecolors="none", edgecolors=PAPER, lw=1.4, zorder=5,
+        ),
+        autolim=False,
+    )  # fmt: skip
+    for box, of_box in zip(boxes, parts, strict=True):
+        only = of_box[0][2] if len(of_box) == 1 else None
+        axes.text(
+            box.left + box.width / 2, box.bottom + _BOX_HEIGHT / 2,
+            str(box.span.end - box.span.start),
+            ha="center", va="center", size=9.5, weight="bold", zorder=6,
+            color=readable_on(only) if only else INK,
+            bbox=None if only else {"boxstyle": "round,pad=0.15", "fc": PAPER, "ec": "none"},
+        )  # fmt: skip
 
 
 def _ticks(spans_ns: Sequence[tuple[int, int]]) -> list[float]:
