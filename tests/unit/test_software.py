@@ -256,6 +256,32 @@ def test_a_damaged_description(registry: Registry, store: Store) -> None:
     assert install(store, named("mailer", "mailer"))[0].new
 
 
+def test_a_program_that_is_built(registry: Registry, store: Store) -> None:
+    """Its tools are gone afterwards; they are known, and taken again the next time."""
+    registry.add("compiler", "1", {"usr/bin/compile": "#!/bin/sh\necho built > $TREE/mailer\n"})
+    program = named("mailer", build_debian=("compiler",), build="$TOOLS/usr/bin/compile")
+    (outcome,) = install(store, program)
+    assert outcome.installation is not None
+    assert outcome.installation.version == "1"
+    assert contents(store.path / "installed" / "mailer") == {"program.json", "tree/mailer"}
+    (package,) = outcome.installation.packages
+    assert (package.registry, package.name) == ("debian-build", "compiler")
+
+    with store.writer() as writer:
+        writer.remove("mailer")
+    registry.add("compiler", "2", {"usr/bin/compile": "#!/bin/sh\nexit 1\n"})
+    assert install(store, program)[0].new
+
+
+def test_a_program_that_cannot_be_built(registry: Registry, store: Store) -> None:
+    """The last line that the compiler printed is the reason."""
+    registry.add("compiler", "1", {"usr/bin/compile": "#!/bin/sh\n"})
+    broken = "echo line 7: no such word >&2; exit 1"
+    (outcome,) = install(store, named("mailer", build_debian=("compiler",), build=broken))
+    assert outcome.reason == "sh: line 7: no such word"
+    assert store.installation("mailer") is None
+
+
 def test_a_client_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its absence is the reason, not a traceback."""
     monkeypatch.setenv("PATH", str(tmp_path))

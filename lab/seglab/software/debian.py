@@ -135,6 +135,7 @@ def install(
     apt: Path,
     workshop: Path,
     tell: Callable[[str], None],
+    tree: str = "tree",
 ) -> list[Package]:
     """Put packages into the tree of a workshop.
 
@@ -142,8 +143,9 @@ def install(
         names: the packages that are asked for.
         locked: exactly those to take; empty lets apt-get choose.
         apt: the folder for its lists.
-        workshop: has the folder ``tree``.
+        workshop: a folder for what is downloaded.
         tell: is told how far it is.
+        tree: the name of the tree, which is a folder of the workshop.
 
     Returns:
         All packages that are in the tree now.
@@ -157,12 +159,13 @@ def install(
     size = sum(package.size_bytes for package in packages)
     tell(f"downloads {count(len(packages), 'package')}, {size / 1e6:.1f} MB")
     archives = workshop / "archives"
-    archives.mkdir()
+    archives.mkdir(exist_ok=True)
+    (workshop / tree).mkdir(exist_ok=True)
     for file in client.download(packages, archives):
-        run(["dpkg-deb", "-x", str(file), str(workshop / "tree")], workshop)
+        run(["dpkg-deb", "-x", str(file), str(workshop / tree)], workshop)
         file.unlink()
-        merge_usr(workshop / "tree")
-    forget_rights(workshop / "tree")
+        merge_usr(workshop / tree)
+    forget_rights(workshop / tree)
     return packages
 
 

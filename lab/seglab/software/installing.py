@@ -2,13 +2,17 @@
 
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from seglab.software import debian, npm, pypi
-from seglab.software.clients import RefusedError
+from seglab.software.clients import RefusedError, run
 from seglab.software.program import NamedProgram
 from seglab.software.store import Installation, Package, Store, StoreWriter, size_of
+
+BUILD: Final = "debian-build"
+"""What packages that were needed to build a program have as their registry."""
 
 Tell = Callable[[str, str], None]
 """Is told a program's name, and how far its installation is."""
@@ -89,12 +93,41 @@ def _install(program: NamedProgram, writer: StoreWriter, tell: Tell) -> Installa
             if not {package.name for package in locked}.issuperset(names):
                 locked = []
             packages += debian.install(names, locked, store.path / "apt", workshop, say)
+        if program.build is not None:
+            packages += _build(program, store, workshop, say)
         version = next((p.version for p in packages if p.name == program.main_package), "")
         size = size_of(workshop / "tree")
         made = Installation(program.name, version, tuple(packages), size, borrowed)
         writer.put(made, workshop)
     say(f"{version or 'nothing to download'}, {size / 1e6:.1f} MB")
     return made
+
+
+def _build(
+    program: NamedProgram, store: Store, workshop: Path, say: Callable[[str], None]
+) -> list[Package]:
+    """Build a program into the tree of a workshop; return what was needed for that.
+
+    Raises:
+        RefusedError: the tools cannot be had, or it cannot be built.
+    """
+    assert program.build is not None
+    locked = [
+        replace(package, registry="debian")
+        for package in store.locked(program.name)
+        if package.registry == BUILD
+    ]
+    if not {package.name for package in locked}.issuperset(program.build_debian):
+        locked = []
+    tools = debian.install(
+        program.build_debian, locked, store.path / "apt", workshop, say, tree="tools"
+    )
+    home = workshop / "home"
+    home.mkdir()
+    say("builds it")
+    places = {"TOOLS": workshop / "tools", "TREE": workshop / "tree", "HOME": home}
+    run(["/bin/sh", "-euc", program.build], home, {name: str(p) for name, p in places.items()})
+    return [replace(package, registry=BUILD) for package in tools]
 
 
 def _needed(program: NamedProgram) -> tuple[dict[str, str], list[str]]:

@@ -54,6 +54,9 @@ class NamedProgram:
         send: the shell's command that hands the message to a daemon; ``None`` for other programs.
         ready: what says that a daemon is ready for it, as for `seglab try --ready`.
         done: what says that the session is over, as for `seglab try --done`.
+        build_debian: packages that are needed to build it, and are gone afterwards.
+        build: the shell's commands that build it; ``None`` for a program that is ready. ``TOOLS``
+            is the folder that those packages are unpacked in, ``TREE`` that of the program's files.
     """
 
     name: str
@@ -73,16 +76,18 @@ class NamedProgram:
     send: str | None = None
     ready: str | None = None
     done: str | None = None
+    build_debian: tuple[str, ...] = ()
+    build: str | None = None
 
     @property
     def needs_nothing(self) -> bool:
         """Whether it can run without an installation."""
-        return not (self.debian or self.pypi or self.npm or self.needs)
+        return not (self.debian or self.pypi or self.npm or self.needs or self.build)
 
     @property
     def main_package(self) -> str:
         """The package whose version is the program's; empty where it has no package."""
-        found = [*self.pypi, *self.npm, *self.debian]
+        found = [*self.pypi, *self.npm, *self.debian, *self.build_debian]
         return re.split(r"==|(?<=.)@", found[0])[0] if found else ""
 
 
@@ -132,6 +137,10 @@ def parse(name: str, table: SpecTable) -> NamedProgram:
     pypi = _words(packages, "pypi", _PYPI, "packages of PyPI as NAME==VERSION")
     npm = _words(packages, "npm", _NPM, "packages of npm as NAME@VERSION")
     packages.finish()
+    building = table.table("build")
+    build_debian = _words(building, "debian", _DEBIAN, "names of Debian packages")
+    build = building.lines("shell") if "build" in table else None
+    building.finish()
     found = NamedProgram(
         name=name,
         title=table.text("title"),
@@ -147,6 +156,8 @@ def parse(name: str, table: SpecTable) -> NamedProgram:
         accounts=_words(table, "accounts", _ACCOUNT, "names of users"),
         files=_mapping(table.table("files"), re.compile(r"/[^\0]*[^/\0]"), None, "text"),
         environment=_mapping(table.table("environment"), _VARIABLE, None, "text"),
+        build_debian=build_debian,
+        build=build,
         **{key: table.lines(key) for key in ("send", "ready", "done") if key in table},
     )
     if found.send is None and found.ready is not None:

@@ -40,7 +40,7 @@ class Package:
     """One package of an installation.
 
     Attributes:
-        registry: ``debian``, ``pypi`` or ``npm``.
+        registry: ``debian``, ``pypi`` or ``npm``; ``debian-build`` if it was only needed to build.
         name: the package's.
         version: exactly as the registry has it.
         digest: of the archive: ``sha256:`` and hexadecimal, or ``sha512-`` and base64.
