@@ -7,9 +7,12 @@ import pytest
 from stored_runs import stored_run
 from synthetic import simulated
 
+from seglab.classification.classifier import Verdict
 from seglab.core.record import SessionRecord
+from seglab.core.written import WrittenLabels
 from seglab.experiment import registry
-from seglab.report.programs import FILE, program_rows, write_programs
+from seglab.plots.programs import ProgramCell
+from seglab.report.programs import FILE, ProgramRow, draw_programs, program_rows, write_programs
 from seglab.runs.folder import RunFolder
 
 
@@ -81,3 +84,38 @@ def test_a_program_that_always_failed(table: list[dict[str, str]]) -> None:
     assert table[0]["complete"] == "0"
     assert table[0]["error"] == "it hung"
     assert table[0]["writes"] == table[0]["style"] == table[0]["looks_like"] == ""
+
+
+def test_the_figure(tmp_path: Path) -> None:
+    """It has every program, size and network, and a sign for what the wire shows."""
+    records = [
+        program("postfix", size, network, writes=writes)
+        for size, writes in ((2048, (2048,)), (25600, (5792, 5792, 5792, 5792, 2432)))
+        for network in ("ethernet", "pppoe")
+    ]
+    networks = {name: registry.networks()[name] for name in ("ethernet", "pppoe")}
+    stored_run(tmp_path / "run", records, networks=networks)
+    folder = RunFolder.open(tmp_path / "run")
+    rows = program_rows(folder)
+    draw_programs(folder, rows)
+    svg = (folder.figures / "programs.svg").read_text()
+    for words in ("postfix", "2048 bytes", "25600 bytes", "ethernet", "pppoe"):
+        assert f"<!-- {words} -->" in svg
+    assert (folder.figures / "programs.png").stat().st_size > 1000
+
+
+def test_a_cell_of_the_figure() -> None:
+    """An answer is right where it admits one of the styles that admit the writes."""
+    record = program("postfix", 2048, "ethernet", writes=(2048,))
+    labels = WrittenLabels(("single_write", "fixed_buffer"), ("with_body",))
+
+    def right(style: str | list[str] | None, known: WrittenLabels | None = labels) -> bool | None:
+        return ProgramRow([record], record, known, Verdict(id="one", style=style)).cell.right
+
+    assert right("fixed_buffer") is True
+    assert right(["relay", "single_write"]) is True
+    assert right("relay") is False
+    assert right(None) is None
+    assert right("relay", WrittenLabels((), ())) is None
+    failed = replace(record, status="failed", error="it hung")
+    assert ProgramRow([failed], failed, None, None).cell == ProgramCell("", None)

@@ -20,7 +20,7 @@ from seglab.execution.request import RunRequest, resume
 from seglab.mail.source import MailSource
 from seglab.report import build_report
 from seglab.report.programs import FILE as PROGRAMS
-from seglab.report.programs import program_rows, write_programs
+from seglab.report.programs import draw_programs, program_rows, write_programs
 from seglab.report.terminal import show
 from seglab.runs.folder import RunFolder
 
@@ -103,6 +103,7 @@ def run(
             summary = build_report(folder)
             if rows := program_rows(folder):
                 write_programs(folder, rows)
+                draw_programs(folder, rows)
         except KeyboardInterrupt:
             interrupted(folder)
     if as_json:

@@ -7,10 +7,12 @@ It is written beside the run's report as text with tabs between the columns, whi
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
-from typing import Final
+from typing import BinaryIO, Final
 
 from seglab.classification.api import classify
+from seglab.classification.classifier import Verdict
 from seglab.core.files import replace_file, writing
 from seglab.core.labels import UNKNOWN_STYLE
 from seglab.core.observation import Observation
@@ -18,6 +20,8 @@ from seglab.core.record import SessionRecord
 from seglab.core.text import one_line
 from seglab.core.trace import first_sent, sizes
 from seglab.core.written import WrittenLabels
+from seglab.plots.programs import ProgramCell, programs
+from seglab.plots.style import render
 from seglab.report.tried import program_writes
 from seglab.report.tried_terminal import looks_like, shown_sizes
 from seglab.runs.folder import RunFolder
@@ -42,13 +46,31 @@ class ProgramRow:
         records: all of them, by their repetition.
         shown: the first that is complete, else the first one.
         labels: how that one wrote; ``None`` where it failed, or its capture is gone.
-        seen: what the classifier ``boundaries`` says of its segments.
+        verdict: what the classifier ``boundaries`` says of its segments; ``None`` where it failed.
     """
 
     records: Sequence[SessionRecord]
     shown: SessionRecord
     labels: WrittenLabels | None
-    seen: str
+    verdict: Verdict | None
+
+    @property
+    def styles(self) -> Sequence[str]:
+        """Every style that admits the writes, the one that says most first."""
+        if self.labels is None:
+            return [self.shown.style]
+        return self.labels.styles or [UNKNOWN_STYLE]
+
+    @property
+    def cell(self) -> ProgramCell:
+        """The row's cell in the figure."""
+        if not self.shown.complete:
+            return ProgramCell("", None)
+        said = None if self.verdict is None else self.verdict.style
+        if said is None or UNKNOWN_STYLE in self.styles:
+            return ProgramCell(self.styles[0], None)
+        named = {said} if isinstance(said, str) else set(said)
+        return ProgramCell(self.styles[0], not named.isdisjoint(self.styles))
 
     @property
     def alike(self) -> int:
@@ -73,7 +95,6 @@ class ProgramRow:
             cells += [""] * (len(_COLUMNS) - len(cells) - 1) + [one_line(record.error or "")]
             return tuple(map(str, cells))
         segments = sizes(first_sent(record.segments))
-        styles = [record.style] if self.labels is None else self.labels.styles or [UNKNOWN_STYLE]
         buffer = "" if self.labels is None or self.labels.buffer is None else self.labels.buffer
         cells += [
             self.alike,
@@ -82,11 +103,11 @@ class ProgramRow:
             len(segments),
             shown_sizes(sizes(record.writes)),
             shown_sizes(segments),
-            " or ".join(styles),
+            " or ".join(self.styles),
             record.terminator or "",
             buffer,
             "yes" if record.nodelay else "no",
-            self.seen,
+            looks_like(self.verdict),
             "",
         ]
         return tuple(map(str, cells))
@@ -121,13 +142,40 @@ def write_programs(folder: RunFolder, rows: Iterable[ProgramRow]) -> None:
         replace_file(path, lambda file: file.write("\n".join([*lines, ""]).encode()))
 
 
+def draw_programs(folder: RunFolder, rows: Sequence[ProgramRow]) -> None:
+    """Draw the figure ``programs`` of a run: a line for each program, a column for mail and path.
+
+    Raises:
+        InputError: it cannot be written.
+        DiskFullError: the disk is full.
+    """
+    names = list(dict.fromkeys(row.shown.sender for row in rows))
+    mails = list(dict.fromkeys(row.shown.variant for row in sorted(rows, key=_size)))
+    networks = [n for n in folder.manifest.networks if any(r.shown.network == n for r in rows)]
+    cells = {(r.shown.sender, r.shown.variant, r.shown.network): r.cell for r in rows}
+    grid = [[cells.get((name, m, n)) for m in mails for n in networks] for name in names]
+    groups = [(mail.replace("payload_bytes=", "") + " bytes", networks) for mail in mails]
+    title = "How each program wrote, and whether the sizes on the wire show it"
+    for suffix, data in render(partial(programs, title, names, groups, grid)).items():
+        path = folder.figures / f"programs.{suffix}"
+        with writing(path):
+            path.parent.mkdir(exist_ok=True)
+            replace_file(path, partial(_put, data))
+
+
+def _put(data: bytes, file: BinaryIO) -> None:
+    file.write(data)
+
+
+def _size(row: ProgramRow) -> int:
+    return int(row.shown.variant.partition("=")[2] or 0)
+
+
 def _row(folder: RunFolder, records: list[SessionRecord]) -> ProgramRow:
     records.sort(key=lambda record: record.repeat)
     shown = next((record for record in records if record.complete), records[0])
     if not shown.complete:
-        return ProgramRow(records, shown, None, "")
+        return ProgramRow(records, shown, None, None)
     writes = program_writes(folder, shown)
     verdict = classify(Observation.of_record(shown, "segments"))
-    return ProgramRow(
-        records, shown, None if writes is None else writes.labels, looks_like(verdict)
-    )
+    return ProgramRow(records, shown, None if writes is None else writes.labels, verdict)
