@@ -24,8 +24,6 @@ from seglab.kernel import join
 from seglab.kernel.lab import KernelLab
 from seglab.runs.folder import RunFolder
 
-pytestmark = pytest.mark.timing
-
 MS = 1_000_000
 HALTED_S = 0.06
 
@@ -67,6 +65,7 @@ def test_a_part_that_could_not_run_for_a_while_is_late(
     assert during_ns >= 200 * MS > before_ns
 
 
+@pytest.mark.timing
 def test_a_machine_that_is_always_late_is_the_reason_that_reproduce_gives(tmp_path: Path) -> None:
     """Ten sessions have too few sequences, but the verdict is on the machine; and it has an end."""
     out = tmp_path / "run"
@@ -91,6 +90,7 @@ def test_a_machine_that_is_always_late_is_the_reason_that_reproduce_gives(tmp_pa
     assert "the machine was too busy for " in (out / "log.txt").read_text().splitlines()[-1]
 
 
+@pytest.mark.timing
 def test_sessions_that_a_stretch_of_load_hit_are_done_again(tmp_path: Path) -> None:
     """What was under way meanwhile is carried out again; the row is of the try in time."""
     out = tmp_path / "run"
@@ -122,6 +122,7 @@ repeats = 100
 """
 
 
+@pytest.mark.timing
 def test_a_dataset_is_built_of_sessions_in_time(tmp_path: Path) -> None:
     """Rows, captures and manifest fit each other where sessions were carried out again."""
     (tmp_path / "busy.toml").write_text(SPECIFICATION)
@@ -141,6 +142,7 @@ def test_a_dataset_is_built_of_sessions_in_time(tmp_path: Path) -> None:
     assert checked.process.returncode == 0, checked.out + checked.err
 
 
+@pytest.mark.timing
 def test_busy_loops_are_no_failure_to_reproduce(tmp_path: Path) -> None:
     """Ten sessions have too few sequences; the machine is to blame if sessions were late.
 

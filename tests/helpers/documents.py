@@ -44,6 +44,7 @@ ONLY_PARSED = (
     "benchmarks/quality",
     "slow.toml",
     "runs/agreement",
+    "runs/kernel",
     "postfix",
     "software install",
     "--program",
