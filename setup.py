@@ -4,9 +4,9 @@ The sources of the package ``seglab`` lie in ``lab/``. The shipped senders and s
 folders beside it, which are no packages; an installation carries them inside ``seglab``.
 All else is declared in pyproject.toml.
 
-The inner loop of ``seglab.capture`` and the model of ``seglab.simulator`` stay as they are and work
-as they are. Copies of their modules become extension modules in packages ``compiled``. An
-installation without a compiler is complete, only slower.
+The inner loop of ``seglab.capture``, the model of ``seglab.simulator`` and the text of generated
+mail stay as they are and work as they are. Copies of their modules become extension modules in
+packages ``compiled``. An installation without a compiler is complete, only slower.
 """
 
 import json
@@ -73,7 +73,7 @@ def extensions() -> list[Extension]:
     if METADATA & set(sys.argv) or ("editable_wheel" in sys.argv and is_built()):
         return []
     made: list[Extension] = []
-    for modules in (compiling.CAPTURE, compiling.SIMULATOR):
+    for modules in compiling.ALL:
         made += cythonize(
             copied(modules),
             include_path=[str(COPIES)],
@@ -117,7 +117,7 @@ def ingredients() -> str:
     import Cython  # noqa: PLC0415 - only there while building
 
     found = sha256(f"{sys.version} {Cython.__version__}".encode())
-    sources = [name for group in (compiling.CAPTURE, compiling.SIMULATOR) for name in group.sources]
+    sources = [name for group in compiling.ALL for name in group.sources]
     files = [
         Path(compiling.file_of(name) + ending) for name in sources for ending in (".py", ".pxd")
     ]

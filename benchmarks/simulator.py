@@ -10,6 +10,9 @@
 - 250 kB, 2.5 MB: larger messages over ``ethernet``.
 - plain: the same with the model as Python, where there is a compiled form.
 - segments: each packet that a host sends, in a second.
+- events: all that happens in a session, in a second: arrivals, timers, and the turns of both
+  programs.
+- linear: the time of a segment in sessions of 2.5 MB, with that in sessions of 250 kB as 1.
 - memory: how far the resident memory of a process grows over the sessions of a round.
 - kernel: sessions over the same network on the kernel engine, ``--kernel`` of them side by side as
   ``seglab run`` has them, in seconds of waiting.
@@ -68,8 +71,8 @@ def planned(
 def simulated(
     network: str, payload_bytes: int, sharing: int, sessions: int, form: type
 ) -> dict[str, float]:
-    """Sessions and segments in a second of processor time, and the growth of memory in MB."""
-    packets = 0
+    """Sessions, segments and events in a second of processor time, and memory's growth in MB."""
+    packets = events = 0
 
     class Counted:
         """A session of that form, whose packets are counted."""
@@ -90,19 +93,22 @@ def simulated(
             RunFolder.create(Path(name) / "run", manifest) as run,
         ):
             worker.carry_out(specs[:1], 60.0, None)
-            under_way.clear()
+            under_way.clear()  # the first session reads files and makes tables
             memory = resident_mb()
             began = time.process_time()
             for one in specs:
                 (record,) = worker.carry_out([one], 60.0, None)
                 run.append(record)
-                packets += len(under_way.pop().packets)
+                ended = under_way.pop()
+                packets += len(ended.packets)
+                events += ended.events
             took_s = time.process_time() - began
     finally:
         backend.simulation = chosen
     return {
         "sessions": sessions / took_s,
         "segments": packets / took_s,
+        "events": events / took_s,
         "memory": resident_mb() - memory,
     }
 
@@ -138,6 +144,10 @@ def measure(rounds: int, sessions: int, kernel: int) -> dict[str, Any]:
         for network in ("ethernet", "gprs") if kernel else ():
             rows.setdefault(f"kernel {network}", []).append(carried_out_a_second(network, kernel))
     found: dict[str, Any] = {name: spread(values) for name, values in rows.items()}
+    for words in forms:
+        found[f"linear{words}"] = paired_ratio(
+            rows[f"250 kB{words} segments"], rows[f"2.5 MB{words} segments"]
+        )
     for name in KINDS if " plain" in forms else ():
         found[f"{name} : plain"] = paired_ratio(rows[name], rows[f"{name} plain"])
     for network in ("ethernet", "gprs") if kernel else ():

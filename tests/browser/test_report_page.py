@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from chromium import Browser, browser
+from msgspec.structs import replace as altered
 from programs import need
 from selenium.common.exceptions import WebDriverException
 from stored_runs import EXPERIMENTS, stored_run
@@ -36,7 +37,7 @@ def lossy() -> SessionRecord:
     return replace(
         plain,
         segments=(
-            replace(first, t_arrived_ns=None, dropped=True, drop_reason="core: loss"),
+            altered(first, t_arrived_ns=None, dropped=True, drop_reason="core: loss"),
             *others,
             Segment(300 * MS, 371 * MS, 0, 1440, retransmission=True),
         ),
@@ -550,7 +551,10 @@ def test_hostile_strings_never_run(page, tmp_path):
         1, session_id=HOSTILE, scenario=HOSTILE, sender=HOSTILE, network=HOSTILE, reader=HOSTILE,
         style=HOSTILE, variant=HOSTILE, captures=Captures("javascript:alert(1)", "wire/../x"),
     )  # fmt: skip
-    lost = (replace(odd.segments[0], t_arrived_ns=None, drop_reason=HOSTILE), *odd.segments[1:])
+    lost = (
+        altered(odd.segments[0], t_arrived_ns=None, drop_reason=HOSTILE),
+        *odd.segments[1:],
+    )
     odd = replace(odd, segments=lost, parameters=json.dumps({HOSTILE: HOSTILE}))
     dead = replace(odd, session_id="z", status="failed", error=HOSTILE, sender="other",
                    network="other")  # fmt: skip

@@ -43,6 +43,21 @@ def all_sent(tp: State) -> None:
     for buffer in tp.queue:
         print(buffer.size, sent(tp, 0, last=True))
 
+class Sender:
+    __slots__ = ("tp",)
+    def __init__(self, tp: State) -> None:
+        self.tp = tp
+    def offer(self, data: bytes, *, again: bool) -> tuple[int, ...]:
+        share: float = self._share()
+        return (int(share),)
+    def _share(self) -> float:
+        return 0.5
+    def _on_timer(self) -> None:
+        self.offer(b"", again=True)
+
+def timer(one: Sender) -> None:
+    one._on_timer()
+
 def later(tp: State):
     """Make a closure, which C cannot have."""
     return lambda: tp.closed
@@ -74,7 +89,7 @@ def test_a_function_takes_types_of_c() -> None:
     """Arguments by keyword get places, and local variables that hold an object its class."""
     declared = both()["sending"].declarations
     signature = "sent(State tp, int64_t now_ns, bint last, int64_t least=*)"
-    assert f"@cython.locals(head=Buffer)\ncpdef int64_t {signature} except? -1" in declared
+    assert f"@cython.locals(head=Buffer)\ncdef int64_t {signature} except? -1" in declared
     assert "@cython.locals(buffer=Buffer)\ncpdef all_sent(State tp)" in declared
     assert "from .state cimport Buffer\n" in declared
 
@@ -103,3 +118,20 @@ def test_a_property_is_called() -> None:
 def test_the_copy_keeps_what_the_source_says() -> None:
     """Its docstrings, for one."""
     assert '"""Send all."""' in both()["sending"].text
+
+
+def test_what_nothing_else_calls_is_of_c_alone() -> None:
+    """A function that the modules call, and a method that its class alone calls, on itself."""
+    declared = both()["sending"].declarations
+    assert "cdef int64_t sent(" in declared
+    assert "cdef double _share(self)" in declared
+    assert "cpdef all_sent(" in declared  # nothing here calls it, so somebody else does
+    assert "cpdef _on_timer(self)" in declared  # not only its class calls it
+    assert "cpdef tuple offer(self, bytes data, bint again)" in declared
+
+
+def test_a_method_gets_its_keywords_by_place() -> None:
+    """Where one class alone has such a method; and a local variable has its annotation's type."""
+    found = both()["sending"]
+    assert "self.offer(b'', True)" in found.text
+    assert "@cython.locals(share=double)" in found.declarations

@@ -7,7 +7,11 @@ import pytest
 from seglab.commands.doctor import MachineCheck, checks
 from seglab.core import compiling
 
-MODULES = {"capture reader": compiling.CAPTURE, "simulator": compiling.SIMULATOR}
+MODULES = {
+    "capture reader": compiling.CAPTURE,
+    "simulator": compiling.SIMULATOR,
+    "text of mail": compiling.MAIL,
+}
 
 
 @pytest.fixture(params=sorted(MODULES))

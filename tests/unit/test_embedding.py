@@ -7,6 +7,7 @@ from itertools import islice
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as altered
 from synthetic import MS, record, simulated
 
 from seglab.core.record import MtuChange
@@ -55,7 +56,7 @@ def running(numbers):
 def test_every_layer_can_be_read_back():
     """Times to the microsecond since the first write, ranges exactly, losses with their reason."""
     session = simulated(3, gap_ms=5)
-    late = tuple(replace(w, t_ns=w.t_ns + 7 * MS) for w in session.writes)
+    late = tuple(altered(w, t_ns=w.t_ns + 7 * MS) for w in session.writes)
     lost = Segment(9 * MS, None, 0, 1440, psh=True, dropped=True, drop_reason="core: loss")
     again = Segment(80 * MS, 150 * MS, 0, 1440, retransmission=True)
     session = replace(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from email.parser import BytesParser
 from email.policy import SMTP
+from importlib import import_module
 from random import Random
 from typing import Any
 
@@ -15,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.mail import fields, words
+from seglab.core import compiling
+from seglab.mail import fields, running_text, words
 from seglab.mail.fields import Story
 from seglab.mail.filling import base64_lines
 from seglab.mail.header import FIRST, HeaderSpec
@@ -247,7 +249,19 @@ def test_draws_only_what_python_keeps() -> None:
     story = Story.drawn(draw, lexicon)
     assert fields.received(draw, story, 120)
     assert fields.adjustable(draw, story, "Message-ID", None)
-    assert next(words.lines(draw, lexicon.words))
+    assert running_text.running_text(draw, lexicon.words, 9000, b"\r\n", 1)
+
+
+@given(seed=SEEDS, size=st.integers(2, 3000), stuffed_bytes=st.integers(0, 1))
+def test_the_compiled_text_is_the_same(seed: int, size: int, stuffed_bytes: int) -> None:
+    """Both forms make it of the same draws, in the length that was asked for."""
+    if compiling.built(compiling.MAIL) != "compiled":
+        pytest.skip("the text of mail is not compiled here; that takes gcc and Python.h")
+    choice = words.lexicon("built-in").words
+    text = running_text.running_text(Random(seed), choice, size, b"\r\n", stuffed_bytes)
+    assert len(text) + stuffed_bytes * (b"\r\n" + text).count(b"\r\n.") == size
+    compiled = import_module(compiling.MAIL.copy_of(running_text.__name__))
+    assert compiled.running_text(Random(seed), choice, size, b"\r\n", stuffed_bytes) == text
 
 
 @pytest.mark.parametrize("length", fields.RECEIVED_BYTES)

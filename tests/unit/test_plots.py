@@ -15,6 +15,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from msgspec.structs import replace as altered
 from PIL import Image
 from synthetic import MS, record, simulated
 
@@ -305,12 +306,12 @@ def test_time_counts_from_the_first_write():
     session = simulated(1)
     later = replace(
         session,
-        writes=tuple(replace(w, t_ns=w.t_ns + 140 * MS) for w in session.writes),
+        writes=tuple(altered(w, t_ns=w.t_ns + 140 * MS) for w in session.writes),
         segments=tuple(
-            replace(s, t_sent_ns=s.t_sent_ns + 140 * MS, t_arrived_ns=s.t_arrived_ns + 140 * MS)
+            altered(s, t_sent_ns=s.t_sent_ns + 140 * MS, t_arrived_ns=s.t_arrived_ns + 140 * MS)
             for s in session.segments
         ),
-        reads=tuple(replace(r, t_ns=r.t_ns + 140 * MS) for r in session.reads),
+        reads=tuple(altered(r, t_ns=r.t_ns + 140 * MS) for r in session.reads),
     )
 
     def labels(record):

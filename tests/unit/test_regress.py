@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as altered
 from regressing import session, sessions
 from rich.console import Console
 from synthetic import MS
@@ -191,7 +192,10 @@ def test_silence_after_new_cuts_is_right() -> None:
     plain = session("wide", "relay", [150, 5000])
     cut = session("middle", "relay", [150, 5000])
     first, second, *rest = cut.segments
-    pieces = [replace(second, end=second.start + 400), replace(second, start=second.start + 400)]
+    pieces = [
+        altered(second, end=second.start + 400),
+        altered(second, start=second.start + 400),
+    ]
     cut = replace(cut, segments=(first, *pieces, *rest))
     checks = ["answers_ignore_mtu"]
     silent = regress(lambda o: "relay" if o.mss == 1448 else None, [plain, cut], checks)

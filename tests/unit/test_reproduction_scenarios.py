@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
+from msgspec.structs import replace as altered
 from synthetic import reads_of, record, simulated
 
 from seglab.core.trace import Read, Segment
@@ -41,7 +42,7 @@ def test_a_read_inside_a_segment_is_a_violation():
 def test_sessions_with_loss_are_not_checked():
     """After a loss TCP may cut again, so such a session neither passes nor fails."""
     (lossy,) = sessions([1500, 3620])
-    lost = replace(lossy.segments[0], dropped=True, t_arrived_ns=None)
+    lost = altered(lossy.segments[0], dropped=True, t_arrived_ns=None)
     lossy = replace(lossy, segments=(lost, *lossy.segments))
     checked = check_read_ends([lossy])
     assert checked.sessions == 0

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as altered
 
 from seglab.core.trace import (
     Read,
@@ -68,18 +69,18 @@ def test_a_sound_trace_breaks_no_law() -> None:
             {
                 "segments": (
                     *SOUND.segments[:2],
-                    replace(SOUND.segments[2], t_arrived_ns=None, dropped=True),
+                    altered(SOUND.segments[2], t_arrived_ns=None, dropped=True),
                 )
             },
             "segments reach 2000, the payload ends at 3000",
         ),
         ({"mss": 1439}, "segment 0:1440(1440) exceeds the MSS 1439"),
         (
-            {"segments": (replace(SOUND.segments[0], t_arrived_ns=9), *SOUND.segments[1:])},
+            {"segments": (altered(SOUND.segments[0], t_arrived_ns=9), *SOUND.segments[1:])},
             "segment 0:1440 arrived before it was sent",
         ),
         (
-            {"segments": (*SOUND.segments[:2], replace(SOUND.segments[2], t_sent_ns=499))},
+            {"segments": (*SOUND.segments[:2], altered(SOUND.segments[2], t_sent_ns=499))},
             "segment 2000:3000 was sent before its last byte was written",
         ),
         (
@@ -99,7 +100,7 @@ def test_each_broken_law_is_named(broken: dict[str, object], named: str) -> None
 
 def test_a_byte_is_not_read_before_the_one_ahead_of_it_arrived() -> None:
     """The second segment came first: until the first one is here, nothing can be read."""
-    early, late = SOUND.segments[1], replace(SOUND.segments[0], t_arrived_ns=300)
+    early, late = SOUND.segments[1], altered(SOUND.segments[0], t_arrived_ns=300)
     overtaken = replace(SOUND, segments=(late, early, SOUND.segments[2]))
     assert overtaken.violations() == ["read 0:2000 holds bytes from 0 that had not arrived"]
     patient = replace(overtaken, reads=(Read(301, 0, 2000), SOUND.reads[1]))

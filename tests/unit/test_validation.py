@@ -5,6 +5,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from msgspec.structs import replace as altered
 
 from seglab.core.record import MtuChange, SessionRecord
 from seglab.core.trace import Read, Segment
@@ -28,7 +29,7 @@ def record(
     for size in sizes:
         segments.append(Segment(at, at + 1, at, at + size, psh=psh))
         at += size
-    segments += [replace(one, retransmission=True, t_sent_ns=at) for one in segments[:again]]
+    segments += [altered(one, retransmission=True, t_sent_ns=at) for one in segments[:again]]
     return SessionRecord(
         session_id=f"{network}.{number:04}", scenario="s", sender="relay", style="relay",
         terminator=None, network=network, path_condition="steady", engine="e", seed=1,

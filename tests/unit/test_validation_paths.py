@@ -3,6 +3,8 @@
 from dataclasses import replace
 from itertools import islice
 
+from msgspec.structs import replace as altered
+
 from seglab.core.record import MtuChange
 from seglab.execution.request import RunRequest
 from seglab.experiment import registry
@@ -17,7 +19,7 @@ def test_a_router_changes_when_the_kernels_did() -> None:
     """Its late changes are taken over; those that the kernel's session did not see follow."""
     ((spec, network),) = RunRequest(("matrix",), ("relay",), ("cellular",), 1).specs(1)
     record = one_session(spec, network, 60, None)
-    late = tuple(replace(one, t_ns=one.t_ns + 7 * MS) for one in record.mtu_changes[:2])
+    late = tuple(altered(one, t_ns=one.t_ns + 7 * MS) for one in record.mtu_changes[:2])
     path = measured(network, replace(record, mtu_changes=late))
     assert [round(one.at_ms) for one in path.router.schedule[:4]] == [307, 807, 1800, 2300]
     planned = [one.mtu for one in islice(network.router.changes(), 4)]
@@ -39,8 +41,8 @@ def test_a_change_keeps_its_distance_to_the_first_write() -> None:
     assert record.mtu_changes[0].t_ns < begun_ns < record.mtu_changes[1].t_ns
     late = replace(
         record,
-        writes=tuple(replace(one, t_ns=one.t_ns + 9 * MS) for one in record.writes),
-        mtu_changes=tuple(replace(one, t_ns=one.t_ns + 11 * MS) for one in record.mtu_changes),
+        writes=tuple(altered(one, t_ns=one.t_ns + 9 * MS) for one in record.writes),
+        mtu_changes=tuple(altered(one, t_ns=one.t_ns + 11 * MS) for one in record.mtu_changes),
     )
     (planned,) = as_measured([(spec, network)], {record.session_id: late})
     assert [one.at_ms for one in planned[1].router.schedule[:2]] == [101, 452]

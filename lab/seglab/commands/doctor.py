@@ -47,7 +47,8 @@ def checks() -> Iterator[MachineCheck]:
     yield MachineCheck("Python", "ok", platform.python_version())
     yield from _modules()
     yield _form("capture reader", compiling.CAPTURE, "reads captures twelve times slower")
-    yield _form("simulator", compiling.SIMULATOR, "simulates up to twice slower")
+    yield _form("simulator", compiling.SIMULATOR, "simulates two to three times slower")
+    yield _form("text of mail", compiling.MAIL, "makes mail up to three times slower")
     for tool, package in (sandbox.TOOLS | sandbox.FILTER_TOOLS).items():
         path = shutil.which(tool, path=launching.environment()["PATH"])
         remedy = f"sudo apt-get install --no-install-recommends {package}"

@@ -8,8 +8,10 @@ object. The modules have annotations, which mypy has checked, so nothing has to 
 
     in the source                           in the copy, or in the declarations beside it (.pxd)
     ``int``, ``bool``, ``float``            ``int64_t``, ``bint``, ``double``
+    ``bytes``, ``list``, ``tuple``, ...     the same, whose parts are then reached directly
     a class with ``__slots__``              an extension type, each attribute with its type
-    a function, a method                    callable from C as well, with the types of its arguments
+    a function, a method                    callable from C as well, with the types of its
+                                            arguments; from C alone where nothing else calls it
     a local variable that holds one of      declared as that class
     these classes
     a whole number that is ``Final``        the number itself
@@ -26,7 +28,7 @@ beyond 64 bits; the copies are compiled with checks that raise ``OverflowError``
 import ast
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from seglab.core.c_types import DeclaredClass, Program, callable_from_c, name_of, places, returned
@@ -125,9 +127,13 @@ class _Writer(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Give arguments by position, since C has no keywords."""
-        function = self._program.function(self._module, node.func)
-        if function is not None and callable_from_c(function) and node.keywords:
-            _by_position(node, function)
+        if node.keywords:
+            function = self._program.function(self._module, node.func)
+            method = self._program.only_method(node) if function is None else None
+            if function is not None and callable_from_c(function):
+                _by_position(node, places(function))
+            elif method is not None and callable_from_c(method):
+                _by_position(node, places(method)[1:])
         self.generic_visit(node)
         return node
 
@@ -233,16 +239,17 @@ def _signature(
     result = program.c_type(returned(function))
     caught = {"int64_t": " except? -1", "bint": " except -1", "double": " except? -1"}
     shown = "" if result == "object" else f"{result} "
-    yield f"cpdef {shown}{function.name}({', '.join(words)}){caught.get(result, '')}"
+    seen = "cdef" if program.is_hidden(function, owner) else "cpdef"
+    yield f"{seen} {shown}{function.name}({', '.join(words)}){caught.get(result, '')}"
 
 
-def _by_position(call: ast.Call, function: ast.FunctionDef) -> None:
+def _by_position(call: ast.Call, order: Sequence[tuple[ast.arg, ast.expr | None]]) -> None:
     """Turn the keywords of a call into positions; what is left out between them is a default."""
     given = {one.arg: one.value for one in call.keywords}
-    for argument, default in places(function)[len(call.args) :]:
+    for argument, default in order[len(call.args) :]:
         if not given:
             break
         value = given.pop(argument.arg, default)
-        assert value is not None, f"{function.name}: no {argument.arg}"
+        assert value is not None, f"{ast.unparse(call)}: no {argument.arg}"
         call.args.append(value)
     call.keywords = []

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-_C_TYPES: Final = {"int": "int64_t", "bool": "bint", "float": "double"}
+_C_TYPES: Final = {"int": "int64_t", "bool": "bint", "float": "double", "bytes": "bytes"}
 _OBJECTS: Final = frozenset({"seed"})
 """Names of numbers that may need more than 63 bits."""
 
@@ -51,6 +51,9 @@ class Program:
             else:
                 self.constants[name] = self._constants(name)
         self.values = set[str]().union(*map(_values, self.trees.values()))
+        self._elsewhere = set[str]().union(*map(_not_of_self, self.trees.values()))
+        self._by_call = set[str]().union(*map(_calls, self.trees.values()))
+        self._held = set[str]().union(*map(_names, self.trees.values()))
         for name, tree in self.trees.items():
             for node in tree.body:
                 if isinstance(node, ast.ClassDef) and _is_plain(node):
@@ -138,8 +141,8 @@ class Program:
             return "object"
         if kind.removesuffix(" | None") in self.classes:
             return kind.removesuffix(" | None")
-        if kind.startswith("list["):
-            return "list"
+        if (found := re.match(r"(list|tuple|dict)\[", kind)) is not None:
+            return found[1]
         return _C_TYPES.get(kind, "object")
 
     def field(self, kind: str, name: str) -> str | None:
@@ -161,6 +164,15 @@ class Program:
                 return found.methods[name]
             found = self.classes.get(found.base or "")
         return None
+
+    def only_method(self, call: ast.Call) -> ast.FunctionDef | None:
+        """Return the method that is called, where one class alone has one that fits."""
+        if not isinstance(call.func, ast.Attribute):
+            return None
+        name, keywords = call.func.attr, {one.arg for one in call.keywords}
+        found = [one.methods[name] for one in self.classes.values() if name in one.methods]
+        fitting = len(found) == 1 and keywords <= {one.arg for one, _ in places(found[0])}
+        return found[0] if fitting else None
 
     def function(self, module: str, call: ast.expr) -> ast.FunctionDef | None:
         """Return the function of the modules that an expression names."""
@@ -219,7 +231,11 @@ class Program:
         return None
 
     def locals(self, function: ast.FunctionDef, module: str, owner: str | None) -> dict[str, str]:
-        """Return the classes of local variables, where each value of one is of the same class."""
+        """Return the types of C of local variables.
+
+        They are the classes of those whose every value is of the same class, and what those are
+        annotated with that have an annotation of their own.
+        """
         known = _arguments(function)
         if owner is not None:
             known["self"] = owner
@@ -231,7 +247,13 @@ class Program:
             for name, kinds in found.items():
                 if name not in arguments and len(kinds) == 1 and (kind := kinds.pop()) is not None:
                     known[name] = kind
-        return {
+        typed = {
+            name_of(node.target): self.c_type(ast.unparse(node.annotation), name_of(node.target))
+            for node in ast.walk(function)
+            if isinstance(node, ast.AnnAssign) and name_of(node.target)
+        }
+        typed = {name: kind for name, kind in typed.items() if kind != "object"}
+        return typed | {
             name: kind.removesuffix(" | None")
             for name, kind in known.items()
             if name not in arguments and kind.removesuffix(" | None") in self.classes
@@ -263,6 +285,16 @@ class Program:
                 if isinstance(target, ast.Name):
                     yield target.id, kind
 
+    def is_hidden(self, function: ast.FunctionDef, owner: str | None) -> bool:
+        """Whether Python need not see a function, since C code alone calls it.
+
+        That holds for a function that these modules call and do not hold as a value, and for a
+        method with a name of its own that only its class calls, on itself.
+        """
+        if owner is None:
+            return function.name in self._by_call and function.name not in self._held
+        return function.name.startswith("_") and function.name not in self._elsewhere
+
     def is_callable(self, module: str, name: str) -> bool:
         """Whether a name of a module is a function that C can call."""
         function = self.functions[module].get(name)
@@ -289,6 +321,29 @@ def _values(tree: ast.AST) -> set[str]:
     return {
         node.attr for node in nodes if isinstance(node, ast.Attribute) and id(node) not in called
     }
+
+
+def _not_of_self(tree: ast.AST) -> set[str]:
+    """Return the names of attributes that are used of something else than ``self``."""
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and name_of(node.value) != "self"
+    }
+
+
+def _calls(tree: ast.AST) -> set[str]:
+    """Return the names of functions that are called, with or without that of their module."""
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {one.attr if isinstance(one, ast.Attribute) else name_of(one) for one in called}
+
+
+def _names(tree: ast.AST) -> set[str]:
+    """Return the names that are used otherwise than in a call: of functions, say."""
+    nodes = list(ast.walk(tree))
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    plain = {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in called}
+    return plain | _values(tree)
 
 
 def callable_from_c(function: ast.FunctionDef) -> bool:

@@ -34,6 +34,10 @@ class Compiled(NamedTuple):
     sources: tuple[str, ...]
     annotated: bool = False
 
+    def __hash__(self) -> int:
+        """Return the hash of the package: it is asked for with each simulated session."""
+        return hash(self.package)
+
     def copy_of(self, source: str) -> str:
         """Return the full name of the compiled copy of a module."""
         return f"{self.package}.{source.rpartition('.')[2]}"
@@ -55,6 +59,9 @@ SIMULATOR: Final = Compiled(
     "seglab.simulator.compiled",
     (
         "seglab.networks.link",
+        "seglab.sender.replies",
+        "seglab.server.payload",
+        "seglab.server.smtp",
         *(
             f"seglab.simulator.{name}"
             for name in (
@@ -68,6 +75,12 @@ SIMULATOR: Final = Compiled(
     annotated=True,
 )
 """The model of the simulator: both TCPs, the path and the programs."""
+
+
+MAIL: Final = Compiled("seglab.mail.compiled", ("seglab.mail.running_text",), annotated=True)
+"""The text of generated mail."""
+
+ALL: Final = CAPTURE, SIMULATOR, MAIL
 
 
 def file_of(source: str) -> str:

@@ -6,7 +6,7 @@ read, judged and drawn years later by a program that no longer has the sender or
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import msgspec
 
@@ -38,8 +38,7 @@ Kind = Literal["emulated", "program"]
 Status = Literal["complete", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Captures:
+class Captures(msgspec.Struct, frozen=True, gc=False):
     """Where the session's packets are, as paths relative to the run folder.
 
     Attributes:
@@ -51,8 +50,11 @@ class Captures:
     server: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MtuChange:
+NO_CAPTURES: Final = Captures()
+"""A session without captures."""
+
+
+class MtuChange(msgspec.Struct, frozen=True, gc=False):
     """The router was told at ``t_ns`` to carry ``mtu`` bytes; no packet met that MTU before."""
 
     t_ns: Nanoseconds
@@ -151,7 +153,7 @@ class SessionRecord:
     congestion_control: str = ""
     client_tcp: str = ""
     message: str = ""
-    captures: Captures = Captures()
+    captures: Captures = NO_CAPTURES
     mtu_changes: tuple[MtuChange, ...] = ()
     late_ns: Offset | None = None
     too_late: bool | None = None

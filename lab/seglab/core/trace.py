@@ -8,6 +8,7 @@ first payload byte. For SMTP that is the first byte after the 354 reply, up to a
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Annotated, Final, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -25,8 +26,7 @@ Nanoseconds = Annotated[int, msgspec.Meta(ge=-NS_MAX, le=NS_MAX)]
 """A time. Reading a stored value outside the range is an error that names its key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True, gc=False):
     """One write call of the sender: it handed ``start:end`` to the socket at ``t_ns``."""
 
     t_ns: Nanoseconds
@@ -34,8 +34,7 @@ class Write:
     end: Offset
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True, gc=False):
     """One TCP segment with payload, as the wire saw it.
 
     Attributes:
@@ -59,8 +58,7 @@ class Segment:
     drop_reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True, gc=False):
     """One ``recv`` of the server that returned ``start:end`` at ``t_ns``."""
 
     t_ns: Nanoseconds
@@ -68,8 +66,7 @@ class Read:
     end: Offset
 
 
-@dataclass(frozen=True, slots=True)
-class WriteCall:
+class WriteCall(msgspec.Struct, frozen=True, gc=False):
     """One call by which a program wrote to its mail socket, as the kernel saw it.
 
     Attributes:
@@ -94,8 +91,7 @@ class WriteCall:
     flags: Offset | None
 
 
-@dataclass(frozen=True, slots=True)
-class SocketOption:
+class SocketOption(msgspec.Struct, frozen=True, gc=False):
     """A program set an option of its mail socket, or asked for one.
 
     Attributes:
@@ -111,8 +107,7 @@ class SocketOption:
     value: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderField:
+class HeaderField(msgspec.Struct, frozen=True, gc=False):
     """Where a header field of the message stands in the payload. Its value is not kept.
 
     Attributes:
@@ -242,7 +237,9 @@ def _partition(layer: str, spans: tuple[Span, ...], total: int) -> list[str]:
 def _coverage(segments: tuple[Segment, ...], total: int) -> list[str]:
     """Check that the arrived segments hold every payload byte, and nothing beyond."""
     reached = 0
-    for segment in sorted((s for s in segments if s.t_arrived_ns is not None), key=_start):
+    arrived = [s for s in segments if s.t_arrived_ns is not None]
+    arrived.sort(key=_start)
+    for segment in arrived:
         if segment.start > reached:
             return [f"no segment carried {reached}:{segment.start}"]
         reached = max(reached, segment.end)
@@ -283,21 +280,21 @@ def _premature(trace: Trace) -> Iterator[str]:
     arrivals = sorted(
         (s.t_arrived_ns, s.start, s.end) for s in trace.segments if s.t_arrived_ns is not None
     )
-    arrivals.reverse()
     ahead: list[tuple[int, int]] = []
-    reached = 0
+    seen = reached = 0
     for read in trace.reads:
-        while arrivals and arrivals[-1][0] <= read.t_ns:
-            heapq.heappush(ahead, arrivals.pop()[1:])
+        while seen < len(arrivals) and arrivals[seen][0] <= read.t_ns:
+            _, start, end = arrivals[seen]
+            seen += 1
+            if start > reached:
+                heapq.heappush(ahead, (start, end))
+            elif end > reached:
+                reached = end
         while ahead and ahead[0][0] <= reached:
             reached = max(reached, heapq.heappop(ahead)[1])
         if read.end > reached:
             yield f"read {read.start}:{read.end} holds bytes from {reached} that had not arrived"
 
 
-def _start(span: Span) -> int:
-    return span.start
-
-
-def _end(span: Span) -> int:
-    return span.end
+_start: Final = attrgetter("start")
+_end: Final = attrgetter("end")

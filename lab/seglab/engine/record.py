@@ -7,20 +7,18 @@ which columns the plan fills, when a session counts as complete, and which error
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import msgspec
 
-from seglab.core.record import Captures, MtuChange, SessionRecord
-from seglab.core.trace import HeaderField, Read, Segment, SocketOption, Write, WriteCall
+from seglab.core.record import NO_CAPTURES, Captures, MtuChange, SessionRecord
+from seglab.core.trace import HeaderField, Read, Segment, SocketOption, Trace, Write, WriteCall
 from seglab.core.written import Structure, labels_of, writes_of
 from seglab.engine.again import limit_ns
 from seglab.engine.client_tcp import client_tcp
 from seglab.experiment.plan import SessionSpec
 from seglab.networks.network import Network
-
-NO_CAPTURES = Captures()
 
 _ALWAYS: Final = 2  # net.ipv4.tcp_mtu_probing
 
@@ -28,8 +26,7 @@ Span = Sequence[int]
 """A time in nanoseconds, then a half-open range of bytes: ``t_ns, start, end``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObservedSession:
+class ObservedSession(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine observed of one session.
 
     All times count in nanoseconds from the beginning of the session, but for ``t0_ns``. All
@@ -135,38 +132,13 @@ _PART_DIED: Final = re.compile(
 
 def empty_record(spec: SessionSpec, network: Network, engine: str) -> SessionRecord:
     """Return the record of a session of which nothing but its plan is known."""
-    return SessionRecord(
-        session_id=spec.session_id,
-        scenario=spec.scenario,
-        variant=spec.variant,
-        sender=spec.sender,
-        style=spec.style,
-        terminator=spec.terminator,
-        network=spec.network,
-        path_condition=spec.path_condition,
-        engine=engine,
-        seed=spec.seed,
-        repeat=spec.repeat,
-        mtu=network.path_mtu,
-        mss=network.mss,
-        timestamps=network.client.timestamps,
-        status="failed",
-        payload_bytes=0,
-        parameters=msgspec.json.encode(spec.parameters).decode(),
-        reader=spec.reader.kind,
-        buffer_bytes=spec.reader.buffer_bytes,
-        initcwnd=network.client.initcwnd,
-        nodelay=spec.nodelay,
-        message=spec.message_name,
-        kind=spec.kind,
-        congestion_control=network.client.congestion_control,
-        client_tcp=client_tcp(network, engine),
-    )
+    return SessionRecord(**_planned(spec, network, engine), status="failed", payload_bytes=0)
 
 
 def failed_record(spec: SessionSpec, network: Network, engine: str, reason: str) -> SessionRecord:
     """Return the record of a session that failed before anything was observed of it."""
-    return replace(empty_record(spec, network, engine), error=reason)
+    columns = _planned(spec, network, engine)
+    return SessionRecord(**columns, status="failed", payload_bytes=0, error=reason)
 
 
 def session_record(
@@ -184,14 +156,25 @@ def session_record(
         engine: the name of the engine.
         observed: what the engine observed.
     """
-    record = empty_record(spec, network, engine)
-    record = replace(
-        record,
-        mtu=record.mtu if observed.mtu is None else observed.mtu,
-        initcwnd=record.initcwnd if observed.initcwnd is None else observed.initcwnd,
-        congestion_control=observed.congestion_control or record.congestion_control,
-        mss=_mss(record, network, observed),
-        timestamps=record.timestamps if observed.timestamps is None else observed.timestamps,
+    columns = _planned(spec, network, engine)
+    for name, value in (
+        ("mtu", observed.mtu),
+        ("initcwnd", observed.initcwnd),
+        ("congestion_control", observed.congestion_control or None),
+        ("timestamps", observed.timestamps),
+    ):
+        if value is not None:
+            columns[name] = value
+    columns["mss"] = _mss(columns["mss"], network, observed)
+    if observed.program is not None:
+        columns |= _of_program(observed, observed.program)
+    error = _error(columns["mss"], observed)
+    if error and network.black_hole and any(s.drop_reason == "router" for s in observed.segments):
+        error += f"; the router, a black hole, lost each packet above {network.path_mtu} bytes"
+    return SessionRecord(
+        **columns,
+        status="failed" if error else "complete",
+        error=error,
         payload_bytes=observed.payload_bytes,
         payload_sha256=observed.payload_sha256,
         writes=observed.writes,
@@ -206,12 +189,36 @@ def session_record(
         header_fields=observed.header_fields,
         captures=observed.captures,
     )
-    if observed.program is not None:
-        record = _with_program(record, observed.program)
-    error = _error(record, observed)
-    if error and network.black_hole and any(s.drop_reason == "router" for s in record.segments):
-        error += f"; the router, a black hole, lost each packet above {network.path_mtu} bytes"
-    return replace(record, status="failed" if error else "complete", error=error)
+
+
+def _planned(spec: SessionSpec, network: Network, engine: str) -> dict[str, Any]:
+    """Return the columns of a record that follow from the plan."""
+    client, reader = network.client, spec.reader
+    return {
+        "session_id": spec.session_id,
+        "scenario": spec.scenario,
+        "variant": spec.variant,
+        "sender": spec.sender,
+        "style": spec.style,
+        "terminator": spec.terminator,
+        "network": spec.network,
+        "path_condition": spec.path_condition,
+        "engine": engine,
+        "seed": spec.seed,
+        "repeat": spec.repeat,
+        "mtu": network.path_mtu,
+        "mss": network.mss,
+        "timestamps": client.timestamps,
+        "parameters": msgspec.json.encode(spec.parameters).decode(),
+        "reader": reader.kind,
+        "buffer_bytes": reader.buffer_bytes,
+        "initcwnd": client.initcwnd,
+        "nodelay": spec.nodelay,
+        "message": spec.message_name,
+        "kind": spec.kind,
+        "congestion_control": client.congestion_control,
+        "client_tcp": client_tcp(network, engine),
+    }
 
 
 def within_payload(spans: Iterable[Span], start: int, end: int) -> Iterator[tuple[int, int, int]]:
@@ -221,22 +228,21 @@ def within_payload(spans: Iterable[Span], start: int, end: int) -> Iterator[tupl
             yield t_ns, max(a, start) - start, min(b, end) - start
 
 
-def _with_program(record: SessionRecord, seen: ObservedProgram) -> SessionRecord:
-    """Return the record of a program: how it wrote is known from its writes alone."""
-    structure = seen.structure or Structure(payload_bytes=record.payload_bytes)
+def _of_program(observed: ObservedSession, seen: ObservedProgram) -> dict[str, Any]:
+    """Return the columns of a program: how it wrote is known from its writes alone."""
+    structure = seen.structure or Structure(payload_bytes=observed.payload_bytes)
     labels = labels_of(writes_of(seen.calls), structure)
-    return replace(
-        record,
-        calls=seen.calls,
-        options=seen.options,
-        exit_code=seen.exit_code,
-        output=seen.output,
-        notes=seen.notes,
-        dialogue=seen.dialogue,
-        nodelay=_nodelay(seen.options),
-        style=labels.style,
-        terminator=labels.terminator,
-    )
+    return {
+        "calls": seen.calls,
+        "options": seen.options,
+        "exit_code": seen.exit_code,
+        "output": seen.output,
+        "notes": seen.notes,
+        "dialogue": seen.dialogue,
+        "nodelay": _nodelay(seen.options),
+        "style": labels.style,
+        "terminator": labels.terminator,
+    }
 
 
 def _nodelay(options: Iterable[SocketOption]) -> bool:
@@ -245,17 +251,18 @@ def _nodelay(options: Iterable[SocketOption]) -> bool:
     return bool(values) and values[-1] != 0
 
 
-def _mss(record: SessionRecord, network: Network, observed: ObservedSession) -> int:
+def _mss(planned: int, network: Network, observed: ObservedSession) -> int:
     """Return the MSS in force; where MTU probing begins below the path's MSS, the path's."""
     if observed.mss is None:
-        return record.mss
-    return max(observed.mss, record.mss) if network.client.mtu_probing == _ALWAYS else observed.mss
+        return planned
+    return max(observed.mss, planned) if network.client.mtu_probing == _ALWAYS else observed.mss
 
 
-def _error(record: SessionRecord, observed: ObservedSession) -> str | None:
+def _error(mss: int, observed: ObservedSession) -> str | None:
     """Return why the session does not count as complete; ``None`` where it does."""
     if observed.error is not None:
         return observed.error
     if observed.payload_sha256 not in observed.received_sha256:
         return "the server received other bytes than were written"
-    return next(iter(record.trace.violations()), None)
+    layers = observed.writes, observed.segments, observed.reads
+    return next(iter(Trace(observed.payload_bytes, mss, *layers).violations()), None)

@@ -1,24 +1,24 @@
 """Fills the bodies of generated mail with running text and base64 of exactly the wanted length."""
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from itertools import pairwise
 from random import Random
 from string import Template
 from typing import Final
 
+from seglab.core import compiling
 from seglab.mail.fields import Story
-from seglab.mail.words import Lexicon, lines, pick, token
+from seglab.mail.words import Lexicon, pick, token
 
 BASE64_LINE: Final = 76
 """The longest line of base64 (RFC 2045, 6.8)."""
 
 NAME_MAX: Final = 32
 """The names in a template are cut after so many characters."""
-
-TEXT_MIN_BYTES: Final = 2
-"""The shortest running text that can be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ class Filling:
             paragraph: the bytes between two paragraphs.
             encoded: the text will be encoded in base64, so that no dot is stuffed.
         """
-        return b"".join(_text(self.draw, self.lexicon.words, size, paragraph, int(not encoded)))
+        words = self.lexicon.words
+        return running_text()(self.draw, words, size, paragraph, 0 if encoded else 1)
 
     def encoded_text(self, size: int) -> bytes:
         """Make running text of exactly ``size`` bytes that base64 will hold."""
@@ -90,27 +91,14 @@ def base64_lines(data: Callable[[int], bytes], size: int) -> bytes:
     return b"\r\n".join(parts) + b" " * odd + b"\r\n"
 
 
-def _text(
-    draw: Random, words: tuple[str, ...], size: int, paragraph: bytes, dot_bytes: int
-) -> Iterator[bytes]:
-    left = size
-    paragraph_lines = 0
-    for line in lines(draw, words):
-        if paragraph_lines == 0:
-            paragraph_lines = 3 + int(draw.random() * 5)
-            if left >= len(paragraph) + TEXT_MIN_BYTES and left != size:
-                yield paragraph
-                left -= len(paragraph)
-        paragraph_lines -= 1
-        cost = len(line) + 2 + dot_bytes * line.startswith(b".")
-        if cost + TEXT_MIN_BYTES > left:
-            yield _last_line(line.lstrip(b"."), left)
-            return
-        yield line + b"\r\n"
-        left -= cost
+def running_text() -> Callable[[Random, Sequence[str], int, bytes, int], bytes]:
+    """Return ``seglab.mail.running_text.running_text``, compiled where that is up to date."""
+    compiled = compiling.state(compiling.MAIL) == "compiled"
+    return _form(compiling.MAIL.package if compiled else "seglab.mail")
 
 
-def _last_line(line: bytes, length: int) -> bytes:
-    """Make a line of exactly ``length`` bytes with its CRLF, of the text of ``line``."""
-    filled = (line + b" " + line)[: length - 2].rstrip(b" ")
-    return filled.ljust(length - 2, b".") + b"\r\n"
+@cache
+def _form(package: str) -> Callable[[Random, Sequence[str], int, bytes, int], bytes]:
+    made: Callable[[Random, Sequence[str], int, bytes, int], bytes]
+    made = import_module(f"{package}.running_text").running_text
+    return made

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from seglab.mail.filling import NAME_MAX, TEXT_MIN_BYTES, Filling, base64_lines
+from seglab.mail.filling import NAME_MAX, Filling, base64_lines
 from seglab.mail.header import BOUNDARY_MAX_BYTES, HeaderTemplate
+from seglab.mail.running_text import TEXT_MIN_BYTES
 from seglab.mail.words import LexiconName, hexadecimal, number, token
 
 _BASE64_MIN_BYTES = 200

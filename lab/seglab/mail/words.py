@@ -8,7 +8,7 @@ whose sequence Python keeps from version to version. Faker's word lists change w
 the manifest of a run holds Faker's version.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -17,8 +17,6 @@ from typing import Literal, TypeVar
 LexiconName = Literal["built-in", "faker"]
 
 _FAKER_SEED = 2014
-_LINE_TARGET = 72
-_DOTTED_LINE_SHARE = 0.03
 _ALPHANUMERIC = "abcdefghijklmnopqrstuvwxyz0123456789"
 _HEX = "0123456789abcdef"
 _T = TypeVar("_T")
@@ -60,39 +58,6 @@ def hexadecimal(draw: Random, length: int) -> str:
 def number(draw: Random, low: int, high: int) -> int:
     """A whole number from ``low`` to ``high``."""
     return low + int(draw.random() * (high - low + 1))
-
-
-def lines(draw: Random, words: Sequence[str], width: int = _LINE_TARGET) -> Iterator[bytes]:
-    """Yield lines of running text, without end. No line is empty.
-
-    Some lines begin with a dot, which SMTP has to double (RFC 5321, 4.5.2).
-
-    Args:
-        draw: the source of all draws.
-        words: the choice, none longer than ``width - 4``.
-        width: the longest line that is made, dots included.
-    """
-    chance, count = draw.random, len(words)
-    line: list[str] = []
-    line_bytes = -1  # its words, and a space before each but the first
-    sentence_words = 0
-    while True:
-        word = words[int(chance() * count)]  # ``pick``, inline: most of a mail is made here
-        if sentence_words == 0:
-            sentence_words = 5 + int(chance() * 10)
-            word = word.capitalize()
-        sentence_words -= 1
-        if sentence_words == 0:
-            word += "."
-        line_bytes += 1 + len(word)
-        if line and line_bytes > width:
-            yield " ".join(line).encode()
-            if chance() < _DOTTED_LINE_SHARE:
-                word = f"...{word}"
-            line = [word]
-            line_bytes = len(word)
-        else:
-            line.append(word)
 
 
 def exact(text: str, length: int) -> str:

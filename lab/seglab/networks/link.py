@@ -35,8 +35,8 @@ _Draw = Callable[[], float]
 
 
 def _exponential(rng: Random) -> _Draw:
-    draw = rng.random
-    return lambda: -math.log(1.0 - draw())
+    draw, log = rng.random, math.log
+    return lambda: -log(1.0 - draw())
 
 
 def _uniform(rng: Random) -> _Draw:

@@ -58,6 +58,7 @@ class RunFolder:
         self._statuses: dict[str, str] = {}
         self._made: list[Path] | None = None
         self._logged_bytes = 0
+        self._journal = path / JOURNAL
 
     @classmethod
     def create(cls, out: Path, manifest: Manifest) -> Self:
@@ -150,9 +151,9 @@ class RunFolder:
         Raises:
             EnvironmentLacksError: the disk is full. Earlier records stay readable.
         """
-        with writing(self.path / JOURNAL):
+        with writing(self._journal):
             if self._writer is None:
-                self._writer = journal.JournalWriter(self.path / JOURNAL)
+                self._writer = journal.JournalWriter(self._journal)
             self._writer.append(record.to_json())
         self._statuses[record.session_id] = record.status
 

@@ -11,6 +11,7 @@ import hashlib
 TERMINATOR = b"\r\n.\r\n"
 _STUFFED = b"\r\n."
 _CRLF = b"\r\n"
+_MAY_CONTINUE = (b"\r", b"\n", b".")
 
 
 class Payload:
@@ -73,15 +74,16 @@ class Payload:
         chunk = data[position:] if position else data
         held = self._held
         buffer = held + chunk if held else chunk
-        found = buffer.find(TERMINATOR)
+        dot = buffer.find(_STUFFED)
+        found = buffer.find(TERMINATOR, dot) if dot >= 0 else -1
         if found >= 0:
             taken = found + len(TERMINATOR) - len(held)
-            self._content(buffer, found + len(_CRLF))
+            self._content(buffer, found + len(_CRLF), dot)
             self._held = b""
             self._wire(chunk[:taken])
             return position + taken
         hold = _undecided(buffer)
-        self._content(buffer, len(buffer) - hold)
+        self._content(buffer, len(buffer) - hold, dot)
         self._held = buffer[len(buffer) - hold :]
         self._wire(chunk)
         return -1
@@ -103,10 +105,19 @@ class Payload:
             before = 0
         self.line_too_long |= before + len(rest) > self._max_line_bytes
 
-    def _content(self, buffer: bytes, end: int) -> None:
+    def _content(self, buffer: bytes, end: int, dot: int) -> None:
+        """Count, and maybe keep, what is decided of the content.
+
+        Args:
+            buffer: the content, and what may be the terminator behind it.
+            end: where it ends.
+            dot: where the first dot after a CRLF is, with its CRLF; below zero where none is.
+        """
         if end == 0:
             return
-        self.content_bytes += end - buffer.count(_STUFFED, 0, end)
+        self.content_bytes += end
+        if 0 <= dot < end:
+            self.content_bytes -= buffer.count(_STUFFED, dot, end)
         start = 0
         if self._at_data:
             self._at_data = False
@@ -122,6 +133,8 @@ class Payload:
 
 def _undecided(buffer: bytes) -> int:
     """Return how many bytes at the end of ``buffer`` may be the beginning of the terminator."""
+    if not buffer.endswith(_MAY_CONTINUE):
+        return 0
     for length in (4, 3, 2, 1):
         if buffer.endswith(TERMINATOR[:length]):
             return length

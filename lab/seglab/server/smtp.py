@@ -49,6 +49,25 @@ class _Transaction(NamedTuple):
 class SmtpSession:
     """One SMTP session; see ``seglab.server.session.ProtocolSession`` for its attributes."""
 
+    __slots__ = (
+        "_consumed",
+        "_domain",
+        "_ehlo",
+        "_errors",
+        "_helo",
+        "_keep_content",
+        "_limits",
+        "_partial",
+        "_payload",
+        "_recipients",
+        "_skipping",
+        "_transaction",
+        "ended",
+        "greeting",
+        "payload_start",
+        "refused",
+    )
+
     def __init__(
         self, limits: Limits, domain: str = "seglab.invalid", *, keep_content: bool = False
     ) -> None:

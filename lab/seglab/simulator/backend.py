@@ -6,6 +6,7 @@ used. Both forms give the same bytes, which a test holds them to.
 """
 
 import sys
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ def simulation() -> "type[Simulation]":
     return form(compiled=compiled)
 
 
+@cache
 def form(*, compiled: bool) -> "type[Simulation]":
     """Return the class of sessions in one of its forms."""
     package = compiling.SIMULATOR.package if compiled else "seglab.simulator"

@@ -32,6 +32,7 @@ NEVER: Final = 1 << 62
 
 _READ_MOST = 1 << 16
 _WINDOW_LOOK_NS = 1_000_000
+_CALLS = Write, SetOption  # the steps that call into the socket
 _CONNECTING, _RESUMING, _BLOCKED, _EXPECTING, _FINISHING, _ENDED = range(6)
 
 
@@ -198,7 +199,7 @@ class Client:
         wrote = False
         while self._position < count:
             step = script[self._position]
-            if isinstance(step, Write | SetOption):
+            if isinstance(step, _CALLS):
                 if wrote:
                     self._resume_after_write(now_ns)
                     return

@@ -3,10 +3,9 @@
 import hashlib
 from collections.abc import Sequence
 
-from seglab.core.record import Captures, MtuChange
-from seglab.core.trace import Read, Segment, Write
-from seglab.engine.record import NO_CAPTURES, ObservedSession, within_payload
-from seglab.simulator.path import UP, Carried
+from seglab.core.record import NO_CAPTURES, Captures, MtuChange
+from seglab.core.trace import Read, Write
+from seglab.engine.record import ObservedSession, within_payload
 from seglab.simulator.script import Script
 from seglab.simulator.session import Simulation
 
@@ -35,7 +34,7 @@ def observed(simulation: Simulation, names: Captures = NO_CAPTURES) -> ObservedS
         mss=client.mss or None,
         timestamps=client.timestamps if client.mss else None,
         writes=tuple(Write(*span) for span in within_payload(client.writes, start, end)),
-        segments=_segments(simulation.packets, start, end),
+        segments=simulation.segments(start, end),
         reads=tuple(Read(*span) for span in within_payload(server.reads, start, end)),
         mtu_changes=tuple(
             MtuChange(t_ns, mtu) for t_ns, mtu in simulation.path.changes if t_ns <= client.ended_ns
@@ -52,35 +51,6 @@ def _written(script: Script, writes: Sequence[tuple[int, int, int]]) -> tuple[in
     start, end = script.payload
     reached = writes[-1][2] if writes else 0
     return (start, min(end, reached)) if reached > start else (0, 0)
-
-
-def _segments(packets: Sequence[Carried], start: int, end: int) -> tuple[Segment, ...]:
-    """Return the segments from the client with bytes of the payload, clipped to it."""
-    found = []
-    reached = 0
-    for packet in packets:
-        segment = packet.segment
-        if packet.direction != UP or segment is None or segment.end <= segment.start:
-            continue
-        again = segment.end <= reached
-        reached = max(reached, segment.end)
-        if segment.start >= end or segment.end <= start:
-            continue
-        arrived = min(packet.arrivals_ns, default=None)
-        fate = packet.fate if arrived is None else None
-        found.append(
-            Segment(
-                t_sent_ns=packet.sent_ns,
-                t_arrived_ns=arrived,
-                start=max(segment.start, start) - start,
-                end=min(segment.end, end) - start,
-                psh=segment.psh,
-                retransmission=again,
-                dropped=fate is not None,
-                drop_reason=fate,
-            )
-        )
-    return tuple(found)
 
 
 def _error(simulation: Simulation) -> str | None:

@@ -171,7 +171,7 @@ class Path:
             nothing where it was lost, and more than one time where it was duplicated.
         """
         direction = packet.direction
-        state = self._first[direction]
+        state: LinkState | None = self._first[direction]
         if state is None:
             times: tuple[int, ...] = self._hop(0, direction, now_ns)
         else:
@@ -207,7 +207,7 @@ class Path:
         segment = packet.segment
         if self._clamps and segment is not None and segment.syn:
             packet.delivered = self._clamped(now_ns, segment)
-        state = self._second[direction]
+        state: LinkState | None = self._second[direction]
         if state is None:
             return self._hop(1, direction, now_ns)
         is_data = segment is not None and segment.end > segment.start

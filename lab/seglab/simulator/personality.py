@@ -4,8 +4,9 @@
 with such a system.
 """
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from seglab.core.tcpip import full_segment
 from seglab.errors import InputError

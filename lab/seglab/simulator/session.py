@@ -29,6 +29,7 @@ from typing import Final
 
 from seglab.core.seeds import derive
 from seglab.core.tcpip import ETHERNET_HEADER_BYTES, TIMESTAMPS_BYTES, headers_bytes
+from seglab.core.trace import Segment
 from seglab.engine.record import TIME_LIMIT_REACHED
 from seglab.experiment.plan import SessionSpec
 from seglab.frames.addresses import ETHERNET_MTU
@@ -73,6 +74,7 @@ class Simulation:
         script: what the sender does.
         path: the links and the router.
         error: why the session failed, as far as the engine is concerned.
+        events: how many things have happened, when it is over.
     """
 
     __slots__ = (
@@ -86,6 +88,7 @@ class Simulation:
         "_server_tcp",
         "client",
         "error",
+        "events",
         "packets",
         "path",
         "script",
@@ -103,6 +106,7 @@ class Simulation:
         self.script = script
         self.packets: list[Carried] = []
         self.error: str | None = None
+        self.events = 0
         hosts_seed = derive(spec.seed, "repetition", repetition) if repetition else spec.seed
         times = HostTimes(hosts_seed)
         self.path = Path(network, spec.seed, limit_ns, times)
@@ -134,11 +138,12 @@ class Simulation:
 
     def run(self) -> None:
         """Carry the session through to its end."""
-        self._carry_through()
+        self.events = EVENTS_MAX - self._carry_through()
         self.client.let_go()
         self.server.let_go()
 
-    def _carry_through(self) -> None:
+    def _carry_through(self) -> int:
+        """Let what is due happen until the session is over; return how many events are left."""
         client, server = self.client, self.server
         client_tcp, server_tcp = self._client_tcp, self._server_tcp
         heap = self._heap
@@ -166,13 +171,13 @@ class Simulation:
                 now_ns, kind = server.deadline_ns, 4
             if now_ns >= end_ns or (client.ended_ns is not None and self._is_over()):
                 if client.ended_ns is not None:
-                    return
+                    return left
                 client.fail(end_ns, TIME_LIMIT_REACHED)
-                return
+                return left
             left -= 1
             if not left:
                 client.fail(now_ns, f"the session needs more than {EVENTS_MAX} events")
-                return
+                return left
             if kind == 0:
                 _, _, what, packet = pop(heap)
                 if what == _ARRIVAL:
@@ -191,10 +196,38 @@ class Simulation:
                 client.run(now_ns)
                 if client.ended_ns is not None:
                     if client.error is not None:
-                        return
+                        return left
                     end_ns = min(end_ns, client.ended_ns + self._grace_ns)
             else:
                 server.run(now_ns)
+
+    def segments(self, start: int, end: int) -> tuple[Segment, ...]:
+        """Return the client's segments with bytes of ``start:end``, clipped to it, from 0 on."""
+        found = []
+        reached = 0
+        for packet in self.packets:
+            segment = packet.segment
+            if packet.direction != UP or segment is None or segment.end <= segment.start:
+                continue
+            again = segment.end <= reached
+            reached = max(reached, segment.end)
+            if segment.start >= end or segment.end <= start:
+                continue
+            arrived = min(packet.arrivals_ns) if packet.arrivals_ns else None
+            fate = packet.fate if arrived is None else None
+            found.append(
+                Segment(
+                    packet.sent_ns,
+                    arrived,
+                    max(segment.start, start) - start,
+                    min(segment.end, end) - start,
+                    segment.psh,
+                    again,
+                    fate is not None,
+                    fate,
+                )
+            )
+        return tuple(found)
 
     def _is_over(self) -> bool:
         """Whether both sides are done and nothing is on its way."""

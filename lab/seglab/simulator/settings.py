@@ -1,14 +1,14 @@
 """What decides how an endpoint of the simulator behaves, as a frozen value."""
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 ALGORITHMS: Final = ("reno", "cubic")
 """The congestion control algorithms that the simulator models."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointSettings:
+class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one host and one socket, as ``kernel/host_setup.py`` pins them for Linux.
 
     Attributes:
