@@ -29,7 +29,7 @@ piece of a buffer may have the same length, so the terminator can be a list as w
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -141,7 +141,7 @@ def writes_of(calls: Iterable[WriteCall]) -> tuple[Write, ...]:
         if call.end == call.start:
             continue
         if left and found and call.asked_bytes == left:
-            found[-1] = replace(found[-1], end=call.end)
+            found[-1] = Write(found[-1].t_ns, found[-1].start, call.end)
         else:
             found.append(Write(call.t_ns, call.start, call.end))
         left = (call.asked_bytes or 0) - call.result
