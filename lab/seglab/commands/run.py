@@ -19,8 +19,6 @@ from seglab.execution.carry_out import carry_out, new_run_path
 from seglab.execution.request import RunRequest, resume
 from seglab.mail.source import MailSource
 from seglab.report import build_report
-from seglab.report.programs import FILE as PROGRAMS
-from seglab.report.programs import draw_programs, program_rows, write_programs
 from seglab.report.terminal import show
 from seglab.runs.folder import RunFolder
 
@@ -101,9 +99,11 @@ def run(
                         progress=progress,
                     )
             summary = build_report(folder)
-            if rows := program_rows(folder):
-                write_programs(folder, rows)
-                draw_programs(folder, rows)
+            from seglab.report import programs  # noqa: PLC0415, it imports Matplotlib as well
+
+            if rows := programs.program_rows(folder):
+                programs.write_programs(folder, rows)
+                programs.draw_programs(folder, rows)
         except KeyboardInterrupt:
             interrupted(folder)
     if as_json:
@@ -113,7 +113,7 @@ def run(
         click.echo(f"run folder: {folder.path}")
         click.echo(f"report:     {folder.report}")
         if rows:
-            click.echo(f"programs:   {folder.path / PROGRAMS}")
+            click.echo(f"programs:   {folder.path / programs.FILE}")
     return 1 if summary.unexpected_failures else 0
 
 
