@@ -1,28 +1,19 @@
 """Real programs in a lab: what is recorded of them, and what becomes of those that misbehave."""
 
-import asyncio
 import json
 import os
-import random
 import re
 import signal
 import socket
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from commanding import Seglab, inside, trace_instances, wait_until
+from commanding import Seglab, trace_instances, wait_until
 from commanding import seglab as run_seglab
 from trying import PYTHON, Planned, Programs, left_of, run, skip_without_rights
 
-from seglab.core.trace import first_sent, sizes
-from seglab.kernel import join
-from seglab.kernel.program import order
-from seglab.kernel.program.lab import ProgramLab
 from seglab.kernel.program.session import OUTPUT_MAX_BYTES
-
-MSG_MORE = 0x8000
 
 
 @pytest.fixture(autouse=True)
@@ -35,58 +26,6 @@ def _privileged() -> None:
 def programs(tmp_path: Path) -> Programs:
     """What makes programs."""
     return Programs(tmp_path)
-
-
-def test_each_write_is_recorded(programs: Programs) -> None:
-    """Of every kind of call: its size, flags and result, and the layers agree as an emulator's."""
-    (record,) = run(
-        programs.planned(
-            "calls",
-            """
-            s, replies = dialogue()
-            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            s.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
-            head, body = mail[:700], mail[700:]
-            s.send(head, socket.MSG_MORE)
-            os.write(s.fileno(), body[:300])
-            os.writev(s.fileno(), [body[300:400], body[400:450]])
-            s.sendmsg([body[450:460], body[460:600]])
-            rest = os.memfd_create("rest")
-            os.write(rest, body[600:])
-            os.sendfile(s.fileno(), rest, 0, 1000)
-            pipe_out, pipe_in = os.pipe()
-            os.splice(rest, pipe_in, 2000, offset_src=1000)
-            os.splice(pipe_out, s.fileno(), 2000)
-            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-            s.sendall(body[3600:])
-            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
-            s.sendall(b".\\r\\n")
-            assert replies.readline().startswith(b"250")
-            s.sendall(b"QUIT\\r\\n")
-            """,
-        )
-    ).values()
-    assert record.error is None, record.output
-    assert [(c.name, c.result, c.asked_bytes, c.flags) for c in record.calls] == [
-        ("sendto", 700, 700, MSG_MORE),
-        ("write", 300, 300, None),
-        ("writev", 150, None, None),
-        ("sendmsg", 150, None, 0),
-        ("sendfile", 1000, 1000, None),
-        ("splice", 2000, 2000, None),
-        ("sendto", record.payload_bytes - 4303, record.payload_bytes - 4303, 0),
-        ("sendto", 3, 3, 0),
-    ]
-    assert [(o.name, o.action, o.value) for o in record.options] == [
-        ("TCP_NODELAY", "set", 1),
-        ("TCP_MAXSEG", "get", None),
-        ("TCP_CORK", "set", 1),
-        ("TCP_CORK", "set", 0),
-    ]
-    assert record.nodelay
-    assert record.trace.violations() == []
-    assert (record.kind, record.exit_code, record.terminator) == ("program", 0, "own_write")
-    assert sum(c.result for c in record.calls) == record.payload_bytes
 
 
 BAD = {
@@ -238,80 +177,6 @@ def _service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-# The recorder and the wire ---------------------------------------------------------------------
-
-LINES = """
-s, replies = dialogue()
-for line in mail.splitlines(keepends=True):
-    {pause}
-    s.sendall(line)
-s.sendall(b".\\r\\n")
-replies.readline()
-"""
-SESSIONS = 12
-DRAWS = 2000
-
-
-@pytest.mark.timing
-def test_the_recorder_leaves_the_wire_as_it_is(programs: Programs) -> None:
-    """With and without it a program that writes line by line has the same segments.
-
-    A program whose calls each take a little longer is told apart by the same test, so the test
-    would notice a recorder that slows the program down.
-    """
-    plain = programs.planned("lines", LINES.format(pause=""), sessions=SESSIONS)
-    slowed = programs.planned("slowed", LINES.format(pause="time.sleep(0.002)"), sessions=SESSIONS)
-    (network,) = {network for _, network in plain}
-
-    async def carry() -> tuple[list[tuple[int, ...]], ...]:
-        reader = plain[0][0].reader
-        async with (
-            ProgramLab(network, reader, recorded=True) as recorded,
-            ProgramLab(network, reader, recorded=False) as unrecorded,
-        ):
-            found: tuple[list[tuple[int, ...]], ...] = [], [], []
-            for (one, _), (slow, _) in zip(plain, slowed, strict=True):
-                for number, lab, spec in (
-                    (0, recorded, one),
-                    (1, unrecorded, one),
-                    (2, unrecorded, slow),
-                ):
-                    job = order.of(spec, 30.0)
-                    reports = await lab.session(job, join.wire_order(spec))
-                    record = join.assemble(spec, network, reports, 0).record
-                    assert sum(sizes(record.reads)) > 5900, record.output
-                    found[number].append(tuple(sizes(first_sent(record.segments))))
-        return found
-
-    with_it, without, slow = asyncio.run(carry())
-    assert permutation_p(with_it, without) > 0.01, (Counter(with_it), Counter(without))
-    assert permutation_p(without, slow) < 0.01, (Counter(without), Counter(slow))
-
-
-def permutation_p(
-    one: Sequence[tuple[int, ...]],
-    other: Sequence[tuple[int, ...]],
-) -> float:
-    """How likely two samples of one distribution differ as much as these, by permutation.
-
-    The statistic is the distance between the mean numbers of segments, plus the total variation
-    distance between the frequencies of whole sequences.
-    """
-
-    def distance(a: Sequence[tuple[int, ...]], b: Sequence[tuple[int, ...]]) -> float:
-        x, y = Counter(a), Counter(b)
-        variation = sum(abs(x[s] / len(a) - y[s] / len(b)) for s in x.keys() | y.keys()) / 2
-        means = abs(sum(map(len, a)) / len(a) - sum(map(len, b)) / len(b))
-        return variation + means
-
-    seen = distance(one, other)
-    pooled, chance, as_far = [*one, *other], random.Random(1), 0
-    for _ in range(DRAWS):
-        chance.shuffle(pooled)
-        as_far += distance(pooled[: len(one)], pooled[len(one) :]) >= seen - 1e-12
-    return (as_far + 1) / (DRAWS + 1)
-
-
 # The command -----------------------------------------------------------------------------------
 
 
@@ -390,16 +255,6 @@ def _runs(pid: int, command: Sequence[str]) -> bool:
         )
     except OSError:
         return False
-
-
-def test_without_the_rights(tmp_path: Path) -> None:
-    """Where the kernel does not let the lab trace, it says so, and no folder is left."""
-    out = tmp_path / "run"
-    run = run_seglab("try", "--out", out, "--", "true", before=inside('exec "$@"'))
-    assert run.process.returncode == 3, run.err
-    assert "what programs write cannot be recorded: tracefs cannot be mounted" in run.err
-    assert "Traceback" not in run.err
-    assert not out.exists()
 
 
 def test_a_failed_session_is_a_finding(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from rich.table import Table
 from seglab.core import compiling, launching, open_files
 from seglab.core.text import count
 from seglab.kernel import capacity, sandbox
-from seglab.kernel.program import tracing
+from seglab.kernel.program import notification, tracing
 from seglab.report.console import as_markup
 
 MIN_FREE_BYTES = 1 << 30
@@ -125,9 +125,12 @@ def _kernel() -> Iterator[MachineCheck]:
         )
     else:
         yield MachineCheck("network namespaces", "ok", f"allowed {who}{how}")
-    if problem := tracing.problem():
+    if (problem := tracing.problem()) and (reason := notification.problem()):
         remedy = "only seglab try needs it; everything else runs"
-        yield MachineCheck("recording of programs", "note", problem, remedy)
+        yield MachineCheck("recording of programs", "note", f"{problem}; nor: {reason}", remedy)
+    elif problem:
+        words = "by notification of their calls; as root, by the kernel's trace events"
+        yield MachineCheck("recording of programs", "ok", words)
     else:
         yield MachineCheck("recording of programs", "ok", "by the kernel's trace events")
     limit = open_files.raise_limit(capacity.FILES_WANTED)

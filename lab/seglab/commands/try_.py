@@ -184,9 +184,11 @@ def try_(
       seglab try --compare runs/version-1 --junit changes.xml -- ./mailer {host} {message}
       seglab try --ready 'postfix status' --send 'sendmail -f {from} {to}' -- postfix start-fg
 
-    It needs root, for the kernel's tracing. Exit code 0: every session is complete, or failed as
-    its network is expected to make it fail; 1: others failed, and the reason is printed, or the
-    program does something else than in the run of --compare.
+    As root the kernel's tracing records it, else notifications of its calls do.
+
+    Exit code 0: every session is complete, or failed as its network is expected to make it fail; 1:
+    others failed, and the reason is printed, or the program does something else than in the run of
+    --compare.
     """  # noqa: D301 -- click looks for the backspace character itself
     refuse_unwritable(junit)
     earlier = None if reference is None else RunFolder.open(reference)

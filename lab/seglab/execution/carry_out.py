@@ -144,6 +144,7 @@ def _end(
         routes=folder.manifest.routes | _in_force(engine, "routes"),
         rules=folder.manifest.rules | _in_force(engine, "rules"),
         strays=folder.manifest.strays | _in_force(engine, "strays"),
+        recorder=folder.manifest.recorder | _in_force(engine, "recorder"),
     )
     folder.finalise(status, error)
 

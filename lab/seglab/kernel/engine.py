@@ -156,6 +156,8 @@ class KernelEngine:
                 self.environments[group.network.name] = {
                     host: state.to_manifest() for host, state in lab.states.items()
                 }
+                if isinstance(lab, ProgramLab):
+                    self.environments[group.network.name]["client"]["recorder"] = lab.recorder
                 yield lab
             finally:
                 self._count_strays(group.network.name, lab)

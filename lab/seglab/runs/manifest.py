@@ -99,6 +99,8 @@ class Manifest:
         rules: the packet filter's rules of every router that has some, by network, as read back.
         strays: of the wire of each network, how many frames of no open session it ``passed``, and
             how many of these frames were ``lost``, since the run was last started.
+        recorder: what recorded the calls of programs, by network and host: ``trace events``, or
+            ``notification`` without root; empty for emulated senders.
         late_ms: how late the sessions were, each at its worst moment; ``None`` where the run has
             not ended, or lateness was not measured.
         redone: the sessions that were carried out again because they had been late; ``None`` where
@@ -130,6 +132,7 @@ class Manifest:
     routes: dict[str, Any] = field(default_factory=dict)
     rules: dict[str, Any] = field(default_factory=dict)
     strays: dict[str, Any] = field(default_factory=dict)
+    recorder: dict[str, Any] = field(default_factory=dict)
     late_ms: Lateness | None = None
     redone: Redone | None = None
     started: str = field(default_factory=now)

@@ -197,7 +197,7 @@ class _Watch:
             call.name.removeprefix("sys_enter_").removesuffix("64"),
             connection.written,
             connection.written,
-            None if asked is None else call.fields[asked],
+            call.fields.get("asked_bytes") if asked is None else call.fields[asked],
             0,
             None if flags is None else call.fields[flags] & 0xFFFFFFFF,
         )

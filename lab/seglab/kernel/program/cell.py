@@ -33,23 +33,34 @@ class Cell:
     Args:
         command: what is to run.
         marker: a descriptor for the announcement; ``None`` where nobody listens.
+        watched: whether the calls of what runs are watched (``notification``).
 
     Attributes:
         reports: a descriptor with the reports of ``first``.
         output: a descriptor with what the program prints.
+        listeners: a socket with the listeners of the calls, where they are watched.
     """
 
-    def __init__(self, command: Command, marker: int | None) -> None:
+    def __init__(self, command: Command, marker: int | None, *, watched: bool = False) -> None:
         self.reports, reports = os.pipe()
         self.output, output = os.pipe()
         gate, self._gate = os.pipe()
         orders, self._orders = os.pipe()
+        self.listeners: socket.socket | None = None
+        listeners: socket.socket | None = None
+        if watched:
+            self.listeners, listeners = socket.socketpair()
         self._pid = os.fork()
         if self._pid == 0:
             keep = {"reports": reports, "output": output, "gate": gate, "orders": orders}
+            if listeners is not None:
+                keep["listeners"] = listeners.fileno()
             _keep(command, keep, marker)
         for fd in (reports, output, gate, orders):
             os.close(fd)
+        if listeners is not None and self.listeners is not None:
+            listeners.close()
+            self.listeners.setblocking(False)
         for fd in (self.reports, self.output):
             os.set_blocking(fd, False)
 
@@ -73,6 +84,8 @@ class Cell:
         os.waitpid(self._pid, 0)
         for fd in (self.reports, self.output, self._gate, self._orders):
             os.close(fd)
+        if self.listeners is not None:
+            self.listeners.close()
 
 
 def _keep(command: Command, fds: dict[str, int], marker: int | None) -> NoReturn:
@@ -119,7 +132,7 @@ def _be_first(command: Command, fds: dict[str, int], marker: int | None) -> NoRe
         )
         view.give_up_rights()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        first = First(command, fds["reports"], fds["orders"], fds["output"])
+        first = First(command, fds["reports"], fds["orders"], fds["output"], fds.get("listeners"))
         first.run(fds["gate"], marker)
     except OSError as error:
         report(fds["reports"], {"failed": f"it cannot be shut in: {error}"})

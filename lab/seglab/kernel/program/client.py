@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from seglab.kernel.channel import Channel, ChannelMessage
 from seglab.kernel.client_start import RefusedError, served
@@ -24,6 +24,7 @@ from seglab.kernel.program.calls import program_seen
 from seglab.kernel.program.recorder import DRAIN_S, Recorder, RecorderError
 from seglab.kernel.program.resolver import Resolver
 from seglab.kernel.program.session import Session
+from seglab.kernel.program.watching import WatchingRecorder
 
 _LOOK_S: Final = 0.1
 _STOP_LIMIT_S: Final = 5.0
@@ -44,7 +45,7 @@ class ProgramClient:
         self,
         channel: Channel,
         hidden: list[str],
-        recorder: Recorder | None,
+        recorder: Recorder | WatchingRecorder | None,
         resolver: Resolver,
     ) -> None:
         self.channel = channel
@@ -61,9 +62,9 @@ class ProgramClient:
             if self.session is None and self.waiting:
                 self._begin(self.waiting.popleft())
             session = self.session
-            watched = [self.channel.fileno(), self.resolver.fileno()]
+            watched: list[Any] = [self.channel.fileno(), self.resolver.fileno()]
             if session is not None:
-                watched += [session.cell.reports, *session.outputs]
+                watched += [session.cell.reports, *session.outputs, *session.listeners]
             timeout_s = None if session is None else _LOOK_S
             ready, _, _ = select.select(watched, [], [], timeout_s)
             if self.channel.fileno() in ready:
@@ -72,9 +73,12 @@ class ProgramClient:
             if self.resolver.fileno() in ready:
                 self.resolver.serve()
             if session is not None:
+                if isinstance(self.recorder, WatchingRecorder):
+                    for listener in session.take_listeners():
+                        self.recorder.attach(listener)
                 self._look(session)
-                begun = session.t0_ns is not None  # before, its announcement is still to be found
-                if self.recorder and begun and time.monotonic() - drained > DRAIN_S:
+                # Before, its announcement is still to be found.
+                if self.recorder and session.opened and time.monotonic() - drained > DRAIN_S:
                     self.recorder.drain()
                     drained = time.monotonic()
         if self.session is not None:
@@ -93,7 +97,8 @@ class ProgramClient:
             self.recorder.listen()
         self.resolver.server = job["server"]
         marker = None if self.recorder is None else self.recorder.marker
-        self.session = Session(job, self.hidden, marker)
+        watched = self.recorder is not None and self.recorder.watches
+        self.session = Session(job, self.hidden, marker, watched=watched)
 
     def _look(self, session: Session) -> None:
         """See what has become of the session, and end it where it is over."""
@@ -218,8 +223,10 @@ def prepared(channel: Channel, config: ChannelMessage) -> Callable[[], None]:
     Raises:
         RefusedError: what they write cannot be recorded, or they would have no name server.
     """
-    recorder = None
-    if name := config["instance"]:
+    recorder: Recorder | WatchingRecorder | None = None
+    if config["watched"]:
+        recorder = WatchingRecorder()
+    elif name := config["instance"]:
         try:
             instance.mount_tracing()
             recorder = Recorder(name)

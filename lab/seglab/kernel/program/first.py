@@ -21,6 +21,7 @@ When ``first`` ends, in whatever way, the kernel kills all that is left in its n
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -28,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from seglab.kernel.program import view
+from seglab.kernel.program import notification, view
 from seglab.kernel.program.overlay import full
 
 CHECK_READY: Final = b"r"
@@ -87,13 +88,18 @@ class First:
         reports: a descriptor for the reports.
         orders: a descriptor with the client's orders.
         output: a descriptor for what the program prints.
+        listeners: a socket for the listeners of the calls of what is started, where these are
+            watched (``notification``); ``None`` where they are not.
     """
 
-    def __init__(self, command: Command, reports: int, orders: int, output: int) -> None:
+    def __init__(
+        self, command: Command, reports: int, orders: int, output: int, listeners: int | None
+    ) -> None:
         self._command = command
         self._reports = reports
         self._orders = orders
         self._output = output
+        self._listeners = listeners
         self._program = self._sender = self._checker = 0
         self._check: str | None = None
         self._held = ""
@@ -107,7 +113,9 @@ class First:
         report(self._reports, {"waiting": True})
         os.read(gate, 1)
         message = None if self._command.send is not None else view.MESSAGE_PATH
-        self._program, failure = self._start(self._command.argv, message, self._output)
+        self._program, failure = self._start(
+            self._command.argv, message, self._output, self._listeners
+        )
         if failure:
             report(self._reports, {"failed": failure})
             return
@@ -132,7 +140,9 @@ class First:
         if SEND in orders:
             line = ["/bin/sh", "-c", self._command.send or ""]
             self._alone = False
-            self._sender, failure = self._start(line, view.MESSAGE_PATH, self._output)
+            self._sender, failure = self._start(
+                line, view.MESSAGE_PATH, self._output, self._listeners
+            )
             if failure:
                 report(self._reports, {"failed": failure})
         if CHECK_DONE in orders:
@@ -169,20 +179,63 @@ class First:
                 report(self._reports, {"held": self._held})
         return True
 
-    def _start(self, argv: Sequence[str], stdin: str | None, output: int) -> tuple[int, str]:
-        """Start a process; return its number, and why it could not be started."""
+    def _start(
+        self, argv: Sequence[str], stdin: str | None, output: int, listeners: int | None = None
+    ) -> tuple[int, str]:
+        """Start a process; return its number, and why it could not be started.
+
+        A watched one waits until somebody else has its listener: it cannot hand it over itself,
+        since the calls for that are watched.
+        """
         begun, beginning = os.pipe()
+        watch = None if listeners is None else _Handover()
         pid = os.fork()
         if pid == 0:
-            _become(argv, self._command, stdin or os.devnull, output, beginning)
+            _become(argv, self._command, stdin or os.devnull, output, beginning, watch)
         os.close(beginning)
+        if watch is not None and listeners is not None:
+            watch.hand_over(pid, listeners)
         failure = os.read(begun, 4096).decode("utf-8", "replace")
         os.close(begun)
         return pid, failure
 
 
+class _Handover:
+    """Two pipes, by which a process shows that it is watched, and is told that this is known."""
+
+    def __init__(self) -> None:
+        self._watched, self._watching = os.pipe()
+        self._known, self._knowing = os.pipe()
+
+    def hand_over(self, pid: int, listeners: int) -> None:
+        """Send a process's listener on, once it has one, and let it continue."""
+        os.close(self._watching)
+        os.close(self._known)
+        os.read(self._watched, 1)
+        with suppress(OSError):  # it has ended, and said why
+            listener = notification.listener_of(pid)
+            with socket.socket(fileno=os.dup(listeners)) as sock:
+                socket.send_fds(sock, [b"x"], [listener])
+            os.close(listener)
+        for descriptor in (self._watched, self._knowing):
+            os.close(descriptor)
+
+    def begin(self) -> None:
+        """Have this process watched from here on, and wait until somebody has the listener."""
+        os.close(self._knowing)
+        listener = notification.install()
+        os.close(self._watching)
+        os.read(self._known, 1)
+        os.close(listener)
+
+
 def _become(
-    argv: Sequence[str], command: Command, stdin: str, output: int, beginning: int
+    argv: Sequence[str],
+    command: Command,
+    stdin: str,
+    output: int,
+    beginning: int,
+    watch: _Handover | None,
 ) -> NoReturn:
     try:
         os.setsid()
@@ -193,6 +246,8 @@ def _become(
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.set_inheritable(beginning, False)
+        if watch is not None:
+            watch.begin()
         close_but(2, beginning)
         os.execvpe(argv[0], list(argv), dict(command.environment))  # noqa: S606
     except OSError as error:

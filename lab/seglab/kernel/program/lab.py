@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import IO, Any, Self
+from typing import IO, Any, Literal, Self
 
+from seglab.errors import EnvironmentLacksError
 from seglab.experiment.reader import Reader
 from seglab.frames.addresses import PORTS
 from seglab.kernel import host_setup, sandbox
 from seglab.kernel.channel import ChannelMessage
 from seglab.kernel.lab import GRACE_S, KernelLab
-from seglab.kernel.program import reports, view
+from seglab.kernel.program import notification, reports, view
 from seglab.kernel.program.order import complete
 from seglab.kernel.program.tracing import TraceInstance
 from seglab.kernel.reports import SessionReports
 from seglab.networks.network import Network
+
+RecorderName = Literal["trace events", "notification"]
+"""What records the calls of programs: the kernel's tracing, or a filter that notifies of them."""
 
 
 class ProgramLab(KernelLab):
@@ -24,6 +28,7 @@ class ProgramLab(KernelLab):
         reader: how its server reads.
         log: a file for what its processes print; ``None`` discards it.
         recorded: whether what programs write is recorded; a test compares with and without.
+        recorder: which recorder; ``None`` takes the best that this machine allows.
 
     Raises:
         EnvironmentLacksError: on entry: this machine does not let the lab record programs.
@@ -38,16 +43,26 @@ class ProgramLab(KernelLab):
         log: IO[bytes] | int | None = None,
         *,
         recorded: bool = True,
+        recorder: RecorderName | None = None,
     ) -> None:
         super().__init__(network, reader, log)
+        self.recorder: RecorderName | None = recorder
         self._recorded = recorded
         self._instance: TraceInstance | None = None
         self._logged: dict[int, list[ChannelMessage]] = {}
         self._came: dict[int, asyncio.Event] = {}
 
     async def __aenter__(self) -> Self:
-        if self._recorded:
-            self._instance = await asyncio.to_thread(TraceInstance.made, self._log)
+        if self._recorded and self.recorder != "notification":
+            try:
+                self._instance = await asyncio.to_thread(TraceInstance.made, self._log)
+                self.recorder = "trace events"
+            except EnvironmentLacksError as error:
+                if self.recorder is not None:
+                    raise
+                if reason := notification.problem():
+                    raise EnvironmentLacksError(f"{error}; nor by notification: {reason}") from None
+                self.recorder = "notification"
         try:
             return await super().__aenter__()
         except BaseException:
@@ -109,6 +124,7 @@ class ProgramLab(KernelLab):
         return {
             "host_netns": sandbox.network_namespace(),
             "instance": None if self._instance is None else self._instance.name,
+            "watched": self.recorder == "notification",
             "hidden": view.services(),
         }
 

@@ -13,6 +13,11 @@ Each file system of the machine needs an overlay of its own, since an overlay sh
 file system and no mount below it. One that is mounted read-only, or that cannot be the lower part
 of an overlay, is seen read-only.
 
+In a user namespace the kernel refuses an overlay of a folder that has mounts below it, such as the
+root. Then the root is put together: each folder in it gets an overlay of its own; those that have
+mounts below them are put together again; and what cannot be the lower part of an overlay is seen
+read-only. Files of users that this namespace does not know stay as they are.
+
 Sockets and named pipes of the machine are no way out: the kernel makes new ones in an overlay.
 """
 
@@ -33,6 +38,9 @@ STORE_FILES: Final = 100_000
 
 _STORE: Final = "/tmp"  # noqa: S108, it is mounted here, in a mount namespace of its own
 _ROOT: Final = f"{_STORE}/root"
+_ALL_USERS: Final = ["0", "0", "4294967295"]
+"""The map of user numbers of the machine's own user namespace."""
+
 _QUIET: Final = syscalls.MS_NOSUID | syscalls.MS_NODEV
 
 
@@ -68,7 +76,13 @@ class Overlay:
         syscalls.mount("none", _STORE, "tmpfs", _QUIET, size)
         self._areas = 0
         self._layers = self._merged(opened)
-        self.lay([*filter(None, [self._layers]), "/"], "/")
+        self._skipped = skipped
+        self._mounted = [mount.path for mount in mounts]
+        try:
+            self.lay(self._lower("/"), "/")
+        except OSError:
+            self._put_together("/")
+            return
         for mount in mounts:
             if not is_below(mount.path, skipped):
                 self._take_over(mount)
@@ -83,13 +97,12 @@ class Overlay:
         Raises:
             OSError: the kernel refuses; they cannot be the lower part of an overlay.
         """
-        self._areas += 1
-        area = Path(_STORE, str(self._areas))
+        area = self._area()
         upper, work = area / "upper", area / "work"
-        work.mkdir(parents=True)
+        work.mkdir()
         _like(upper, Path(lower[0]).stat())
         self.path(place).mkdir(parents=True, exist_ok=True)
-        options = f"lowerdir={':'.join(lower)},upperdir={upper},workdir={work}"
+        options = f"lowerdir={':'.join(lower)},upperdir={upper},workdir={work}{_marks()}"
         syscalls.mount("overlay", str(self.path(place)), "overlay", syscalls.MS_NODEV, options)
 
     def lay_visible(self, path: str) -> None:
@@ -111,9 +124,7 @@ class Overlay:
     def empty(self, place: str, mode: int) -> None:
         """Have an empty folder at a place where the machine has a folder."""
         if self.path(place).is_dir() and not self.path(place).is_symlink():
-            self._areas += 1
-            area = Path(_STORE, str(self._areas))
-            area.mkdir()
+            area = self._area()
             area.chmod(mode)
             self.bind(str(area), place)
 
@@ -152,10 +163,55 @@ class Overlay:
         for folder in (merged, empty):
             Path(folder).mkdir()
         lower = ":".join([*map(_by_descriptor, layers), empty])
-        syscalls.mount("overlay", merged, "overlay", syscalls.MS_NODEV, f"lowerdir={lower}")
+        syscalls.mount(
+            "overlay", merged, "overlay", syscalls.MS_NODEV, f"lowerdir={lower}{_marks()}"
+        )
         for descriptor in layers:
             os.close(descriptor)
         return merged
+
+    def _lower(self, place: str) -> list[str]:
+        """Return the folders that the layers and the machine have at a place."""
+        found = [f"{self._layers or ''}{place}", place]
+        return [path for path in dict.fromkeys(found) if Path(path).is_dir()]
+
+    def _put_together(self, place: str) -> None:
+        """Show all that a folder has, one by one, where it cannot be the lower part as a whole."""
+        if place == "/":
+            self.path(place).mkdir(exist_ok=True)
+            self.bind(str(self._area()), place)
+        lower = self._lower(place)
+        found = {path.name: path for one in reversed(lower) for path in Path(one).iterdir()}
+        for name, source in sorted(found.items()):
+            path = f"{place.rstrip('/')}/{name}"
+            target = self.path(path)
+            with suppress(OSError):  # it is gone, or may not be seen
+                if source.is_symlink():
+                    target.symlink_to(source.readlink())
+                elif source.is_dir():
+                    target.mkdir()
+                    self._show_folder(path)
+                elif not is_below(path, self._skipped):
+                    target.touch()
+                    self.bind(str(source), path)
+
+    def _show_folder(self, path: str) -> None:
+        if is_below(path, self._skipped):
+            return
+        try:
+            self.lay(self._lower(path), path)
+        except OSError:
+            if any(one.startswith(f"{path}/") for one in self._mounted):
+                self._put_together(path)
+            else:
+                self.bind(path, path)
+
+    def _area(self) -> Path:
+        """Return a new folder of the store."""
+        self._areas += 1
+        area = Path(_STORE, str(self._areas))
+        area.mkdir()
+        return area
 
     def _take_over(self, mount: Mount) -> None:
         """Show a mount of the machine in the new root; leave out one that is not reached there."""
@@ -221,8 +277,15 @@ def full(place: str) -> bool:
 
 def _like(folder: Path, known: os.stat_result) -> None:
     folder.mkdir(parents=True)
-    os.chown(folder, known.st_uid, known.st_gid)
+    with suppress(OSError):  # a user namespace does not know every user
+        os.chown(folder, known.st_uid, known.st_gid)
     folder.chmod(stat.S_IMODE(known.st_mode))
+
+
+def _marks() -> str:
+    """Return the option by which overlays mark files as a user namespace may."""
+    maps = Path("/proc/self/uid_map").read_text("ascii", "replace").split()
+    return "" if maps == _ALL_USERS else ",userxattr"
 
 
 @contextmanager

@@ -39,10 +39,13 @@ class Recorder:
 
     Attributes:
         marker: a descriptor of ``trace_marker``, for the program's first process.
+        watches: whether it takes listeners of the program's calls; it does not.
 
     Raises:
         OSError: the instance cannot be used.
     """
+
+    watches = False
 
     def __init__(self, name: str) -> None:
         self._folder = TRACING / "instances" / name

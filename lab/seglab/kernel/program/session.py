@@ -24,6 +24,7 @@ the shell that succeeds. A daemon with nothing of the kind is done when the serv
 import json
 import os
 import re
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -63,9 +64,13 @@ class Session:
         tail: the last bytes that it printed.
         left: the names of the processes that it left behind.
         outputs: the descriptor with what it prints, while somebody can print.
+        listeners: the socket with the listeners of its calls, where they are watched.
+        opened: whether its gate has opened.
     """
 
-    def __init__(self, job: ChannelMessage, hidden: list[str], marker: int | None) -> None:
+    def __init__(
+        self, job: ChannelMessage, hidden: list[str], marker: int | None, *, watched: bool = False
+    ) -> None:
         check_peer(job["server"])
         self.job = job
         self.announcement = f"seglab-{job['flow']}-{os.urandom(8).hex()}".encode()
@@ -102,8 +107,10 @@ class Session:
         self._lines = b""
         self._arrived = False
         self._started = False
-        self.cell = Cell(command, marker)
+        self.cell = Cell(command, marker, watched=watched)
         self.outputs = [self.cell.output]
+        self.listeners = [] if self.cell.listeners is None else [self.cell.listeners]
+        self.opened = False
 
     @property
     def is_daemon(self) -> bool:
@@ -133,12 +140,26 @@ class Session:
                 self._searched = (self._searched + chunk)[-_SEARCHED_MAX_BYTES:]
             self.outputs = []  # nobody is left who could print
 
+    def take_listeners(self) -> list[int]:
+        """Return the listeners that have come since the last call."""
+        found: list[int] = []
+        for sock in list(self.listeners):
+            with suppress(BlockingIOError):
+                while True:
+                    data, descriptors, _, _ = socket.recv_fds(sock, 1, 1)
+                    if not data:
+                        self.listeners = []
+                        break
+                    found += descriptors
+        return found
+
     def open_gate(self) -> None:
         """Let the program begin."""
         now_ns = time.monotonic_ns()
         if not self.is_daemon:
             self.t0_ns = now_ns
         self.deadline_ns = now_ns + self._limit_ns()
+        self.opened = True
         self.cell.open_gate()
 
     def take(self, report: dict[str, Any]) -> None:

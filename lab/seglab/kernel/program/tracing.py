@@ -73,7 +73,7 @@ def check() -> None:
 
 
 def problem() -> str | None:
-    """Return why programs cannot be recorded here; ``None`` where they can."""
+    """Return why the kernel's tracing cannot record programs here; ``None`` where it can."""
     try:
         TraceInstance.made().remove()
     except EnvironmentLacksError as error:

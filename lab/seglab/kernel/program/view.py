@@ -122,7 +122,8 @@ def _add_accounts(tree: Overlay, names: Sequence[str]) -> None:
             path = tree.path(place)
             text = path.read_text("utf-8", "surrogateescape") if path.exists() else ""
             if not re.search(rf"^{re.escape(name)}:", text, re.MULTILINE):
-                path.write_text(f"{text.rstrip()}\n{line}\n", "utf-8", "surrogateescape")
+                text = f"{text.rstrip()}\n{line}\n"
+                tree.write(place, text.encode("utf-8", "surrogateescape"))
 
 
 def _make_devices(tree: Overlay) -> None:
