@@ -1,6 +1,6 @@
 """Simulated sessions a second on one core, each recorded, beside the kernel engine's.
 
-    python benchmarks/simulator.py [--rounds N] [--sessions N] [--kernel N] [--json]
+    python benchmarks/simulator.py [--rounds N] [--sessions N] [--kernel N] [--ns3 PROGRAM] [--json]
 
 - ethernet, gprs: sessions of ``single_write`` with 25 kB, with the dialogue, the links, the reader,
   the record and its line of the journal, without captures. Over ``gprs`` one frame in a hundred is
@@ -16,6 +16,8 @@
 - memory: how far the resident memory of a process grows over the sessions of a round.
 - kernel: sessions over the same network on the kernel engine, ``--kernel`` of them side by side as
   ``seglab run`` has them, in seconds of waiting.
+- ns3: bare bulk transfers of the same size by ns-3, if ``--ns3`` names the program that
+  ``ns3_bulk.cc`` becomes; as many as the sessions of a kind, in processor time too.
 
 Rounds take turns, and each ratio is of neighbours.
 """
@@ -23,7 +25,9 @@ Rounds take turns, and each ratio is of neighbours.
 import argparse
 import asyncio
 import json
+import re
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -127,7 +131,15 @@ def carried_out_a_second(network: str, sessions: int) -> float:
     return sessions / (time.monotonic() - began)
 
 
-def measure(rounds: int, sessions: int, kernel: int) -> dict[str, Any]:
+def by_ns3(program: Path, sessions: int) -> dict[str, float]:
+    """Sessions and events in a second of ns-3's processor time."""
+    command = [program, str(sessions), "100Mbps", "10ms"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found, events = re.findall(r"([\d.]+) (?:sessions|events) a second", printed)
+    return {"ns3": float(found), "ns3 events": float(events)}
+
+
+def measure(rounds: int, sessions: int, kernel: int, ns3: Path | None) -> dict[str, Any]:
     """All rows, and the ratios between neighbours."""
     forms = {"": backend.simulation()}
     plain = backend.form(compiled=False)
@@ -135,6 +147,8 @@ def measure(rounds: int, sessions: int, kernel: int) -> dict[str, Any]:
         forms[" plain"] = plain
     rows: dict[str, list[float]] = {}
     for _ in range(rounds):
+        for row, value in () if ns3 is None else by_ns3(ns3, sessions).items():
+            rows.setdefault(row, []).append(value)
         for name, (network, size, sharing, share) in KINDS.items():
             for words, form in forms.items():
                 count = max(1, int(sessions * share))
@@ -150,6 +164,8 @@ def measure(rounds: int, sessions: int, kernel: int) -> dict[str, Any]:
         )
     for name in KINDS if " plain" in forms else ():
         found[f"{name} : plain"] = paired_ratio(rows[name], rows[f"{name} plain"])
+    for words in () if ns3 is None else forms:
+        found[f"ethernet{words} : ns3"] = paired_ratio(rows[f"ethernet{words}"], rows["ns3"])
     for network in ("ethernet", "gprs") if kernel else ():
         found[f"{network} : kernel"] = paired_ratio(rows[network], rows[f"kernel {network}"])
     return found
@@ -161,10 +177,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sessions", type=int, default=200, help="simulated ones of each kind")
     parser.add_argument("--kernel", type=int, default=40, help="on the kernel engine; 0 for none")
+    parser.add_argument("--ns3", type=Path, metavar="PROGRAM", help="ns3_bulk.cc, compiled")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     where = machine()
-    found = measure(arguments.rounds, arguments.sessions, arguments.kernel)
+    found = measure(arguments.rounds, arguments.sessions, arguments.kernel, arguments.ns3)
     if arguments.json:
         print(json.dumps({"machine": where, "rows": found}, indent=2))
         return
