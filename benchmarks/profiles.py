@@ -8,14 +8,14 @@ same network with the same dice, and compares the sizes of the segments as they 
 profile of a program is the one that names it; --profile names another one.
 
 It also fits: it prints the shipped sender, with parameters, that gives the most sessions' writes.
-Where a run has several sessions of one mail over one network, it prints how often the program gave
-the same segments as itself, which is the most that any profile can do.
+The profile sends everything twice, and how often it gives the same segments as itself is printed,
+as is the same of the program where a run has several sessions of one mail over one network: no
+profile can do better. --store writes the numbers into the profiles' files.
 """
 
 import argparse
 import hashlib
 import json
-import re
 import sys
 import tempfile
 from collections import Counter, defaultdict
@@ -23,11 +23,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from platform import release
 from typing import Any
 
 import msgspec
 from common import machine, machine_line
 
+from seglab.core import plugins
 from seglab.core.record import SessionRecord
 from seglab.core.trace import first_sent, sizes
 from seglab.errors import InputError, SeglabError
@@ -41,9 +43,7 @@ from seglab.report.tried import program_writes
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Experiment, Manifest
 from seglab.sender.likeness import likeness
-from seglab.sender.profiles import Profile
-
-_STUFFED = re.compile(rb"(^|\n)\.\.")
+from seglab.sender.profiles import WANTED_SHARE, Profile
 
 
 @dataclass(frozen=True)
@@ -66,23 +66,26 @@ def sent_in(paths: Iterable[Path]) -> Iterator[Sent]:
                 yield Sent(record, seen.payload, "no shipped sender" if like is None else str(like))
 
 
-def profile_of(program: str, given: str | None) -> Profile:
-    """The profile that is compared with a program."""
+def profile_of(program: str, given: str | None) -> Profile | None:
+    """The profile that is compared with a program; ``None`` where there is none of it."""
     known = registry.profiles()
     if given is not None and given in known:
         return known[given]
     for profile in known.values():
         if given is None and profile.program == program:
             return profile
-    raise InputError(f"no profile {given or 'of ' + program}; there are {', '.join(known)}")
+    if given is not None:
+        raise InputError(f"no profile {given}; there are {', '.join(known)}")
+    return None
 
 
 def planned(number: int, sent: Sent, profile: Profile) -> tuple[SessionSpec, Network]:
     """The session in which a profile sends the bytes that a program sent."""
     record, sender = sent.record, profile.sender
     path = registry.network(record.network)
-    content = _STUFFED.sub(rb"\1.", sent.payload.removesuffix(b".\r\n"))
+    content = sent.payload
     sha256 = hashlib.sha256(content).hexdigest()
+    mail = LoadedMail("", record.message, 0, len(content), sha256, content=content, as_sent=True)
     spec = SessionSpec(
         session_id=f"{profile.name}.{record.network}.{number:05}",
         scenario="profiles",
@@ -98,14 +101,14 @@ def planned(number: int, sent: Sent, profile: Profile) -> tuple[SessionSpec, Net
         reader=Reader(),
         repeat=number,
         seed=record.seed,
-        message=LoadedMail("", record.message, 0, len(content), sha256, content=content),
+        message=mail,
         message_seed=0,
     )
     return spec, path
 
 
 def carried_out(
-    specs: list[tuple[SessionSpec, Network]], engine: str, jobs: int, folder: Path
+    specs: list[tuple[SessionSpec, Network]], engine: str, jobs: int
 ) -> dict[str, SessionRecord]:
     """The records of the sessions, by their ids."""
     networks = {path.name: msgspec.to_builtins(path) for _, path in specs}
@@ -117,7 +120,10 @@ def carried_out(
         networks=networks,
         seed=0,
     )
-    with RunFolder.create(folder, manifest) as run:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RunFolder.create(Path(folder) / "run", manifest) as run,
+    ):
         carry_out(run, [specs], jobs=jobs, time_limit_s=120)
         return {record.session_id: record for record in run.sessions()}
 
@@ -132,32 +138,42 @@ def same_as_itself(sessions: Iterable[Sent]) -> tuple[int, int]:
     return sum(pairs), len(pairs)
 
 
+def cut(record: SessionRecord) -> list[int]:
+    """The sizes of a session's segments, as they were first sent."""
+    return sizes(first_sent(record.segments))
+
+
 def compared(
-    sessions: list[Sent], profile: Profile, engine: str, jobs: int, folder: Path
+    pairs: list[tuple[Sent, SessionRecord, SessionRecord]], profile: Profile, engine: str
 ) -> dict[str, Any]:
-    """What a profile gives for the sessions of its program."""
-    specs = [planned(number, sent, profile) for number, sent in enumerate(sessions)]
-    found = carried_out(specs, engine, jobs, folder)
+    """What a profile gives for the sessions of its program.
+
+    Args:
+        pairs: each session of the program, and the profile's two for it.
+        profile: the profile.
+        engine: the name of the engine that carried them out.
+    """
     by_network: dict[str, list[bool]] = defaultdict(list)
-    failed, differing = [], []
-    for sent, (spec, _) in zip(sessions, specs, strict=True):
-        record = found[spec.session_id]
-        if not record.complete or record.payload_sha256 != sent.record.payload_sha256:
-            failed.append(f"{spec.session_id}: {record.error or 'sent other bytes'}")
-            continue
-        ours, theirs = (sizes(first_sent(r.segments)) for r in (record, sent.record))
-        by_network[record.network].append(ours == theirs)
-        if ours != theirs:
-            differing.append(
-                {
-                    "network": record.network,
-                    "message": sent.record.message,
-                    "program": theirs,
-                    "profile": ours,
-                    "writes_equal": sizes(record.writes) == sizes(sent.record.writes),
-                }
-            )
-    own, own_pairs = same_as_itself(sessions)
+    failed, differing, again = [], [], []
+    for sent, first, second in pairs:
+        program = sent.record
+        for record in (first, second):
+            if not record.complete or record.payload_sha256 != program.payload_sha256:
+                failed.append(f"{record.session_id}: {record.error or 'sent other bytes'}")
+                break
+        else:
+            by_network[program.network].append(cut(first) == cut(program))
+            again.append(cut(first) == cut(second))
+            if cut(first) != cut(program):
+                differing.append(
+                    {
+                        "network": program.network,
+                        "message": f"{program.message} of {program.payload_bytes} bytes",
+                        "program": cut(program),
+                        "profile": cut(first),
+                        "like": sent.like,
+                    }
+                )
     flat = [one for row in by_network.values() for one in row]
     return {
         "program": profile.program,
@@ -166,11 +182,36 @@ def compared(
         "equal": sum(flat),
         "sessions": len(flat),
         "networks": {name: [sum(row), len(row)] for name, row in by_network.items()},
-        "program_with_itself": [own, own_pairs],
-        "fits": dict(Counter(sent.like for sent in sessions).most_common()),
+        "messages": sorted({_message(sent.record) for sent, _, _ in pairs}),
+        "program_with_itself": same_as_itself([sent for sent, _, _ in pairs]),
+        "profile_with_itself": [sum(again), len(again)],
+        "fits": dict(Counter(sent.like for sent, _, _ in pairs).most_common()),
         "failed": failed,
         "differing": differing,
     }
+
+
+def _message(record: SessionRecord) -> str:
+    return f"{record.message.removesuffix('.eml')} of {round(record.payload_bytes / 1000)} kB"
+
+
+def store(result: dict[str, Any], reason: str) -> None:
+    """Write the comparison into the profile's file, in place of an earlier one."""
+    path = plugins.shipped("senders") / "profiles" / f"{result['profile']}.toml"
+    text = path.read_text(encoding="utf-8").partition("\n[measured]")[0]
+    lines = [
+        "[measured]",
+        f"equal = {result['equal']}",
+        f"sessions = {result['sessions']}",
+        f"networks = {len(result['networks'])}",
+        f"messages = {json.dumps(result['messages'])}",
+        f'system = "Linux {release()}"',
+    ]
+    if result["equal"] < WANTED_SHARE * result["sessions"]:
+        own, many = result["profile_with_itself"]
+        words = f"the profile is the same as itself in {own} of {many} sessions"
+        lines.append(f"reason = {json.dumps(reason + '; ' + words if reason else words)}")
+    path.write_text("\n".join((text.rstrip("\n"), "", *lines, "")), encoding="utf-8")
 
 
 def show(result: dict[str, Any]) -> None:
@@ -180,9 +221,10 @@ def show(result: dict[str, Any]) -> None:
         f"{result['program']} and profile {result['profile']}, {result['engine']}: "
         f"{result['equal']} of {result['sessions']} sessions equal ({share:.1%})"
     )
-    own, pairs = result["program_with_itself"]
-    if pairs:
-        print(f"  the program with itself: {own} of {pairs} pairs")
+    for who in ("program", "profile"):
+        own, pairs = result[f"{who}_with_itself"]
+        if pairs:
+            print(f"  the {who} with itself: {own} of {pairs} pairs")
     for words, many in result["fits"].items():
         print(f"  {many} sessions are written as by {words}")
     for name, (equal, many) in result["networks"].items():
@@ -204,23 +246,32 @@ def main() -> int:
     parser.add_argument("--engine", default="kernel", choices=("kernel", "simulator"))
     parser.add_argument("--jobs", type=int, default=20)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--store", action="store_true", help="write [measured] into the profiles")
+    parser.add_argument("--reason", default="", help="with --store: why a share is below 95 %%")
     given = parser.parse_args()
-    programs: dict[str, list[Sent]] = defaultdict(list)
-    for sent in sent_in(given.runs):
-        programs[sent.record.sender].append(sent)
-    results = []
+    sessions = list(sent_in(given.runs))
+    asked = {sent.record.sender for sent in sessions}
+    known = {name: one for name in asked if (one := profile_of(name, given.profile)) is not None}
+    sessions = [sent for sent in sessions if sent.record.sender in known]
+    specs = [
+        planned(number, sent, known[sent.record.sender]) for number, sent in enumerate(sessions)
+    ]
     if not given.json:
         print(machine_line(machine()))
-    with tempfile.TemporaryDirectory() as folder:
-        for number, (program, sessions) in enumerate(programs.items()):
-            profile = profile_of(program, given.profile)
-            path = Path(folder) / str(number)
-            results.append(compared(sessions, profile, given.engine, given.jobs, path))
-            if not given.json:
-                show(results[-1])
+    first, second = (carried_out(specs, given.engine, given.jobs) for _ in range(2))
+    groups = defaultdict(list)
+    for sent, (spec, _) in zip(sessions, specs, strict=True):
+        groups[spec.sender].append((sent, first[spec.session_id], second[spec.session_id]))
+    results = []
+    for name, pairs in sorted(groups.items()):
+        results.append(compared(pairs, registry.profiles()[name], given.engine))
+        if not given.json:
+            show(results[-1])
+        if given.store:
+            store(results[-1], given.reason)
     if given.json:
         print(json.dumps(results, indent=2))
-    return int(any(r["equal"] < 0.95 * r["sessions"] for r in results))
+    return int(any(r["equal"] < WANTED_SHARE * r["sessions"] for r in results))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ def steps(message: Message, parameters: Parameters) -> Iterator[Step]:
         yield SetOption("cork", True)
     for number, piece in enumerate(pieces, 1):
         last = number == len(pieces) and not end
-        yield Write(piece, more=hold == "more" and not last, buffer=buffer)
+        more = (hold == "more" and not last) or (hold == "more_last" and last)
+        yield Write(piece, more=more, buffer=buffer)
         if gap_ms and not last:
             yield Wait(gap_ms / 1000)
     if end:
@@ -102,8 +103,9 @@ SENDER = Sender(
         ),
         "hold": Word(
             "none",
-            ("none", "more", "cork"),
-            "what keeps short segments back until the end: nothing, MSG_MORE, or TCP_CORK",
+            ("none", "more", "more_last", "cork"),
+            "what keeps short segments back: nothing; MSG_MORE at all writes but the last, or at"
+            " the last one alone (Exim); TCP_CORK until the end",
         ),
         **smtp_parameters(nodelay=True),
     },

@@ -1,18 +1,41 @@
 """A program that writes line by line, as PHPMailer and msmtp do; the dot is a line of its own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from re import finditer
 
-from seglab.sender import Integer, Message, Parameters, Sender, in_writes, smtp_parameters
+from seglab.sender import (
+    Flag,
+    Integer,
+    Message,
+    Parameters,
+    Sender,
+    Word,
+    in_writes,
+    smtp_parameters,
+)
 
 
 def cuts(message: Message, parameters: Parameters) -> Iterable[int]:
     """After so many lines, again and again; the dot is with the last one, or the terminator."""
     count = parameters["lines"]
     lines = message.wire[: -len(b"\r\n.\r\n")]
-    ends = (line.end() for line in finditer(rb"\r\n", lines))
+    ends: Iterable[int] = (line.end() for line in finditer(rb"\r\n", lines))
+    if parameters["header"] != "lines":
+        ends = [*_of_header(message, parameters), *(e for e in ends if e > message.header_end + 2)]
+    if parameters["dots_apart"]:
+        dots = (found.end() - 1 for found in finditer(rb"\r\n\.\.", lines))
+        return sorted([*islice(ends, count - 1, None, count), *dots])
     return islice(ends, count - 1, None, count)
+
+
+def _of_header(message: Message, parameters: Parameters) -> Iterator[int]:
+    """The ends of the header block's writes, the empty line after it included."""
+    end = 0
+    for field in message.fields if parameters["header"] == "fields" else ():
+        end += len(field)
+        yield end
+    yield message.header_end + len(b"\r\n")
 
 
 SENDER = Sender(
@@ -22,6 +45,15 @@ SENDER = Sender(
     style="line_by_line",
     parameters={
         "lines": Integer(1, 1, 10_000, "how many lines share one write"),
+        "header": Word(
+            "lines",
+            ("lines", "fields", "block"),
+            "what of the header counts as a line: a line, a field with its folded lines (sSMTP), or"
+            " all of it with the empty line (git send-email)",
+        ),
+        "dots_apart": Flag(
+            False, "whether the dot that is added to a line has a write of its own (mutt)"
+        ),
         **smtp_parameters(terminator_bytes=3),
     },
     steps=in_writes(cuts),

@@ -71,12 +71,17 @@ def test_a_buffer_that_follows_the_mss_is_found_by_its_writes() -> None:
 
 
 def test_other_writes_are_like_no_sender() -> None:
-    """Cuts at random places are nobody's; so is MSG_MORE on the last write."""
+    """Cuts at random places are nobody's; so is MSG_MORE at one write in the middle."""
     wire = generate(1, MessageSpec()).wire
     ends = (0, 301, 377, 5000, len(wire))
     calls = [WriteCall(0, "write", a, b, b - a, b - a, None) for a, b in pairwise(ends)]
     assert likeness(ProgramWrites(wire, calls, (), MSS)) is None
-    more = [WriteCall(0, "sendto", 0, len(wire), len(wire), len(wire), MSG_MORE)]
+    edges = pairwise((0, 2048, 4096, len(wire)))
+    flags = (0, MSG_MORE, 0)
+    more = [
+        WriteCall(0, "sendto", a, b, b - a, b - a, flag)
+        for (a, b), flag in zip(edges, flags, strict=True)
+    ]
     assert likeness(ProgramWrites(wire, more, (), MSS)) is None
 
 

@@ -211,6 +211,9 @@ def _is_custom_headers(message: Message, parameters: Parameters, steps: list[Ste
 def _is_line_by_line(_message: Message, parameters: Parameters, steps: list[Step]) -> None:
     written = _text_writes(parameters, steps)
     *whole, last = written
+    if parameters["header"] != "lines" or parameters["dots_apart"]:
+        assert all(text.endswith((b"\r\n", b"\n.")) or text == b"." for text in whole)
+        return
     assert all(text.endswith(b"\r\n") for text in whole)
     assert all(text.count(b"\r\n") == parameters["lines"] for text in whole)
     dots = 0 if parameters["terminator_bytes"] else 1

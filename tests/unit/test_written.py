@@ -37,7 +37,13 @@ VARIANTS: Mapping[str, tuple[dict[str, Any], ...]] = {
         {"buffer_bytes": 4096, "fills": "lines"},
         {"buffer_bytes": 4096, "mss_multiple": 4},
     ),
-    "line_by_line": ({}, {"lines": 7}),
+    "line_by_line": (
+        {},
+        {"lines": 7},
+        {"header": "fields"},
+        {"header": "block", "dots_apart": True},
+        {"dots_apart": True},
+    ),
     "timed_writes": ({}, {"pieces": 5, "gap_ms": 20}),
 }
 """Parameters with which each SMTP sender is tried, each with every terminator."""

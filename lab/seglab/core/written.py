@@ -17,7 +17,8 @@ of a program without a buffer. So the answer is a list, of every style that admi
     headers_then_body   one cut, before or after the empty line; or more, with a buffer in the body
     distinct_from       cuts around each From field, and nowhere else
     custom_headers      cuts in the header block, at fields or their values, that no name above has
-    line_by_line        cuts after equal numbers of lines
+    line_by_line        cuts after equal numbers of lines; or after each line, where the header
+                        block, or each of its fields, may be one, and an added dot apart
     fixed_buffer        pieces of one length, the last one shorter, with the dots that were added
                         to lines or without them; pieces of whole lines, each as long as a buffer
                         allows; one piece that is not longer than any known buffer
@@ -181,9 +182,10 @@ def _admitted(text: Sequence[Write], structure: Structure) -> Iterator[tuple[Sty
     paused = all(b.t_ns - a.t_ns >= PAUSE_NS for a, b in pairwise(text))
     if paused and _alike(text):
         yield "timed_writes", None
-    at_headers = [*_in_the_headers(text, structure)]
+    each_line = _each_line(text, structure)
+    at_headers = [] if each_line else [*_in_the_headers(text, structure)]
     yield from at_headers
-    buffer, lines = _buffer(text, structure), _in_lines(text, structure.line_ends)
+    buffer, lines = _buffer(text, structure), each_line or _in_lines(text, structure.line_ends)
     if len(text) == _ONE_CUT and at_headers:  # one cut at a field is hardly there by chance
         buffer, lines = buffer if _chosen(sizes(text[:1])) else None, False
     if lines:
@@ -243,6 +245,22 @@ def _in_lines(text: Sequence[Write], line_ends: Sequence[int]) -> bool:
     counts = {b - a for a, b in pairwise(reached)}
     left = len([end for end in line_ends[:-1] if text[-1].start < end <= text[-1].end])
     return len(counts) == 1 and left <= max(counts)
+
+
+def _each_line(text: Sequence[Write], structure: Structure) -> bool:
+    """Whether each line of the body has a write, and the header has its own in lines or parts."""
+    if structure.header_end is None:
+        return False
+    body_start = structure.header_end + _EMPTY_LINE_BYTES
+    lines = {end for end in structure.line_ends if end < text[-1].end}
+    body = {end for end in lines if end > body_start}
+    fields = {f.end for f in structure.fields}
+    cuts = {write.end for write in text[:-1]} - {at + 1 for at in structure.stuffed}
+    headers = ({*lines} - body, fields | {body_start}, {body_start})
+    last = structure.payload_bytes - min(TERMINATOR_BYTES)  # the dot may be with the last line
+    return len(body) > 1 and any(
+        wanted - cuts <= {last} and cuts <= wanted for wanted in (body | h for h in headers)
+    )
 
 
 def _buffer(text: Sequence[Write], structure: Structure) -> Buffer | None:

@@ -21,6 +21,7 @@ from typing import Any, Final
 from seglab.core.parameters import PAYLOAD_MAX_BYTES
 from seglab.core.text import quoted
 from seglab.errors import InputError
+from seglab.mail.header_layout import header_layout
 from seglab.mail.message import Message, MessageSpec
 
 LINE_MAX_BYTES: Final = 998
@@ -82,13 +83,23 @@ class LoadedMail(StoredMail):
 
     Attributes:
         content: the bytes.
+        as_sent: whether they are what crossed the network, end of data included, and cross it again
+            as they are: a program may send what SMTP forbids.
     """
 
     content: bytes = field(default=b"", repr=False)
+    as_sent: bool = False
 
     def data(self) -> bytes:
         """Return the mail's bytes."""
         return self.content
+
+    def read(self) -> Message:
+        """Return the message as it crossed the network, or as ``StoredMail`` does."""
+        if not self.as_sent:
+            return StoredMail.read(self)
+        end = header_layout(self.content).header_end or 0
+        return Message(self.content[:end], self.content[end + 2 :], self.content)
 
 
 def mail_of(values: dict[str, Any]) -> MessageSpec | StoredMail:

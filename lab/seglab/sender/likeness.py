@@ -222,14 +222,22 @@ def _numbers(
 
 
 def _tries(sender: Sender, hints: _Hints) -> Iterator[dict[str, Any]]:
-    """Yield parameters that may be the program's, those with the fewest other values first."""
+    """Yield parameters that may be the program's, in the order in which they are to be tried.
+
+    Those with the fewest other values come first, and of these the ones whose numbers the writes
+    suggest most.
+    """
     names = [*sender.parameters]
     values = [
         [hints.known[name]] if name in hints.known else _values(parameter, hints)
         for name, parameter in sender.parameters.items()
     ]
-    tries = (dict(zip(names, chosen, strict=True)) for chosen in product(*values))
-    yield from sorted(tries, key=lambda one: len(_other(sender, one)))
+    tries: list[tuple[int, int, int, dict[str, Any]]] = []
+    for places in product(*(range(len(some)) for some in values)):
+        chosen = (some[place] for some, place in zip(values, places, strict=True))
+        one = dict(zip(names, chosen, strict=True))
+        tries.append((len(_other(sender, one)), sum(places), len(tries), one))
+    yield from (one for *_, one in sorted(tries, key=lambda each: each[:3]))
 
 
 def _values(parameter: Parameter, hints: _Hints) -> list[Any]:
