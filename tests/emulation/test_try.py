@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from commanding import Seglab, trace_instances, wait_until
 from commanding import seglab as run_seglab
-from trying import PYTHON, Planned, Programs, left_of, run, skip_without_rights
+from trying import PYTHON, RECORDERS, Planned, Programs, left_of, run, skip_without_rights
 
+from seglab.kernel.program.lab import RecorderName
 from seglab.kernel.program.session import OUTPUT_MAX_BYTES
 
 
@@ -67,7 +68,8 @@ GOOD = {
 }
 
 
-def test_bad_days(programs: Programs) -> None:
+@pytest.mark.parametrize("recorder", RECORDERS)
+def test_bad_days(programs: Programs, recorder: RecorderName) -> None:
     """Each that misbehaves is marked with the reason, the others go on, and nothing is left."""
     mark = f"SEGLAB_TEST_MARK={os.urandom(8).hex()}"
     name, value = mark.split("=")
@@ -77,7 +79,7 @@ def test_bad_days(programs: Programs) -> None:
     specs += programs.commanded("missing", ["/nowhere/mailer"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(name, value)
-        records = run(specs)
+        records = run(specs, recorder=recorder)
     for kind, (_, pattern) in BAD.items():
         record = records[kind]
         assert record.status == "failed", kind

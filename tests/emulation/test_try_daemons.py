@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trying import PYTHON, Planned, Programs, left_of, run, skip_without_rights
+from trying import PYTHON, RECORDERS, Planned, Programs, left_of, run, skip_without_rights
 
 from seglab.core.trace import sizes
+from seglab.kernel.program.lab import RecorderName
 
 DAEMON = """
 def serve(then=None):
@@ -93,14 +94,17 @@ def programs(tmp_path: Path) -> Programs:
     return Programs(tmp_path)
 
 
-def test_daemons(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("recorder", RECORDERS)
+def test_daemons(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch, recorder: RecorderName
+) -> None:
     """They have the message once they are ready, and end once they are done, with nothing left."""
     mark = f"SEGLAB_TEST_MARK={os.urandom(8).hex()}"
     monkeypatch.setenv(*mark.split("="))
     specs: Planned = []
     for name, (code, how) in GOOD.items():
         specs += programs.planned(name, DAEMON + code, send=HAND_OVER, **how)
-    for name, record in run(specs).items():
+    for name, record in run(specs, recorder=recorder).items():
         assert record.error is None, f"{name}: {record.error}: {record.output}"
         assert sum(sizes(record.writes)) == record.payload_bytes > 5000
         assert record.writes[0].t_ns >= 0

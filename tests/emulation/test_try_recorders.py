@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from commanding import inside
 from commanding import seglab as run_seglab
-from trying import PYTHON, Planned, Programs, skip_without_rights
+from trying import PYTHON, RECORDERS, Planned, Programs, skip_without_rights
 
 from seglab.core.record import SessionRecord
 from seglab.core.trace import first_sent, sizes
@@ -19,7 +19,6 @@ from seglab.kernel.program import order
 from seglab.kernel.program.lab import ProgramLab, RecorderName
 
 MSG_MORE = 0x8000
-RECORDERS: Sequence[RecorderName] = ("trace events", "notification")
 
 CALLS = """
 s, replies = dialogue()

@@ -15,11 +15,14 @@ from seglab.engine import EngineOptions
 from seglab.experiment import registry
 from seglab.experiment.plan import ProgramSession
 from seglab.experiment.program import plan
+from seglab.kernel import engine
 from seglab.kernel.engine import KernelEngine
+from seglab.kernel.program.lab import ProgramLab, RecorderName
 from seglab.kernel.program.tracing import problem
 from seglab.mail.message import MessageSpec
 from seglab.networks.network import Network
 
+RECORDERS: Sequence[RecorderName] = ("trace events", "notification")
 PYTHON = os.path.realpath(sys.executable)
 
 HEAD = """
@@ -89,11 +92,26 @@ class Programs:
         )
 
 
-def run(specs: Planned, time_limit_s: float = 60.0) -> dict[str, SessionRecord]:
-    """Carry the sessions out; their records by the program's name."""
+def run(
+    specs: Planned, time_limit_s: float = 60.0, recorder: RecorderName | None = None
+) -> dict[str, SessionRecord]:
+    """Carry the sessions out; their records by the program's name.
+
+    Args:
+        specs: the sessions.
+        time_limit_s: for each.
+        recorder: which recorder; ``None`` is the lab's choice.
+    """
+
+    class Chosen(ProgramLab):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments, recorder=recorder)
+
     records: list[SessionRecord] = []
-    engine = KernelEngine(EngineOptions(time_limit_s=time_limit_s))
-    asyncio.run(engine.run(specs, records.append))
+    run_engine = KernelEngine(EngineOptions(time_limit_s=time_limit_s))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "ProgramLab", Chosen)
+        asyncio.run(run_engine.run(specs, records.append))
     return {record.sender: record for record in records}
 
 
