@@ -19,6 +19,7 @@ FOLDERS = (
     "scenarios",
     "senders",
     "senders/programs",
+    "results/survey",
 )
 DOCUMENTS = [
     path.relative_to(ROOT).as_posix()

@@ -162,6 +162,8 @@ def test_a_vanished_package_hinders_no_other(registry: Registry, store: Store) -
     assert store.refusal("gone") == gone.reason
     assert there.new
 
+    (store.path / "refused" / "gone.json").write_text("[")
+    assert store.refusal("gone") == "the reason cannot be read any more"
     registry.add("gone", "1", {"usr/bin/gone": "one"})
     install(store, named("gone", "gone"))
     assert store.refusal("gone") is None

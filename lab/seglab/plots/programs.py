@@ -134,5 +134,5 @@ def _legend(figure: Figure, width: float, height: float, styles: set[str]) -> No
         )  # fmt: skip
         figure.text((x + 0.22) / width, y, style, size=8.5, va="center", color=MUTED)
         x += 0.42 + 0.078 * len(style)
-    words = "● the wire shows it   ○ the wire shows another style   hatched: no session is complete"
+    words = "● what the segments say admits it   ○ it does not   hatched: no session is complete"
     figure.text(0.2 / width, y - 0.26 / height, words, size=8.5, va="center", color=MUTED)

@@ -14,7 +14,6 @@
 One process at a time writes here. A program appears when it is complete, by a rename.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -114,7 +113,12 @@ class Store:
     def refusal(self, name: str) -> str | None:
         """Return why the last attempt to install a program failed; ``None`` if it did not."""
         text = _content(self.path / "refused" / f"{name}.json")
-        return None if text is None else str(json.loads(text)["reason"])
+        if text is None:
+            return None
+        try:
+            return decoding.from_json(text, dict[str, str], "a reason").get("reason")
+        except InputError:
+            return "the reason cannot be read any more"
 
     def locked(self, name: str) -> tuple[Package, ...]:
         """Return the packages that a program must have; empty where any will do.
