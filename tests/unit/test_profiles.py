@@ -97,8 +97,8 @@ def test_shipped_profiles_keep_the_senders_contract(profile: Profile) -> None:
     check_writes(profile.sender)
     check_labels(profile.sender)
     assert sender_named(profile.name) is profile.sender
-    if profile.measured is not None:
-        assert profile.measured.share >= WANTED_SHARE or profile.measured.reason
+    assert profile.measured is not None
+    assert profile.measured.share >= WANTED_SHARE or profile.measured.reason
 
 
 def test_a_missing_folder_has_no_profiles(tmp_path: Path) -> None:

@@ -25,7 +25,12 @@ SIZES = (700, 2000, 6000, 25_000)
 VARIANTS: Mapping[str, tuple[dict[str, Any], ...]] = {
     "single_write": ({},),
     "relay": ({},),
-    "headers_then_body": ({}, {"with_empty_line": True}, {"body_buffer_bytes": 1024}),
+    "headers_then_body": (
+        {},
+        {"with_empty_line": True},
+        {"body_buffer_bytes": 1024},
+        {"parts": "apart"},
+    ),
     "distinct_from": ({},),
     "custom_headers": ({}, {"part": "field"}, {"headers": ["To", "Date"], "body_apart": False}),
     "fixed_buffer": (

@@ -14,7 +14,8 @@ of a program without a buffer. So the answer is a list, of every style that admi
     style               admits
     single_write        one write of the text
     relay               one cut, after the first header field, which is Received
-    headers_then_body   one cut, before or after the empty line; or more, with a buffer in the body
+    headers_then_body   one cut, before or after the empty line; or more, with a buffer in the body,
+                        or around each delimiter and header of its MIME parts
     distinct_from       cuts around each From field, and nowhere else
     custom_headers      cuts in the header block, at fields or their values, that no name above has
     line_by_line        cuts after equal numbers of lines; or after each line, where the header
@@ -72,6 +73,8 @@ class Structure:
         line_ends: where each line ends, in ascending order; empty where that is not known.
         stuffed: the offset of each dot that was added to a line that begins with one (RFC 5321,
             4.5.2), in ascending order; empty where that is not known.
+        part_edges: where the pieces of a multipart message begin, its first one included; empty
+            where it has no parts.
         lead_bytes: how many bytes of SMTP commands the first write had before the payload.
     """
 
@@ -80,6 +83,7 @@ class Structure:
     fields: tuple[HeaderField, ...] = ()
     line_ends: tuple[int, ...] = field(default=(), repr=False)
     stuffed: tuple[int, ...] = field(default=(), repr=False)
+    part_edges: tuple[int, ...] = field(default=(), repr=False)
     lead_bytes: int = 0
 
 
@@ -212,7 +216,10 @@ def _in_the_headers(
     if cuts[0] in (header_end, header_end + _EMPTY_LINE_BYTES):
         body = sizes(text[1:])
         buffer = _equal(body) if len(body) > 1 and _chosen(body[:-1]) else None
-        if len(body) == 1 or buffer is not None:
+        last = structure.payload_bytes - max(TERMINATOR_BYTES)
+        edges = {edge for edge in structure.part_edges[1:] if edge < last}
+        in_parts = bool(edges) and {*cuts[1:]} == edges
+        if len(body) == 1 or buffer is not None or in_parts:
             named = True
             yield "headers_then_body", buffer
     of_from = {edge for f in fields if _is(f, "from") for edge in (f.start, f.end)} - {0}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from seglab.core.trace import HeaderField
 from seglab.core.written import Structure
+from seglab.mail.parts import part_edges
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*\r?\n")
 _LINE_END = re.compile(rb"\n")
@@ -52,6 +53,7 @@ def structure_of(payload: bytes, lead_bytes: int = 0) -> Structure:
         header_end=layout.header_end,
         fields=layout.fields,
         line_ends=tuple(found.end() for found in _LINE_END.finditer(payload)),
+        part_edges=() if layout.header_end is None else part_edges(payload, layout.header_end),
         stuffed=tuple(found.end() - 1 for found in _STUFFED.finditer(payload)),
         lead_bytes=lead_bytes,
     )

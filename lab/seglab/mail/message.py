@@ -17,6 +17,7 @@ from seglab.mail.fields import LINE_MAX, NATURAL_RECEIVED_BYTES, Story, received
 from seglab.mail.filling import Filling
 from seglab.mail.header import HEADER_MAX_BYTES, HeaderSpec
 from seglab.mail.kinds import KINDS
+from seglab.mail.parts import part_edges
 from seglab.mail.words import lexicon
 
 __all__ = [
@@ -83,6 +84,11 @@ class Message:
             for found in _FIELD.finditer(self.headers)
             if found[0].partition(b":")[0].rstrip().lower() in wanted
         )
+
+    @property
+    def part_edges(self) -> tuple[int, ...]:
+        """Where the pieces of a multipart message begin; empty where it has no parts."""
+        return part_edges(self.wire, self.header_end)
 
     @property
     def eight_bit(self) -> bool:
