@@ -23,7 +23,7 @@ from setuptools.command.build_ext import build_ext
 HERE = Path(__file__).resolve().parent
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
 sys.path.insert(0, str(HERE / "lab"))
-from seglab.core import c_copies, compiling  # noqa: E402 - it needs no other package
+from seglab.core import c_copies, c_types, compiling  # noqa: E402 - it needs no other package
 
 del sys.path[0]
 
@@ -121,7 +121,8 @@ def ingredients() -> str:
     files = [
         Path(compiling.file_of(name) + ending) for name in sources for ending in (".py", ".pxd")
     ]
-    for path in (Path("setup.py"), Path(c_copies.__file__), Path(compiling.__file__), *files):
+    makers = (Path(module.__file__) for module in (c_copies, c_types, compiling))
+    for path in (Path("setup.py"), *makers, *files):
         found.update(sha256(path.read_bytes() if path.is_file() else b"").digest())
     return found.hexdigest()
 
