@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from commanding import Seglab
 
 from seglab.core.record import SessionRecord
 from seglab.core.trace import sizes
@@ -128,3 +129,25 @@ def test_the_cache_of_the_user_is_not_touched(tried: Tried) -> None:
     assert tried
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     assert not (cache / "seglab" / "software" / "new").exists()
+
+
+def test_the_survey(tmp_path: Path) -> None:
+    """Every mail over the network, a table of it, and a resumed run that has nothing to do."""
+    if reason := problem():
+        pytest.skip(reason)
+    cache = {"XDG_CACHE_HOME": str(tmp_path)}
+    out = tmp_path / "run"
+    chosen = ("--sender", "smtplib", "--network", "ethernet", "--sessions", "1", "--quiet")
+    with Seglab("run", "survey", *chosen, "--out", out, environment=cache) as first:
+        assert first.ended() == 0, first.err
+    names, *rows = (out / "programs.tsv").read_text().splitlines()
+    columns = names.split("\t")
+    found = [dict(zip(columns, row.split("\t"), strict=True)) for row in rows]
+    assert [row["payload_bytes"] for row in found] == ["2048", "6144", "25600", "122880"]
+    assert {(row["program"], row["complete"], row["style"].split()[0]) for row in found} == {
+        ("smtplib", "1", "single_write")
+    }
+    assert (out / "figures" / "programs.svg").is_file()
+    with Seglab("run", "--resume", out, "--quiet", environment=cache) as again:
+        assert again.ended() == 0, again.err
+    assert (out / "programs.tsv").read_text().splitlines() == [names, *rows]
