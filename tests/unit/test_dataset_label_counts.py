@@ -1,7 +1,9 @@
 """What is counted of a dataset: labels, parts, messages; and the figure made of it."""
 
+import pytest
 from dataset_making import spec_of
 
+from seglab.dataset import label_counts
 from seglab.dataset.check_result import CheckResult
 from seglab.dataset.label_counts import LabelCounts, Leaks
 from seglab.dataset.manifest import DatasetManifest
@@ -48,4 +50,31 @@ def test_picture_of_many_styles() -> None:
              "split": "train", "split_network": None, "split_template": None,
              "segments": [0] * (number * 700 + 1), "reads": [0]}
         )  # fmt: skip
+    checked.counts.settle()
+    assert checked.counts.sessions == 20
     assert summary_figure(checked)["png"]
+
+
+def test_what_is_counted_together_is_counted_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that are alike, rows in no part, and more kinds of rows than are kept apart."""
+    monkeypatch.setattr(label_counts, "_KINDS_MAX", 3)
+    tally, other = LabelCounts(), LabelCounts()
+    row = {"style": "relay", "terminator": None, "path_condition": "steady", "network": "n",
+           "sender": "s", "template": "t", "split": "train", "split_network": None,
+           "split_template": "test", "segments": [0, 0], "reads": [0]}  # fmt: skip
+    for changes in ({}, {}, {"reads": [0] * 3}, {"network": "m", "split_network": "test"}) * 2:
+        tally.add(row | changes)
+    other.add(row | {"split": "test", "style": "single_write", "terminator": "own_write"})
+    tally.merge(other)
+    tally.settle()
+    assert tally.sessions == 9
+    assert tally.labels["terminator"] == {"null": {"train": 8}, "own_write": {"test": 1}}
+    assert tally.labels["style"] == {"relay": {"train": 8}, "single_write": {"test": 1}}
+    assert tally.splits == {
+        "split": {"train": 8, "test": 1},
+        "split_network": {"test": 2},
+        "split_template": {"test": 9},
+    }  # fmt: skip
+    assert tally.networks == {"n": {None: 7}, "m": {"test": 2}}
+    assert tally.segments == {"relay": {2: 8}, "single_write": {2: 1}}
+    assert tally.reads == {"relay": {1: 6, 3: 2}, "single_write": {1: 1}}

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,10 @@ from seglab.dataset.splits import PARTS
 _T = TypeVar("_T")
 
 _SIZES_MAX = 10_000  # a session with more segments or reads counts as one with so many
+_KINDS_MAX = 10_000  # so many kinds of rows are kept apart at most before they are counted
+_COLUMNS = tuple(dict.fromkeys((*LABELS, *SPLITS, "network", "style")))
+_COUNTED = itemgetter(*_COLUMNS)
+_OF_MESSAGE = itemgetter(*SPLITS, "payload_sha256", "message_id")
 
 
 @dataclass(slots=True)
@@ -40,22 +45,40 @@ class LabelCounts:
     networks: dict[str, Counter[str | None]] = field(default_factory=dict)
     segments: dict[str, Counter[int]] = field(default_factory=dict)
     reads: dict[str, Counter[int]] = field(default_factory=dict)
+    _new: Counter[tuple[Any, ...]] = field(default_factory=Counter)
 
     def add(self, row: dict[str, Any]) -> None:
-        """Count a row."""
-        self.sessions += 1
+        """Count a row; ``settle`` must be called before the counts are read.
+
+        Many rows are alike in all that is counted, so a row costs one count here.
+        """
+        sizes = len(row["segments"]), len(row["reads"])
+        self._new[(*_COUNTED(row), *sizes)] += 1
+        if len(self._new) > _KINDS_MAX:
+            self.settle()
+
+    def settle(self) -> None:
+        """Count by label what was added since the last call."""
+        for (*values, segments, reads), rows in self._new.items():
+            row = dict(zip(_COLUMNS, values, strict=True))
+            self._add_alike(row, rows)
+            for counts, layer in ((self.segments, segments), (self.reads, reads)):
+                counts.setdefault(row["style"], Counter())[min(layer, _SIZES_MAX)] += rows
+        self._new.clear()
+
+    def _add_alike(self, row: dict[str, Any], rows: int) -> None:
+        self.sessions += rows
         for column in LABELS:
             values = self.labels.setdefault(column, {})
-            values.setdefault(row[column] or "null", Counter())[row["split"]] += 1
+            values.setdefault(row[column] or "null", Counter())[row["split"]] += rows
         for column in SPLITS:
             if row[column] is not None:
-                self.splits.setdefault(column, Counter())[row[column]] += 1
-        self.networks.setdefault(row["network"], Counter())[row["split_network"]] += 1
-        for counts, layer in ((self.segments, "segments"), (self.reads, "reads")):
-            counts.setdefault(row["style"], Counter())[min(len(row[layer]), _SIZES_MAX)] += 1
+                self.splits.setdefault(column, Counter())[row[column]] += rows
+        self.networks.setdefault(row["network"], Counter())[row["split_network"]] += rows
 
     def merge(self, other: "LabelCounts") -> None:
         """Add the rows that another one has counted."""
+        other.settle()
         self.sessions += other.sessions
         for column, values in other.labels.items():
             _add(self.labels.setdefault(column, {}), values)
@@ -69,6 +92,7 @@ class LabelCounts:
 
         A part without any row lacks nothing.
         """
+        self.settle()
         there = [part for part in PARTS if self.splits.get("split", Counter())[part]]
         for column in ("style", "terminator", "path_condition"):
             for value, counts in sorted(self.labels.get(column, {}).items()):
@@ -91,18 +115,11 @@ class Leaks:
 
     def __init__(self) -> None:
         self._compact: dict[tuple[str, str], list[npt.NDArray[np.uint64]]] = {}
-        self._new: dict[tuple[str, str, str], set[int]] = {}
+        self._new: set[tuple[str | None, ...]] = set()
 
     def add(self, row: dict[str, Any]) -> None:
         """Remember a row's message and payload for each part that the row is in."""
-        for column in SPLITS:
-            part = row[column]
-            if part is None:
-                continue
-            for what in ("payload_sha256", "message_id"):
-                value = row[what]
-                if value is not None:
-                    self._new.setdefault((column, what, part), set()).add(_digest(what, value))
+        self._new.add(_OF_MESSAGE(row))
 
     def merge(self, other: "Leaks") -> None:
         """Add what another one has settled."""
@@ -111,10 +128,19 @@ class Leaks:
 
     def settle(self) -> None:
         """Store what was added since the last call in its compact form."""
-        for (column, what, part), values in self._new.items():
-            digests = np.fromiter(values, dtype=np.uint64, count=len(values))
-            self._compact.setdefault((column, f"{what} {part}"), []).append(digests)
-        self._new = {}
+        digests: dict[tuple[str, str], set[int]] = {}
+        for *values, payload, message in self._new:
+            for what, value in (("payload_sha256", payload), ("message_id", message)):
+                if value is None:
+                    continue
+                digest = _digest(what, value)
+                for column, part in zip(SPLITS, values, strict=True):
+                    if part is not None:
+                        digests.setdefault((column, f"{what} {part}"), set()).add(digest)
+        for key, values_ in digests.items():
+            numbers = np.fromiter(values_, dtype=np.uint64, count=len(values_))
+            self._compact.setdefault(key, []).append(numbers)
+        self._new = set()
 
     def found(self) -> Iterator[tuple[str, str]]:
         """Yield a split column, and words that say what is in two of its parts."""

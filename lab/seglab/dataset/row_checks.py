@@ -98,6 +98,7 @@ class ShardRows:
         self._found = found
         self._sample = sample
         self._archive: zipfile.ZipFile | None = None
+        self._archive_name = layout.name(layout.wire(shard))
         first = shard * found.manifest.shard_sessions
         end = min(first + found.manifest.shard_sessions, found.manifest.planned)
         self._range = range(first, end)
@@ -208,10 +209,9 @@ class ShardRows:
 
     def _name_captures(self, record: SessionRecord, session_id: str, name: str) -> None:
         """Note which captures a row names; they must be its own, in its shard's archive."""
-        archive = self._layout.name(self._layout.wire(self._shard))
         for vantage in VANTAGES:
             path = getattr(record.captures, vantage)
-            expected = f"{archive}/{session_id}.{vantage}.pcapng"
+            expected = f"{self._archive_name}/{session_id}.{vantage}.pcapng"
             if path is not None:
                 self._captures.add(path.rpartition("/")[2])
             if path != expected and (path is not None or self._sample.captures):
@@ -239,7 +239,7 @@ class ShardRows:
             if capture is None:  # the archive as a whole is checked elsewhere
                 continue
             if (words := capture_checks.differences(record, vantage, capture)) is not None:
-                where = f"{self._layout.name(self._layout.wire(self._shard))}: {record.session_id}"
+                where = f"{self._archive_name}: {record.session_id}"
                 self._found.add("captures", where, f"the {vantage}'s capture {words}", name)
 
     def _capture(self, name: str) -> bytes | None:

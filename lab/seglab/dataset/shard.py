@@ -339,13 +339,14 @@ class ShardBuild:
             environment=self._environment,
         )
 
+        archive = self.layout.name(self.layout.wire(self.shard)) if self.spec.captures else None
+
         def rows(part: str) -> Iterator[dict[str, Any]]:
             with self._journal.open("rb") as file:
                 for place, entry in zip(places, entries, strict=True):
                     if place.split == part and entry.status == "complete":
                         file.seek(entry.offset)
-                        record = SessionRecord.from_json(file.read(entry.length))
-                        row = self._row(record, place)
+                        row = _row(file.read(entry.length), place, archive)
                         result.count(row)
                         yield row
 
@@ -372,24 +373,6 @@ class ShardBuild:
         result.finished = now()
         return result
 
-    def _row(self, record: SessionRecord, place: PlacedSession) -> dict[str, Any]:
-        archive = self.layout.name(self.layout.wire(self.shard))
-        row = record.to_row()
-        for vantage, name in row["captures"].items():
-            if name is not None:
-                kept = f"{archive}/{Path(name).name}" if self.spec.captures else None
-                row["captures"][vantage] = kept
-        return row | {
-            "number": place.number,
-            "template": place.template,
-            "message_id": place.message_id,
-            "split": place.split,
-            "split_network": place.split_network,
-            "split_template": place.split_template,
-            "segment_sizes": sizes_of(record, "segments"),
-            "read_sizes": sizes_of(record, "reads"),
-        }
-
     def _failed(
         self, places: list[PlacedSession], entries: list[journal.Entry]
     ) -> tuple[FailedSession, ...]:
@@ -405,6 +388,34 @@ class ShardBuild:
     def _clear(self) -> None:
         """Remove what was needed for building only."""
         shutil.rmtree(self._work, ignore_errors=True)
+
+
+def _row(line: bytes, place: PlacedSession, archive: str | None) -> dict[str, Any]:
+    """Return the row of a session from its line of the journal.
+
+    Args:
+        line: as ``SessionRecord.to_json`` made it.
+        place: of the session in the dataset.
+        archive: the name of the archive that the captures will be in; ``None`` if none are kept.
+    """
+    record = SessionRecord.from_json(line)  # refuses a line that is none
+    row: dict[str, Any] = msgspec.json.decode(
+        line
+    )  # what ``to_row`` returns, in a third of its time
+    captures: dict[str, str | None] = row["captures"]
+    for vantage, name in captures.items():
+        if name is not None:
+            captures[vantage] = archive and f"{archive}/{name.rpartition('/')[2]}"
+    return row | {
+        "number": place.number,
+        "template": place.template,
+        "message_id": place.message_id,
+        "split": place.split,
+        "split_network": place.split_network,
+        "split_template": place.split_template,
+        "segment_sizes": sizes_of(record, "segments"),
+        "read_sizes": sizes_of(record, "reads"),
+    }
 
 
 def _in_folder(captures: Mapping[str, str | None]) -> dict[str, str | None]:

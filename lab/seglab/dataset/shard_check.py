@@ -88,6 +88,7 @@ class ShardChecker:
                 found.counts.add(row)
                 done.leaks.add(row)
         rows.settle()
+        found.counts.settle()
         done.leaks.settle()
         done.misplaced = rows.misplaced
         return done
