@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from commanding import inside
 from commanding import seglab as run_seglab
+from programs import need
 from trying import PYTHON, RECORDERS, Planned, Programs, skip_without_rights
 
 from seglab.core.record import SessionRecord
@@ -95,6 +97,55 @@ def test_each_write_is_recorded(programs: Programs, recorder: RecorderName) -> N
     assert record.trace.violations() == []
     assert (record.kind, record.exit_code, record.terminator) == ("program", 0, "own_write")
     assert sum(c.result for c in record.calls) == record.payload_bytes
+
+
+STATIC = """
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+static char reply[999];
+static void say(int s, const char *line) { write(s, line, strlen(line)); read(s, reply, 999); }
+int main(int many, char **given) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(25)};
+    inet_pton(AF_INET, given[1], &at.sin_addr);
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(s, (struct sockaddr *)&at, sizeof at)) return 1;
+    read(s, reply, 999);
+    say(s, "HELO a\\r\\n");
+    say(s, "MAIL FROM:<a@b.c>\\r\\n");
+    say(s, "RCPT TO:<d@e.f>\\r\\n");
+    say(s, "DATA\\r\\n");
+    FILE *mail = fopen(given[2], "r");
+    for (size_t n; (n = fread(reply, 1, 999, mail));) send(s, reply, n, MSG_MORE);
+    say(s, ".\\r\\n");
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("recorder", RECORDERS)
+def test_a_static_program(programs: Programs, tmp_path: Path, recorder: RecorderName) -> None:
+    """It has no library that could be put in its way, and is recorded like any other."""
+    need("gcc")
+    (tmp_path / "mailer.c").write_text(STATIC)
+    build = ["gcc", "-w", "-static", "-o", tmp_path / "mailer", tmp_path / "mailer.c"]
+    subprocess.run(build, check=True)
+    command = [str(tmp_path / "mailer"), "{host}", "{message}"]
+    planned = programs.commanded("static", command, size=3000)
+
+    async def carry() -> SessionRecord:
+        async with ProgramLab(planned[0][1], planned[0][0].reader, recorder=recorder) as lab:
+            return await session(lab, planned)
+
+    record = asyncio.run(carry())
+    assert record.error is None, record.output
+    *pieces, last = record.calls
+    assert {(c.name, c.flags) for c in pieces} == {("sendto", MSG_MORE)}
+    assert [c.result for c in pieces[:3]] == [999, 999, 999]
+    assert (last.name, last.result) == ("write", 3)
 
 
 NON_BLOCKING = """

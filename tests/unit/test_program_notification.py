@@ -1,9 +1,14 @@
 """The filter that notifies of a program's calls."""
 
+import asyncio
+
 import pytest
 from test_seccomp import ALLOW, ARM64, HEADERS, I386, X86_64, numbers, verdict
 
-from seglab.kernel.program import events
+from seglab.errors import EnvironmentLacksError
+from seglab.experiment import registry
+from seglab.experiment.reader import Reader
+from seglab.kernel.program import events, lab
 from seglab.kernel.program.notification import CALLS, bpf
 
 NOTIFY = 0x7FC00000  # SECCOMP_RET_USER_NOTIF in linux/seccomp.h
@@ -35,3 +40,15 @@ def test_both_recorders_see_the_same_calls() -> None:
     traced = {name.removeprefix("sys_enter_") for name in (*events.CALLS, *events.OPTIONS)}
     for names in CALLS.values():
         assert {*names.values()} == traced - {"io_uring_enter"} | {"connect"}
+
+
+def test_without_either_recorder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said why neither of them can be had, before a lab is built."""
+
+    def lacking(*_: object) -> None:
+        raise EnvironmentLacksError("no trace events")
+
+    monkeypatch.setattr(lab.TraceInstance, "made", lacking)
+    monkeypatch.setattr(lab.notification, "problem", lambda: "no seccomp")
+    with pytest.raises(EnvironmentLacksError, match="no trace events; nor by notification: no sec"):
+        asyncio.run(lab.ProgramLab(registry.network("ethernet"), Reader()).__aenter__())
