@@ -66,9 +66,9 @@ def _characters(text: bytes, size: int) -> Iterator[int]:
 
 
 def _lines(text: bytes, size: int) -> Iterator[int]:
-    """As many whole lines as fit the buffer, and one at least."""
+    """As many whole lines as fit the buffer, and one at least; an added dot counts as one."""
     start = end = 0
-    for found in finditer(rb"\n", text):
+    for found in finditer(rb"\n|(?<=\n)\.(?=\.)", text):
         if found.end() - start > size and end > start:
             yield end
             start = end
@@ -77,11 +77,21 @@ def _lines(text: bytes, size: int) -> Iterator[int]:
         yield end
 
 
+def _lines_over(text: bytes, size: int) -> Iterator[int]:
+    """Whole lines, up to the one with which the buffer is full."""
+    start = 0
+    for found in finditer(rb"\n", text):
+        if found.end() - start >= size and found.end() < len(text):
+            start = found.end()
+            yield start
+
+
 _FILLS: Mapping[str, Callable[[bytes, int], Iterator[int]]] = {
     "bytes": _bytes,
     "unstuffed": _unstuffed,
     "characters": _characters,
     "lines": _lines,
+    "lines_over": _lines_over,
 }
 """Where the buffer is full, by what it is filled with."""
 
@@ -99,7 +109,8 @@ SENDER = Sender(
             "bytes",
             tuple(_FILLS),
             "what is counted: bytes; bytes before dots are doubled (libcurl); characters, of which"
-            " CRLF and a doubled dot are one (Exim); whole lines. Of no effect with mss_multiple",
+            " CRLF and a doubled dot are one (Exim); whole lines, as many as fit, or up to the one"
+            " with which it is full (OpenSMTPD). Of no effect with mss_multiple",
         ),
         "hold": Word(
             "none",

@@ -234,7 +234,9 @@ def _is_fixed_buffer(_message: Message, parameters: Parameters, steps: list[Step
     if fills == "lines":
         lines = [piece.count(b"\n") for piece in pieces]
         assert all(n == 1 or len(piece) <= size for n, piece in zip(lines, pieces, strict=True))
-        assert all(piece.endswith(b"\n") for piece in pieces[:-1])
+        assert all(piece.endswith((b"\n", b"\n.")) or piece == b"." for piece in pieces[:-1])
+    elif fills == "lines_over":
+        assert all(len(p) >= size > p.rstrip().rfind(b"\n") for p in pieces[:-1])
     elif fills == "unstuffed":
         bare = len(re.sub(rb"\n\.\.", b"\n.", b"".join(pieces)))
         assert len(pieces) == -(-bare // size)

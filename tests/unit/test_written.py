@@ -40,6 +40,7 @@ VARIANTS: Mapping[str, tuple[dict[str, Any], ...]] = {
         {"buffer_bytes": 4096, "fills": "unstuffed"},
         {"buffer_bytes": 4093, "fills": "characters", "hold": "more"},
         {"buffer_bytes": 4096, "fills": "lines"},
+        {"buffer_bytes": 4096, "fills": "lines_over"},
         {"buffer_bytes": 4096, "mss_multiple": 4},
     ),
     "line_by_line": (
@@ -105,7 +106,7 @@ def assert_bounds(buffer: Buffer | None, parameters: dict[str, Any], mss: int) -
     size = max(parameters["buffer_bytes"], parameters["mss_multiple"] * mss)
     assert buffer is not None
     assert buffer.most_bytes is not None
-    if parameters["fills"] in ("lines", "characters"):
+    if parameters["fills"] in ("lines", "lines_over", "characters"):
         assert buffer.least_bytes <= size + 1
         assert size <= buffer.most_bytes
     else:

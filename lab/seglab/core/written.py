@@ -192,9 +192,12 @@ def _admitted(text: Sequence[Write], structure: Structure) -> Iterator[tuple[Sty
     buffer, lines = _buffer(text, structure), each_line or _in_lines(text, structure.line_ends)
     if len(text) == _ONE_CUT and at_headers:  # one cut at a field is hardly there by chance
         buffer, lines = buffer if _chosen(sizes(text[:1])) else None, False
+    one_cut_of_a_buffer = buffer is not None and len(text) == _ONE_CUT and not each_line
+    if one_cut_of_a_buffer:  # after some number of lines is any cut at the end of one
+        yield "fixed_buffer", buffer
     if lines:
         yield "line_by_line", None
-    if buffer is not None:
+    if buffer is not None and not one_cut_of_a_buffer:
         yield "fixed_buffer", buffer
     if paused and not _alike(text):
         yield "timed_writes", None
@@ -279,7 +282,7 @@ def _buffer(text: Sequence[Write], structure: Structure) -> Buffer | None:
         for w in text
     ]
     bare = [length - added for length, added in zip(lengths, dots, strict=True)]
-    of_lines = _gathered(text, structure.line_ends)
+    of_lines = _gathered(text, structure)
     if lengths[0] % _ROUND_BYTES:
         if len(text) == _ONE_CUT and not bare[0] % _ROUND_BYTES:
             return _equal(bare)
@@ -295,18 +298,30 @@ def _equal(lengths: Sequence[int], slack_bytes: int = 0) -> Buffer | None:
     return Buffer(size, size) if size - min(full) <= slack_bytes and last <= size else None
 
 
-def _gathered(text: Sequence[Write], line_ends: Sequence[int]) -> Buffer | None:
+def _gathered(text: Sequence[Write], structure: Structure) -> Buffer | None:
     """Return the buffer that held as many whole lines as it could at each cut.
 
-    The next line would not have fitted, so the length of a piece with it bounds the buffer.
+    The next line would not have fitted, so the length of a piece with it bounds the buffer. Or the
+    buffer was emptied after the line with which it was full, so the length without that line does.
+    A dot that is added to a line may count as one.
     """
     cuts = {write.end for write in text[:-1]}
-    if not line_ends or not cuts <= {*line_ends}:
+    ends = sorted({*structure.line_ends, *(at + 1 for at in structure.stuffed)})
+    if not structure.line_ends or not cuts <= {*ends}:
         return None
-    following = dict(pairwise(line_ends))
-    least = max(write.end - write.start for write in text)
-    most = min(following.get(w.end, w.end) - w.start for w in text[:-1]) - 1
-    return Buffer(least, most) if LINE_MAX_BYTES < least <= most else None
+    lengths = sizes(text)
+    following = dict(pairwise(ends))
+    before = {end: start for start, end in pairwise(ends)}
+    fits = (
+        max(lengths),
+        min(following.get(w.end, w.end) - w.start for w in text[:-1]) - 1,
+    )
+    full = (
+        max(before.get(w.end, 0) - w.start for w in text[:-1]) + 1,
+        min(lengths[:-1]) if lengths[-1] <= min(lengths[:-1]) else 0,
+    )
+    found = [(a, b) for a, b in (fits, full) if LINE_MAX_BYTES < a <= b]
+    return Buffer(min(a for a, _ in found), max(b for _, b in found)) if found else None
 
 
 def _alike(text: Sequence[Write]) -> bool:
