@@ -15,6 +15,7 @@ from seglab.sender.steps import SetOption, Wait
 from seglab.validation.recording import (
     Closed,
     JiffyClock,
+    Looked,
     OptionSet,
     Recording,
     Reported,
@@ -35,6 +36,7 @@ phase 381250.400
 20113.402 < S 0:0 ack 0 window 65160 mss 1460 scale 7 sacks ts 77 1234567
 20170.118 write 1448
 20185.902 > 0:1448 P
+20186.120 look
 20190.000 set cork on
 20193.120 write 200 more
 20195.711 write 100000 left 12620
@@ -96,14 +98,15 @@ def test_recording_reads_back_from_its_text() -> None:
     assert recording.phase_ns == 381_250_400
     assert recording.sequence == ((0, 1448, True, False), (7240, 7241, True, True))
     events = [event for _, event in recording.events]
-    assert events[1:5] == [
+    assert events[1:6] == [
         Written(1448),
+        Looked(),
         OptionSet("cork", on=True),
         Written(200, more=True),
         Written(100_000, left=12_620),
     ]
-    assert events[6:] == [Reported(1400, 1448), Closed()]
-    assert events[5].sack == ((2896, 4344), (5792, 7240))
+    assert events[7:] == [Reported(1400, 1448), Closed()]
+    assert events[6].sack == ((2896, 4344), (5792, 7240))
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ class Client:
                 for fd, events in self.epoll.poll(0):
                     if session := self.sessions.get(fd):
                         self.guarded(session, self.on_event, events)
+                        session.looks.append(time.monotonic_ns())
             self._run_timers()
 
     def start(self, job: ChannelMessage) -> None:

@@ -45,6 +45,7 @@ class ClientSession:
             takes several where the socket is full.
         options: each socket option that was set after the beginning: when, its name, and whether it
             is on.
+        looks: when epoll looked at the socket again, which it does after each of its events.
         unsent: the bytes of the last write that the socket did not take yet.
         flags: of the last write: MSG_MORE or 0.
         window_bytes: the size of a send window that counts bytes; ``None`` leaves it to Linux.
@@ -74,6 +75,7 @@ class ClientSession:
         self.written = 0
         self.sends: list[tuple[int, int, int]] = []
         self.options: list[tuple[int, steps.SocketOption, bool]] = []
+        self.looks: list[int] = []
         self.unsent = memoryview(b"")
         self.flags = 0
         self.header = header_of(script) if job.get("protocol") == "smtp" else {}
@@ -129,6 +131,7 @@ class ClientSession:
             "writes": self.writes,
             "sends": self.sends,
             "options": self.options,
+            "looks": self.looks,
             "shut_ns": self.shut_ns,
             "payload": [start, max(start, self.payload_end)],
             "sha256": self.digest.hexdigest(),

@@ -63,6 +63,7 @@ def ack(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
     flag = 0
     prior_packets = tp.packets_out
     prior_delivered, prior_lost = tp.delivered, tp.lost
+    tp.rate_delivered = 0
     prior_fack = marks.highest_sacked(tp) if tp.sacked_out and tp.sack_ok else prior_una
     state: _Sacked | None = None
     if number > prior_una:
@@ -95,7 +96,7 @@ def ack(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
     if number > prior_una or state is not None:
         flag = _clean(tp, now_ns, flag, prior_fack, prior_una, state)
     if tp.dsack_seen or tp.rack_steps > 1:
-        _update_rack_window(tp)
+        rack.update_window(tp)
     if tp.tlp_high_seq is not None:
         _loss_probe_acked(tp, now_ns, number, flag)
     rexmit = REXMIT_NONE
@@ -203,6 +204,8 @@ def _clean(
                 reord = low
             if end_seq <= tp.high_seq:
                 flag |= ORIG_SACK_ACKED
+        if tp.reord_seen:
+            marks.note_delivered(tp, buffer)
         if sacked & SACKED:
             tp.sacked_out -= count
         elif tp.sack_ok:
@@ -222,7 +225,7 @@ def _clean(
         flag |= DATA_ACKED
         if not whole:
             break
-        tp.wmem_queued -= buffer.end - buffer.start + BUFFER_BYTES
+        tp.wmem_queued -= buffer.end - buffer.start + BUFFER_BYTES + buffer.extra
         gone += 1
     if gone:
         del tp.flight[:gone]
@@ -270,7 +273,7 @@ def _measure(
     """
     measured = fast_us if fast_us >= 0 else sack_us
     if measured < 0 and tp.rcv_tsecr is not None and flag & DATA_ACKED:
-        now_ms = tp.clock_offset_ms + now_ns // 1_000_000
+        now_ms = tp.clock_ms(now_ns)
         measured = least_us = max(now_ms - tp.rcv_tsecr, 1) * 1000  # tcp_rtt_tsopt_us
     if measured >= 0:
         rtt.sample(tp, now_ns, measured, least_us)
@@ -318,38 +321,63 @@ def _loss_probe_acked(tp: TcpState, now_ns: int, number: int, flag: int) -> None
         tp.tlp_high_seq = None
 
 
-def _update_rack_window(tp: TcpState) -> None:
-    """``tcp_rack_update_reo_wnd``: more patience after needless retransmissions."""
-    if tp.dsack_seen:
-        tp.rack_steps = min(tp.rack_steps + 1, 255)
-        tp.dsack_seen = False
-        tp.rack_persist = 16
-    elif not tp.rack_persist:
-        tp.rack_steps = 1
-
-
 # SACK --------------------------------------------------------------------------------------------
 
 
 def _tag(tp: TcpState, now_ns: int, seg: TcpSegment, prior_una: int) -> _Sacked:
-    """``tcp_sacktag_write_queue``: mark what the peer has out of order."""
+    """``tcp_sacktag_write_queue``: mark what the peer has out of order.
+
+    What the last acknowledgement's blocks covered is not looked at again (``recv_sack_cache``). So
+    a buffer that one of them covered in part stays unmarked, even where it was cut since.
+    """
     state = _Sacked()
-    blocks = list(seg.sack)
     if not tp.sacked_out:
         tp.highest_sack = None
     duplicate = _duplicate(tp, seg, prior_una, state)
     if not tp.packets_out:
         tp.delivered += state.delivered
         return state
-    for number, (start, end) in sorted(enumerate(blocks), key=lambda one: one[1]):
+    blocks = []
+    for number, (start, end) in enumerate(seg.sack):
         dsack = duplicate and number == 0
-        if end <= prior_una or start >= end or end > tp.snd_nxt:
-            continue
-        _tag_range(tp, now_ns, start, end, state, dsack=dsack)
+        if end > prior_una and _valid_block(tp, start, end, dsack=dsack):
+            blocks.append((start, end, dsack))
+    blocks.sort()
+    known = tp.sack_cache if tp.sacked_out else []
+    at = 0
+    for start, end, dsack in blocks:
+        low = start
+        while at < len(known) and start >= known[at][1]:
+            at += 1
+        while at < len(known) and not dsack and end > known[at][0]:
+            known_start, known_end = known[at]
+            if start < known_start:
+                _tag_range(tp, now_ns, low, start, known_start, state, dsack=False)
+            low = known_end
+            if end <= known_end:
+                break
+            at += 1
+            if marks.highest_sacked(tp) == known_end:
+                break  # nothing behind it has a mark, so all the rest is looked at
+        if end > low or dsack:
+            _tag_range(tp, now_ns, low, start, end, state, dsack=dsack)
+    tp.sack_cache = [(start, end) for start, end, _ in blocks]
     tp.delivered += state.delivered
     if tp.ca_state != CA_LOSS or tp.undo_marker is not None:
         marks.check_reordering(tp, state.reord)
     return state
+
+
+def _valid_block(tp: TcpState, start: int, end: int, *, dsack: bool) -> bool:
+    """``tcp_is_sackblock_valid``: whether a block can be about what is in flight."""
+    if end > tp.snd_nxt or start >= end:
+        return False
+    if start > tp.snd_una:
+        return True
+    marker = tp.undo_marker
+    if not dsack or marker is None or end <= tp.snd_una:
+        return False
+    return start >= marker or (end > marker and start >= end - tp.max_window)
 
 
 def _duplicate(tp: TcpState, seg: TcpSegment, prior_una: int, state: _Sacked) -> bool:
@@ -378,15 +406,21 @@ def _duplicate(tp: TcpState, seg: TcpSegment, prior_una: int, state: _Sacked) ->
 
 
 def _tag_range(
-    tp: TcpState, now_ns: int, start: int, end: int, state: _Sacked, *, dsack: bool
+    tp: TcpState, now_ns: int, low: int, start: int, end: int, state: _Sacked, *, dsack: bool
 ) -> None:
-    """``tcp_sacktag_walk``: mark the buffers of one block, cut at its edges in full segments."""
+    """``tcp_sacktag_walk``: mark the buffers of one block, cut at its edges in full segments.
+
+    Those that end at ``low`` or before it are passed over.
+    """
     index = 0
     while index < len(tp.flight):
         buffer = tp.flight[index]
         if buffer.start >= end:
             return
         end_seq = buffer.end_seq
+        if end_seq <= low:
+            index += 1
+            continue
         inside = start <= buffer.start and end_seq <= end
         if not inside and buffer.pcount > 1 and end_seq > start:
             size = _cut_at(buffer.start, buffer.end, buffer.mss, start, end)
@@ -452,4 +486,8 @@ def _tag_one(tp: TcpState, now_ns: int, index: int, state: _Sacked, *, dsack: bo
     if dsack and sacked & RETRANSMITTED:
         sacked &= ~RETRANSMITTED
         tp.retrans_out -= count
+    if tp.reord_seen:
+        marks.note_delivered(tp, buffer)
+    if sacked & SACKED:
+        buffer.delivered = 0
     buffer.sacked = sacked

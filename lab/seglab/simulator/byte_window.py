@@ -56,7 +56,7 @@ def xmit_bytes(tp: TcpState, now_ns: int, full: int, nonagle: int, *, forced: bo
 
 def _take(tp: TcpState, size: int, *, last: bool) -> Buffer:
     """Take ``size`` bytes from the head of the queue as one segment, and the FIN with the last."""
-    segment = probing.taken(tp, size)
+    segment = probing.taken(tp, size, keeps=False)
     if last and tp.queue:  # only a FIN is left
         segment.fin = tp.queue.popleft().fin
         tp.wmem_queued -= BUFFER_BYTES

@@ -63,6 +63,7 @@ class Client:
 
     __slots__ = (
         "_expected",
+        "_in_turn",
         "_left",
         "_more",
         "_position",
@@ -76,6 +77,7 @@ class Client:
         "_times",
         "_unsent",
         "_window_bytes",
+        "_woken",
         "_written",
         "ended_ns",
         "error",
@@ -110,6 +112,8 @@ class Client:
         self._reply_end = 0
         self._left = False
         self._more = False
+        self._woken = False
+        self._in_turn = False
         self.noticing_ns = NEVER
         self.resume_ns = NEVER
         self.writes: list[tuple[int, int, int]] = []
@@ -141,9 +145,11 @@ class Client:
 
     def run(self, now_ns: int) -> None:
         """Do what there is to do at ``now_ns``, until the program waits again."""
+        self._in_turn = False
         try:
             if self.noticing_ns <= now_ns:
                 self.noticing_ns = NEVER
+                self._woken = True
                 self._notice(now_ns)
             if self.resume_ns <= now_ns:
                 self.resume_ns = NEVER
@@ -151,6 +157,9 @@ class Client:
                     self._push(now_ns)
                 elif self._state == _RESUMING:
                     self._advance(now_ns)
+            if self._woken and not self._in_turn:
+                self._woken = False
+                self._tcp.look()  # epoll does, before it waits again
             self.wake(now_ns)  # for what is still there to be noticed
         except ReplyError as error:
             self.fail(now_ns, str(error))
@@ -235,6 +244,7 @@ class Client:
     def _resume_after_write(self, now_ns: int) -> None:
         """Let the write take its time before the next step."""
         self._state = _RESUMING
+        self._in_turn = True
         self.resume_ns = now_ns + self._times.draw(
             "client_step" if self._left else "client_quiet_step"
         )

@@ -10,7 +10,7 @@ _GSO_MAX_BYTES: Final = 65_536 - 257
 _TSO_RTT_LOG: Final = 9  # net.ipv4.tcp_tso_rtt_log
 _TSO_SEGMENTS_MIN: Final = 2  # net.ipv4.tcp_min_tso_segs
 _PACING_SHIFT: Final = 10  # sk_pacing_shift: a burst lasts a millisecond
-_INITIAL_SEGMENTS: Final = 10  # TCP_INIT_CWND
+INITIAL_SEGMENTS: Final = 10  # TCP_INIT_CWND
 
 
 def reduced_ssthresh(tp: TcpState) -> int:
@@ -90,7 +90,7 @@ def first_pacing_rate(tp: TcpState) -> None:
     ``tcp_rcv_synsent_state_process`` calls ``tcp_ack``, which sets it, before ``tcp_init_transfer``
     sets the initial window. So the rate is that of ``TCP_INIT_CWND``, whatever the route says.
     """
-    cwnd, tp.cwnd = tp.cwnd, _INITIAL_SEGMENTS
+    cwnd, tp.cwnd = tp.cwnd, INITIAL_SEGMENTS
     update_pacing_rate(tp)
     tp.cwnd = cwnd
 

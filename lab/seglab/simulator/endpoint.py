@@ -42,9 +42,11 @@ from seglab.simulator.segment import TcpSegment
 from seglab.simulator.settings import EndpointSettings
 from seglab.simulator.state import (
     ACK_SCHEDULED,
+    CA_LOSS,
     CLOSED,
     DEFAULT_MSS,
     ESTABLISHED,
+    INFINITE_SSTHRESH,
     LISTEN,
     NAGLE_CORK,
     NAGLE_OFF,
@@ -61,6 +63,7 @@ _SYN_ACK_RETRIES: Final = 5  # net.ipv4.tcp_synack_retries
 _SYN_LINEAR: Final = 4  # net.ipv4.tcp_syn_linear_timeouts
 _TIMESTAMP_BYTES: Final = 12
 _SOFTIRQ_NS: Final = 10_000  # measured: from one softirq that sends to the next
+_PAWS_WINDOW_MS: Final = 1  # TCP_PAWS_WINDOW
 _OUT_OF_WINDOW_NS: Final = 500_000_000  # net.ipv4.tcp_invalid_ratelimit
 
 
@@ -165,6 +168,15 @@ class TcpEndpoint(TcpState):
             output.ack(self, now_ns)
         return size, self.out
 
+    def look(self) -> None:
+        """Ask whether there is room, as a program does that waits for the socket (``tcp_poll``).
+
+        Where there is too little, Linux remembers that somebody waits for it (SOCK_NOSPACE), also
+        if nobody does: then the send buffer grows with the window from now on.
+        """
+        if self.sndbuf - self.wmem_queued < self.wmem_queued >> 1:
+            self.send_waits = True
+
     def close(self, now_ns: int) -> list[TcpSegment]:
         """End our direction: a FIN follows what is queued."""
         self.out = []
@@ -259,6 +271,8 @@ class TcpEndpoint(TcpState):
             return self.out
         if start is not None and not self.snd_una <= start <= self.snd_nxt:
             return self.out
+        if self.settings.ip_version == 6 and mss.from_mtu(self, mtu) >= self.mss:
+            return self.out  # tcp_v6_mtu_reduced; only over IPv6
         self.softirq = True
         mss.learn_path_mtu(self, now_ns, mtu)
         if self.pmtu_cookie > self.path_mtu:
@@ -305,7 +319,7 @@ class TcpEndpoint(TcpState):
                 0 if answering else -1,
                 min(self.rcv_wnd, _WINDOW_MAX),
                 syn=True,
-                ts_val=self.clock_offset_ms + now_ns // 1_000_000 if timestamps else None,
+                ts_val=self.clock_ms(now_ns) if timestamps else None,
                 ts_ecr=(self.ts_recent if answering else 0) if timestamps else None,
                 retransmission=again,
                 mss_option=settings.mtu - self.ip_header_len - 20,
@@ -321,6 +335,7 @@ class TcpEndpoint(TcpState):
         if self.syn_retries > (_SYN_RETRIES + _SYN_LINEAR if active else _SYN_ACK_RETRIES):
             self.error = "connect: timed out"
             return
+        self.total_retrans += 1
         if active:
             self.frto = True  # tcp_enter_loss; a SYN's timeout counts, and nothing clears it
         self._send_syn(now_ns, again=True)
@@ -391,7 +406,6 @@ class TcpEndpoint(TcpState):
         congestion.first_pacing_rate(self)
         window.first_rcv_mss(self)
         window.begin(self, now_ns)
-        self.delivered = 1
         output.ack(self, now_ns)
 
     def _measure_handshake(self, now_ns: int, seg: TcpSegment) -> None:
@@ -399,7 +413,7 @@ class TcpEndpoint(TcpState):
         if not self.syn_retries:
             measured_us = (now_ns - self.first_syn_ns) // 1000
         elif self.timestamps and seg.ts_ecr:
-            now_ms = self.clock_offset_ms + now_ns // 1_000_000
+            now_ms = self.clock_ms(now_ns)
             measured_us = max(now_ms - seg.ts_ecr, 1) * 1000
         else:
             return
@@ -407,9 +421,10 @@ class TcpEndpoint(TcpState):
 
     def _stand(self, now_ns: int, echo: int | None) -> None:
         """``tcp_finish_connect`` and ``tcp_init_transfer``: the connection stands."""
-        first_ms = self.clock_offset_ms + self.first_syn_ns // 1_000_000
+        first_ms = self.clock_ms(self.first_syn_ns)
         spurious = self.timestamps and echo == first_ms  # tcp_try_undo_spurious_syn
         self.state = ESTABLISHED
+        self.delivered = 1  # the SYN
         self.advmss -= self.option_len
         mss.start_probing(self)
         mss.sync(self, self.path_mtu)
@@ -417,6 +432,8 @@ class TcpEndpoint(TcpState):
         congestion.begin(self)
         if self.syn_retries > 1 and not spurious:
             self.cwnd = 1  # RFC 6298, 5.7
+        if self.syn_retries and self.frto:
+            self._syn_was_lost(spurious=spurious)
         if not self.srtt_us:
             rtt.without_sample(self)
         self.lsnd_j = self.cwnd_j = self.jiffies(now_ns)
@@ -425,11 +442,34 @@ class TcpEndpoint(TcpState):
         congestion.update_pacing_rate(self)
         output.expand_send_buffer(self)
 
+    def _syn_was_lost(self, *, spurious: bool) -> None:
+        """``tcp_enter_loss`` of a SYN that was sent again, as far as the handshake leaves it.
+
+        Without SACK its state stays until something above the SYN is acknowledged
+        (``tcp_is_non_sack_preventing_reopen``).
+        """
+        if not spurious:
+            self.undo_marker = -1
+        self.undo_retrans = self.syn_retries
+        self.prior_ssthresh = INFINITE_SSTHRESH
+        self.prior_cwnd = congestion.INITIAL_SEGMENTS
+        if not self.sack_ok:
+            self.ca_state = CA_LOSS
+            self.high_seq = 0
+
     # The connection ----------------------------------------------------------------------------
 
     def _established(self, now_ns: int, seg: TcpSegment) -> None:
         """``tcp_rcv_established``: check a segment, and take what it acknowledges and carries."""
         start, end_seq = seg.start, seg.end + seg.fin
+        if (
+            seg.ts_val is not None
+            and self.timestamps
+            and self.ts_recent - seg.ts_val > _PAWS_WINDOW_MS
+            and not self._is_disordered_ack(seg)
+        ):
+            self._unacceptable(now_ns, start, end_seq)
+            return
         if end_seq < self.rcv_wup or start > self.rcv_wup + self.rcv_wnd or seg.syn:
             self._unacceptable(now_ns, start, end_seq)
             return
@@ -449,6 +489,21 @@ class TcpEndpoint(TcpState):
             output.check_space(self, now_ns)
         if self.ack_pending & ACK_SCHEDULED and acknowledging.owes_ack(self, now_ns):
             output.ack(self, now_ns)
+
+    def _is_disordered_ack(self, seg: TcpSegment) -> bool:
+        """``tcp_disordered_ack``: whether an older timestamp only shows that it was overtaken.
+
+        Any other segment with one is discarded, and answered, as one from another time (PAWS, RFC
+        7323, 5).
+        """
+        return (
+            seg.end + seg.fin == seg.start == self.rcv_nxt
+            and seg.ack == self.snd_una
+            and not (
+                seg.start > self.snd_wl1
+                or (seg.start == self.snd_wl1 and (seg.window > self.snd_wnd or not seg.window))
+            )
+        )
 
     def _unacceptable(self, now_ns: int, start: int, end_seq: int) -> None:
         """``tcp_validate_incoming``: answer what is outside of the window, but not too often."""

@@ -52,6 +52,7 @@ def fragment(tp: TcpState, index: int, size: int, full: int) -> None:
     first = tp.flight[index]
     rest = Buffer(first.start + size, first.end, first.fin)
     rest.psh, rest.eor, rest.sacked, rest.t_ns = first.psh, first.eor, first.sacked, first.t_ns
+    rest.delivered, rest.order = first.delivered, first.order
     first.end = rest.start
     first.fin = 0
     first.psh = first.eor = False
@@ -63,6 +64,21 @@ def fragment(tp: TcpState, index: int, size: int, full: int) -> None:
     fewer = old - first.pcount - rest.pcount
     if fewer:
         adjust(tp, first, fewer)
+
+
+def note_delivered(tp: TcpState, buffer: Buffer) -> None:
+    """``tcp_rate_skb_delivered``: note the latest sent of what an acknowledgement is about.
+
+    Only ``rack.update_window`` asks for it, and only where segments were seen out of order.
+    """
+    if buffer.delivered and (
+        not tp.rate_delivered
+        or buffer.t_ns > tp.rate_ns
+        or (buffer.t_ns == tp.rate_ns and buffer.end_seq > tp.rate_end)
+    ):
+        tp.rate_delivered = buffer.delivered
+        tp.rate_ns = buffer.t_ns
+        tp.rate_end = buffer.end_seq
 
 
 def any_retransmitted(tp: TcpState) -> bool:

@@ -7,7 +7,7 @@ grow again without any event.
 
 from typing import Final
 
-from seglab.simulator.clock import NEVER
+from seglab.simulator.clock import NEVER, TICK_NS
 from seglab.simulator.state import DEFAULT_MSS, TcpState
 
 MSS_MIN: Final = 48  # net.ipv4.tcp_min_snd_mss
@@ -94,7 +94,10 @@ def size_goal(tp: TcpState, mss: int) -> int:
 
 
 def learn_path_mtu(tp: TcpState, now_ns: int, mtu: int) -> None:
-    """Remember the MTU that a router reported (``__ip_rt_update_pmtu``, ``rt6_do_update_pmtu``)."""
+    """Remember the MTU that a router reported (``__ip_rt_update_pmtu``, ``rt6_do_update_pmtu``).
+
+    It expires by jiffies, so up to 4 ms before its time is over; over IPv6, one jiffy later.
+    """
     old = tp.path_mtu
     least = tp.settings.min_pmtu if tp.settings.ip_version == 4 else _IPV6_MTU_MIN
     if mtu > old:
@@ -104,4 +107,5 @@ def learn_path_mtu(tp: TcpState, now_ns: int, mtu: int) -> None:
     if mtu == old and now_ns < tp.path_mtu_expires_ns - lasts_ns // 2:
         return
     tp.path_mtu = mtu
-    tp.path_mtu_expires_ns = now_ns + lasts_ns
+    expires_j = tp.jiffies(now_ns + lasts_ns) + (tp.settings.ip_version == 6)
+    tp.path_mtu_expires_ns = expires_j * TICK_NS - tp.phase_ns

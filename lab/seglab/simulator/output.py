@@ -25,9 +25,10 @@ from seglab.simulator.state import (
 
 _PACING_SHIFT: Final = 10  # sk_pacing_shift
 _OUTPUT_MAX: Final = 4_194_304  # net.ipv4.tcp_limit_output_bytes
-_TCP_HEADER_MAX: Final = 256  # MAX_TCP_HEADER
+_TCP_HEADER_MAX: Final = 192  # MAX_TCP_HEADER of a kernel without wireless, AX.25 and tunnels
 _SHARED_INFO: Final = 320
 _SK_BUFF: Final = 256
+_SMALL_HEAD: Final = 576  # SKB_SMALL_HEAD_CACHE_SIZE
 _INITIAL_SEGMENTS: Final = 10  # TCP_INIT_CWND
 
 
@@ -38,12 +39,15 @@ def emit(tp: TcpState, now_ns: int, buffer: Buffer, *, again: bool = False) -> N
     psh = buffer.psh or step > 0  # on a copy: the buffer itself does not keep it
     step = step or end - start or 1
     buffer.t_ns = now_ns
+    buffer.delivered = tp.delivered
+    tp.sends += 1
+    buffer.order = tp.sends
     if now_ns > tp.wstamp_ns:
         tp.wstamp_ns = now_ns
     offered = window.select(tp)
     value = echo = None
     if tp.timestamps:
-        value = tp.clock_offset_ms + now_ns // 1_000_000
+        value = tp.clock_ms(now_ns)
         echo = tp.ts_recent
     sacks = acknowledging.sack_blocks(tp) if tp.sacks or tp.dsack else ()
     out, ack = tp.out, tp.rcv_nxt
@@ -67,21 +71,21 @@ def emit(tp: TcpState, now_ns: int, buffer: Buffer, *, again: bool = False) -> N
     if end > start:
         _data_sent(tp, now_ns)
     if tp.softirq:
-        _to_device(tp, now_ns, start, end, buffer.mss)
+        _to_device(tp, now_ns, start, end, buffer.mss, buffer.extra)
     if now_ns >= tp.path_mtu_expires_ns:
         # Over IPv6 only a transmission looks the route up again (inet6_csk_route_socket), so the
         # first one after the expiry still has the old MSS.
         mss.forget_path_mtu(tp)
 
 
-def _to_device(tp: TcpState, now_ns: int, start: int, end: int, step: int) -> None:
+def _to_device(tp: TcpState, now_ns: int, start: int, end: int, step: int, extra: int) -> None:
     """Count the memory of what waits in the device's queue (``sk_wmem_alloc``)."""
     size = end - start
     if step:  # software GSO makes a linear buffer for each segment (skb_segment)
         whole, rest = divmod(size, step)
         tp.device_bytes += whole * _linear(step) + (_linear(rest) if rest else 0)
     else:
-        tp.device_bytes += BUFFER_BYTES + size
+        tp.device_bytes += BUFFER_BYTES + size + extra
     if tp.settings.device_queue_ns:
         tp.device_ns = now_ns + tp.settings.device_queue_ns
 
@@ -89,12 +93,15 @@ def _to_device(tp: TcpState, now_ns: int, start: int, end: int, step: int) -> No
 def _linear(size: int) -> int:
     """The memory of a segment with its headers in one piece."""
     room = (size + _TCP_HEADER_MAX + 63 & ~63) + _SHARED_INFO
+    if room <= _SMALL_HEAD:
+        return _SMALL_HEAD + _SK_BUFF
     return (1 << (room - 1).bit_length()) + _SK_BUFF
 
 
 def device_full(tp: TcpState, buffer: Buffer, factor: int) -> bool:
     """``tcp_small_queue_check``: whether to wait until the device has sent more of ours."""
-    limit = max(2 * (BUFFER_BYTES + buffer.end - buffer.start), tp.pacing_rate >> _PACING_SHIFT)
+    memory = BUFFER_BYTES + buffer.end - buffer.start + buffer.extra
+    limit = max(2 * memory, tp.pacing_rate >> _PACING_SHIFT)
     if tp.device_bytes < min(limit, _OUTPUT_MAX) << factor or len(tp.flight) <= 1:
         return False
     tp.device_throttled = True
@@ -111,11 +118,18 @@ def _data_sent(tp: TcpState, now_ns: int) -> None:
         tp.pingpong += 1
 
 
+def refused(tp: TcpState, now_ns: int) -> None:
+    """What is left of a transmission that the host's own link refuses (``ip_fragment``)."""
+    if now_ns > tp.wstamp_ns:
+        tp.wstamp_ns = now_ns
+    _data_sent(tp, now_ns)
+
+
 def ack(tp: TcpState, now_ns: int) -> None:
     """``tcp_send_ack``: a segment that only acknowledges."""
     value = echo = None
     if tp.timestamps:
-        value = tp.clock_offset_ms + now_ns // 1_000_000
+        value = tp.clock_ms(now_ns)
         echo = tp.ts_recent
     sacks = acknowledging.sack_blocks(tp) if tp.sacks or tp.dsack else ()
     tp.dsack = None

@@ -23,7 +23,7 @@ def probe(tp: TcpState, now_ns: int) -> int:
     """``tcp_mtu_probe``: send a larger segment to see whether the path takes it (RFC 4821).
 
     The search begins at the MSS that the peer announced, which may be more than the host's own link
-    takes. Such a probe never leaves.
+    takes. Such a probe never leaves, and its bytes are queued again.
 
     Returns:
         1 where a probe was sent, 0 where sending has to wait for one, -1 where none is due.
@@ -42,9 +42,11 @@ def probe(tp: TcpState, now_ns: int) -> int:
         return 0
     if tp.in_flight + 2 > tp.cwnd:
         return 0 if tp.in_flight else -1
-    if mss.to_mtu(tp, size) > tp.path_mtu:  # the host's own link refuses it (ip_fragment)
+    segment = taken(tp, size, keeps=True)
+    if mss.to_mtu(tp, size) > tp.path_mtu:
+        output.refused(tp, now_ns)
+        tp.queue.appendleft(segment)
         return -1
-    segment = taken(tp, size)
     output.emit(tp, now_ns, segment)
     tp.cwnd -= 1
     output.sent_new(tp, now_ns, segment)
@@ -53,8 +55,15 @@ def probe(tp: TcpState, now_ns: int) -> int:
     return 1
 
 
-def taken(tp: TcpState, size: int) -> Buffer:
-    """Join the head of the queue to one segment of ``size`` bytes."""
+def taken(tp: TcpState, size: int, *, keeps: bool) -> Buffer:
+    """Join the head of the queue to one segment of ``size`` bytes.
+
+    Args:
+        tp: the endpoint.
+        size: how many bytes.
+        keeps: whether a buffer of which a part is taken stays accounted with its whole memory, as
+            in ``tcp_mtu_probe``, which calls ``__pskb_trim_head`` and corrects nothing.
+    """
     queue = tp.queue
     segment = Buffer(queue[0].start, queue[0].start)
     segment.pcount = 1
@@ -68,7 +77,10 @@ def taken(tp: TcpState, size: int) -> Buffer:
             segment.psh = segment.psh or head.psh
             segment.fin, segment.eor = head.fin, head.eor
             queue.popleft()
-            tp.wmem_queued -= BUFFER_BYTES
+            tp.wmem_queued -= BUFFER_BYTES + head.extra
+        elif keeps:
+            head.extra += part
+            tp.wmem_queued += part
     return segment
 
 

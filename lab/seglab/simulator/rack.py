@@ -14,6 +14,7 @@ from seglab.simulator.state import (
     RETRANSMITTED,
     SACKED,
     TIMER_REORDERING,
+    UNWATCHED,
     Buffer,
     TcpState,
 )
@@ -42,20 +43,25 @@ def timeout_us(tp: TcpState, now_ns: int, buffer: Buffer, window_us: int) -> int
 
 
 def detect(tp: TcpState, now_ns: int) -> int:
-    """``tcpdetect_loss``: mark what is lost; return in how many us to look again."""
+    """``tcp_rack_detect_loss``: mark what is lost; return in how many us to look again.
+
+    What is found lost leaves the list of what was sent, until it is sent again. So it is not found
+    again where ``tcp_undo_cwnd_reduction`` took the mark back.
+    """
     window_us = _window_us(tp)
     wait_us = 0
     waiting = [
         one
         for one in tp.flight
-        if not one.sacked & SACKED and one.sacked & (LOST | RETRANSMITTED) != LOST
+        if not one.sacked & (SACKED | UNWATCHED) and one.sacked & (LOST | RETRANSMITTED) != LOST
     ]
-    for one in sorted(waiting, key=lambda buffer: (buffer.t_ns, buffer.end_seq)):
+    for one in sorted(waiting, key=lambda buffer: buffer.order):  # tsorted_sent_queue
         if (one.t_ns, one.end_seq) >= (tp.rack_ns, tp.rack_end):
             break
         left_us = timeout_us(tp, now_ns, one, window_us)
         if left_us <= 0:
             marks.mark_lost(tp, one)
+            one.sacked |= UNWATCHED
         else:
             wait_us = max(wait_us, left_us)
     return wait_us
@@ -71,3 +77,22 @@ def mark_lost(tp: TcpState, now_ns: int) -> bool:
         return False
     rtt.arm(tp, now_ns, TIMER_REORDERING, usecs_to_jiffies(wait_us + 2_000))
     return True
+
+
+def update_window(tp: TcpState) -> None:
+    """``tcp_rack_update_reo_wnd``: more patience after needless retransmissions.
+
+    It grows once a round trip at most: what an acknowledgement is about must have been sent after
+    the last change. One that is about nothing but what came twice leaves the change to the next.
+    """
+    if not tp.rate_delivered:
+        return
+    if tp.rate_delivered < tp.rack_delivered:
+        tp.dsack_seen = False
+    if tp.dsack_seen:
+        tp.rack_steps = min(tp.rack_steps + 1, 255)
+        tp.dsack_seen = False
+        tp.rack_delivered = tp.delivered
+        tp.rack_persist = 16
+    elif not tp.rack_persist:
+        tp.rack_steps = 1

@@ -16,6 +16,7 @@ from seglab.simulator.state import (
     SACKED,
     TIMER_REORDERING,
     TIMER_RTO,
+    UNWATCHED,
     TcpState,
 )
 
@@ -61,7 +62,7 @@ def retransmit(tp: TcpState, now_ns: int, index: int, segments: int) -> bool:
             _collapse(tp, index, window)
     tp.total_retrans += buffer.pcount
     output.emit(tp, now_ns, buffer, again=True)
-    buffer.sacked |= EVER_RETRANSMITTED
+    buffer.sacked = buffer.sacked & ~UNWATCHED | EVER_RETRANSMITTED
     return True
 
 
@@ -96,7 +97,7 @@ def _collapse(tp: TcpState, index: int, space: int) -> None:
         to.sacked |= behind.sacked & EVER_RETRANSMITTED
         marks.adjust(tp, behind, behind.pcount)
         del tp.flight[index + 1]
-        tp.wmem_queued -= BUFFER_BYTES
+        tp.wmem_queued -= BUFFER_BYTES + behind.extra
 
 
 def retransmit_queue(tp: TcpState, now_ns: int) -> None:

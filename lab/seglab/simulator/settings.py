@@ -36,7 +36,8 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
         send_window_bytes: the most bytes in flight where a window counts bytes (``window.py``);
             ``None`` leaves the window to Linux.
         tick_phase_ns: where in a jiffy of 4 ms (or in a larger wheel's step) the session begins.
-        clock_ms: what the clock of the timestamp option shows when virtual time is 0.
+        clock_ms: what the clock of the timestamp option shows when virtual time is 0. Where in
+            this millisecond that is, ``tick_phase_ns`` says.
         personality: whose TCP it is: ``linux``, or an unchecked one (``personality.py``).
     """
 

@@ -64,6 +64,7 @@ SACKED: Final = 1
 RETRANSMITTED: Final = 2  # TCPCB_SACKED_RETRANS: sent again, and that copy may be under way
 LOST: Final = 4
 EVER_RETRANSMITTED: Final = 8
+UNWATCHED: Final = 16  # RACK has found it lost, so it has left its list (tcp_tsorted_anchor)
 
 # How far loss recovery is (enum tcp_ca_state).
 CA_OPEN: Final = 0
@@ -111,9 +112,15 @@ class Buffer:
         mss: where it is cut; 0 where it is one segment (``gso_size``).
         sacked: what is known of it: ``SACKED``, ``RETRANSMITTED``, ``LOST``, ...
         t_ns: when it was last sent.
+        delivered: ``TcpState.delivered`` then; 0 once it is known to have arrived.
+        order: how many buffers had been sent when it was last sent.
+        extra: memory that is accounted to it beyond its bytes (``probing.py``).
     """
 
-    __slots__ = ("end", "eor", "fin", "mss", "pcount", "psh", "sacked", "start", "t_ns")
+    __slots__ = (
+        "delivered", "end", "eor", "extra", "fin", "mss", "order", "pcount", "psh", "sacked",
+        "start", "t_ns",
+    )  # fmt: skip
 
     def __init__(self, start: int, end: int, fin: int = 0) -> None:
         self.start = start
@@ -125,6 +132,9 @@ class Buffer:
         self.mss = 0
         self.sacked = 0
         self.t_ns = 0
+        self.delivered = 0
+        self.extra = 0
+        self.order = 0
 
     @property
     def end_seq(self) -> int:
@@ -147,7 +157,7 @@ class TcpState:
 
     __slots__ = (  # noqa: RUF023 - what belongs together stands together
         # the endpoint
-        "settings", "state", "out", "error", "phase_ns", "mstamp_ns", "clock_offset_ms",
+        "settings", "state", "out", "error", "phase_ns", "mstamp_ns", "clock_ns",
         # the personality
         "rfc896", "counts_bytes", "whole_segments", "delack_fixed_j",
         # options in force
@@ -161,7 +171,7 @@ class TcpState:
         "queue", "flight", "snd_una", "snd_nxt", "write_seq", "pushed_seq", "snd_sml", "snd_wnd",
         "snd_wl1", "max_window", "nonagle", "gso_segs", "sndbuf", "wmem_queued",
         "lsnd_j", "wstamp_ns", "fin_queued", "fin_acked", "device_bytes", "device_ns",
-        "device_throttled", "softirq", "send_waits",
+        "device_throttled", "softirq", "send_waits", "sends",
         # congestion
         "cwnd", "cwnd_cnt", "ssthresh", "is_cwnd_limited", "max_packets_out", "cwnd_usage_seq",
         "cwnd_used", "cwnd_j", "packets_out", "sacked_out", "lost_out", "retrans_out",
@@ -169,8 +179,10 @@ class TcpState:
         # loss recovery
         "ca_state", "high_seq", "undo_marker", "undo_retrans", "retrans_ns", "prr_delivered",
         "prr_out", "tlp_high_seq", "tlp_retrans", "frto", "retransmits", "backoff", "reordering",
-        "reord_seen", "highest_sack", "rack_ns", "rack_end", "rack_rtt_us", "rack_advanced",
-        "rack_steps", "rack_persist", "dsack_seen", "dsack_dups", "delivered", "lost",
+        "reord_seen", "highest_sack", "sack_cache", "rack_ns", "rack_end", "rack_rtt_us",
+        "rack_advanced",
+        "rack_steps", "rack_persist", "rack_delivered", "rate_delivered", "rate_ns",
+        "rate_end", "dsack_seen", "dsack_dups", "delivered", "lost",
         "probes_out",
         # round trips
         "srtt_us", "mdev_us", "mdev_max_us", "rttvar_us", "rtt_seq", "min_rtt_us", "min_rtt_ns",
@@ -199,7 +211,7 @@ class TcpState:
         self.error: str | None = None
         self.mstamp_ns = 0
         self.phase_ns: int = settings.tick_phase_ns
-        self.clock_offset_ms: int = settings.clock_ms
+        self.clock_ns: int = settings.clock_ms * 1_000_000 + settings.tick_phase_ns % 1_000_000
 
         self.timestamps: bool = settings.timestamps
         self.sack_ok: bool = settings.sack
@@ -247,6 +259,7 @@ class TcpState:
         self.device_throttled = False
         self.softirq = False
         self.send_waits = False
+        self.sends = 0
 
         self.cwnd: int = settings.initcwnd
         self.cwnd_cnt = 0
@@ -281,12 +294,17 @@ class TcpState:
         self.reordering = 3
         self.reord_seen = 0
         self.highest_sack: int | None = None
+        self.sack_cache: list[tuple[int, int]] = []
         self.rack_ns = -1
         self.rack_end = -1
         self.rack_rtt_us = 0
         self.rack_advanced = False
         self.rack_steps = 1
         self.rack_persist = 0
+        self.rack_delivered = 0
+        self.rate_delivered = 0
+        self.rate_ns = 0
+        self.rate_end = 0
         self.dsack_seen = False
         self.dsack_dups = 0
         self.delivered = 0
@@ -354,3 +372,10 @@ class TcpState:
     def jiffies(self, now_ns: int) -> int:
         """Return the kernel's jiffies at a time."""
         return (now_ns + self.phase_ns) // 4_000_000
+
+    def clock_ms(self, now_ns: int) -> int:
+        """Return what the clock of the timestamp option shows (``tcp_time_stamp_ms``).
+
+        It is the monotonic clock, as jiffies are, and a session begins anywhere in a millisecond.
+        """
+        return (now_ns + self.clock_ns) // 1_000_000

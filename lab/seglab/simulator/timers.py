@@ -24,12 +24,16 @@ _PROBE_FLOOR: Final = 48  # net.ipv4.tcp_mtu_probe_floor
 
 
 def device_done(tp: TcpState, now_ns: int) -> None:
-    """``tcp_tsq_write``: the device has sent our frames, so what it held up may follow."""
+    """``tcp_tsq_write``: the device has sent our frames, so what it held up may follow.
+
+    This refreshes TCP's clock (``tcp_write_xmit``), also where nothing follows.
+    """
     tp.device_bytes = 0
     tp.device_ns = NEVER
     if not tp.device_throttled:
         return
     tp.device_throttled = False
+    tp.mstamp_ns = now_ns
     if tp.lost_out > tp.retrans_out and tp.cwnd > tp.in_flight:
         resend.retransmit_queue(tp, now_ns)
     transmit.write_xmit(tp, now_ns, mss.current(tp, now_ns), tp.nonagle)
@@ -143,7 +147,7 @@ def _wake_up(tp: TcpState, now_ns: int) -> None:
     room = tp.snd_una + tp.snd_wnd - head.start
     if room <= 0:
         window = tp.rcv_wnd
-        value = tp.clock_offset_ms + now_ns // 1_000_000 if tp.timestamps else None
+        value = tp.clock_ms(now_ns) if tp.timestamps else None
         echo = tp.ts_recent if tp.timestamps else None
         at = tp.snd_una - 1
         tp.out.append(TcpSegment(at, at, tp.rcv_nxt, window, False, False, False, value, echo))

@@ -211,7 +211,7 @@ def _grow(tp: TcpState, head: Buffer, missing: int) -> int:
             head.psh = head.psh or behind.psh
             head.eor = behind.eor
             del tp.queue[1]
-            tp.wmem_queued -= BUFFER_BYTES
+            tp.wmem_queued -= BUFFER_BYTES + behind.extra
     return head.end - head.start
 
 

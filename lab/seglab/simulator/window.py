@@ -173,7 +173,7 @@ def receiver_rtt(tp: TcpState, now_ns: int, size: int) -> None:
     if tp.rcv_tsecr is not None:
         if size >= tp.rcv_mss and tp.rcv_rtt_tsecr != tp.rcv_tsecr:
             tp.rcv_rtt_tsecr = tp.rcv_tsecr
-            now_ms = tp.clock_offset_ms + now_ns // 1_000_000
+            now_ms = tp.clock_ms(now_ns)
             _update_receiver_rtt(tp, max(now_ms - tp.rcv_tsecr, 1) * 1000, window=False)
         return
     if tp.rcv_rtt_ns == 0:

@@ -12,6 +12,7 @@ first byte is 0. As text, a recording is one line for each event, with the time 
     20113.402 < S 0:0 ack 0 window 65160 mss 1460 scale 7 sacks ts 77 1234567
     20170.118 write 1448
     20185.902 > 0:1448 P                            what left: range, P for PSH, F for FIN
+    20186.120 look                                  the program waits for the socket
     20190.000 set cork on
     20193.120 write 200 more
     20195.711 write 100000 left 12620               the send buffer was full
@@ -74,7 +75,12 @@ class Closed:
     """The program shut its direction down."""
 
 
-Event = Written | OptionSet | Reported | Closed | TcpSegment
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The program asked whether the socket has room (``tcp_poll``), which Linux remembers."""
+
+
+Event = Written | OptionSet | Looked | Reported | Closed | TcpSegment
 """What happened to a TCP; a segment is one that arrived."""
 
 Sent = tuple[int, int, bool, bool]
@@ -318,6 +324,8 @@ def _event_text(event: Event) -> str:
             return f"set {name} {'on' if on else 'off'}"
         case Reported(mtu, start):
             return f"mtu {mtu} about {start}"
+        case Looked():
+            return "look"
         case Closed():
             return "close"
     flags = "S" * event.syn + "P" * event.psh + "F" * event.fin
@@ -376,15 +384,18 @@ def from_text(text: str, where: str) -> Recording:
         if event is None:
             raise InputError(
                 f"{where}: line {number}: expected a time in microseconds, then <, >, write, set, "
-                f"mtu or close; found {line[:60]!r}"
+                f"look, mtu or close; found {line[:60]!r}"
             )
         events.append((t_ns, event))
     return Recording(clock_ms, tuple(events), tuple(sent), phase_ns)
 
 
+_PLAIN: Final[Mapping[str, Event]] = {"close": Closed(), "look": Looked()}
+
+
 def _event(text: str) -> Event | None:
-    if text == "close":
-        return Closed()
+    if text in _PLAIN:
+        return _PLAIN[text]
     if found := _WRITTEN.fullmatch(text):
         return Written(int(found[1]), bool(found[2]), int(found[3] or 0))
     if found := _SET.fullmatch(text):

@@ -27,6 +27,7 @@ from seglab.validation.recording import (
     Closed,
     Event,
     JiffyClock,
+    Looked,
     OptionSet,
     Recording,
     SeenPacket,
@@ -38,8 +39,8 @@ from seglab.validation.schedule import Schedule
 LIMIT_S = 20.0
 """How long a session may take beyond its own time."""
 
-SIDE_BY_SIDE = 80
-"""How many sessions run in a lab at once. They mostly wait."""
+JOBS = 80
+"""How many sessions run in a lab at once, by default. They mostly wait."""
 
 APART_S = 0.02
 """How long after the session before one begins, so that not all want the processor together."""
@@ -101,8 +102,15 @@ def _add(found: dict[str, list[int]], port: str, params: LinkParams) -> None:
         found[port] = list(params.drop_data)
 
 
-async def on_kernel(schedules: Sequence[Schedule], seeds: Sequence[int]) -> list[Carried]:
+async def on_kernel(
+    schedules: Sequence[Schedule], seeds: Sequence[int], jobs: int = JOBS
+) -> list[Carried]:
     """Carry schedules out on the kernel engine; those that share a path share a lab.
+
+    Args:
+        schedules: what to do.
+        seeds: of each, for what is drawn on the path.
+        jobs: how many sessions run at once.
 
     Raises:
         EnvironmentLacksError: this machine cannot run labs.
@@ -113,7 +121,7 @@ async def on_kernel(schedules: Sequence[Schedule], seeds: Sequence[int]) -> list
     results: dict[int, Carried] = {}
     for path, numbers in groups.items():
         async with KernelLab(path.network, path.reader) as lab:
-            slots = asyncio.Semaphore(SIDE_BY_SIDE)
+            slots = asyncio.Semaphore(jobs)
             async with asyncio.TaskGroup() as tasks:
                 running = {
                     number: tasks.create_task(
@@ -163,6 +171,7 @@ def _recording(schedule: Schedule, reports: SessionReports) -> Recording | None:
         asked.append((t_ns, Written(size, flag, size - took)))
         at += took
     asked += [(t_ns, OptionSet(name, on)) for t_ns, name, on in client.get("options", ())]
+    asked += [(t_ns, Looked()) for t_ns in client.get("looks", ())]
     if client.get("shut_ns") is not None:
         asked.append((client["shut_ns"], Closed()))
     try:
@@ -190,12 +199,20 @@ def _starts(schedule: Schedule) -> Iterator[tuple[int, Write]]:
             at += len(step.data)
 
 
-def on_simulator(schedule: Schedule, seed: int) -> Carried:
-    """Carry a schedule out on the simulator."""
+def on_simulator(schedule: Schedule, seed: int, repetition: int = 0) -> Carried:
+    """Carry a schedule out on the simulator.
+
+    Args:
+        schedule: what to do.
+        seed: for what is drawn on the path, as on the kernel engine.
+        repetition: for what is drawn in the hosts alone.
+    """
     spec = schedule.session("schedule", seed)
     network = schedule.network
     limit_s = LIMIT_S + needed_s(schedule.steps, network.round_trip_s, network.slowest_mbit)
-    simulation = Simulation(spec, network, Script(schedule.steps, "raw"), int(limit_s * 1e9))
+    simulation = Simulation(
+        spec, network, Script(schedule.steps, "raw"), int(limit_s * 1e9), repetition
+    )
     simulation.run()
     return Carried(session_record(spec, network, ENGINE, observed.observed(simulation)))
 

@@ -1,6 +1,7 @@
 """Hypothesis strategies for schedules: a path, and many sessions over it."""
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -29,6 +30,7 @@ def paths(draw: st.DrawFn) -> Schedule:
     back_ms = draw(st.sampled_from((delay_ms, delay_ms, 3.0)))
     # With none, a report of the router would race with the program's next step.
     near_ms = draw(st.sampled_from((1.0, 3.0, 10.0)))
+    up, down = draw(_chances()), draw(_chances())
     network = replace(
         PLAIN,
         mtu=mtu,
@@ -37,8 +39,8 @@ def paths(draw: st.DrawFn) -> Schedule:
         router=draw(_routers(mtu, 1280 if version == 6 else MIN_PMTU_BYTES)),
         access=Link(LinkParams(delay_ms=near_ms), LinkParams(delay_ms=near_ms)),
         core=Link(
-            LinkParams(bw_mbit=rate, delay_ms=delay_ms, max_queue_size=queue),
-            LinkParams(delay_ms=back_ms),
+            LinkParams(bw_mbit=rate, delay_ms=delay_ms, max_queue_size=queue, **up),
+            LinkParams(delay_ms=back_ms, **down),
         ),
     )
     if network.black_hole and not network.client.mtu_probing:
@@ -46,6 +48,26 @@ def paths(draw: st.DrawFn) -> Schedule:
     network = replace(network, path_condition=network.typical_condition)
     assert refusal(network) is None, network
     return Schedule(network, (), reader=draw(_readers()))
+
+
+@st.composite
+def _chances(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw what a link leaves to chance, which most leave nothing to.
+
+    Any frame may get lost, so also a SYN, its answer, or an acknowledgement.
+    """
+    kind = draw(st.sampled_from((None,) * 8 + ("loss", "loss", "jitter", "copies", "overtaking")))
+    if kind == "loss":
+        return {"loss_pct": draw(st.sampled_from((3.0, 10.0, 25.0)))}
+    if kind == "jitter":
+        spread = draw(st.sampled_from(("exponential", "uniform", "pareto")))
+        return {
+            "jitter_ms": draw(st.sampled_from((0.5, 3.0, 15.0))),
+            "jitter_distribution": spread,
+        }
+    if kind == "copies":
+        return {"duplicate_pct": 10.0}
+    return {"reorder_pct": draw(st.sampled_from((3.0, 20.0)))} if kind else {}
 
 
 @st.composite

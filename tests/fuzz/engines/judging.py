@@ -5,6 +5,8 @@ Two judgements, each of its own:
 - *session*: the simulator, with several seeds, shows one of the sequences that the kernel showed.
   Where the kernel repeats itself and the simulator as well, that is equality. Where the kernel does
   not, and shows none of the simulator's, a permutation test decides as in ``seglab validate``.
+  Over a path that leaves something to chance, the same seeds give the same fates only as long as
+  the same frames are offered, so other sequences say nothing there.
 - *replay*: the simulator's TCP alone, given what the kernel's TCP was given at the recorded times,
   sends the same.
 """
@@ -31,6 +33,7 @@ KINDS = {
     "equal": "both engines show one sequence, the same",
     "race": "one of them shows several, and one is among those of the other",
     "alike": "the kernel shows several, and a permutation test does not tell the engines apart",
+    "drawn": "the path leaves something to chance, and the sequences are others; recordings decide",
     "session": "the simulator shows none of the kernel's sequences",
     "replay": "the simulator's TCP leaves the kernel's recording",
     "left out": "the machine was too busy each time; recordings are replayed all the same",
@@ -98,6 +101,8 @@ def judge(schedule: Schedule, kernel: Sequence[Carried], simulated: Sequence[Car
     if shown & modelled:
         kind = "equal" if len(shown | modelled) == 1 else "race"
         return Judgement(kind, replays, different, "\n".join(texts))
+    if by_chance(network):
+        return Judgement("drawn", replays, different, "\n".join(texts))
     tested = len(shown) > 1 and len(usable) >= TESTED_LEAST
     if tested and told_apart_p(usable, simulated) >= P_LEAST:
         return Judgement("alike", replays, different, "\n".join(texts))
@@ -107,6 +112,15 @@ def judge(schedule: Schedule, kernel: Sequence[Carried], simulated: Sequence[Car
         counted = Counter(_line(one, at) for one in group)
         lines += [f"  {name:10} {count} x {line}" for line, count in counted.items()]
     return Judgement("session", replays, different, "\n".join([*lines, *texts]))
+
+
+def by_chance(network: Network) -> bool:
+    """Whether a link of the path draws what becomes of a frame."""
+    links = (network.access.up, network.access.down, network.core.up, network.core.down)
+    return any(
+        one.loss_pct or one.jitter_ms or one.duplicate_pct or one.reorder_pct or one.stall_pct
+        for one in links
+    )
 
 
 def told_apart_p(kernel: Sequence[Carried], simulated: Sequence[Carried]) -> float:
