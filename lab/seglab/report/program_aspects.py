@@ -15,6 +15,7 @@ from typing import Final, Literal
 from seglab.core.record import SessionRecord
 from seglab.core.text import one_line
 from seglab.core.trace import first_sent, sizes
+from seglab.core.written import writes_of
 
 Value = tuple[str, ...]
 
@@ -63,9 +64,12 @@ def _options(record: SessionRecord) -> Value:
 
 
 def _calls(record: SessionRecord) -> Value:
+    """Return the calls that began a write: how often a full socket refused depends on the path."""
+    begun = {write.start for write in writes_of(record.calls)}
     return tuple(
-        " ".join([call.name, *_flags(call.flags or 0), *(["failed"] if call.result < 0 else [])])
+        " ".join([call.name, *_flags(call.flags or 0)])
         for call in record.calls
+        if call.end > call.start and call.start in begun
     )
 
 

@@ -81,13 +81,13 @@ def _show_comparison(console: Console, comparison: Comparison) -> None:
 
 def _change_row(change: Change, several: bool) -> tuple[str, ...]:
     before, now = change.texts()
-    words = _JUDGEMENTS[change.judgement]
+    words, told = _JUDGEMENTS[change.judgement], change.judgement != "untold"
     return (
         f"{change.network}, {change.message}" if several else change.network,
         change.aspect.name,
         before,
         now,
-        words if change.p is None else f"{words} ({p_value(change.p)})",
+        f"{words} ({p_value(change.p)})" if change.p is not None and told else words,
     )
 
 
