@@ -48,7 +48,7 @@ def test_all_includes_networks_of_the_files_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('senders = "every"\nnetworks = "all"', "or 'all', found 'every'"),
+        ('senders = "every"\nnetworks = "all"', "'all' or 'profiles', found 'every'"),
         ('senders = "all"\nnetworks = "every"', "networks: expected a list of networks' names"),
         (
             'senders = "all"\n[[network]]\nname = "mine"\nlike = "ppoe"',
