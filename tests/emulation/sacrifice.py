@@ -137,7 +137,7 @@ def install(file: Path, folder: Path) -> None:
     """Make a checkout that has the sender of a file beside the shipped ones."""
     real = plugins.shipped("senders")
     (folder / "senders").mkdir(parents=True)
-    for shipped in real.glob("*.py"):
+    for shipped in real.iterdir():
         (folder / "senders" / shipped.name).symlink_to(shipped)
     for name in ("lab", "scenarios"):
         (folder / name).symlink_to(real.parent / name)

@@ -229,7 +229,7 @@ def odd_senders(folder: Path, **sources: str) -> Path:
     """A checkout with more senders in it: what a user's own senders may do."""
     real = plugins.shipped("senders")
     (folder / "senders").mkdir(parents=True)
-    for file in real.glob("*.py"):
+    for file in real.iterdir():
         (folder / "senders" / file.name).symlink_to(file)
     (folder / "lab").symlink_to(real.parent / "lab")
     (folder / "scenarios").symlink_to(real.parent / "scenarios")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -107,21 +108,26 @@ def namespace_problem() -> str | None:
     """Return why the namespaces of a lab cannot be made here; ``None`` where they can."""
     probe = "mount -t sysfs sysfs /sys && ip link add seglab0 type veth peer name seglab1"
     try:
-        result = subprocess.run(
-            unshare_command(["sh", "-c", probe]),
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_PROBE_LIMIT_S,
-            start_new_session=True,  # Ctrl-C, which a terminal sends to all, is not a refusal
-        )
+        while (result := _probed(probe)).returncode == -signal.SIGINT:
+            pass  # a Ctrl-C, which a terminal sends to all, came before it had its own session
     except subprocess.TimeoutExpired:
         return f"unshare did not end within {_PROBE_LIMIT_S} s"
     if result.returncode == 0:
         return None
     lines = result.stderr.strip().splitlines()
     return lines[-1] if lines else f"unshare ended with status {result.returncode}"
+
+
+def _probed(command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        unshare_command(["sh", "-c", command]),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_PROBE_LIMIT_S,
+        start_new_session=True,
+    )
 
 
 def network_namespace() -> int:
