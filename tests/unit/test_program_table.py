@@ -11,7 +11,7 @@ from seglab.classification.classifier import Verdict
 from seglab.core.record import SessionRecord
 from seglab.core.written import WrittenLabels
 from seglab.experiment import registry
-from seglab.plots.programs import ProgramCell
+from seglab.plots.programs import ProgramCell, programs
 from seglab.report.programs import FILE, ProgramRow, draw_programs, program_rows, write_programs
 from seglab.runs.folder import RunFolder
 
@@ -102,6 +102,20 @@ def test_the_figure(tmp_path: Path) -> None:
     for words in ("postfix", "2048 bytes", "25600 bytes", "ethernet", "pppoe"):
         assert f"<!-- {words} -->" in svg
     assert (folder.figures / "programs.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("networks", [1, 2, 7])
+def test_headings_of_the_figure_stand_apart(networks: int) -> None:
+    """The headings of the sizes do not cover each other, however few networks there are."""
+    sizes = [f"{size} bytes" for size in (2048, 6144, 25600, 122880)]
+    labels = [f"network-{i}" for i in range(networks)]
+    cell = ProgramCell("single_write", right=True)
+    row = [cell] * (networks * len(sizes))
+    figure = programs("how", ["curl"], [(size, labels) for size in sizes], [row])
+    figure.draw_without_rendering()
+    texts = {found.get_text(): found for found in figure.axes[0].texts}
+    spans = [texts[size].get_window_extent() for size in sizes]
+    assert all(left.x1 < right.x0 for left, right in zip(spans, spans[1:], strict=False))
 
 
 def test_a_cell_of_the_figure() -> None:

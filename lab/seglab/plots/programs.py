@@ -34,6 +34,9 @@ _COLOURS: Final = {
 }
 _OTHER: Final = VERMILLION
 _CELL_INCHES: Final = (0.27, 0.25)
+_WIDEST_CELL_INCHES: Final = 0.9
+_HEADING_INCHES: Final = 0.9
+"""What the heading of a group takes, such as `122880 bytes`."""
 _LEFT_INCHES: Final = 1.9
 _TOP_INCHES: Final = 1.55
 _BOTTOM_INCHES: Final = 1.1
@@ -69,7 +72,8 @@ def programs(
         rows: a cell for each program and column; ``None`` where there was no session.
     """
     columns = sum(len(labels) for _, labels in groups)
-    width = max(_LEFT_INCHES + columns * _CELL_INCHES[0] + _RIGHT_INCHES, _LEAST_INCHES)
+    cell_inches = _cell_inches([len(labels) for _, labels in groups])
+    width = max(_LEFT_INCHES + columns * cell_inches + _RIGHT_INCHES, _LEAST_INCHES)
     height = _TOP_INCHES + _BOTTOM_INCHES + len(names) * _CELL_INCHES[1]
     figure = Figure(figsize=(width, height))
     cells = [cell for row in rows for cell in row if cell is not None]
@@ -81,7 +85,7 @@ def programs(
         f"{len(names)} programs; the classifier boundaries admits how they wrote in"
         f" {right} of {len(asked)} cells",
     )
-    used = columns * _CELL_INCHES[0]
+    used = columns * cell_inches
     axes = figure.add_axes(
         (_LEFT_INCHES / width, _BOTTOM_INCHES / height,
          used / width, len(names) * _CELL_INCHES[1] / height)
@@ -105,6 +109,17 @@ def programs(
         begin += len(inside)
     _legend(figure, width, height, {cell.style for cell in cells if cell.style})
     return figure
+
+
+def _cell_inches(groups: Sequence[int]) -> float:
+    """Return how wide a cell is: wider where few columns leave room, or where a heading needs it.
+
+    Args:
+        groups: how many columns each has.
+    """
+    room = (_LEAST_INCHES - _LEFT_INCHES - _RIGHT_INCHES) / max(sum(groups), 1)
+    needed = _HEADING_INCHES / max(min(groups, default=1), 1)
+    return max(_CELL_INCHES[0], needed, min(room, _WIDEST_CELL_INCHES))
 
 
 def _draw_cell(axes: Axes, x: int, y: int, cell: ProgramCell | None) -> None:
@@ -134,5 +149,8 @@ def _legend(figure: Figure, width: float, height: float, styles: set[str]) -> No
         )  # fmt: skip
         figure.text((x + 0.22) / width, y, style, size=8.5, va="center", color=MUTED)
         x += 0.42 + 0.078 * len(style)
-    words = "● what the segments say admits it   ○ it does not   hatched: no session is complete"
+    words = (
+        "● what the segments say admits it   ○ it does not   no circle: no answer, or the style"
+        " is unknown   hatched: no session is complete"
+    )
     figure.text(0.2 / width, y - 0.26 / height, words, size=8.5, va="center", color=MUTED)

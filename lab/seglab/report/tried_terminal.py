@@ -65,7 +65,8 @@ def _show_comparison(console: Console, comparison: Comparison) -> None:
         _show_table(console, _CHANGE_COLUMNS, [_change_row(one, several) for one in told])
     same = len(comparison.changes) - len(told)
     differing = [change for change in told if change.judgement == "differs"]
-    words = f"{count(len(differing), 'aspect')} differ" if differing else "nothing differs"
+    verb = "differs" if len(differing) == 1 else "differ"
+    words = f"{count(len(differing), 'aspect')} {verb}" if differing else "nothing differs"
     say(
         console,
         f"against {as_markup(str(comparison.reference))}: {words}; {same} the same, "
