@@ -1,6 +1,7 @@
 """The table of a run with named programs."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,7 @@ def test_headings_of_the_figure_stand_apart(networks: int) -> None:
     figure.draw_without_rendering()
     texts = {found.get_text(): found for found in figure.axes[0].texts}
     spans = [texts[size].get_window_extent() for size in sizes]
-    assert all(left.x1 < right.x0 for left, right in zip(spans, spans[1:], strict=False))
+    assert all(left.x1 < right.x0 for left, right in pairwise(spans))
 
 
 def test_a_cell_of_the_figure() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from seglab.classification.classifier import Verdict
 from seglab.core.labels import UNKNOWN_STYLE
@@ -48,7 +48,7 @@ def show(result: Tried, console: Console | None = None) -> None:
 def _show_table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table; for a pipe, a line a row, with tabs between the cells."""
     if console.is_terminal:
-        table = Table(*columns, pad_edge=False)
+        table = Table(*(Column(name, overflow="fold") for name in columns), pad_edge=False)
         for cells in rows:
             table.add_row(*map(as_markup, cells))
         console.print(table)
