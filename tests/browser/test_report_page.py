@@ -199,7 +199,7 @@ def test_the_list_scrolls_with_few_nodes(page, report, capsys):
         print(f"\nscrolling: {gaps[len(gaps) // 2]:.0f} ms a frame (median), {gaps[-1]:.0f} worst")
     shown = page.driver.execute_async_script(
         "const done = arguments[0], list = document.getElementById('list');"
-        "list.scrollTop = 500 * 54;"
+        "list.scrollTop = 500 * list.querySelector('.row').offsetHeight;"
         "requestAnimationFrame(() => requestAnimationFrame(() => done("
         " [...document.querySelectorAll('.row')].map(r => [Number(r.dataset.position),"
         "  r.querySelector('.row-id').textContent]))));"

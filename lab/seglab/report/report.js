@@ -147,7 +147,11 @@
   // ---------------------------------------------------------------- the list, only what is visible
 
   const list = $("list"), spacer = $("rows"), count = $("count"), form = $("filters");
-  const ROW_PX = 54, SPARE_ROWS = 6;
+  const SPARE_ROWS = 6, LINE_CHARACTERS = 34;
+  // An id that is longer than a line of the list, such as a survey's, has two.
+  const tall = rows.some((row) => row[FIELD.id].length > LINE_CHARACTERS);
+  const ROW_PX = tall ? 74 : 54;
+  list.classList.toggle("tall", tall);
   let matching = [], current = -1, drawn = new Map();
 
   const option = (position) => {
