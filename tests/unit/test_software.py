@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -233,7 +234,7 @@ def test_a_full_disk(registry: Registry, store: Store, monkeypatch: pytest.Monke
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(debian, "merge_usr", full)
-    with pytest.raises(DiskFullError):
+    with pytest.raises(DiskFullError, match="full; free some space, or set XDG_CACHE_HOME"):
         install(store, named("mailer", "mailer"))
     assert store.installation("mailer") is None
     assert not (store.path / "new").exists()
@@ -256,6 +257,97 @@ def test_a_damaged_description(registry: Registry, store: Store) -> None:
     with store.writer() as writer:
         assert writer.remove("mailer")
     assert install(store, named("mailer", "mailer"))[0].new
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None], ids=["no UTF-8", "a folder"])
+def test_a_description_that_cannot_be_read(store: Store, content: bytes | None) -> None:
+    """The message says what helps, and it does."""
+    path = store.path / "installed" / "mailer" / "program.json"
+    path.parent.mkdir(parents=True)
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(InputError, match=r"program\.json: .*; seglab software remove mailer"):
+        store.installation("mailer")
+    with store.writer() as writer:
+        assert writer.remove("mailer")
+    assert store.installation("mailer") is None
+
+
+@pytest.mark.parametrize("tree", ["gone", "a file"])
+def test_files_that_are_gone(registry: Registry, store: Store, tree: str) -> None:
+    """It is said before a session runs, and removing the program helps."""
+    registry.add("mailer", "1", {"usr/bin/mailer": "one"})
+    install(store, named("mailer", "mailer"))
+    shutil.rmtree(store.tree("mailer"))
+    if tree == "a file":
+        store.tree("mailer").touch()
+    with pytest.raises(InputError, match=r"tree: the program's files .*software remove mailer"):
+        store.installation("mailer")
+    with store.writer() as writer:
+        assert writer.remove("mailer")
+    assert install(store, named("mailer", "mailer"))[0].new
+
+
+def test_links_and_files_in_the_place_of_folders(store: Store, tmp_path: Path) -> None:
+    """They are removed themselves, and what a link points to stays."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "precious").touch()
+    places = store.path / "installed" / "mailer", store.path / "new"
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(mine)
+    with store.writer() as writer:
+        assert writer.remove("mailer")
+    places[0].symlink_to(tmp_path / "nowhere")
+    places[1].touch()
+    with store.writer() as writer:
+        assert writer.remove("mailer")
+        assert not writer.remove("mailer")
+    places[0].touch()
+    with store.writer() as writer:
+        assert writer.remove("mailer")
+    assert not any(os.path.lexists(place) for place in places)
+    assert (mine / "precious").exists()
+
+
+def test_an_upgrade_that_is_interrupted(
+    registry: Registry, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is the old version or the new one at each moment in which files are removed."""
+    registry.add("mailer", "1", {"usr/bin/mailer": "one"})
+    install(store, named("mailer", "mailer"))
+    remove, seen = shutil.rmtree, []
+
+    def watched(path: Path, **options: bool) -> None:
+        seen.append(store.installation("mailer"))
+        remove(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", watched)
+    registry.add("mailer", "2", {"usr/bin/mailer": "two"})
+    install(store, named("mailer", "mailer"), upgrade=True)
+    assert seen
+    assert all(seen)
+
+
+def test_a_reason_that_cannot_be_read(store: Store) -> None:
+    """It hinders no list of programs."""
+    path = store.path / "refused" / "mailer.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b'{"reason": "\xff"}')
+    assert store.refusal("mailer") == "the reason cannot be read any more"
+
+
+def test_a_lock_that_cannot_be_read(store: Store) -> None:
+    """The message says what helps."""
+    (store.path / "locks" / "mailer.json").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"mailer\.json: cannot be read: .*; remove the file"):
+        store.locked("mailer")
+
+
+def test_a_version_in_another_encoding(store: Store) -> None:
+    """What runs a program may say its version in any bytes."""
+    program = NamedProgram("mailer", "", "", ("x",), runtime=("printf", r"mailer \351"))
+    assert available(program, store).runtime == "mailer \ufffd"
 
 
 def test_a_program_that_is_built(registry: Registry, store: Store) -> None:

@@ -56,10 +56,10 @@ def writing(path: Path, remedy: str = "") -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _NO_SPACE:
-            raise DiskFullError(
-                f"{path}: the disk is full; what is recorded stays readable."
-                " Free some space, then continue with --resume"
-            ) from error
+            continued = (
+                "what is recorded stays readable. Free some space, then continue with --resume"
+            )
+            raise DiskFullError(f"{path}: the disk is full; {remedy or continued}") from error
         advice = f"; {remedy}" if remedy else ""
         raise InputError(f"{path}: cannot be written: {error.strerror or error}{advice}") from error
 

@@ -105,6 +105,6 @@ def _runtime(program: NamedProgram, tree: Path | None) -> str:
 def _said(command: tuple[str, ...]) -> str:
     """Return the first line that a command prints."""
     said = subprocess.run(
-        command, capture_output=True, text=True, timeout=_VERSION_LIMIT_S, check=True
-    ).stdout
+        command, capture_output=True, timeout=_VERSION_LIMIT_S, check=True
+    ).stdout.decode("utf-8", "replace")
     return one_line(said.strip().partition("\n")[0], 100)

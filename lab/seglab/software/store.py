@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -30,6 +30,8 @@ from seglab.errors import InputError
 
 NPM_LOCK: Final = "npm-lock.json"
 """In a workshop: npm's own lock, to be kept."""
+
+_T = TypeVar("_T")
 
 _REMEDY: Final = "free some space, or set XDG_CACHE_HOME to a folder on another disk"
 
@@ -93,18 +95,18 @@ class Store:
         """Return what is installed of a program; ``None`` where nothing is.
 
         Raises:
-            InputError: its description is damaged.
+            InputError: its description is damaged, or its files are gone.
         """
         path = self.path / "installed" / name / "program.json"
-        text = _content(path)
-        if text is None:
-            return None
         try:
-            return decoding.from_json(text, Installation, "the description of a program")
+            found = _decoded(path, Installation, "the description of a program")
+            if found is not None and not self.tree(name).is_dir():
+                raise InputError(f"{self.tree(name)}: the program's files are not there")
         except InputError as error:
             raise InputError(
-                f"{path}: {error}; seglab software remove {name}, and install it again"
+                f"{error}; seglab software remove {name}, and install it again"
             ) from error
+        return found
 
     def tree(self, name: str) -> Path:
         """Return the folder with a program's files."""
@@ -112,13 +114,12 @@ class Store:
 
     def refusal(self, name: str) -> str | None:
         """Return why the last attempt to install a program failed; ``None`` if it did not."""
-        text = _content(self.path / "refused" / f"{name}.json")
-        if text is None:
-            return None
+        path = self.path / "refused" / f"{name}.json"
         try:
-            return decoding.from_json(text, dict[str, str], "a reason").get("reason")
+            found = _decoded(path, dict[str, str], "a reason")
         except InputError:
             return "the reason cannot be read any more"
+        return None if found is None else found.get("reason")
 
     def locked(self, name: str) -> tuple[Package, ...]:
         """Return the packages that a program must have; empty where any will do.
@@ -127,11 +128,10 @@ class Store:
             InputError: the lock is damaged.
         """
         path = self.path / "locks" / f"{name}.json"
-        text = _content(path)
         try:
-            return () if text is None else decoding.from_json(text, tuple[Package, ...], "a lock")
+            return _decoded(path, tuple[Package, ...], "a lock") or ()
         except InputError as error:
-            raise InputError(f"{path}: {error}; remove the file") from error
+            raise InputError(f"{error}; remove the file") from error
 
     def npm_lock(self, name: str) -> Path:
         """Return the path of npm's own lock for a program; it need not be there."""
@@ -165,7 +165,7 @@ class StoreWriter:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.path = store.path
-        shutil.rmtree(self.path / "new", ignore_errors=True)
+        _discard(self.path / "new")
         for folder in ("installed", "locks", "refused"):
             (self.path / folder).mkdir(exist_ok=True)
 
@@ -188,7 +188,7 @@ class StoreWriter:
         for path in list(folder.iterdir()):
             if path.name not in ("tree", "program.json"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        self.remove(installation.name)
+        self._put_away(installation.name)
         folder.rename(self.path / "installed" / installation.name)
         (self.path / "refused" / f"{installation.name}.json").unlink(missing_ok=True)
 
@@ -198,16 +198,23 @@ class StoreWriter:
 
     def remove(self, name: str) -> bool:
         """Remove a program; return whether it was there."""
-        old = self.path / "installed" / name
-        if not old.exists():
+        away = self._put_away(name)
+        if away is None:
             return False
-        away = self.path / "new" / f"{name}.old"
-        away.parent.mkdir(exist_ok=True)
-        old.rename(away)
-        shutil.rmtree(away)
+        _discard(away)
         with suppress(OSError):
             away.parent.rmdir()
         return True
+
+    def _put_away(self, name: str) -> Path | None:
+        """Move a program, if it is there, to where the next writer removes what it finds."""
+        old = self.path / "installed" / name
+        if not os.path.lexists(old):
+            return None
+        away = self.path / "new" / f"{name}.old"
+        away.parent.mkdir(exist_ok=True)
+        old.rename(away)
+        return away
 
     def unlock(self, name: str) -> None:
         """Forget which packages a program must have."""
@@ -222,13 +229,23 @@ def size_of(folder: Path) -> int:
     )
 
 
-def _content(path: Path) -> str | None:
+def _discard(path: Path) -> None:
+    """Remove what lies there, whatever it is; a link's target stays."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _decoded(path: Path, kind: type[_T], what: str) -> _T | None:
     try:
-        return path.read_text("utf-8")
+        return decoding.from_json(path.read_bytes(), kind, what)
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _write_json(path: Path, value: Any) -> None:
