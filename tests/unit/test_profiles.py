@@ -66,6 +66,8 @@ def test_a_profile_is_its_sender_with_other_defaults() -> None:
         ({"parameters": {"buffer_bytes": 0}}, r"parameters\.buffer_bytes: expected"),
         ({"versoin": "1"}, "versoin"),
         ({"measured": {**MEASURED, "equal": 21}}, r"measured\.equal: expected"),
+        ({"measured": {**MEASURED, "messages": [16**9000]}}, r"measured\.messages: expected"),
+        ({"measured": {**MEASURED, "messages": ["a\nb"]}}, r"measured\.messages: expected"),
         ({"measured": {**MEASURED, "equal": 18}}, "18 of 20.*say why"),
     ],
 )

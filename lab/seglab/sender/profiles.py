@@ -170,11 +170,15 @@ def parse(name: str, table: SpecTable, known: Mapping[str, Sender]) -> Profile:
 
 def _measured(table: SpecTable) -> Measured:
     sessions = table.integer("sessions", 1, _SESSIONS_MAX)
+    messages = table.array("messages", "a list of messages")
+    for message in messages:
+        if not isinstance(message, str) or not message.isprintable():
+            raise table.problem("messages", "a list of messages, each in one line", message)
     found = Measured(
         equal=table.integer("equal", 0, sessions),
         sessions=sessions,
         networks=table.integer("networks", 1, _SESSIONS_MAX),
-        messages=tuple(map(str, table.array("messages", "a list of messages"))),
+        messages=tuple(messages),
         system=table.text("system"),
         reason=table.text("reason", default=""),
     )
