@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from synthetic import record
 
+from seglab.commands.try_ import try_
 from seglab.errors import InputError
 from seglab.execution.trying import TryRequest, digests_of_files, request_of, resume
 from seglab.mail.source import read_source
-from seglab.report.tried import refuse_incomparable
+from seglab.report.summary import summarise
+from seglab.report.tried import refuse_incomparable, tried
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Manifest
 
@@ -125,3 +129,67 @@ def test_runs_that_cannot_be_compared(tmp_path: Path) -> None:
             refuse_incomparable(there, tmp_path, manifest.arguments["messages"], manifest.networks)
     with pytest.raises(InputError, match="but of seglab run"):
         refuse_incomparable(replace(there, command="run"), tmp_path, {}, {})
+
+
+def test_earlier_runs_that_say_nothing(tmp_path: Path) -> None:
+    """One without sessions, one that is being written, and one of something else: no comparison."""
+    asked = request(tmp_path)
+    arguments = ["--out", str(tmp_path / "new"), "--compare"]
+    empty = stored(asked, tmp_path / "run")
+    found = refused([*arguments, str(empty), "--", *asked.command])
+    assert f"run: no session of this run is stored; try --resume {empty}" in found
+    with RunFolder.resume(empty):
+        assert "has not ended; wait" in refused([*arguments, str(empty), "--", *asked.command])
+    other = replace(manifest_of(asked), arguments={"sessions": 10**12, "command": 3})
+    with RunFolder.create(tmp_path / "other", other):
+        pass
+    other_path = str(tmp_path / "other")
+    assert "does not say what to try" in refused([*arguments, other_path, "--", *asked.command])
+    assert not (tmp_path / "new").exists()
+
+
+def refused(arguments: list[str]) -> str:
+    """The message of the error that a command line is."""
+    error = CliRunner().invoke(try_, arguments, standalone_mode=False).exception
+    assert isinstance(error, InputError)
+    return str(error)
+
+
+def test_sessions_that_are_lost_run_again(tmp_path: Path) -> None:
+    """A run that says it is complete, and whose sessions are gone, is continued."""
+    path = stored(request(tmp_path), tmp_path / "run")
+    with RunFolder.resume(path) as folder:
+        folder.append(record("a"))
+        folder.finalise("complete")
+    folder, _ = resume(path)
+    with folder:
+        assert not folder.writable
+    (path / "sessions.parquet").unlink()
+    folder, _ = resume(path)
+    with folder:
+        assert folder.writable
+
+
+def test_results_that_cannot_be_written(tmp_path: Path) -> None:
+    """It is said before a session runs, and names the file."""
+    asked = request(tmp_path)
+    arguments = ["--junit", str(tmp_path / "none" / "x.xml"), "--", *asked.command]
+    assert "there is no folder" in refused(arguments)
+
+
+def test_only_networks_with_sessions_are_compared(tmp_path: Path) -> None:
+    """Of a run that was interrupted, the networks that it has not come to are not compared."""
+    there = stored(request(tmp_path), tmp_path / "there")
+    here = stored(request(tmp_path), tmp_path / "here")
+    for path, networks in ((there, ["ethernet"]), (here, ["ethernet", "gprs", "elsewhere"])):
+        with RunFolder.resume(path) as folder:
+            for network in networks:
+                failed = record(network, network=network, status="failed", error="e")
+                folder.append(replace(failed, scenario="try"))
+            folder.finalise("interrupted")
+    folder = RunFolder.open(here)
+    found = tried(folder, summarise(folder)[0], RunFolder.open(there))
+    assert [one.record.network for one in found.sessions] == ["ethernet", "gprs", "elsewhere"]
+    assert found.comparison is not None
+    assert found.comparison.only_now == ("gprs",)
+    assert found.comparison.only_before == ()

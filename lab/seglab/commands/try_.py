@@ -10,8 +10,9 @@ from seglab.commands.options import interrupted, jobs_option, seed_option, time_
 from seglab.commands.progress import RunProgress
 from seglab.commands.values import FILE, STORED, given, refuse_unwritable
 from seglab.core.files import writing
+from seglab.errors import InputError
 from seglab.execution.carry_out import carry_out, new_run_path
-from seglab.execution.trying import Planned, TryRequest, resume
+from seglab.execution.trying import Planned, TryRequest, request_of, resume
 from seglab.experiment.named import RECIPIENT, SENDER_ADDRESS
 from seglab.mail.kinds import KINDS
 from seglab.mail.source import MailSource
@@ -191,7 +192,7 @@ def try_(
     --compare.
     """  # noqa: D301 -- click looks for the backspace character itself
     refuse_unwritable(junit)
-    earlier = None if reference is None else RunFolder.open(reference)
+    earlier = None if reference is None else _earlier(reference)
     if resumed is not None:
         folder, planned = _continued(resumed, earlier)
         if not given("time_limit_s"):
@@ -234,13 +235,15 @@ def try_(
             result = tried(folder, build_report(folder), earlier)
         except KeyboardInterrupt:
             interrupted(folder)
-    if junit is not None:
-        with writing(junit):
-            junit.write_bytes(to_junit(result))
-    if as_json:
-        click.echo(json.dumps(result.to_dict(), indent=2))
-    else:
-        show(result)
+    try:
+        if junit is not None:
+            with writing(junit):
+                junit.write_bytes(to_junit(result))
+    finally:
+        if as_json:
+            click.echo(json.dumps(result.to_dict(), indent=2))
+        else:
+            show(result)
     return 1 if result.findings else 0
 
 
@@ -253,6 +256,19 @@ def _continued(path: Path, earlier: RunFolder | None) -> tuple[RunFolder, Planne
     _check(earlier, RunFolder.open(path).manifest)
     folder, request = resume(path)
     return folder, request.planned(request.mail(), folder.manifest.seed)
+
+
+def _earlier(path: Path) -> RunFolder:
+    """Open an earlier run, and refuse one that says nothing yet."""
+    folder = RunFolder.open(path)
+    request_of(folder.manifest, path)
+    if folder.manifest.status == "running":
+        raise InputError(f"{path}: this run has not ended; wait until it has")
+    if not folder.statuses():
+        raise InputError(
+            f"{path}: no session of this run is stored; try --resume {path}, or make it again"
+        )
+    return folder
 
 
 def _check(earlier: RunFolder | None, manifest: Manifest) -> None:

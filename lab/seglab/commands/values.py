@@ -71,3 +71,5 @@ def refuse_unwritable(*paths: Path | None) -> None:
             raise InputError(f"{path}: cannot be written: there is no folder {path.parent}")
         if not os.access(path.absolute().parent, os.W_OK):
             raise InputError(f"{path}: cannot be written: {path.absolute().parent} is read-only")
+        if path.exists() and not os.access(path, os.W_OK):
+            raise InputError(f"{path}: cannot be written: the file is read-only")

@@ -207,7 +207,9 @@ def resume(path: Path) -> tuple[RunFolder, TryRequest]:
     folder = RunFolder.open(path)
     manifest = folder.manifest
     request = request_of(manifest, path)
-    if manifest.status == "complete" and not manifest.counts.failed:
+    counts = manifest.counts
+    stored = len(folder.statuses()) >= counts.complete
+    if manifest.status == "complete" and stored and not counts.failed:
         return folder, request
     now = request.files()
     changed = [n for n, digest in manifest.arguments["files"].items() if now.get(n) != digest]

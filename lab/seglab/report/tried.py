@@ -187,9 +187,10 @@ def tried(folder: RunFolder, summary: RunSummary, reference: RunFolder | None = 
 
 
 def _sessions(folder: RunFolder) -> list[SessionRecord]:
-    order = list(folder.manifest.networks)
+    order = {name: place for place, name in enumerate(folder.manifest.networks)}
     return sorted(
-        folder.sessions(), key=lambda record: (order.index(record.network), record.repeat)
+        folder.sessions(),
+        key=lambda record: (order.get(record.network, len(order)), record.network, record.repeat),
     )
 
 
@@ -222,12 +223,13 @@ def _compared(
     reference: RunFolder, manifest: Manifest, records: Sequence[SessionRecord]
 ) -> Comparison:
     there = reference.manifest
-    before = list(there.networks)
+    earlier = _sessions(reference)
+    before = list(dict.fromkeys(record.network for record in earlier))
     return Comparison(
         reference.path,
         there.arguments["command"],
         tuple(setting.words() for setting in changed_settings(there, manifest)),
-        tuple(changes(_sessions(reference), records)),
+        tuple(changes(earlier, records)),
         tuple(name for name in before if name not in manifest.networks),
         tuple(name for name in manifest.networks if name not in before),
     )
