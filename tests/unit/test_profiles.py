@@ -143,6 +143,8 @@ def test_run_takes_a_profile_beside_a_scenario() -> None:
     assert {spec.sender for spec, _ in request.specs(1)} == {"curl"}
     with pytest.raises(InputError, match=r"unknown profile 'crul'.*curl"):
         RunRequest(("listing-12",), senders=("profile:crul",), sessions=1).specs(1)
+    with pytest.raises(InputError, match=r"'curl': not in listing-12; .* write profile:curl$"):
+        RunRequest(("listing-12",), senders=("curl",), sessions=1).specs(1)
 
 
 DATASET = """

@@ -184,7 +184,10 @@ class RunRequest:
                     given.name if isinstance(given, Scenario) else str(given)
                     for given in self.scenarios
                 )
-                raise InputError(f"{what} {name!r}: not in {where}; {nearest(name, known)}")
+                hint = nearest(name, known)
+                if what == "sender" and name in registry.profiles():
+                    hint = f"to send from the profile of that name, write profile:{name}"
+                raise InputError(f"{what} {name!r}: not in {where}; {hint}")
 
 
 def _available(name: str) -> AvailableProgram:
