@@ -40,6 +40,7 @@ The summaries are the commands' own. They stand here too, so that the list of th
 
 _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 _FULL_EXIT = 3
+_NO_SUCH_PLACE = (errno.EACCES, errno.ENAMETOOLONG)
 _OUTPUT_ENDED = {errno.EPIPE: 141, errno.ENOSPC: _FULL_EXIT}
 """The exit code for each error of standard output; a shell shows SIGPIPE as 141."""
 
@@ -132,6 +133,10 @@ def _status_of(error: OSError) -> int:
             err=True,
         )
         return 3
+    if error.errno in _NO_SUCH_PLACE and isinstance(error.filename, str):
+        reason = f"{error.strerror}; give another path, or change its permissions"
+        click.echo(f"seglab: {safe(error.filename)}: {reason}", err=True)
+        return 2
     if error.errno not in _OUTPUT_ENDED:
         raise error
     os.dup2(

@@ -196,6 +196,35 @@ def test_an_error_of_our_own_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch
         ended(monkeypatch, ["list"], raiser(OSError(errno.EIO, "odd")))
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["try", "--junit", "LONG", "--", "true"],
+        ["try", "--message", "LONG", "--", "true"],
+        ["try", "--resume", "LONG"],
+        ["classify", "LONG"],
+    ],
+)
+def test_a_path_that_no_file_can_have(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """One line, which names it."""
+    given = ["a" * 300 if word == "LONG" else word for word in arguments]
+    assert ended(monkeypatch, given, None) == 2
+    said = capsys.readouterr().err
+    assert f"{'a' * 300}: File name too long; give another path" in said
+    assert said.count("\n") == 1
+
+
+def test_a_place_that_is_closed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder of another user is no traceback."""
+    error = PermissionError(errno.EACCES, "Permission denied", "/root/\x1b")
+    assert ended(monkeypatch, ["list"], raiser(error)) == 2
+    assert capsys.readouterr().err.startswith("seglab: /root/\\x1b: Permission denied; give")
+
+
 def test_sigterm_is_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever command runs, and whatever it is doing."""
     assert ended(monkeypatch, ["list"], lambda: os.kill(os.getpid(), signal.SIGTERM)) == 130
