@@ -193,3 +193,10 @@ def test_only_networks_with_sessions_are_compared(tmp_path: Path) -> None:
     assert found.comparison is not None
     assert found.comparison.only_now == ("gprs",)
     assert found.comparison.only_before == ()
+
+
+def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    """They can't be stored, and nothing is left behind."""
+    arguments = ["--out", str(tmp_path / "new"), "--", "mailer", "\udcff.py"]
+    assert r"\udcff.py: expected UTF-8, found other bytes" in refused(arguments)
+    assert not (tmp_path / "new").exists()

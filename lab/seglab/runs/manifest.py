@@ -14,6 +14,7 @@ from seglab.core import decoding
 from seglab.core.lateness import Lateness, Redone
 from seglab.core.observation import Layer
 from seglab.core.record import SCHEMA_VERSION
+from seglab.core.text import safe
 from seglab.core.version import version
 from seglab.errors import InputError
 
@@ -142,8 +143,17 @@ class Manifest:
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> bytes:
-        """The manifest as indented JSON, with a newline at the end."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+        """The manifest as indented JSON, with a newline at the end.
+
+        Raises:
+            InputError: a path or a word of the command line is not UTF-8.
+        """
+        try:
+            return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{safe(error.object)}: expected UTF-8, found other bytes; give it another name"
+            ) from error
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
