@@ -103,6 +103,10 @@ def test_the_files_of_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ({"command": "run"}, "not a run of seglab try, but of seglab run"),
         ({"arguments": {}}, "does not say what to try"),
         ({"arguments": {"sessions": "many"}}, "does not say what to try"),
+        ({"arguments": {"command": []}}, "does not say what to try"),
+        ({"arguments": {"sessions": 10**12}}, "does not say what to try"),
+        ({"arguments": {"time_limit_s": "long"}}, "does not say what to try"),
+        ({"arguments": {"time_limit_s": -1}}, "does not say what to try"),
         ({"arguments": {"files": 3}}, "does not say what to try"),
     ],
 )

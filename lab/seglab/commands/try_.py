@@ -12,7 +12,7 @@ from seglab.commands.values import FILE, STORED, given, refuse_unwritable
 from seglab.core.files import writing
 from seglab.errors import InputError
 from seglab.execution.carry_out import carry_out, new_run_path
-from seglab.execution.trying import Planned, TryRequest, request_of, resume
+from seglab.execution.trying import SESSIONS_MAX, Planned, TryRequest, request_of, resume
 from seglab.experiment.named import RECIPIENT, SENDER_ADDRESS
 from seglab.mail.kinds import KINDS
 from seglab.mail.source import MailSource
@@ -52,7 +52,7 @@ _FIXED_BY_PROGRAM: Final = ("command", "name", "send", "ready", "done")
 )
 @click.option(
     "--sessions",
-    type=click.IntRange(1, 10_000),
+    type=click.IntRange(1, SESSIONS_MAX),
     metavar="N",
     help="How often the program runs over each network.  [default: 1; with --compare as often as "
     "there, and twice at least]",

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -26,6 +26,11 @@ from seglab.software.program import program as named_program
 from seglab.software.store import Store
 
 Planned = Sequence[tuple[ProgramSession, Network]]
+
+SESSIONS_MAX: Final = 10_000
+"""The most sessions of one run over each network."""
+
+_Limit = Annotated[float, msgspec.Meta(gt=0)]
 
 DEFAULT_NETWORKS: Final = ("ethernet",)
 
@@ -54,7 +59,7 @@ class TryRequest:
     command: tuple[str, ...]
     program: str | None = None
     networks: tuple[str, ...] = DEFAULT_NETWORKS
-    sessions: int = 1
+    sessions: Annotated[int, msgspec.Meta(ge=1, le=SESSIONS_MAX)] = 1
     message: str = "text"
     payload_bytes: int | None = None
     sender_address: str
@@ -237,6 +242,9 @@ def request_of(manifest: Manifest, path: Path) -> TryRequest:
         known = {name: arguments[name] for name in TryRequest.__dataclass_fields__}
         request = msgspec.convert(known, TryRequest)
         msgspec.convert([arguments["files"], arguments["messages"]], list[dict[str, str]])
+        msgspec.convert(arguments["time_limit_s"], _Limit)
     except (KeyError, msgspec.ValidationError) as error:
         raise InputError(f"{path}: run.json does not say what to try ({error})") from error
+    if not request.command and request.program is None:
+        raise InputError(f"{path}: run.json does not say what to try (it has no command)")
     return request
