@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -314,6 +315,13 @@ def test_its_processes_die_again_and_again(monkeypatch: pytest.MonkeyPatch) -> N
 
 def _die() -> None:
     os._exit(1)
+
+
+def test_all_its_processes_are_there_before_one_has_work() -> None:
+    """None is started later, while another may die."""
+    before = set(active_children())
+    with simulator_engine._started(3):
+        assert len(set(active_children()) - before) == 3
 
 
 def test_a_dataset_says_that_it_is_simulated(tmp_path: Path) -> None:

@@ -120,9 +120,12 @@ class SimulatorEngine:
                     batches.popleft()
                     for line in lines:
                         self._hand_over(SessionRecord.from_json(line), on_record)
-            finally:
+            except BrokenExecutor:
+                raise  # the pool ends what is under way; one that is cancelled would stop it there
+            except BaseException:
                 for future in under_way:
                     future.cancel()
+                raise
 
     def _hand_over(self, record: SessionRecord, on_record: OnRecord) -> None:
         self.forecast.ended(record.session_id)
@@ -156,7 +159,7 @@ class _SharedPool:
     async def use(self, processes: int) -> AsyncIterator[ProcessPoolExecutor]:
         """Hold the processes; each is a new interpreter, as every system can start one."""
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(processes, get_context("spawn"), follow_parent)
+            self._pool = _started(processes)
         pool = self._pool
         self._users += 1
         try:
@@ -171,6 +174,18 @@ class _SharedPool:
                 self._pool = None
             if pool is not self._pool:
                 await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+
+
+def _started(processes: int) -> ProcessPoolExecutor:
+    """Return a pool all of whose processes have been started.
+
+    A pool starts them one by one, as work comes. One that is started while another dies is not
+    among those that the pool then ends, nobody reads what it answers, and Python waits for its end.
+    """
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), follow_parent)
+    for _ in range(processes):
+        pool.submit(os.getpid)
+    return pool
 
 
 _shared = _SharedPool()
