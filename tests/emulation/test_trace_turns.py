@@ -71,7 +71,8 @@ def test_a_second_one_waits(end: Callable[[subprocess.Popen[str]], None]) -> Non
             wait_until(lambda: waits(second), "it waits for its turn")
             assert trace_instances([second.pid]) == set()
             end(holder)
-            assert trace_instances([second.pid]) == {json.loads(line_of(second))["instance"]}
+            made = json.loads(line_of(second))["instance"]
+            assert trace_instances([second.pid]) == {made}
             let_go(second)
             assert second.wait(DEADLINE_S) == 0
             assert trace_instances([second.pid]) == set()
