@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import click
 
-from seglab.commands.values import finite, given
+from seglab.commands.values import STORED, finite, given
 from seglab.engine import (
     DEFAULT_ENGINE,
     DEFAULT_JOBS,
@@ -96,6 +96,13 @@ def seed_option(words: str) -> Callable[[Command], Command]:
         metavar="N",
         help=words,
     )
+
+
+def resume_option(
+    words: str = "Continue the interrupted run in DIR: complete sessions stay, all others run.",
+) -> Callable[[Command], Command]:
+    """``--resume``, for every command that makes a run folder."""
+    return click.option("--resume", "resumed", type=STORED, metavar="DIR", help=words)
 
 
 def jobs_option(

@@ -8,10 +8,10 @@ from seglab.commands.options import (
     compare_option,
     interrupted,
     reject_options_fixed_by_run,
+    resume_option,
     session_options,
 )
 from seglab.commands.progress import RunProgress
-from seglab.commands.values import STORED
 from seglab.errors import EnvironmentLacksError, InputError
 from seglab.execution.carry_out import carry_out, new_run_path
 from seglab.execution.paper_rounds import chosen, rounds
@@ -23,13 +23,7 @@ from seglab.runs.folder import RunFolder
 
 
 @click.command()
-@click.option(
-    "--resume",
-    "resumed",
-    type=STORED,
-    metavar="DIR",
-    help="Continue the interrupted reproduction in DIR.",
-)
+@resume_option("Continue the interrupted reproduction in DIR.")
 @click.option(
     "--only",
     multiple=True,

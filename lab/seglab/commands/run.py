@@ -8,12 +8,12 @@ import click
 from seglab.commands.options import (
     interrupted,
     reject_options_fixed_by_run,
+    resume_option,
     selection_options,
     session_options,
 )
 from seglab.commands.progress import RunProgress
 from seglab.commands.reproduce import reproduce
-from seglab.commands.values import STORED
 from seglab.core.text import count
 from seglab.execution.carry_out import carry_out, new_run_path
 from seglab.execution.request import RunRequest, resume
@@ -26,13 +26,7 @@ from seglab.runs.folder import RunFolder
 @click.command()
 @click.argument("scenarios", nargs=-1, metavar="SCENARIO...")
 @selection_options("Run")
-@click.option(
-    "--resume",
-    "resumed",
-    type=STORED,
-    metavar="DIR",
-    help="Continue the interrupted run in DIR: complete sessions stay, all others run.",
-)
+@resume_option()
 @session_options
 def run(
     scenarios: tuple[str, ...],

@@ -6,9 +6,15 @@ from typing import Final
 
 import click
 
-from seglab.commands.options import interrupted, jobs_option, seed_option, time_limit_option
+from seglab.commands.options import (
+    interrupted,
+    jobs_option,
+    resume_option,
+    seed_option,
+    time_limit_option,
+)
 from seglab.commands.progress import RunProgress
-from seglab.commands.values import FILE, STORED, given, refuse_unwritable
+from seglab.commands.values import FILE, given, refuse_unwritable
 from seglab.core.files import writing
 from seglab.errors import InputError
 from seglab.execution.carry_out import carry_out, new_run_path
@@ -117,13 +123,7 @@ _FIXED_BY_PROGRAM: Final = ("command", "name", "send", "ready", "done")
     metavar="DIR",
     help="The run folder, new or empty.  [default: runs/NAME-DATE-TIME]",
 )
-@click.option(
-    "--resume",
-    "resumed",
-    type=STORED,
-    metavar="DIR",
-    help="Continue the interrupted run in DIR: complete sessions stay, all others run.",
-)
+@resume_option()
 @click.option(
     "--compare",
     "reference",
