@@ -96,7 +96,7 @@ def test_changes_repeat() -> None:
     [
         (
             "router.schedule = [{ at_ms = 25, mtu = 1400 }, { at_ms = 10, mtu = 1500 }]",
-            "my.toml: router.schedule[1].at_ms: expected milliseconds from the session's start, "
+            "my.toml: router.schedule[1].at_ms: expected milliseconds from the first SYN, "
             "after 25, found 10",
         ),
         (

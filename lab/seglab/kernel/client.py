@@ -100,8 +100,6 @@ class Client:
             reason = f"socket: {error.strerror}" if isinstance(error, OSError) else str(error)
             self.tell({"result": not_begun(job["flow"], began_ns, reason)})
             return
-        if job.get("announced"):
-            self.tell({"begun": session.flow, "t0_ns": session.t0_ns})
         fd = session.sock.fileno()
         self.sessions[fd] = session
         self.epoll.register(fd, select.EPOLLOUT)

@@ -28,6 +28,7 @@ class Flow:
         states: the state of each link's direction, by port index; ``None`` where a link does
             nothing to a frame.
         frames: a record of each frame on each link.
+        announces: whether the wire is still to say when the client's first SYN came in.
         queued: how many departures are still to come.
         closed: whether the session was reported; what is still queued then is never sent.
         opened_ns: when it was opened.
@@ -40,6 +41,7 @@ class Flow:
     __slots__ = (
         "_examined",
         "_teardown",
+        "announces",
         "closed",
         "deadline_ns",
         "frames",
@@ -66,6 +68,7 @@ class Flow:
         self.opened_ns = opened_ns
         self.states: list[LinkState | None] = []
         self.frames: list[FrameRecord] = []
+        self.announces = False
         self.queued = 0
         self.closed = False
         self.late_ns = 0

@@ -10,9 +10,9 @@ of the lab's namespaces, and three parts that ``init`` forks: the ``wire``, the 
     to        messages                         from      messages
     init      the scripts of all hosts, then   init      ready | failed | unfit, then executed,
               execute, route, kill                       and died for each part that ends
-    wire      config, then open, close         wire      ready | failed, then flow
+    wire      config, then open, close         wire      ready | failed, then begun, flow
     server    config, then ping                server    ready | failed, then connection, pong
-    client    host_netns, then job, ping       client    ready | refused, then begun, result, pong
+    client    host_netns, then job, ping       client    ready | refused, then result, pong
 
 A lab has three states. It *starts* from ``__aenter__`` until ``init`` and all parts have said
 ``ready`` and what was read back from the hosts is what was asked for. Then it *works*. It is *dead*
@@ -25,8 +25,8 @@ Sessions run in a lab side by side. Each has a number (its flow), addresses of i
     1. ``open`` goes to the wire. Nobody waits for it to be done: the wire reads its channel before
        it lets the first frame of an unknown connection pass.
     2. ``job`` goes to the client, which answers with ``result`` when the session has ended. Where
-       the path's MTU changes meanwhile, the client also says when it has ``begun``, and the parent
-       sends ``init`` a new ``route`` for this session at each due time.
+       the path's MTU changes meanwhile, the wire says when the session has ``begun``, with its
+       first SYN, and the parent sends ``init`` a new ``route`` for it at each due time.
     3. The server reports the ``connection`` by itself; its own address says which session it was.
     4. ``close`` goes to the wire, which answers with ``flow``, the session's frames, once nothing
        is on its way any more.
@@ -175,11 +175,9 @@ class KernelLab:
         flow = self.flows
         pair = {"client": self._addresses.client(flow), "server": self._addresses.server(flow)}
         connection_reply = self._replies.expect("connection", flow)
-        self._send("wire", {"open": {"flow": flow, "acknowledge": False, **pair, **wire}})
+        self._send("wire", self._wire_order(flow, pair, wire))
         port = PORTS[job["protocol"]]
         order = {**job, **pair, **self._path_facts, "flow": flow, "port": port}
-        if self.network.router.schedule:
-            order["announced"] = True
         async with self._changing_mtu(flow) as changes:
             client = await self._ask("client", {"job": order}, "result", flow, None)
             connection = await self._connection(connection_reply, flow, client)
@@ -195,6 +193,14 @@ class KernelLab:
             host_setup.path_mtu(self.states),
             host_setup.initcwnd(self.states["client"]),
         )
+
+    def _wire_order(
+        self, flow: int, pair: Mapping[str, str], wire: Mapping[str, Any]
+    ) -> ChannelMessage:
+        """Return the order by which the wire opens a session."""
+        announce = bool(self.network.router.schedule)
+        order = {"flow": flow, "acknowledge": False, "announce": announce, **pair, **wire}
+        return {"open": order}
 
     def kill(self, part: str) -> None:
         """End a part with SIGKILL, as a crash would; tests use it."""
@@ -225,8 +231,8 @@ class KernelLab:
     async def _changing_mtu(self, flow: int) -> AsyncIterator[list[tuple[int, int]]]:
         """Change the path's MTU as the network's schedule says, while a session runs.
 
-        The schedule counts from the moment when the client began, since before that the client
-        may have had the messages of other sessions to make.
+        The schedule counts from the session's first SYN, as the simulator's does. A program may
+        need half a second before it connects, and an emulated sender nothing.
 
         Yields:
             The changes made so far: when on the lab's clock, and to which MTU.
@@ -252,7 +258,7 @@ class KernelLab:
         self, flow: int, begun: asyncio.Future[ChannelMessage], made: list[tuple[int, int]]
     ) -> None:
         """Make each change of the MTU when it is due, and note it in ``made``."""
-        began_ns = (await begun)["t0_ns"]
+        began_ns = (await begun)["t_ns"]
         for change in self.network.router.changes():
             due_ns = began_ns + round(change.at_ms * 1e6)
             await asyncio.sleep((due_ns - time.monotonic_ns()) / 1e9)

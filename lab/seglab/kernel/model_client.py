@@ -99,8 +99,6 @@ class ModelClient:
                 self.slow[who] = error
             self._tell({"result": not_begun(job["flow"], began_ns, str(error))})
             return
-        if job.get("announced"):
-            self._tell({"begun": session.flow, "t0_ns": session.t0_ns})
         self.sessions[ip_address(job["client"]).packed] = session
         self._probe_ns = min(self._probe_ns, time.monotonic_ns() + _PROBE_NS)
         session.begin()

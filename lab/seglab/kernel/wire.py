@@ -46,6 +46,9 @@ Two rules keep the records true:
 The wire ignores frames of no open flow, apart from passing them on and counting them (strays). It
 does not look into TCP but for four questions: which flow an ICMP error is about, whether a frame
 may open a connection, whether it carries data, and whether the session's connections are over.
+
+Where the order ``open`` asks for it (``announce``), the wire also says when a flow has ``begun``:
+when the client's first SYN came in.
 """
 
 import argparse
@@ -242,6 +245,9 @@ class Wire:
                 continue
             record = [port.link, port.direction, now_ns, [], None, frame]
             flow.frames.append(record)
+            if flow.announces and may_open(frame):
+                flow.announces = False
+                self._outbox.post({"begun": flow.number, "t_ns": now_ns})
             state = flow.states[index]
             if state is None:
                 self._send(port, flow, record)
@@ -339,6 +345,7 @@ class Wire:
             seed = derive(order["seed"], *port.name.split(":"))
             flow.states.append(LinkState(params, seed))
             flow.grace_ns += round(2 * params.delay_ms * 1e6)
+        flow.announces = order.get("announce", False)
         self._by_number[number] = flow
         self._flows.update(dict.fromkeys(flow.keys, flow))
         if order.get("acknowledge", True):

@@ -27,7 +27,7 @@
     mtu = 1400                                 # of its link to the server; without it, all passes
     mss_clamp = false                          # whether it lowers the MSS option of SYNs
     icmp = true                                # false: a black hole for what does not fit
-    schedule = [                               # how mtu changes, from a session's start
+    schedule = [                               # how mtu changes, from the first SYN
         { at_ms = 250, mtu = 576 },
         { at_ms = 1250, mtu = 1500 },
     ]

@@ -57,7 +57,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledMtu:
-    """From ``at_ms`` of a session on, the router carries packets of up to ``mtu`` bytes."""
+    """From ``at_ms`` after the first SYN on, the router carries packets of up to ``mtu`` bytes."""
 
     at_ms: float
     mtu: int
@@ -72,7 +72,7 @@ class Router:
         mss_clamp: whether it lowers the MSS option of SYNs to what fits, as PPPoE routers do.
         icmp: whether it sends "fragmentation needed" (RFC 1191, RFC 8201). Without that, it is a
             black hole for packets that do not fit.
-        schedule: how ``mtu`` changes during a session, counted from the session's start.
+        schedule: how ``mtu`` changes during a session, counted from the session's first SYN.
         repeat_ms: after how long the schedule begins again; ``None`` is never.
     """
 
@@ -305,7 +305,7 @@ def _schedule(table: SpecTable, ip_version: int) -> tuple[ScheduledMtu, ...]:
     for number, value in enumerate(listed):
         entry = table.inside(f"schedule[{number}]", value)
         earliest = schedule[-1].at_ms if schedule else 0
-        expected = f"milliseconds from the session's start, after {earliest:g}"
+        expected = f"milliseconds from the first SYN, after {earliest:g}"
         at_ms = entry.number("at_ms", expected=expected)
         if not earliest < at_ms <= _AT_MAX_MS:
             raise entry.problem("at_ms", expected, at_ms)

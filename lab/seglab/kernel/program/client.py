@@ -117,8 +117,7 @@ class ProgramClient:
             if session.error is not None:
                 self._end(session)
                 return
-        if session.hand_over():
-            self._announce(session)
+        session.hand_over()
         if session.is_over(time.monotonic_ns(), lambda: _connected(session.job["server"])):
             self._stop(session)
 
@@ -130,13 +129,6 @@ class ProgramClient:
                 session.error = str(error)
                 return
         session.open_gate()
-        if session.t0_ns is not None:
-            self._announce(session)
-
-    def _announce(self, session: Session) -> None:
-        """Tell the parent that the session has begun, where it asked for that."""
-        if session.job.get("announced"):
-            self._tell({"begun": session.job["flow"], "t0_ns": session.t0_ns})
 
     def _stop(self, session: Session) -> None:
         """End what is still there of a program, and say in the session's error what it was."""

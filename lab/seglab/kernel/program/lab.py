@@ -94,10 +94,8 @@ class ProgramLab(KernelLab):
         port = PORTS[job["protocol"]]
         route = host_setup.program_route(self._addresses, self.network.client, flow)
         await self.execute("client", route)
-        self._send("wire", {"open": {"flow": flow, "acknowledge": False, **pair, **wire}})
+        self._send("wire", self._wire_order(flow, pair, wire))
         order = {**complete(job, pair["server"], port), **pair, "flow": flow, "port": port}
-        if self.network.router.schedule:
-            order["announced"] = True
         async with self._changing_mtu(flow) as changes:
             result = await self._ask("client", {"job": order}, "result", flow, None)
         await self._all_logged(flow, result)

@@ -192,19 +192,18 @@ class Session:
         """Note that the server has a message."""
         self._arrived = True
 
-    def hand_over(self) -> bool:
-        """Hand a daemon the message if it is ready; return whether that was just done."""
+    def hand_over(self) -> None:
+        """Hand a daemon the message if it is ready and does not have it."""
         if not self.is_daemon or self.t0_ns is not None or not self._started:
-            return False
+            return
         if self._ready.given and not self._ready.is_met(self._searched):
-            return False
+            return
         self._searched = b""
         self.t0_ns = time.monotonic_ns()
         self.deadline_ns = self.t0_ns + self._limit_ns()
         self.cell.order(SEND)
         if self._done.command is not None:
             self.cell.order(CHECK_DONE)
-        return True
 
     def is_over(self, now_ns: int, connected: Callable[[], bool]) -> bool:
         """Whether the session is over while something still runs; ``error`` and ``left`` say how.
