@@ -6,19 +6,23 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
 import simulator_digest
-from dataset_making import build, spec_of
+from dataset_making import build, spec_of, without_captures
 
 from seglab import capture
 from seglab.core import compiling
 from seglab.core.record import SessionRecord
 from seglab.core.trace import first_sent, sizes
+from seglab.dataset.building import build_shards
 from seglab.dataset.estimate import estimate
+from seglab.dataset.folder import begin
+from seglab.dataset.plan import planned as planned_of
 from seglab.engine import EngineOptions, engine, engine_names
 from seglab.engine.base import Planned
 from seglab.execution.request import RunRequest
@@ -322,6 +326,41 @@ def test_all_its_processes_are_there_before_one_has_work() -> None:
     before = set(active_children())
     with simulator_engine._started(3):
         assert len(set(active_children()) - before) == 3
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_the_shards_of_a_dataset_have_the_same_processes(
+    killed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They start with the first shard, or after one of them was killed, and end with the build."""
+    spec, out, seed = spec_of(without_captures(repeats=12, shard_sessions=8)), tmp_path / "made", 7
+    started = []
+    ended: list[SessionRecord] = []
+
+    def start(processes: int) -> ProcessPoolExecutor:
+        started.append(processes)
+        return make(processes)
+
+    def on_record(record: SessionRecord) -> None:
+        ended.append(record)
+        if killed and len(ended) == spec.sessions // 2:
+            process = (set(active_children()) - before).pop()
+            process.kill()
+            process.join()
+
+    make = simulator_engine._started
+    monkeypatch.setattr(simulator_engine, "_started", start)
+    monkeypatch.setattr(simulator_engine, "ALONE_MOST", 0)
+    before = set(active_children())
+    begin(spec, seed, out, "simulator")
+    shards = iter(range(spec.shards))
+    asyncio.run(build_shards(spec, seed, out, shards, jobs=2, on_record=on_record))
+    assert spec.shards == 6
+    assert len(started) == 1 + killed
+    assert set(active_children()) == before
+    assert sorted(record.session_id for record in ended) == sorted(
+        place.spec.session_id for shard in range(6) for place in planned_of(spec, seed, shard)
+    )
 
 
 def test_a_dataset_says_that_it_is_simulated(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import Final
 
 from seglab.core.files import remove_folders
 from seglab.dataset.layout import Layout
-from seglab.dataset.shard import ShardBuild
+from seglab.dataset.shard import ShardBuild, stored_engine
 from seglab.dataset.spec import DatasetSpec
-from seglab.engine import DEFAULT_TIME_LIMIT_S, schedule
+from seglab.engine import DEFAULT_TIME_LIMIT_S, kept, schedule
 from seglab.engine.base import OnRecord
 from seglab.engine.slots import PrioritySemaphore
 from seglab.errors import SeglabError, is_refusal
@@ -31,7 +31,7 @@ async def build_shards(
     """Build shards one after the other, ``SHARDS_AT_ONCE`` at a time.
 
     While the last sessions of a shard end, and while its files are written, sessions of the next
-    shard run.
+    shard run. An engine whose processes can carry out one shard after the other keeps them.
 
     Args:
         spec: of the dataset.
@@ -45,6 +45,7 @@ async def build_shards(
         SeglabError: as ``build_shard``; in an exception group.
     """
     slots = PrioritySemaphore(jobs * schedule.SLOT)
+    engine = stored_engine(Layout(out))
 
     async def work() -> None:
         for shard in shards:
@@ -57,9 +58,10 @@ async def build_shards(
                 time_limit_s=DEFAULT_TIME_LIMIT_S,
                 on_record=on_record,
                 slots=slots,
+                engine=engine,
             ).run()
 
-    async with asyncio.TaskGroup() as tasks:
+    async with kept(engine), asyncio.TaskGroup() as tasks:
         for _ in range(SHARDS_AT_ONCE):
             tasks.create_task(work())
 

@@ -268,10 +268,7 @@ class ShardBuild:
 
     def _engine_name(self) -> str:
         """The engine that was asked for, or that the dataset was begun with."""
-        if self._engine is not None:
-            return self._engine
-        manifest = read_manifest(self.layout.manifest)
-        return DEFAULT_ENGINE if manifest is None else manifest.engine
+        return stored_engine(self.layout) if self._engine is None else self._engine
 
     def _keep_environment(self, engine: Engine) -> None:
         """Store the settings in force for a later builder that has no session left to run."""
@@ -388,6 +385,12 @@ class ShardBuild:
     def _clear(self) -> None:
         """Remove what was needed for building only."""
         shutil.rmtree(self._work, ignore_errors=True)
+
+
+def stored_engine(layout: Layout) -> str:
+    """The name of the engine that a dataset was begun with."""
+    manifest = read_manifest(layout.manifest)
+    return DEFAULT_ENGINE if manifest is None else manifest.engine
 
 
 def _row(line: bytes, place: PlacedSession, archive: str | None) -> dict[str, Any]:

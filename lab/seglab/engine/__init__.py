@@ -6,6 +6,7 @@ that engine, so that reading runs and checking or estimating datasets needs none
 """
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from importlib import import_module
 from typing import Final
 
@@ -30,6 +31,7 @@ __all__ = [
     "check_name",
     "engine",
     "engine_names",
+    "kept",
     "register",
 ]
 
@@ -78,12 +80,30 @@ def engine(
     Raises:
         InputError: no engine has this name.
     """
+    return _factory(name)(options or EngineOptions(), slots)
+
+
+def kept(name: str) -> AbstractAsyncContextManager[None]:
+    """Let engines of a name work one after the other without starting their processes again.
+
+    What an engine starts in this block, and can be used by the next one, ends with the block. It
+    is for engines of one event loop. An engine has such processes if its factory has ``kept``; for
+    all others this does nothing.
+
+    Raises:
+        InputError: no engine has this name.
+    """
+    made: AbstractAsyncContextManager[None] = getattr(_factory(name), "kept", nullcontext)()
+    return made
+
+
+def _factory(name: str) -> EngineFactory:
     factory = _factories[check_name(name)]
     if isinstance(factory, str):
         module, _, attribute = factory.partition(":")
-        factory = getattr(import_module(module), attribute)
-    made: Engine = factory(options or EngineOptions(), slots)
-    return made
+        found: EngineFactory = getattr(import_module(module), attribute)
+        return found
+    return factory
 
 
 def register(name: str, factory: EngineFactory) -> None:

@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -67,6 +67,11 @@ class SimulatorEngine:
         A network that it does not model is no lack of the machine: its sessions fail, each with
         the reason (``seglab.simulator.support``).
         """
+
+    @staticmethod
+    def kept() -> AbstractAsyncContextManager[None]:
+        """Keep the processes that engines start in this block until it ends."""
+        return _shared.keep()
 
     async def run(self, specs: Iterable[Planned], on_record: OnRecord) -> None:
         """Carry out the sessions; hand over the records in the order of the plan.
@@ -148,12 +153,21 @@ def _submit(
 class _SharedPool:
     """The processes of all engines that are at work, such as those of a dataset's shards.
 
-    They start with the first engine that needs them, and end when the last one is done.
+    They start with the first engine that needs them, and end when nobody uses or keeps them.
     """
 
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
         self._users = 0
+
+    @asynccontextmanager
+    async def keep(self) -> AsyncIterator[None]:
+        """Let the processes wait for more work, once they have started, until this block ends."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            await self._leave(self._pool)
 
     @asynccontextmanager
     async def use(self, processes: int) -> AsyncIterator[ProcessPoolExecutor]:
@@ -169,11 +183,15 @@ class _SharedPool:
                 self._pool = None
             raise
         finally:
-            self._users -= 1
-            if not self._users:
-                self._pool = None
-            if pool is not self._pool:
-                await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+            await self._leave(pool)
+
+    async def _leave(self, pool: ProcessPoolExecutor | None) -> None:
+        """End the processes where nobody needs them any longer, or where one of them has died."""
+        self._users -= 1
+        if not self._users:
+            self._pool = None
+        if pool is not None and pool is not self._pool:
+            await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
 
 
 def _started(processes: int) -> ProcessPoolExecutor:
