@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seglab.experiment.offers import Offers
 from seglab.server.limits import Limits
 from seglab.server.session import RawSession, ReceivedPayload
 from seglab.server.smtp import SmtpSession
@@ -111,6 +112,21 @@ def test_greeting_and_extensions() -> None:
     assert session.greeting.startswith(b"220 ")
     assert lines[0].startswith(b"250-")
     assert [line[4:] for line in lines[1:]] == [b"PIPELINING", b"8BITMIME", b"SIZE 12345", b"HELP"]
+
+
+@pytest.mark.parametrize(
+    ("offers", "expected"),
+    [
+        (Offers(pipelining=False), []),
+        (Offers(chunking=True), [b"PIPELINING", b"CHUNKING"]),
+        (Offers(pipelining=False, chunking=True), [b"CHUNKING"]),
+    ],
+)
+def test_extensions_that_a_scenario_chooses(offers: Offers, expected: list[bytes]) -> None:
+    """The reply to EHLO has their keywords, and only those."""
+    replies, _ = SmtpSession(Limits(), offers=offers).feed(HELLO)
+    words = [line[4:].split()[0] for line in replies.splitlines()[1:]]
+    assert words == [*expected, b"8BITMIME", b"SIZE", b"HELP"]
 
 
 def test_helo_offers_nothing() -> None:

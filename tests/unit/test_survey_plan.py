@@ -10,6 +10,7 @@ from seglab.errors import EnvironmentLacksError, InputError
 from seglab.execution.request import RunRequest, request_of
 from seglab.experiment import registry
 from seglab.experiment.named import plan_programs
+from seglab.experiment.offers import Offers
 from seglab.experiment.program import content
 from seglab.experiment.scenario import Scenario
 from seglab.kernel.engine import _Group
@@ -66,6 +67,34 @@ def test_a_session_has_what_its_program_needs() -> None:
     assert network.name == "pppoe"
 
 
+def test_what_the_server_offers_is_an_axis() -> None:
+    """Over its networks, with the same mails and the same links, in sessions of their own."""
+    offers = "[[offers]]\n[[offers]]\nchunking = true\nnetworks = ['gprs']\nsessions = 1\n"
+    mine = scenario(f"{TWO}sessions = 2\n{offers}")
+    planned = plan_programs(mine, [installed("swaks")], seed=1)
+    assert len({spec.session_id for spec, _ in planned}) == len(planned) == 2 * 2 * 2 + 2
+    chunked = [spec for spec, _ in planned if spec.offers.chunking]
+    assert [spec.session_id for spec in chunked] == [
+        "mine.swaks.payload_bytes=2048,chunking=true.gprs.0000",
+        "mine.swaks.payload_bytes=6144,chunking=true.gprs.0000",
+    ]
+    for spec in chunked:
+        twin = next(
+            other
+            for other, _ in planned
+            if other.session_id == spec.session_id.replace(",chunking=true", "")
+        )
+        assert (spec.seed, content(spec)) == (twin.seed, content(twin))
+
+
+def test_too_many_sessions_with_offers() -> None:
+    """Each setting of the server counts, with its own number of sessions."""
+    text = f"{TWO}sessions = 200000\n[[offers]]\n[[offers]]\nchunking = true\n"
+    with pytest.raises(InputError, match="3200000 sessions"):
+        scenario(text)
+    assert scenario(f"{text}sessions = 1\n".replace("200000", "2000")).sessions == 2000
+
+
 def test_what_is_not_installed_is_left_out() -> None:
     """The rest runs, and the run's manifest has its names, so that it can be resumed."""
     request = RunRequest((replace(scenario(TWO), programs=("swaks", "smtplib"), name="mine"),))
@@ -104,13 +133,18 @@ def test_programs_do_not_run_on_the_simulator() -> None:
         ('programs = "all"\nsizes_bytes = [5]', "sizes_bytes: "),
         ('programs = "all"\nsizes_bytes = [2048, 2048]', "expected sizes that differ"),
         ("sizes_bytes = [2048]", "senders is missing"),
+        ('programs = "all"\n[[offers]]\nnetworks = ["gprs"]', "unknown network 'gprs'"),
+        ('programs = "all"\n[[offers]]\n[[offers]]\n', "another [[offers]] table offers the same"),
+        ('programs = "all"\n[[offers]]\npipelining = 1', "offers[0].pipelining: expected true"),
+        ('programs = "all"\n[[offers]]\nehlo = 1', "unknown key 'ehlo'"),
+        ('senders = ["relay"]\n[[offers]]', "unknown key 'offers'"),
         ('senders = ["relay"]\nsizes_bytes = [2048]', "unknown key 'sizes_bytes'"),
     ],
 )
 def test_scenarios_that_cannot_be_used(text: str, message: str) -> None:
     """The error says where and what."""
     with pytest.raises(InputError) as error:
-        scenario(f'{text}\nnetworks = ["ethernet"]')
+        scenario(f'networks = ["ethernet"]\n{text}')
     assert message in str(error.value)
 
 
@@ -118,7 +152,7 @@ def test_programs_over_a_slow_link_have_several_labs() -> None:
     """Each session is in one of them; a fast network has one lab, and emulated senders too."""
     many = [installed("swaks")] * 10
     slow = plan_programs(scenario(TWO.replace('"pppoe", ', "")), many, seed=1, sessions=3)
-    group = _Group(slow[0][1], slow[0][0].reader, True, [spec for spec, _ in slow])  # type: ignore[arg-type]
+    group = _Group(slow[0][1], slow[0][0].reader, Offers(), True, [spec for spec, _ in slow])  # type: ignore[arg-type]
     parts = group.divided(10)
     assert 1 < len(parts) <= 10
     assert sorted(s.session_id for part in parts for s in part.pending) == sorted(
@@ -126,5 +160,5 @@ def test_programs_over_a_slow_link_have_several_labs() -> None:
     )
     assert len(group.divided(1)) == 1
     fast = plan_programs(scenario(TWO.replace(', "gprs"', "")), many[:1], seed=1, sessions=1)
-    group = _Group(fast[0][1], fast[0][0].reader, True, [spec for spec, _ in fast])  # type: ignore[arg-type]
+    group = _Group(fast[0][1], fast[0][0].reader, Offers(), True, [spec for spec, _ in fast])  # type: ignore[arg-type]
     assert len(group.divided(10)) == 1

@@ -72,7 +72,8 @@ class SessionRecord:
         sender: the sender's name, or the program's.
         style: who wrote, in the ground truth's words (``single_write``, ``relay``...); of a
             program, how it wrote in this session, which may be ``unknown``.
-        terminator: ``with_body`` or ``own_write``; ``None`` for raw TCP.
+        terminator: ``with_body`` or ``own_write``; ``None`` for raw TCP, and for a message that was
+            sent in chunks (BDAT).
         network: the network's name.
         path_condition: ``steady``, ``small_mss``, ``fluctuating`` or ``pmtu_fall``.
         engine: the name of the engine that carried it out, such as ``kernel``.
@@ -117,6 +118,8 @@ class SessionRecord:
             running when its session was over, and for an emulated sender.
         output: the end of what a program printed, on standard output and standard error together.
         notes: what was noticed of a program, and is no failure.
+        offers: the keywords of PIPELINING and CHUNKING as far as the server offered them; empty for
+            raw TCP, and in records of earlier versions.
         dialogue: what a program said to the server beside the payload, a text for each write;
             ``CLIENT`` and ``HOST`` stand for the addresses of the two.
         schema_version: of this row.
@@ -167,6 +170,7 @@ class SessionRecord:
     output: str = ""
     notes: tuple[str, ...] = ()
     dialogue: tuple[str, ...] = ()
+    offers: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     @property

@@ -62,6 +62,10 @@ _ROUND_BYTES: Final = 256
 _ONE_CUT: Final = 2
 
 
+Command = tuple[int, int]
+"""A range of a payload that is an SMTP command, and none of the message."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Structure:
     """The places in a payload at which programs end their writes.
@@ -76,6 +80,9 @@ class Structure:
         part_edges: where the pieces of a multipart message begin, its first one included; empty
             where it has no parts.
         lead_bytes: how many bytes of SMTP commands the first write had before the payload.
+        in_chunks: whether the message was sent by BDAT, so that it has no end of data.
+        commands: the commands between its chunks, as ranges of the payload. All other places are
+            counted as if they were not there.
     """
 
     payload_bytes: int
@@ -85,6 +92,8 @@ class Structure:
     stuffed: tuple[int, ...] = field(default=(), repr=False)
     part_edges: tuple[int, ...] = field(default=(), repr=False)
     lead_bytes: int = 0
+    in_chunks: bool = False
+    commands: tuple[Command, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,7 @@ class WrittenLabels:
         styles: every style that admits the writes; the one that says most about them first. Empty
             where the lab has no name for them.
         terminators: every terminator that admits them, the likelier one first; empty where the
-            writes do not reach the payload's end.
+            writes do not reach the payload's end, or the message was sent in chunks.
         buffer: the buffer of a program that has one; ``None`` where no style with a buffer admits
             the writes.
     """
@@ -160,9 +169,10 @@ def labels_of(writes: Sequence[Write], structure: Structure) -> WrittenLabels:
         writes: the write calls, in order, as ranges of the payload.
         structure: of the payload.
     """
+    writes = _of_message(writes, structure.commands)
     if not writes or writes[-1].end != structure.payload_bytes:
         return WrittenLabels((), ())
-    own = _has_own_terminator(writes)
+    own = not structure.in_chunks and _has_own_terminator(writes)
     text = writes[:-1] if own else writes
     found = dict(_admitted(text, structure))
     terminators: tuple[Terminator, ...] = ("own_write",) if own else ("with_body",)
@@ -171,8 +181,25 @@ def labels_of(writes: Sequence[Write], structure: Structure) -> WrittenLabels:
         or ("line_by_line" in found and sizes(writes)[-1] == max(TERMINATOR_BYTES))
     ):  # the text's last line may be empty
         terminators = TERMINATORS[::-1]
+    if structure.in_chunks:
+        terminators = ()
     buffers = [buffer for buffer in found.values() if buffer is not None]
     return WrittenLabels(tuple(found), terminators, buffers[0] if buffers else None)
+
+
+def _of_message(writes: Sequence[Write], commands: Sequence[Command]) -> Sequence[Write]:
+    """Return the writes of the message, counted without the commands between its chunks.
+
+    A write of nothing but commands is left out.
+    """
+    if not commands:
+        return writes
+
+    def place(offset: int) -> int:
+        return offset - sum(min(offset, end) - start for start, end in commands if start < offset)
+
+    found = [Write(write.t_ns, place(write.start), place(write.end)) for write in writes]
+    return [write for write in found if write.start < write.end]
 
 
 def _admitted(text: Sequence[Write], structure: Structure) -> Iterator[tuple[Style, Buffer | None]]:

@@ -119,6 +119,7 @@ COLUMNS: Final = _table(
     ("output", "kernel", "text", "the end of what a program printed"),
     ("notes", "kernel", "texts", "what was noticed of a program, and is no failure"),
     ("dialogue", "kernel", "texts", "what a program wrote beside the payload, a text a write"),
+    ("offers", "seed", "texts", "PIPELINING and CHUNKING, as far as the server offered them"),
     ("schema_version", "seed", "integer", "of the row"),
     ("number", "seed", "integer", "the session's number in the plan, from 0"),
     ("template", "seed", "text", "which of the specification's messages, or raw"),

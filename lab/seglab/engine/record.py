@@ -218,6 +218,7 @@ def _planned(spec: SessionSpec, network: Network, engine: str) -> dict[str, Any]
         "kind": spec.kind,
         "congestion_control": client.congestion_control,
         "client_tcp": client_tcp(network, engine),
+        "offers": spec.offers.keywords if spec.protocol == "smtp" else (),
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from seglab.core.seeds import derive
+from seglab.experiment.offers import Offers
 from seglab.experiment.plan import Equipment, ProgramSession
 from seglab.experiment.program import SCENARIO, plan
 from seglab.experiment.scenario import Scenario
@@ -86,7 +87,8 @@ def plan_programs(
 ) -> list[tuple[ProgramSession, Network]]:
     """Plan the sessions of the programs of a scenario.
 
-    All programs send the same mails: one for each size and repetition.
+    All programs send the same mails: one for each size and repetition. What the server offers
+    changes neither the mail nor what the network draws for a session.
 
     Args:
         scenario: what to run.
@@ -105,30 +107,38 @@ def plan_programs(
             (f"payload_bytes={size}", replace(scenario.message, payload_bytes=size))
             for size in scenario.sizes_bytes
         ]
+    each = scenario.sessions if sessions is None else sessions
     found = [
-        planned
+        (_same_mail(spec, seed, scenario, variant, offered.offers), path)
+        for offered in scenario.offers
         for program in programs
         for variant, mail in mails
-        for planned in plan_named(
+        for spec, path in plan_named(
             program,
-            paths,
+            [path for path in paths if path.name in offered.networks],
             mail,
-            sessions=scenario.sessions if sessions is None else sessions,
+            sessions=each if offered.sessions is None else min(each, offered.sessions),
             seed=seed,
             sender_address=SENDER_ADDRESS,
             recipient=RECIPIENT,
             scenario=scenario.name,
-            variant=variant,
+            variant=",".join(filter(None, (variant, offered.offers.label))),
         )
     ]
-    found = [(_same_mail(spec, seed, scenario), path) for spec, path in found]
     return sorted(found, key=lambda planned: planned[0].repeat)
 
 
-def _same_mail(spec: ProgramSession, seed: int, scenario: Scenario) -> ProgramSession:
-    """Return a session whose mail does not depend on its program, read as the scenario says."""
-    mail_seed = derive(seed, "message", scenario.name, spec.variant, spec.repeat)
-    return replace(spec, message_seed=mail_seed, reader=scenario.reader)
+def _same_mail(
+    spec: ProgramSession, seed: int, scenario: Scenario, mail: str, offers: Offers
+) -> ProgramSession:
+    """Return a session whose mail does not depend on its program, served as the scenario says."""
+    return replace(
+        spec,
+        seed=derive(seed, "session", scenario.name, mail, spec.network, spec.repeat),
+        message_seed=derive(seed, "message", scenario.name, mail, spec.repeat),
+        reader=scenario.reader,
+        offered=offers,
+    )
 
 
 def command_of(found: AvailableProgram) -> Sequence[str]:

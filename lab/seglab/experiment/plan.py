@@ -14,6 +14,7 @@ from seglab.core.parameters import Parameters
 from seglab.core.record import Kind
 from seglab.core.seeds import derive
 from seglab.errors import InputError
+from seglab.experiment.offers import USUAL_OFFERS, Offers
 from seglab.experiment.reader import Reader
 from seglab.experiment.scenario import Scenario, SenderVariant
 from seglab.mail.message import Message
@@ -69,6 +70,11 @@ class SessionSpec:
     def sender_path(self) -> str | None:
         """The path of the sender's file where it is the user's own; ``None`` for a shipped one."""
         return None
+
+    @property
+    def offers(self) -> Offers:
+        """The service extensions that the server offers."""
+        return USUAL_OFFERS
 
     @property
     def kind(self) -> Kind:
@@ -131,6 +137,7 @@ class ProgramSession(SessionSpec):
             message, of another program, its end.
         layers: folders that the program sees above the machine's root, the uppermost first.
         equipment: what else it finds; ``None`` for a program of the user's own.
+        offered: the service extensions that the server offers.
     """
 
     command: tuple[str, ...]
@@ -142,6 +149,12 @@ class ProgramSession(SessionSpec):
     done: str | None = None
     layers: tuple[str, ...] = ()
     equipment: Equipment | None = None
+    offered: Offers = USUAL_OFFERS
+
+    @property
+    def offers(self) -> Offers:
+        """The service extensions that the server offers."""
+        return self.offered
 
     @property
     def kind(self) -> Kind:

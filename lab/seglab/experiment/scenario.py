@@ -18,6 +18,7 @@ from seglab.core.seeds import derive
 from seglab.core.specfile import SpecTable, near
 from seglab.core.text import one_line
 from seglab.errors import InputError
+from seglab.experiment.offers import USUAL_OFFERS, Offers
 from seglab.experiment.reader import Reader
 from seglab.mail.message import MessageSpec
 from seglab.mail.source import MailSource, read_source
@@ -77,6 +78,22 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """What the server offers the programs of a scenario over some of its networks.
+
+    Attributes:
+        offers: the service extensions.
+        networks: the names of the networks.
+        sessions: the most sessions of each program, size and network; ``None`` for as many as the
+            scenario has.
+    """
+
+    offers: Offers
+    networks: tuple[str, ...]
+    sessions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """What is to be run, as data.
 
@@ -95,6 +112,7 @@ class Scenario:
         sweep: further variants, in which one parameter takes some values; ``None`` without.
         programs: names of mail programs that send as well, as far as they are installed.
         sizes_bytes: the sizes of the mails that each program sends; empty is the message's own.
+        offered: what the server offers the programs, where that is not the usual over all networks.
     """
 
     name: str
@@ -110,6 +128,13 @@ class Scenario:
     sweep: Sweep | None = None
     programs: tuple[str, ...] = ()
     sizes_bytes: tuple[int, ...] = ()
+    offered: tuple[Offered, ...] = ()
+
+    @property
+    def offers(self) -> tuple[Offered, ...]:
+        """What the server offers the programs, and over which networks."""
+        everywhere = Offered(USUAL_OFFERS, tuple(network.name for network in self.networks))
+        return self.offered or (everywhere,)
 
     @property
     def expectation(self) -> paper.Published | None:
@@ -139,8 +164,11 @@ class Scenario:
         each = sessions or self.sessions
         if self.sweep is not None:
             each += len(self.sweep.values) * min(self.sweep.sessions, sessions or SESSIONS_MAX)
-        mails = len(self.programs) * max(len(self.sizes_bytes), 1) * (sessions or self.sessions)
-        total = (len(self.senders) * each + mails) * len(self.networks)
+        mails = len(self.programs) * max(len(self.sizes_bytes), 1)
+        total = len(self.senders) * each * len(self.networks)
+        for one in self.offers:
+            count = sessions or self.sessions
+            total += mails * min(count, one.sessions or count) * len(one.networks)
         if total > SESSIONS_MAX:
             raise InputError(
                 f"senders x networks x sessions make {total} sessions; "
@@ -199,12 +227,13 @@ def parse(
     programs_ = _programs(table, programs)
     variants = senders_of(table, senders) if "senders" in table or not programs_ else ()
     message = _message(table, variants)
+    paths = networks_of(table, own, networks)
     scenario = Scenario(
         name=safe_name(name),
         title=title,
         source=source,
         senders=variants,
-        networks=networks_of(table, own, networks),
+        networks=paths,
         reader=_reader(table),
         sessions=table.integer("sessions", 1, SESSIONS_MAX, default=100),
         published=published,
@@ -213,6 +242,7 @@ def parse(
         sweep=_sweep(table, variants),
         programs=programs_,
         sizes_bytes=_sizes(table, message) if programs_ else (),
+        offered=_offered(table, [path.name for path in paths]) if programs_ else (),
     )
     table.finish()
     try:
@@ -441,6 +471,36 @@ def _sizes(table: SpecTable, message: MessageSpec | MailSource) -> tuple[int, ..
     if not sizes or len(set(sizes)) < len(sizes):
         raise InputError(f"{table.where}: sizes_bytes: expected sizes that differ, found {sizes}")
     return tuple(sizes)
+
+
+def _offered(table: SpecTable, networks: Sequence[str]) -> tuple[Offered, ...]:
+    """Return what the server offers the programs, from ``[[offers]]`` tables; empty without any.
+
+    Args:
+        table: the scenario's file.
+        networks: the names of its networks.
+    """
+    found: list[Offered] = []
+    for index, value in enumerate(_listed(table, "offers", "[[offers]] tables", required=False)):
+        own = table.inside(f"offers[{index}]", value)
+        usual = USUAL_OFFERS
+        offers = Offers(
+            pipelining=own.boolean("pipelining", default=usual.pipelining),
+            chunking=own.boolean("chunking", default=usual.chunking),
+        )
+        names = _listed(own, "networks", "a list of networks' names", required=False) or networks
+        for name in names:
+            if name not in networks:
+                raise InputError(
+                    f"{own.where}.networks: unknown network {shown(name)}; "
+                    f"{near(str(name), networks)}"
+                )
+        sessions = own.integer("sessions", 1, SESSIONS_MAX) if "sessions" in own else None
+        own.finish()
+        if any(one.offers == offers for one in found):
+            raise InputError(f"{own.where}: another [[offers]] table offers the same")
+        found.append(Offered(offers, tuple(dict.fromkeys(names)), sessions))
+    return tuple(found)
 
 
 def _published(table: SpecTable) -> str | None:

@@ -62,13 +62,16 @@ def sent_by_client(capture: bytes) -> tuple[list[CapturedSegment], bytes]:
         raise UnreadableCaptureError(str(error)) from error
 
 
-def payload_sent(capture: bytes, payload_bytes: int, sha256: str) -> bytes | None:
-    """Return the payload that a client's capture carries; ``None`` where none has this digest.
+def payload_sent(capture: bytes, payload_bytes: int, sha256: str) -> tuple[bytes, bytes] | None:
+    """Return the payload that a client's capture carries, and what the client sent before it.
 
     Args:
         capture: the content of the client's capture.
         payload_bytes: the payload's length.
         sha256: its digest, in hexadecimal.
+
+    Returns:
+        ``None`` where no payload has this digest.
 
     Raises:
         UnreadableCaptureError: as ``sent_by_client``.
@@ -78,7 +81,7 @@ def payload_sent(capture: bytes, payload_bytes: int, sha256: str) -> bytes | Non
     while start + payload_bytes <= len(stream):
         payload = stream[start : start + payload_bytes]
         if hashlib.sha256(payload).hexdigest() == sha256:
-            return payload
+            return payload, stream[:start]
         start = stream.find(b"\n", start) + 1
         if not start:
             break

@@ -1,9 +1,9 @@
 """The kernel engine: carries out planned sessions in labs, and returns their records.
 
-Sessions that share a network and a reader form a group, and the sessions of a group run in one lab
-after the other until none is left. Three semaphores say who may work: one for labs that exist, one
-for labs that start, and one for sessions (``slots``), which other engines may share, and with it
-the other two. All three prefer what takes longest.
+Sessions that share a network, a reader and what the server offers form a group, and the sessions of
+a group run in one lab after the other until none is left. Three semaphores say who may work: one
+for labs that exist, one for labs that start, and one for sessions (``slots``), which other engines
+may share, and with it the other two. All three prefer what takes longest.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from seglab.engine.base import EngineOptions, OnRecord, Planned
 from seglab.engine.record import failed_record
 from seglab.engine.slots import PrioritySemaphore
 from seglab.errors import EnvironmentLacksError, PartDiedError, SeglabError
+from seglab.experiment.offers import Offers
 from seglab.experiment.plan import ProgramSession, SessionSpec
 from seglab.experiment.reader import Reader
 from seglab.kernel import capacity, join, luggage, sandbox
@@ -82,7 +83,8 @@ class KernelEngine:
     async def run(self, specs: Iterable[Planned], on_record: OnRecord) -> None:
         """Carry out the sessions; hand over each record as soon as it is complete or failed.
 
-        Sessions that share a network and a reader share a lab. The longest begin first. Where
+        Sessions that share a network, a reader and what the server offers share a lab. The longest
+        begin first. Where
         this machine cannot do what one network asks for, that network's sessions fail. Where it
         cannot do so for any network, there are no records and ``run`` raises the first reason.
 
@@ -91,9 +93,9 @@ class KernelEngine:
             PartDiedError: every lab dies again and again.
         """
         await asyncio.to_thread(self.check)
-        labs: dict[tuple[Network, Reader, bool], deque[SessionSpec]] = {}
+        labs: dict[tuple[Network, Reader, Offers, bool], deque[SessionSpec]] = {}
         for spec, network in specs:
-            key = network, spec.reader, isinstance(spec, ProgramSession)
+            key = network, spec.reader, spec.offers, isinstance(spec, ProgramSession)
             labs.setdefault(key, deque()).append(spec)
         groups = [
             group
@@ -144,7 +146,7 @@ class KernelEngine:
     async def _lab(self, group: "_Group") -> AsyncIterator[KernelLab]:
         """Start a lab for a group when there is room for one, and take it down at the end."""
         kind = ProgramLab if group.programs else KernelLab
-        lab = kind(group.network, group.reader, self.options.log)
+        lab = kind(group.network, group.reader, self.options.log, offers=group.offers)
         priority = group.session_s + self.options.priority
         async with self._labs.take(priority=priority):
             try:
@@ -264,21 +266,28 @@ def _labs_beside(slots: PrioritySemaphore) -> tuple[PrioritySemaphore, PriorityS
 
 
 class _Group:
-    """Sessions that share a network and a reader.
+    """Sessions that share a network, a reader and what the server offers.
 
     Attributes:
         network: the network that they run over.
         reader: how the server reads.
+        offers: the service extensions that the server offers.
         programs: whether they are programs, not emulated senders.
         pending: the sessions that have not begun.
         session_s: about how many seconds the longest of them takes.
     """
 
     def __init__(
-        self, network: Network, reader: Reader, programs: bool, pending: deque[SessionSpec]
+        self,
+        network: Network,
+        reader: Reader,
+        offers: Offers,
+        programs: bool,
+        pending: deque[SessionSpec],
     ) -> None:
         self.network = network
         self.reader = reader
+        self.offers = offers
         self.programs = programs
         self.pending = pending
         self.session_s = schedule.estimate_s(pending, network)
@@ -296,4 +305,4 @@ class _Group:
         work_s = sum(schedule.estimate_s([spec], self.network) for spec in self.pending)
         many = max(1, min(most, int(work_s / _PROGRAMS_S)))
         parts = [deque(list(self.pending)[n::many]) for n in range(many)]
-        return [_Group(self.network, self.reader, True, part) for part in parts]
+        return [_Group(self.network, self.reader, self.offers, True, part) for part in parts]

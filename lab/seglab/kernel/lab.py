@@ -52,6 +52,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import IO, Any, Self
 
 from seglab.errors import EnvironmentLacksError, PartDiedError
+from seglab.experiment.offers import USUAL_OFFERS, Offers
 from seglab.experiment.reader import Reader
 from seglab.frames.addresses import BY_VERSION, PORTS
 from seglab.kernel import host_setup, lab_config, lab_process, sandbox
@@ -79,6 +80,7 @@ class KernelLab:
         network: the network that its sessions run over.
         reader: how its server reads.
         log: a file for what its processes print; ``None`` discards it.
+        offers: the service extensions that its SMTP server offers.
 
     Attributes:
         states: by host, what was in force when the lab started, as read back.
@@ -96,10 +98,16 @@ class KernelLab:
     """Which client the lab has, by its name in ``seglab.kernel.parts.CLIENTS``."""
 
     def __init__(
-        self, network: Network, reader: Reader, log: IO[bytes] | int | None = None
+        self,
+        network: Network,
+        reader: Reader,
+        log: IO[bytes] | int | None = None,
+        *,
+        offers: Offers = USUAL_OFFERS,
     ) -> None:
         self.network = network
         self.reader = reader
+        self.offers = offers
         self.states: dict[str, host_setup.HostState] = {}
         self.flows = 0
         self.strays = 0
@@ -301,7 +309,7 @@ class KernelLab:
             loop.add_reader(channel.fileno(), self._on_readable, name)
         self._channels["client"].send(self._client_config())
         self._channels["server"].send(
-            lab_config.server_config(self.reader, self._addresses.version)
+            lab_config.server_config(self.reader, self.offers, self._addresses.version)
         )
         self._channels["wire"].send(lab_config.wire_config(self.network))
         replies = [self._replies.expect("ready", number) for number in range(len(PROCESSES))]

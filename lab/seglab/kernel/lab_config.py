@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from seglab.experiment.offers import Offers
 from seglab.experiment.reader import Reader
 from seglab.frames.addresses import PORTS
 from seglab.kernel import host_setup
@@ -34,12 +35,12 @@ def client_config(network: Network, host_netns: int) -> ChannelMessage:
     return config
 
 
-def server_config(reader: Reader, ip_version: int) -> ChannelMessage:
-    """Return the server's first message: where it listens, and how it reads."""
-    how = msgspec.to_builtins(reader)
+def server_config(reader: Reader, offers: Offers, ip_version: int) -> ChannelMessage:
+    """Return the server's first message: where it listens, how it reads, and what it offers."""
+    how = {"reader": msgspec.to_builtins(reader), "offers": msgspec.to_builtins(offers)}
     everywhere = "0.0.0.0" if ip_version == 4 else "::"  # noqa: S104, in the lab alone
     listeners = [
-        {"host": everywhere, "port": port, "protocol": protocol, "reader": how}
+        {"host": everywhere, "port": port, "protocol": protocol, **how}
         for protocol, port in PORTS.items()
     ]
     return {"config": {"listeners": listeners, "limits": {}}}

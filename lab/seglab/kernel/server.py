@@ -15,6 +15,7 @@ from collections import deque
 from typing import Any
 
 from seglab.errors import SeglabError
+from seglab.experiment.offers import Offers
 from seglab.experiment.reader import Reader
 from seglab.kernel.channel import Channel
 from seglab.server.connection import ConnectionLog
@@ -81,6 +82,7 @@ def serve(fd: int) -> int:
                 port=entry["port"],
                 protocol=entry["protocol"],
                 reader=Reader.from_mapping(entry.get("reader") or {}),
+                offers=Offers(**entry.get("offers") or {}),
             )
             for entry in config["listeners"]
         ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from seglab.core.trace import HeaderField
 from seglab.core.written import Structure
+from seglab.mail.chunked import commands_in, without
 from seglab.mail.parts import part_edges
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*\r?\n")
@@ -40,13 +41,19 @@ def header_layout(payload: bytes) -> HeaderLayout:
     return HeaderLayout(at if _EMPTY_LINE.match(payload, at) else None, tuple(found))
 
 
-def structure_of(payload: bytes, lead_bytes: int = 0) -> Structure:
+def structure_of(
+    payload: bytes, lead_bytes: int = 0, first_chunk_bytes: int | None = None
+) -> Structure:
     """Return the places in a mail's payload at which programs end their writes.
 
     Args:
-        payload: from after the 354 reply, up to and with the end of data.
+        payload: from after the 354 reply, up to and with the end of data; or from the first chunk
+            of BDAT to the end of the last one.
         lead_bytes: how many bytes of SMTP commands the first write had before it.
+        first_chunk_bytes: the size of the first chunk of BDAT; ``None`` where there is none.
     """
+    commands = () if first_chunk_bytes is None else (*commands_in(payload, first_chunk_bytes),)
+    payload = without(payload, commands)
     layout = header_layout(payload)
     return Structure(
         payload_bytes=len(payload),
@@ -56,4 +63,6 @@ def structure_of(payload: bytes, lead_bytes: int = 0) -> Structure:
         part_edges=() if layout.header_end is None else part_edges(payload, layout.header_end),
         stuffed=tuple(found.end() - 1 for found in _STUFFED.finditer(payload)),
         lead_bytes=lead_bytes,
+        in_chunks=first_chunk_bytes is not None,
+        commands=commands,
     )

@@ -29,10 +29,11 @@ from seglab.runs.folder import RunFolder
 FILE: Final = "programs.tsv"
 """The table's file in a run folder."""
 
+_SIZE: Final = "payload_bytes"
 _LABELS = ("program", "version", "runtime", "settings")
 _COLUMNS = (
     *_LABELS,
-    *("message", "network", "mss", "sessions", "complete", "alike"),
+    *("message", "network", "mss", "initcwnd", "offers", "sessions", "complete", "alike"),
     *("payload_bytes", "writes", "segments", "write_sizes", "segment_sizes"),
     *("style", "terminator", "buffer", "nodelay", "looks_like", "error"),
 )
@@ -85,9 +86,11 @@ class ProgramRow:
         cells: list[object] = [
             record.sender,
             *(known.get(name, "") for name in _LABELS[1:]),
-            record.variant,
+            _mail(record),
             record.network,
             record.mss,
+            "" if record.initcwnd is None else record.initcwnd,
+            " ".join(record.offers) or "neither",
             len(self.records),
             complete,
         ]
@@ -114,7 +117,7 @@ class ProgramRow:
 
 
 def program_rows(folder: RunFolder) -> list[ProgramRow]:
-    """Return the rows of a run's programs, by program, size of mail and network.
+    """Return the rows of a run's programs, by program, size of mail, offers and network.
 
     Raises:
         InputError: a stored file is damaged.
@@ -122,8 +125,7 @@ def program_rows(folder: RunFolder) -> list[ProgramRow]:
     order = list(folder.manifest.networks)
 
     def key(record: SessionRecord) -> tuple[str, int, str, int]:
-        size = int(record.variant.partition("=")[2] or 0)
-        return record.sender, size, record.variant, order.index(record.network)
+        return record.sender, _size(record), record.variant, order.index(record.network)
 
     records = sorted((r for r in folder.sessions() if r.kind == "program"), key=key)
     return [_row(folder, list(group)) for _, group in groupby(records, key)]
@@ -150,11 +152,12 @@ def draw_programs(folder: RunFolder, rows: Sequence[ProgramRow]) -> None:
         DiskFullError: the disk is full.
     """
     names = list(dict.fromkeys(row.shown.sender for row in rows))
-    mails = list(dict.fromkeys(row.shown.variant for row in sorted(rows, key=_size)))
+    mails = list(dict.fromkeys(row.shown.variant for row in sorted(rows, key=_place)))
     networks = [n for n in folder.manifest.networks if any(r.shown.network == n for r in rows)]
     cells = {(r.shown.sender, r.shown.variant, r.shown.network): r.cell for r in rows}
-    grid = [[cells.get((name, m, n)) for m in mails for n in networks] for name in names]
-    groups = [(mail.replace("payload_bytes=", "") + " bytes", networks) for mail in mails]
+    over = {m: [n for n in networks if any((name, m, n) in cells for name in names)] for m in mails}
+    grid = [[cells.get((name, m, n)) for m in mails for n in over[m]] for name in names]
+    groups = [(_heading(mail), over[mail]) for mail in mails]
     title = "How each program wrote, and whether the sizes on the wire show it"
     for suffix, data in render(partial(programs, title, names, groups, grid)).items():
         path = folder.figures / f"programs.{suffix}"
@@ -167,8 +170,26 @@ def _put(data: bytes, file: BinaryIO) -> None:
     file.write(data)
 
 
-def _size(row: ProgramRow) -> int:
-    return int(row.shown.variant.partition("=")[2] or 0)
+def _place(row: ProgramRow) -> tuple[int, str]:
+    return _size(row.shown), row.shown.variant
+
+
+def _size(record: SessionRecord) -> int:
+    """Return the size of a session's mail by its variant; 0 where each mail has its own."""
+    name, _, value = record.variant.partition(",")[0].partition("=")
+    return int(value) if name == _SIZE and value.isdecimal() else 0
+
+
+def _mail(record: SessionRecord) -> str:
+    """Return the part of a session's variant that says which mail it carries."""
+    return f"{_SIZE}={_size(record)}" if _size(record) else record.message
+
+
+def _heading(variant: str) -> str:
+    """Return what the figure writes above the columns of a variant."""
+    size, _, offers = variant.partition(",")
+    words = size.replace(f"{_SIZE}=", "") + " bytes"
+    return f"{words}, {offers}" if offers else words
 
 
 def _row(folder: RunFolder, records: list[SessionRecord]) -> ProgramRow:

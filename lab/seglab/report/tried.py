@@ -13,6 +13,7 @@ from seglab.core.trace import first_sent, sizes
 from seglab.core.written import WrittenLabels
 from seglab.errors import InputError
 from seglab.frames.lab_capture import UnreadableCaptureError, payload_sent
+from seglab.mail.chunked import first_chunk_bytes
 from seglab.report.program_changes import Change, changes
 from seglab.report.summary import RunSummary
 from seglab.reproduction.comparison import changed_settings
@@ -255,16 +256,18 @@ def program_writes(folder: RunFolder, record: SessionRecord) -> ProgramWrites | 
         return None
     path = folder.path / record.captures.client
     try:
-        payload = payload_sent(path.read_bytes(), record.payload_bytes, record.payload_sha256 or "")
+        sent = payload_sent(path.read_bytes(), record.payload_bytes, record.payload_sha256 or "")
     except FileNotFoundError:
         return None
     except (OSError, UnreadableCaptureError) as error:
         raise InputError(f"{path}: {error}") from error
-    if payload is None:
+    if sent is None:
         raise InputError(f"{path}: has another payload than the session's row; make the run again")
     first = record.calls[0]
     lead_bytes = max(0, first.result - (first.end - first.start))
-    return ProgramWrites(payload, record.calls, record.options, record.mss, lead_bytes)
+    payload, before = sent
+    first_chunk = first_chunk_bytes(before)
+    return ProgramWrites(payload, record.calls, record.options, record.mss, lead_bytes, first_chunk)
 
 
 def _verdict(record: SessionRecord) -> Verdict | None:

@@ -148,6 +148,7 @@ SCHEMA = pa.schema(
         _required("output", pa.string()),
         _required("notes", _TEXTS),
         _required("dialogue", _TEXTS),
+        _required("offers", _TEXTS),
         _required("schema_version", pa.int64()),
     ],
     metadata={_VERSION_KEY: str(SCHEMA_VERSION).encode()},
@@ -173,6 +174,7 @@ ADDED_COLUMNS = frozenset(
     {
         *("client_tcp", "late_ns", "too_late", "discarded_late_ns"),
         *("kind", "calls", "options", "exit_code", "output", "notes", "dialogue"),
+        "offers",
         *(field.name for field in SIZES),
     }
 )

@@ -38,6 +38,7 @@ class ProgramWrites:
         options: the options of the socket that it set.
         mss: of the connection.
         lead_bytes: how many bytes of commands its first write had before the payload.
+        first_chunk_bytes: the size of the first chunk of BDAT; ``None`` where there is none.
     """
 
     payload: bytes
@@ -45,11 +46,12 @@ class ProgramWrites:
     options: Sequence[SocketOption]
     mss: int
     lead_bytes: int = 0
+    first_chunk_bytes: int | None = None
 
     @property
     def structure(self) -> Structure:
         """The places at which programs end their writes."""
-        return structure_of(self.payload, self.lead_bytes)
+        return structure_of(self.payload, self.lead_bytes, self.first_chunk_bytes)
 
     @property
     def labels(self) -> WrittenLabels:
@@ -113,6 +115,8 @@ def likeness(seen: ProgramWrites) -> Likeness | None:
         Of several, one of the style that says most about the writes, and of these the one with the
         fewest parameters that are not its defaults; ``None`` where no shipped sender writes so.
     """
+    if seen.first_chunk_bytes is not None:  # no shipped sender sends by BDAT
+        return None
     done, message, labels = _done(seen), seen.message, seen.labels
     hints = _hints(seen, done, labels)
     best: tuple[tuple[int, int], str, dict[str, Any]] | None = None

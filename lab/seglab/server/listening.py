@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass, field
 
 from seglab.errors import EnvironmentLacksError, InputError, nearest
+from seglab.experiment.offers import USUAL_OFFERS, Offers
 from seglab.experiment.reader import Reader
 
 PROTOCOLS = ("raw", "smtp")
@@ -22,6 +23,7 @@ class Listener:
         port: 0 lets the kernel choose.
         protocol: ``"raw"`` or ``"smtp"``.
         reader: how connections accepted here are read.
+        offers: the service extensions that SMTP has here.
 
     Raises:
         ValueError: a value cannot be used; the message names the field.
@@ -31,6 +33,7 @@ class Listener:
     port: int = 2525
     protocol: str = "smtp"
     reader: Reader = field(default_factory=Reader)
+    offers: Offers = USUAL_OFFERS
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:

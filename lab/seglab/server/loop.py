@@ -258,7 +258,7 @@ class Server:
     def _open(self, sock: socket.socket, peer: Address, listener: Listener) -> None:
         now_ns = monotonic_ns()
         self._accepted += 1
-        session = _new_session(listener.protocol, self._limits)
+        session = _new_session(listener, self._limits)
         connection = OpenConnection(
             number=self._accepted,
             sock=sock,
@@ -410,5 +410,7 @@ class Server:
         self._spare.close()
 
 
-def _new_session(protocol: str, limits: Limits) -> ProtocolSession:
-    return SmtpSession(limits) if protocol == "smtp" else RawSession(limits)
+def _new_session(listener: Listener, limits: Limits) -> ProtocolSession:
+    if listener.protocol == "smtp":
+        return SmtpSession(limits, offers=listener.offers)
+    return RawSession(limits)

@@ -1,13 +1,16 @@
 """The server's side of SMTP (RFC 5321) without any I/O.
 
-Service extensions: PIPELINING (RFC 2920), 8BITMIME (RFC 6152), SIZE (RFC 1870). The work is
-linear in the bytes fed, however they are cut, and the memory is bounded by the limits.
+Service extensions: 8BITMIME (RFC 6152), SIZE (RFC 1870), and as far as they are offered PIPELINING
+(RFC 2920) and CHUNKING (RFC 3030). The work is linear in the bytes fed, however they are cut, and
+the memory is bounded by the limits.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from seglab.experiment.offers import USUAL_OFFERS, Offers
+from seglab.server.chunks import Chunks
 from seglab.server.limits import Limits
 from seglab.server.payload import Payload
 from seglab.server.session import Output, ReceivedPayload
@@ -23,6 +26,7 @@ _FORWARD = re.compile(
 )
 _PRINTABLE = re.compile(rb"[ -~]*")
 
+_CHUNK = re.compile(rb"(\d{1,18})(?: +(LAST))?", re.I)
 _MAX_PATH = 256  # RFC 5321, 4.5.3.1.3, with its angle brackets
 _NOT_IMPLEMENTED = frozenset(
     (b"BDAT", b"EXPN", b"ETRN", b"AUTH", b"STARTTLS", b"TURN", b"SEND", b"SOML", b"SAML", b"BURL")
@@ -36,6 +40,7 @@ _UNKNOWN = b"500 Command not recognized\r\n"
 _MISSING = b"502 Command not implemented\r\n"
 _TOO_LONG = "500 Line too long"
 _MESSAGE_TOO_BIG = "552 Message exceeds the size limit"
+_CHUNK_BEGINS = b""  # its reply is due at its end
 _DATA_LINE_TOO_LONG = "500 Line of message data too long"
 
 
@@ -50,6 +55,11 @@ class SmtpSession:
     """One SMTP session; see ``seglab.server.session.ProtocolSession`` for its attributes."""
 
     __slots__ = (
+        "_chunk_last",
+        "_chunk_left",
+        "_chunk_problem",
+        "_chunking",
+        "_chunks",
         "_consumed",
         "_domain",
         "_ehlo",
@@ -69,15 +79,20 @@ class SmtpSession:
     )
 
     def __init__(
-        self, limits: Limits, domain: str = "seglab.invalid", *, keep_content: bool = False
+        self,
+        limits: Limits,
+        domain: str = "seglab.invalid",
+        *,
+        keep_content: bool = False,
+        offers: Offers = USUAL_OFFERS,
     ) -> None:
         self._limits = limits
         self._keep_content = keep_content
         self._domain = domain
-        self._ehlo = (
-            f"250-{domain}\r\n250-PIPELINING\r\n250-8BITMIME\r\n"
-            f"250-SIZE {limits.message_bytes}\r\n250 HELP\r\n"
-        ).encode()
+        extensions = (*offers.keywords, "8BITMIME", f"SIZE {limits.message_bytes}")
+        lines = "".join(f"250-{extension}\r\n" for extension in extensions)
+        self._ehlo = f"250-{domain}\r\n{lines}250 HELP\r\n".encode()
+        self._chunking = offers.chunking
         self.greeting = f"220 {domain} ESMTP seglab, forwards nothing\r\n".encode()
         self.ended: str | None = None
         self.refused: str | None = None
@@ -90,6 +105,10 @@ class SmtpSession:
         self._transaction: _Transaction | None = None
         self._recipients: list[str] = []
         self._payload: Payload | None = None
+        self._chunks: Chunks | None = None
+        self._chunk_left = 0
+        self._chunk_last = False
+        self._chunk_problem = b""
 
     def feed(self, data: bytes) -> Output:
         """Take what one ``recv`` returned.
@@ -102,8 +121,10 @@ class SmtpSession:
         messages: list[ReceivedPayload] = []
         position = 0
         while position < len(data) and self.ended is None:
-            if self._payload is None:
-                position = self._feed_command(data, position, replies)
+            if self._chunk_left:
+                position = self._feed_chunk(data, position, replies, messages)
+            elif self._payload is None:
+                position = self._feed_command(data, position, replies, messages)
             else:
                 position = self._feed_payload(data, position, replies, messages)
         self._consumed += len(data)
@@ -131,10 +152,14 @@ class SmtpSession:
 
     # Commands ------------------------------------------------------------------------------
 
-    def _feed_command(self, data: bytes, position: int, replies: list[bytes]) -> int:
+    def _feed_command(
+        self, data: bytes, position: int, replies: list[bytes], messages: list[ReceivedPayload]
+    ) -> int:
         """Take a command line, or the part of it that is there; return the position after it."""
         limit = self._limits.command_line_bytes
         end = data.find(b"\n", position) + 1
+        if self._chunks is not None:
+            self._chunks.between(data[position:end] if end else data[position:])
         if end == 0:
             if not self._skipping:
                 self._partial += data[position : position + limit]
@@ -153,6 +178,12 @@ class SmtpSession:
         line = self._partial + data[position:end]
         self._partial = b""
         reply = self._command(line)
+        if reply is _CHUNK_BEGINS:
+            if self._chunks is not None and self.payload_start is None:
+                self.payload_start = self._consumed + end
+            if not self._chunk_left:
+                self._end_chunk(end, replies, messages)
+            return end
         if reply is _START:
             self.payload_start = self._consumed + end
         replies.append(reply)
@@ -179,6 +210,8 @@ class SmtpSession:
         verb, _, argument = text.partition(b" ")
         verb = verb.upper()
         handler = _HANDLERS.get(verb)
+        if verb == b"BDAT" and self._chunking:
+            return self._bdat_command(argument.strip(b" "))
         if handler is None:
             return _MISSING if verb in _NOT_IMPLEMENTED else _UNKNOWN
         return handler(self, argument.strip(b" "))
@@ -249,6 +282,8 @@ class SmtpSession:
             return b"501 Syntax: DATA\r\n"
         if self._transaction is None:
             return b"503 Send MAIL and RCPT first\r\n"
+        if self._chunks is not None:  # RFC 3030, 2
+            return b"503 The message has begun by BDAT\r\n"
         if not self._recipients:
             return b"554 No valid recipients\r\n"
         limits = self._limits
@@ -256,6 +291,22 @@ class SmtpSession:
             limits.message_bytes, limits.message_line_bytes, keep_content=self._keep_content
         )
         return _START
+
+    def _bdat_command(self, argument: bytes) -> bytes:
+        """Begin a chunk. It is read to its end even if it is refused (RFC 3030, 2)."""
+        match = _CHUNK.fullmatch(argument)
+        if match is None:
+            return b"501 Syntax: BDAT size [LAST]\r\n"
+        self._chunk_left = int(match[1])
+        self._chunk_last = match[2] is not None
+        self._chunk_problem = b""
+        if self._transaction is None:
+            self._chunk_problem = b"503 Send MAIL and RCPT first\r\n"
+        elif not self._recipients:
+            self._chunk_problem = b"554 No valid recipients\r\n"
+        elif self._chunks is None:
+            self._chunks = Chunks(self._limits.message_bytes, keep_content=self._keep_content)
+        return _CHUNK_BEGINS
 
     def _rset_command(self, argument: bytes) -> bytes:
         if argument:
@@ -281,18 +332,49 @@ class SmtpSession:
     def _reset(self) -> None:
         self._transaction = None
         self._recipients = []
+        if self._chunks is not None:
+            self._chunks = None
+            self.payload_start = None
 
     # Message data --------------------------------------------------------------------------
+
+    def _feed_chunk(
+        self, data: bytes, position: int, replies: list[bytes], messages: list[ReceivedPayload]
+    ) -> int:
+        """Take bytes of a chunk; return the position after them."""
+        end = min(position + self._chunk_left, len(data))
+        if self._chunks is not None and not self._chunk_problem:
+            self._chunks.feed(data[position:end])
+        self._chunk_left -= end - position
+        if not self._chunk_left:
+            self._end_chunk(end, replies, messages)
+        return end
+
+    def _end_chunk(self, end: int, replies: list[bytes], messages: list[ReceivedPayload]) -> None:
+        """Answer a chunk that is complete, and with the last one take the message."""
+        chunks = self._chunks
+        if self._chunk_problem or chunks is None:
+            replies.append(self._chunk_problem)
+            self._count_error(replies)
+            return
+        reply = "250 OK, chunk received"
+        if chunks.too_big:
+            reply = _MESSAGE_TOO_BIG
+            self.refused = self.refused or reply
+        elif self._chunk_last:
+            reply = "250 OK, logged and not forwarded"
+        if chunks.too_big or self._chunk_last:
+            messages.append(
+                self._received(end, chunks.hexdigest(), chunks.content_bytes, reply, chunks.content)
+            )
+            self._reset()
+        replies.append(reply.encode() + b"\r\n")
 
     def _feed_payload(
         self, data: bytes, position: int, replies: list[bytes], messages: list[ReceivedPayload]
     ) -> int:
         payload = self._payload
-        transaction = self._transaction
-        start = self.payload_start
         assert payload is not None
-        assert transaction is not None
-        assert start is not None
         end = payload.feed(data, position)
         if end < 0:
             return len(data)
@@ -304,24 +386,33 @@ class SmtpSession:
         if reply[0] != "2":
             self.refused = self.refused or reply
         messages.append(
-            ReceivedPayload(
-                start=start,
-                end=self._consumed + end,
-                sha256=payload.hexdigest(),
-                content_bytes=payload.content_bytes,
-                reply=reply,
-                helo=self._helo or "",
-                mail_from=transaction.mail_from,
-                recipients=tuple(self._recipients),
-                parameters=transaction.parameters,
-                content=payload.content,
-            )
+            self._received(end, payload.hexdigest(), payload.content_bytes, reply, payload.content)
         )
         replies.append(reply.encode() + b"\r\n")
         self._payload = None
         self.payload_start = None
         self._reset()
         return end
+
+    def _received(
+        self, end: int, sha256: str, content_bytes: int, reply: str, content: bytes | None
+    ) -> ReceivedPayload:
+        """Return the message that ends at a position of what was fed."""
+        transaction, start = self._transaction, self.payload_start
+        assert transaction is not None
+        assert start is not None
+        return ReceivedPayload(
+            start=start,
+            end=self._consumed + end,
+            sha256=sha256,
+            content_bytes=content_bytes,
+            reply=reply,
+            helo=self._helo or "",
+            mail_from=transaction.mail_from,
+            recipients=tuple(self._recipients),
+            parameters=transaction.parameters,
+            content=content,
+        )
 
 
 _HANDLERS: dict[bytes, Callable[[SmtpSession, bytes], bytes]] = {

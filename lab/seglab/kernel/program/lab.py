@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import IO, Any, Literal, Self
 
 from seglab.errors import EnvironmentLacksError
+from seglab.experiment.offers import USUAL_OFFERS, Offers
 from seglab.experiment.reader import Reader
 from seglab.frames.addresses import PORTS
 from seglab.kernel import host_setup, sandbox
@@ -27,6 +28,7 @@ class ProgramLab(KernelLab):
         network: the network that its sessions run over.
         reader: how its server reads.
         log: a file for what its processes print; ``None`` discards it.
+        offers: the service extensions that its SMTP server offers.
         recorded: whether what programs write is recorded; a test compares with and without.
         recorder: which recorder; ``None`` takes the best that this machine allows.
 
@@ -42,10 +44,11 @@ class ProgramLab(KernelLab):
         reader: Reader,
         log: IO[bytes] | int | None = None,
         *,
+        offers: Offers = USUAL_OFFERS,
         recorded: bool = True,
         recorder: RecorderName | None = None,
     ) -> None:
-        super().__init__(network, reader, log)
+        super().__init__(network, reader, log, offers=offers)
         self.recorder: RecorderName | None = recorder
         self._recorded = recorded
         self._instance: TraceInstance | None = None

@@ -16,9 +16,11 @@ from seglab.kernel import lab_process
 from seglab.kernel.channel import ChannelMessage
 from seglab.kernel.flow import FRAME
 from seglab.kernel.program.dialogue import dialogue, ranges
+from seglab.mail.chunked import first_chunk_bytes
 from seglab.mail.header_layout import header_layout, structure_of
 
 _SHOWN_BYTES = 200
+_COMMAND_MAX_BYTES = 512  # RFC 5321, 4.5.3.1.4
 
 
 def connection_of_message(connections: Sequence[ChannelMessage]) -> ChannelMessage | None:
@@ -57,6 +59,7 @@ def client_report(
     start, end = _payload(chosen)
     payload = sent_bytes(sent, start, end)
     layout = header_layout(payload)
+    first_chunk = first_chunk_bytes(sent_bytes(sent, max(0, start - _COMMAND_MAX_BYTES), start))
     seen = None if chosen is None else _recorded(result, chosen)
     calls = [] if seen is None else seen["calls"]
     options = [] if seen is None else seen["options"]
@@ -80,7 +83,9 @@ def client_report(
             "exit_code": result["exit_code"],
             "output": result["output"],
             "structure": structure_of(
-                payload, next((start - a for _, _, a, b, *_ in calls if a <= start < b), 0)
+                payload,
+                next((start - a for _, _, a, b, *_ in calls if a <= start < b), 0),
+                first_chunk,
             ),
             "notes": result["notes"],
             "dialogue": _dialogue(sent, calls, (start, end), seen, chosen),
