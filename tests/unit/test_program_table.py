@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from matplotlib.patches import Rectangle
 from stored_runs import stored_run
 from synthetic import simulated
 
@@ -13,8 +14,9 @@ from seglab.core.record import SessionRecord
 from seglab.core.written import WrittenLabels
 from seglab.experiment import registry
 from seglab.plots.programs import ProgramCell, programs
-from seglab.report.programs import FILE, ProgramRow, draw_programs, program_rows, write_programs
-from seglab.runs.folder import RunFolder
+from seglab.report import build_report
+from seglab.report.programs import ProgramRow, program_rows, write_programs
+from seglab.runs.folder import PROGRAMS, RunFolder
 
 
 def program(
@@ -57,8 +59,8 @@ def table(tmp_path: Path) -> list[dict[str, str]]:
     networks = {name: registry.networks()[name] for name in ("ethernet", "pppoe")}
     stored_run(tmp_path / "run", records, networks=networks)
     folder = RunFolder.open(tmp_path / "run")
-    write_programs(folder, program_rows(folder))
-    first, *lines = (tmp_path / "run" / FILE).read_text().splitlines()
+    write_programs(folder, program_rows(folder, folder.sessions()))
+    first, *lines = (tmp_path / "run" / PROGRAMS).read_text().splitlines()
     return [dict(zip(first.split("\t"), line.split("\t"), strict=True)) for line in lines]
 
 
@@ -87,36 +89,87 @@ def test_a_program_that_always_failed(table: list[dict[str, str]]) -> None:
     assert table[0]["writes"] == table[0]["style"] == table[0]["looks_like"] == ""
 
 
-def test_the_figure(tmp_path: Path) -> None:
-    """It has every program, size and network, and a sign for what the wire shows."""
+def survey(tmp_path: Path) -> RunFolder:
+    """A stored run of a program with two mails over two networks, and CHUNKING over one."""
     records = [
-        program("postfix", size, network, writes=writes)
+        program("postfix", size, network, writes=writes, initcwnd=initcwnd)
         for size, writes in ((2048, (2048,)), (25600, (5792, 5792, 5792, 5792, 2432)))
-        for network in ("ethernet", "pppoe")
+        for network, initcwnd in (("ethernet", 10), ("pppoe", 64))
     ]
+    usual = program("postfix", 2048, "pppoe", writes=(2048,), initcwnd=10)
+    chunked = {
+        "session_id": "survey.postfix.2048.pppoe.chunking",
+        "variant": "payload_bytes=2048,chunking=true",
+        "offers": ("PIPELINING", "CHUNKING"),
+    }
+    records = [replace(one, offers=("PIPELINING",)) for one in records]
+    records.append(replace(usual, **chunked))
     networks = {name: registry.networks()[name] for name in ("ethernet", "pppoe")}
-    stored_run(tmp_path / "run", records, networks=networks)
-    folder = RunFolder.open(tmp_path / "run")
-    rows = program_rows(folder)
-    draw_programs(folder, rows)
-    svg = (folder.figures / "programs.svg").read_text()
-    for words in ("postfix", "2048 bytes", "25600 bytes", "ethernet", "pppoe"):
+    stored_run(tmp_path / "run", records, networks=networks, command="run")
+    return RunFolder.open(tmp_path / "run")
+
+
+def test_a_line_says_its_setting(tmp_path: Path) -> None:
+    """What the server offered and the initial window have columns; the mail is the mail alone."""
+    folder = survey(tmp_path)
+    write_programs(folder, program_rows(folder, folder.sessions()))
+    first, *lines = (folder.path / PROGRAMS).read_text().splitlines()
+    rows = [dict(zip(first.split("\t"), line.split("\t"), strict=True)) for line in lines]
+    found = [(row["message"], row["network"], row["offers"], row["initcwnd"]) for row in rows]
+    assert found == [
+        ("payload_bytes=2048", "ethernet", "PIPELINING", "10"),
+        ("payload_bytes=2048", "pppoe", "PIPELINING", "64"),
+        ("payload_bytes=2048", "pppoe", "PIPELINING CHUNKING", "10"),
+        ("payload_bytes=25600", "ethernet", "PIPELINING", "10"),
+        ("payload_bytes=25600", "pppoe", "PIPELINING", "64"),
+    ]
+
+
+def test_a_report_has_table_and_figure(tmp_path: Path) -> None:
+    """`seglab report` makes both again, as they were, and the page shows them."""
+    folder = survey(tmp_path)
+    build_report(folder)
+    made = [folder.path / PROGRAMS, folder.figures / "programs.svg"]
+    svg = made[1].read_text()
+    for words in ("postfix", "ethernet", "pppoe", "pppoe, chunking=true"):
         assert f"<!-- {words} -->" in svg
+    assert "2048 bytes, 25600 bytes" in svg
     assert (folder.figures / "programs.png").stat().st_size > 1000
+    before = [path.read_bytes() for path in made]
+    for path in made:
+        path.unlink()
+    build_report(RunFolder.open(folder.path))
+    assert [path.read_bytes() for path in made] == before
+    page = folder.report.read_text()
+    assert '<figure id="programs"' in page
+    assert "<td>5792x4 2432</td>" in page
+    assert page.count('<tr><th scope="row">postfix</th>') == 5
 
 
-@pytest.mark.parametrize("networks", [1, 2, 7])
-def test_headings_of_the_figure_stand_apart(networks: int) -> None:
-    """The headings of the sizes do not cover each other, however few networks there are."""
-    sizes = [f"{size} bytes" for size in (2048, 6144, 25600, 122880)]
-    labels = [f"network-{i}" for i in range(networks)]
+def test_a_page_elsewhere_leaves_the_run_as_it_is(tmp_path: Path) -> None:
+    """With `--out`, the page has the table, and the run folder gets no file."""
+    folder = survey(tmp_path)
+    build_report(folder, tmp_path / "page.html")
+    assert '<figure id="programs"' in (tmp_path / "page.html").read_text()
+    assert not (folder.path / PROGRAMS).exists()
+
+
+@pytest.mark.parametrize("columns", [1, 2, 31])
+def test_bars_of_the_figure_lie_in_their_column(columns: int) -> None:
+    """Each column has a bar for each mail, beside each other, and a blank where none was sent."""
+    mails = [f"{size} bytes" for size in (2048, 6144, 25600, 122880)]
     cell = ProgramCell("single_write", right=True)
-    row = [cell] * (networks * len(sizes))
-    figure = programs("how", ["curl"], [(size, labels) for size in sizes], [row])
-    figure.draw_without_rendering()
-    texts = {found.get_text(): found for found in figure.axes[0].texts}
-    spans = [texts[size].get_window_extent() for size in sizes]
-    assert all(left.x1 < right.x0 for left, right in pairwise(spans))
+    row = [[cell, None, cell, cell]] * columns
+    figure = programs("how", ["curl"], [f"network-{i}" for i in range(columns)], mails, [row])
+    spans = [
+        (patch.get_x(), patch.get_x() + patch.get_width())
+        for patch in figure.axes[0].get_children()
+        if isinstance(patch, Rectangle) and patch.get_width() < 1
+    ]
+    assert len(spans) == 3 * columns
+    assert all(left[1] <= right[0] for left, right in pairwise(sorted(spans)))
+    assert [int(a) for a, _ in sorted(spans)] == [n for n in range(columns) for _ in range(3)]
+    assert all(int(a) == int(b) for a, b in spans)
 
 
 def test_a_cell_of_the_figure() -> None:

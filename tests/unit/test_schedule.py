@@ -20,6 +20,15 @@ def test_weights() -> None:
     assert schedule.weight(1e9) == 1
 
 
+def test_a_program_never_counts_nothing() -> None:
+    """To start it takes processor time, however slow its network is."""
+    least = schedule.PROGRAM_WEIGHT_MIN
+    assert schedule.weight(1e9, program=True) == least > schedule.weight(1e9)
+    assert schedule.weight(0.1, program=True) == schedule.SLOT
+    middle = schedule.WORK_S * 2
+    assert schedule.weight(middle, program=True) == schedule.weight(middle) > least
+
+
 def test_estimates_come_from_the_longest_message() -> None:
     """Raw senders have their own length, mail the scenario's."""
     network = registry.network("gprs")

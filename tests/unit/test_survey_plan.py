@@ -134,7 +134,7 @@ def test_programs_do_not_run_on_the_simulator() -> None:
         ('programs = "all"\nsizes_bytes = [2048, 2048]', "expected sizes that differ"),
         ("sizes_bytes = [2048]", "senders is missing"),
         ('programs = "all"\n[[offers]]\nnetworks = ["gprs"]', "unknown network 'gprs'"),
-        ('programs = "all"\n[[offers]]\n[[offers]]\n', "another [[offers]] table offers the same"),
+        ('programs = "all"\n[[offers]]\n[[offers]]\n', "table offers ethernet the same"),
         ('programs = "all"\n[[offers]]\npipelining = 1', "offers[0].pipelining: expected true"),
         ('programs = "all"\n[[offers]]\nehlo = 1', "unknown key 'ehlo'"),
         ('senders = ["relay"]\n[[offers]]', "unknown key 'offers'"),

@@ -20,7 +20,7 @@ from seglab.execution.request import RunRequest, resume
 from seglab.mail.source import MailSource
 from seglab.report import build_report
 from seglab.report.terminal import show
-from seglab.runs.folder import RunFolder
+from seglab.runs.folder import PROGRAMS, RunFolder
 
 
 @click.command()
@@ -93,11 +93,6 @@ def run(
                         progress=progress,
                     )
             summary = build_report(folder)
-            from seglab.report import programs  # noqa: PLC0415, it imports Matplotlib as well
-
-            if rows := programs.program_rows(folder):
-                programs.write_programs(folder, rows)
-                programs.draw_programs(folder, rows)
         except KeyboardInterrupt:
             interrupted(folder)
     if as_json:
@@ -106,8 +101,8 @@ def run(
         show(summary)
         click.echo(f"run folder: {folder.path}")
         click.echo(f"report:     {folder.report}")
-        if rows:
-            click.echo(f"programs:   {folder.path / programs.FILE}")
+        if (programs := folder.path / PROGRAMS).exists():
+            click.echo(f"programs:   {programs}")
     return 1 if summary.unexpected_failures else 0
 
 

@@ -20,6 +20,12 @@ A session that takes longer waits for its network most of the time, and counts f
 SLOT: Final = 1000
 """The weight of a session that counts in full."""
 
+PROGRAM_WEIGHT_MIN: Final = SLOT // 4
+"""The least weight of a program's session: to start it takes processor time over any network.
+
+Otherwise programs over slow networks would start by the dozen, and starve the lab's own processes.
+"""
+
 _START_S = 0.5  # the time that an engine needs before a session can have ended
 _ENDED_MIN = 20  # from this number of ended sessions on, their pace says more than the options do
 
@@ -41,9 +47,15 @@ def _payload_bytes(spec: SessionSpec) -> int:
     return spec.message.payload_bytes
 
 
-def weight(session_s: float) -> int:
-    """Return how much a session of ``session_s`` seconds counts; ``SLOT`` is in full."""
-    return SLOT if session_s <= WORK_S else math.ceil(SLOT * WORK_S / session_s)
+def weight(session_s: float, *, program: bool = False) -> int:
+    """Return how much a session counts; ``SLOT`` is in full.
+
+    Args:
+        session_s: how many seconds it takes.
+        program: whether it is a program's.
+    """
+    found = SLOT if session_s <= WORK_S else math.ceil(SLOT * WORK_S / session_s)
+    return max(found, PROGRAM_WEIGHT_MIN) if program else found
 
 
 class Forecast:

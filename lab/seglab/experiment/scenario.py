@@ -497,8 +497,9 @@ def _offered(table: SpecTable, networks: Sequence[str]) -> tuple[Offered, ...]:
                 )
         sessions = own.integer("sessions", 1, SESSIONS_MAX) if "sessions" in own else None
         own.finish()
-        if any(one.offers == offers for one in found):
-            raise InputError(f"{own.where}: another [[offers]] table offers the same")
+        taken = {name for one in found if one.offers == offers for name in one.networks}
+        if twice := next((name for name in names if name in taken), None):
+            raise InputError(f"{own.where}: another [[offers]] table offers {twice} the same")
         found.append(Offered(offers, tuple(dict.fromkeys(names)), sessions))
     return tuple(found)
 

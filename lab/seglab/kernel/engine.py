@@ -205,7 +205,7 @@ class KernelEngine:
         """
         await asyncio.sleep(delay_s)
         completed = 0
-        weight = schedule.weight(group.session_s)
+        weight = schedule.weight(group.session_s, program=group.programs)
         while group.pending and lab.dead is None:
             async with self._slots.take(weight, self.options.priority + group.session_s):
                 if not group.pending:

@@ -33,15 +33,17 @@ _COLOURS: Final = {
     "unknown": RULE,
 }
 _OTHER: Final = VERMILLION
-_CELL_INCHES: Final = (0.27, 0.25)
-_WIDEST_CELL_INCHES: Final = 0.9
-_HEADING_INCHES: Final = 0.9
-"""What the heading of a group takes, such as `122880 bytes`."""
+_BAR_INCHES: Final = 0.1
+"""How wide the bar of one mail is in the smallest figure."""
+_WIDEST_BAR_INCHES: Final = 0.3
+_ROW_INCHES: Final = 0.25
 _LEFT_INCHES: Final = 1.9
-_TOP_INCHES: Final = 1.55
-_BOTTOM_INCHES: Final = 1.1
+_TOP_INCHES: Final = 1.35
+_BOTTOM_INCHES: Final = 1.6
 _RIGHT_INCHES: Final = 0.3
 _LEAST_INCHES: Final = 9.4
+_GAP: Final = 0.12
+"""How much of a column stays empty beside its bars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,84 +62,81 @@ class ProgramCell:
 def programs(
     title: str,
     names: Sequence[str],
-    groups: Sequence[tuple[str, Sequence[str]]],
-    rows: Sequence[Sequence[ProgramCell | None]],
+    columns: Sequence[str],
+    mails: Sequence[str],
+    rows: Sequence[Sequence[Sequence[ProgramCell | None]]],
 ) -> Figure:
     """Draw the figure.
 
     Args:
         title: what it shows.
         names: of the programs, from the top down.
-        groups: of columns, from the left: a heading, and what each column is called.
-        rows: a cell for each program and column; ``None`` where there was no session.
+        columns: what each column is called, from the left.
+        mails: what the mails are called; each column has a bar for each.
+        rows: by program, column and mail, what was seen; ``None`` where there was no session.
     """
-    columns = sum(len(labels) for _, labels in groups)
-    cell_inches = _cell_inches([len(labels) for _, labels in groups])
-    width = max(_LEFT_INCHES + columns * cell_inches + _RIGHT_INCHES, _LEAST_INCHES)
-    height = _TOP_INCHES + _BOTTOM_INCHES + len(names) * _CELL_INCHES[1]
+    bar_inches = _bar_inches(len(columns) * len(mails))
+    used = len(columns) * len(mails) * bar_inches
+    width = max(_LEFT_INCHES + used + _RIGHT_INCHES, _LEAST_INCHES)
+    height = _TOP_INCHES + _BOTTOM_INCHES + len(names) * _ROW_INCHES
     figure = Figure(figsize=(width, height))
-    cells = [cell for row in rows for cell in row if cell is not None]
+    cells = [cell for row in rows for bars in row for cell in bars if cell is not None]
     asked = [cell for cell in cells if cell.right is not None]
     right = sum(cell.right is True for cell in asked)
     heading(
         figure,
         title,
         f"{len(names)} programs; the classifier boundaries admits how they wrote in"
-        f" {right} of {len(asked)} cells",
+        f" {right} of {len(asked)} bars",
     )
-    used = columns * cell_inches
     axes = figure.add_axes(
         (_LEFT_INCHES / width, _BOTTOM_INCHES / height,
-         used / width, len(names) * _CELL_INCHES[1] / height)
+         used / width, len(names) * _ROW_INCHES / height)
     )  # fmt: skip
-    axes.set(xlim=(0, columns), ylim=(len(names), 0))
+    axes.set(xlim=(0, len(columns)), ylim=(len(names), 0))
     bare(axes)
+    wide = (1 - _GAP) / max(len(mails), 1)
     for y, row in enumerate(rows):
-        for x, cell in enumerate(row):
-            _draw_cell(axes, x, y, cell)
+        for x, bars in enumerate(row):
+            for n, cell in enumerate(bars):
+                if cell is not None:
+                    _draw_bar(axes, x + _GAP / 2 + n * wide, y, wide, cell)
     axes.set_yticks([y + 0.5 for y in range(len(names))], [*names])
-    labels = [label for _, names_ in groups for label in names_]
     axes.set_xticks(
-        [x + 0.5 for x in range(columns)], labels, rotation=45, ha="right", rotation_mode="anchor"
+        [x + 0.5 for x in range(len(columns))],
+        [*columns],
+        rotation=45,
+        ha="right",
+        rotation_mode="anchor",
     )
     axes.tick_params(labelcolor=INK, labelsize=8, pad=3)
-    begin = 0
-    for words, inside in groups:
-        axes.text(begin + len(inside) / 2, -0.35, words, ha="center", size=9, color=INK)
-        if begin:
-            axes.axvline(begin, color=INK, linewidth=1.0, zorder=5)
-        begin += len(inside)
-    _legend(figure, width, height, {cell.style for cell in cells if cell.style})
+    _legend(figure, width, height, {cell.style for cell in cells if cell.style}, mails)
     return figure
 
 
-def _cell_inches(groups: Sequence[int]) -> float:
-    """Return how wide a cell is: wider where few columns leave room, or where a heading needs it.
-
-    Args:
-        groups: how many columns each has.
-    """
-    room = (_LEAST_INCHES - _LEFT_INCHES - _RIGHT_INCHES) / max(sum(groups), 1)
-    needed = _HEADING_INCHES / max(min(groups, default=1), 1)
-    return max(_CELL_INCHES[0], needed, min(room, _WIDEST_CELL_INCHES))
+def _bar_inches(bars: int) -> float:
+    """Return how wide a bar is: wider where few of them leave room."""
+    room = (_LEAST_INCHES - _LEFT_INCHES - _RIGHT_INCHES) / max(bars, 1)
+    return max(_BAR_INCHES, min(room, _WIDEST_BAR_INCHES))
 
 
-def _draw_cell(axes: Axes, x: int, y: int, cell: ProgramCell | None) -> None:
-    corner, size = (x + 0.03, y + 0.04), (0.94, 0.92)
-    if cell is None:
-        return
+def _draw_bar(axes: Axes, x: float, y: int, width: float, cell: ProgramCell) -> None:
+    corner, size = (x, y + 0.04), (width * 0.94, 0.92)
     if not cell.style:
-        axes.add_artist(Rectangle(corner, *size, fc=PAPER, ec=RULE, hatch="////", lw=0.6))
+        axes.add_artist(Rectangle(corner, *size, fc=PAPER, ec=RULE, hatch="//////", lw=0.4))
         return
     colour = _COLOURS.get(cell.style, _OTHER)
     axes.add_artist(Rectangle(corner, *size, facecolor=colour, linewidth=0))
     if cell.right is not None:
-        sign = "●" if cell.right else "○"
+        sign, points = ("●", 3.6) if cell.right else ("○", 5.2)
         ink = readable_on(colour)
-        axes.text(x + 0.5, y + 0.52, sign, ha="center", va="center", size=6.5, color=ink)
+        place = x + size[0] / 2, y + 0.52
+        axes.text(*place, sign, ha="center", va="center", size=points, color=ink)
 
 
-def _legend(figure: Figure, width: float, height: float, styles: set[str]) -> None:
+def _legend(
+    figure: Figure, width: float, height: float, styles: set[str], mails: Sequence[str]
+) -> None:
     y, x = 1 - 0.86 / height, 0.2
     known = [style for style in _COLOURS if style in styles]
     for style in [*known, *sorted(styles - _COLOURS.keys())]:
@@ -150,7 +149,7 @@ def _legend(figure: Figure, width: float, height: float, styles: set[str]) -> No
         figure.text((x + 0.22) / width, y, style, size=8.5, va="center", color=MUTED)
         x += 0.42 + 0.078 * len(style)
     words = (
-        "● what the segments say admits it   ○ it does not   no circle: no answer, or the style"
-        " is unknown   hatched: no session is complete"
+        f"bars from the left: {', '.join(mails)};   ● what the segments say admits it   ○ it does"
+        " not   no circle: no answer, or the style is unknown   hatched: no session is complete"
     )
     figure.text(0.2 / width, y - 0.26 / height, words, size=8.5, va="center", color=MUTED)

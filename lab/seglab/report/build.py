@@ -1,17 +1,20 @@
 """Writes the figures and the report of a stored run."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from seglab.core.files import replace_file, writing
 from seglab.core.ownership import keep_owner
+from seglab.core.record import SessionRecord
 from seglab.plots.style import FORMATS, render
 from seglab.report.embedding import embed
-from seglab.report.figures import drawings
+from seglab.report.figures import Drawing, drawings
 from seglab.report.page import page, picture
+from seglab.report.programs import program_rows, programs_drawing, write_programs
 from seglab.report.published import verdict_of
 from seglab.report.summary import RunSummary, summarise
 from seglab.runs.folder import RunFolder
@@ -22,7 +25,8 @@ def build_report(folder: RunFolder, out: Path | None = None) -> RunSummary:
     summary, grouped = summarise(folder)
     pictures, figures = [], []
     with _sessions_are_no_garbage():
-        for drawing in drawings(summary, grouped):
+        tables = list(_of_programs(folder, chain.from_iterable(grouped.values()), out is None))
+        for drawing in (*tables, *drawings(summary, grouped)):
             files = render(drawing.draw, FORMATS if out is None else ("svg",), summary.engine_words)
             pictures.append(picture(drawing, files["svg"]))
             for suffix, data in files.items() if out is None else ():
@@ -36,6 +40,18 @@ def build_report(folder: RunFolder, out: Path | None = None) -> RunSummary:
     if folder.writable and out is None:
         folder.update(verdicts=summary.verdict_dicts())
     return summary
+
+
+def _of_programs(
+    folder: RunFolder, records: Iterable[SessionRecord], write: bool
+) -> Iterator[Drawing]:
+    """Yield the figure of a run's named programs, where it has any; maybe write their table."""
+    if folder.manifest.command != "run":
+        return
+    if rows := program_rows(folder, records):
+        if write:
+            write_programs(folder, rows)
+        yield programs_drawing(rows, folder.manifest.networks)
 
 
 @contextmanager

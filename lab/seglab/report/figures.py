@@ -49,6 +49,7 @@ class Drawing:
         draw: the function that draws it.
         captures: the captures of the session that it shows, relative to the run folder.
         matrix: the numbers of a heat map, which the page also shows as a table.
+        table: the names of columns, and rows of text, which the page shows below the figure.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Drawing:
     draw: Drawer
     captures: tuple[str, ...] = ()
     matrix: Matrix | None = None
+    table: tuple[Sequence[str], Sequence[Sequence[str]]] | None = None
 
 
 def drawings(summary: RunSummary, grouped: Grouped) -> list[Drawing]:

@@ -35,6 +35,7 @@ class Picture:
     source: str
     captures: tuple[str, ...]
     matrix: Matrix | None
+    table: tuple[Sequence[str], Sequence[Sequence[str]]] | None
     wide: bool
 
 
@@ -95,6 +96,7 @@ def picture(drawing: Drawing, svg: bytes) -> Picture:
         source,
         drawing.captures,
         drawing.matrix,
+        drawing.table,
         width is not None and float(width[1]) > _WIDE_POINTS,
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import BinaryIO, Final
+from typing import Final
 
 from seglab.classification.api import classify
 from seglab.classification.classifier import Verdict
@@ -21,13 +21,10 @@ from seglab.core.text import one_line
 from seglab.core.trace import first_sent, sizes
 from seglab.core.written import WrittenLabels
 from seglab.plots.programs import ProgramCell, programs
-from seglab.plots.style import render
+from seglab.report.figures import Drawing
 from seglab.report.tried import program_writes
 from seglab.report.tried_terminal import looks_like, shown_sizes
-from seglab.runs.folder import RunFolder
-
-FILE: Final = "programs.tsv"
-"""The table's file in a run folder."""
+from seglab.runs.folder import PROGRAMS, RunFolder
 
 _SIZE: Final = "payload_bytes"
 _LABELS = ("program", "version", "runtime", "settings")
@@ -61,6 +58,17 @@ class ProgramRow:
         if self.labels is None:
             return [self.shown.style]
         return self.labels.styles or [UNKNOWN_STYLE]
+
+    @property
+    def size(self) -> int:
+        """The size of the mail that the program was handed; 0 where each mail has its own."""
+        return _size(self.shown)
+
+    @property
+    def offers(self) -> str:
+        """What the server offered, as far as it is not the usual."""
+        first, _, rest = self.shown.variant.partition(",")
+        return rest if first.startswith(f"{_SIZE}=") else self.shown.variant
 
     @property
     def cell(self) -> ProgramCell:
@@ -116,8 +124,12 @@ class ProgramRow:
         return tuple(map(str, cells))
 
 
-def program_rows(folder: RunFolder) -> list[ProgramRow]:
+def program_rows(folder: RunFolder, records: Iterable[SessionRecord]) -> list[ProgramRow]:
     """Return the rows of a run's programs, by program, size of mail, offers and network.
+
+    Args:
+        folder: the run.
+        records: its sessions.
 
     Raises:
         InputError: a stored file is damaged.
@@ -127,8 +139,8 @@ def program_rows(folder: RunFolder) -> list[ProgramRow]:
     def key(record: SessionRecord) -> tuple[str, int, str, int]:
         return record.sender, _size(record), record.variant, order.index(record.network)
 
-    records = sorted((r for r in folder.sessions() if r.kind == "program"), key=key)
-    return [_row(folder, list(group)) for _, group in groupby(records, key)]
+    found = sorted((r for r in records if r.kind == "program"), key=key)
+    return [_row(folder, list(group)) for _, group in groupby(found, key)]
 
 
 def write_programs(folder: RunFolder, rows: Iterable[ProgramRow]) -> None:
@@ -139,39 +151,39 @@ def write_programs(folder: RunFolder, rows: Iterable[ProgramRow]) -> None:
         DiskFullError: the disk is full.
     """
     lines = ["\t".join(cells) for cells in (_COLUMNS, *(row.cells() for row in rows))]
-    path = folder.path / FILE
+    path = folder.path / PROGRAMS
     with writing(path):
         replace_file(path, lambda file: file.write("\n".join([*lines, ""]).encode()))
 
 
-def draw_programs(folder: RunFolder, rows: Sequence[ProgramRow]) -> None:
-    """Draw the figure ``programs`` of a run: a line for each program, a column for mail and path.
+def programs_drawing(rows: Sequence[ProgramRow], networks: Iterable[str]) -> Drawing:
+    """Return the figure ``programs`` of a run: a line for each program, a column for each setting.
 
-    Raises:
-        InputError: it cannot be written.
-        DiskFullError: the disk is full.
+    Args:
+        rows: of the table; one at least.
+        networks: the names of the run's networks, in their order.
     """
     names = list(dict.fromkeys(row.shown.sender for row in rows))
-    mails = list(dict.fromkeys(row.shown.variant for row in sorted(rows, key=_place)))
-    networks = [n for n in folder.manifest.networks if any(r.shown.network == n for r in rows)]
-    cells = {(r.shown.sender, r.shown.variant, r.shown.network): r.cell for r in rows}
-    over = {m: [n for n in networks if any((name, m, n) in cells for name in names)] for m in mails}
-    grid = [[cells.get((name, m, n)) for m in mails for n in over[m]] for name in names]
-    groups = [(_heading(mail), over[mail]) for mail in mails]
+    mails = sorted({row.size for row in rows})
+    offered = sorted({row.offers for row in rows})
+    cells = {(r.shown.sender, r.offers, r.shown.network, r.size): r.cell for r in rows}
+    present = {(r.offers, r.shown.network) for r in rows}
+    columns = [(o, n) for o in offered for n in networks if (o, n) in present]
+    grid = [[[cells.get((name, o, n, m)) for m in mails] for o, n in columns] for name in names]
+    labels = [f"{network}, {offers}" if offers else network for offers, network in columns]
     title = "How each program wrote, and whether the sizes on the wire show it"
-    for suffix, data in render(partial(programs, title, names, groups, grid)).items():
-        path = folder.figures / f"programs.{suffix}"
-        with writing(path):
-            path.parent.mkdir(exist_ok=True)
-            replace_file(path, partial(_put, data))
-
-
-def _put(data: bytes, file: BinaryIO) -> None:
-    file.write(data)
-
-
-def _place(row: ProgramRow) -> tuple[int, str]:
-    return _size(row.shown), row.shown.variant
+    words = [f"{size} bytes" if size else "the mail" for size in mails]
+    return Drawing(
+        "programs",
+        None,
+        "How each program wrote, by its own writes: a bar for each mail, from the smallest to the"
+        " largest. A circle says whether the answer of the classifier boundaries, from the"
+        f" segments alone, admits that. {PROGRAMS} has the numbers.",
+        f"{len(names)} programs, {len(columns)} settings of network and server, mails of"
+        f" {', '.join(words)}; all cells stand in the table below.",
+        partial(programs, title, names, labels, words, grid),
+        table=(_COLUMNS, [row.cells() for row in rows]),
+    )
 
 
 def _size(record: SessionRecord) -> int:
@@ -183,13 +195,6 @@ def _size(record: SessionRecord) -> int:
 def _mail(record: SessionRecord) -> str:
     """Return the part of a session's variant that says which mail it carries."""
     return f"{_SIZE}={_size(record)}" if _size(record) else record.message
-
-
-def _heading(variant: str) -> str:
-    """Return what the figure writes above the columns of a variant."""
-    size, _, offers = variant.partition(",")
-    words = size.replace(f"{_SIZE}=", "") + " bytes"
-    return f"{words}, {offers}" if offers else words
 
 
 def _row(folder: RunFolder, records: list[SessionRecord]) -> ProgramRow:

@@ -36,6 +36,7 @@ from seglab.runs.parquet import read_sessions, read_statuses, write_sessions
 MANIFEST = "run.json"
 JOURNAL = "sessions.jsonl"
 SESSIONS = "sessions.parquet"
+PROGRAMS = "programs.tsv"
 
 
 class RunFolder:
