@@ -38,7 +38,7 @@ _BAR_INCHES: Final = 0.1
 _WIDEST_BAR_INCHES: Final = 0.3
 _ROW_INCHES: Final = 0.25
 _LEFT_INCHES: Final = 1.9
-_TOP_INCHES: Final = 1.35
+_TOP_INCHES: Final = 1.5
 _BOTTOM_INCHES: Final = 1.6
 _RIGHT_INCHES: Final = 0.3
 _LEAST_INCHES: Final = 9.4
@@ -148,8 +148,11 @@ def _legend(
         )  # fmt: skip
         figure.text((x + 0.22) / width, y, style, size=8.5, va="center", color=MUTED)
         x += 0.42 + 0.078 * len(style)
-    words = (
-        f"bars from the left: {', '.join(mails)};   ● what the segments say admits it   ○ it does"
-        " not   no circle: no answer, or the style is unknown   hatched: no session is complete"
+    lines = (
+        f"bars from the left: mails of {', '.join(mails)}",
+        "● what the segments say admits it   ○ it does not   no circle: no answer, or the style is"
+        " unknown   hatched: no session is complete",
     )
-    figure.text(0.2 / width, y - 0.26 / height, words, size=8.5, va="center", color=MUTED)
+    for n, words in enumerate(lines):
+        place = 0.2 / width, y - (0.26 + 0.22 * n) / height
+        figure.text(*place, words, size=8.5, va="center", color=MUTED)

@@ -39,6 +39,10 @@ STOP: Final = b"x"
 """The client's orders."""
 
 _LOOK_S: Final = 0.02
+_LOOK_GROWTH: Final = 1.03
+_LOOK_MAX_S: Final = (
+    0.2  # a program over a slow network takes a minute, and looking takes processor time
+)
 _CHECK_PAUSE_S: Final = 0.1
 _MAX_FD: Final = 1 << 16
 
@@ -121,13 +125,15 @@ class First:
             return
         report(self._reports, {"started": True})
         os.set_blocking(self._orders, False)
+        pause_s = _LOOK_S
         while self._obey():
             self._check_again()
             if not self._full and full("/"):
                 self._full = True
                 report(self._reports, {"full": True})
             if not self._reap():
-                time.sleep(_LOOK_S)
+                time.sleep(pause_s)
+                pause_s = min(pause_s * _LOOK_GROWTH, _LOOK_MAX_S)
         report(self._reports, {"left": _others()})
 
     def _obey(self) -> bool:
