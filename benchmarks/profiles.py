@@ -1,13 +1,13 @@
 """Does a profile give the same segments as its program? Compares recorded sessions, pair by pair.
 
-Usage: python benchmarks/profiles.py RUN... [--profile NAME] [--engine ENGINE] [--jobs N] [--json]
+Usage: python benchmarks/profiles.py RUN... [--profile NAME] [--engine ENGINE] [--fit] [--store]
 
 Each RUN is a folder that `seglab try` made. For each complete session of a program it takes the
 very bytes that the program sent from the session's capture, lets the profile send them over the
 same network with the same dice, and compares the sizes of the segments as they were first sent. The
 profile of a program is the one that names it; --profile names another one.
 
-It also fits: it prints the shipped sender, with parameters, that gives the most sessions' writes.
+With --fit it prints the shipped sender, with parameters, that gives the most sessions' writes.
 The profile sends everything twice, and how often it gives the same segments as itself is printed,
 as is the same of the program where a run has several sessions of one mail over one network: no
 profile can do better. --store writes the numbers into the profiles' files.
@@ -45,6 +45,9 @@ from seglab.runs.manifest import Experiment, Manifest
 from seglab.sender.likeness import likeness
 from seglab.sender.profiles import WANTED_SHARE, Profile
 
+OFFERED = ("PIPELINING",)
+"""What the server of the profiles offers, of the service extensions that sessions note."""
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -53,17 +56,47 @@ class Sent:
     record: SessionRecord
     payload: bytes
     like: str
+    network: Network
 
 
-def sent_in(paths: Iterable[Path]) -> Iterator[Sent]:
-    """Yield the complete sessions of programs in run folders."""
+def sent_in(
+    paths: Iterable[Path],
+    programs: Iterable[str] = (),
+    over: Iterable[str] = (),
+    *,
+    fit: bool = False,
+) -> Iterator[Sent]:
+    """Yield the complete sessions of programs in run folders.
+
+    Left out are sessions for which the machine was too late, and those whose server offers what
+    the profiles' does not.
+
+    Args:
+        paths: the run folders.
+        programs: the programs; empty for all that have a profile.
+        over: the networks; empty for all.
+        fit: whether the shipped sender that writes so is looked for.
+    """
+    chosen = {*over}
+    wanted = {*programs} or {profile.program for profile in registry.profiles().values()}
     for path in paths:
         folder = RunFolder.open(path)
+        networks = {
+            name: msgspec.convert(given, Network)
+            for name, given in folder.manifest.networks.items()
+        }
         for record in folder.sessions():
+            if record.sender not in wanted or (chosen and record.network not in chosen):
+                continue
+            if record.too_late or getattr(record, "offers", OFFERED) != OFFERED:
+                continue
             seen = program_writes(folder, record)
             if seen is not None:
-                like = likeness(seen)
-                yield Sent(record, seen.payload, "no shipped sender" if like is None else str(like))
+                words = ""
+                if fit:
+                    like = likeness(seen)
+                    words = "no shipped sender" if like is None else str(like)
+                yield Sent(record, seen.payload, words, networks[record.network])
 
 
 def profile_of(program: str, given: str | None) -> Profile | None:
@@ -81,8 +114,7 @@ def profile_of(program: str, given: str | None) -> Profile | None:
 
 def planned(number: int, sent: Sent, profile: Profile) -> tuple[SessionSpec, Network]:
     """The session in which a profile sends the bytes that a program sent."""
-    record, sender = sent.record, profile.sender
-    path = registry.network(record.network)
+    record, sender, path = sent.record, profile.sender, sent.network
     content = sent.payload
     sha256 = hashlib.sha256(content).hexdigest()
     mail = LoadedMail("", record.message, 0, len(content), sha256, content=content, as_sent=True)
@@ -129,11 +161,19 @@ def carried_out(
 
 
 def same_as_itself(sessions: Iterable[Sent]) -> tuple[int, int]:
-    """How many pairs of sessions of one mail over one network are equal, and of how many."""
-    groups: dict[tuple[str, str], list[list[int]]] = defaultdict(list)
+    """How many pairs of a program's sessions are equal, and of how many.
+
+    A pair has one mail over one network, as many bytes sent (a made-up Message-ID may have another
+    length), and the same losses: where the path loses segments, the same seed.
+    """
+    groups: dict[tuple[object, ...], list[list[int]]] = defaultdict(list)
     for sent in sessions:
-        digest = sent.record.payload_sha256 or ""
-        groups[sent.record.network, digest].append(sizes(first_sent(sent.record.segments)))
+        record = sent.record
+        path = sent.network
+        ways = (way for link in (path.access, path.core) for way in (link.up, link.down))
+        loses = any(way.loss_pct for way in ways)
+        key = (record.network, record.message, record.payload_bytes, record.seed if loses else None)
+        groups[key].append(cut(record))
     pairs = [one == two for group in groups.values() for one, two in combinations(group, 2)]
     return sum(pairs), len(pairs)
 
@@ -155,8 +195,12 @@ def compared(
     """
     by_network: dict[str, list[bool]] = defaultdict(list)
     failed, differing, again = [], [], []
+    late = 0
     for sent, first, second in pairs:
         program = sent.record
+        if first.too_late or second.too_late:
+            late += 1
+            continue
         for record in (first, second):
             if not record.complete or record.payload_sha256 != program.payload_sha256:
                 failed.append(f"{record.session_id}: {record.error or 'sent other bytes'}")
@@ -187,6 +231,7 @@ def compared(
         "profile_with_itself": [sum(again), len(again)],
         "fits": dict(Counter(sent.like for sent, _, _ in pairs).most_common()),
         "failed": failed,
+        "late": late,
         "differing": differing,
     }
 
@@ -207,10 +252,18 @@ def store(result: dict[str, Any], reason: str) -> None:
         f"messages = {json.dumps(result['messages'])}",
         f'system = "Linux {release()}"',
     ]
+    for who in ("program", "profile"):
+        own, pairs = result[f"{who}_with_itself"]
+        if pairs:
+            lines.append(f"{who}_itself = [{own}, {pairs}]")
     if result["equal"] < WANTED_SHARE * result["sessions"]:
-        own, many = result["profile_with_itself"]
-        words = f"the profile is the same as itself in {own} of {many} sessions"
-        lines.append(f"reason = {json.dumps(reason + '; ' + words if reason else words)}")
+        where = ", ".join(
+            f"{name} {many - equal} of {many}"
+            for name, (equal, many) in result["networks"].items()
+            if equal < many
+        )
+        told = f"sessions that differ, by network: {where}"
+        lines.append(f"reason = {json.dumps(f'{reason}; {told}' if reason else told)}")
     path.write_text("\n".join((text.rstrip("\n"), "", *lines, "")), encoding="utf-8")
 
 
@@ -225,7 +278,7 @@ def show(result: dict[str, Any]) -> None:
         own, pairs = result[f"{who}_with_itself"]
         if pairs:
             print(f"  the {who} with itself: {own} of {pairs} pairs")
-    for words, many in result["fits"].items():
+    for words, many in result["fits"].items() if any(result["fits"]) else ():
         print(f"  {many} sessions are written as by {words}")
     for name, (equal, many) in result["networks"].items():
         if equal < many:
@@ -234,6 +287,8 @@ def show(result: dict[str, Any]) -> None:
         print(f"  {one['network']}, {one['message']}:")
         print(f"    program {' '.join(map(str, one['program'][:16]))}")
         print(f"    profile {' '.join(map(str, one['profile'][:16]))}")
+    if result["late"]:
+        print(f"  {result['late']} sessions left out: the machine was too late for the profile")
     for words in result["failed"]:
         print(f"  failed: {words}")
 
@@ -243,13 +298,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--profile")
+    parser.add_argument("--program", action="append", help="only this one; may be repeated")
+    parser.add_argument("--network", action="append", help="only this one; may be repeated")
     parser.add_argument("--engine", default="kernel", choices=("kernel", "simulator"))
     parser.add_argument("--jobs", type=int, default=20)
+    parser.add_argument("--fit", action="store_true", help="say which sender writes so")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--store", action="store_true", help="write [measured] into the profiles")
     parser.add_argument("--reason", default="", help="with --store: why a share is below 95 %%")
     given = parser.parse_args()
-    sessions = list(sent_in(given.runs))
+    programs = given.program or ()
+    sessions = list(sent_in(given.runs, programs, given.network or (), fit=given.fit))
     asked = {sent.record.sender for sent in sessions}
     known = {name: one for name in asked if (one := profile_of(name, given.profile)) is not None}
     sessions = [sent for sent in sessions if sent.record.sender in known]

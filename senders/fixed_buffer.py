@@ -26,16 +26,20 @@ def steps(message: Message, parameters: Parameters) -> Iterator[Step]:
     text, end = message.split(parameters["terminator_bytes"])
     size, segments = parameters["buffer_bytes"], parameters["mss_multiple"]
     buffer = MssBuffer(size, segments) if segments else None
-    ends = () if buffer else _FILLS[parameters["fills"]](text, size)
-    pieces = [text[start:stop] for start, stop in pairwise((0, *ends, len(text)))]
+    past = parameters["overlong"] == "past" and message.content_start < message.header_end
+    start = message.content_start if past and len(text) - message.content_start > size else 0
+    ends = () if buffer else _FILLS[parameters["fills"]](text[start:], size)
+    cuts = dict.fromkeys((0, start, *(start + end for end in ends), len(text)))
+    pieces = [text[begin:stop] for begin, stop in pairwise(cuts)]
     if hold == "cork":
         yield SetOption("cork", True)
     for number, piece in enumerate(pieces, 1):
         last = number == len(pieces) and not end
         more = (hold == "more" and not last) or (hold == "more_last" and last)
         yield Write(piece, more=more, buffer=buffer)
-        if gap_ms and not last:
-            yield Wait(gap_ms / 1000)
+        pause_ms = gap_ms + (parameters["end_wait_ms"] if number == len(pieces) else 0)
+        if pause_ms and not last:
+            yield Wait(pause_ms / 1000)
     if end:
         yield Write(end)
     if hold == "cork":
@@ -111,6 +115,13 @@ SENDER = Sender(
             "what is counted: bytes; bytes before dots are doubled (libcurl); characters, of which"
             " CRLF and a doubled dot are one (Exim); whole lines, as many as fit, or up to the one"
             " with which it is full (OpenSMTPD). Of no effect with mss_multiple",
+        ),
+        "overlong": Word(
+            "through",
+            ("through", "past"),
+            "what becomes of a body that is longer than the buffer, with the Content- fields before"
+            " it: it goes through the buffer, or past it in pieces of its size, after what the"
+            " buffer holds (emailjs). Past it makes no difference without such fields",
         ),
         "hold": Word(
             "none",

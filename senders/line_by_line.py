@@ -35,6 +35,8 @@ def _of_header(message: Message, parameters: Parameters) -> Iterator[int]:
     for field in message.fields if parameters["header"] == "fields" else ():
         end += len(field)
         yield end
+    if parameters["header"] == "block_apart":
+        yield message.header_end
     yield message.header_end + len(b"\r\n")
 
 
@@ -47,9 +49,9 @@ SENDER = Sender(
         "lines": Integer(1, 1, 10_000, "how many lines share one write"),
         "header": Word(
             "lines",
-            ("lines", "fields", "block"),
-            "what of the header counts as a line: a line, a field with its folded lines (sSMTP), or"
-            " all of it with the empty line (git send-email)",
+            ("lines", "fields", "block", "block_apart"),
+            "what of the header counts as a line: a line, a field with its folded lines (sSMTP),"
+            " all of it with the empty line (git send-email), or all of it without (qpsmtpd)",
         ),
         "dots_apart": Flag(
             False, "whether the dot that is added to a line has a write of its own (mutt)"

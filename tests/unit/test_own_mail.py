@@ -388,3 +388,25 @@ def test_pipelining() -> None:
     plain = [*session(sender, made, sender.defaults)]
     said = b"".join(s.data for s in plain if isinstance(s, Write))
     assert said == b"".join(s.data for s in steps if isinstance(s, Write))
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_recipients_have_a_command_each(*, pipelining: bool) -> None:
+    """Three recipients are three RCPT commands with a reply each, in one write with pipelining."""
+    sender = registry.sender("single_write")
+    parameters = sender.resolve({"recipients": 3, "pipelining": pipelining})
+    steps = [*session(sender, sender.message_for(parameters, MessageSpec(), 1), parameters)]
+    said = [s.data for s in steps if isinstance(s, Write) and not s.payload]
+    verbs = [[line[:4] for line in data.splitlines()] for data in said]
+    group = [b"MAIL", b"RCPT", b"RCPT", b"RCPT", b"DATA"]
+    assert verbs[1:-1] == ([group] if pipelining else [[verb] for verb in group])
+    codes = [s.code for s in steps if isinstance(s, Expect)]
+    assert codes == [220, 250, 250, 250, 250, 250, 354, 250, 221]
+
+
+def test_the_fields_that_belong_to_the_body() -> None:
+    """The Content- fields at the end of the header block do (RFC 2045, 3); one amid it does not."""
+    mine, theirs = b"Content-ID: <1>\r\nSubject: a\r\n", b"Content-Type: text/plain;\r\n b=c\r\n"
+    assert Message(mine + theirs, b"text").content_start == len(mine)
+    assert Message(mine, b"text").content_start == len(mine)
+    assert Message(theirs, b"text").content_start == 0

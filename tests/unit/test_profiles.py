@@ -68,6 +68,9 @@ def test_a_profile_is_its_sender_with_other_defaults() -> None:
         ({"measured": {**MEASURED, "equal": 21}}, r"measured\.equal: expected"),
         ({"measured": {**MEASURED, "messages": [16**9000]}}, r"measured\.messages: expected"),
         ({"measured": {**MEASURED, "messages": ["a\nb"]}}, r"measured\.messages: expected"),
+        ({"measured": {**MEASURED, "program_itself": [3, 2]}}, r"program_itself: expected two num"),
+        ({"measured": {**MEASURED, "profile_itself": [True, 2]}}, r"profile_itself: expected two"),
+        ({"measured": {**MEASURED, "profile_itself": [1]}}, r"profile_itself: expected two"),
         ({"measured": {**MEASURED, "equal": 18}}, "18 of 20.*say why"),
     ],
 )
@@ -90,6 +93,15 @@ def test_a_share_below_the_wanted_one_has_a_reason() -> None:
     profile = made(measured={**MEASURED, "equal": 10, "reason": "it pauses"})
     assert profile.measured is not None
     assert (profile.measured.share, profile.measured.reason) == (0.5, "it pauses")
+
+
+def test_how_often_a_program_agrees_with_itself_is_in_its_profile() -> None:
+    """It is what no profile of it can exceed for long; a file may leave it out."""
+    agreement = {"program_itself": [5, 6], "profile_itself": [19, 20]}
+    profile = made(measured={**MEASURED, **agreement})
+    assert profile.to_dict()["measured"]["program_itself"] == (5, 6)
+    assert profile.to_dict()["measured"]["profile_itself"] == (19, 20)
+    assert made(measured=MEASURED).to_dict()["measured"]["program_itself"] is None
 
 
 @pytest.mark.parametrize("profile", profiles().values(), ids=profiles())

@@ -116,12 +116,22 @@ def test_terminator_declared_is_terminator_written(sender: Sender, data: st.Data
 @every_smtp_sender
 @given(st.data())
 def test_pauses_stand_between_all_writes(sender: Sender, data: st.DataObject) -> None:
-    """With a gap, each two writes have it between them, the terminator's included; else none."""
+    """Each two writes have the gap between them, and the end of data its own pause before it.
+
+    That one is only there where the end of data has a write of its own.
+    """
     parameters, _, steps = session(data, sender)
-    pauses = [step for step in steps if isinstance(step, Wait)]
-    gap_ms = parameters["gap_ms"]
-    assert len(pauses) == (len(writes(steps)) - 1 if gap_ms else 0)
-    assert {pause.seconds for pause in pauses} <= {gap_ms / 1000}
+    pauses = [0.0]
+    for step in steps:
+        if isinstance(step, Write):
+            pauses.append(0.0)
+        elif isinstance(step, Wait):
+            pauses[-1] += step.seconds
+    _, *between, _ = pauses
+    expected = [parameters["gap_ms"] / 1000] * (len(writes(steps)) - 1)
+    if parameters["terminator_bytes"]:
+        expected[-1] += parameters["end_wait_ms"] / 1000
+    assert between == pytest.approx(expected)
 
 
 @every_smtp_sender
@@ -223,9 +233,15 @@ def _is_line_by_line(_message: Message, parameters: Parameters, steps: list[Step
     assert last.count(b"\r\n") - dots <= parameters["lines"]
 
 
-def _is_fixed_buffer(_message: Message, parameters: Parameters, steps: list[Step]) -> None:
+def _is_fixed_buffer(message: Message, parameters: Parameters, steps: list[Step]) -> None:
     pieces = _text_writes(parameters, steps)
     size = parameters.get("buffer_bytes") or parameters["writes"][0]
+    past = parameters.get("overlong") == "past" and message.content_start < message.header_end
+    if past and len(b"".join(pieces)) - message.content_start > size:
+        if message.content_start:
+            own, *pieces = pieces
+            assert message.headers.startswith(own)
+        assert b"".join(pieces).lower().startswith(b"content-")
     fills = parameters.get("fills", "bytes")
     if parameters.get("mss_multiple"):
         assert len(pieces) == 1
@@ -249,8 +265,10 @@ def _is_fixed_buffer(_message: Message, parameters: Parameters, steps: list[Step
 
 
 def _is_timed_writes(_message: Message, parameters: Parameters, steps: list[Step]) -> None:
-    pauses = [step.seconds for step in steps if isinstance(step, Wait)]
-    assert len(pauses) in (0, len(writes(steps)) - 1)
+    texts = len(_text_writes(parameters, steps))
+    at = [n for n, step in enumerate(steps) if isinstance(step, Write)][texts - 1]
+    pauses = [step.seconds for step in steps[:at] if isinstance(step, Wait)]
+    assert len(pauses) in (0, texts - 1)
     assert set(pauses) <= {parameters["gap_ms"] / 1000}
 
 

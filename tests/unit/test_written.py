@@ -42,12 +42,14 @@ VARIANTS: Mapping[str, tuple[dict[str, Any], ...]] = {
         {"buffer_bytes": 4096, "fills": "lines"},
         {"buffer_bytes": 4096, "fills": "lines_over"},
         {"buffer_bytes": 4096, "mss_multiple": 4},
+        {"buffer_bytes": 1000, "overlong": "past"},
     ),
     "line_by_line": (
         {},
         {"lines": 7},
         {"header": "fields"},
         {"header": "block", "dots_apart": True},
+        {"header": "block_apart"},
         {"dots_apart": True},
     ),
     "timed_writes": ({}, {"pieces": 5, "gap_ms": 20}),
@@ -233,6 +235,70 @@ def test_a_write_that_the_kernel_took_in_part_goes_on() -> None:
     assert [(w.start, w.end) for w in writes_of(calls)] == [(0, 65), (65, 70)]
     calls = [call(0, 46, 65), call(46, 70, 24), call(70, 75, None)]
     assert [(w.start, w.end) for w in writes_of(calls)] == [(0, 46), (46, 70), (70, 75)]
+
+
+def gathered(*calls: tuple[float, int, int]) -> list[WriteCall]:
+    """Calls of writev: when in milliseconds, and which range each wrote."""
+    return [
+        WriteCall(round(ms * 1e6), "writev", start, end, None, end - start, None)
+        for ms, start, end in calls
+    ]
+
+
+WHOLE = [(0, 65), (65, 130)]
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [
+        # the kernel took three segments of 20, then the rest of 65
+        ([(0, 0, 60), (40, 60, 65), (40.1, 65, 130)], WHOLE),
+        # 5 bytes had left by themselves; then four segments, and the rest
+        ([(0, 0, 5), (0.1, 5, 85), (40, 85, 99)], [(0, 5), (5, 99)]),
+        # the second write begins amid a segment, and is cut where one begins with it
+        ([(0, 0, 65), (9, 65, 125), (40, 125, 130)], WHOLE),
+        # the next call comes at once, so nothing had to wait
+        ([(0, 0, 60), (0.1, 60, 65), (0.2, 65, 130)], [(0, 60), (60, 65), (65, 130)]),
+        # it ends amid a segment
+        ([(0, 0, 65), (40, 65, 130)], WHOLE),
+        # a call of less than a segment
+        ([(0, 0, 10), (40, 10, 20), (80, 20, 33)], [(0, 10), (10, 20), (20, 33)]),
+    ],
+)
+def test_a_gathering_call_that_the_kernel_took_in_part(
+    calls: list[tuple[float, int, int]], expected: list[tuple[int, int]]
+) -> None:
+    """Of a writev only the result is known: one that filled its last segment, and waited then."""
+    assert [(w.start, w.end) for w in writes_of(gathered(*calls), 20)] == expected
+
+
+def test_a_gathering_call_is_whole_where_the_mss_is_not_known() -> None:
+    """Nothing says that it was not."""
+    calls = gathered((0, 0, 60), (40, 60, 65))
+    assert [(w.start, w.end) for w in writes_of(calls)] == [(0, 60), (60, 65)]
+
+
+def test_the_fields_of_the_body_with_a_buffer_of_their_own() -> None:
+    """emailjs: its own fields, then Content-Type and the text in pieces of 12768 bytes, the dot."""
+    header = b"Subject: a\r\nContent-Type: text/plain\r\n"
+    body = b"\r\n" + b"word " * 5200
+    wire = header + body + b"\r\n.\r\n"
+    start = header.index(b"Content-")
+    rest = len(wire) - 5 - start - 2 * 12_768
+    found = labels_of(writes(start, 12_768, 12_768, rest, 5), structure_of(wire))
+    assert found.styles == ("fixed_buffer",)
+    assert found.buffer == Buffer(12_768, 12_768)
+    other = labels_of(writes(start - 1, 12_768, 12_768, rest + 1, 5), structure_of(wire))
+    assert other.styles == ()
+
+
+def test_the_header_block_then_lines() -> None:
+    """It is how qpsmtpd writes: the fields at once, the empty line, then each line."""
+    wire = b"A: b\r\nC: d\r\n\r\none\r\ntwo\r\nthree\r\n.\r\n"
+    found = labels_of(writes(12, 2, 5, 5, 7, 3), structure_of(wire))
+    assert (found.styles, found.terminators) == (("line_by_line",), ("own_write",))
+    other = labels_of(writes(6, 8, 5, 5, 7, 3), structure_of(wire))
+    assert "line_by_line" not in other.styles
 
 
 @pytest.mark.parametrize("lengths", [(), (500,)])

@@ -23,7 +23,7 @@ from seglab.sender.sender import Sender
 
 _LISTS = {
     "senders": ("name", "kind", "protocol", "style", "terminator", "summary"),
-    "profiles": ("name", "program", "version", "sender", "share", "summary"),
+    "profiles": ("name", "program", "version", "sender", "share", "itself", "summary"),
     "networks": ("name", "mtu", "mss", "path_condition", "round_trip_ms", "title"),
     "scenarios": ("name", "published", "sessions", "senders", "networks", "title"),
 }
@@ -107,7 +107,9 @@ def _profile(profile: registry.Profile) -> dict[str, Any]:
     found = profile.to_dict()
     measured = profile.measured
     share = None if measured is None else f"{measured.share:.1%} of {measured.sessions}"
-    return {**found, "share": share}
+    itself = None if measured is None else measured.program_itself
+    own = None if itself is None or not itself[1] else f"{itself[0] / itself[1]:.1%} of {itself[1]}"
+    return {**found, "share": share, "itself": own}
 
 
 def _network(network: Network) -> dict[str, Any]:

@@ -19,10 +19,12 @@ of a program without a buffer. So the answer is a list, of every style that admi
     distinct_from       cuts around each From field, and nowhere else
     custom_headers      cuts in the header block, at fields or their values, that no name above has
     line_by_line        cuts after equal numbers of lines; or after each line, where the header
-                        block, or each of its fields, may be one, and an added dot apart
+                        block, with or without the empty line after it, or each of its fields may be
+                        one, and an added dot apart
     fixed_buffer        pieces of one length, the last one shorter, with the dots that were added
                         to lines or without them; pieces of whole lines, each as long as a buffer
-                        allows; one piece that is not longer than any known buffer
+                        allows; the header up to the fields of the body (Content-), and such pieces
+                        after it; one piece that is not longer than any known buffer
     timed_writes        a pause between each two writes
 
 The terminator is the last write if it has the bytes of the end of data and nothing else. The last
@@ -144,22 +146,47 @@ class WrittenLabels:
         return self.terminators[0] if self.terminators else None
 
 
-def writes_of(calls: Iterable[WriteCall]) -> tuple[Write, ...]:
+def writes_of(calls: Iterable[WriteCall], mss: int | None = None) -> tuple[Write, ...]:
     """Return the writes that a program meant: a call that the kernel took in part, with its rest.
 
-    A socket whose buffer is full takes a part, and the program's next call has the rest.
+    A socket whose buffer is full takes a part, and the program's next call has the rest. Of calls
+    that gather pieces (``writev``) the recorder may not know how much they asked for. Such a call
+    was taken in part if it ends with a full segment and the next call comes after a pause: the
+    kernel fills a segment before it looks for room for another one (``tcp_sendmsg_locked``), and a
+    program does not know where that is. Full segments are counted from the first write, from its
+    end, where it left by itself, or from the call's own beginning.
+
+    Args:
+        calls: in order.
+        mss: of the connection; ``None`` believes every call that it was taken whole, unless it is
+            known to have asked for more.
     """
     found: list[Write] = []
-    left = 0
+    before: WriteCall | None = None
     for call in calls:
         if call.end == call.start:
             continue
-        if left and found and call.asked_bytes == left:
+        if before is not None and _goes_on(before, call, found[0], mss):
             found[-1] = Write(found[-1].t_ns, found[-1].start, call.end)
         else:
             found.append(Write(call.t_ns, call.start, call.end))
-        left = (call.asked_bytes or 0) - call.result
+        before = call
     return tuple(found)
+
+
+def _goes_on(before: WriteCall, call: WriteCall, first: Write, mss: int | None) -> bool:
+    """Whether a call has the rest of what the call before it asked for."""
+    if before.asked_bytes is not None:
+        left = before.asked_bytes - before.result
+        return left > 0 and call.asked_bytes == left
+    if call.asked_bytes is not None or call.t_ns - before.t_ns < PAUSE_NS:
+        return False
+    counted_from = (first.start, first.end, before.end - before.result)
+    return (
+        mss is not None
+        and before.result >= mss > 0
+        and any(start < before.end and not (before.end - start) % mss for start in counted_from)
+    )
 
 
 def labels_of(writes: Sequence[Write], structure: Structure) -> WrittenLabels:
@@ -293,7 +320,8 @@ def _each_line(text: Sequence[Write], structure: Structure) -> bool:
     body = {end for end in lines if end > body_start}
     fields = {f.end for f in structure.fields}
     cuts = {write.end for write in text[:-1]} - {at + 1 for at in structure.stuffed}
-    headers = ({*lines} - body, fields | {body_start}, {body_start})
+    block = {structure.header_end, body_start}
+    headers = ({*lines} - body, fields | {body_start}, {body_start}, block)
     last = structure.payload_bytes - min(TERMINATOR_BYTES)  # the dot may be with the last line
     return len(body) > 1 and any(
         wanted - cuts <= {last} and cuts <= wanted for wanted in (body | h for h in headers)
@@ -302,6 +330,10 @@ def _each_line(text: Sequence[Write], structure: Structure) -> bool:
 
 def _buffer(text: Sequence[Write], structure: Structure) -> Buffer | None:
     """Return the buffer that was full at each cut; ``None`` where none can have been."""
+    if len(text) > _ONE_CUT and text[0].end == _content_start(structure):
+        past = _equal(sizes(text[1:]))
+        if past is not None:
+            return past
     lengths = sizes(text)
     lengths[0] += structure.lead_bytes
     dots = [
@@ -316,6 +348,16 @@ def _buffer(text: Sequence[Write], structure: Structure) -> Buffer | None:
         if of_lines:
             return of_lines
     return _equal(lengths) or _equal(bare) or _equal(lengths, SLACK_BYTES) or of_lines
+
+
+def _content_start(structure: Structure) -> int | None:
+    """Return where the fields of the body (RFC 2045, 3) begin that the header block ends with."""
+    start = structure.header_end
+    for one in reversed(structure.fields):
+        if not one.name.lower().startswith("content-"):
+            break
+        start = one.start
+    return None if start == structure.header_end else start
 
 
 def _equal(lengths: Sequence[int], slack_bytes: int = 0) -> Buffer | None:

@@ -232,7 +232,7 @@ def within_payload(spans: Iterable[Span], start: int, end: int) -> Iterator[tupl
 def _of_program(observed: ObservedSession, seen: ObservedProgram) -> dict[str, Any]:
     """Return the columns of a program: how it wrote is known from its writes alone."""
     structure = seen.structure or Structure(payload_bytes=observed.payload_bytes)
-    labels = labels_of(writes_of(seen.calls), structure)
+    labels = labels_of(writes_of(seen.calls, observed.mss), structure)
     return {
         "calls": seen.calls,
         "options": seen.options,

@@ -86,6 +86,19 @@ class Message:
         )
 
     @property
+    def content_start(self) -> int:
+        """Where the Content- fields begin that the header block ends with (RFC 2045, 3).
+
+        They belong to the body. Without such fields it is ``header_end``.
+        """
+        start = self.header_end
+        for one in reversed(self.fields):
+            if not one.lower().startswith(b"content-"):
+                break
+            start -= len(one)
+        return start
+
+    @property
     def part_edges(self) -> tuple[int, ...]:
         """Where the pieces of a multipart message begin; empty where it has no parts."""
         return part_edges(self.wire, self.header_end)

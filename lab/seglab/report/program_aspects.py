@@ -65,7 +65,7 @@ def _options(record: SessionRecord) -> Value:
 
 def _calls(record: SessionRecord) -> Value:
     """Return the calls that began a write: how often a full socket refused depends on the path."""
-    begun = {write.start for write in writes_of(record.calls)}
+    begun = {write.start for write in writes_of(record.calls, record.mss)}
     return tuple(
         " ".join([call.name, *_flags(call.flags or 0)])
         for call in record.calls

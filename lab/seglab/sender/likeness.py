@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from seglab.core.parameters import Flag, HeaderNames, Integer, Parameter, Parameters, Word
 from seglab.core.trace import SocketOption, WriteCall, sizes
+from seglab.core.trace import Write as Written
 from seglab.core.written import SLACK_BYTES, Buffer, Structure, WrittenLabels, labels_of, writes_of
 from seglab.mail.header_layout import structure_of
 from seglab.mail.message import Message
@@ -54,9 +55,14 @@ class ProgramWrites:
         return structure_of(self.payload, self.lead_bytes, self.first_chunk_bytes)
 
     @property
+    def writes(self) -> tuple[Written, ...]:
+        """The writes that it meant."""
+        return writes_of(self.calls, self.mss)
+
+    @property
     def labels(self) -> WrittenLabels:
         """The styles, the buffer and the terminator that the writes show."""
-        return labels_of(writes_of(self.calls), self.structure)
+        return labels_of(self.writes, self.structure)
 
     @property
     def message(self) -> Message:
@@ -144,7 +150,7 @@ def likeness(seen: ProgramWrites) -> Likeness | None:
 
 
 def _done(seen: ProgramWrites) -> _Done:
-    writes = writes_of(seen.calls)
+    writes = seen.writes
     flags = {call.start: call.flags or 0 for call in seen.calls if call.end > call.start}
     values = {o.name: o.value for o in seen.options if o.action == "set"}
     corks = [o.value for o in seen.options if o.action == "set" and o.name == "TCP_CORK"]
@@ -196,7 +202,7 @@ def _hints(seen: ProgramWrites, done: _Done, labels: WrittenLabels) -> _Hints:
     known: dict[str, Any] = {"nodelay": done.nodelay}
     if "own_write" not in labels.terminators:
         known["terminator_bytes"] = 0
-    structure, writes = seen.structure, writes_of(seen.calls)
+    structure, writes = seen.structure, seen.writes
     ends = {write.end for write in writes}
     fields = (
         f.name

@@ -18,6 +18,8 @@ sender, and the parameters with which that one writes as the program does::
     networks = 20
     messages = ["text 2000", "text 25000"]
     system = "Linux 6.18"
+    program_itself = [52, 60]            # of so many pairs of the program's sessions, equal ones
+    profile_itself = [114, 120]          # the same of the profile, which sent each message twice
     reason = "..."                       # where fewer than 95 % are equal
 
 A profile is a ``Sender`` under its own name, so every engine, scenario and dataset takes it as one.
@@ -54,6 +56,10 @@ class Measured:
         networks: how many networks they crossed.
         messages: what was sent.
         system: whose TCP it was.
+        program_itself: how many pairs of sessions of the program had the same segments, and of how
+            many: pairs with one mail of one length over one network, with the same losses;
+            ``None`` where there was no such pair.
+        profile_itself: the same of the profile, which sent each message twice.
         reason: why the share is below ``WANTED_SHARE``; empty where it is not.
     """
 
@@ -62,6 +68,8 @@ class Measured:
     networks: int
     messages: tuple[str, ...]
     system: str
+    program_itself: tuple[int, int] | None
+    profile_itself: tuple[int, int] | None
     reason: str
 
     @property
@@ -114,6 +122,8 @@ class Profile:
                 "networks": measured.networks,
                 "messages": list(measured.messages),
                 "system": measured.system,
+                "program_itself": measured.program_itself,
+                "profile_itself": measured.profile_itself,
                 "reason": measured.reason,
             },
         }
@@ -180,6 +190,8 @@ def _measured(table: SpecTable) -> Measured:
         networks=table.integer("networks", 1, _SESSIONS_MAX),
         messages=tuple(messages),
         system=table.text("system"),
+        program_itself=_pairs(table, "program_itself"),
+        profile_itself=_pairs(table, "profile_itself"),
         reason=table.text("reason", default=""),
     )
     table.finish()
@@ -189,6 +201,16 @@ def _measured(table: SpecTable) -> Measured:
             f"below {WANTED_SHARE:.0%}; say why"
         )
     return found
+
+
+def _pairs(table: SpecTable, key: str) -> tuple[int, int] | None:
+    """Read how many pairs were equal, and of how many."""
+    if key not in table:
+        return None
+    found = table.array(key, "two numbers: equal pairs, and pairs")
+    if len(found) != 2 or not all(type(n) is int for n in found) or not 0 <= found[0] <= found[1]:
+        raise table.problem(key, "two numbers: equal pairs, and pairs, such as [19, 20]", found)
+    return found[0], found[1]
 
 
 @cache

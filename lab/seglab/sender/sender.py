@@ -18,6 +18,9 @@ from seglab.sender.steps import Step, Wait, Write
 SenderKind = Literal["emulated", "real"]
 Protocol = Literal["raw", "smtp"]
 
+RECIPIENTS_MAX = 100
+"""The most recipients of a message: so many every server takes (RFC 5321, 4.5.3.1.8)."""
+
 GAP_MAX_MS = 60_000
 """The longest pause between two writes, in milliseconds."""
 
@@ -111,6 +114,10 @@ class Sender:
         """The seconds between the 354 reply and the first write of the payload."""
         return float(parameters.get("wait_ms", 0)) / 1000
 
+    def recipients_for(self, parameters: Parameters) -> int:
+        """How many RCPT commands there are, each with a reply of its own."""
+        return int(parameters.get("recipients", 1))
+
     def pipelining_for(self, parameters: Parameters) -> bool:
         """Whether MAIL, RCPT and DATA go out in one write (RFC 2920)."""
         return bool(parameters.get("pipelining", False))
@@ -157,7 +164,8 @@ def in_writes(cuts: Cuts) -> Steps:
     """Make the steps of a sender from the offsets at which its writes end.
 
     The last ``terminator_bytes`` of the message have their own write. The pause ``gap_ms`` lies
-    between each two writes. Offsets that repeat, or lie outside the text, are skipped.
+    between each two writes, and ``end_wait_ms`` is added before a terminator of its own. Offsets
+    that repeat, or lie outside the text, are skipped.
     """
 
     def steps(message: Message, parameters: Parameters) -> Iterator[Step]:
@@ -167,8 +175,11 @@ def in_writes(cuts: Cuts) -> Steps:
         for number, (start, stop) in enumerate(
             pairwise(dict.fromkeys((0, *inside, text_end, end)))
         ):
-            if number and parameters["gap_ms"]:
-                yield Wait(parameters["gap_ms"] / 1000)
+            pause_ms = parameters["gap_ms"] if number else 0
+            if start == text_end:
+                pause_ms += parameters["end_wait_ms"]
+            if pause_ms:
+                yield Wait(pause_ms / 1000)
             yield Write(message.wire[start:stop])
 
     return steps
@@ -195,11 +206,15 @@ def smtp_parameters(
     own = "bytes of the end of data in a write of their own: 5 CRLF.CRLF, 3 .CRLF, 0 none"
     wait = "the pause between the 354 reply and the first write of the payload"
     pause = "the pause between one write of the payload and the next"
+    last = "a pause before an end of data in a write of its own, beside gap_ms (sSMTP: 1000)"
+    many = "how many RCPT commands there are (git send-email: 2, as the header has one more)"
     group = "whether MAIL, RCPT and DATA go out in one write (RFC 2920)"
     return {
         "terminator_bytes": Integer(terminator_bytes, 0, 5, own, choices=(0, 3, 5)),
         "wait_ms": Number(0, 0, GAP_MAX_MS, wait),
         "gap_ms": Number(gap_ms, 0, GAP_MAX_MS, pause),
+        "end_wait_ms": Number(0, 0, GAP_MAX_MS, last),
         "pipelining": Flag(False, group),
+        "recipients": Integer(1, 1, RECIPIENTS_MAX, many),
         **nodelay_parameter(nodelay),
     }

@@ -48,7 +48,7 @@ def session(
     yield from _exchange(f"EHLO {envelope.client}", 250)
     opening = (
         (f"MAIL FROM:<{envelope.sender}>{body}", 250),
-        (f"RCPT TO:<{envelope.recipient}>", 250),
+        *[(f"RCPT TO:<{envelope.recipient}>", 250)] * sender.recipients_for(parameters),
         ("DATA", 354),
     )
     if sender.pipelining_for(parameters):
