@@ -1,5 +1,7 @@
 """A message in chunks: which bytes of its payload are commands, and how it was written."""
 
+from itertools import pairwise
+
 from seglab.core.trace import Write
 from seglab.core.written import labels_of
 from seglab.mail.chunked import commands_in, first_chunk_bytes, without
@@ -46,6 +48,12 @@ def test_how_a_message_in_chunks_was_written() -> None:
     assert found.style == "headers_then_body"
     assert found.buffer is not None
     assert found.buffer.least_bytes == found.buffer.most_bytes == 1024
+    ends = [0, 1023, 2047, 3070, len(BODY)]  # a byte stays free where it escapes line ends
+    slack = [
+        Write(0, 0, command),
+        *(Write(n, command + a, command + b) for n, (a, b) in enumerate(pairwise(ends))),
+    ]
+    assert labels_of(slack, structure).style == "headers_then_body"
     dot = HEADER + b"text\r\n.\r\n"
     written = [Write(0, 0, len(dot) - 3), Write(1, len(dot) - 3, len(dot))]
     assert labels_of(written, structure_of(dot, 0, len(dot))).terminators == ()

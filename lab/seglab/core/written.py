@@ -272,7 +272,9 @@ def _in_the_headers(
         yield "relay", None
     if cuts[0] in (header_end, header_end + _EMPTY_LINE_BYTES):
         body = sizes(text[1:])
-        buffer = _equal(body) if len(body) > 1 and _chosen(body[:-1]) else None
+        buffer = None
+        if len(body) > 1 and _chosen(body[:-1]):
+            buffer = _equal(body) or _equal(body, SLACK_BYTES)
         last = structure.payload_bytes - max(TERMINATOR_BYTES)
         edges = {edge for edge in structure.part_edges[1:] if edge < last}
         in_parts = bool(edges) and {*cuts[1:]} == edges
