@@ -12,11 +12,14 @@ from itertools import product
 from typing import Final
 
 from seglab.networks.network import Network
+from seglab.simulator.clock import TICK_NS
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.session import client_settings
+from seglab.simulator.settings import EndpointSettings
 from seglab.validation.recording import (
     Closed,
+    Event,
     Looked,
     OptionSet,
     Recording,
@@ -52,11 +55,17 @@ class Difference:
         at: the number of the first segment that differs.
         kernel: what the kernel sent.
         simulator: what the simulator's TCP sent.
+        phase_ns: where in a jiffy this replay began.
+        early_ns: by how much its SYN was early.
+        expiries: when the retransmission timer expired.
     """
 
     at: int
     kernel: tuple[Sent, ...]
     simulator: tuple[Sent, ...]
+    phase_ns: int = 0
+    early_ns: int = 0
+    expiries: tuple[int, ...] = ()
 
     def lines(self) -> Iterator[str]:
         """Yield both, side by side, around the place."""
@@ -64,6 +73,69 @@ class Difference:
         for name, sent in (("kernel", self.kernel), ("simulator", self.simulator)):
             shown = sent[max(self.at - _SHOWN_BEFORE, 0) : self.at + _SHOWN_AFTER]
             yield f"  {name:10} {', '.join(map(sent_text, shown)) or 'nothing'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """What a busy machine did otherwise than the times of a recording say.
+
+    Attributes:
+        swapped: events, by number, that happened after the one behind them.
+        batched: arrivals, by number, that TCP took together with the next one, before the device
+            had sent what the first of them let out.
+        late: expiries of the retransmission timer, by number, that were noticed a jiffy late.
+    """
+
+    swapped: frozenset[int] = frozenset()
+    batched: frozenset[int] = frozenset()
+    late: frozenset[int] = frozenset()
+
+    def order(self, events: Sequence[tuple[int, Event]]) -> list[tuple[int, int, Event]]:
+        """Return events as they happened: the time, the number in the recording, the event."""
+        order = [(t_ns, number, event) for number, (t_ns, event) in enumerate(events)]
+        for at in sorted(self.swapped):
+            (_, *one), (t_ns, *other) = order[at : at + 2]
+            order[at : at + 2] = [(t_ns, *other), (t_ns, *one)]
+        return order
+
+
+class _Host(TcpEndpoint):
+    """The endpoint, on a host that may take several arrivals in one batch.
+
+    Attributes:
+        batches: whether the next arrival belongs to the batch of this one.
+        sent: what left.
+        expiries: when the retransmission timer expired.
+    """
+
+    __slots__ = ("_late", "_put_off_ns", "batches", "expiries", "sent")
+
+    def __init__(self, settings: EndpointSettings, late: frozenset[int]) -> None:
+        super().__init__(settings)
+        self._late = late
+        self._put_off_ns = -1
+        self.batches = False
+        self.sent: list[TcpSegment] = []
+        self.expiries: list[int] = []
+
+    @property
+    def sequence(self) -> tuple[Sent, ...]:
+        """The segments with data or FIN that left, in order."""
+        return tuple((s.start, s.end, s.psh, s.fin) for s in self.sent if s.size or s.fin)
+
+    def _softirq_done(self, now_ns: int) -> list[TcpSegment]:
+        return self.out if self.batches else super()._softirq_done(now_ns)
+
+    def run_timers(self, until_ns: int) -> None:
+        """Let the timers fire that are due until then."""
+        while self.wake_ns is not None and self.wake_ns <= until_ns:
+            if self.wake_ns == self.retransmit_ns != self._put_off_ns:
+                self.expiries.append(self.wake_ns)
+                if len(self.expiries) in self._late:
+                    self.retransmit_ns += TICK_NS
+                    self._put_off_ns = self.retransmit_ns
+                    continue
+            self.sent += self.on_timer(self.wake_ns)
 
 
 def difference(
@@ -81,25 +153,44 @@ def difference(
         nodelay: whether TCP_NODELAY was set from the beginning.
         unknown_ns: the phases to try where the recording does not say its own.
     """
-    kernel = recording.sequence
     found: list[Difference] = []
     known_ns = recording.phase_ns
     phases = unknown_ns if known_ns is None else [max(known_ns - late, 0) for late in LATE_NS]
     for phase_ns, early_ns in product(phases, SYN_EARLY_NS):
-        simulator = replay(
-            recording, network, nodelay=nodelay, phase_ns=phase_ns, early_ns=early_ns
-        )
-        if simulator == kernel:
+        one = compared(recording, network, nodelay, phase_ns, early_ns, Race())
+        if one is None:
             return None
-        pairs = zip(kernel, simulator, strict=False)
-        shorter = min(len(kernel), len(simulator))
-        at = next((at for at, (one, other) in enumerate(pairs) if one != other), shorter)
-        found.append(Difference(at, kernel, simulator))
+        found.append(one)
     return max(found, key=lambda one: one.at)
 
 
+def compared(
+    recording: Recording,
+    network: Network,
+    nodelay: bool,
+    phase_ns: int,
+    early_ns: int,
+    race: Race,
+) -> Difference | None:
+    """Return where one replay leaves the recording; ``None`` where it sends the same."""
+    kernel = recording.sequence
+    host = _play(recording, network, nodelay, phase_ns, early_ns, race)
+    simulator = host.sequence
+    if simulator == kernel:
+        return None
+    pairs = zip(kernel, simulator, strict=False)
+    shorter = min(len(kernel), len(simulator))
+    at = next((at for at, (one, other) in enumerate(pairs) if one != other), shorter)
+    return Difference(at, kernel, simulator, phase_ns, early_ns, tuple(host.expiries))
+
+
 def replay(
-    recording: Recording, network: Network, *, nodelay: bool, phase_ns: int, early_ns: int = 0
+    recording: Recording,
+    network: Network,
+    *,
+    nodelay: bool,
+    phase_ns: int,
+    early_ns: int = 0,
 ) -> tuple[Sent, ...]:
     """Return what the simulator's TCP sends when it gets what the kernel's got.
 
@@ -113,18 +204,26 @@ def replay(
         phase_ns: where in a jiffy the recording began.
         early_ns: by how much the SYN was earlier than its packet.
     """
+    return _play(recording, network, nodelay, phase_ns, early_ns, Race()).sequence
+
+
+def _play(
+    recording: Recording,
+    network: Network,
+    nodelay: bool,
+    phase_ns: int,
+    early_ns: int,
+    race: Race,
+) -> "_Host":
+    """Give a host what the kernel's TCP was given."""
     settings = client_settings(network, phase_ns, recording.clock_ms, nodelay=nodelay)
-    endpoint = TcpEndpoint(settings)
-    sent: list[TcpSegment] = []
+    endpoint = _Host(settings, race.late)
+    sent = endpoint.sent
     taken = offered = 0
     endpoint.connect(-early_ns)
-
-    def run_timers(until_ns: int) -> None:
-        while endpoint.wake_ns is not None and endpoint.wake_ns <= until_ns:
-            sent.extend(endpoint.on_timer(endpoint.wake_ns))
-
-    for t_ns, event in recording.events:
-        run_timers(t_ns)
+    for t_ns, number, event in race.order(recording.events):
+        endpoint.run_timers(t_ns)
+        endpoint.batches = number in race.batched
         match event:
             case Written(size, more, left):
                 wanted = offered + size - taken
@@ -147,5 +246,6 @@ def replay(
                 sent += endpoint.on_segment(t_ns, event)
                 sent += endpoint.read(t_ns, _READ_BYTES)[1]
     last_ns = recording.sent[-1][0] if recording.sent else 0
-    run_timers(last_ns + TAIL_NS)
-    return tuple((one.start, one.end, one.psh, one.fin) for one in sent if one.size or one.fin)
+    endpoint.batches = False
+    endpoint.run_timers(last_ns + TAIL_NS)
+    return endpoint

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import starmap
 from pathlib import Path
 
 from seglab.confined.exchange import stored_step
@@ -44,6 +45,8 @@ JOBS = 80
 
 APART_S = 0.02
 """How long after the session before one begins, so that not all want the processor together."""
+
+_CLIENTS_LINK = packets.LINKS.index("access")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +156,19 @@ async def _session(
 
 
 def _recording(schedule: Schedule, reports: SessionReports) -> Recording | None:
-    """Return what the client's TCP was given, and what it sent."""
+    """Return what the client's TCP was given, and what it sent.
+
+    Both are frames of the client's own link. What became of a packet before does not matter, and
+    over IPv6 nothing tells acknowledgements apart that differ in their SACK blocks alone.
+    """
     seen: list[SeenPacket] = []
-    for packet in packets.join_frames(reports.wire["frames"]):
-        if packet.direction == 0:
-            seen.append(SeenPacket(packet.t_sent_ns, packet.frames[0].raw, sent=True))
+    for frame in starmap(packets.Frame, reports.wire["frames"]):
+        if frame.link != _CLIENTS_LINK:
+            continue
+        if frame.direction == 0:
+            seen.append(SeenPacket(frame.t_in_ns, frame.raw, sent=True))
         else:
-            raw = packet.frames[-1].raw
-            seen += [SeenPacket(t_ns, raw, sent=False) for t_ns in packet.arrivals_ns]
+            seen += [SeenPacket(t_ns, frame.raw, sent=False) for t_ns in frame.t_out_ns]
     seen.sort(key=lambda one: one.t_ns)
     client = reports.client
     more = {start: step.more for start, step in _starts(schedule)}

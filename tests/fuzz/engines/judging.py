@@ -8,7 +8,8 @@ Two judgements, each of its own:
   Over a path that leaves something to chance, the same seeds give the same fates only as long as
   the same frames are offered, so other sequences say nothing there.
 - *replay*: the simulator's TCP alone, given what the kernel's TCP was given at the recorded times,
-  sends the same.
+  sends the same. A recording that another order explains, which the times leave open, is counted
+  apart (``seglab.validation.racing``).
 """
 
 from collections import Counter
@@ -22,6 +23,7 @@ from seglab.core.record import SessionRecord
 from seglab.networks.network import Network
 from seglab.validation.agreement import P_LEAST
 from seglab.validation.permutation import distance, segments
+from seglab.validation.racing import explained
 from seglab.validation.recording import sent_text
 from seglab.validation.replay import difference
 from seglab.validation.schedule import Schedule
@@ -61,13 +63,15 @@ class Judgement:
     Attributes:
         kind: one of ``KINDS``.
         replays: how many recordings were replayed.
-        different: in how many of them the replay differed.
+        different: in how many of them the replay differed, whatever the order.
+        raced: in how many it differed, and another order explains it.
         text: for people: what differs, side by side.
     """
 
     kind: str
     replays: int = 0
     different: int = 0
+    raced: int = 0
     text: str = ""
 
     @property
@@ -83,35 +87,39 @@ def judge(schedule: Schedule, kernel: Sequence[Carried], simulated: Sequence[Car
         one for one in kernel if one.usable and one.record and not changed_late(one.record, network)
     ]
     texts = []
-    replays = different = 0
+    replays = different = raced = 0
     for one in kernel:
         if one.recording is None or one.error is not None:
             continue  # a session that was cut off says nothing about what would have followed
         replays += 1
         found = difference(one.recording, network, nodelay=schedule.nodelay)
-        if found is not None:
+        if found is None:
+            continue
+        if explained(one.recording, network, found, nodelay=schedule.nodelay):
+            raced += 1
+        else:
             different += 1
             texts.append("\n".join(found.lines()))
     if replays and different > AGAIN_SHARE * replays:
-        return Judgement("replay", replays, different, "\n".join(texts))
+        return Judgement("replay", replays, different, raced, "\n".join(texts))
     if not usable:
-        return Judgement("left out", replays, different, "\n".join(texts))
+        return Judgement("left out", replays, different, raced, "\n".join(texts))
     shown = {_told(one) for one in usable}
     modelled = {_told(one) for one in simulated}
     if shown & modelled:
         kind = "equal" if len(shown | modelled) == 1 else "race"
-        return Judgement(kind, replays, different, "\n".join(texts))
+        return Judgement(kind, replays, different, raced, "\n".join(texts))
     if by_chance(network):
-        return Judgement("drawn", replays, different, "\n".join(texts))
+        return Judgement("drawn", replays, different, raced, "\n".join(texts))
     tested = len(shown) > 1 and len(usable) >= TESTED_LEAST
     if tested and told_apart_p(usable, simulated) >= P_LEAST:
-        return Judgement("alike", replays, different, "\n".join(texts))
+        return Judgement("alike", replays, different, raced, "\n".join(texts))
     lines = [f"from segment {_common(usable, simulated)} on"]
     for name, group in (("kernel", usable), ("simulator", simulated)):
         at = max(_common(usable, simulated) - SHOWN_BEFORE, 0)
         counted = Counter(_line(one, at) for one in group)
         lines += [f"  {name:10} {count} x {line}" for line, count in counted.items()]
-    return Judgement("session", replays, different, "\n".join([*lines, *texts]))
+    return Judgement("session", replays, different, raced, "\n".join([*lines, *texts]))
 
 
 def by_chance(network: Network) -> bool:

@@ -105,7 +105,8 @@ class Fuzzing:
         jobs: how many sessions run at once in a lab.
         shrinking_s: how long to look for a smaller schedule, once in a batch.
         counts: how many schedules were judged in which way.
-        replays: how many recordings were replayed, and how many of these differed.
+        replays: how many recordings were replayed, how many of these differed, and how many others
+            needed another order than their times have.
     """
 
     def __init__(self, out: Path, seconds: float, jobs: int = JOBS, shrinking_s: float = 0) -> None:
@@ -151,6 +152,7 @@ class Fuzzing:
             self.counts[judgement.kind] += 1
             self.replays["all"] += judgement.replays
             self.replays["different"] += judgement.different
+            self.replays["raced"] += judgement.raced
             if judgement.disagrees or judgement.different:
                 name = f"{judgement.kind.replace(' ', '-')}-{number}-{self._batches}-{at}"
                 keep(self.out / name, schedules[at], judgement, runs)
@@ -218,7 +220,8 @@ def _judge_files(files: Sequence[Path], jobs: int, shrinking_s: float, *, keep_t
             case = Case(path.stem, schedule, release(), recording)
             (FOLDER / path.name).write_text(case_text(case))
         print(
-            f"{path}: {judgement.kind}; {judgement.different} of {judgement.replays} replays differ"
+            f"{path}: {judgement.kind}; {judgement.replays} replays, of which "
+            f"{judgement.different} differ and {judgement.raced} need another order"
         )
         print(judgement.text)
         if judgement.disagrees and shrinking_s > 0:
