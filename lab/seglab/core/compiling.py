@@ -68,7 +68,7 @@ SIMULATOR: Final = Compiled(
                 *("acknowledging", "acks", "byte_window", "client", "clock", "congestion", "cubic"),
                 *("endpoint", "host_times", "marks", "mss", "nagle", "output", "path", "probing"),
                 *("rack", "receive", "recovery", "resend", "rtt", "segment", "server", "session"),
-                *("state", "timers", "transmit", "window", "writing"),
+                *("state", "tagging", "timers", "transmit", "window", "writing"),
             )
         ),
     ),

@@ -33,22 +33,9 @@ from seglab.simulator.state import (
     TIMER_WINDOW_PROBE,
     TcpState,
 )
+from seglab.simulator.tagging import NO_SEQ, Sacked, tag_range
 
-_NO_SEQ: Final = 1 << 62
 _REORDERING: Final = 3
-
-
-class _Sacked:
-    """What the SACK blocks of one acknowledgement told (``struct tcp_sacktag_state``)."""
-
-    __slots__ = ("delivered", "first_ns", "flag", "last_ns", "reord")
-
-    def __init__(self) -> None:
-        self.flag = 0
-        self.reord = _NO_SEQ
-        self.first_ns: int | None = None
-        self.last_ns = 0
-        self.delivered = 0
 
 
 def ack(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
@@ -65,7 +52,7 @@ def ack(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
     prior_delivered, prior_lost = tp.delivered, tp.lost
     tp.rate_delivered = 0
     prior_fack = marks.highest_sacked(tp) if tp.sacked_out and tp.sack_ok else prior_una
-    state: _Sacked | None = None
+    state: Sacked | None = None
     if number > prior_una:
         flag = UNA_ADVANCED
         tp.retransmits = 0
@@ -85,6 +72,7 @@ def ack(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
         if seg.sack and tp.sack_ok:
             state = _tag(tp, now_ns, seg, prior_una)
             flag |= state.flag
+            tp.delivered += state.delivered
     tp.probes_out = 0
     if not prior_packets:
         if flag & DSACKING:
@@ -94,7 +82,7 @@ def ack(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
             _loss_probe_acked(tp, now_ns, number, flag)
         return
     if number > prior_una or state is not None:
-        flag = _clean(tp, now_ns, flag, prior_fack, prior_una, state)
+        flag = _clean(tp, now_ns, flag, prior_fack, state)
     if tp.dsack_seen or tp.rack_steps > 1:
         rack.update_window(tp)
     if tp.tlp_high_seq is not None:
@@ -129,10 +117,8 @@ def _recover(tp: TcpState, now_ns: int, rexmit: int) -> None:
 
 def _old_ack(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
     """An acknowledgement that is older than the last one: only its SACK blocks count."""
-    prior = tp.delivered
     state = _tag(tp, now_ns, seg, tp.snd_una)
     rexmit, _ = recovery.alert(tp, now_ns, tp.snd_una, 0, state.flag)
-    tp.delivered = max(tp.delivered, prior)
     if rexmit:
         _recover(tp, now_ns, rexmit)
 
@@ -165,16 +151,16 @@ def _clean(
     now_ns: int,
     flag: int,
     prior_fack: int,
-    prior_una: int,
-    state: _Sacked | None,
+    state: Sacked | None,
 ) -> int:
     """``tcp_clean_rtx_queue``: take what is acknowledged out of flight; returns the flags."""
     una = tp.snd_una
     first_ns: int | None = None
     last_ns = 0
-    reord = state.reord if state else prior_fack
+    reord = NO_SEQ
     acked = gone = 0
     for buffer in tp.flight:
+        start = buffer.start
         end_seq = buffer.end + buffer.fin
         whole = end_seq <= una
         if whole:
@@ -183,7 +169,6 @@ def _clean(
             if buffer.pcount == 1 or una <= buffer.start:
                 break
             count = buffer.pcount
-            start = buffer.start
             tp.wmem_queued -= una - start
             buffer.start = una
             buffer.count(buffer.mss)
@@ -199,9 +184,8 @@ def _clean(
             last_ns = buffer.t_ns
             if first_ns is None:
                 first_ns = last_ns
-            low = buffer.start if whole else prior_una
-            if low < reord:
-                reord = low
+            if start < reord:
+                reord = start
             if end_seq <= tp.high_seq:
                 flag |= ORIG_SACK_ACKED
         if tp.reord_seen:
@@ -216,7 +200,7 @@ def _clean(
                 tp.rack_rtt_us = (now_ns - sent_ns) // 1000 if now_ns > sent_ns else 0
                 if sent_ns > tp.rack_ns or (sent_ns == tp.rack_ns and end_seq > tp.rack_end):
                     tp.rack_ns, tp.rack_end = sent_ns, end_seq
-            else:
+            elif not _is_spurious(tp, sacked, buffer.t_ns):
                 rack.advance(tp, now_ns, sacked, end_seq, buffer.t_ns)
         if sacked & LOST:
             tp.lost_out -= count
@@ -228,6 +212,8 @@ def _clean(
         tp.wmem_queued -= buffer.end - buffer.start + BUFFER_BYTES + buffer.extra
         gone += 1
     if gone:
+        if tp.retransmit_hint is not None and tp.retransmit_hint.end_seq <= una:
+            tp.retransmit_hint = None
         del tp.flight[:gone]
     fast_us = sack_us = least_us = -1
     if first_ns is not None and not flag & RETRANS_ACKED:
@@ -240,7 +226,7 @@ def _clean(
     if flag & DATA_ACKED:
         flag |= SET_TIMER
         if tp.probe_size and tp.probe_end <= una:
-            _probe_arrived(tp)
+            _probe_arrived(tp, now_ns)
         if not tp.sack_ok:
             tp.delivered += max(acked - tp.sacked_out, 1)
             tp.sacked_out = max(tp.sacked_out - (acked - 1), 0)
@@ -263,6 +249,15 @@ def _clean(
     return flag
 
 
+def _is_spurious(tp: TcpState, sacked: int, sent_ns: int) -> bool:
+    """``tcp_skb_spurious_retrans``: whether the echo is older than the copy that we sent."""
+    return (
+        sacked & (RETRANSMITTED | EVER_RETRANSMITTED) != 0
+        and tp.rcv_tsecr is not None
+        and 0 < tp.rcv_tsecr < tp.clock_ms(sent_ns)
+    )
+
+
 def _measure(
     tp: TcpState, now_ns: int, flag: int, fast_us: int, sack_us: int, least_us: int
 ) -> int:
@@ -280,11 +275,12 @@ def _measure(
     return least_us
 
 
-def _probe_arrived(tp: TcpState) -> None:
+def _probe_arrived(tp: TcpState, now_ns: int) -> None:
     """``tcp_mtup_probe_success``: the path takes larger packets, so the window has fewer."""
     tp.prior_ssthresh = congestion.current_ssthresh(tp)
     tp.cwnd = max(tp.cwnd * mss.to_mtu(tp, tp.mss) // tp.probe_size, 1)
     tp.cwnd_cnt = 0
+    tp.cwnd_j = tp.jiffies(now_ns)
     tp.ssthresh = congestion.current_ssthresh(tp)
     tp.search_low = tp.probe_size
     tp.probe_size = 0
@@ -324,18 +320,17 @@ def _loss_probe_acked(tp: TcpState, now_ns: int, number: int, flag: int) -> None
 # SACK --------------------------------------------------------------------------------------------
 
 
-def _tag(tp: TcpState, now_ns: int, seg: TcpSegment, prior_una: int) -> _Sacked:
+def _tag(tp: TcpState, now_ns: int, seg: TcpSegment, prior_una: int) -> Sacked:
     """``tcp_sacktag_write_queue``: mark what the peer has out of order.
 
     What the last acknowledgement's blocks covered is not looked at again (``recv_sack_cache``). So
     a buffer that one of them covered in part stays unmarked, even where it was cut since.
     """
-    state = _Sacked()
+    state = Sacked()
     if not tp.sacked_out:
         tp.highest_sack = None
     duplicate = _duplicate(tp, seg, prior_una, state)
     if not tp.packets_out:
-        tp.delivered += state.delivered
         return state
     blocks = []
     for number, (start, end) in enumerate(seg.sack):
@@ -345,14 +340,17 @@ def _tag(tp: TcpState, now_ns: int, seg: TcpSegment, prior_una: int) -> _Sacked:
     blocks.sort()
     known = tp.sack_cache if tp.sacked_out else []
     at = 0
-    for start, end, dsack in blocks:
+    for number, (start, end, dsack) in enumerate(blocks):
         low = start
+        twice: tuple[int, int] | None = None  # the next block, where it reports what came twice
+        if number + 1 < len(blocks) and blocks[number + 1][2]:
+            twice = blocks[number + 1][:2]
         while at < len(known) and start >= known[at][1]:
             at += 1
         while at < len(known) and not dsack and end > known[at][0]:
             known_start, known_end = known[at]
             if start < known_start:
-                _tag_range(tp, now_ns, low, start, known_start, state, dsack=False)
+                tag_range(tp, now_ns, low, start, known_start, state, dsack=False, twice=twice)
             low = known_end
             if end <= known_end:
                 break
@@ -360,9 +358,8 @@ def _tag(tp: TcpState, now_ns: int, seg: TcpSegment, prior_una: int) -> _Sacked:
             if marks.highest_sacked(tp) == known_end:
                 break  # nothing behind it has a mark, so all the rest is looked at
         if end > low or dsack:
-            _tag_range(tp, now_ns, low, start, end, state, dsack=dsack)
+            tag_range(tp, now_ns, low, start, end, state, dsack=dsack, twice=twice)
     tp.sack_cache = [(start, end) for start, end, _ in blocks]
-    tp.delivered += state.delivered
     if tp.ca_state != CA_LOSS or tp.undo_marker is not None:
         marks.check_reordering(tp, state.reord)
     return state
@@ -380,7 +377,7 @@ def _valid_block(tp: TcpState, start: int, end: int, *, dsack: bool) -> bool:
     return start >= marker or (end > marker and start >= end - tp.max_window)
 
 
-def _duplicate(tp: TcpState, seg: TcpSegment, prior_una: int, state: _Sacked) -> bool:
+def _duplicate(tp: TcpState, seg: TcpSegment, prior_una: int, state: Sacked) -> bool:
     """``tcp_check_dsack``: whether the first block reports what came twice (RFC 2883)."""
     start, end = seg.sack[0]
     inside = len(seg.sack) > 1 and seg.sack[1][0] <= start and end <= seg.sack[1][1]
@@ -403,91 +400,3 @@ def _duplicate(tp: TcpState, seg: TcpSegment, prior_una: int, state: _Sacked) ->
     if tp.undo_marker is not None and tp.undo_retrans > 0 and tp.undo_marker < end <= prior_una:
         tp.undo_retrans = max(0, tp.undo_retrans - segments)
     return True
-
-
-def _tag_range(
-    tp: TcpState, now_ns: int, low: int, start: int, end: int, state: _Sacked, *, dsack: bool
-) -> None:
-    """``tcp_sacktag_walk``: mark the buffers of one block, cut at its edges in full segments.
-
-    Those that end at ``low`` or before it are passed over.
-    """
-    index = 0
-    while index < len(tp.flight):
-        buffer = tp.flight[index]
-        if buffer.start >= end:
-            return
-        end_seq = buffer.end_seq
-        if end_seq <= low:
-            index += 1
-            continue
-        inside = start <= buffer.start and end_seq <= end
-        if not inside and buffer.pcount > 1 and end_seq > start:
-            size = _cut_at(buffer.start, buffer.end, buffer.mss, start, end)
-            if size:
-                marks.fragment(tp, index, size, buffer.mss)
-                inside = start <= buffer.start and buffer.end_seq <= end
-        if inside:
-            _tag_one(tp, now_ns, index, state, dsack=dsack)
-        index += 1
-
-
-def _cut_at(low: int, high: int, step: int, start: int, end: int) -> int:
-    """``tcp_match_skb_to_sack``: how many bytes come before the edge; 0 for no cut."""
-    covered = start <= low
-    size = end - low if covered else start - low
-    if covered and size < step:
-        return 0
-    size = max(size, step)
-    if size > step:
-        whole = size // step * step
-        if not covered and whole < size:
-            whole += step
-        size = whole
-    return size if size < high - low else 0
-
-
-def _tag_one(tp: TcpState, now_ns: int, index: int, state: _Sacked, *, dsack: bool) -> None:
-    """``tcp_sacktag_one``."""
-    buffer = tp.flight[index]
-    sacked, count, end_seq = buffer.sacked, buffer.pcount, buffer.end_seq
-    if dsack and sacked & (RETRANSMITTED | EVER_RETRANSMITTED):
-        if tp.undo_marker is not None and tp.undo_retrans > 0 and end_seq > tp.undo_marker:
-            tp.undo_retrans = max(0, tp.undo_retrans - count)
-        if sacked & SACKED:
-            state.reord = min(state.reord, buffer.start)
-    if end_seq <= tp.snd_una:
-        return
-    if not sacked & SACKED:
-        rack.advance(tp, now_ns, sacked, end_seq, buffer.t_ns)
-        if sacked & RETRANSMITTED:
-            if sacked & LOST:
-                sacked &= ~(LOST | RETRANSMITTED)
-                tp.lost_out -= count
-                tp.retrans_out -= count
-        else:
-            if not sacked & EVER_RETRANSMITTED:
-                if buffer.start < marks.highest_sacked(tp):
-                    state.reord = min(state.reord, buffer.start)
-                if end_seq <= tp.high_seq:
-                    state.flag |= ORIG_SACK_ACKED
-                if state.first_ns is None:
-                    state.first_ns = buffer.t_ns
-                state.last_ns = buffer.t_ns
-            if sacked & LOST:
-                sacked &= ~LOST
-                tp.lost_out -= count
-        sacked |= SACKED
-        state.flag |= DATA_SACKED
-        tp.sacked_out += count
-        state.delivered += count
-        if tp.highest_sack is None or end_seq > tp.highest_sack:
-            tp.highest_sack = end_seq
-    if dsack and sacked & RETRANSMITTED:
-        sacked &= ~RETRANSMITTED
-        tp.retrans_out -= count
-    if tp.reord_seen:
-        marks.note_delivered(tp, buffer)
-    if sacked & SACKED:
-        buffer.delivered = 0
-    buffer.sacked = sacked

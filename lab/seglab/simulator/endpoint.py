@@ -287,8 +287,7 @@ class TcpEndpoint(TcpState):
         The handler of ICMP errors does not refresh that clock (``tcp_mstamp_refresh``). So the
         segments bear an older timestamp, and an acknowledgement that echoes it undoes nothing.
         """
-        recovery.simple_retransmit(self, self.mstamp_ns)
-        if self.pending == TIMER_RTO:
+        if recovery.simple_retransmit(self, self.mstamp_ns):
             rtt.arm(self, now_ns, TIMER_RTO, self.rto_j)
 
     def _softirq_done(self, now_ns: int) -> list[TcpSegment]:

@@ -24,6 +24,9 @@ def mark_lost(tp: TcpState, buffer: Buffer) -> None:
     sacked = buffer.sacked
     if sacked & SACKED:
         return
+    hint = tp.retransmit_hint  # tcp_verify_retransmit_hint
+    if buffer.start < hint.start if hint is not None else tp.retrans_out >= tp.lost_out:
+        tp.retransmit_hint = buffer
     if not sacked & LOST:
         buffer.sacked |= LOST
         tp.lost_out += buffer.pcount

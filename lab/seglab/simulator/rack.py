@@ -5,6 +5,8 @@ at first, or a quarter of the shortest round trip as long as less than three seg
 above a hole, and more after needless retransmissions.
 """
 
+from typing import Final
+
 from seglab.simulator import marks, rtt
 from seglab.simulator.clock import usecs_to_jiffies
 from seglab.simulator.state import (
@@ -18,6 +20,8 @@ from seglab.simulator.state import (
     Buffer,
     TcpState,
 )
+
+RECOVERY_THRESHOLD: Final = 16  # TCP_RACK_RECOVERY_THRESH
 
 
 def advance(tp: TcpState, now_ns: int, sacked: int, end_seq: int, sent_ns: int) -> None:
@@ -93,6 +97,6 @@ def update_window(tp: TcpState) -> None:
         tp.rack_steps = min(tp.rack_steps + 1, 255)
         tp.dsack_seen = False
         tp.rack_delivered = tp.delivered
-        tp.rack_persist = 16
+        tp.rack_persist = RECOVERY_THRESHOLD
     elif not tp.rack_persist:
         tp.rack_steps = 1

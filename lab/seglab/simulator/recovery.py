@@ -70,14 +70,18 @@ def reordering_timeout(tp: TcpState, now_ns: int) -> None:
         rtt.rearm(tp, now_ns)
 
 
-def simple_retransmit(tp: TcpState, now_ns: int) -> None:
-    """``tcp_simple_retransmit``: what does not fit the path is lost, without congestion."""
+def simple_retransmit(tp: TcpState, now_ns: int) -> bool:
+    """``tcp_simple_retransmit``: what does not fit the path is lost, without congestion.
+
+    Returns:
+        Whether the head of the queue was sent again, which sets the timeout anew.
+    """
     full = mss.current(tp, now_ns)
     for buffer in tp.flight:
         if (buffer.mss or buffer.end - buffer.start) > full:
             marks.mark_lost(tp, buffer)
     if not tp.lost_out:
-        return
+        return False
     if not tp.sack_ok:
         _limit_reno_sacked(tp)
     if tp.ca_state != CA_LOSS:
@@ -86,7 +90,7 @@ def simple_retransmit(tp: TcpState, now_ns: int) -> None:
         tp.prior_ssthresh = 0
         tp.undo_marker = None
         set_state(tp, now_ns, CA_LOSS)
-    resend.retransmit_queue(tp, now_ns)
+    return resend.retransmit_queue(tp, now_ns)
 
 
 def set_state(tp: TcpState, now_ns: int, state: int) -> None:
@@ -152,7 +156,9 @@ def _begin_undo(tp: TcpState) -> None:
 
 
 def enter_recovery(tp: TcpState) -> None:
-    """``tcp_enter_recovery``."""
+    """``tcp_enter_recovery``: the clock of what is undone begins with our next retransmission."""
+    if not marks.any_retransmitted(tp):
+        tp.retrans_ns = None
     tp.prior_ssthresh = 0
     _begin_undo(tp)
     if tp.ca_state not in {CA_CWR, CA_RECOVERY}:
@@ -174,6 +180,7 @@ def enter_loss(tp: TcpState, now_ns: int) -> None:
         elif buffer is not head and rack.timeout_us(tp, now_ns, buffer, 0) > 0 and tp.sack_ok:
             continue  # it was sent so recently that it may arrive
         marks.mark_lost(tp, buffer)
+    tp.retransmit_hint = None
     if (
         tp.ca_state <= CA_DISORDER
         or tp.high_seq <= tp.snd_una
@@ -213,6 +220,7 @@ def _undo(tp: TcpState, now_ns: int, *, unmark: bool) -> None:
         for buffer in tp.flight:
             buffer.sacked &= ~LOST
         tp.lost_out = 0
+        tp.retransmit_hint = None
     if tp.prior_ssthresh:
         tp.cwnd = congestion.undone_cwnd(tp)
         tp.ssthresh = max(tp.ssthresh, tp.prior_ssthresh)
@@ -245,6 +253,7 @@ def _undo_recovery(tp: TcpState, now_ns: int) -> bool:
 def _undo_dsack(tp: TcpState, now_ns: int) -> bool:
     """``tcp_try_undo_dsack``: every retransmission turned out to be needless."""
     if tp.undo_marker is not None and not tp.undo_retrans:
+        tp.rack_persist = min(tp.rack_persist + 1, rack.RECOVERY_THRESHOLD)
         _undo(tp, now_ns, unmark=False)
         return True
     return False
@@ -309,8 +318,8 @@ def _newreno_mark_lost(tp: TcpState, *, advanced: bool) -> None:
         head = tp.flight[0]
         if head.sacked & LOST:
             return
-        if head.pcount > 1 and head.end - head.start > tp.mss:
-            marks.fragment(tp, 0, tp.mss, tp.mss)
+        if head.pcount > 1 and head.end - head.start > head.mss:
+            marks.fragment(tp, 0, head.mss, head.mss)
         marks.mark_lost(tp, tp.flight[0])
 
 

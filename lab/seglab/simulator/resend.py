@@ -67,16 +67,19 @@ def retransmit(tp: TcpState, now_ns: int, index: int, segments: int) -> bool:
 
 
 def send_again(tp: TcpState, now_ns: int, index: int, segments: int) -> bool:
-    """``tcp_retransmit_skb``: send again, and count the copy as under way."""
-    if not retransmit(tp, now_ns, index, segments):
-        return False
+    """``tcp_retransmit_skb``: send again, and count the copy as under way.
+
+    An attempt that the window refuses counts for undoing as well.
+    """
+    sent = retransmit(tp, now_ns, index, segments)
     buffer = tp.flight[index]
-    buffer.sacked |= RETRANSMITTED | EVER_RETRANSMITTED
-    tp.retrans_out += buffer.pcount
+    if sent:
+        buffer.sacked |= RETRANSMITTED | EVER_RETRANSMITTED
+        tp.retrans_out += buffer.pcount
     if tp.retrans_ns is None:
-        tp.retrans_ns = now_ns
+        tp.retrans_ns = buffer.t_ns
     tp.undo_retrans = max(tp.undo_retrans, 0) + buffer.pcount
-    return True
+    return sent
 
 
 def _collapse(tp: TcpState, index: int, space: int) -> None:
@@ -96,23 +99,36 @@ def _collapse(tp: TcpState, index: int, space: int) -> None:
         to.psh = to.psh or behind.psh
         to.sacked |= behind.sacked & EVER_RETRANSMITTED
         marks.adjust(tp, behind, behind.pcount)
+        if behind is tp.retransmit_hint:
+            tp.retransmit_hint = to
         del tp.flight[index + 1]
         tp.wmem_queued -= BUFFER_BYTES + behind.extra
 
 
-def retransmit_queue(tp: TcpState, now_ns: int) -> None:
-    """``tcp_xmit_retransmit_queue``: send what is lost again, as far as the window allows."""
+def retransmit_queue(tp: TcpState, now_ns: int) -> bool:
+    """``tcp_xmit_retransmit_queue``: send what is lost again, as far as the window allows.
+
+    It goes on where it was (``retransmit_skb_hint``), so what is lost in front of that waits for
+    the next loss that moves the place back.
+
+    Returns:
+        Whether the head of the queue was sent again, which sets the timeout anew.
+    """
     if not tp.packets_out:
-        return
+        return False
     most = congestion.burst_segments(tp, mss.current(tp, now_ns))
-    rearm = False
-    index = 0
+    rearm = hole = False
+    index = 0 if tp.retransmit_hint is None else tp.flight.index(tp.retransmit_hint)
     while index < len(tp.flight):
         buffer = tp.flight[index]
+        if not hole:
+            tp.retransmit_hint = buffer
         segments = min(tp.cwnd - tp.in_flight, most)
         if segments <= 0 or tp.retrans_out >= tp.lost_out:
             break
-        if buffer.sacked & (LOST | SACKED | RETRANSMITTED) == LOST:
+        if not buffer.sacked & (LOST | SACKED | RETRANSMITTED):
+            hole = True
+        elif buffer.sacked & (LOST | SACKED | RETRANSMITTED) == LOST:
             if tp.device_bytes and output.device_full(tp, buffer, 1):
                 break
             if not send_again(tp, now_ns, index, segments):
@@ -124,3 +140,4 @@ def retransmit_queue(tp: TcpState, now_ns: int) -> None:
         index += 1
     if rearm:
         rtt.arm(tp, now_ns, TIMER_RTO, tp.rto_j)
+    return rearm

@@ -18,6 +18,7 @@ modules of plain functions change it, each about one thing:
                      (larger segments) and ``byte_window`` (other stacks)
     ``output``       from a buffer to segments                               tcp_output.c
     ``marks``        what is known of each buffer in flight                  tcp_input.c
+    ``tagging``      what a SACK block marks                                 tcp_input.c
     ``rack``         what is lost, told by time                              tcp_recovery.c
     ``resend``       sending again, cut at the MSS in force                  tcp_output.c
     ``recovery``     the states of loss recovery, and undoing it             tcp_input.c
@@ -179,8 +180,8 @@ class TcpState:
         # loss recovery
         "ca_state", "high_seq", "undo_marker", "undo_retrans", "retrans_ns", "prr_delivered",
         "prr_out", "tlp_high_seq", "tlp_retrans", "frto", "retransmits", "backoff", "reordering",
-        "reord_seen", "highest_sack", "sack_cache", "rack_ns", "rack_end", "rack_rtt_us",
-        "rack_advanced",
+        "reord_seen", "highest_sack", "sack_cache", "retransmit_hint", "rack_ns", "rack_end",
+        "rack_rtt_us", "rack_advanced",
         "rack_steps", "rack_persist", "rack_delivered", "rate_delivered", "rate_ns",
         "rate_end", "dsack_seen", "dsack_dups", "delivered", "lost",
         "probes_out",
@@ -295,6 +296,7 @@ class TcpState:
         self.reord_seen = 0
         self.highest_sack: int | None = None
         self.sack_cache: list[tuple[int, int]] = []
+        self.retransmit_hint: Buffer | None = None
         self.rack_ns = -1
         self.rack_end = -1
         self.rack_rtt_us = 0

@@ -55,17 +55,21 @@ def fire(tp: TcpState, now_ns: int) -> None:
 
 
 def _timeout(tp: TcpState, now_ns: int) -> None:
-    """``tcp_retransmit_timer``: the retransmission timeout."""
+    """``tcp_retransmit_timer``: the retransmission timeout.
+
+    While the peer offers no window, it is none: what is sent again only asks for the window.
+    """
     if not tp.packets_out:
         return
-    if tp.retransmits:
+    if tp.retransmits and tp.snd_wnd:
         if _timed_out(tp, now_ns, _RETRIES_1):
             _suspect_black_hole(tp, now_ns)
         if _timed_out(tp, now_ns, _RETRIES_2):
             tp.error = "timed out"
             return
     recovery.enter_loss(tp, now_ns)
-    tp.retransmits += 1
+    if tp.snd_wnd:
+        tp.retransmits += 1
     resend.send_again(tp, now_ns, 0, 1)
     tp.backoff += 1
     tp.rto_j = min(tp.rto_j << 1, rtt.RTO_MAX_JIFFIES)

@@ -94,8 +94,8 @@ class Race:
         """Return events as they happened: the time, the number in the recording, the event."""
         order = [(t_ns, number, event) for number, (t_ns, event) in enumerate(events)]
         for at in sorted(self.swapped):
-            (_, *one), (t_ns, *other) = order[at : at + 2]
-            order[at : at + 2] = [(t_ns, *other), (t_ns, *one)]
+            (_, first, one), (t_ns, second, other) = order[at : at + 2]
+            order[at : at + 2] = [(t_ns, second, other), (t_ns, first, one)]
         return order
 
 
