@@ -34,6 +34,8 @@ PLUGINS = {
     "seglab.shipped.senders": "senders",
     "seglab.shipped.senders.programs": "senders/programs",
     "seglab.shipped.senders.profiles": "senders/profiles",
+    "seglab.shipped.servers": "servers",
+    "seglab.shipped.servers.readers": "servers/readers",
     "seglab.shipped.scenarios": "scenarios",
 }
 FLAGS = ["-g0"] if os.name == "posix" else []

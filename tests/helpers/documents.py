@@ -49,6 +49,7 @@ ONLY_PARSED = (
     "postfix",
     "software install",
     "--program",
+    "--server postfix",
     "run survey",
     "./mailer",
 )

@@ -1,4 +1,4 @@
-"""``seglab list``: which senders, networks and scenarios there are."""
+"""``seglab list``: which senders, networks, readers and scenarios there are."""
 
 import json
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +26,7 @@ _LISTS = {
     "senders": ("name", "kind", "protocol", "style", "terminator", "summary"),
     "profiles": ("name", "program", "version", "sender", "share", "itself", "summary"),
     "networks": ("name", "mtu", "mss", "path_condition", "round_trip_ms", "title"),
+    "readers": ("name", "kind", "buffer_bytes", "server", "version", "summary"),
     "scenarios": ("name", "published", "sessions", "senders", "networks", "title"),
 }
 """What can be listed, and which keys of an entry the table has as columns."""
@@ -46,7 +48,7 @@ _WHOLE = ("name", "style")
     "--json", "as_json", is_flag=True, help="Print a JSON list with an object for each entry."
 )
 def list_command(what: str, files: tuple[str, ...], as_json: bool) -> int:
-    """List what there is: senders, profiles, networks or scenarios.
+    """List what there is: senders, profiles, networks, readers or scenarios.
 
     On a terminal this is a table. In a pipe each entry is one line, with tabs between the columns,
     and there is no heading. --json has everything that is known of an entry.
@@ -78,6 +80,8 @@ def _entries(what: str) -> Iterable[dict[str, Any]]:
         return map(_profile, registry.profiles().values())
     if what == "networks":
         return map(_network, registry.networks().values())
+    if what == "readers":
+        return (reader.to_dict() for reader in registry.readers().values())
     return map(_scenario, registry.scenarios().values())
 
 
@@ -132,7 +136,7 @@ def _scenario(scenario: Scenario) -> dict[str, Any]:
         "senders": [_sender_variant(variant) for variant in scenario.senders],
         "networks": [network.name for network in scenario.networks],
         "client_tcp": {network.name: network.client.label for network in scenario.networks},
-        "reader": asdict(scenario.reader),
+        "reader": msgspec.to_builtins(scenario.reader),
         "message": asdict(scenario.message),
         "programs": list(scenario.programs),
         "sizes_bytes": list(scenario.sizes_bytes),

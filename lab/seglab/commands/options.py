@@ -31,6 +31,8 @@ _FIXED_BY_RUN: Final = {
     "seed",
     "out",
     "engine",
+    "reader",
+    "server",
 }
 """The parameters that a run keeps from its beginning to its end."""
 

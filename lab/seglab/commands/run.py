@@ -26,12 +26,24 @@ from seglab.runs.folder import PROGRAMS, RunFolder
 @click.command()
 @click.argument("scenarios", nargs=-1, metavar="SCENARIO...")
 @selection_options("Run")
+@click.option(
+    "--reader",
+    metavar="NAME",
+    help="Have the server read as this named reader does (`seglab list readers`).",
+)
+@click.option(
+    "--server",
+    metavar="NAME",
+    help="A real mail server in the place of the lab's, installed by `seglab software install`.",
+)
 @resume_option()
 @session_options
 def run(
     scenarios: tuple[str, ...],
     senders: tuple[str, ...],
     networks: tuple[str, ...],
+    reader: str | None,
+    server: str | None,
     resumed: Path | None,
     sessions: int | None,
     seed: int,
@@ -57,6 +69,8 @@ def run(
       seglab run scenario-1 --sessions 50
       seglab run ./my-scenario.toml --network pppoe --out runs/mine
       seglab run listing-12 --sender ./my_sender.py
+      seglab run scenario-2 --reader postfix
+      seglab run regress --server postfix-server --network ethernet
       seglab run --resume runs/mine
 
     Exit code 0: every session is complete, or failed as its network is expected to make it fail;
@@ -73,7 +87,7 @@ def run(
         folder, request = resume(resumed)
         seed = folder.manifest.seed
     elif scenarios:
-        request = RunRequest(scenarios, senders, networks, sessions)
+        request = RunRequest(scenarios, senders, networks, sessions, reader=reader, server=server)
         request.specs(seed)
         name = Path(scenarios[0]).stem if len(scenarios) == 1 else "run"
         manifest = request.manifest("run", seed, jobs, time_limit_s, engine)

@@ -7,15 +7,16 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
-from seglab.commands.values import FILE
-from seglab.errors import EnvironmentLacksError, InputError
+from seglab.commands.values import FILE, given
+from seglab.errors import EnvironmentLacksError, InputError, nearest
 from seglab.experiment.reader import KINDS, Reader
+from seglab.experiment.readers import readers
 from seglab.server.connection import ConnectionLog
 from seglab.server.limits import Limits
 from seglab.server.listening import PROTOCOLS, Listener
@@ -73,11 +74,12 @@ def _limit_options(function: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option(
     "--reader",
-    type=click.Choice(KINDS),
+    metavar=f"{'|'.join(KINDS)}|NAME",
     default="event-loop",
     show_default=True,
     help="How sockets are read: event-loop reads them in turn, as Node.js does; recv-loop has a"
-    " thread for each connection that reads as soon as it can.",
+    " thread for each connection that reads as soon as it can. NAME is a named reader, which has"
+    " its own buffer (`seglab list readers`).",
 )
 @click.option(
     "--buffer-bytes",
@@ -158,7 +160,7 @@ def serve(
             "the logging server needs epoll, which only Linux has; use the Vagrant box (vagrant up)"
         )
     try:
-        listener = Listener(host, port, protocol, Reader(reader, buffer_bytes, turn_us))
+        listener = Listener(host, port, protocol, _reader(reader, buffer_bytes, turn_us))
         allowed = Limits.from_mapping(limits)
     except ValueError as error:
         raise InputError(f"seglab serve: {error}") from error
@@ -282,3 +284,17 @@ def _say(text: str) -> None:
 
 def _say_nothing(_text: str) -> None:
     pass
+
+
+def _reader(name: str, buffer_bytes: int, turn_us: float) -> Reader:
+    """The reader of a kind, or the named one; options that were given replace what it has."""
+    if name in KINDS:
+        return Reader(name, buffer_bytes, turn_us)
+    if name not in readers():
+        raise InputError(f"--reader: {name!r}; {nearest(name, (*KINDS, *readers()))}")
+    own = readers()[name].reader
+    return replace(
+        own,
+        buffer_bytes=buffer_bytes if given("buffer_bytes") else own.buffer_bytes,
+        turn_us=turn_us if given("turn_us") else own.turn_us,
+    )

@@ -14,7 +14,7 @@ from seglab.errors import InputError
 from seglab.report.console import as_markup
 from seglab.software.installing import Outcome
 from seglab.software.installing import install as install_programs
-from seglab.software.program import NamedProgram, program, programs
+from seglab.software.program import NamedProgram, program, programs, servers
 from seglab.software.store import Store
 
 _COLUMNS = ("name", "state", "version", "size", "title")
@@ -28,8 +28,9 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
 def software() -> None:
     """Install real mail programs, each in a folder of its own.
 
-    `seglab try --program NAME` and `seglab run survey` run them. They lie below ~/.cache/seglab
-    (or XDG_CACHE_HOME), and only a program's own sessions see them. Nothing of this machine's own
+    `seglab try --program NAME` and `seglab run survey` run those that send. Those whose names end
+    in -server serve: `seglab run SCENARIO --server NAME`. They lie below ~/.cache/seglab (or
+    XDG_CACHE_HOME), and only a program's own sessions see them. Nothing of this machine's own
     software, configuration or queues changes.
     """
 
@@ -78,7 +79,7 @@ def install(
 def list_command(as_json: bool) -> int:
     """List the programs: what is installed, and why the others are not."""
     store = Store.usual()
-    entries = [_entry(one, store) for one in programs().values()]
+    entries = [_entry(one, store) for one in (*programs().values(), *servers().values())]
     if as_json:
         click.echo(json.dumps(entries, indent=2))
     elif sys.stdout.isatty():
@@ -112,7 +113,9 @@ def _chosen(names: Sequence[str], everything: bool) -> list[NamedProgram]:
         raise click.UsageError("names or --all, not both")
     if not everything and not names:
         raise click.UsageError("which programs? `seglab software list` shows them; or --all")
-    return list(programs().values()) if everything else list(map(program, dict.fromkeys(names)))
+    if everything:
+        return [*programs().values(), *servers().values()]
+    return list(map(program, dict.fromkeys(names)))
 
 
 def _line(one: Outcome) -> tuple[str, str, str]:

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).absolute().parents[1]
 
 
 def shipped(kind: str) -> Path:
-    """The folder of the shipped ``senders`` or ``scenarios``.
+    """The folder of the shipped ``senders``, ``servers`` or ``scenarios``.
 
     A wheel carries it inside the package. In a checkout it lies beside ``lab/``.
     """

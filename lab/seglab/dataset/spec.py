@@ -17,6 +17,7 @@ from seglab.core.text import one_line
 from seglab.dataset.splits import Splits, split_table
 from seglab.errors import InputError
 from seglab.experiment.reader import Reader
+from seglab.experiment.readers import reader_of
 from seglab.experiment.registry import networks as all_networks
 from seglab.experiment.registry import senders as all_senders
 from seglab.experiment.scenario import (
@@ -347,7 +348,7 @@ def _readers(table: SpecTable) -> tuple[tuple[Reader, str], ...]:
         entry = table.inside(f"readers[{index}]", value)
         mapping: Mapping[str, Any] = dict(entry.items())
         try:
-            reader = Reader.from_mapping(mapping)
+            reader = reader_of(mapping)
         except ValueError as error:
             words = one_line(str(error)).removeprefix("reader").lstrip(": ")
             raise InputError(f"{entry.where}: {words}") from error

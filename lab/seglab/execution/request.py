@@ -1,7 +1,7 @@
 """What a user asked to run: scenarios, and which part of them."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -10,15 +10,18 @@ from seglab.engine import DEFAULT_ENGINE
 from seglab.engine.base import Planned
 from seglab.engine.client_tcp import client_tcp
 from seglab.errors import EnvironmentLacksError, InputError, nearest
-from seglab.experiment import registry
+from seglab.experiment import registry, serving
 from seglab.experiment.named import plan_programs
 from seglab.experiment.plan import plan
+from seglab.experiment.reader import Reader
+from seglab.experiment.readers import named_reader
 from seglab.experiment.scenario import Scenario, added_sender, is_added, with_own_senders
+from seglab.experiment.serving import ServerProgram
 from seglab.runs.folder import RunFolder
 from seglab.runs.manifest import Experiment, Manifest
 from seglab.sender.registry import is_path
 from seglab.software.available import AvailableProgram, available, is_available
-from seglab.software.program import program
+from seglab.software.program import program, server
 from seglab.software.store import Store
 
 
@@ -33,6 +36,8 @@ class RunRequest:
         networks: names of the networks to keep; empty keeps all.
         sessions: how many for each sender on each network; ``None`` is each scenario's own number.
         programs: the mail programs that run; ``None`` takes those that are installed now.
+        reader: the named reader that replaces the scenarios' own.
+        server: the program that serves in the place of the lab's server.
     """
 
     scenarios: tuple[str | Path | Scenario, ...]
@@ -40,14 +45,18 @@ class RunRequest:
     networks: tuple[str, ...] = ()
     sessions: int | None = None
     programs: tuple[str, ...] | None = None
+    reader: str | None = None
+    server: str | None = None
 
     def load(self) -> list[Scenario]:
         """The scenarios as values.
 
         Raises:
             InputError: a scenario is not known, or two have the same name, which would give their
-                sessions the same ids.
+                sessions the same ids; or the reader or the server cannot be used.
+            EnvironmentLacksError: the server is not installed.
         """
+        reader = self._reader()
         found: dict[str, Scenario] = {}
         for given in self.scenarios:
             scenario = given if isinstance(given, Scenario) else registry.scenario(given)
@@ -57,8 +66,29 @@ class RunRequest:
                     f"{name}: a scenario called {scenario.name!r} is given already; "
                     "give each once, or rename a file"
                 )
-            found[scenario.name] = with_own_senders(scenario, list(filter(is_added, self.senders)))
+            made = with_own_senders(scenario, list(filter(is_added, self.senders)))
+            found[scenario.name] = made if reader is None else replace(made, reader=reader)
+            if self.server is not None:
+                protocols = {
+                    one.sender.name: one.sender.protocol
+                    for one in made.senders
+                    if not self.senders or one.sender.name in self.senders
+                }
+                serving.check(protocols, made.name)
+                if self._wanted(made):
+                    raise InputError(
+                        f"{made.name}: programs send to the lab's own server alone; choose senders "
+                        "by --sender, or leave out --server"
+                    )
         return list(found.values())
+
+    def _reader(self) -> Reader | ServerProgram | None:
+        """What reads instead of the scenarios' own readers; ``None`` where nothing does."""
+        if self.server is None:
+            return None if self.reader is None else named_reader(self.reader).reader
+        if self.reader is not None:
+            raise InputError("a named reader, or a program that serves? leave out one of them")
+        return serving.served_by(available(server(self.server), Store.usual()))
 
     def specs(self, seed: int) -> list[Planned]:
         """Every session to run.
@@ -100,6 +130,11 @@ class RunRequest:
         programs = [name for scenario in self.load() for name in self._wanted(scenario)]
         if programs and engine != DEFAULT_ENGINE:
             raise InputError(f"the engine {engine} runs no programs ({programs[0]}, ...)")
+        if self.server is not None and engine != DEFAULT_ENGINE:
+            raise InputError(
+                f"the engine {engine} runs no programs ({self.server}); a named reader reads as "
+                "one does: `seglab list readers`"
+            )
         return Manifest(
             command=command,
             engine=engine,
@@ -109,6 +144,7 @@ class RunRequest:
                 "networks": list(self.networks),
                 "sessions": self.sessions,
                 **({"programs": [one.program.name for one in self._found()]} if programs else {}),
+                **{key: one for key in ("reader", "server") if (one := getattr(self, key))},
                 "jobs": jobs,
                 "time_limit_s": time_limit_s,
                 "plan": self.fingerprints(seed),
@@ -225,6 +261,8 @@ def request_of(manifest: Manifest, path: Path) -> RunRequest:
             networks=tuple(map(str, arguments["networks"])),
             sessions=arguments["sessions"],
             programs=None if (names := arguments.get("programs")) is None else tuple(names),
+            reader=arguments.get("reader"),
+            server=arguments.get("server"),
         )
     except (KeyError, TypeError) as error:
         raise InputError(

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from seglab.core.seeds import derive
+from seglab.experiment.equipment import Equipment
 from seglab.experiment.offers import Offers
-from seglab.experiment.plan import Equipment, ProgramSession
+from seglab.experiment.plan import ProgramSession
 from seglab.experiment.program import SCENARIO, plan
 from seglab.experiment.scenario import Scenario
 from seglab.mail.message import MessageSpec

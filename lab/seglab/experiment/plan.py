@@ -14,9 +14,11 @@ from seglab.core.parameters import Parameters
 from seglab.core.record import Kind
 from seglab.core.seeds import derive
 from seglab.errors import InputError
+from seglab.experiment.equipment import Equipment
 from seglab.experiment.offers import USUAL_OFFERS, Offers
 from seglab.experiment.reader import Reader
 from seglab.experiment.scenario import Scenario, SenderVariant
+from seglab.experiment.serving import ServerProgram
 from seglab.mail.message import Message
 from seglab.mail.source import MailSource
 from seglab.networks.network import Network
@@ -41,7 +43,7 @@ class SessionSpec:
         protocol: ``raw`` or ``smtp``; the server has a listener for each.
         network: the network's name; ``Scenario.network`` has the network.
         path_condition: the network's path condition in the ground truth.
-        reader: how the server reads.
+        reader: how the server reads, or the program that serves instead of it.
         repeat: the number of the repetition, from 0.
         seed: 64 bits for everything that is drawn in this session, except the message.
         message: the mail to send: how to generate it, or one of the user's own.
@@ -60,7 +62,7 @@ class SessionSpec:
     protocol: Protocol
     network: str
     path_condition: PathCondition
-    reader: Reader
+    reader: Reader | ServerProgram
     repeat: int
     seed: int
     message: Mail
@@ -104,21 +106,6 @@ class OwnSenderSession(SessionSpec):
     def sender_path(self) -> str | None:
         """The path of the sender's file."""
         return self.sender_file.path
-
-
-@dataclass(frozen=True, slots=True)
-class Equipment:
-    """What a named program finds where it runs, beside the machine's own files.
-
-    Attributes:
-        files: configuration and scripts: the absolute path and the text, with placeholders.
-        accounts: users that are to be there; each has a group of the same name.
-        variables: of its environment: the name and the value, with placeholders.
-    """
-
-    files: tuple[tuple[str, str], ...] = ()
-    accounts: tuple[str, ...] = ()
-    variables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

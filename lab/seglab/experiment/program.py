@@ -10,7 +10,8 @@ from seglab.core.parameters import Parameters
 from seglab.core.seeds import derive
 from seglab.core.text import safe
 from seglab.errors import InputError
-from seglab.experiment.plan import Equipment, ProgramSession
+from seglab.experiment.equipment import Equipment
+from seglab.experiment.plan import ProgramSession
 from seglab.experiment.reader import Reader
 from seglab.mail.message import generate
 from seglab.mail.source import MailSource

@@ -13,6 +13,7 @@ from seglab.core import plugins
 from seglab.core.specfile import SIZE_MAX_BYTES, SpecTable, decode, read
 from seglab.errors import InputError, nearest
 from seglab.experiment import scenario as scenario_
+from seglab.experiment.readers import NamedReader, readers
 from seglab.experiment.scenario import Scenario
 from seglab.networks import network as network_
 from seglab.networks.network import Network
@@ -22,11 +23,13 @@ from seglab.sender.registry import senders
 from seglab.software.program import programs
 
 __all__ = [
+    "NamedReader",
     "Profile",
     "network",
     "networks",
     "parse_scenario",
     "profiles",
+    "readers",
     "scenario",
     "scenarios",
     "sender",

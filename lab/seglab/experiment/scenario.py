@@ -20,6 +20,8 @@ from seglab.core.text import one_line
 from seglab.errors import InputError
 from seglab.experiment.offers import USUAL_OFFERS, Offers
 from seglab.experiment.reader import Reader
+from seglab.experiment.readers import reader_of
+from seglab.experiment.serving import ServerProgram
 from seglab.mail.message import MessageSpec
 from seglab.mail.source import MailSource, read_source
 from seglab.networks.network import Network
@@ -103,7 +105,7 @@ class Scenario:
         source: where the experiment is described.
         senders: the senders, each with a set of its parameters.
         networks: the paths that every sender sends over.
-        reader: how the server reads.
+        reader: how the server reads, or the program that serves instead of it.
         sessions: how many sessions for each sender on each network, by default.
         published: the key of the paper's numbers for it (``seglab.reproduction.paper.published``);
             ``None`` where the paper has none.
@@ -120,7 +122,7 @@ class Scenario:
     source: str
     senders: tuple[SenderVariant, ...]
     networks: tuple[Network, ...]
-    reader: Reader
+    reader: Reader | ServerProgram
     sessions: int
     published: str | None = None
     layer: Layer = "reads"
@@ -435,7 +437,7 @@ def _with_variant_label(variant: SenderVariant, variants: Sequence[SenderVariant
 def _reader(table: SpecTable) -> Reader:
     values = dict(table.table("reader").items())
     try:
-        return Reader.from_mapping(values)
+        return reader_of(values)
     except ValueError as error:
         raise InputError(f"{table.where}: {one_line(str(error))}") from error
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seglab.kernel.channel import Channel, ChannelMessage
 
-_LAB_INTERFACES = {"lo", "c-eth0"}
+_CLIENT_INTERFACE = "c-eth0"
 
 
 class RefusedError(Exception):
@@ -36,15 +36,16 @@ def served(fd: int, prepare: Callable[[Channel, ChannelMessage], Callable[[], No
     return 0
 
 
-def refusal(host_netns: int) -> str | None:
+def refusal(host_netns: int, interface: str = _CLIENT_INTERFACE) -> str | None:
     """Return why the client must not speak here; ``None`` inside a lab.
 
     The client speaks only in a network namespace that is not the host's and that has no interface
     but the lab's and no default route. It speaks only to the lab's own addresses (``check_peer``).
+    A program that serves is held to the same, on the server's ``interface``.
     """
     if Path("/proc/self/ns/net").stat().st_ino == host_netns:
         return "this is the host's own network namespace"
-    if others := {name for _, name in socket.if_nameindex()} - _LAB_INTERFACES:
+    if others := {name for _, name in socket.if_nameindex()} - {"lo", interface}:
         return f"this network namespace has other interfaces: {', '.join(sorted(others))}"
     routes = [line.split() for line in Path("/proc/net/route").read_text().splitlines()[1:]]
     if any(route[1] == "00000000" for route in routes):

@@ -25,11 +25,13 @@ from seglab.errors import EnvironmentLacksError, PartDiedError, SeglabError
 from seglab.experiment.offers import Offers
 from seglab.experiment.plan import ProgramSession, SessionSpec
 from seglab.experiment.reader import Reader
+from seglab.experiment.serving import ServerProgram
 from seglab.kernel import capacity, join, luggage, sandbox
 from seglab.kernel.join import AssembledSession
 from seglab.kernel.lab import KernelLab
 from seglab.kernel.program import order
 from seglab.kernel.program.lab import ProgramLab
+from seglab.kernel.program.served_lab import ServedLab
 from seglab.networks.network import Network
 
 BARREN_LABS = 3
@@ -93,7 +95,7 @@ class KernelEngine:
             PartDiedError: every lab dies again and again.
         """
         await asyncio.to_thread(self.check)
-        labs: dict[tuple[Network, Reader, Offers, bool], deque[SessionSpec]] = {}
+        labs: dict[tuple[Network, Reader | ServerProgram, Offers, bool], deque[SessionSpec]] = {}
         for spec, network in specs:
             key = network, spec.reader, spec.offers, isinstance(spec, ProgramSession)
             labs.setdefault(key, deque()).append(spec)
@@ -145,8 +147,7 @@ class KernelEngine:
     @asynccontextmanager
     async def _lab(self, group: "_Group") -> AsyncIterator[KernelLab]:
         """Start a lab for a group when there is room for one, and take it down at the end."""
-        kind = ProgramLab if group.programs else KernelLab
-        lab = kind(group.network, group.reader, self.options.log, offers=group.offers)
+        lab = self._new_lab(group)
         priority = group.session_s + self.options.priority
         async with self._labs.take(priority=priority):
             try:
@@ -164,6 +165,13 @@ class KernelEngine:
             finally:
                 self._count_strays(group.network.name, lab)
                 await lab.__aexit__()
+
+    def _new_lab(self, group: "_Group") -> KernelLab:
+        """Return a lab that can carry a group's sessions; it does not run yet."""
+        if isinstance(group.reader, ServerProgram):
+            return ServedLab(group.network, group.reader, self.options.log)
+        kind = ProgramLab if group.programs else KernelLab
+        return kind(group.network, group.reader, self.options.log, offers=group.offers)
 
     def _count_strays(self, network: str, lab: KernelLab) -> None:
         """Add the strays of a lab to those of the network's other labs."""
@@ -228,6 +236,7 @@ class KernelEngine:
         del late_ns[kept_at]
         if self.options.folder is not None:
             for name, data in kept.captures.items():
+                (self.options.folder / name).parent.mkdir(exist_ok=True)
                 write_whole(self.options.folder / name, data)
         return again.noting(kept.record, late_ns)
 
@@ -280,7 +289,7 @@ class _Group:
     def __init__(
         self,
         network: Network,
-        reader: Reader,
+        reader: Reader | ServerProgram,
         offers: Offers,
         programs: bool,
         pending: deque[SessionSpec],

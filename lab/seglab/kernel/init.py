@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from seglab.kernel.channel import Channel, ChannelMessage
-from seglab.kernel.parts import CLIENTS, PARTS, PartProcess
+from seglab.kernel.parts import CLIENTS, PARTS, SERVERS, PartProcess
 
 _ROUTING_LIMIT_MS = 20_000  # on a busy machine, ip may have to wait to begin
 
@@ -27,12 +27,13 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--lifeline", type=int, required=True)
     parser.add_argument("--client-kind", choices=CLIENTS, required=True)
+    parser.add_argument("--server-kind", choices=SERVERS, required=True)
     for part in PARTS:
         parser.add_argument(f"--{part}", type=int, required=True)
     arguments = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    kind = arguments.client_kind
-    parts = {part: PartProcess(part, getattr(arguments, part), kind) for part in PARTS}
+    kinds = arguments.client_kind, arguments.server_kind
+    parts = {part: PartProcess(part, getattr(arguments, part), *kinds) for part in PARTS}
     threading.Thread(target=_end_with_parent, args=(arguments.lifeline,), daemon=True).start()
     channel = Channel.from_fd(arguments.fd)
     try:

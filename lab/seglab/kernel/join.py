@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from seglab.core.reading import ServerCall, ServerReading, SetOption
 from seglab.core.record import Captures, MtuChange, SessionRecord
 from seglab.core.trace import HeaderField, Read, SocketOption, Write, WriteCall
 from seglab.engine.record import (
@@ -16,6 +17,7 @@ from seglab.engine.record import (
 )
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment.plan import SessionSpec
+from seglab.experiment.serving import ServerProgram
 from seglab.frames import packets, pcapng
 from seglab.frames.packets import Packet
 from seglab.kernel import lateness
@@ -90,7 +92,7 @@ def assemble(
         duration_ns=client["t_end_ns"] - t0_ns,
         payload_bytes=end - start,
         payload_sha256=client["sha256"],
-        received_sha256=() if connection is None else connection["sha256"],
+        received_sha256=_received(client, connection, end),
         mss=client["mss"] if connected else None,
         mtu=reports.path_mtu,
         initcwnd=reports.initcwnd,
@@ -116,7 +118,52 @@ def assemble(
     record = session_record(spec, network, ENGINE, observed)
     description = f"{spec.session_id}: {record.error or 'complete'}"
     captures = pcapng.captures(sent, wall_offset_ns, description)
-    return AssembledSession(record, {names[vantage]: captures[vantage] for vantage in captures})
+    files = {names[vantage]: captures[vantage] for vantage in captures}
+    if connection is not None and "calls" in connection:
+        files[reading_path(spec.session_id)] = reading(spec, connection, t0_ns, (start, end))
+    return AssembledSession(record, files)
+
+
+def reading_path(session_id: str) -> str:
+    """Return where a run folder has the calls by which a server program read a session."""
+    return f"reading/{session_id}.json"
+
+
+def reading(
+    spec: SessionSpec, connection: ChannelMessage, t0_ns: int, payload: tuple[int, int]
+) -> bytes:
+    """Return the calls by which a server program read, as a file; its times count from ``t0_ns``.
+
+    Args:
+        spec: what was planned; its reader is the program.
+        connection: the server's record.
+        t0_ns: when the session began.
+        payload: where the payload lies in the client's stream.
+    """
+    assert isinstance(spec.reader, ServerProgram)
+    calls = msgspec.convert(connection["calls"], tuple[ServerCall, ...])
+    found = ServerReading(
+        program=spec.reader.name,
+        version=spec.reader.version,
+        payload=payload,
+        calls=tuple(call.after(t0_ns) for call in calls),
+        options=msgspec.convert(connection["options"], tuple[SetOption, ...]),
+    )
+    return msgspec.json.encode(found)
+
+
+def _received(client: ChannelMessage, connection: ChannelMessage | None, end: int) -> list[str]:
+    """Return the digests of what the server received.
+
+    A program keeps none. It has received the payload where its reads reach to the payload's end:
+    that they are the same bytes is TCP's promise, whose segments the wire saw.
+    """
+    if connection is None:
+        return []
+    if "calls" not in connection:
+        return list(connection["sha256"])
+    whole = connection["reads"] and connection["reads"][-1][2] >= end
+    return [client["sha256"]] if whole else []
 
 
 def _program(client: ChannelMessage) -> ObservedProgram | None:

@@ -97,6 +97,9 @@ class KernelLab:
     client_kind = "sender"
     """Which client the lab has, by its name in ``seglab.kernel.parts.CLIENTS``."""
 
+    server_kind = "logging"
+    """Which server it has, by its name in ``seglab.kernel.parts.SERVERS``."""
+
     def __init__(
         self,
         network: Network,
@@ -303,7 +306,9 @@ class KernelLab:
         for name in PROCESSES:
             self._channels[name], inherited[name] = Outbox.pair()
         read_end, self._lifeline = os.pipe()
-        self._process = lab_process.start(inherited, read_end, self._log, self.client_kind)
+        self._process = lab_process.start(
+            inherited, read_end, self._log, self.client_kind, self.server_kind
+        )
 
     async def _start(self) -> None:
         """Tell every process what it needs, wait until all are ready, and check the hosts."""
@@ -311,9 +316,7 @@ class KernelLab:
         for name, channel in self._channels.items():
             loop.add_reader(channel.fileno(), self._on_readable, name)
         self._channels["client"].send(self._client_config())
-        self._channels["server"].send(
-            lab_config.server_config(self.reader, self.offers, self._addresses.version)
-        )
+        self._channels["server"].send(self._server_config())
         self._channels["wire"].send(lab_config.wire_config(self.network))
         replies = [self._replies.expect("ready", number) for number in range(len(PROCESSES))]
         self._channels["init"].send(lab_config.scripts(self._plans))
@@ -440,6 +443,10 @@ class KernelLab:
     def _client_config(self) -> ChannelMessage:
         """Return the client's first message."""
         return lab_config.client_config(self.network, sandbox.network_namespace())
+
+    def _server_config(self) -> ChannelMessage:
+        """Return the server's first message."""
+        return lab_config.server_config(self.reader, self.offers, self._addresses.version)
 
     def _on_connection(self, connection: ChannelMessage) -> None:
         """Hand over the server's record of a connection that has ended."""

@@ -12,7 +12,11 @@ from seglab.core import launching
 
 
 def start(
-    inherited: Mapping[str, socket], lifeline: int, log: IO[bytes] | int, client_kind: str
+    inherited: Mapping[str, socket],
+    lifeline: int,
+    log: IO[bytes] | int,
+    client_kind: str,
+    server_kind: str,
 ) -> subprocess.Popen[bytes]:
     """Start the first process of a lab in namespaces of its own.
 
@@ -22,9 +26,10 @@ def start(
         lifeline: the end of a pipe for reading. The process ends when the other end is closed.
         log: a file for what the lab's processes print.
         client_kind: which client the lab has, by its name in ``parts.CLIENTS``.
+        server_kind: which server it has, by its name in ``parts.SERVERS``.
     """
     program = [*launching.python_command("seglab.kernel.init"), "--lifeline", str(lifeline)]
-    program += ["--client-kind", client_kind]
+    program += ["--client-kind", client_kind, "--server-kind", server_kind]
     for name, end in inherited.items():
         program += ["--fd" if name == "init" else f"--{name}", str(end.fileno())]
     process = subprocess.Popen(

@@ -9,20 +9,25 @@ from collections.abc import Iterable
 
 from seglab.core.trace import Read, Segment
 from seglab.experiment.reader import Reader
+from seglab.experiment.serving import ServerProgram
 
 
-def of_reads(reads: Iterable[Read], segments: Iterable[Segment], reader: Reader) -> int:
+def of_reads(
+    reads: Iterable[Read], segments: Iterable[Segment], reader: Reader | ServerProgram
+) -> int:
     """Return by how many nanoseconds the most delayed read was late; 0 where none was.
 
     A read is due once its first byte has arrived with all bytes before it, and the reader's own
     pace lets it read. A reader that waits between reads (``turn_us``, ``wake_us``) does so once for
-    each, at most.
+    each, at most. Of a program nobody knows its pace, so it is never late.
 
     Args:
         reads: what the server read, in order.
         segments: the segments that carried it.
         reader: how the server reads.
     """
+    if isinstance(reader, ServerProgram):
+        return 0
     arrived = sorted(
         (s.t_arrived_ns, s.start, s.end) for s in segments if s.t_arrived_ns is not None
     )

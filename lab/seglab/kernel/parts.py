@@ -39,6 +39,12 @@ CLIENTS = {
 }
 """The modules that a lab's client may be: it plays senders, or it runs programs."""
 
+SERVERS = {
+    "logging": "seglab.kernel.server",
+    "program": "seglab.kernel.program.server",
+}
+"""The modules that a lab's server may be: the lab's own server, or a program that serves."""
+
 
 class PartProcess:
     """A part, forked from this process, which must have no other threads yet.
@@ -47,15 +53,20 @@ class PartProcess:
         name: which part.
         fd: the part's end of its channel; only the part has it from here on.
         client_kind: which client the lab has, by its name in ``CLIENTS``.
+        server_kind: which server it has, by its name in ``SERVERS``.
     """
 
-    def __init__(self, name: str, fd: int, client_kind: str = "sender") -> None:
+    def __init__(
+        self, name: str, fd: int, client_kind: str = "sender", server_kind: str = "logging"
+    ) -> None:
         gate, self._gate = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             part = PARTS[name]
             if name == "client":
                 part = part._replace(module=CLIENTS[client_kind])
+            elif name == "server":
+                part = part._replace(module=SERVERS[server_kind])
             _live(part, fd, gate)
         os.close(gate)
         os.close(fd)

@@ -32,6 +32,7 @@ from seglab.core.tcpip import ETHERNET_HEADER_BYTES, TIMESTAMPS_BYTES, headers_b
 from seglab.core.trace import Segment
 from seglab.engine.record import TIME_LIMIT_REACHED
 from seglab.experiment.plan import SessionSpec
+from seglab.experiment.reader import Reader
 from seglab.frames.addresses import ETHERNET_MTU
 from seglab.networks.network import Network
 from seglab.simulator.client import NEVER, Client
@@ -123,6 +124,8 @@ class Simulation:
             client_settings(network, phase_ns, draw(1 << 32), nodelay=spec.nodelay)
         )
         self._server_tcp = TcpEndpoint(server_settings(network, phase_ns, draw(1 << 32)))
+        if not isinstance(spec.reader, Reader):
+            raise TypeError(f"{spec.session_id}: the simulator runs no programs")
         self.server = Server(
             spec.protocol, spec.reader, self._server_tcp, times, script.stream, self._send_down
         )

@@ -1,13 +1,14 @@
 """A mail program that the lab knows by name: what it consists of, and how to hand it a message.
 
-One TOML file in ``senders/programs`` describes one program; ``senders/programs/README.md`` shows
-every key.
+One TOML file in ``senders/programs`` describes one program that sends, and one in ``servers`` one
+that serves; ``senders/programs/README.md`` shows every key.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 from seglab.core import plugins
@@ -91,16 +92,40 @@ class NamedProgram:
         return re.split(r"==|(?<=.)@", found[0])[0] if found else ""
 
 
+SERVER_ENDING: Final = "-server"
+"""How the names of programs that serve end, so that none is also the name of one that sends."""
+
+
 @cache
 def programs() -> Mapping[str, NamedProgram]:
-    """Return all programs that the lab knows, by name.
+    """Return all programs that the lab knows and that send, by name.
 
     Raises:
         InputError: a file cannot be used; says where and why.
     """
+    return _programs_in(plugins.shipped("senders") / "programs")
+
+
+@cache
+def servers() -> Mapping[str, NamedProgram]:
+    """Return all programs that the lab knows and that serve, by name.
+
+    Raises:
+        InputError: a file cannot be used; says where and why.
+    """
+    found = _programs_in(plugins.shipped("servers"))
+    for name, server in found.items():
+        if not name.endswith(SERVER_ENDING):
+            raise InputError(f"servers/{name}.toml: expected a name that ends in {SERVER_ENDING}")
+        if server.send is not None or server.done is not None:
+            raise InputError(f"servers/{name}.toml: a server gets no message; leave out send, done")
+    return found
+
+
+def _programs_in(folder: Path) -> Mapping[str, NamedProgram]:
     found = {}
-    for file in plugins.files(plugins.shipped("senders") / "programs", ".toml"):
-        where = f"programs/{file.name}"
+    for file in plugins.files(folder, ".toml"):
+        where = f"{folder.name}/{file.name}"
         with file.open("rb") as content:
             table = SpecTable(where, decode(content.read(SIZE_MAX_BYTES), where))
         found[file.stem] = parse(file.stem, table)
@@ -108,14 +133,26 @@ def programs() -> Mapping[str, NamedProgram]:
 
 
 def program(name: str) -> NamedProgram:
-    """Return the program of that name.
+    """Return the program of that name, one that sends or one that serves.
 
     Raises:
         InputError: there is no such program; the message has the nearest name.
     """
-    known = programs()
+    known = {**programs(), **servers()}
     if name not in known:
         raise InputError(f"unknown program {name!r}; {nearest(name, known)}")
+    return known[name]
+
+
+def server(name: str) -> NamedProgram:
+    """Return the program of that name that serves.
+
+    Raises:
+        InputError: there is no such program; the message has the nearest name.
+    """
+    known = servers()
+    if name not in known:
+        raise InputError(f"unknown server {name!r}; {nearest(name, known)}")
     return known[name]
 
 

@@ -26,6 +26,7 @@ from seglab.core.specfile import SpecTable, decode
 from seglab.errors import InputError
 from seglab.experiment.plan import SessionSpec
 from seglab.experiment.reader import Reader
+from seglab.experiment.readers import reader_of
 from seglab.mail.message import MessageSpec
 from seglab.networks.network import Network, parse
 from seglab.sender.steps import SOCKET_OPTIONS, SetOption, SocketOption, Step, Wait, Write
@@ -214,7 +215,7 @@ def from_table(table: SpecTable) -> Schedule:
         raise table.problem("steps", "at least one write", "none")
     reader = table.table("reader")
     try:
-        read = Reader.from_mapping(dict(reader.items()))
+        read = reader_of(dict(reader.items()))
     except ValueError as error:
         raise InputError(f"{table.where}: {error}") from error
     return Schedule(

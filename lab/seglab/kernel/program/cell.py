@@ -119,7 +119,7 @@ def _be_first(command: Command, fds: dict[str, int], marker: int | None) -> NoRe
     try:
         _die_with_parent()
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        socket.sethostname(view.HOSTNAME)
+        socket.sethostname(command.hostname)
         view.build(
             command.message,
             command.client,
@@ -129,6 +129,7 @@ def _be_first(command: Command, fds: dict[str, int], marker: int | None) -> NoRe
             command.layers,
             command.files,
             command.accounts,
+            command.hostname,
         )
         view.give_up_rights()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

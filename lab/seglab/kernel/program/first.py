@@ -66,6 +66,7 @@ class Command:
         send: the shell's command that hands the message over; ``None`` where the program has it.
         ready: the shell's command that succeeds once the program is ready; ``None`` without one.
         done: the shell's command that succeeds once the program is done; ``None`` without one.
+        hostname: the name of the machine that it sees.
     """
 
     argv: Sequence[str]
@@ -82,6 +83,7 @@ class Command:
     send: str | None = None
     ready: str | None = None
     done: str | None = None
+    hostname: str = view.HOSTNAME
 
 
 class First:

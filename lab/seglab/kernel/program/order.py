@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from seglab.experiment.plan import Equipment, ProgramSession
+from seglab.experiment.equipment import Equipment
+from seglab.experiment.plan import ProgramSession
 from seglab.experiment.program import PLACEHOLDERS, condition, content
 from seglab.kernel.channel import ChannelMessage
 from seglab.kernel.program import view

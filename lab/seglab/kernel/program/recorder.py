@@ -10,6 +10,7 @@ The buffer is emptied twice a second, so a program that writes much does not fil
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,7 @@ class Recorder:
 
     Args:
         name: of the instance, which somebody else made and removes.
+        wanted: the events that are recorded where the kernel has them.
 
     Attributes:
         marker: a descriptor of ``trace_marker``, for the program's first process.
@@ -47,11 +49,11 @@ class Recorder:
 
     watches = False
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, wanted: Sequence[str] = events.WANTED) -> None:
         self._folder = TRACING / "instances" / name
         self.marker = os.open(self._folder / "trace_marker", os.O_WRONLY | os.O_CLOEXEC)
         self._formats: dict[int, EventFormat] = {}
-        for event in events.WANTED:
+        for event in wanted:
             with suppress(FileNotFoundError):  # not every kernel has all of them
                 form = EventFormat.parse((TRACING / "events" / event / "format").read_text())
                 self._formats[form.type_id] = form
@@ -69,7 +71,7 @@ class Recorder:
         self._lost = False
         self._dropped = 0
         self._set("set_event_pid", "0")  # nobody: without a number all would be recorded
-        for event in events.WANTED:
+        for event in wanted:
             with suppress(FileNotFoundError):
                 self._set(f"events/{event}/enable", "1")
 
@@ -103,6 +105,17 @@ class Recorder:
             if form := self._formats.get(raw.type_id):
                 self._found.append(Event(raw.t_ns, raw.thread, form.name, form.read(raw.data)))
 
+    def take(self) -> list[Event]:
+        """Return what happened since ``begin`` or the last call, and continue.
+
+        Raises:
+            RecorderError: the buffer was full, and events were lost.
+        """
+        self.drain()
+        found, self._found = self._found, []
+        self._check_whole()
+        return found
+
     def end(self) -> list[Event]:
         """Stop recording, and return what happened since ``begin``.
 
@@ -112,9 +125,12 @@ class Recorder:
         self._set("tracing_on", "0")
         self.drain()
         found, self._found = self._with_values(self._found), []
+        self._check_whole()
+        return found
+
+    def _check_whole(self) -> None:
         if self._lost or self._overrun():
             raise RecorderError("the recorder lost events: the program wrote faster than it reads")
-        return found
 
     def _with_values(self, found: list[Event]) -> list[Event]:
         """Return the events, with the value at each that sets an option of TCP."""

@@ -68,6 +68,7 @@ def build(
     layers: Sequence[str] = (),
     files: Mapping[str, str] | None = None,
     accounts: Sequence[str] = (),
+    hostname: str = HOSTNAME,
 ) -> None:
     """Give this process the view, in a mount namespace that it has for itself already.
 
@@ -80,6 +81,7 @@ def build(
         layers: folders to be seen above the machine's root, the uppermost first.
         files: further files: the absolute path and the text.
         accounts: users to add where the machine has none of that name.
+        hostname: the name of the machine, for /etc/hostname.
 
     Raises:
         OSError: the kernel refuses a step.
@@ -105,7 +107,7 @@ def build(
     for path in hidden:
         with suppress(OSError):  # it lies in an empty folder, or is gone
             syscalls.mount("/dev/null", str(tree.path(path)), None, syscalls.MS_BIND)
-    _write_own_files(tree, message, client, server)
+    _write_own_files(tree, message, client, server, hostname)
     for place, text in (files or {}).items():
         tree.write(place, text.encode())
         tree.path(place).chmod(0o755 if text.startswith("#!") else 0o644)
@@ -145,7 +147,9 @@ def _make_devices(tree: Overlay) -> None:
     )
 
 
-def _write_own_files(tree: Overlay, message: bytes, client: str, server: str) -> None:
+def _write_own_files(
+    tree: Overlay, message: bytes, client: str, server: str, hostname: str
+) -> None:
     tree.write(MESSAGE_PATH, message)
     for place in (TEMPORARY_PATH, "/run/lock"):
         tree.path(place).mkdir()
@@ -157,7 +161,7 @@ def _write_own_files(tree: Overlay, message: bytes, client: str, server: str) ->
     }
     lines = "".join(f"{address} {name}\n" for address, name in hosts.items())
     tree.write("/etc/hosts", lines.encode())
-    tree.write("/etc/hostname", f"{HOSTNAME}\n".encode())
+    tree.write("/etc/hostname", f"{hostname}\n".encode())
     tree.write("/etc/resolv.conf", b"nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
 
 
