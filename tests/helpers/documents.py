@@ -49,7 +49,6 @@ ONLY_PARSED = (
     "postfix",
     "software install",
     "--program",
-    "--server postfix",
     "run survey",
     "./mailer",
 )
