@@ -21,8 +21,9 @@ from seglab.experiment import registry
 from seglab.runs.folder import RunFolder
 from seglab.validation import cross
 from seglab.validation.agreement import Agreement, Compared, compare
-from seglab.validation.page import headline, lines, page, rule_lines
+from seglab.validation.page import headline, lines, page, receiver_lines, rule_lines
 from seglab.validation.paths import as_measured
+from seglab.validation.receiving import Answered, answered, payload_of
 from seglab.validation.rules import Exercised, exercised_by, missed_lines
 
 KERNEL_RUNS = ("kernel", "kernel-again")
@@ -30,6 +31,10 @@ KERNEL_RUNS = ("kernel", "kernel-again")
 
 SIMULATOR_RUNS = ("simulator", "simulator-again")
 """The folders of the runs on the simulator, each on the paths of the kernel's run at its place."""
+
+
+WIRE_RUN = "kernel-personalities"
+"""The folder of a run on the kernel engine whose clients have the simulator's TCP."""
 
 
 @click.command()
@@ -70,6 +75,10 @@ def validate(
     mail. It compares the segments of each session, counts which rules of the simulator's TCP the
     sessions exercised, and writes the page validation.md beside the runs.
 
+    What the server's kernel acknowledged in the first run is compared with what the simulator's
+    receiving half says to the same segments and reads, and without a scenario, in a run as well
+    whose clients have the simulator's TCP with every personality. This is reported and not judged.
+
     Where nothing on the path is random and the kernel repeats itself, the segments have to be the
     same in 99 % of the sessions. Elsewhere, a permutation test must not tell the engines apart in
     95 % of the cells (a sender over a network); it needs 8 sessions or more of each. The kernel is
@@ -89,6 +98,13 @@ def validate(
     where = out or new_run_path("validate")
     task = _Task(request, seed, jobs, quiet)
     kernel = [task.run(where / name, "kernel", _in_rounds(planned)) for name in KERNEL_RUNS]
+    receiver = _answers(where / KERNEL_RUNS[0], kernel[0], planned)
+    if not scenarios:
+        wire = replace(task, request=_on_the_wire(senders, networks, sessions))
+        clients = wire.request.specs(seed)
+        if clients:
+            run = wire.run(where / WIRE_RUN, "kernel", _in_rounds(clients))
+            receiver += _answers(where / WIRE_RUN, run, clients)
     paths = [
         as_measured(planned, {one.session_id: one for one in run}, repetition)
         for repetition, run in enumerate(kernel)
@@ -101,11 +117,12 @@ def validate(
     agreement = compare(kernel[0], kernel[1], simulated[0], simulated[1], known, seed)
     exercised = exercised_by(paths[0], DEFAULT_TIME_LIMIT_S)
     words = _made_of(where / KERNEL_RUNS[0], seed)
-    _write(where / "validation.md", page(agreement, words, exercised))
+    _write(where / "validation.md", page(agreement, words, exercised, receiver))
     if as_json:
-        click.echo(json.dumps(_as_json(agreement, exercised), indent=2))
+        click.echo(json.dumps(_as_json(agreement, exercised, receiver), indent=2))
     else:
-        for line in (headline(agreement), *lines(agreement), *rule_lines(exercised)):
+        found = *lines(agreement), *receiver_lines(receiver), *rule_lines(exercised)
+        for line in (headline(agreement), *found):
             click.echo(line)
         click.echo(f"page: {where / 'validation.md'}")
     return 0 if agreement.agrees else 1
@@ -124,6 +141,36 @@ def _request(
     matrix = replace(matrix, sessions=sessions or matrix.sessions)
     crossed = cross.scenarios(matrix, matrix.sessions)
     return RunRequest((matrix, *crossed), senders, networks)
+
+
+def _on_the_wire(
+    senders: tuple[str, ...], networks: tuple[str, ...], sessions: int | None
+) -> RunRequest:
+    """Return what clients with the simulator's TCP do; of other networks than chosen, nothing."""
+    matrix = registry.scenario("matrix")
+    scenario = cross.on_the_wire(matrix, sessions or matrix.sessions)
+    kept = tuple(
+        one
+        for one in scenario.networks
+        if not networks or any(one.name.startswith(f"{name}-") for name in networks)
+    )
+    return RunRequest((replace(scenario, networks=kept),), senders)
+
+
+def _answers(
+    folder: Path, records: Sequence[SessionRecord], planned: Sequence[Planned]
+) -> list[Answered]:
+    """Return how the servers of complete sessions answered, and how the simulator's half does."""
+    known = {spec.session_id: (spec, network) for spec, network in planned}
+    found = []
+    for record in records:
+        if not record.complete or record.captures.server is None:
+            continue
+        spec, network = known[record.session_id]
+        capture = (folder / record.captures.server).read_bytes()
+        if one := answered(payload_of(spec), network, record, capture):
+            found.append(one)
+    return found
 
 
 def _in_rounds(planned: Sequence[Planned]) -> list[Sequence[Planned]]:
@@ -182,7 +229,9 @@ def _write(path: Path, text: str) -> None:
         replace_file(path, lambda file: file.write(text.encode()))
 
 
-def _as_json(agreement: Agreement, exercised: Sequence[Exercised]) -> dict[str, object]:
+def _as_json(
+    agreement: Agreement, exercised: Sequence[Exercised], receiver: Sequence[Answered]
+) -> dict[str, object]:
     cells: Sequence[object] = msgspec.to_builtins(agreement.cells)
     return {
         "judged": agreement.judged,
@@ -196,6 +245,14 @@ def _as_json(agreement: Agreement, exercised: Sequence[Exercised]) -> dict[str, 
         "left_out": list(agreement.left_out),
         "changes_late_ms": agreement.median_late_ms,
         "busy": agreement.busy,
+        "receiver": {
+            "sessions": len(receiver),
+            "equal": sum(one.equal for one in receiver),
+            "answers": sum(len(one.kernel) for one in receiver),
+            "equal_answers": sum(one.common for one in receiver),
+            "at_the_same_time": sum(one.soon for one in receiver),
+            "different": {one.session_id: list(one.lines()) for one in receiver if not one.equal},
+        },
         "cells": cells,
         "rules": {
             one.rule.name: {

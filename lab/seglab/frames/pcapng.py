@@ -7,7 +7,7 @@ show at the server's, where they do not.
 
 import platform
 import struct
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from typing import Literal, NamedTuple
@@ -251,3 +251,40 @@ def _block(kind: int, body: bytes, options: Iterable[tuple[int, bytes]]) -> byte
 def _padded(data: bytes) -> bytes:
     """Return the data, filled up to a multiple of four bytes."""
     return data + bytes(-len(data) % 4)
+
+
+def read(capture: bytes) -> Iterator[CapturedPacket]:
+    """Yield the packets of a file that ``write`` made; their comments are left out.
+
+    The lab's own captures are meant. ``seglab.capture`` reads those of others.
+
+    Raises:
+        ValueError: it is no such file, or is cut short.
+    """
+    at = 0
+    while at < len(capture):
+        if len(capture) - at < _PACKET_HEADER.size:
+            raise ValueError("the capture is cut short")
+        kind, size, _, high, low, captured, _ = _PACKET_HEADER.unpack_from(capture, at)
+        start, end = at + _PACKET_HEADER.size, at + size
+        if size < _PACKET_HEADER.size or size % 4 or end > len(capture):
+            raise ValueError("the capture is cut short")
+        if at == 0 and kind != _SECTION_HEADER:
+            raise ValueError("this is no pcapng file of this machine's byte order")
+        if kind == _ENHANCED_PACKET:
+            raw = capture[start : start + captured]
+            outbound = _is_outbound(capture[start + captured + -captured % 4 : end - 4])
+            yield CapturedPacket(high << 32 | low, outbound, raw, "")
+        at = end
+
+
+def _is_outbound(options: bytes) -> bool:
+    """Return what the flags among a packet block's options say of its direction."""
+    at = 0
+    while at + _OPTION.size <= len(options):
+        code, size = _OPTION.unpack_from(options, at)
+        at += _OPTION.size
+        if code == _EPB_FLAGS:
+            return options[at] & 3 == _OUTBOUND
+        at += size + -size % 4
+    return False

@@ -88,7 +88,7 @@ def _with_personality(table: SpecTable, default: ClientTcp, mss: int) -> ClientT
     """Return the defaults of a client with the table's personality, and what that one fixes."""
     name = table.choice("personality", PERSONALITIES, default=default.personality)
     if name != LINUX.name:
-        return replace(default, personality=name, tcp="simulator", **_fixed(name, mss))
+        return modelled(default, name, mss)
     if name == default.personality:
         return default
     own = ClientTcp()
@@ -100,6 +100,17 @@ def _with_personality(table: SpecTable, default: ClientTcp, mss: int) -> ClientT
         initcwnd=own.initcwnd,
         tcp=own.tcp,
     )
+
+
+def modelled(client: ClientTcp, personality: str, mss: int) -> ClientTcp:
+    """Return a client like another one that has the simulator's TCP with a personality.
+
+    Args:
+        client: has what the personality leaves to the network.
+        personality: the name of one.
+        mss: the payload bytes of a full segment without timestamps.
+    """
+    return replace(client, personality=personality, tcp="simulator", **_fixed(personality, mss))
 
 
 def _fixed(name: str, mss: int) -> dict[str, Any]:

@@ -83,12 +83,13 @@ class TcpEndpoint(TcpState):
         wake_ns: when ``on_timer`` is due; ``None`` where no timer is set.
     """
 
-    __slots__ = ("first_syn_ns", "syn_retries")
+    __slots__ = ("answered_again", "first_syn_ns", "syn_retries")
 
     def __init__(self, settings: EndpointSettings) -> None:
         super().__init__(settings)
         self.first_syn_ns = 0
         self.syn_retries = 0
+        self.answered_again = False
         self.softirq = settings.device_queue_ns > 0
 
     # What a session looks at -------------------------------------------------------------------
@@ -375,6 +376,7 @@ class TcpEndpoint(TcpState):
         if seg.syn:  # the peer has not got our answer; it counts as no timeout (tcp_rtx_synack)
             if now_ns - self.last_oow_ns >= _OUT_OF_WINDOW_NS:
                 self.last_oow_ns = now_ns
+                self.answered_again = True
                 self._send_syn(now_ns, again=True)
                 rtt.arm(self, now_ns, TIMER_RTO, HZ << self.syn_retries)
             return
@@ -409,7 +411,7 @@ class TcpEndpoint(TcpState):
 
     def _measure_handshake(self, now_ns: int, seg: TcpSegment) -> None:
         """``tcp_synack_rtt_meas``: the first round trip, by timestamps where a SYN was repeated."""
-        if not self.syn_retries:
+        if not self.syn_retries and not self.answered_again:
             measured_us = (now_ns - self.first_syn_ns) // 1000
         elif self.timestamps and seg.ts_ecr:
             now_ms = self.clock_ms(now_ns)

@@ -5,12 +5,15 @@ and into a SACK block. Every segment leaves a note in ``ack_pending`` that an ac
 owed; when it is sent is the matter of ``acknowledging.py``, and what window it offers that of
 ``window.py``.
 
-What this ignores: memory pressure, urgent data, SO_RCVLOWAT, and joining of buffers in the queue.
+The memory of what waits to be read decides which window can be offered. A segment that follows its
+predecessor in the queue may be joined to it, and then takes less (``_joined``).
+
+What this ignores: memory pressure, urgent data and SO_RCVLOWAT.
 """
 
 from typing import Final
 
-from seglab.simulator import acknowledging, window
+from seglab.simulator import acknowledging, output, window
 from seglab.simulator.clock import TICK_NS
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.state import (
@@ -19,10 +22,12 @@ from seglab.simulator.state import (
     ACK_PUSHED2,
     ACK_SCHEDULED,
     DEFAULT_MSS,
+    Received,
     TcpState,
 )
 
-_SACK_BLOCKS: Final = 4
+_SACK_BLOCKS: Final = 4  # TCP_NUM_SACKS
+_SACK_BLOCKS_EXPECTED: Final = 2  # TCP_SACK_BLOCKS_EXPECTED
 _MSS_MIN: Final = 88  # TCP_MIN_MSS
 
 
@@ -39,7 +44,7 @@ def data(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
         _out_of_window(tp)
         return
     elif start > tp.rcv_nxt:
-        _out_of_order(tp, seg)
+        _out_of_order(tp, now_ns, seg)
         return
     else:
         tp.dsack = (start, tp.rcv_nxt) if tp.sack_ok else None
@@ -52,14 +57,41 @@ def _in_order(tp: TcpState, now_ns: int, seg: TcpSegment, end_seq: int) -> None:
         tp.peer_fin_end = end_seq
     tp.rcv_nxt = end_seq
     if size:
-        memory = window.truesize(size + tp.ip_header_len + tp.header_len)
-        tp.rmem_alloc += memory
-        tp.received.append((seg.end, memory))
+        frame = size + tp.ip_header_len + tp.header_len
+        memory = window.truesize(frame)
+        if _queue(tp, Received(seg.start, seg.end, memory, window.tail_room(frame))):
+            tp.rmem_alloc += memory
         _received(tp, now_ns, seg, size, memory)
     if tp.ooo:
         _fill(tp)
     if tp.peer_fin_end == tp.rcv_nxt and not tp.peer_closed:
         _fin(tp)
+
+
+def _queue(tp: TcpState, new: Received) -> bool:
+    """``tcp_queue_rcv``: add a segment to what can be read; return whether it takes memory there.
+
+    It takes none where it is joined to the last one.
+    """
+    queue = tp.received
+    if queue and queue[-1].end == new.start and _joined(queue[-1], new):
+        return False
+    queue.append(new)
+    return True
+
+
+def _joined(last: Received, new: Received) -> bool:
+    """``tcp_try_coalesce``: join a segment to the one before it, if ``skb_try_coalesce`` can.
+
+    What fits into the room behind the last one is copied there, and its own memory is free. All
+    frames lie in one piece, which is nobody else's to take, so nothing else is joined.
+    """
+    size = new.end - new.start
+    if size > last.room:
+        return False
+    last.room -= size
+    last.end = new.end
+    return True
 
 
 def _received(tp: TcpState, now_ns: int, seg: TcpSegment, size: int, memory: int) -> None:
@@ -128,8 +160,13 @@ def _measure(tp: TcpState, seg: TcpSegment, size: int, memory: int) -> None:
 
 
 def _fin(tp: TcpState) -> None:
-    """``tcp_fin``: the peer is done. Its FIN is acknowledged with our own, or soon."""
+    """``tcp_fin``: the peer is done. Its FIN is acknowledged with our own, or soon.
+
+    Nothing is missing any more, and what came twice is not reported (``tcp_sack_reset``).
+    """
     tp.peer_closed = True
+    tp.sacks = []
+    tp.dsack = None
     tp.ack_pending |= ACK_SCHEDULED
     if tp.fin_queued:
         tp.ack_pending |= ACK_NOW
@@ -137,60 +174,101 @@ def _fin(tp: TcpState) -> None:
         tp.pingpong = 1
 
 
-def _out_of_order(tp: TcpState, seg: TcpSegment) -> None:
+def _out_of_order(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
     """``tcp_data_queue_ofo``: keep what came too early, and tell the peer which it is."""
     tp.ack_pending |= ACK_SCHEDULED
     start, end = seg.start, seg.end + seg.fin
     if seg.fin:
         tp.peer_fin_end = end
-    merged, covered = [], False
-    low, high = start, end
-    for left, right in tp.ooo:
-        if left <= start and end <= right:
-            covered = True
-        if right < low or left > high:
-            merged.append((left, right))
-        else:
-            low, high = min(low, left), max(high, right)
+    frame = seg.size + tp.ip_header_len + tp.header_len
+    memory = window.truesize(frame)
+    _measure(tp, seg, seg.size, memory)
+    blocks = bool(tp.ooo)
+    at = len(tp.ooo)
+    while at and tp.ooo[at - 1].start > start:
+        at -= 1
+    new = Received(start, end, memory, window.tail_room(frame))
+    last = tp.ooo[at - 1] if at else None
+    covered = last is not None and end <= last.end
+    joined = last is not None and start == last.end and _joined(last, new)
     if covered:
         tp.dsack = (start, end) if tp.sack_ok else None
-    else:
-        memory = window.truesize(seg.size + tp.ip_header_len + tp.header_len)
-        tp.rmem_alloc += memory
-        tp.ooo_truesize += memory
-    tp.ooo = sorted([*merged, (low, high)])
+    elif not joined:
+        _insert_early(tp, new, at)
     if tp.sack_ok:
-        _new_sack(tp, start, end)
+        if blocks:
+            _new_sack(tp, now_ns, start, end)
+        else:
+            tp.sacks = [(start, end)]
         if not covered:
-            window.grow(tp, seg.size, memory)
+            window.grow(tp, seg.size, memory if seg.size or not joined else 0)  # truesize_adjust
+    if not (covered or joined):
+        tp.rmem_alloc += memory
+    window.grow_buffer(tp, tp.space)
 
 
-def _new_sack(tp: TcpState, start: int, end: int) -> None:
-    """``tcp_sack_new_ofo_skb``: the block of the latest segment comes first (RFC 2018, 4)."""
+def _insert_early(tp: TcpState, new: Received, at: int) -> None:
+    """Put a segment at its place among the early ones; those that it covers are not needed."""
+    early = tp.ooo
+    if at and new.start < early[at - 1].end:
+        if new.start > early[at - 1].start:
+            tp.dsack = (new.start, early[at - 1].end) if tp.sack_ok else None
+        else:
+            at -= 1
+            _drop_early(tp, at)
+    early.insert(at, new)
+    while at + 1 < len(early) and early[at + 1].start < new.end:
+        following = early[at + 1]
+        if new.end < following.end:
+            _extend_dsack(tp, following.start, new.end)
+            break
+        _drop_early(tp, at + 1)
+
+
+def _drop_early(tp: TcpState, at: int) -> None:
+    """Drop a segment of the queue of early ones, all of which has come again."""
+    gone = tp.ooo.pop(at)
+    tp.rmem_alloc -= gone.memory
+    _extend_dsack(tp, gone.start, gone.end)
+
+
+def _new_sack(tp: TcpState, now_ns: int, start: int, end: int) -> None:
+    """``tcp_sack_new_ofo_skb``: the block of the latest segment comes first (RFC 2018, 4).
+
+    An acknowledgement that is held back leaves before a third block is made or changed.
+    """
     low, high = start, end
     rest = []
-    for left, right in tp.sacks:
+    before = _SACK_BLOCKS
+    for at, (left, right) in enumerate(tp.sacks):
         if right < low or left > high:
             rest.append((left, right))
         else:
+            before = min(before, at)
             low, high = min(low, left), max(high, right)
+    if tp.compressed_ack and min(before, len(tp.sacks)) >= _SACK_BLOCKS_EXPECTED:
+        output.ack(tp, now_ns)
     tp.sacks = [(low, high), *rest][:_SACK_BLOCKS]
 
 
 def _fill(tp: TcpState) -> None:
     """``tcp_ofo_queue``: what came too early may be in order now, and some of it came twice."""
     twice_end = tp.rcv_nxt
-    while tp.ooo and tp.ooo[0][0] <= tp.rcv_nxt:
-        low, high = tp.ooo.pop(0)
-        if low < twice_end:
-            _extend_dsack(tp, low, twice_end)
-            twice_end = min(twice_end, high)
-        tp.rcv_nxt = max(tp.rcv_nxt, high)
+    while tp.ooo and tp.ooo[0].start <= tp.rcv_nxt:
+        early = tp.ooo.pop(0)
+        start, end = early.start, early.end
+        if start < twice_end:
+            _extend_dsack(tp, start, twice_end)
+            twice_end = min(twice_end, end)
+        if end <= tp.rcv_nxt:
+            tp.rmem_alloc -= early.memory
+            continue
+        early.end -= end == tp.peer_fin_end
+        if not _queue(tp, early):
+            tp.rmem_alloc -= early.memory
+        tp.rcv_nxt = end
     if not tp.ooo:
         tp.ack_pending |= ACK_NOW  # RFC 5681, 4.2: at once when a gap is filled
-        last = tp.rcv_nxt - (tp.peer_fin_end == tp.rcv_nxt)
-        tp.received.append((last, tp.ooo_truesize))
-        tp.ooo_truesize = 0
     tp.sacks = [block for block in tp.sacks if block[1] > tp.rcv_nxt]
 
 
@@ -211,7 +289,7 @@ def read(tp: TcpState, now_ns: int, limit: int) -> int:
     if size <= 0:
         return 0
     tp.copied_seq += size
-    while tp.received and tp.received[0][0] <= tp.copied_seq:
-        tp.rmem_alloc -= tp.received.popleft()[1]
+    while tp.received and tp.received[0].end <= tp.copied_seq:
+        tp.rmem_alloc -= tp.received.popleft().memory
     window.adjust_space(tp, now_ns)
     return size

@@ -153,6 +153,25 @@ class Buffer:
             self.mss = mss
 
 
+class Received:
+    """A range of the peer's stream that waits to be read, or for what is missing before it.
+
+    Attributes:
+        start: its first byte.
+        end: the byte after its last one; a FIN counts only while something is missing before it.
+        memory: what it takes of the receive buffer (``skb->truesize``).
+        room: how many bytes could be added to it in the same memory (``skb_tailroom``).
+    """
+
+    __slots__ = ("end", "memory", "room", "start")
+
+    def __init__(self, start: int, end: int, memory: int, room: int) -> None:
+        self.start = start
+        self.end = end
+        self.memory = memory
+        self.room = room
+
+
 class TcpState:
     """Everything that one endpoint knows."""
 
@@ -193,7 +212,7 @@ class TcpState:
         # receiving
         "rcv_nxt", "rcv_wup", "rcv_wnd", "copied_seq", "window_clamp", "rcv_ssthresh", "rcvbuf",
         "rmem_alloc", "received", "scaling_ratio", "rcv_mss", "last_seg_size", "ooo",
-        "ooo_truesize", "sacks", "dsack", "peer_fin_end", "peer_closed", "ts_recent",
+        "sacks", "dsack", "peer_fin_end", "peer_closed", "ts_recent",
         "rcv_tsecr", "ack_pending", "ato_j", "quick", "pingpong", "lrcv_j",
         "delack_j", "delack_ns", "compressed_ack", "compressed_ns", "compressed_rcv_nxt",
         "dup_acks", "rcv_rtt_us", "rcv_rtt_seq", "rcv_rtt_ns", "rcv_rtt_tsecr", "space",
@@ -334,12 +353,11 @@ class TcpState:
         self.rcv_ssthresh = 0
         self.rcvbuf: int = settings.receive_buffer_bytes
         self.rmem_alloc = 0
-        self.received: deque[tuple[int, int]] = deque()
+        self.received: deque[Received] = deque()
         self.scaling_ratio = INITIAL_SCALING_RATIO
         self.rcv_mss = DEFAULT_MSS
         self.last_seg_size = 0
-        self.ooo: list[tuple[int, int]] = []
-        self.ooo_truesize = 0
+        self.ooo: list[Received] = []
         self.sacks: list[tuple[int, int]] = []
         self.dsack: tuple[int, int] | None = None
         self.peer_fin_end: int | None = None

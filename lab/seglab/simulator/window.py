@@ -22,6 +22,8 @@ _SHARED_INFO: Final = 320  # skb_shared_info
 _SK_BUFF: Final = 256
 _SMALL_HEAD: Final = 256  # SKB_SMALL_HEAD_CACHE_SIZE, less the shared info
 _PAGE: Final = 4096
+_HEADROOM: Final = 16  # of a packet socket's frame before its IP header
+_PULLED_MORE: Final = 128
 
 
 @cache
@@ -30,7 +32,7 @@ def truesize(frame_bytes: int) -> int:
 
     A packet socket makes a linear buffer for what is below a page (``packet_alloc_skb``): a small
     head from a cache of its own, else the allocator's next power of two. What is larger has a small
-    head, and lies in whole pages.
+    head, and whole pages.
     """
     room = frame_bytes + _LINK_HEADERS
     if room <= _SMALL_HEAD:
@@ -38,6 +40,23 @@ def truesize(frame_bytes: int) -> int:
     if room < _PAGE:
         return (1 << (room + _SHARED_INFO - 1).bit_length()) + _SK_BUFF
     return _SMALL_HEAD + _SHARED_INFO + _SK_BUFF + -(-frame_bytes // _PAGE) * _PAGE
+
+
+@cache
+def tail_room(frame_bytes: int) -> int:
+    """Return how many bytes could be added to a frame in the memory that it has.
+
+    ``skb_tailroom`` of what ``packet_alloc_skb`` makes. The pages of a larger frame are copied into
+    one piece before it leaves, since the lab's devices have no scatter-gather
+    (``__skb_linearize``). That makes the piece larger, and nobody accounts for it.
+    """
+    room = frame_bytes + _LINK_HEADERS
+    if room <= _SMALL_HEAD:
+        return _SMALL_HEAD - frame_bytes - _HEADROOM
+    if room >= _PAGE:
+        room = frame_bytes + _HEADROOM + _PULLED_MORE  # pskb_expand_head by __pskb_pull_tail
+    piece = 1 << (room + _SHARED_INFO - 1).bit_length()
+    return piece - _SHARED_INFO - frame_bytes - _HEADROOM
 
 
 def from_space(tp: TcpState, space: int) -> int:
@@ -206,19 +225,19 @@ def adjust_space(tp: TcpState, now_ns: int) -> None:
     waiting = tp.rcv_nxt - tp.copied_seq
     copied = tp.copied_seq - tp.space_seq - waiting
     if copied > tp.space:
-        _grow_buffer(tp, copied)
+        grow_buffer(tp, copied)
     tp.space_seq = tp.copied_seq
     tp.space_ns = now_ns
 
 
-def _grow_buffer(tp: TcpState, copied: int) -> None:
+def grow_buffer(tp: TcpState, copied: int) -> None:
     """``tcp_rcvbuf_grow``: a buffer for twice of what was read, and for a doubling of the rate."""
     old = tp.space
     tp.space = copied
     window = copied << 1
     window += (window * (copied - old) // old) << 1
     if tp.ooo:
-        window += tp.ooo[-1][1] - tp.rcv_nxt
+        window += tp.ooo[-1].end - tp.rcv_nxt
     wanted = min((window << 8) // tp.scaling_ratio, tp.settings.receive_buffer_max_bytes)
     if wanted > tp.rcvbuf:
         tp.rcvbuf = wanted

@@ -14,6 +14,7 @@ from seglab.validation.agreement import (
     Compared,
     Kind,
 )
+from seglab.validation.receiving import Answered
 from seglab.validation.rules import Exercised, missed_lines, never_exercised
 
 _SEGMENTS_MOST = 40
@@ -100,15 +101,34 @@ def rule_lines(exercised: Sequence[Exercised]) -> Iterator[str]:
         )
 
 
-def page(agreement: Agreement, made_of: str, exercised: Sequence[Exercised] = ()) -> str:
+def receiver_lines(receiver: Sequence[Answered]) -> Iterator[str]:
+    """Yield how often the simulator's receiving half answers as the server's kernel, in words."""
+    if receiver:
+        equal = sum(one.equal for one in receiver)
+        answers = sum(len(one.kernel) for one in receiver)
+        common, soon = sum(one.common for one in receiver), sum(one.soon for one in receiver)
+        yield (
+            f"The receiving half, which is not judged: in {equal} of {len(receiver)} sessions "
+            f"({_pct(equal / len(receiver))}) all answers are those of the server's kernel, and "
+            f"{common} of {answers} answers before a first that differs; {soon} left within 5 ms."
+        )
+
+
+def page(
+    agreement: Agreement,
+    made_of: str,
+    exercised: Sequence[Exercised] = (),
+    receiver: Sequence[Answered] = (),
+) -> str:
     """Return the whole page.
 
     Args:
         agreement: what was found.
         made_of: one sentence about the runs.
         exercised: how often the simulator's sessions exercised each rule of its TCP.
+        receiver: what servers' kernels answered, and what the simulator's receiving half does.
     """
-    found = [*lines(agreement), *rule_lines(exercised)]
+    found = [*lines(agreement), *receiver_lines(receiver), *rule_lines(exercised)]
     parts = [
         "# Agreement of the simulator with the kernel engine",
         f"{headline(agreement)}.\n{made_of}",
@@ -129,6 +149,8 @@ def page(agreement: Agreement, made_of: str, exercised: Sequence[Exercised] = ()
     parts += _differences("Sessions of steady cells that differ", agreement.different)
     if agreement.left_out:
         parts += ["## Failed on one engine alone", "\n".join(f"- {n}" for n in agreement.left_out)]
+    if receiver:
+        parts += list(_receiver(receiver))
     if exercised:
         parts += list(_rules(exercised))
     parts += _differences("Sessions of racing cells that differ", agreement.raced)
@@ -173,6 +195,29 @@ def _tested_table(cells: Sequence[Cell]) -> str:
         for cell in cells
     ]
     return "\n".join(rows)
+
+
+def _receiver(receiver: Sequence[Answered]) -> Iterator[str]:
+    yield "## The receiving half"
+    yield (
+        "The simulator's endpoint got the segments that reached the server's kernel, and the reads "
+        "and replies of its program. Equal are the answers whose acknowledgement, window, blocks "
+        "of selective acknowledgement, echoed timestamp and range of a reply are the same."
+    )
+    by_client: dict[str, list[Answered]] = defaultdict(list)
+    for one in receiver:
+        by_client[one.client_tcp].append(one)
+    rows = ["| client's TCP | sessions | equal | answers | equal | within 5 ms |", "|---" * 6 + "|"]
+    rows += [
+        f"| {name} | {len(found)} | {sum(one.equal for one in found)} "
+        f"| {sum(len(one.kernel) for one in found)} | {sum(one.common for one in found)} "
+        f"| {sum(one.soon for one in found)} |"
+        for name, found in sorted(by_client.items())
+    ]
+    yield "\n".join(rows)
+    for one in receiver:
+        if not one.equal:
+            yield f"`{one.session_id}`:\n\n```text\n" + "\n".join(one.lines()) + "\n```"
 
 
 def _rules(exercised: Sequence[Exercised]) -> Iterator[str]:

@@ -156,12 +156,13 @@ class JiffyClock:
 
 
 class SeenSession:
-    """The packets of one client's connection, in offsets.
+    """The packets of one connection at one of its hosts, in offsets.
 
     Attributes:
-        begin_ns: when the SYN left, on the packets' clock.
-        clock_ms: what the clock of the timestamp option showed then.
-        sent: the segments with data or FIN that left, with their times from ``begin_ns``.
+        begin_ns: when the client's SYN left, or reached the server, on the packets' clock.
+        clock_ms: what the clock of the client's timestamp option showed then.
+        left: the segments that left, with their times from ``begin_ns``.
+        sent: those of them with data or FIN.
         came: what arrived, with its times.
 
     Raises:
@@ -171,30 +172,36 @@ class SeenSession:
     def __init__(self, packets: Iterable[SeenPacket]) -> None:
         seen = [(one, _tcp(one.raw)) for one in packets]
         tcp = [(one.t_ns, one.sent, found) for one, found in seen if found is not None]
-        syn = next(((t, s) for t, out, s in tcp if out and s.flags & (SYN | ACK) == SYN), None)
-        answer = next((s for _, out, s in tcp if not out and s.flags & SYN), None)
+        syn = next((one for one in tcp if one[2].flags & (SYN | ACK) == SYN), None)
+        answer = next((s for *_, s in tcp if s.flags & (SYN | ACK) == SYN | ACK), None)
         if syn is None or answer is None:
             raise ValueError("there is no handshake among the packets")
-        self.begin_ns, first = syn
-        self._own, self._peers = first.seq + 1, answer.seq + 1
-        self._scale = answer.options[_SCALE][0] if _SCALE in answer.options else 0
+        self.begin_ns, opens, first = syn
+        own, peers = (first, answer) if opens else (answer, first)
+        self._first = own.seq + 1, peers.seq + 1
+        scaled = _SCALE in first.options and _SCALE in answer.options
+        self._scales = tuple(s.options[_SCALE][0] if scaled else 0 for s in (own, peers))
         times = first.options.get(_TIMESTAMPS)
         self.clock_ms = int.from_bytes(times[:4], "big") if times else 0
-        self.sent: list[tuple[int, Sent]] = []
+        left: list[tuple[int, TcpSegment]] = []
         self.came: list[tuple[int, Event]] = []
         for one, found in seen:
             t_ns = one.t_ns - self.begin_ns
-            if found is None:
-                report = None if one.sent else _report(one.raw)
-                if report is not None:
-                    mtu, seq = report
-                    self.came.append((t_ns, Reported(mtu, self._offset(seq, self._own))))
-            elif not one.sent:
-                self.came.append((t_ns, self._arrived(found)))
-            elif not found.flags & SYN and (found.size or found.flags & FIN):
-                start = self._offset(found.seq, self._own)
-                what = start, start + found.size, bool(found.flags & PSH), bool(found.flags & FIN)
-                self.sent.append((t_ns, what))
+            if found is not None:
+                segment = self._segment(found, sent=one.sent)
+                if one.sent:
+                    left.append((t_ns, segment))
+                else:
+                    self.came.append((t_ns, segment))
+            elif not one.sent and (report := _report(one.raw)) is not None:
+                mtu, seq = report
+                self.came.append((t_ns, Reported(mtu, self._offset(seq, self._first[0]))))
+        self.left = left
+        self.sent: list[tuple[int, Sent]] = [
+            (t_ns, (s.start, s.end, s.psh, s.fin))
+            for t_ns, s in left
+            if not s.syn and (s.size or s.fin)
+        ]
 
     def recording(
         self, asked: Iterable[tuple[int, Event]], jiffies: JiffyClock | None = None
@@ -216,24 +223,24 @@ class SeenSession:
         offset = (seq - first) & 0xFFFFFFFF
         return offset - (1 << 32) if offset >= 1 << 31 else offset
 
-    def _arrived(self, found: "_Tcp") -> TcpSegment:
+    def _segment(self, found: "_Tcp", *, sent: bool) -> TcpSegment:
         options, syn = found.options, bool(found.flags & SYN)
-        start = 0 if syn else self._offset(found.seq, self._peers)
+        own, acked = self._first if sent else self._first[::-1]
+        start = 0 if syn else self._offset(found.seq, own)
         times = struct.unpack("!II", options[_TIMESTAMPS]) if _TIMESTAMPS in options else None
         blocks = struct.iter_unpack("!II", options.get(_SACK, b""))
         return TcpSegment(
             start,
             start + found.size,
-            self._offset(found.ack, self._own),
-            found.window if syn else found.window << self._scale,
+            self._offset(found.ack, acked) if found.flags & ACK else -1,
+            found.window if syn else found.window << self._scales[not sent],
             syn=syn,
             fin=bool(found.flags & FIN),
             psh=bool(found.flags & PSH),
             ts_val=times[0] if times else None,
             ts_ecr=times[1] if times else None,
             sack=tuple(
-                (self._offset(low, self._own), self._offset(high, self._own))
-                for low, high in blocks
+                (self._offset(low, acked), self._offset(high, acked)) for low, high in blocks
             ),
             mss_option=int.from_bytes(options[_MSS], "big") if _MSS in options else None,
             wscale_option=options[_SCALE][0] if _SCALE in options else None,
