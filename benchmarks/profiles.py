@@ -196,6 +196,7 @@ def compared(
     by_network: dict[str, list[bool]] = defaultdict(list)
     failed, differing, again = [], [], []
     late = 0
+    messages = set()
     for sent, first, second in pairs:
         program = sent.record
         if first.too_late or second.too_late:
@@ -206,6 +207,7 @@ def compared(
                 failed.append(f"{record.session_id}: {record.error or 'sent other bytes'}")
                 break
         else:
+            messages.add(_message(program))
             by_network[program.network].append(cut(first) == cut(program))
             again.append(cut(first) == cut(second))
             if cut(first) != cut(program):
@@ -226,7 +228,7 @@ def compared(
         "equal": sum(flat),
         "sessions": len(flat),
         "networks": {name: [sum(row), len(row)] for name, row in by_network.items()},
-        "messages": sorted({_message(sent.record) for sent, _, _ in pairs}),
+        "messages": sorted(messages),
         "program_with_itself": same_as_itself([sent for sent, _, _ in pairs]),
         "profile_with_itself": [sum(again), len(again)],
         "fits": dict(Counter(sent.like for sent, _, _ in pairs).most_common()),
@@ -250,7 +252,7 @@ def store(result: dict[str, Any], reason: str) -> None:
         f"sessions = {result['sessions']}",
         f"networks = {len(result['networks'])}",
         f"messages = {json.dumps(result['messages'])}",
-        f'system = "Linux {release()}"',
+        f'system = "Linux {".".join(release().split(".")[:2])}"',
     ]
     for who in ("program", "profile"):
         own, pairs = result[f"{who}_with_itself"]
