@@ -186,7 +186,7 @@ def first_sent(segments: Iterable[Segment]) -> tuple[Piece, ...]:
     Returns:
         The pieces in stream order, without overlaps.
     """
-    return _first_carried(sorted(segments, key=lambda segment: segment.t_sent_ns))
+    return _first_carried(sorted(segments, key=attrgetter("t_sent_ns")))
 
 
 def first_arrived(segments: Iterable[Segment]) -> tuple[Piece, ...]:
@@ -198,8 +198,8 @@ def first_arrived(segments: Iterable[Segment]) -> tuple[Piece, ...]:
     Returns:
         The pieces in stream order, without overlaps.
     """
-    arrived = [(s.t_arrived_ns, s) for s in segments if s.t_arrived_ns is not None]
-    return _first_carried(segment for _, segment in sorted(arrived, key=lambda pair: pair[0]))
+    arrived = [segment for segment in segments if segment.t_arrived_ns is not None]
+    return _first_carried(sorted(arrived, key=attrgetter("t_arrived_ns")))
 
 
 def _first_carried(segments: Iterable[Segment]) -> tuple[Piece, ...]:
@@ -207,8 +207,12 @@ def _first_carried(segments: Iterable[Segment]) -> tuple[Piece, ...]:
     pieces: list[Piece] = []
     reached = 0
     for segment in segments:
+        if segment.start >= reached:
+            pieces.append(Piece(segment.start, segment.end, segment))
+            reached = segment.end
+            continue
         gaps = [(segment.start, segment.end)]
-        for start, end, _ in pieces if segment.start < reached else ():
+        for start, end, _ in pieces:
             gaps = [
                 part
                 for low, high in gaps

@@ -17,7 +17,7 @@ from seglab.dataset.splits import Part
 from seglab.errors import InputError
 from seglab.experiment import plan as sessions_
 from seglab.experiment.plan import SessionSpec
-from seglab.experiment.scenario import SenderVariant
+from seglab.experiment.scenario import Scenario, SenderVariant
 from seglab.mail.source import MailSource
 from seglab.networks.network import Network
 
@@ -62,20 +62,40 @@ def shard_range(spec: DatasetSpec, shard: int) -> range:
 
 def planned(spec: DatasetSpec, seed: int, shard: int) -> Iterator[PlacedSession]:
     """Yield the sessions of a shard in the order of their numbers."""
+    parts: dict[tuple[int, int], tuple[Scenario, SenderVariant]] = {}
     for number in shard_range(spec, shard):
-        yield session_at(spec, seed, number)
+        yield _session_at(spec, seed, number, parts)
 
 
 def session_at(spec: DatasetSpec, seed: int, number: int) -> PlacedSession:
     """Plan the session with that number."""
+    return _session_at(spec, seed, number, {})
+
+
+def _session_at(
+    spec: DatasetSpec,
+    seed: int,
+    number: int,
+    parts: dict[tuple[int, int], tuple[Scenario, SenderVariant]],
+) -> PlacedSession:
+    """Plan a session.
+
+    Args:
+        spec: of the dataset.
+        seed: of the dataset.
+        number: of the session.
+        parts: what sessions of the same combination and reader have in common; it fills.
+    """
     rest, network_at = divmod(number, len(spec.networks))
     rest, reader_at = divmod(rest, len(spec.readers))
     repeat, combination_at = divmod(rest, len(spec.combinations))
     combination, network = spec.combinations[combination_at], spec.networks[network_at]
-    reader, reader_variant = spec.readers[reader_at]
-    part = _with_variant(combination.sender_variant, reader_variant)
-    scenario = spec.scenario(combination, reader)
-    session = sessions_.session(scenario, part, network, repeat, seed)
+    key = combination_at, reader_at
+    if key not in parts:
+        reader, reader_variant = spec.readers[reader_at]
+        part = _with_variant(combination.sender_variant, reader_variant)
+        parts[key] = spec.scenario(combination, reader), part
+    session = sessions_.session(*parts[key], network, repeat, seed)
     kind, at, message_id = _message(spec, combination, repeat)
     split = spec.splits.of_message(seed, kind, at)
     return PlacedSession(

@@ -29,7 +29,7 @@ import msgspec
 
 from seglab.core.files import lock_folder, replace_file, writing
 from seglab.core.observation import sizes_of
-from seglab.core.record import SessionRecord
+from seglab.core.record import Captures, SessionRecord
 from seglab.core.text import one_line
 from seglab.dataset.captures import ZIP_FAULTS, extract_archive, write_archive
 from seglab.dataset.layout import Layout
@@ -51,7 +51,7 @@ from seglab.engine.record import is_untried
 from seglab.engine.slots import PrioritySemaphore
 from seglab.errors import InputError
 from seglab.runs import journal
-from seglab.runs.parquet import read_rows, write_dataset
+from seglab.runs.parquet import columns_of, read_rows, write_dataset
 
 TRIES: Final = 2
 """How often a failing session is carried out, if other sessions over its network complete."""
@@ -401,14 +401,11 @@ def _row(line: bytes, place: PlacedSession, archive: str | None) -> dict[str, An
         place: of the session in the dataset.
         archive: the name of the archive that the captures will be in; ``None`` if none are kept.
     """
-    record = SessionRecord.from_json(line)  # refuses a line that is none
-    row: dict[str, Any] = msgspec.json.decode(
-        line
-    )  # what ``to_row`` returns, in a third of its time
-    captures: dict[str, str | None] = row["captures"]
-    for vantage, name in captures.items():
-        if name is not None:
-            captures[vantage] = archive and f"{archive}/{name.rpartition('/')[2]}"
+    record = SessionRecord.from_json(line)
+    row = columns_of(record)
+    row["captures"] = Captures(
+        *(path and archive and f"{archive}/{path.rpartition('/')[2]}" for path in _paths_of(record))
+    )
     return row | {
         "number": place.number,
         "template": place.template,
@@ -419,6 +416,10 @@ def _row(line: bytes, place: PlacedSession, archive: str | None) -> dict[str, An
         "segment_sizes": sizes_of(record, "segments"),
         "read_sizes": sizes_of(record, "reads"),
     }
+
+
+def _paths_of(record: SessionRecord) -> tuple[str | None, str | None]:
+    return record.captures.client, record.captures.server
 
 
 def _in_folder(captures: Mapping[str, str | None]) -> dict[str, str | None]:

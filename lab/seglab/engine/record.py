@@ -226,7 +226,7 @@ def within_payload(spans: Iterable[Span], start: int, end: int) -> Iterator[tupl
     """Yield the parts of the spans that lie in ``start:end``, counted from ``start``."""
     for t_ns, a, b in spans:
         if a < end and b > start:
-            yield t_ns, max(a, start) - start, min(b, end) - start
+            yield t_ns, (a if a > start else start) - start, (b if b < end else end) - start
 
 
 def _of_program(observed: ObservedSession, seen: ObservedProgram) -> dict[str, Any]:

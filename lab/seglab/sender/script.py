@@ -7,7 +7,7 @@ takes is not in the trace, and a sender that fails, hangs or has no end harms no
 import reprlib
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final
@@ -89,7 +89,7 @@ def listed(made: Iterable[steps.Step]) -> list[steps.Step]:
     return script
 
 
-def needed_s(script: Iterable[steps.Step], round_trip_s: float, bw_mbit: float | None) -> float:
+def needed_s(script: Collection[steps.Step], round_trip_s: float, bw_mbit: float | None) -> float:
     """Return how many seconds a session takes by itself; its time limit comes on top of that.
 
     They are the sender's own waits, the round trips, and the slowest link's time for the bytes.
@@ -99,10 +99,21 @@ def needed_s(script: Iterable[steps.Step], round_trip_s: float, bw_mbit: float |
         round_trip_s: of the path.
         bw_mbit: the rate of the slowest link; ``None`` where no link has one.
     """
-    waits_s = sum(step.seconds for step in script if isinstance(step, steps.Wait))
     written_bytes = sum(len(step.data) for step in script if isinstance(step, steps.Write))
+    return needed_for_s(waits_s(script), written_bytes, round_trip_s, bw_mbit)
+
+
+def needed_for_s(
+    waits_s: float, written_bytes: int, round_trip_s: float, bw_mbit: float | None
+) -> float:
+    """Return what ``needed_s`` does, for steps that wait and write so much."""
     carrying_s = written_bytes * 8 / (bw_mbit * 1e6) if bw_mbit else 0.0
-    return float(waits_s + _ROUND_TRIPS * round_trip_s + carrying_s)
+    return waits_s + _ROUND_TRIPS * round_trip_s + carrying_s
+
+
+def waits_s(script: Iterable[steps.Step]) -> float:
+    """Return how many seconds a sender waits by itself, all its pauses together."""
+    return float(sum(step.seconds for step in script if isinstance(step, steps.Wait)))
 
 
 @contextmanager

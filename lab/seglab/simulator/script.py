@@ -9,7 +9,7 @@ from seglab.confined.own_sender import sender as sender_named
 from seglab.errors import InputError
 from seglab.experiment.plan import SessionSpec
 from seglab.mail.header_layout import HeaderLayout, header_layout
-from seglab.sender.script import ScriptError, SlowSenderError, make_script, needed_s
+from seglab.sender.script import ScriptError, SlowSenderError, make_script, needed_for_s, waits_s
 from seglab.sender.sender import Sender
 from seglab.sender.steps import Step, Write
 
@@ -35,7 +35,7 @@ class Script:
         layout: where the message's header fields are; ``None`` for raw TCP.
     """
 
-    __slots__ = ("_needed_s", "layout", "payload", "sha256", "steps", "stream")
+    __slots__ = ("_waits_s", "layout", "payload", "sha256", "steps", "stream")
 
     def __init__(self, steps: Sequence[Step], protocol: str) -> None:
         self.steps = steps
@@ -52,14 +52,11 @@ class Script:
         payload = self.stream[slice(*self.payload)]
         self.sha256 = hashlib.sha256(payload).hexdigest()
         self.layout: HeaderLayout | None = header_layout(payload) if protocol == "smtp" else None
-        self._needed_s: dict[tuple[float, float | None], float] = {}
+        self._waits_s = waits_s(steps)
 
     def needed_s(self, round_trip_s: float, bw_mbit: float | None) -> float:
         """Return how many seconds a session takes by itself (``seglab.sender.script.needed_s``)."""
-        key = round_trip_s, bw_mbit
-        if key not in self._needed_s:
-            self._needed_s[key] = needed_s(self.steps, round_trip_s, bw_mbit)
-        return self._needed_s[key]
+        return needed_for_s(self._waits_s, len(self.stream), round_trip_s, bw_mbit)
 
 
 def script_of(spec: SessionSpec) -> Script:
