@@ -115,7 +115,7 @@ def test_a_server_takes_the_mail(served: dict[str, Served], name: str) -> None:
     assert errors == {f"{network}.{n}": None for network in NETWORKS for n in range(2)}, found.log
     assert len(found.readings) == len(errors)
     for record in found.records.values():
-        assert (record.reader, record.buffer_bytes) == (f"program:{name}", None)
+        assert (record.reader, record.buffer_bytes) == (f"program:{name}", 0)
         assert sum(read.end - read.start for read in record.reads) == record.payload_bytes
 
 

@@ -38,9 +38,9 @@ class ServerProgram:
         return f"{PREFIX}{self.name}"
 
     @property
-    def buffer_bytes(self) -> None:
-        """Nothing: the size of its buffer is what a measurement is to show."""
-        return None
+    def buffer_bytes(self) -> int:
+        """Zero: the size of its buffer is what a measurement is to show."""
+        return 0
 
 
 def check(protocols: Mapping[str, str], where: str) -> None:
