@@ -54,6 +54,11 @@ GOOD: dict[str, tuple[str, dict[str, str]]] = {
 BAD: dict[str, tuple[str, dict[str, str], str]] = {
     "never_ready": ("time.sleep(1000)", {"ready": "false"}, r"limit reached; .* was not ready"),
     "mute": ("time.sleep(1000)", {"ready": "/x/"}, r"limit reached; .* was not ready"),
+    "endless_pattern": (
+        "print('a' * 60, flush=True); time.sleep(1000)",
+        {"ready": "/(a+)+$/", "done": "/(a+)+!/"},
+        r"ready /\(a\+\)\+\$/: still searched after .* in the \d+ bytes",
+    ),
     "stillborn": (
         "sys.exit('no licence')",
         {"ready": "false"},

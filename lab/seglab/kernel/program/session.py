@@ -15,7 +15,8 @@ A session is over when
     it is done, and it has no connection to the server, or had one for ``LINGER_S`` longer
     the program has ended, nothing says when it is done, and what it left behind has had no
     connection for ``LINGER_S``: the rest is ended, and the session failed
-    the time limit is reached: everything is ended, and the session failed
+    the time limit is reached, or a pattern takes too long: everything is ended, and the session
+    failed
 
 What ``ready`` and ``done`` say is a regular expression for what the program prints, or a command of
 the shell that succeeds. A daemon with nothing of the kind is done when the server has the message.
@@ -23,7 +24,6 @@ the shell that succeeds. A daemon with nothing of the kind is done when the serv
 
 import json
 import os
-import re
 import socket
 import time
 from collections.abc import Callable
@@ -34,6 +34,7 @@ from seglab.kernel import lab_process
 from seglab.kernel.channel import ChannelMessage
 from seglab.kernel.client_session import check_peer
 from seglab.kernel.program.cell import Cell
+from seglab.kernel.program.condition import Condition, SlowPatternError
 from seglab.kernel.program.first import CHECK_DONE, CHECK_READY, SEND, Command
 
 OUTPUT_MAX_BYTES: Final = 4096
@@ -74,8 +75,8 @@ class Session:
         check_peer(job["server"])
         self.job = job
         self.announcement = f"seglab-{job['flow']}-{os.urandom(8).hex()}".encode()
-        self._ready = _Condition(job["ready"])
-        self._done = _Condition(job["done"])
+        self._ready = Condition("ready", job["ready"])
+        self._done = Condition("done", job["done"])
         command = Command(
             argv=job["argv"],
             environment=job["environment"],
@@ -196,7 +197,7 @@ class Session:
         """Hand a daemon the message if it is ready and does not have it."""
         if not self.is_daemon or self.t0_ns is not None or not self._started:
             return
-        if self._ready.given and not self._ready.is_met(self._searched):
+        if self._ready.given and not self._is_met(self._ready):
             return
         self._searched = b""
         self.t0_ns = time.monotonic_ns()
@@ -214,6 +215,8 @@ class Session:
         """
         if now_ns >= self.deadline_ns:
             self.error = f"time limit reached; {self._what_it_does()}"
+            return True
+        if self.error is not None:
             return True
         if self.ends_when_done:
             if self.done_ns is None and self.t0_ns is not None and self._is_done():
@@ -240,7 +243,14 @@ class Session:
         return f" and last printed: {last[0]}" if last else ""
 
     def _is_done(self) -> bool:
-        return self._done.is_met(self._searched) if self._done.given else self._arrived
+        return self._is_met(self._done) if self._done.given else self._arrived
+
+    def _is_met(self, condition: Condition) -> bool:
+        try:
+            return condition.is_met(self._searched)
+        except SlowPatternError as error:
+            self.error = str(error)
+            return False
 
     def _what_it_does(self) -> str:
         if self.t0_ns is None:
@@ -252,26 +262,3 @@ class Session:
 
     def _limit_ns(self) -> int:
         return int(self.job["time_limit_s"] * 1e9)
-
-
-class _Condition:
-    """Something that is to happen.
-
-    Attributes:
-        given: whether there is such a condition.
-        command: the shell's command that says so; ``None`` for a pattern.
-        holds: whether it has happened.
-    """
-
-    def __init__(self, job: ChannelMessage | None) -> None:
-        self.given = job is not None
-        self.command: str | None = (job or {}).get("command")
-        self.holds = False
-        pattern = (job or {}).get("pattern")
-        self._pattern = None if pattern is None else re.compile(pattern.encode(), re.MULTILINE)
-
-    def is_met(self, printed: bytes) -> bool:
-        """Whether it has happened, now that this has been printed."""
-        if self._pattern is not None and self._pattern.search(printed):
-            self.holds = True
-        return self.holds
