@@ -47,7 +47,7 @@ def is_refusal(error: SeglabError) -> bool:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint for an unknown word, as the end of an error message.
+    """A hint for an unknown word of any length, as the end of an error message.
 
     Returns:
         ``"did you mean 'pppoe'?"`` if a known word is similar, else ``"known: a, b, c"``.
@@ -55,5 +55,5 @@ def nearest(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     from difflib import get_close_matches  # noqa: PLC0415 - rarely needed, and slow to import
 
-    close = get_close_matches(word, names, n=1)
+    close = get_close_matches(word[:100], names, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"

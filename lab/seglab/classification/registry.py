@@ -10,8 +10,9 @@ from typing import Any
 
 from seglab.classification.classifier import Classifier, Verdict
 from seglab.classification.reference import BuiltIn, Program, PythonCallable, parse
+from seglab.core.lookup import named
 from seglab.core.observation import Observation
-from seglab.errors import InputError, nearest
+from seglab.errors import InputError
 
 ClassifierLike = str | Classifier | Callable[[Observation], object]
 """Whatever stands for a classifier: a reference, a ``Classifier``, or a function."""
@@ -68,14 +69,8 @@ def classifier(reference: ClassifierLike) -> Classifier:
 
 
 def _built_in(name: str) -> Classifier:
-    known = classifiers()
-    if name not in known:
-        raise InputError(
-            f"unknown classifier {name!r} (one of your own is package.module:name, "
-            "a program is cmd:PROGRAM); "
-            f"{nearest(name, known)}"
-        )
-    return known[name]
+    remark = " (one of your own is package.module:name, a program is cmd:PROGRAM)"
+    return named("classifier", name, classifiers(), remark=remark)
 
 
 def _loaded(module: str, attribute: str, reference: str) -> Callable[[Observation], object]:

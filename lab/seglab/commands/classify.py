@@ -21,9 +21,8 @@ from seglab.commands.classify_input import Input
 from seglab.commands.values import FILE, STORED, finite, given
 from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.observation import Layer, Observation
-from seglab.core.specfile import near
 from seglab.core.text import safe
-from seglab.errors import InputError
+from seglab.errors import InputError, nearest
 from seglab.report.client_table import ClientTable
 from seglab.report.strip_message import page
 from seglab.report.strip_table import AnswerTally, Sheet, line
@@ -41,7 +40,7 @@ def _known_styles(
     """Refuse a style that no verdict can have."""
     for style in styles:
         if style not in STYLES:
-            raise click.BadParameter(f"unknown {safe(style)!r}; {near(style, STYLES)}")
+            raise click.BadParameter(f"unknown {safe(style)!r}; {nearest(style, STYLES)}")
     return styles
 
 

@@ -197,7 +197,7 @@ class SpecTable:
         if not isinstance(value, str):
             raise self.problem(key, f"one of {', '.join(choices)}", value)
         if value not in choices:
-            raise InputError(f"{self._at(key)}: unknown {shown(value)}; {near(value, choices)}")
+            raise InputError(f"{self._at(key)}: unknown {shown(value)}; {nearest(value, choices)}")
         return cast(_T, value)
 
     def boolean(self, key: str, default: bool | None = None) -> bool:
@@ -273,7 +273,7 @@ class SpecTable:
         """Refuse keys that are not known; the error has the nearest known one."""
         for key in self._values:
             if key not in known:
-                raise InputError(f"{self.where}: unknown key {shown(key)}; {near(key, known)}")
+                raise InputError(f"{self.where}: unknown key {shown(key)}; {nearest(key, known)}")
 
     def finish(self) -> None:
         """Refuse keys that nobody has asked for."""
@@ -300,11 +300,6 @@ class SpecTable:
 
     def _at(self, key: str) -> str:
         return f"{self._root}: {self._path(key)}"
-
-
-def near(word: str, known: Collection[str]) -> str:
-    """A hint for an unknown word of any length: the nearest known one."""
-    return nearest(word[:100], known)
 
 
 def _finite(value: float) -> bool:

@@ -14,8 +14,8 @@ from typing import Final, Literal, get_args
 
 from seglab.core.parameters import shown
 from seglab.core.seeds import derive
-from seglab.core.specfile import SpecTable, near
-from seglab.errors import InputError
+from seglab.core.specfile import SpecTable
+from seglab.errors import InputError, nearest
 
 Part = Literal["train", "validation", "test"]
 
@@ -135,7 +135,9 @@ def _held_out(table: SpecTable, key: str, known: Collection[str], what: str) -> 
         for index, name in enumerate(own.array(part, f"a list of {key}", required=False)):
             where = f"{own.where}.{part}[{index}]"
             if not isinstance(name, str) or name not in known:
-                hint = near(name, known) if isinstance(name, str) else f"known: {', '.join(known)}"
+                hint = (
+                    nearest(name, known) if isinstance(name, str) else f"known: {', '.join(known)}"
+                )
                 raise InputError(f"{where}: no {what} of this dataset: {shown(name)}; {hint}")
             if name in found:
                 raise InputError(f"{where}: {name!r} is held out already")

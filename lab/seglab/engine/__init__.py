@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from importlib import import_module
 from typing import Final
 
+from seglab.core.lookup import named
 from seglab.engine.base import (
     DEFAULT_JOBS,
     DEFAULT_TIME_LIMIT_S,
@@ -18,7 +19,6 @@ from seglab.engine.base import (
     EngineOptions,
 )
 from seglab.engine.slots import PrioritySemaphore
-from seglab.errors import InputError, nearest
 
 __all__ = [
     "DEFAULT_ENGINE",
@@ -59,8 +59,7 @@ def check_name(name: str) -> str:
     Raises:
         InputError: no engine has this name; the message gives the nearest one.
     """
-    if name not in _factories:
-        raise InputError(f"engine {name!r} is not known; {nearest(name, _factories)}")
+    named("engine", name, _factories)
     return name
 
 

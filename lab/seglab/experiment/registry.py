@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from seglab.core import plugins
+from seglab.core.lookup import named
 from seglab.core.specfile import SIZE_MAX_BYTES, SpecTable, decode, read
-from seglab.errors import InputError, nearest
 from seglab.experiment import scenario as scenario_
 from seglab.experiment.readers import NamedReader, readers
 from seglab.experiment.scenario import Scenario
@@ -58,10 +58,7 @@ def network(name: str) -> Network:
     Raises:
         InputError: there is no such network; the message has the nearest name.
     """
-    known = networks()
-    if name not in known:
-        raise InputError(f"unknown network {name!r}; {nearest(name, known)}")
-    return known[name]
+    return named("network", name, networks())
 
 
 def scenario(name_or_path: str | Path) -> Scenario:
@@ -79,13 +76,8 @@ def scenario(name_or_path: str | Path) -> Scenario:
     """
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and path.suffix != _ENDING and path.name == name_or_path:
-        known = scenarios()
-        if name_or_path not in known:
-            raise InputError(
-                f"unknown scenario {name_or_path!r} (a file of your own needs the ending "
-                f"{_ENDING}); {nearest(name_or_path, known)}"
-            )
-        return known[name_or_path]
+        remark = f" (a file of your own needs the ending {_ENDING})"
+        return named("scenario", name_or_path, scenarios(), remark=remark)
     return parse_scenario(path.stem, SpecTable(str(path), read(path)))
 
 

@@ -9,15 +9,17 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from seglab.confined.own_sender import own_sender
+from seglab.core.lookup import named
 from seglab.core.observation import LAYERS, Layer
 from seglab.core.parameters import Parameters, shown
 from seglab.core.seeds import derive
-from seglab.core.specfile import SpecTable, near
+from seglab.core.specfile import SpecTable
 from seglab.core.text import one_line
-from seglab.errors import InputError
+from seglab.errors import InputError, nearest
 from seglab.experiment.offers import USUAL_OFFERS, Offers
 from seglab.experiment.reader import Reader
 from seglab.experiment.readers import reader_of
@@ -30,6 +32,7 @@ from seglab.reproduction import paper
 from seglab.sender.profiles import PREFIX, profiles
 from seglab.sender.registry import SenderFile, is_path
 from seglab.sender.sender import Sender
+from seglab.software.program import NamedProgram
 
 SESSIONS_MAX: Final = 1_000_000
 """A scenario has at most so many sessions, with all its senders, networks and sweep values."""
@@ -207,7 +210,7 @@ def parse(
     table: SpecTable,
     senders: Mapping[str, Sender],
     networks: Mapping[str, Network],
-    programs: Collection[str] = (),
+    programs: Mapping[str, NamedProgram] = MappingProxyType({}),
 ) -> Scenario:
     """The scenario that a table describes.
 
@@ -216,7 +219,7 @@ def parse(
         table: the file's content. Its ``[[network]]`` tables define more networks.
         senders: the senders that the file can name.
         networks: the networks that the file can name, beside those that it defines.
-        programs: the mail programs that the file can name.
+        programs: the mail programs that the file can name, by name.
 
     Raises:
         InputError: the table cannot be used; says where in which file, what was expected and what
@@ -266,11 +269,8 @@ def own_networks(table: SpecTable, taken: Mapping[str, Network]) -> dict[str, Ne
             )
         known = {**taken, **found}
         like = entry.text("like", default="")
-        if like and like not in known:
-            raise InputError(
-                f"{entry.where}.like: unknown network {shown(like)}; {near(like, known)}"
-            )
-        found[name] = parse_network(name, entry, known.get(like))
+        base = named("network", like, known, where=f"{entry.where}.like") if like else None
+        found[name] = parse_network(name, entry, base)
     return found
 
 
@@ -288,10 +288,7 @@ def networks_of(
         where = f"networks[{index}]"
         if not isinstance(name, str):
             raise table.problem(where, "a network's name", name)
-        if name not in known:
-            raise InputError(
-                f"{table.where}: {where}: unknown network {shown(name)}; {near(name, known)}"
-            )
+        named("network", name, known, where=f"{table.where}: {where}")
         if name in names[:index]:
             raise InputError(f"{table.where}: {where}: {name!r} stands there twice")
     return tuple(known[name] for name in names)
@@ -369,7 +366,7 @@ def _sender_called(
         return profiles()[called].sender, None
     raise InputError(
         f"{table.where}: {where}: unknown sender {shown(name)}; "
-        f"{near(called, [*known, *profiles()])}"
+        f"{nearest(called, [*known, *profiles()])}"
     )
 
 
@@ -388,9 +385,7 @@ def added_sender(name: str) -> tuple[Sender, SenderFile | None]:
     if not name.startswith(PREFIX):
         return own_sender(Path(name))
     called = name.removeprefix(PREFIX)
-    if called not in profiles():
-        raise InputError(f"unknown profile {shown(called)}; {near(called, profiles())}")
-    return profiles()[called].sender, None
+    return named("profile", called, profiles()).sender, None
 
 
 def is_added(name: str) -> bool:
@@ -442,7 +437,7 @@ def _reader(table: SpecTable) -> Reader:
         raise InputError(f"{table.where}: {one_line(str(error))}") from error
 
 
-def _programs(table: SpecTable, known: Collection[str]) -> tuple[str, ...]:
+def _programs(table: SpecTable, known: Mapping[str, NamedProgram]) -> tuple[str, ...]:
     """Return the mail programs that a file names; none where it names none."""
     if "programs" not in table:
         return ()
@@ -451,8 +446,7 @@ def _programs(table: SpecTable, known: Collection[str]) -> tuple[str, ...]:
     names = _listed(table, "programs", "a list of programs' names, or 'all'")
     for index, name in enumerate(names):
         where = f"{table.where}: programs[{index}]"
-        if not isinstance(name, str) or name not in known:
-            raise InputError(f"{where}: unknown program {shown(name)}; {near(str(name), known)}")
+        named("program", name, known, where=where)
         if name in names[:index]:
             raise InputError(f"{where}: {name!r} stands there twice")
     return tuple(names)
@@ -495,7 +489,7 @@ def _offered(table: SpecTable, networks: Sequence[str]) -> tuple[Offered, ...]:
             if name not in networks:
                 raise InputError(
                     f"{own.where}.networks: unknown network {shown(name)}; "
-                    f"{near(str(name), networks)}"
+                    f"{nearest(str(name), networks)}"
                 )
         sessions = own.integer("sessions", 1, SESSIONS_MAX) if "sessions" in own else None
         own.finish()
@@ -587,7 +581,7 @@ def _sweep(table: SpecTable, variants: Sequence[SenderVariant]) -> Sweep | None:
             if parameter not in variant.sender.parameters:
                 raise InputError(
                     f"{own.where}.parameter: {variant.sender.name} has no {shown(parameter)}; "
-                    f"{near(parameter, variant.sender.parameters)}"
+                    f"{nearest(parameter, variant.sender.parameters)}"
                 )
             try:
                 taken = variant.sender.parameters[parameter].check(value)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from seglab.errors import InputError, nearest
+from seglab.core.lookup import named
 from seglab.regress import labels, scores, stability, validity
 from seglab.regress.judgement import Check
 
@@ -78,8 +78,7 @@ def chosen(names: Sequence[str]) -> tuple[Check, ...]:
     Raises:
         InputError: there is no check of that name; the message has the nearest one.
     """
-    known = [check.name for check in CHECKS]
+    known = {check.name: check for check in CHECKS}
     for name in names:
-        if name not in known:
-            raise InputError(f"unknown check {name!r}; {nearest(name, known)}")
+        named("check", name, known)
     return tuple(check for check in CHECKS if not names or check.name in names)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from seglab.core.parameters import shown
-from seglab.core.specfile import near
 from seglab.core.text import one_line
-from seglab.errors import InputError
+from seglab.errors import InputError, nearest
 from seglab.regress.checks import CHECKS
 
 _KEYS = ("check", "network", "style", "layer", "reason")
@@ -64,7 +63,7 @@ def _one(table: object, where: str) -> KnownFailure:
         raise InputError(f"{where}: expected a table")
     for key, value in table.items():
         if key not in _KEYS:
-            raise InputError(f"{where}: unknown key {shown(key)}; {near(key, _KEYS)}")
+            raise InputError(f"{where}: unknown key {shown(key)}; {nearest(key, _KEYS)}")
         if not isinstance(value, str) or not value.strip():
             raise InputError(f"{where}.{key}: expected text, found {shown(value)}")
     for key in ("check", "reason"):
@@ -73,7 +72,7 @@ def _one(table: object, where: str) -> KnownFailure:
     names = [check.name for check in CHECKS]
     if table["check"] not in names:
         raise InputError(
-            f"{where}.check: unknown {shown(table['check'])}; {near(table['check'], names)}"
+            f"{where}.check: unknown {shown(table['check'])}; {nearest(table['check'], names)}"
         )
     return KnownFailure(**table)
 

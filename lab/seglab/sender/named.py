@@ -4,7 +4,7 @@ The lab's client asks here, and has to start in milliseconds. So profiles, which
 are imported where a name is none of a sender.
 """
 
-from seglab.errors import InputError, nearest
+from seglab.core.lookup import named
 from seglab.sender.registry import senders
 from seglab.sender.sender import Sender
 
@@ -20,6 +20,5 @@ def sender(name: str) -> Sender:
         return known[name]
     from seglab.sender.profiles import profiles  # noqa: PLC0415 -- most labs need none
 
-    if name in profiles():
-        return profiles()[name].sender
-    raise InputError(f"unknown sender {name!r}; {nearest(name, [*known, *profiles()])}")
+    of_profiles = {profile.name: profile.sender for profile in profiles().values()}
+    return named("sender", name, {**known, **of_profiles})

@@ -32,7 +32,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from seglab.core import plugins
-from seglab.core.specfile import SpecTable, near, read
+from seglab.core.lookup import named
+from seglab.core.specfile import SpecTable, read
 from seglab.errors import InputError
 from seglab.sender.registry import NAME, senders
 from seglab.sender.sender import Sender
@@ -156,20 +157,19 @@ def parse(name: str, table: SpecTable, known: Mapping[str, Sender]) -> Profile:
     if not NAME.fullmatch(name) or name in known:
         raise InputError(f"{table.where}: {name!r} is no name for a profile, or a sender has it")
     base = table.text("sender")
-    if base not in known:
-        raise InputError(f"{table.where}: sender: unknown sender {base!r}; {near(base, known)}")
+    written_by = named("sender", base, known, where=f"{table.where}: sender")
     given = dict(table.table("parameters").items())
     program, version = table.text("program"), table.text("version")
-    values = known[base].resolve(given, f"{table.where}: parameters")
+    values = written_by.resolve(given, f"{table.where}: parameters")
     sender = replace(
-        known[base],
+        written_by,
         name=name,
         summary=table.text("summary"),
         source=table.text("source"),
-        style=known[base].style_for(values),
+        style=written_by.style_for(values),
         parameters={
             key: replace(parameter, default=values[key])
-            for key, parameter in known[base].parameters.items()
+            for key, parameter in written_by.parameters.items()
         },
     )
     measured = _measured(table.table("measured")) if "measured" in table else None

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from seglab.core import plugins
+from seglab.core.lookup import named
 from seglab.core.parameters import shown
 from seglab.core.specfile import SIZE_MAX_BYTES, SpecTable, decode
-from seglab.errors import InputError, nearest
+from seglab.errors import InputError
 
 TREE_PYPI: Final = "/usr/lib/seglab/pypi"
 """Where a program finds packages of PyPI, as it sees the file system."""
@@ -142,6 +143,7 @@ def program(name: str) -> NamedProgram:
     if name not in known:
         raise InputError(f"unknown program {name!r}; {nearest(name, known)}")
     return known[name]
+    return named("program", name, programs())
 
 
 def server(name: str) -> NamedProgram:
