@@ -10,8 +10,8 @@ packages ``compiled``. An installation without a compiler is complete, only slow
 """
 
 import json
+import multiprocessing
 import os
-import shutil
 import sys
 import sysconfig
 from hashlib import sha256
@@ -23,13 +23,13 @@ from setuptools.command.build_ext import build_ext
 HERE = Path(__file__).resolve().parent
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
 sys.path.insert(0, str(HERE / "lab"))
-from seglab.core import c_copies, c_types, compiling  # noqa: E402 - it needs no other package
+from seglab.core import c_copies, compiling  # noqa: E402 - it needs no other package
 
 del sys.path[0]
 
 COPIES = Path("build", "cython")
 BUILT = COPIES / f"built{sysconfig.get_config_var('EXT_SUFFIX')}.json"
-"""What was compiled last, and from what."""
+"""Of each compiled module beside the sources, what it was made of and what it holds, as digests."""
 PLUGINS = {
     "seglab.shipped.senders": "senders",
     "seglab.shipped.senders.programs": "senders/programs",
@@ -43,8 +43,13 @@ FLAGS = ["-g0"] if os.name == "posix" else []
 LESS = ["-O1"] if os.name == "posix" and "CFLAGS" not in os.environ else []
 """Added for the simulator's many modules, which compile in half of the time and run no slower."""
 
+TRANSLATORS = (os.cpu_count() or 1) if multiprocessing.get_start_method() == "fork" else 0
+"""Processes that translate to C. Unless it is forked, each would run this file."""
+
 METADATA = {"egg_info", "dist_info", "sdist"}
 """Commands that need no extension modules: pip runs one or two of them before it builds."""
+BESIDE = "editable_wheel" in sys.argv or {"build_ext", "--inplace"} <= set(sys.argv)
+"""Whether the modules go beside the sources, where those of the last time may lie."""
 
 DIRECTIVES = {
     "language_level": 3,
@@ -65,21 +70,22 @@ def write(path: Path, text: str) -> None:
 
 
 def extensions() -> list[Extension]:
-    """The extension modules; none where they cannot or shall not be made."""
-    if os.environ.get("SEGLAB_PURE_PYTHON") == "1":
+    """The extension modules to be made; none where they cannot or shall not be made."""
+    if os.environ.get("SEGLAB_PURE_PYTHON") == "1" or METADATA & set(sys.argv):
         return []
     try:
         from Cython.Build import cythonize  # noqa: PLC0415 - only there while building
     except ImportError:
         return []
-    if METADATA & set(sys.argv) or ("editable_wheel" in sys.argv and is_built()):
-        return []
     made: list[Extension] = []
+    built = noted() if BESIDE else {}
     for modules in compiling.ALL:
+        wanted = copied(modules)
         made += cythonize(
-            copied(modules),
+            [one for one in wanted if not is_built(one, built)],
             include_path=[str(COPIES)],
             compiler_directives=DIRECTIVES | (ANNOTATED if modules.annotated else {}),
+            nthreads=TRANSLATORS,
             quiet=True,
         )
     for extension in made:
@@ -114,70 +120,61 @@ def copied(modules: compiling.Compiled) -> list[Extension]:
     ]
 
 
-def ingredients() -> str:
-    """Return a digest of all that decides what the compiled modules are."""
+def ingredients(ext: Extension) -> str:
+    """Return a digest of all that decides what a compiled module is."""
     import Cython  # noqa: PLC0415 - only there while building
 
+    (source,) = (Path(name).with_suffix(".py") for name in ext.sources)
     found = sha256(f"{sys.version} {Cython.__version__}".encode())
-    sources = [name for group in compiling.ALL for name in group.sources]
-    files = [
-        Path(compiling.file_of(name) + ending) for name in sources for ending in (".py", ".pxd")
-    ]
-    makers = (Path(module.__file__) for module in (c_copies, c_types, compiling))
-    for path in (Path("setup.py"), *makers, *files):
-        found.update(sha256(path.read_bytes() if path.is_file() else b"").digest())
+    for path in (HERE / "setup.py", source, *sorted(source.parent.glob("*.pxd"))):
+        found.update(sha256(path.read_bytes()).digest())
     return found.hexdigest()
 
 
-def is_built() -> bool:
-    """Whether the modules beside the sources are those that would be compiled."""
+def beside_sources(ext: Extension) -> Path:
+    """Return where a module lies in this checkout."""
+    package, _, name = ext.name.rpartition(".")
+    ending = sysconfig.get_config_var("EXT_SUFFIX")
+    return Path("lab", *package.split("."), f"{name}{ending}")
+
+
+def noted() -> dict[str, list[str]]:
+    """Return what was noted of the compiled modules, by their names."""
     try:
-        built = json.loads(BUILT.read_bytes())
-        return built["of"] == ingredients() and all(
-            sha256(Path(path).read_bytes()).hexdigest() == digest
-            for path, digest in built["modules"].items()
-        )
-    except (OSError, ValueError, LookupError, TypeError):
-        return False
+        return dict(json.loads(BUILT.read_bytes()))
+    except (OSError, ValueError):
+        return {}
 
 
-class ReusingBuild(build_ext):
-    """Compiles, but for an editable installation takes what is compiled beside the sources.
+def is_built(ext: Extension, built: dict[str, list[str]]) -> bool:
+    """Whether the module beside the sources is the one that would be compiled."""
+    path = beside_sources(ext)
+    return path.is_file() and built.get(ext.name) == [ingredients(ext), digest(path)]
 
-    Such an installation builds in a temporary folder, so each would compile everything again: one
-    for every environment of tox that is made. And each has its own Cython, whose files are newer,
-    so times do not tell; ``BUILT`` does.
+
+def digest(path: Path) -> str:
+    """Return a digest of a file."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
+class NotingBuild(build_ext):
+    """Compiles, and notes what came out.
+
+    Each environment of tox that is made installs this folder in editable form, and has its own
+    Cython, whose files are newer than what was compiled before. So times do not tell what can stay
+    as it is, and ``BUILT`` does.
     """
 
     def run(self) -> None:
-        """Build all modules, and note them."""
+        """Build the modules, and note those that go beside the sources."""
         super().run()
-        modules = {}
+        made = {}
         for ext in self.extensions:
-            path, name = Path(self.get_ext_fullpath(ext.name)), Path(*ext.name.split("."))
-            if not path.is_file():  # it could not be compiled, and that is no error
-                return
-            beside = Path("lab", name.parent, path.name)
-            modules[beside.as_posix()] = sha256(path.read_bytes()).hexdigest()
-        if modules:
-            write(BUILT, json.dumps({"of": ingredients(), "modules": modules}))
-
-    def build_extension(self, ext: Extension) -> None:
-        """Build one module."""
-        target = Path(self.get_ext_fullpath(ext.name))
-        beside = HERE / "lab" / Path(*ext.name.split(".")).parent / target.name
-        if getattr(self, "editable_mode", False) and is_newer(beside, ext.sources):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(beside, target)
-        else:
-            super().build_extension(ext)
-
-
-def is_newer(path: Path, sources: list[str]) -> bool:
-    """Whether a file is there, and newer than all of its sources."""
-    return path.is_file() and all(
-        path.stat().st_mtime > Path(source).stat().st_mtime for source in sources
-    )
+            path = Path(self.get_ext_fullpath(ext.name))
+            if path.is_file():  # else it could not be compiled, and that is no error
+                made[ext.name] = [ingredients(ext), digest(path)]
+        if made and BESIDE:
+            write(BUILT, json.dumps(noted() | made, indent=0))
 
 
 os.chdir(HERE)
@@ -185,6 +182,6 @@ setup(
     packages=[*find_packages("lab"), *PLUGINS],
     package_dir={"": "lab", **PLUGINS},
     ext_modules=extensions(),
-    cmdclass={"build_ext": ReusingBuild},
+    cmdclass={"build_ext": NotingBuild},
     options={"build_ext": {"parallel": os.cpu_count() or 1}},
 )
