@@ -295,7 +295,7 @@ def test_another_engine_is_refused(tmp_path: Path) -> None:
     assert {row["engine"] for row in rows(tmp_path)} == {ENGINE}
     with pytest.raises(InputError, match="of the pure engine, not of the kernel engine"):
         begin(spec_of(), 1, tmp_path, "kernel")
-    with pytest.raises(InputError, match=r"engine 'kernal' is not known; did you mean 'kernel'"):
+    with pytest.raises(InputError, match=r"unknown engine 'kernal'; did you mean 'kernel'"):
         begin(spec_of(), 1, tmp_path, "kernal")
     assert begin(spec_of(), 1, tmp_path).engine == ENGINE
 
