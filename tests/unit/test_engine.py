@@ -91,7 +91,7 @@ def test_an_estimate_without_the_kernel_engine(stored: Path) -> None:
 
 def test_a_name_that_is_not_known() -> None:
     """The nearest name is in the message."""
-    with pytest.raises(InputError, match=r"engine 'kernal' is not known; did you mean 'kernel'\?"):
+    with pytest.raises(InputError, match=r"unknown engine 'kernal'; did you mean 'kernel'\?"):
         engine("kernal")
     assert check_name(DEFAULT_ENGINE) in engine_names()
 

@@ -139,11 +139,7 @@ def program(name: str) -> NamedProgram:
     Raises:
         InputError: there is no such program; the message has the nearest name.
     """
-    known = {**programs(), **servers()}
-    if name not in known:
-        raise InputError(f"unknown program {name!r}; {nearest(name, known)}")
-    return known[name]
-    return named("program", name, programs())
+    return named("program", name, {**programs(), **servers()})
 
 
 def server(name: str) -> NamedProgram:
@@ -152,10 +148,7 @@ def server(name: str) -> NamedProgram:
     Raises:
         InputError: there is no such program; the message has the nearest name.
     """
-    known = servers()
-    if name not in known:
-        raise InputError(f"unknown server {name!r}; {nearest(name, known)}")
-    return known[name]
+    return named("server", name, servers())
 
 
 def parse(name: str, table: SpecTable) -> NamedProgram:
