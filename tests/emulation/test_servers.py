@@ -227,10 +227,12 @@ def test_a_server_that_crashes(tmp_path: Path) -> None:
     skip_without_rights()
     code = "for s in accept():\n    dialogue(s).readline()\n    os._exit(7)"
     (record,) = serve(scripted(code), tmp_path / "run").records.values()
-    assert (record.status, record.error) == (
-        "failed",
+    assert record.status == "failed"
+    assert record.error in {  # who notices it first, the lab or the client
         "the server failed: own-server ended with status 7",
-    )
+        "socket: Connection reset by peer",
+        "the server closed the connection early",
+    }
 
 
 def test_what_a_server_prints_and_leaves(tmp_path: Path) -> None:
@@ -252,7 +254,7 @@ def test_what_a_server_prints_and_leaves(tmp_path: Path) -> None:
         time.sleep(1000)
     """
     before = _sleepers()
-    found = serve(scripted(code + WHOLE), tmp_path / "run")
+    found = serve(scripted(textwrap.dedent(code) + WHOLE), tmp_path / "run")
     (record,) = found.records.values()
     assert (record.status, record.error) == ("complete", None), found.log
     assert "no way out: [Errno 101]" in found.log
