@@ -135,3 +135,52 @@ def test_a_method_gets_its_keywords_by_place() -> None:
     found = both()["sending"]
     assert "self.offer(b'', True)" in found.text
     assert "@cython.locals(share=double)" in found.declarations
+
+
+MAKING = '''
+"""What makes objects."""
+from math import log
+from a import state
+from a.state import Buffer, State
+
+class Own(State):
+    __slots__ = ("most",)
+    def __init__(self, seed: int, *, most: int = 3) -> None:
+        super().__init__(seed)
+        self.most = most
+
+class Late:
+    __slots__ = ("later",)
+    def __init__(self, tp: State) -> None:
+        self.later = lambda: tp.closed
+
+def made(size: int) -> float:
+    """Make some."""
+    own = Own(1, most=2)
+    own.queue.append(Buffer(0, end=size))
+    own.queue.append(state.Buffer(size, size))
+    Late(own)
+    return log(size)
+'''
+
+
+def test_an_object_is_made_by_a_function_of_c() -> None:
+    """It takes numbers of C, and does what the init does; one with a closure stays as it is."""
+    found = copies({"state": STATE, "making": MAKING}, {"state": "a.state", "making": "a.making"})[
+        "making"
+    ]
+    assert "own = new_Own(1, 2)" in found.text
+    assert "new_Buffer(0, size)" in found.text
+    assert "new_Buffer(size, size)" in found.text
+    assert "    Late(own)" in found.text
+    assert "from .state cimport new_Buffer\n" in found.declarations
+    assert "cdef Own new_Own(object seed, int64_t most=*)" in found.declarations
+    assert "    cdef _begin_Own(self, object seed, int64_t most=*)" in found.declarations
+    assert "self._begin_State(seed)" in found.text
+
+
+def test_a_logarithm_is_that_of_c() -> None:
+    """Nothing of Python is called for it."""
+    found = copies({"making": MAKING}, {"making": "a.making"})["making"]
+    assert "import log" not in found.text
+    assert "from libc.math cimport log\n" in found.declarations

@@ -16,6 +16,7 @@ object. The modules have annotations, which mypy has checked, so nothing has to 
     these classes
     a whole number that is ``Final``        the number itself
     a property                              a method as well, which compiled code calls
+    making an object of such a class        a call of a function of C, ``new_CLASS``
     an import of another of the modules     an import of its compiled copy
 
 What stays an object: all other types, ``int | None`` and the like, seeds (they have 64 bits without
@@ -31,9 +32,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from seglab.core.c_types import DeclaredClass, Program, callable_from_c, name_of, places, returned
+from seglab.core.c_types import (
+    DeclaredClass,
+    Program,
+    beginning,
+    callable_from_c,
+    maker,
+    name_of,
+    places,
+    returned,
+)
 
 _HEAD: Final = "cimport cython\nfrom libc.stdint cimport int64_t\n"
+_OF_C: Final = frozenset({"log"})
+"""Functions of ``math`` that are C's own for the arguments that these modules give them."""
 
 
 class Copy(NamedTuple):
@@ -69,17 +81,24 @@ class _Writer(ast.NodeTransformer):
         self._modules = {
             here: source for source, there, here in program.imported(module) if not there
         }
+        self._base: str | None = None
         self.imports: dict[str, ast.stmt] = {}
 
     def visit_Module(self, node: ast.Module) -> ast.AST:
-        """Add the imports that are needed behind the docstring."""
+        """Add the imports that are needed behind the docstring, and what makes objects."""
         self.generic_visit(node)
         node.body[1:1] = self.imports.values()
+        for found in self._program.classes.values():
+            if found.module == self._module and self._program.is_made_in_c(found):
+                node.body.append(_making(found))
         return node
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | list[ast.AST] | None:
         """Import the copies; what is declared in C needs no import in Python."""
         program = self._program
+        if node.module == "math":
+            node.names = [one for one in node.names if one.name not in _OF_C]
+            return node if node.names else None
         if node.module in program.packages:
             node.names = [
                 one for one in node.names if f"{node.module}.{one.name}" not in program.by_full_name
@@ -126,8 +145,16 @@ class _Writer(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Give arguments by position, since C has no keywords."""
-        if node.keywords:
+        """Give arguments by position, since C has no keywords; and make objects in C."""
+        made = self._program.made(self._module, node.func)
+        if made is not None:
+            begin = made.methods["__init__"]
+            _by_position(node, places(begin)[1:])
+            node.func = ast.Name(maker(made.node.name), ast.Load())
+        elif ast.unparse(node.func) == "super().__init__":
+            assert self._base is not None, ast.unparse(node)
+            node.func = ast.Attribute(ast.Name("self", ast.Load()), beginning(self._base))
+        elif node.keywords:
             function = self._program.function(self._module, node.func)
             method = self._program.only_method(node) if function is None else None
             if function is not None and callable_from_c(function):
@@ -140,10 +167,12 @@ class _Writer(ast.NodeTransformer):
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         """Add a method for each property; an extension type has its slots in C."""
         found = self._program.classes.get(node.name)
+        self._base = None if found is None else found.base
         self.generic_visit(node)
         if found is None or found.module != self._module:
             return node
         body: list[ast.stmt] = []
+        made_in_c = self._program.is_made_in_c(found)
         for part in node.body:
             if isinstance(part, ast.Assign) and name_of(part.targets[0]) == "__slots__":
                 continue
@@ -153,6 +182,13 @@ class _Writer(ast.NodeTransformer):
                 body.append(read)
                 call = ast.Attribute(ast.Name("self", ast.Load()), read.name, ast.Load())
                 part.body = [ast.Return(ast.Call(call, [], []))]
+            if isinstance(part, ast.FunctionDef) and part.name == "__init__" and made_in_c:
+                begin = copy.deepcopy(part)
+                _let_have_places(begin)
+                begin.name = beginning(node.name)
+                body.append(begin)
+                call = ast.Attribute(ast.Name("self", ast.Load()), begin.name, ast.Load())
+                part.body = [ast.Expr(ast.Call(call, _as_names(places(begin)[1:]), []))]
             body.append(part)
         node.body = body
         return node
@@ -161,10 +197,7 @@ class _Writer(ast.NodeTransformer):
         """Take annotations off, which the declarations have, and let all arguments have places."""
         self.generic_visit(node)
         if node.args.kwonlyargs and callable_from_c(node):
-            ordered = places(node)
-            node.args.args = [argument for argument, _ in ordered]
-            node.args.defaults = [one for _, one in ordered if one is not None]
-            node.args.kwonlyargs, node.args.kw_defaults = [], []
+            _let_have_places(node)
         for argument in (*node.args.args, *node.args.kwonlyargs):
             argument.annotation = None
         node.returns = None
@@ -178,19 +211,55 @@ class _Writer(ast.NodeTransformer):
         return node
 
 
+def _let_have_places(function: ast.FunctionDef) -> None:
+    """Let arguments by keyword alone have places, as C needs them."""
+    ordered = places(function)
+    function.args.args = [argument for argument, _ in ordered]
+    function.args.defaults = [one for _, one in ordered if one is not None]
+    function.args.kwonlyargs, function.args.kw_defaults = [], []
+
+
+def _as_names(arguments: Sequence[tuple[ast.arg, ast.expr | None]]) -> list[ast.expr]:
+    return [ast.Name(one.arg, ast.Load()) for one, _ in arguments]
+
+
+def _making(found: DeclaredClass) -> ast.FunctionDef:
+    """Return the function that makes an object of a class without a tuple of its arguments."""
+    name, begin = found.node.name, found.methods["__init__"]
+    arguments = places(begin)[1:]
+    text = (
+        f"def {maker(name)}({', '.join(one.arg for one, _ in arguments)}):\n"
+        f"    made = {name}.__new__({name})\n"
+        f"    made.{beginning(name)}({', '.join(one.arg for one, _ in arguments)})\n"
+        f"    return made\n"
+    )
+    function = ast.parse(text).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    function.args.defaults = [copy.deepcopy(one) for _, one in arguments if one is not None]
+    return function
+
+
 def _declarations(program: Program, name: str, text: str) -> Iterator[str]:
     """Yield the declarations of a module, and first what they and its text need of others."""
     own: list[str] = []
     for found in program.classes.values():
         if found.module == name:
             own += _type(program, found)
+            if program.is_made_in_c(found):
+                kind, begin = found.node.name, found.methods["__init__"]
+                words = ", ".join(_words(program, places(begin)[1:]))
+                own += [f"@cython.locals(made={kind})", f"cdef {kind} {maker(kind)}({words})"]
     for function in program.functions[name].values():
         if callable_from_c(function):
             own += _signature(program, function, name, None)
     used = set(re.findall(r"\w+", text)) | set(re.findall(r"\w+", "\n".join(own)))
+    for one in sorted(_OF_C & program.math(name)):
+        yield f"from libc.math cimport {one}"
     for kind, found in program.classes.items():
         if kind in used and found.module != name:
             yield f"from .{found.module} cimport {kind}"
+        if maker(kind) in used and found.module != name:
+            yield f"from .{found.module} cimport {maker(kind)}"
     for source, there, here in program.imported(name):
         for called in (there,) if there else program.functions[source]:
             alias = here if there else f"{here}__{called}"
@@ -201,6 +270,7 @@ def _declarations(program: Program, name: str, text: str) -> Iterator[str]:
 
 def _type(program: Program, found: DeclaredClass) -> Iterator[str]:
     name = found.node.name
+    made_in_c = program.is_made_in_c(found)
     if not any(one.base == name for one in program.classes.values()):
         yield "@cython.final"
     yield f"cdef class {name}({found.base}):" if found.base else f"cdef class {name}:"
@@ -208,15 +278,15 @@ def _type(program: Program, found: DeclaredClass) -> Iterator[str]:
         if found.base is None or program.field(found.base, field) is None:
             public = "" if field.startswith("_") else "public "
             yield f"    cdef {public}{program.c_type(kind, field)} {field}"
-    for method in found.methods.values():
+    begin = [_renamed(found.methods["__init__"], beginning(name))] if made_in_c else []
+    for method in (*begin, *found.methods.values()):
         if callable_from_c(method):
             for line in _signature(program, method, found.module, name):
                 yield f"    {line}"
     for method in found.properties.values():
         if method.name not in program.properties:
             continue
-        read = copy.copy(method)
-        read.name = f"read_{method.name}"
+        read = _renamed(method, f"read_{method.name}")
         for line in _signature(program, read, found.module, name):
             yield f"    {line}"
     yield "    pass"
@@ -228,19 +298,29 @@ def _signature(
     inner = program.locals(function, module, owner)
     if inner:
         yield f"@cython.locals({', '.join(f'{name}={kind}' for name, kind in inner.items())})"
-    words = []
-    for argument, default in places(function):
-        if argument.arg == "self":
-            words.append("self")
-            continue
-        written = None if argument.annotation is None else ast.unparse(argument.annotation)
-        mark = "" if default is None else "=*"
-        words.append(f"{program.c_type(written, argument.arg)} {argument.arg}{mark}")
+    words = _words(program, places(function))
     result = program.c_type(returned(function))
     caught = {"int64_t": " except? -1", "bint": " except -1", "double": " except? -1"}
     shown = "" if result == "object" else f"{result} "
     seen = "cdef" if program.is_hidden(function, owner) else "cpdef"
     yield f"{seen} {shown}{function.name}({', '.join(words)}){caught.get(result, '')}"
+
+
+def _words(program: Program, arguments: Sequence[tuple[ast.arg, ast.expr | None]]) -> Iterator[str]:
+    """Yield the arguments of a function with their types of C."""
+    for argument, default in arguments:
+        if argument.arg == "self":
+            yield "self"
+            continue
+        written = None if argument.annotation is None else ast.unparse(argument.annotation)
+        mark = "" if default is None else "=*"
+        yield f"{program.c_type(written, argument.arg)} {argument.arg}{mark}"
+
+
+def _renamed(function: ast.FunctionDef, name: str) -> ast.FunctionDef:
+    found = copy.copy(function)
+    found.name = name
+    return found
 
 
 def _by_position(call: ast.Call, order: Sequence[tuple[ast.arg, ast.expr | None]]) -> None:

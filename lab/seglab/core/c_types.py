@@ -78,6 +78,15 @@ class Program:
                     if full in self.by_full_name:
                         yield self.by_full_name[full], "", alias.asname or alias.name
 
+    def math(self, name: str) -> set[str]:
+        """Return the functions of ``math`` that a module imports by their names."""
+        return {
+            alias.name
+            for node in self.trees[name].body
+            if isinstance(node, ast.ImportFrom) and node.module == "math"
+            for alias in node.names
+        }
+
     def _constants(self, name: str) -> dict[str, int]:
         known = {
             here: self.constants[source][there]
@@ -132,6 +141,31 @@ class Program:
                     assert isinstance(node, ast.Assign)
                     kind = self.kind(node.value, known, found.module) or "object"
                 found.fields[target.attr] = kind
+
+    def is_made_in_c(self, found: DeclaredClass) -> bool:
+        """Whether C alone can make objects of a class: a function of C does what its init does."""
+        begin = found.methods.get("__init__")
+        base = None if found.base is None else self.classes.get(found.base)
+        return (
+            begin is not None
+            and begin.args.vararg is None
+            and begin.args.kwarg is None
+            and not _has_closure(begin)
+            and (found.base is None or (base is not None and self.is_made_in_c(base)))
+        )
+
+    def made(self, module: str, called: ast.expr) -> DeclaredClass | None:
+        """Return the class of which a call makes an object in C; ``None`` where it does not."""
+        found = None
+        if isinstance(called, ast.Name):
+            found = self.classes.get(called.id)
+            seen = {here for _, there, here in self.imported(module) if there}
+            if found is not None and called.id not in seen and found.module != module:
+                return None
+        elif isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
+            modules = {here for _, there, here in self.imported(module) if not there}
+            found = self.classes.get(called.attr) if called.value.id in modules else None
+        return found if found is not None and self.is_made_in_c(found) else None
 
     # Types ---------------------------------------------------------------------------------------
 
@@ -346,16 +380,30 @@ def _names(tree: ast.AST) -> set[str]:
     return plain | _values(tree)
 
 
+def maker(kind: str) -> str:
+    """Return the name of the function of C that makes an object of a class."""
+    return f"new_{kind}"
+
+
+def beginning(kind: str) -> str:
+    """Return the name of the method that does in C what the init of a class does."""
+    return f"_begin_{kind}"
+
+
 def callable_from_c(function: ast.FunctionDef) -> bool:
     """Whether C can call a function: it has no decorator, no closure and no free number of args."""
-    inner = (node for part in function.body for node in ast.walk(part))
     return not (
         function.decorator_list
         or function.args.vararg
         or function.args.kwarg
         or re.fullmatch("__.*__", function.name)
-        or any(isinstance(node, _CLOSURES) for node in inner)
+        or _has_closure(function)
     )
+
+
+def _has_closure(function: ast.FunctionDef) -> bool:
+    inner = (node for part in function.body for node in ast.walk(part))
+    return any(isinstance(node, _CLOSURES) for node in inner)
 
 
 def _is_plain(node: ast.ClassDef) -> bool:

@@ -66,9 +66,9 @@ SIMULATOR: Final = Compiled(
             f"seglab.simulator.{name}"
             for name in (
                 *("acknowledging", "acks", "byte_window", "client", "clock", "congestion", "cubic"),
-                *("endpoint", "host_times", "marks", "mss", "nagle", "output", "path", "probing"),
-                *("rack", "receive", "recovery", "resend", "rtt", "segment", "server", "session"),
-                *("state", "tagging", "timers", "transmit", "window", "writing"),
+                *("due", "endpoint", "host_times", "marks", "mss", "nagle", "output", "path"),
+                *("probing", "rack", "receive", "recovery", "resend", "rtt", "segment", "server"),
+                *("session", "state", "tagging", "timers", "transmit", "window", "writing"),
             )
         ),
     ),

@@ -6,12 +6,13 @@ which columns the plan fills, when a session counts as complete, and which error
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
+from seglab.core.kept import Kept
 from seglab.core.record import NO_CAPTURES, Captures, MtuChange, SessionRecord
 from seglab.core.trace import HeaderField, Read, Segment, SocketOption, Trace, Write, WriteCall
 from seglab.core.written import Structure, labels_of, writes_of
@@ -193,8 +194,8 @@ def session_record(
 
 def _planned(spec: SessionSpec, network: Network, engine: str) -> dict[str, Any]:
     """Return the columns of a record that follow from the plan."""
-    client, reader = network.client, spec.reader
-    return {
+    reader = spec.reader
+    return _of_network(network) | {
         "session_id": spec.session_id,
         "scenario": spec.scenario,
         "variant": spec.variant,
@@ -206,27 +207,38 @@ def _planned(spec: SessionSpec, network: Network, engine: str) -> dict[str, Any]
         "engine": engine,
         "seed": spec.seed,
         "repeat": spec.repeat,
-        "mtu": network.path_mtu,
-        "mss": network.mss,
-        "timestamps": client.timestamps,
         "parameters": msgspec.json.encode(spec.parameters).decode(),
         "reader": reader.kind,
         "buffer_bytes": reader.buffer_bytes,
-        "initcwnd": client.initcwnd,
         "nodelay": spec.nodelay,
         "message": spec.message_name,
         "kind": spec.kind,
-        "congestion_control": client.congestion_control,
         "client_tcp": client_tcp(network, engine),
         "offers": spec.offers.keywords if spec.protocol == "smtp" else (),
     }
 
 
-def within_payload(spans: Iterable[Span], start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield the parts of the spans that lie in ``start:end``, counted from ``start``."""
-    for t_ns, a, b in spans:
-        if a < end and b > start:
-            yield t_ns, (a if a > start else start) - start, (b if b < end else end) - start
+def _network_columns(network: Network) -> dict[str, Any]:
+    client = network.client
+    return {
+        "mtu": network.path_mtu,
+        "mss": network.mss,
+        "timestamps": client.timestamps,
+        "initcwnd": client.initcwnd,
+        "congestion_control": client.congestion_control,
+    }
+
+
+_of_network = Kept(_network_columns)
+
+
+def within_payload(spans: Iterable[Span], start: int, end: int) -> list[tuple[int, int, int]]:
+    """Return the parts of the spans that lie in ``start:end``, counted from ``start``."""
+    return [
+        (t_ns, a - start if a > start else 0, (b if b < end else end) - start)
+        for t_ns, a, b in spans
+        if a < end and b > start
+    ]
 
 
 def _of_program(observed: ObservedSession, seen: ObservedProgram) -> dict[str, Any]:

@@ -16,10 +16,10 @@ Times are integer nanoseconds. The wire of the kernel engine calls this code wit
 monotonic clock. The same offers get the same fates, whatever clock the times come from.
 """
 
-import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from math import log
 from random import Random
 from typing import NamedTuple
 
@@ -29,14 +29,21 @@ from seglab.core.tcpip import ETHERNET_HEADER_BYTES, MTU_MAX_BYTES, MTU_MIN_BYTE
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _NO_LIMIT = 1 << 62
+_OVERTAKES = -1
+_FULL = -1
 _PARETO_SHAPE = 3.0  # as in the table that netem calls pareto
 
 _Draw = Callable[[], float]
 
 
+def _waiting_time(share: float) -> float:
+    """Return what that share of an exponential distribution with mean 1 is below."""
+    return -log(1.0 - share)
+
+
 def _exponential(rng: Random) -> _Draw:
-    draw, log = rng.random, math.log
-    return lambda: -log(1.0 - draw())
+    draw = rng.random
+    return lambda: _waiting_time(draw())
 
 
 def _uniform(rng: Random) -> _Draw:
@@ -169,7 +176,7 @@ class LinkParams:
 
 
 class Fate(NamedTuple):
-    """What a link does with a frame. It is a tuple because one is made for every frame.
+    """What a link does with a frame.
 
     Attributes:
         departures_ns: when the frame leaves: empty when it is dropped, two when duplicated.
@@ -178,9 +185,6 @@ class Fate(NamedTuple):
 
     departures_ns: tuple[int, ...]
     drop_reason: str | None = None
-
-
-_DROPPED = {reason: Fate((), reason) for reason in ("mtu", "exact", "loss", "queue")}
 
 
 class LinkState:
@@ -196,17 +200,24 @@ class LinkState:
         "_delay_ns",
         "_drop_data",
         "_duplicate",
+        "_duplicate_share",
         "_jitter",
         "_jitter_ns",
         "_last_departure_ns",
         "_limit",
         "_loss",
+        "_loss_share",
         "_max_frame_bytes",
         "_overtake",
+        "_overtake_share",
         "_rate_bps",
         "_stall",
         "_stall_duration",
+        "_stall_ms",
+        "_stall_share",
         "_starts_ns",
+        "_waits",
+        "drop_reason",
         "params",
     )
 
@@ -220,18 +231,22 @@ class LinkState:
             _NO_LIMIT if params.mtu is None else params.mtu + ETHERNET_HEADER_BYTES
         )
         self._drop_data = frozenset(params.drop_data)
-        self._loss = _chance(params.loss_pct, seed, "loss")
-        self._duplicate = _chance(params.duplicate_pct, seed, "duplicate")
-        self._overtake = _chance(params.reorder_pct, seed, "reorder")
-        self._stall = _chance(params.stall_pct, seed, "stall")
-        self._stall_duration = (
-            _exponential(Random(derive(seed, "stall duration"))) if self._stall else None
-        )
-        self._jitter = (
-            DISTRIBUTIONS[params.jitter_distribution](Random(derive(seed, "jitter")))
-            if params.jitter_ms
-            else None
-        )
+        self._loss_share: float = params.loss_pct / 100
+        self._duplicate_share: float = params.duplicate_pct / 100
+        self._overtake_share: float = params.reorder_pct / 100
+        self._stall_share: float = params.stall_pct / 100
+        self._stall_ms: float = params.stall_ms
+        self._loss = _die(params.loss_pct, seed, "loss")
+        self._duplicate = _die(params.duplicate_pct, seed, "duplicate")
+        self._overtake = _die(params.reorder_pct, seed, "reorder")
+        self._stall = _die(params.stall_pct, seed, "stall")
+        self._stall_duration = _die(params.stall_pct, seed, "stall duration")
+        self._waits: bool = params.jitter_distribution == "exponential"
+        self._jitter = _die(params.jitter_ms, seed, "jitter")
+        if self._jitter is not None and not self._waits:
+            rng = Random(derive(seed, "jitter"))
+            self._jitter = DISTRIBUTIONS[params.jitter_distribution](rng)
+        self.drop_reason: str | None = None
         self._arrivals_data = 0
         self._busy_until_ns = 0
         self._last_departure_ns = 0
@@ -245,42 +260,70 @@ class LinkState:
             size_bytes: the whole frame, with its Ethernet header.
             is_data: whether it is a TCP segment with payload, for exact drops.
         """
-        lost = self._loss is not None and self._loss()
-        copies = 2 if self._duplicate is not None and self._duplicate() else 1
-        overtakes = self._overtake is not None and self._overtake()
-        delay_ns = self._delay_ns
-        if self._jitter is not None:
-            delay_ns = max(0, delay_ns + round(self._jitter() * self._jitter_ns))
-        if self._stall is not None and self._stall_duration is not None:
-            stall_ns = round(self._stall_duration() * self.params.stall_ms * _NS_PER_MS)
-            if self._stall():
-                delay_ns += stall_ns
+        departures_ns = self.departures(now_ns, size_bytes, is_data=is_data)
+        return Fate(departures_ns, self.drop_reason)
+
+    def departures(self, now_ns: int, size_bytes: int, *, is_data: bool) -> tuple[int, ...]:
+        """Do what ``offer`` does, and return when the frame leaves, without a value around it."""
+        lost = self._loss is not None and self._falls(self._loss, self._loss_share)
+        copied = self._duplicate is not None and self._falls(self._duplicate, self._duplicate_share)
+        overtakes = self._overtake is not None and self._falls(self._overtake, self._overtake_share)
+        delay_ns = self._travels_ns()
         self._arrivals_data += is_data
 
+        self.drop_reason = None
         if size_bytes > self._max_frame_bytes:
-            return _DROPPED["mtu"]
-        if is_data and self._arrivals_data in self._drop_data:
-            return _DROPPED["exact"]
-        if lost:
-            return _DROPPED["loss"]
+            self.drop_reason = "mtu"
+        elif is_data and self._drop_data and self._arrivals_data in self._drop_data:
+            self.drop_reason = "exact"
+        elif lost:
+            self.drop_reason = "loss"
+        if self.drop_reason is not None:
+            return ()
 
-        departures: tuple[int, ...] = ()
-        for _ in range(copies):
-            departure_ns = self._transmit(now_ns, size_bytes, None if overtakes else delay_ns)
-            if departure_ns is not None:
-                departures += (departure_ns,)
-        return Fate(departures) if departures else _DROPPED["queue"]
+        if overtakes:
+            delay_ns = _OVERTAKES
+        departure_ns = self._transmit(now_ns, size_bytes, delay_ns)
+        copy_ns = self._transmit(now_ns, size_bytes, delay_ns) if copied else _FULL
+        if copy_ns == _FULL:
+            if departure_ns == _FULL:
+                self.drop_reason = "queue"
+                return ()
+            return (departure_ns,)
+        if departure_ns == _FULL:
+            return (copy_ns,)
+        return (departure_ns, copy_ns)
 
-    def _transmit(self, now_ns: int, size_bytes: int, delay_ns: int | None) -> int | None:
+    def _falls(self, throw: _Draw, share: float) -> bool:
+        """Whether a die says yes, as it does in that share of its throws."""
+        thrown: float = throw()
+        return thrown < share
+
+    def _travels_ns(self) -> int:
+        """Draw how long a frame travels that does not overtake: delay, jitter and stall."""
+        delay_ns: int = self._delay_ns
+        if self._jitter is not None:
+            jitter: float = self._jitter()
+            if self._waits:
+                jitter = _waiting_time(jitter)
+            delay_ns = max(0, delay_ns + _nanoseconds(jitter * self._jitter_ns))
+        if self._stall is not None and self._stall_duration is not None:
+            share: float = self._stall_duration()
+            stall_ns: int = _nanoseconds(_waiting_time(share) * self._stall_ms * _NS_PER_MS)
+            if self._falls(self._stall, self._stall_share):
+                delay_ns += stall_ns
+        return delay_ns
+
+    def _transmit(self, now_ns: int, size_bytes: int, delay_ns: int) -> int:
         """Put a frame into the queue, and return when it leaves the link.
 
         Args:
             now_ns: when it is offered.
             size_bytes: of the whole frame.
-            delay_ns: how long it travels; ``None`` for a frame that overtakes.
+            delay_ns: how long it travels; ``_OVERTAKES`` for a frame that overtakes.
 
         Returns:
-            Nanoseconds; ``None`` where the queue is full and drops the frame.
+            Nanoseconds; below zero where the queue is full and drops the frame.
         """
         serialisation_ns = 0
         sent_ns = now_ns
@@ -290,27 +333,27 @@ class LinkState:
                 starts_ns.popleft()
             if self._busy_until_ns > now_ns:
                 if len(starts_ns) >= self._limit:
-                    return None
+                    return _FULL
                 sent_ns = self._busy_until_ns
                 starts_ns.append(sent_ns)
             # rounded up: a rate is never exceeded, not even by a nanosecond
             serialisation_ns = -(-size_bytes * 8 * _NS_PER_S // self._rate_bps)
             sent_ns += serialisation_ns
             self._busy_until_ns = sent_ns
-        if delay_ns is None:
+        if delay_ns == _OVERTAKES:
             return sent_ns
         departure_ns = max(sent_ns + delay_ns, self._last_departure_ns + serialisation_ns)
         self._last_departure_ns = departure_ns
         return departure_ns
 
 
-def _chance(share_pct: float, seed: int, kind: str) -> Callable[[], bool] | None:
-    """Make a die that says yes in ``share_pct`` of its throws; ``None`` where it never would."""
-    if not share_pct:
-        return None
-    throw = Random(derive(seed, kind)).random
-    share = share_pct / 100
-    return lambda: throw() < share
+def _nanoseconds(time: float) -> int:
+    return round(time)
+
+
+def _die(pct: float, seed: int, kind: str) -> _Draw | None:
+    """Return what throws a die for each frame; ``None`` where what it decides never happens."""
+    return Random(derive(seed, kind)).random if pct else None
 
 
 def _number(value: object, low: float, high: float) -> bool:

@@ -100,7 +100,10 @@ Step = Write | Wait | SetOption | Expect
 
 def at_mss(script: Sequence[Step], mss: int) -> Sequence[Step]:
     """Return the steps that a program takes on a connection with this MSS, one a write call."""
-    if not any(isinstance(step, Write) and step.buffer is not None for step in script):
+    for step in script:
+        if isinstance(step, Write) and step.buffer is not None:
+            break
+    else:
         return script
     return [call for step in script for call in calls_at_mss(step, mss)]
 

@@ -121,14 +121,26 @@ class SmtpSession:
         messages: list[ReceivedPayload] = []
         position = 0
         while position < len(data) and self.ended is None:
-            if self._chunk_left:
-                position = self._feed_chunk(data, position, replies, messages)
-            elif self._payload is None:
-                position = self._feed_command(data, position, replies, messages)
-            else:
-                position = self._feed_payload(data, position, replies, messages)
+            position = self.step(data, position, replies, messages)
         self._consumed += len(data)
         return b"".join(replies), messages
+
+    def step(
+        self, data: bytes, position: int, replies: list[bytes], messages: list[ReceivedPayload]
+    ) -> int:
+        """Take one command, or what there is of a message; return the position after it.
+
+        Args:
+            data: what one ``recv`` returned.
+            position: where the command, or the message's part, begins.
+            replies: gets the replies to it.
+            messages: gets the message that ended.
+        """
+        if self._chunk_left:
+            return self._feed_chunk(data, position, replies, messages)
+        if self._payload is None:
+            return self._feed_command(data, position, replies, messages)
+        return self._feed_payload(data, position, replies, messages)
 
     def stop(self, ended: str, text: str) -> bytes:
         """End the session for a reason of the server.

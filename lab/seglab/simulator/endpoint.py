@@ -81,6 +81,7 @@ class TcpEndpoint(TcpState):
         unacknowledged: the bytes written and not acknowledged (SIOCOUTQ).
         error: why the connection has failed; ``None`` while it has not.
         wake_ns: when ``on_timer`` is due; ``None`` where no timer is set.
+        due_ns: the same; ``NEVER`` where no timer is set.
     """
 
     __slots__ = ("answered_again", "first_syn_ns", "syn_retries")
@@ -123,9 +124,14 @@ class TcpEndpoint(TcpState):
         return max(free, 1)
 
     @property
+    def due_ns(self) -> int:
+        """When ``on_timer`` is due; ``NEVER`` where no timer is set."""
+        return min(self.retransmit_ns, self.delack_ns, self.compressed_ns, self.device_ns)
+
+    @property
     def wake_ns(self) -> int | None:
         """When ``on_timer`` is due."""
-        at = min(self.retransmit_ns, self.delack_ns, self.compressed_ns, self.device_ns)
+        at = self.due_ns
         return None if at >= NEVER else at
 
     # What a session does -----------------------------------------------------------------------
@@ -235,7 +241,7 @@ class TcpEndpoint(TcpState):
         self.mstamp_ns = now_ns
         self.softirq = True
         while self.error is None:
-            at = min(self.retransmit_ns, self.delack_ns, self.compressed_ns, self.device_ns)
+            at = self.due_ns
             if at > now_ns:
                 break
             if at == self.delack_ns:

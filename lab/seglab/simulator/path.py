@@ -17,6 +17,7 @@ may be fragmented, which TCP's are not (``seglab.simulator.support`` refuses suc
 from bisect import bisect_right
 from typing import Final
 
+from seglab.core.kept import Kept
 from seglab.core.seeds import derive
 from seglab.core.tcpip import ETHERNET_HEADER_BYTES, TIMESTAMPS_BYTES, headers_bytes
 from seglab.frames.addresses import ETHERNET_MTU
@@ -32,7 +33,6 @@ DOWN: Final = 1
 
 LINKS: Final = ("access", "core")
 _WAYS = ("a_to_b", "b_to_a")
-_PLANS_MOST = 256
 _ICMP_IPV4_BYTES = 28  # its IPv4 header and its own (RFC 792)
 _ICMP_IPV6_BYTES = 48
 _ICMP_QUOTED_MOST = {4: 576, 6: 1280}  # icmp_send and icmp6_send: the longest message
@@ -130,7 +130,7 @@ class Path:
     )
 
     def __init__(self, network: Network, seed: int, horizon_ns: int, times: HostTimes) -> None:
-        plan = _plan(network)
+        plan: _Plan = _plan(network)
         states = [
             None if params is None else LinkState(params, derive(seed, link, way))
             for params, link, way in plan.links
@@ -177,9 +177,9 @@ class Path:
         else:
             segment = packet.segment
             is_data = segment is not None and segment.end > segment.start
-            times, reason = state.offer(now_ns, packet.size, is_data=is_data)
-            if reason is not None:
-                packet.fate = f"{reason} on {self._first_name[direction]}"
+            times = state.departures(now_ns, packet.size, is_data=is_data)
+            if state.drop_reason is not None:
+                packet.fate = f"{state.drop_reason} on {self._first_name[direction]}"
                 return times, False
         if self._at_once[direction]:
             if len(times) == 1:
@@ -195,7 +195,10 @@ class Path:
         direction = packet.direction
         if self._first[direction] is not None:  # otherwise the router is a part of the hop
             routed_ns = self._routed_ns
-            now_ns = max(now_ns + self._times.draw("router"), routed_ns[direction])
+            earliest_ns: int = routed_ns[direction]
+            now_ns += self._times.draw("router")
+            if now_ns < earliest_ns:
+                now_ns = earliest_ns
             routed_ns[direction] = now_ns
         packet.left_ns = now_ns
         if direction == UP and self._checks:
@@ -211,9 +214,9 @@ class Path:
         if state is None:
             return self._hop(1, direction, now_ns)
         is_data = segment is not None and segment.end > segment.start
-        times, reason = state.offer(now_ns, packet.size, is_data=is_data)
-        if reason is not None:
-            packet.fate = f"{reason} on {self._second_name[direction]}"
+        times = state.departures(now_ns, packet.size, is_data=is_data)
+        if state.drop_reason is not None:
+            packet.fate = f"{state.drop_reason} on {self._second_name[direction]}"
         return times
 
     def complaint(self, packet: Carried) -> Carried | None:
@@ -286,14 +289,4 @@ class _Plan:
         )
 
 
-_plans: dict[int, _Plan] = {}
-"""The plans of the networks that were used last, by the ``id`` of a network that is kept alive."""
-
-
-def _plan(network: Network) -> _Plan:
-    found = _plans.get(id(network))
-    if found is None or found.network is not network:
-        if len(_plans) >= _PLANS_MOST:
-            _plans.clear()
-        found = _plans[id(network)] = _Plan(network)
-    return found
+_plan = Kept(_Plan)

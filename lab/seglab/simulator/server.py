@@ -3,7 +3,8 @@
 Theory of operation
 -------------------
 The protocols are the real server's own (``seglab.server.smtp``, ``seglab.server.session``): they do
-no input or output. This module decides when the server reads, as ``seglab.server.loop`` (event
+no input or output. What they answer to a script was mostly found before the session (``turns``, see
+``rehearsal.py``). This module decides when the server reads, as ``seglab.server.loop`` (event
 loop) and ``seglab.server.threads`` (blocking ``recv``) do:
 
     state       it waits for                          and then
@@ -22,20 +23,16 @@ there is to do then.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from seglab.experiment.reader import Reader
 from seglab.server.connection import MESSAGE_LOG_BYTES, READ_LOG_BYTES
-from seglab.server.limits import Limits
-from seglab.server.session import ProtocolSession, RawSession, ReceivedPayload
+from seglab.server.session import Output, ProtocolSession, RawSession, ReceivedPayload
 from seglab.server.smtp import SmtpSession
 from seglab.simulator.client import NEVER
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.host_times import HostTimes
+from seglab.simulator.rehearsal import LIMITS, Turn
 from seglab.simulator.segment import TcpSegment
-
-LIMITS: Final = Limits()
-"""The limits of a lab's server."""
 
 _READS_A_TURN = 32  # as in seglab.server.loop
 _LINGER_NS = 2_000_000_000
@@ -47,6 +44,11 @@ def _nowhere(_now_ns: int, _segments: Sequence[TcpSegment]) -> None:
     """Send nothing: the session is over."""
 
 
+def _next_turn(turns: Sequence[Turn] | None, taken: int) -> int:
+    """Return where in the client's stream the protocol has something to say the next time."""
+    return NEVER if turns is None or taken == len(turns) else turns[taken].end
+
+
 class Server:
     """The server's program of one session.
 
@@ -56,6 +58,7 @@ class Server:
         tcp: the server's end of the connection.
         times: how long it takes.
         stream: the client's stream, of which it reads what has arrived.
+        turns: what the protocol answers to the stream; ``None`` lets it read each piece.
         send: takes the segments that leave, and when.
 
     Attributes:
@@ -72,6 +75,7 @@ class Server:
         "_active_ns",
         "_busy_until_ns",
         "_log_bytes",
+        "_next_turn",
         "_pending",
         "_position",
         "_reader",
@@ -85,6 +89,8 @@ class Server:
         "_turn_kind",
         "_turn_ns",
         "_turn_reads",
+        "_turns",
+        "_turns_taken",
         "_wake_kind",
         "_wake_ns",
         "_woken",
@@ -104,6 +110,7 @@ class Server:
         tcp: TcpEndpoint,
         times: HostTimes,
         stream: bytes,
+        turns: Sequence[Turn] | None,
         send: Callable[[int, Sequence[TcpSegment]], None],
     ) -> None:
         self.session: ProtocolSession = (
@@ -118,6 +125,9 @@ class Server:
         self._tcp = tcp
         self._times = times
         self._stream = stream
+        self._turns = turns
+        self._turns_taken = 0
+        self._next_turn = _next_turn(turns, 0)
         self._send = send
         self._state = _LISTENING
         self._position = 0
@@ -139,6 +149,10 @@ class Server:
     def closed(self) -> bool:
         """Whether the server has closed the connection."""
         return self._state == _CLOSED
+
+    @property
+    def _logs_too_much(self) -> bool:
+        return self._log_bytes > LIMITS.log_bytes
 
     def let_go(self) -> None:
         """Drop what sends, and with it the session: its memory is free when nobody looks at it."""
@@ -234,18 +248,20 @@ class Server:
         else:
             self.reads.append((now_ns, start, end))
             self._send(now_ns, segments)
-            again = self._received(now_ns, self._stream[start:end]) and again
+            again = self._received(now_ns, start, end) and again
         self._turn_reads += 1
         if again and self._turn_reads < _READS_A_TURN and self._state != _CLOSED:
             self.noticing_ns = self._busy_until_ns
         else:
             self._turn_reads = 0
 
-    def _received(self, now_ns: int, data: bytes) -> bool:
+    def _received(self, now_ns: int, start: int, end: int) -> bool:
         """Answer what was read; return whether to read again."""
-        session = self.session
         self._log_bytes += READ_LOG_BYTES
-        replies, messages = session.feed(data)
+        if end < self._next_turn and self._turns is not None and not self._logs_too_much:
+            return True
+        session = self.session
+        replies, messages = self._answer(start, end)
         if messages:
             self.messages.extend(messages)
             for message in messages:
@@ -257,10 +273,26 @@ class Server:
             return False
         if replies:
             self._reply(now_ns, replies)
-        if self._log_bytes > LIMITS.log_bytes:
+        if self._logs_too_much:
             self._refuse(now_ns, "limit log_bytes", "too much to log")
             return False
         return not self._pending
+
+    def _answer(self, start: int, end: int) -> Output:
+        """Return the protocol's replies to what was read, and the messages that ended."""
+        session, turns = self.session, self._turns
+        if turns is None:
+            return session.feed(self._stream[start:end])
+        replies = b""
+        messages: list[ReceivedPayload] = []
+        while self._next_turn <= end:
+            turn = turns[self._turns_taken]
+            self._turns_taken += 1
+            self._next_turn = _next_turn(turns, self._turns_taken)
+            replies += turn.reply
+            messages += turn.messages
+            session.ended, session.refused = turn.ended, turn.refused
+        return replies, messages
 
     def _reply(self, now_ns: int, replies: bytes, *, more: bool = False) -> None:
         self.replies += replies

@@ -22,7 +22,6 @@ The session is over when the client has ended, both TCPs are done and nothing is
 while after the client's end (``GRACE_NS``), as the kernel engine's wire has it.
 """
 
-import heapq
 from collections.abc import Sequence
 from random import Random
 from typing import Final
@@ -37,6 +36,7 @@ from seglab.frames.addresses import ETHERNET_MTU
 from seglab.networks.network import Network
 from seglab.simulator.client import NEVER, Client
 from seglab.simulator.clock import TICK_NS
+from seglab.simulator.due import ARRIVAL, AT_ROUTER, COMPLAINT, Queue
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.host_times import HostTimes
 from seglab.simulator.path import DOWN, UP, Carried, Path, options_bytes
@@ -53,8 +53,6 @@ GRACE_NS: Final = 1_000_000_000
 
 _WHEEL_NS: Final = TICK_NS << 9
 """Within which time a session begins: the timer wheel's step for timeouts of up to two minutes."""
-
-_ARRIVAL, _AT_ROUTER, _COMPLAINT = range(3)
 
 
 class Simulation:
@@ -82,10 +80,9 @@ class Simulation:
         "_client_tcp",
         "_fixed_bytes",
         "_grace_ns",
-        "_heap",
         "_limit_ns",
         "_network",
-        "_pushed",
+        "_queue",
         "_server_tcp",
         "client",
         "error",
@@ -113,8 +110,7 @@ class Simulation:
         self.path = Path(network, spec.seed, limit_ns, times)
         self._limit_ns = limit_ns
         self._network = network
-        self._heap: list[tuple[int, int, int, Carried]] = []
-        self._pushed = 0
+        self._queue = Queue()
         self._fixed_bytes: int = headers_bytes(ip_version=network.ip_version)
         self._fixed_bytes += ETHERNET_HEADER_BYTES
         self._grace_ns: int = GRACE_NS + round(2e9 * network.round_trip_s)
@@ -127,7 +123,13 @@ class Simulation:
         if not isinstance(spec.reader, Reader):
             raise TypeError(f"{spec.session_id}: the simulator runs no programs")
         self.server = Server(
-            spec.protocol, spec.reader, self._server_tcp, times, script.stream, self._send_down
+            spec.protocol,
+            spec.reader,
+            self._server_tcp,
+            times,
+            script.stream,
+            script.turns,
+            self._send_down,
         )
         replies = self.server.replies
         self.client = Client(
@@ -149,20 +151,19 @@ class Simulation:
         """Let what is due happen until the session is over; return how many events are left."""
         client, server = self.client, self.server
         client_tcp, server_tcp = self._client_tcp, self._server_tcp
-        heap = self._heap
-        pop = heapq.heappop
+        queue = self._queue
         self._server_tcp.listen()
         self._send_up(0, client_tcp.connect(0))
         left = EVENTS_MAX
         end_ns = self._limit_ns
         while True:
-            now_ns = heap[0][0] if heap else NEVER
+            now_ns: int = queue.at_ns
             kind = 0
-            timer_ns = client_tcp.wake_ns
-            if timer_ns is not None and timer_ns < now_ns:
+            timer_ns: int = client_tcp.due_ns
+            if timer_ns < now_ns:
                 now_ns, kind = timer_ns, 1
-            timer_ns = server_tcp.wake_ns
-            if timer_ns is not None and timer_ns < now_ns:
+            timer_ns = server_tcp.due_ns
+            if timer_ns < now_ns:
                 now_ns, kind = timer_ns, 2
             if client.noticing_ns < now_ns:
                 now_ns, kind = client.noticing_ns, 3
@@ -182,13 +183,13 @@ class Simulation:
                 client.fail(now_ns, f"the session needs more than {EVENTS_MAX} events")
                 return left
             if kind == 0:
-                _, _, what, packet = pop(heap)
-                if what == _ARRIVAL:
-                    self._arrive(now_ns, packet)
-                elif what == _AT_ROUTER:
-                    self._forward(now_ns, packet)
+                event = queue.take()
+                if event.what == ARRIVAL:
+                    self._arrive(now_ns, event.packet)
+                elif event.what == AT_ROUTER:
+                    self._forward(now_ns, event.packet)
                 else:
-                    self._complain(now_ns, packet)
+                    self._complain(now_ns, event.packet)
             elif kind == 1:
                 self._send_up(now_ns, client_tcp.on_timer(now_ns))
                 client.wake(now_ns)
@@ -235,7 +236,7 @@ class Simulation:
     def _is_over(self) -> bool:
         """Whether both sides are done and nothing is on its way."""
         return (
-            not self._heap
+            self._queue.at_ns == NEVER
             and self.server.closed
             and self._client_tcp.fin_acked
             and self._server_tcp.fin_acked
@@ -258,17 +259,16 @@ class Simulation:
         packet = Carried(direction, segment, size, now_ns)
         self.packets.append(packet)
         times, at_host = self.path.first_link(now_ns, packet)
-        self._queue(times, _ARRIVAL if at_host else _AT_ROUTER, packet)
+        self._expect(times, ARRIVAL if at_host else AT_ROUTER, packet)
         if packet.mtu:
-            self._queue((packet.left_ns,), _COMPLAINT, packet)
+            self._queue.put(packet.left_ns, COMPLAINT, packet)
 
-    def _queue(self, times: Sequence[int], what: int, packet: Carried) -> None:
+    def _expect(self, times: tuple[int, ...], what: int, packet: Carried) -> None:
         for at_ns in times:
-            self._pushed += 1
-            heapq.heappush(self._heap, (at_ns, self._pushed, what, packet))
+            self._queue.put(at_ns, what, packet)
 
     def _forward(self, now_ns: int, packet: Carried) -> None:
-        self._queue(self.path.second_link(now_ns, packet), _ARRIVAL, packet)
+        self._expect(self.path.second_link(now_ns, packet), ARRIVAL, packet)
         if packet.mtu and packet.segment is not None:
             self._complain(now_ns, packet)
 
@@ -276,7 +276,7 @@ class Simulation:
         message = self.path.complaint(packet)
         if message is not None:
             self.packets.append(message)
-            self._queue(self.path.second_link(now_ns, message), _ARRIVAL, message)
+            self._expect(self.path.second_link(now_ns, message), ARRIVAL, message)
 
     def _arrive(self, now_ns: int, packet: Carried) -> None:
         packet.arrivals_ns.append(now_ns)

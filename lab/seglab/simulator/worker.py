@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from seglab.core.files import write_whole
+from seglab.core.kept import Kept
 from seglab.core.record import Captures, SessionRecord
 from seglab.engine.base import Planned
 from seglab.engine.record import failed_record, session_record
@@ -23,8 +24,6 @@ from seglab.sender.script import ScriptError
 from seglab.simulator import backend, captured, observed
 from seglab.simulator.script import script_of
 from seglab.simulator.support import refusal
-
-_PATHS_MOST = 256
 
 ENGINE: Final = "simulator"
 """The engine's name."""
@@ -85,35 +84,28 @@ def one_session(
     limit_s += script.needed_s(path.round_trip_s, path.slowest_mbit)
     simulation = backend.simulation()(spec, network, script, int(limit_s * 1e9), repetition)
     simulation.run()
-    names = {} if folder is None else pcapng.capture_paths(spec.session_id)
+    if folder is None:
+        return session_record(spec, network, ENGINE, observed.observed(simulation))
+    names = pcapng.capture_paths(spec.session_id)
     found = observed.observed(simulation, Captures(**names))
     record = session_record(spec, network, ENGINE, found)
-    if folder is not None:
-        words = f"{spec.session_id}: {record.error or 'complete'}"
-        made = captured.captures(spec, network, simulation, words)
-        for vantage, data in made.items():
-            write_whole(folder / names[vantage], data)
+    words = f"{spec.session_id}: {record.error or 'complete'}"
+    made = captured.captures(spec, network, simulation, words)
+    for vantage, data in made.items():
+        write_whole(folder / names[vantage], data)
     return record
 
 
 class _Path(NamedTuple):
     """What all sessions over a network have in common here, in the network's own words."""
 
-    network: Network
     refusal: str | None
     round_trip_s: float
     slowest_mbit: float | None
 
 
-_paths: dict[int, _Path] = {}
-"""What was asked of networks last, by the ``id`` of a network that is kept alive."""
+def _path_of(network: Network) -> _Path:
+    return _Path(refusal(network), network.round_trip_s, network.slowest_mbit)
 
 
-def _path(network: Network) -> _Path:
-    found = _paths.get(id(network))
-    if found is None or found.network is not network:
-        if len(_paths) >= _PATHS_MOST:
-            _paths.clear()
-        found = _Path(network, refusal(network), network.round_trip_s, network.slowest_mbit)
-        _paths[id(network)] = found
-    return found
+_path = Kept(_path_of)
