@@ -1,5 +1,6 @@
 """seglab as its users install it: a wheel, and an editable checkout."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -10,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from checkout import ROOT, copy_checkout, copy_compiled
-from installation import Installed, call
+from installation import BUILDING, Installed, call, pip_on
 
 
 @pytest.fixture(scope="session")
@@ -20,11 +21,13 @@ def wheel_installed() -> Iterator[Installed]:
     with TemporaryDirectory(prefix="seglab-package-") as folder:
         built, empty = Path(folder, "built"), Path(folder, "empty")
         checkout = copy_checkout(Path(folder, "checkout"))
-        venv.create(empty, with_pip=True)
+        venv.create(empty, symlinks=True)
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         # Meanwhile: it takes as long as building. What the wheel asks for comes from this list.
-        pip = [empty / "bin" / "python", "-m", "pip", "install", "--quiet"]
-        with subprocess.Popen([*pip, *project["dependencies"]], cwd="/") as dependencies:
+        install = [*pip_on(empty / "bin" / "python"), "install", "--quiet"]
+        with subprocess.Popen(
+            [*install, *project["dependencies"]], cwd="/", env=os.environ | BUILDING
+        ) as dependencies:
             call(sys.executable, "-m", "build", "--outdir", built, checkout)
         assert dependencies.returncode == 0
         (wheel,) = built.glob("*.whl")

@@ -2,9 +2,14 @@
 
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+BUILDING = {"CFLAGS": "-O0", "PIP_NO_COMPILE": "1"}
+"""What is compiled here need not be fast, and pip would compile thousands of modules, one after the
+other; Python compiles those that it imports.
+"""
 LIMIT_S = 60
 """Each command ends within this time, even on a busy machine."""
 
@@ -31,9 +36,10 @@ class Installed:
             "HOME": str(self.bin.parent),
             "LANG": "C.UTF-8",
             "PATH": f"{self.bin}:/usr/local/bin:/usr/bin:/bin",
-            # pip does not remove what pytest compiles beside our plug-in, and a folder that stays
-            # hides an editable installation.
-            "PYTHONDONTWRITEBYTECODE": "1",
+            # What is compiled once serves all later commands. It lies apart: pip does not remove
+            # what Python compiles beside a module, and a folder that stays hides an editable
+            # installation.
+            "PYTHONPYCACHEPREFIX": str(self.bin.parent / "compiled"),
         }
         return subprocess.run(
             [self.bin / program, *arguments],
@@ -54,14 +60,18 @@ class Installed:
         return result.stdout
 
     def pip(self, *arguments: str | Path) -> None:
-        """Run the environment's pip, which has the machine's own configuration and all the time."""
-        call(self.bin / "python", "-m", "pip", *arguments)
+        """Run pip on the environment; it has the machine's own configuration and all the time."""
+        call(*pip_on(self.bin / "python"), *arguments)
+
+
+def pip_on(python: Path) -> list[str | Path]:
+    """Return the command of the pip that is here, for the environment of another Python."""
+    return [sys.executable, "-m", "pip", "--python", python]
 
 
 def call(*command: str | Path) -> None:
-    """Run a command from ``/``, and see it exit with 0. What it compiles need not be fast."""
-    environment = os.environ | {"CFLAGS": "-O0"}
+    """Run a command from ``/``, and see it exit with 0."""
     result = subprocess.run(
-        command, cwd="/", env=environment, capture_output=True, text=True, check=False
+        command, cwd="/", env=os.environ | BUILDING, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
