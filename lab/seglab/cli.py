@@ -23,7 +23,7 @@ COMMANDS = {
     ),
     "dataset": ("dataset:dataset", "Build labelled datasets, and check them."),
     "doctor": ("doctor:doctor", "Check whether the lab can run on this machine."),
-    "list": ("list:list_command", "List what there is: senders, profiles, networks or scenarios."),
+    "list": ("list:list_command", "List the senders, profiles, networks, readers or scenarios."),
     "reproduce": ("reproduce:reproduce", "Make the paper's experiments happen again, and compare."),
     "regress": ("regress:regress", "Let a classifier face the same senders under every MTU."),
     "report": ("report:report", "Rebuild the figures and report.html of a stored run."),

@@ -8,6 +8,8 @@ from scapy.all import IP, TCP, Ether, Raw, raw
 MS = 1_000_000
 CLIENT, SERVER = "10.0.0.1", "10.64.0.1"
 CLIENT_ISN, SERVER_ISN = 0xFFFFF000, 7_000_000
+ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+"""Both addresses: where one is missing, Scapy asks the machine's own network for it."""
 _ids = count(1)
 
 
@@ -24,7 +26,7 @@ def tcp_frame(
     ends = (SERVER, CLIENT) if back else (CLIENT, SERVER)
     ports = (2007, 40000) if back else (40000, 2007)
     packet = (
-        Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+        ETHER
         / IP(src=ends[0], dst=ends[1], id=more.get("ip_id", next(_ids) & 0xFFFF), flags="DF")
         / TCP(
             sport=ports[0],

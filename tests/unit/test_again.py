@@ -80,7 +80,7 @@ class NoLab:
     states = {"wire": {}}  # noqa: RUF012
     strays = strays_lost = 0
 
-    def __init__(self, network, *_):
+    def __init__(self, network, *_, **_options):
         self.network = network
         self.states = {}
 

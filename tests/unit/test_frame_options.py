@@ -1,11 +1,11 @@
 """A segment's options and checksums, read from frames; Scapy makes the frames independently."""
 
 import pytest
+from frames import ETHER
 from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP
 from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import Ether
 
 from seglab.frames.options import TcpOptions, checksums_right, tcp_options
 
@@ -19,7 +19,7 @@ IPS = [IP(src="10.64.0.1", dst="10.0.0.1"), IPv6(src="fd00:2::1", dst="fd00:1::1
 def test_the_options_of_a_syn(ip: IP, mss: int, scale: int, window: int) -> None:
     """MSS, window scaling, and whether selective acknowledgements are permitted."""
     options = [("MSS", mss), ("SAckOK", b""), ("NOP", None), ("WScale", scale)]
-    frame = bytes(Ether() / ip / TCP(flags="S", window=window, options=options))
+    frame = bytes(ETHER / ip / TCP(flags="S", window=window, options=options))
     assert tcp_options(frame) == TcpOptions(window, mss, scale, sack_permitted=True)
     assert checksums_right(frame)
 
@@ -32,7 +32,7 @@ def test_the_options_of_an_acknowledgement(
     """Timestamps, and up to three ranges beside them."""
     sack = tuple(number for one in ranges for number in one)
     options = [("NOP", None), ("NOP", None), ("Timestamp", clocks), ("SAck", sack)]
-    frame = bytes(Ether() / ip / TCP(flags="A", window=7, options=options) / payload)
+    frame = bytes(ETHER / ip / TCP(flags="A", window=7, options=options) / payload)
     expected = TcpOptions(7, sack=tuple(ranges), ts_val=clocks[0], ts_ecr=clocks[1])
     assert tcp_options(frame) == expected
     assert checksums_right(frame)
@@ -42,7 +42,7 @@ def test_the_options_of_an_acknowledgement(
 @given(payload=st.binary(min_size=1, max_size=99), data=st.data())
 def test_a_flipped_bit_is_a_wrong_checksum(ip: IP, payload: bytes, data: st.DataObject) -> None:
     """Any one bit of the segment; of the IPv4 header too, but where its length says less."""
-    frame = bytearray(bytes(Ether() / ip / TCP(flags="A") / payload))
+    frame = bytearray(bytes(ETHER / ip / TCP(flags="A") / payload))
     first = 14 + len(ip)
     bit = data.draw(st.integers(8 * first, 8 * len(frame) - 1))
     frame[bit // 8] ^= 1 << bit % 8
@@ -52,7 +52,7 @@ def test_a_flipped_bit_is_a_wrong_checksum(ip: IP, payload: bytes, data: st.Data
 @given(data=st.binary(max_size=120), cut=st.integers(0, 120))
 def test_any_bytes_are_no_error(data: bytes, cut: int) -> None:
     """Frames that are cut, or that are no TCP, give nothing and raise nothing."""
-    whole = bytes(Ether() / IPS[0] / TCP(options=[("MSS", 1460), ("Timestamp", (1, 2))])) + data
+    whole = bytes(ETHER / IPS[0] / TCP(options=[("MSS", 1460), ("Timestamp", (1, 2))])) + data
     for frame in (data, whole[:cut], whole[:34] + data):
         tcp_options(frame)
         checksums_right(frame)

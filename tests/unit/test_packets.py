@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from frames import CLIENT_ISN, MS, SERVER_ISN, Recorder, routed, tcp_frame
+from frames import CLIENT_ISN, ETHER, MS, SERVER_ISN, Recorder, routed, tcp_frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.all import ICMP, IP, TCP, UDP, Ether, IPerror, IPv6, Raw, TCPerror, raw
@@ -48,7 +48,7 @@ def test_padding_of_a_short_frame_is_no_payload():
 
 def test_ipv6_is_read_as_well():
     """The same TCP header behind an IPv6 header."""
-    frame = raw(Ether() / IPv6(src="fd00::1", dst="fd00::2") / TCP(seq=9) / Raw(b"abc"))
+    frame = raw(ETHER / IPv6(src="fd00::1", dst="fd00::2") / TCP(seq=9) / Raw(b"abc"))
     found = headers.parse_tcp(frame)
     assert (found.seq, found.payload_bytes, len(found.source)) == (9, 3, 16)
 
@@ -58,9 +58,9 @@ def test_ipv6_is_read_as_well():
     [
         b"",
         bytes(14),
-        raw(Ether() / IP() / UDP() / Raw(b"x" * 40)),
-        raw(Ether() / IP(frag=3) / Raw(b"x" * 40)),
-        raw(Ether() / IP(flags="MF") / TCP() / Raw(b"x" * 40)),
+        raw(ETHER / IP() / UDP() / Raw(b"x" * 40)),
+        raw(ETHER / IP(frag=3) / Raw(b"x" * 40)),
+        raw(ETHER / IP(flags="MF") / TCP() / Raw(b"x" * 40)),
         raw(Ether(type=0x0806) / Raw(b"E" * 60)),
     ],
     ids=["nothing", "bare", "udp", "later fragment", "first fragment", "arp"],
@@ -96,10 +96,10 @@ def test_an_icmp_error_names_the_flow_it_is_about():
     """The addresses come from the quoted packet, not from the router's own header."""
     quoted = IPerror(src="10.0.0.1", dst="10.64.0.1") / TCPerror(sport=40000, dport=25)
     frame = raw(
-        Ether() / IP(src="10.128.0.2", dst="10.0.0.1") / ICMP(type=3, code=4) / IP(raw(quoted))
+        ETHER / IP(src="10.128.0.2", dst="10.0.0.1") / ICMP(type=3, code=4) / IP(raw(quoted))
     )
     assert headers.quoted_addresses(frame) == (bytes((10, 0, 0, 1)), bytes((10, 64, 0, 1)))
-    echo = raw(Ether() / IP(src="10.128.0.2") / ICMP(type=8) / Raw(raw(quoted)))
+    echo = raw(ETHER / IP(src="10.128.0.2") / ICMP(type=8) / Raw(raw(quoted)))
     assert headers.quoted_addresses(echo) is None
 
 
@@ -262,7 +262,7 @@ def test_the_largest_segment_shows_an_offload_that_leaks():
 def test_a_routers_own_packet_begins_its_journey_at_the_router():
     """An ICMP error to the client was on one link only; no host sent it."""
     recorder = session()
-    frame = raw(Ether() / IP(src="10.128.0.2", dst="10.0.0.1") / ICMP(type=3, code=4))
+    frame = raw(ETHER / IP(src="10.128.0.2", dst="10.0.0.1") / ICMP(type=3, code=4))
     recorder.records.append([0, 1, 300 * MS, [310 * MS], None, frame])
     last = join_frames(recorder.records)[-1]
     assert (last.from_router, last.tcp, last.arrivals_ns) == (True, None, [310 * MS])

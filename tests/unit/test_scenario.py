@@ -241,7 +241,7 @@ BAD: list[tuple[str | bytes, str]] = [
     ),
     (
         GOOD + 'sweep = { parameter = "pieces", values = [1] }',
-        "sweep.parameter: relay has no 'pieces'; known: gap_ms, nodelay",
+        "sweep.parameter: relay has no 'pieces'; known: end_wait_ms, gap_ms, nodelay",
     ),
     (
         GOOD + 'sweep = { parameter = "terminator_bytes", values = [5, 4] }',

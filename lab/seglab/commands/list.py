@@ -48,7 +48,7 @@ _WHOLE = ("name", "style")
     "--json", "as_json", is_flag=True, help="Print a JSON list with an object for each entry."
 )
 def list_command(what: str, files: tuple[str, ...], as_json: bool) -> int:
-    """List what there is: senders, profiles, networks, readers or scenarios.
+    """List the senders, profiles, networks, readers or scenarios.
 
     On a terminal this is a table. In a pipe each entry is one line, with tabs between the columns,
     and there is no heading. --json has everything that is known of an entry.
