@@ -86,7 +86,7 @@ def of_the_seed(row: dict[str, object]) -> dict[str, object]:
         if column.origin != "seed" or column.kind in ("list", "struct"):
             continue
         value = row[outer]
-        if isinstance(value, list):
+        if inner and isinstance(value, list):
             kept[name] = [item[inner] for item in value]
         else:
             kept[name] = value[inner] if inner else value  # type: ignore[index]

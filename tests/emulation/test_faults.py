@@ -55,8 +55,8 @@ def run_and_strike(
     labs: list[KernelLab] = []
 
     class Seen(KernelLab):
-        def __init__(self, *arguments: object) -> None:
-            super().__init__(*arguments)  # type: ignore[arg-type]
+        def __init__(self, *arguments: object, **options: object) -> None:
+            super().__init__(*arguments, **options)  # type: ignore[arg-type]
             labs.append(self)
 
     records: list[SessionRecord] = []

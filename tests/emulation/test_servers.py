@@ -10,8 +10,10 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -249,27 +251,29 @@ def test_what_a_server_prints_and_leaves(tmp_path: Path) -> None:
         print("wrote where it likes", socket.gethostname(), flush=True)
     except OSError as error:
         print(error, flush=True)
+    ended, end = os.pipe()
     if os.fork() == 0:
         os.setsid()
-        time.sleep(1000)
+        os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(1000)", "MARK"])
+    os.close(end)
+    os.read(ended, 1)
     """
-    before = _sleepers()
-    found = serve(scripted(textwrap.dedent(code) + WHOLE), tmp_path / "run")
+    mark = f"daemon-{uuid4()}"
+    code = textwrap.dedent(code).replace("MARK", mark)
+    found = serve(scripted(code + WHOLE), tmp_path / "run")
     (record,) = found.records.values()
     assert (record.status, record.error) == ("complete", None), found.log
     assert "no way out: [Errno 101]" in found.log
     assert "wrote where it likes mx.seglab.test" in found.log
     assert not Path("/etc/seglab-was-here").exists()
-    assert _sleepers() == before
+    assert not _running(mark)
 
 
-def _sleepers() -> set[str]:
-    """The processes of this machine that run a server of these tests."""
-    found = set()
+def _running(mark: str) -> list[Path]:
+    """The processes of this machine that have the mark on their command line."""
+    found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if b"/run/seglab/serve.py" in path.read_bytes():
-                found.add(path.parent.name)
-        except OSError:
-            continue
+        with suppress(OSError):
+            if mark.encode() in path.read_bytes():
+                found.append(path.parent)
     return found

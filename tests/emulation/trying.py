@@ -104,8 +104,8 @@ def run(
     """
 
     class Chosen(ProgramLab):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments, recorder=recorder)
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options, recorder=recorder)
 
     records: list[SessionRecord] = []
     run_engine = KernelEngine(EngineOptions(time_limit_s=time_limit_s))

@@ -100,9 +100,10 @@ def validate(
     kernel = [task.run(where / name, "kernel", _in_rounds(planned)) for name in KERNEL_RUNS]
     receiver = _answers(where / KERNEL_RUNS[0], kernel[0], planned)
     if not scenarios:
-        wire = replace(task, request=_on_the_wire(senders, networks, sessions))
-        clients = wire.request.specs(seed)
-        if clients:
+        on_the_wire = _on_the_wire(senders, networks, sessions)
+        if on_the_wire is not None:
+            wire = replace(task, request=on_the_wire)
+            clients = on_the_wire.specs(seed)
             run = wire.run(where / WIRE_RUN, "kernel", _in_rounds(clients))
             receiver += _answers(where / WIRE_RUN, run, clients)
     paths = [
@@ -145,8 +146,8 @@ def _request(
 
 def _on_the_wire(
     senders: tuple[str, ...], networks: tuple[str, ...], sessions: int | None
-) -> RunRequest:
-    """Return what clients with the simulator's TCP do; of other networks than chosen, nothing."""
+) -> RunRequest | None:
+    """Return what clients with the simulator's TCP do; ``None`` where nothing chosen is theirs."""
     matrix = registry.scenario("matrix")
     scenario = cross.on_the_wire(matrix, sessions or matrix.sessions)
     kept = tuple(
@@ -154,7 +155,10 @@ def _on_the_wire(
         for one in scenario.networks
         if not networks or any(one.name.startswith(f"{name}-") for name in networks)
     )
-    return RunRequest((replace(scenario, networks=kept),), senders)
+    chosen = tuple(name for name in senders if name in cross.SENDERS)
+    if not kept or (senders and not chosen):
+        return None
+    return RunRequest((replace(scenario, networks=kept),), chosen)
 
 
 def _answers(
