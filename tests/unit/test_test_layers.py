@@ -30,26 +30,61 @@ def test_leaves_folders(tmp_path):
 """
 
 
+SHARING = """
+import os
+import pytest
+
+@pytest.fixture(scope="module")
+def run(request):
+    (request.path.parent / f"{os.getpid()}.pid").touch()
+
+@pytest.mark.parametrize("number", range(8))
+def test_it(run, number):
+    pass
+"""
+
+
+def test_tests_that_share_a_fixture_share_a_process(tmp_path: Path) -> None:
+    """A run that a whole file reads is made once, however many processes test."""
+    done = _pytest(tmp_path, {"test_sharing.py": SHARING}, "-n", "2", "--dist", "loadgroup")
+    assert "8 passed" in done.stdout, done.stdout + done.stderr
+    assert len(list((tmp_path / "tests").glob("*.pid"))) == 1
+
+
 @pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["alone", "workers"])
 def test_nothing_is_left_in_the_temporary_folder(workers: list[str], tmp_path: Path) -> None:
     """Whatever a test, or a process that it starts, puts there: no file, and one empty folder."""
-    tests = tmp_path / "tests"
+    run = _pytest(tmp_path, {"test_leaving.py": LEAVING}, *workers)
+    assert "1 passed" in run.stdout, run.stdout + run.stderr
+    left = list((tmp_path / "tmp").rglob("*"))
+    assert [path for path in left if not path.name.startswith("pytest-of-")] == []
+
+
+def _pytest(folder: Path, files: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+    """Run test files of these contents beside a copy of this project's ``conftest.py``."""
+    tests = folder / "tests"
     tests.mkdir()
-    (tests / "conftest.py").write_text((TESTS / "conftest.py").read_text())
-    (tests / "test_leaving.py").write_text(LEAVING)
-    (tmp_path / "tmp").mkdir()
-    settings = ["-c", str(TESTS.parent / "pyproject.toml"), "--rootdir", str(tmp_path)]
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *settings, *workers]
-    run = subprocess.run(
-        [*command, str(tests)],
-        env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
+    (folder / "tmp").mkdir()
+    for name, content in {"conftest.py": (TESTS / "conftest.py").read_text(), **files}.items():
+        (tests / name).write_text(content)
+    settings = ["-c", str(TESTS.parent / "pyproject.toml"), "--rootdir", str(folder)]
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "-q",
+            *settings,
+            *options,
+            tests,
+        ],
+        env=os.environ | {"TMPDIR": str(folder / "tmp")},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert "1 passed" in run.stdout, run.stdout + run.stderr
-    left = list((tmp_path / "tmp").rglob("*"))
-    assert [path for path in left if not path.name.startswith("pytest-of-")] == []
 
 
 @pytest.mark.parametrize(
