@@ -3,8 +3,10 @@
 from dataclasses import replace
 from itertools import combinations
 
+import numpy as np
 import pytest
 from msgspec.structs import replace as altered
+from scipy import stats
 from synthetic import reads_of, record, simulated
 
 from seglab.core.trace import Read, Segment
@@ -106,6 +108,19 @@ def test_permutation_p_equals_enumeration(left, right):
     low = sum(d <= observed + 1e-9 for d in every) / len(every)
     high = sum(d >= observed - 1e-9 for d in every) / len(every)
     assert permutation_p(left, right, seed=1) == pytest.approx(min(1, 2 * min(low, high)))
+
+
+@pytest.mark.parametrize("lab", [[2, 3, 4] * 40, [1, 5, 6, 7] * 20, [3, 3]])
+def test_permutation_p_equals_scipy_s(lab):
+    """SciPy's test finds the same p to the last bit, with the same draws of the same seed."""
+    published = [1, 2, 3, 4, 5, 6]
+    expected = stats.permutation_test(
+        (published, lab),
+        lambda left, right, axis: left.mean(axis=axis) - right.mean(axis=axis),
+        n_resamples=999,
+        rng=np.random.default_rng(5),
+    ).pvalue
+    assert permutation_p(published, lab, seed=5, resamples=999) == expected
 
 
 def test_permutation_p_is_repeatable():

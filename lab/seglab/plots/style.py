@@ -7,7 +7,7 @@ file: SVG ids come from a fixed salt, and no date is written.
 import re
 import warnings
 from collections.abc import Callable, Sequence
-from io import BytesIO
+from io import StringIO
 from typing import Any
 
 import matplotlib as mpl
@@ -111,9 +111,9 @@ def render(
             if suffix == "png":
                 rendered[suffix] = png(figure, _PNG_DPI, words)
             else:
-                buffer = BytesIO()
-                figure.savefig(buffer, format=suffix, metadata=_SVG_METADATA | words)
-                rendered[suffix] = buffer.getvalue()
+                text = StringIO()
+                figure.savefig(text, format=suffix, metadata=_SVG_METADATA | words)
+                rendered[suffix] = text.getvalue().encode()
     return rendered
 
 
