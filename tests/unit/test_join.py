@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from frames import MS, Recorder
+from frames import CLIENT_ISN, MS, SERVER_ISN, Recorder, tcp_frame
 
 from seglab.core.record import SessionRecord
 from seglab.engine.record import failed_record
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment import plan, registry
+from seglab.experiment.serving import ServerProgram
 from seglab.kernel import join
 from seglab.kernel.reports import SessionReports
 
@@ -151,6 +152,27 @@ def test_a_segment_above_the_mss_refuses_the_run() -> None:
     recorder.data(300 * MS, 0, 2000)
     with pytest.raises(EnvironmentLacksError, match=r"segment 0:2000\(2000\) exceeds the MSS 1440"):
         record(outcome(wire={"frames": recorder.records}))
+
+
+def test_a_row_has_what_a_real_server_offers() -> None:
+    """As its reply to EHLO said; in two segments, of which one was lost and sent again."""
+    replies = b"220 mx ESMTP\r\n250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
+    seen = outcome()
+    recorder = Recorder()
+    recorder.records = list(seen.wire["frames"])
+    for n, (start, end, lost) in enumerate(((0, 30, "access"), (30, 90, None), (0, 60, None))):
+        frame = tcp_frame(
+            seq=SERVER_ISN + 1 + start,
+            payload=replies[start:end],
+            ack=CLIENT_ISN + 1,
+            back=True,
+        )
+        recorder.sent((100 + n) * MS, frame, direction=1, lost=lost and f"loss on {lost}")
+    spec = replace(SPEC, protocol="smtp", reader=ServerProgram("mx-server", "1", ("mx",)))
+    seen = replace(seen, wire=seen.wire | {"frames": recorder.records})
+    assert join.assemble(spec, NETWORK, seen, 0).record.offers == ("PIPELINING", "CHUNKING")
+    usual = replace(SPEC, protocol="smtp")
+    assert join.assemble(usual, NETWORK, seen, 0).record.offers == ("PIPELINING",)
 
 
 def test_a_session_that_never_connected() -> None:

@@ -137,6 +137,25 @@ def test_what_a_real_server_cannot_do(installed: AvailableProgram) -> None:
     assert isinstance(served_by(installed), ServerProgram)
 
 
+def test_what_a_real_server_offers_is_its_own_choice(
+    installed: AvailableProgram, tmp_path: Path
+) -> None:
+    """A scenario that says what the server offers is refused, even if no program runs."""
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'title = "t"\nsenders = ["single_write"]\nprograms = ["swaks"]\n'
+        'networks = ["ethernet"]\n[[offers]]\nchunking = true\n'
+    )
+    plain = RunRequest((file,), ("single_write",))
+    assert len(plain.load()) == 1
+    with pytest.raises(InputError, match=r"^mine: \[\[offers\]\].*postfix-server") as caught:
+        replace(plain, server=installed.program.name).load()
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+    file.write_text(file.read_text().partition("[[offers]]")[0])
+    assert len(replace(plain, server=installed.program.name).load()) == 1
+
+
 def test_a_server_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The message says how to get it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -79,6 +79,15 @@ def test_what_a_sender_does_wrong_is_its_sessions_failure(
     assert re.fullmatch(reason, text)
 
 
+def test_a_session_carries_one_message() -> None:
+    """A sender that begins a second mail is refused by name, since a row has room for one."""
+    one = [Write(b"DATA", payload=False), Write(b"a"), Write(b"b"), Write(b"QUIT", payload=False)]
+    two = [*one[:3], Write(b"MAIL", payload=False), Write(b"c")]
+    assert script.make_script(odd_sender(lambda *_: one), {}, MessageSpec(), 1) == one
+    with pytest.raises(script.ScriptError, match="a session carries one message"):
+        script.make_script(odd_sender(lambda *_: two), {}, MessageSpec(), 1)
+
+
 def test_replies_in_any_pieces() -> None:
     """A reply of several lines counts when its last line is there, and the next one stays."""
     stream = b"250-one\r\n250-two\r\n250 three\r\n354 go on\r\n"

@@ -181,6 +181,41 @@ def test_command_ends_with_its_reader() -> None:
         assert process.stderr.read() == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "kind", "buffer_bytes"),
+    [
+        (["--reader", "postfix"], "event-loop", 4096),  # VSTREAM_BUFSIZE
+        (["--reader", "exim"], "recv-loop", 8191),  # one byte less than its buffer
+        (["--reader", "exim", "--buffer-bytes", "1000"], "recv-loop", 1000),
+    ],
+)
+def test_command_reads_as_a_named_reader(
+    arguments: list[str], kind: str, buffer_bytes: int
+) -> None:
+    """No read is larger than the named server's buffer, or than the one that is asked for."""
+    code = "from seglab.commands.serve import serve; serve()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "--port", "0", "--protocol", "raw", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process:
+        ready = process.stderr.readline()
+        assert ready.endswith(f"(raw, {kind}, {buffer_bytes}-byte buffer)\n")
+        with socket.create_connection(("127.0.0.1", int(ready.split()[4]))) as client:
+            client.sendall(bytes(100_000))
+            client.shutdown(socket.SHUT_WR)
+            assert read_all(client) == b""
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+        reads = [(start, end) for _, start, end in json.loads(process.stdout.read())["reads"]]
+    assert max(end - start for start, end in reads) == buffer_bytes
+    assert reads[-1][1] == 100_000
+
+
 def test_command_refuses_a_taken_port() -> None:
     """A port in use is one line that says what to do, and exit code 2."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -210,6 +245,8 @@ def test_privileged_port(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--buffer-bytes", "0"], "buffer_bytes"),
         (["--idle-s", "0"], "idle_s"),
         (["--reader", "recv-loop", "--turn-us", "5"], "turn_us"),
+        (["--reader", "exim", "--turn-us", "5"], "turn_us"),
+        (["--reader", "exmi"], "did you mean 'exim'"),
         (["--host", "192.0.2.1"], "not an address of this machine"),
         (["--out", "/nonexistent/x"], "cannot open the log"),
     ],

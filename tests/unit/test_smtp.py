@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.experiment.offers import Offers
+from seglab.experiment.offers import Offers, announced
 from seglab.server.limits import Limits
 from seglab.server.session import RawSession, ReceivedPayload
 from seglab.server.smtp import SmtpSession
@@ -127,6 +127,32 @@ def test_extensions_that_a_scenario_chooses(offers: Offers, expected: list[bytes
     replies, _ = SmtpSession(Limits(), offers=offers).feed(HELLO)
     words = [line[4:].split()[0] for line in replies.splitlines()[1:]]
     assert words == [*expected, b"8BITMIME", b"SIZE", b"HELP"]
+
+
+@pytest.mark.parametrize(
+    ("replies", "expected"),
+    [
+        (b"220-mx\r\n220 ESMTP\r\n250-mx\r\n250-PIPELINING\r\n250-SIZE 9\r\n250 CHUNKING\r\n", 3),
+        (b"220 mx\r\n250-mx\r\n250-SIZE 9\r\n250 chunking\r\n250 PIPELINING\r\n", 2),
+        (b"220 mx\r\n250-mx\r\n250 PIPELINING\r\n250 CHUNKING\r\n", 1),
+        (b"220 PIPELINING\r\n250 mx\r\n", 0),
+        (b"554 go away\r\n", 0),
+        (b"", 0),
+    ],
+)
+def test_what_a_server_announces(replies: bytes, expected: int) -> None:
+    """The reply to EHLO has it, the first one with 250, in whatever case (RFC 5321, 4.1.1.1)."""
+    assert announced(replies) == Offers(pipelining=bool(expected & 1), chunking=bool(expected & 2))
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+@pytest.mark.parametrize("chunking", [True, False])
+def test_what_is_offered_is_what_is_announced(pipelining: bool, chunking: bool) -> None:
+    """The lab's server says in its replies what it was told to offer."""
+    offers = Offers(pipelining, chunking)
+    session = SmtpSession(Limits(), offers=offers)
+    replies, _ = session.feed(HELLO)
+    assert announced(session.greeting + replies) == offers
 
 
 def test_helo_offers_nothing() -> None:

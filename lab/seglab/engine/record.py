@@ -56,6 +56,8 @@ class ObservedSession(msgspec.Struct, frozen=True, kw_only=True):
         captures: where the session's captures are, as paths in the run folder.
         error: why the session failed, as far as the engine knows; ``None`` where it went well.
         program: what else was seen of a program; ``None`` for an emulated sender.
+        offers: the keywords of PIPELINING and CHUNKING as far as a server offered them that
+            decides that by itself; ``None`` takes the planned ones.
     """
 
     t0_ns: int
@@ -78,6 +80,7 @@ class ObservedSession(msgspec.Struct, frozen=True, kw_only=True):
     captures: Captures = NO_CAPTURES
     error: str | None = None
     program: "ObservedProgram | None" = None
+    offers: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +166,7 @@ def session_record(
         ("initcwnd", observed.initcwnd),
         ("congestion_control", observed.congestion_control or None),
         ("timestamps", observed.timestamps),
+        ("offers", observed.offers),
     ):
         if value is not None:
             columns[name] = value

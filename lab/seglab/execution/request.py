@@ -80,6 +80,11 @@ class RunRequest:
                         f"{made.name}: programs send to the lab's own server alone; choose senders "
                         "by --sender, or leave out --server"
                     )
+                if made.offered:
+                    raise InputError(
+                        f"{made.name}: [[offers]] say what the lab's own server offers, and "
+                        f"{self.server} offers what it does; take them out, or leave out --server"
+                    )
         return list(found.values())
 
     def _reader(self) -> Reader | ServerProgram | None:

@@ -42,3 +42,17 @@ class Offers:
 
 USUAL_OFFERS = Offers()
 """What servers offer where nobody says anything else."""
+
+
+def announced(replies: bytes) -> Offers:
+    """Return what a server offered, by its stream from the first byte on.
+
+    Its first reply of code 250 is the one to EHLO (RFC 5321, 4.1.1.1), with a keyword in each line.
+    """
+    words = set()
+    for line in replies.split(b"\r\n"):
+        if line[:3] == b"250":
+            words.add(line[4:].split(b" ")[0].upper())
+            if line[3:4] != b"-":
+                break
+    return Offers(pipelining=b"PIPELINING" in words, chunking=b"CHUNKING" in words)

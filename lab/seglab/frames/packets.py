@@ -164,6 +164,17 @@ def stream_ranges(packets: Iterable[Packet], direction: int = 0) -> Iterator[Str
             reached = max(reached, end)
 
 
+def stream(packets: Iterable[Packet], direction: int, most: int) -> bytes:
+    """Return the bytes that a host sent, in order from the first one, and at most so many."""
+    found = bytearray()
+    for one in sorted(stream_ranges(packets, direction), key=lambda one: one.start):
+        tcp = one.packet.tcp
+        if one.start <= len(found) < min(one.end, most) and tcp is not None:
+            raw = one.packet.frames[0].raw[tcp.payload_start :][: tcp.payload_bytes]
+            found += raw[len(found) - one.start :]
+    return bytes(found[:most])
+
+
 def segments(
     packets: Iterable[Packet], payload_start: int, payload_end: int, t0_ns: int
 ) -> tuple[Segment, ...]:

@@ -16,6 +16,7 @@ from seglab.engine.record import (
     within_payload,
 )
 from seglab.errors import EnvironmentLacksError
+from seglab.experiment.offers import announced
 from seglab.experiment.plan import SessionSpec
 from seglab.experiment.serving import ServerProgram
 from seglab.frames import packets, pcapng
@@ -26,6 +27,9 @@ from seglab.kernel.reports import SessionReports
 from seglab.networks.network import Network
 
 ENGINE = "kernel"
+
+_REPLIES_MOST = 4096
+"""More than a greeting and the reply to EHLO have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ def assemble(
         captures=Captures(**names),
         error=_error(reports),
         program=_program(client),
+        offers=_offers(spec, sent),
     )
     record = session_record(spec, network, ENGINE, observed)
     description = f"{spec.session_id}: {record.error or 'complete'}"
@@ -164,6 +169,13 @@ def _received(client: ChannelMessage, connection: ChannelMessage | None, end: in
         return list(connection["sha256"])
     whole = connection["reads"] and connection["reads"][-1][2] >= end
     return [client["sha256"]] if whole else []
+
+
+def _offers(spec: SessionSpec, sent: Iterable[Packet]) -> tuple[str, ...] | None:
+    """Return what a server program said that it offers; ``None`` for the lab's own server."""
+    if not isinstance(spec.reader, ServerProgram):
+        return None
+    return announced(packets.stream(sent, 1, _REPLIES_MOST)).keywords
 
 
 def _program(client: ChannelMessage) -> ObservedProgram | None:

@@ -58,7 +58,9 @@ def make_script(
         resolved = sender.resolve(parameters)
         message = sender.message_for(resolved, mail, message_seed)
         with _limited():
-            return listed(session(sender, message, resolved))
+            script = listed(session(sender, message, resolved))
+        _refuse_second_message(script)
+        return script
     except ScriptError:
         raise
     except InputError as error:
@@ -87,6 +89,25 @@ def listed(made: Iterable[steps.Step]) -> list[steps.Step]:
         ):
             raise ScriptError(f"the sender yielded {reprlib.repr(step)}, which is no step")
     return script
+
+
+def _refuse_second_message(script: Iterable[steps.Step]) -> None:
+    """Refuse a sender whose payload goes on behind a command: a row has room for one message.
+
+    Raises:
+        ScriptError: there is such a write.
+    """
+    began = over = False
+    for step in script:
+        if not isinstance(step, steps.Write):
+            continue
+        if step.payload and over:
+            raise ScriptError(
+                "the sender writes payload, a command, and payload again; a session carries one "
+                "message, so send the second one in a session of its own"
+            )
+        began |= step.payload
+        over = began and not step.payload
 
 
 def needed_s(script: Collection[steps.Step], round_trip_s: float, bw_mbit: float | None) -> float:
