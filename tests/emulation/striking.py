@@ -5,11 +5,13 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from commanding import Seglab
 
+from seglab.core import plugins
 from seglab.experiment import plan as plan_
 from seglab.experiment import registry
 from seglab.experiment.plan import SessionSpec
@@ -17,11 +19,30 @@ from seglab.kernel.lab import KernelLab
 from seglab.networks.network import Network
 
 
-def planned(sessions: int, scenario: str = "scenario-1") -> list[tuple[SessionSpec, Network]]:
-    """Sessions to run."""
+def planned(
+    sessions: int, scenario: str | Path = "scenario-1", client: str = "kernel"
+) -> list[tuple[SessionSpec, Network]]:
+    """Sessions to run, by the kernel's TCP or by the simulator's as the client's."""
     what = registry.scenario(scenario)
     specs = plan_.plan(what, seed=5, sessions=sessions)
-    return [(spec, what.network(spec.network)) for spec in specs if not spec.variant]
+    found = [(spec, what.network(spec.network)) for spec in specs if not spec.variant]
+    return found if client == "kernel" else [(spec, modelled(path)) for spec, path in found]
+
+
+def modelled(network: Network) -> Network:
+    """The same path, whose client has the simulator's TCP."""
+    return replace(network, client=replace(network.client, tcp="simulator"))
+
+
+def same_path(folder: Path, client: str) -> str:
+    """The scenario of ``planned``, for a command: its name, or a file for another client."""
+    if client == "kernel":
+        return "scenario-1"
+    text = (plugins.shipped("scenarios") / "scenario-1.toml").read_text()
+    own = '[[network]]\nname = "own"\nlike = "vb2014"\ntitle = "t"\nclient.tcp = "simulator"\n'
+    file = folder / "scenario-one.toml"
+    file.write_text(text.replace('published = "scenarios.1"\nnetworks = ["vb2014"]\n', "") + own)
+    return str(file)
 
 
 def child_of(pid: int) -> int:

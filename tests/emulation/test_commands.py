@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from commanding import Seglab, inside, interfaces, recorded, seglab, shell, wait_until
 from programs import need
+from striking import same_path
 
 from seglab import cli
 from seglab.experiment import registry
@@ -34,26 +35,35 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize(
-    ("moment", "number", "whom", "times"),
+    ("moment", "number", "whom", "times", "client"),
     [
-        ("start", signal.SIGINT, os.kill, 1),
-        ("start", signal.SIGINT, os.killpg, 1),
-        ("start", signal.SIGTERM, os.kill, 1),
-        ("sessions", signal.SIGINT, os.kill, 1),
-        ("sessions", signal.SIGINT, os.killpg, 1),
-        ("sessions", signal.SIGINT, os.killpg, 5),
-        ("sessions", signal.SIGTERM, os.kill, 1),
-        ("report", signal.SIGINT, os.killpg, 1),
-        ("report", signal.SIGTERM, os.kill, 1),
+        ("start", signal.SIGINT, os.killpg, 1, "simulator"),
+        ("sessions", signal.SIGINT, os.killpg, 5, "simulator"),
+        ("sessions", signal.SIGTERM, os.kill, 1, "simulator"),
+        ("start", signal.SIGINT, os.kill, 1, "kernel"),
+        ("start", signal.SIGINT, os.killpg, 1, "kernel"),
+        ("start", signal.SIGTERM, os.kill, 1, "kernel"),
+        ("sessions", signal.SIGINT, os.kill, 1, "kernel"),
+        ("sessions", signal.SIGINT, os.killpg, 1, "kernel"),
+        ("sessions", signal.SIGINT, os.killpg, 5, "kernel"),
+        ("sessions", signal.SIGTERM, os.kill, 1, "kernel"),
+        ("report", signal.SIGINT, os.killpg, 1, "kernel"),
+        ("report", signal.SIGTERM, os.kill, 1, "kernel"),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_interrupted(
-    moment: str, number: signal.Signals, whom: object, times: int, tmp_path: Path
+    moment: str,
+    number: signal.Signals,
+    whom: object,
+    times: int,
+    client: str,
+    tmp_path: Path,
 ) -> None:
     """Exit code 130, one line, a valid run folder, and nothing left behind."""
     out = tmp_path / "my run"
-    with Seglab("run", "scenario-1", "--sessions", str(SESSIONS), "-q", "--out", out) as run:
+    scenario = same_path(tmp_path, client)
+    with Seglab("run", scenario, "--sessions", str(SESSIONS), "-q", "--out", out) as run:
         wait_until(lambda: MOMENTS[moment](out), f"{moment} never came")
         for _ in range(times):
             assert callable(whom)

@@ -20,7 +20,7 @@ from commanding import (
     shell,
     wait_until,
 )
-from striking import child_of, planned, stop
+from striking import child_of, planned, same_path, stop
 
 from seglab.core import plugins
 from seglab.core.record import SessionRecord
@@ -35,6 +35,9 @@ from seglab.kernel.lab import KernelLab
 from seglab.runs.folder import RunFolder
 
 JOBS = 4
+CLIENT_TCPS = ("kernel", "simulator")
+"""Whose TCP the client has; what goes wrong around it is all the same to a user."""
+
 LAB_ENDED = ("the lab was killed (SIGKILL)", "the lab ended with status 1")
 """What ``unshare --fork`` makes of its child's end; version 2.38.1 cannot say more."""
 
@@ -49,7 +52,10 @@ def kill(lab: KernelLab, part: str) -> None:
 
 
 def run_and_strike(
-    monkeypatch: pytest.MonkeyPatch, strike: object, time_limit_s: float = 60.0
+    monkeypatch: pytest.MonkeyPatch,
+    strike: object,
+    time_limit_s: float = 60.0,
+    client: str = "kernel",
 ) -> list[SessionRecord]:
     """Run sessions; ``strike`` the first lab as soon as one is recorded, others under way."""
     labs: list[KernelLab] = []
@@ -68,13 +74,14 @@ def run_and_strike(
             strike(labs[0])
 
     monkeypatch.setattr(engine_, "KernelLab", Seen)
-    specs = planned(14)
+    specs = planned(14, client=client)
     asyncio.run(KernelEngine(EngineOptions(JOBS, time_limit_s)).run(specs, on_record))
     assert len(labs) == 2
     assert sorted(r.session_id for r in records) == sorted(s.session_id for s, _ in specs)
     return records
 
 
+@pytest.mark.parametrize("client", CLIENT_TCPS)
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
@@ -85,10 +92,10 @@ def run_and_strike(
     ],
 )
 def test_a_part_is_killed_in_mid_session(
-    part: str, reason: str, monkeypatch: pytest.MonkeyPatch
+    part: str, reason: str, client: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was under way is failed with the reason; a new lab completes all others."""
-    records = run_and_strike(monkeypatch, lambda lab: kill(lab, part))
+    records = run_and_strike(monkeypatch, lambda lab: kill(lab, part), client=client)
     failed = [record for record in records if record.error is not None]
     assert 1 <= len(failed) <= JOBS
     (found,) = {record.error for record in failed}
@@ -117,12 +124,13 @@ def test_a_part_that_hangs_is_as_good_as_dead(monkeypatch: pytest.MonkeyPatch) -
     assert sum(record.error is None for record in records) >= len(records) - JOBS
 
 
-def test_a_server_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("client", CLIENT_TCPS)
+def test_a_server_that_hangs_is_replaced(client: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A silent server is given up long before the time limits of the sessions that wait for it."""
     monkeypatch.setattr(lab_, "GRACE_S", 1.0)
     monkeypatch.setattr(lab_, "SILENT_S", 2.0)
     began = time.monotonic()
-    records = run_and_strike(monkeypatch, lambda lab: stop(lab, "server"), time_limit_s=300.0)
+    records = run_and_strike(monkeypatch, lambda lab: stop(lab, "server"), 300.0, client)
     assert time.monotonic() - began < 100
     reasons = {record.error for record in records if record.error is not None}
     assert reasons == {"the server did not answer within 2 s"}
@@ -168,10 +176,12 @@ def test_a_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         asyncio.run(start())
 
 
-def test_the_parent_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("client", CLIENT_TCPS)
+def test_the_parent_is_killed(client: str, tmp_path: Path) -> None:
     """SIGKILL in mid-run: no process, namespace or interface is left; resume completes the run."""
     out, before = tmp_path / "run", interfaces()
-    with Seglab("run", "scenario-1", "--sessions", "40", "--jobs", "8", "--out", out) as run:
+    scenario = same_path(tmp_path, client)
+    with Seglab("run", scenario, "--sessions", "40", "--jobs", "8", "--out", out) as run:
         wait_until(lambda: recorded(out) >= 3, "no session was recorded")
         namespaces = run.network_namespaces()
         assert len(namespaces) >= 4  # the lab's own, client, router, server
@@ -192,14 +202,18 @@ def test_the_parent_is_killed(tmp_path: Path) -> None:
     resumed = seglab("run", "--resume", out, "-q")
     assert resumed.process.returncode == 0, resumed.err
     sessions = [record.session_id for record in RunFolder.open(out).sessions()]
-    assert sorted(sessions) == sorted(spec.session_id for spec, _ in planned(40))
+    assert sorted(sessions) == sorted(spec.session_id for spec, _ in planned(40, scenario))
     assert RunFolder.open(out).manifest.status == "complete"
     for capture in ("client", "server"):
         assert len([*(out / "wire").glob(f"*.{capture}.pcapng")]) == 40
 
 
-@pytest.mark.parametrize("size", ["64k", "400k"])
-def test_the_disk_is_full(size: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("size", "client"), [("64k", "kernel"), ("400k", "kernel"), ("400k", "simulator")]
+)
+def test_the_disk_is_full(
+    size: str, client: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """One clear line and exit code 3; what was recorded stays readable, and nothing runs on.
 
     On the smaller disk there is no room for a few captures, on the larger one for no more of them.
@@ -208,8 +222,9 @@ def test_the_disk_is_full(size: str, tmp_path: Path) -> None:
     keep = tmp_path.with_name(f"{tmp_path.name}-kept")
     script = f'{mount}; "$@"; code=$?; cp -r {tmp_path} {keep}; exit $code'
     before = inside(script, "--mount")
+    scenario = same_path(tmp_path_factory.mktemp("scenario"), client)
     run = seglab(
-        "run", "scenario-1", "--sessions", "40", "-q", "--out", tmp_path / "run", before=before
+        "run", scenario, "--sessions", "40", "-q", "--out", tmp_path / "run", before=before
     )
     assert run.process.returncode == 3, run.err
     assert run.out == ""
@@ -255,7 +270,8 @@ REASONS = {
 }
 
 
-def test_senders_that_go_wrong(tmp_path: Path) -> None:
+@pytest.mark.parametrize("client", CLIENT_TCPS)
+def test_senders_that_go_wrong(client: str, tmp_path: Path) -> None:
     """Each fails its own sessions, with the reason; those of the good senders are complete.
 
     All without privileges, through the command line, its JSON and its words checked too.
@@ -274,7 +290,9 @@ def test_senders_that_go_wrong(tmp_path: Path) -> None:
         f'[[senders]]\nname = "{name}"\n' for name in (*REASONS, "pauses", "single_write")
     )
     file = tmp_path / "odd.toml"
-    file.write_text(f'title = "odd senders"\nnetworks = ["unimpaired"]\nsessions = 2\n{parts}')
+    network = '[[network]]\nname = "own"\ntitle = "t"\nlike = "unimpaired"\n'
+    network += f'client.tcp = "{client}"\n'
+    file.write_text(f'title = "odd senders"\nsessions = 2\n{parts}{network}')
     out = tmp_path / "run"
     run = seglab(
         *("run", file, "--out", out, "--time-limit", "1.5", "--json", "-v"),

@@ -6,10 +6,11 @@ with the same seeds.
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from carrying import Carried, carry_out, from_client, initial, modelled, own
 
 from seglab.core.record import SessionRecord
 from seglab.core.trace import first_sent, sizes
@@ -18,10 +19,8 @@ from seglab.engine.base import Planned
 from seglab.execution.request import RunRequest
 from seglab.frames.headers import FIN, RST, SYN
 from seglab.frames.options import checksums_right, tcp_options
-from seglab.frames.packets import Packet, join_frames
-from seglab.kernel import join
+from seglab.frames.packets import Packet
 from seglab.kernel.engine import KernelEngine
-from seglab.kernel.lab import KernelLab
 from seglab.networks.network import Network
 from seglab.reproduction.paper import paper
 from seglab.simulator.endpoint import TcpEndpoint
@@ -35,59 +34,6 @@ ROUNDS = 3
 
 JIFFY_PHASES_NS = (0, 1_000_000, 2_000_000, 3_000_000, 3_900_000)
 """Where a jiffy of 4 ms may begin on the server, which nothing shows."""
-
-
-@dataclass(frozen=True)
-class Carried:
-    """What one session left behind.
-
-    Attributes:
-        record: its record.
-        packets: all packets of both directions.
-        counters: what the router's and the server's kernels count, by ``Group.name``.
-    """
-
-    record: SessionRecord
-    packets: list[Packet]
-    counters: dict[str, dict[str, int]]
-
-
-def modelled(planned: Planned) -> Planned:
-    """The same session with the simulator's TCP at its client."""
-    spec, network = planned
-    return spec, replace(network, client=replace(network.client, tcp="simulator"))
-
-
-def carry_out(planned: Planned) -> Carried:
-    """Carry one session through a lab of its own, with what every part saw."""
-    spec, network = planned
-
-    async def session() -> Carried:
-        async with KernelLab(network, spec.reader) as lab:
-            reports = await lab.session(join.client_job(spec, 30.0), join.wire_order(spec))
-            record = join.assemble(spec, network, reports, 0).record
-            counted = {
-                node: counters(await lab.execute(node, "cat /proc/net/snmp"))
-                for node in ("router", "server", "client")
-            }
-            return Carried(record, join_frames(reports.wire["frames"]), counted)
-
-    return asyncio.run(session())
-
-
-def counters(text: str) -> dict[str, int]:
-    """``/proc/net/snmp``: a line of names and a line of values for each group."""
-    lines = [line.split() for line in text.splitlines()]
-    return {
-        f"{names[0]}{name}": int(value)
-        for names, values in zip(lines[::2], lines[1::2], strict=True)
-        for name, value in zip(names[1:], values[1:], strict=True)
-    }
-
-
-def from_client(packets: Iterable[Packet]) -> list[Packet]:
-    """The packets that the client sent."""
-    return [packet for packet in packets if packet.direction == 0 and packet.tcp is not None]
 
 
 @pytest.fixture(scope="module")
@@ -151,12 +97,6 @@ def acknowledged(packets: Iterable[Packet]) -> list[int]:
         for packet in packets
         if packet.direction == 1 and packet.tcp is not None and not packet.tcp.flags & SYN
     ]
-
-
-def initial(packets: Iterable[Packet]) -> tuple[int, int]:
-    """The initial sequence numbers of client and server."""
-    syns = {p.direction: p.tcp.seq for p in packets if p.tcp is not None and p.tcp.flags & SYN}
-    return syns[0], syns[1]
 
 
 def simulated(packets: list[Packet], network: Network, phase_ns: int) -> list[int]:
@@ -265,18 +205,6 @@ def test_linux_on_the_wire_is_linux(network: str) -> None:
         if judged:
             return
     pytest.skip("the machine is too busy: no session was in time")
-
-
-def own(folder: Path, network: str, sender: str, payload_bytes: int) -> Planned:
-    """One session over a network that a test describes."""
-    file = folder / "own.toml"
-    file.write_text(
-        f'title = "t"\nsenders = [{sender}]\nsessions = 1\n'
-        f"message.payload_bytes = {payload_bytes}\n"
-        f'[[network]]\nname = "own"\ntitle = "t"\n{network}\n'
-    )
-    (planned,) = RunRequest((str(file),)).specs(2014)
-    return planned
 
 
 @pytest.mark.parametrize(("name", "window"), [("windows", 2), ("lwip", 3)])

@@ -7,7 +7,6 @@ What each asks the kernel for is known from its sources: Postfix's VSTREAM_BUFSI
 import asyncio
 import os
 import shutil
-import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 from commanding import trace_instances
+from scripted import WHOLE, scripted
 from trying import skip_without_rights
 
 from seglab.core.reading import ServerReading, spans
@@ -25,7 +25,6 @@ from seglab.core.record import SessionRecord
 from seglab.engine import EngineOptions
 from seglab.errors import SeglabError
 from seglab.experiment import registry
-from seglab.experiment.equipment import Equipment
 from seglab.experiment.plan import plan
 from seglab.experiment.scenario import Scenario, SenderVariant
 from seglab.experiment.serving import ServerProgram, served_by
@@ -41,7 +40,6 @@ from seglab.validation.reading import derive
 LIGHT = ("aiosmtpd-server", "postfix-server")
 NETWORKS = ("dsl", "ethernet", "ipv6-ethernet")
 SIZE_BYTES = 25_000
-PYTHON = os.path.realpath(sys.executable)
 
 
 @dataclass(frozen=True)
@@ -145,47 +143,6 @@ def test_the_named_reader_is_what_was_measured(served: dict[str, Served]) -> Non
     for reader in registry.readers().values():
         if reader.server in served:
             assert derive(served[reader.server].readings).reader == reader.reader
-
-
-HEAD = """
-import os, socket, sys, time
-def accept():
-    s = socket.create_server(("", int(sys.argv[1])))
-    while True:
-        yield s.accept()[0]
-def dialogue(s):
-    lines = s.makefile("rb")
-    s.sendall(b"220 here\\r\\n")
-    for line in lines:
-        word = line[:4].upper()
-        s.sendall(b"354 go\\r\\n" if word == b"DATA" else b"250 ok\\r\\n")
-        if word == b"DATA":
-            return lines
-"""
-
-
-def scripted(code: str) -> ServerProgram:
-    """A server of a few lines of Python."""
-    return ServerProgram(
-        name="own-server",
-        version="1",
-        command=(PYTHON, "/run/seglab/serve.py", "{port}"),
-        equipment=Equipment(files=(("/run/seglab/serve.py", HEAD + textwrap.dedent(code)),)),
-    )
-
-
-WHOLE = """
-def take(s):
-    for line in dialogue(s):
-        if line == b".\\r\\n":
-            break
-    s.sendall(b"250 taken\\r\\n")
-    s.recv(100)
-    s.sendall(b"221 bye\\r\\n")
-    s.close()
-for s in accept():
-    take(s)
-"""
 
 
 def test_a_server_that_does_not_start(tmp_path: Path) -> None:

@@ -71,3 +71,53 @@ def test_repetitions_have_the_same_links_and_other_times() -> None:
     assert first == again
     assert other[1] != first[1]
     assert abs(other[0] - first[0]) < MS
+
+
+def connected() -> TcpEndpoint:
+    """A client whose connection stands, to whom 100 bytes have come."""
+    client = TcpEndpoint(EndpointSettings(timestamps=False))
+    client.connect(0)
+    client.on_segment(MS, TcpSegment(0, 0, 0, 64_000, syn=True, mss_option=1460, sack_option=True))
+    client.on_segment(2 * MS, TcpSegment(0, 100, 0, 64_000))
+    assert client.established
+    return client
+
+
+@pytest.mark.parametrize(("ack", "error"), [(0, "Connection refused"), (-1, None), (7, None)])
+def test_a_reset_instead_of_an_answer(ack: int, error: str | None) -> None:
+    """It counts if it acknowledges the SYN (RFC 9293, 3.10.7.3); then no timer is left."""
+    client = TcpEndpoint(EndpointSettings())
+    client.connect(0)
+    assert client.on_reset(MS, TcpSegment(-1, -1, ack, 0)) == []
+    assert client.error == error
+    assert (client.wake_ns is None) == (error is not None)
+
+
+@pytest.mark.parametrize(
+    ("start", "error", "answers"),
+    [
+        (100, "Connection reset by peer", 0),
+        (400, "Connection reset by peer", 0),  # behind the block that came too early
+        (99, None, 0),
+        (101, None, 1),
+        (500, None, 1),
+        (1 << 20, None, 0),
+    ],
+)
+def test_a_reset_counts_if_it_is_the_next_in_order(
+    start: int, error: str | None, answers: int
+) -> None:
+    """Another one in the window is answered, since it may be forged (RFC 5961, 3.2)."""
+    client = connected()
+    client.on_segment(3 * MS, TcpSegment(300, 400, 0, 64_000))
+    sent = client.on_reset(4 * MS, TcpSegment(start, start, 0, 0))
+    assert client.error == error
+    assert [segment.ack for segment in sent] == [100] * answers
+    assert (client.wake_ns is None) or error is None
+
+
+def test_what_came_before_a_reset_is_read() -> None:
+    """A socket gives its program what is there before it reports the error, and sends nothing."""
+    client = connected()
+    client.on_reset(3 * MS, TcpSegment(100, 100, 0, 0))
+    assert client.read(4 * MS, 1000) == (100, [])

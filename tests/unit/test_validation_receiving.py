@@ -16,6 +16,7 @@ from seglab.frames.pcapng import CapturedPacket
 from seglab.networks.network import Network
 from seglab.simulator import acknowledging, receive, window, worker
 from seglab.simulator.script import script_of
+from seglab.simulator.state import TcpState
 from seglab.validation.receiving import Answered, answered
 
 RECORDED = Path(__file__).parent / "data" / "receiving"
@@ -24,6 +25,7 @@ NAMES = {
     "early-fin": "a FIN that came too early: what came twice behind it is not reported",
     "early-segments": "early segments tell how large a full one is, and open the window",
     "large-segments": "a segment that has room behind a large one takes no memory of its own",
+    "reads-of-a-burst": "a filled gap is read segment by segment, and a shorter round trip counts",
     "small-segments": "short segments at the beginning share the memory of the first",
     "syn-again": "an answer to a second SYN says nothing about the round trip",
     "without-sack": "the client permits no selective acknowledgements, and its path falls",
@@ -41,6 +43,28 @@ def recorded(name: str) -> Answered:
     return found
 
 
+def read_at_once(tp: TcpState, now_ns: int, limit: int) -> int:
+    """A read that measures the buffer once, behind all that it takes."""
+    size = max(min(tp.rcv_nxt - tp.peer_closed - tp.copied_seq, limit), 0)
+    tp.copied_seq += size
+    while tp.received and tp.received[0].end <= tp.copied_seq:
+        tp.rmem_alloc -= tp.received.popleft().memory
+    if size:
+        window.adjust_space(tp, now_ns)
+    return size
+
+
+def mean_round_trip(tp: TcpState, sample_us: int, *, window: bool) -> None:
+    """The receiver's round trip as Linux had it before 6.16."""
+    old = tp.rcv_rtt_us
+    if not old:
+        tp.rcv_rtt_us = 8 * sample_us
+    elif window:
+        tp.rcv_rtt_us = min(8 * sample_us, old)
+    else:
+        tp.rcv_rtt_us = old + sample_us - (old >> 3)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_it_answers_as_the_kernel_did(name: str) -> None:
     """Numbers, windows, blocks and echoes of every answer are the kernel's."""
@@ -56,6 +80,8 @@ def test_it_answers_as_the_kernel_did(name: str) -> None:
         ("large-segments", window, "tail_room", lambda _bytes: 0),
         ("early-segments", receive, "_measure", lambda *_: None),
         ("without-sack", acknowledging, "delay_ack", lambda *_: True),
+        ("reads-of-a-burst", receive, "read", read_at_once),
+        ("reads-of-a-burst", window, "_update_receiver_rtt", mean_round_trip),
     ],
 )
 def test_another_receiver_is_told_apart(

@@ -95,8 +95,10 @@ class ModelClient:
                 job, self.steps_of(job), self.network, self._send, self._read_wire
             )
         except (ScriptError, SessionError) as error:
-            if isinstance(error, SlowSenderError):
+            if isinstance(error, SlowSenderError) and who not in self.slow:
                 self.slow[who] = error
+                for running in self.sessions.values():
+                    running.postpone(time.monotonic_ns() - began_ns)
             self._tell({"result": not_begun(job["flow"], began_ns, str(error))})
             return
         self.sessions[ip_address(job["client"]).packed] = session

@@ -9,6 +9,7 @@ one queue of events calls them. Here the client's process does, by the machine's
     what happens                                    whom it is given to
     a TCP frame with the session's addresses        ``TcpEndpoint.on_segment``
     a router's message about one of its packets     ``TcpEndpoint.on_path_mtu``
+    a reset                                         ``TcpEndpoint.on_reset``
     ``TcpEndpoint.wake_ns`` is over                 ``TcpEndpoint.on_timer``
     the program's time has come                     ``Client.run``
     the time limit                                  ``Client.fail``
@@ -18,7 +19,9 @@ one into the other on the way out, and ``_segment`` on the way in. All times of 
 count from the session's beginning, so that a clock of 32 bits does not overflow.
 
 The session stays until both directions have ended, or its grace is past, since the server's last
-segments have to be acknowledged. A session that fails resets its connection.
+segments have to be acknowledged. A session that fails resets its connection, and stays for its
+grace as well: what still comes for it is answered by a reset, as a host does that has no such
+connection. Otherwise a server whose reset was lost, or did not fit, would keep the connection.
 """
 
 import hashlib
@@ -122,7 +125,8 @@ class ModelSession:
     # What the client's loop calls --------------------------------------------------------------
 
     def begin(self) -> None:
-        """Send the SYN."""
+        """Send the SYN: here the session's time begins."""
+        self.t0_ns = time.monotonic_ns()
         self._send(0, self._tcp.connect(0))
 
     @property
@@ -130,7 +134,7 @@ class ModelSession:
         """When ``wake`` is due, on the machine's clock; ``NEVER`` is later than that."""
         due_ns = self._program.noticing_ns
         due_ns = min(due_ns, self._program.resume_ns, self._end_ns)
-        timer_ns = self._tcp.wake_ns
+        timer_ns = None if self._failed else self._tcp.wake_ns
         if timer_ns is not None:
             due_ns = min(due_ns, timer_ns)
         return NEVER if due_ns >= NEVER else self.t0_ns + due_ns
@@ -145,16 +149,24 @@ class ModelSession:
         """Whether there is nothing left to do for the session."""
         if not self.ended:
             return False
+        tcp = self._tcp
         return (
-            self._program.error is not None
-            or (self._tcp.fin_acked and self._tcp.peer_closed)
-            or self._now_ns() >= self._end_ns
-        )
+            not self._failed and tcp.fin_acked and tcp.peer_closed
+        ) or self._now_ns() >= self._end_ns
+
+    @property
+    def _failed(self) -> bool:
+        """Whether there is no connection any more, since the session or its TCP has failed."""
+        return self._program.error is not None or self._tcp.error is not None
 
     @property
     def _end_ns(self) -> int:
         ended_ns = self._program.ended_ns
         return self._deadline_ns if ended_ns is None else ended_ns + self._grace_ns
+
+    def postpone(self, by_ns: int) -> None:
+        """Give the session more time, since something else has held up all sessions."""
+        self._deadline_ns += by_ns
 
     def note_late(self, due_ns: int, now_ns: int) -> None:
         """Note that the client did at ``now_ns`` what was due before, unless all is over."""
@@ -165,7 +177,7 @@ class ModelSession:
         """Do what is due."""
         now_ns = self._now_ns()
         timer_ns = self._tcp.wake_ns
-        if timer_ns is not None and timer_ns <= now_ns:
+        if timer_ns is not None and timer_ns <= now_ns and not self._failed:
             self._send(now_ns, self._tcp.on_timer(now_ns))
         if not self.ended and now_ns >= self._deadline_ns:
             self._fail(now_ns, "time limit reached")
@@ -182,9 +194,11 @@ class ModelSession:
             return
         elif not checksums_right(frame):
             self.checksum_errors += 1
+        elif self._failed:
+            self._refuse(packet)
         elif packet.flags & RST:
-            if not self.ended:
-                self._fail(now_ns, "socket: Connection reset by peer")
+            segment = self._segment(packet, options)
+            self._send(now_ns, self._tcp.on_reset(now_ns, segment))
         else:
             segment = self._segment(packet, options)
             payload = frame[packet.payload_start : packet.payload_start + packet.payload_bytes]
@@ -242,10 +256,20 @@ class ModelSession:
         self._reset()
 
     def _reset(self) -> None:
-        """End the connection at once, as a socket does that lingers for no time."""
-        if self._tcp.established and not self._was_reset:
+        """End the connection at once, as a socket does that lingers for no time.
+
+        One that has failed by itself is at its end already.
+        """
+        tcp = self._tcp
+        if tcp.established and tcp.error is None and not self._was_reset:
             self._was_reset = True
-            self._send_frame(self._maker.reset(self._tcp.snd_nxt, self._tcp.rcv_nxt))
+            self._send_frame(self._maker.reset(tcp.snd_nxt, tcp.rcv_nxt))
+
+    def _refuse(self, packet: TcpPacket) -> None:
+        """Answer a segment for which there is no connection any more (RFC 9293, 3.10.7.1)."""
+        if packet.flags & ACK and not packet.flags & RST:
+            start = (packet.ack - self._maker.initial[0] - 1) % _MODULUS
+            self._send_frame(self._maker.reset(start, -1))
 
     def _send(self, _now_ns: int, segments: Sequence[TcpSegment]) -> None:
         for segment in segments:
@@ -258,7 +282,8 @@ class ModelSession:
             return
         seq = int.from_bytes(message.about[2][_PORTS_BYTES:], "big")
         start = _signed(seq - self._maker.initial[0] - 1 - self._tcp.snd_una) + self._tcp.snd_una
-        self._send(now_ns, self._tcp.on_path_mtu(now_ns, message.mtu, start))
+        if not self._failed:
+            self._send(now_ns, self._tcp.on_path_mtu(now_ns, message.mtu, start))
 
     def _segment(self, packet: TcpPacket, options: TcpOptions) -> TcpSegment:
         """Return a frame of the server as the endpoint takes it, in offsets of the streams."""

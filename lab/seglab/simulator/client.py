@@ -183,16 +183,13 @@ class Client:
             self._advance(now_ns)
             return
         if tcp.error is not None:
+            self._read_last(now_ns)
             self.fail(now_ns, f"socket: {tcp.error}")
             return
         if self._state == _BLOCKED and self._window_bytes is None and tcp.writable > 0:
             self._push(now_ns)
         if tcp.unread:
-            read, segments = tcp.read(now_ns, _READ_MOST)
-            self._send(now_ns, segments)
-            start = self._reply_end
-            self._reply_end = start + read
-            self._replies.feed(self._reply_bytes(start, start + read))
+            self._send(now_ns, self._read(now_ns))
             if self._state == _EXPECTING and self._replies.take(self._expected):
                 self._advance(now_ns)
         if not tcp.unread and tcp.peer_closed and self._state != _ENDED:
@@ -201,6 +198,25 @@ class Client:
                 self.ended_ns = now_ns
             else:
                 self.fail(now_ns, "the server closed the connection early")
+
+    def _read(self, now_ns: int) -> list[TcpSegment]:
+        """Read from the server; return the segments that leave for that."""
+        read, segments = self._tcp.read(now_ns, _READ_MOST)
+        start = self._reply_end
+        self._reply_end = start + read
+        self._replies.feed(self._reply_bytes(start, start + read))
+        return segments
+
+    def _read_last(self, now_ns: int) -> None:
+        """Read what had come before the connection failed, as a socket gives it before its error.
+
+        Raises:
+            ReplyError: it is a reply that says why.
+        """
+        if self._tcp.unread:
+            self._read(now_ns)
+        if self._state == _EXPECTING:
+            self._replies.take(self._expected)
 
     def _advance(self, now_ns: int) -> None:
         """Take the sender's steps until one of them must wait, or none is left."""

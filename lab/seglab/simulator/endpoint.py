@@ -9,6 +9,7 @@ segments that leave, in order:
     endpoint.on_timer(now_ns)                at ``wake_ns`` or later
     endpoint.write(now_ns, size)             a write call; and read, close, set_nodelay, set_cork
     endpoint.on_path_mtu(now_ns, mtu)        an ICMP "fragmentation needed" or "packet too big"
+    endpoint.on_reset(now_ns, segment)       a reset
 
     state          it becomes so by                       it leaves it by
     CLOSED         being made                             ``connect`` or ``listen``
@@ -171,7 +172,7 @@ class TcpEndpoint(TcpState):
         """
         self.out = []
         size = receive.read(self, now_ns, limit)
-        if acknowledging.cleanup(self, size):
+        if self.error is None and acknowledging.cleanup(self, size):
             output.ack(self, now_ns)
         return size, self.out
 
@@ -235,6 +236,33 @@ class TcpEndpoint(TcpState):
             self._syn_received(now_ns, segment)
         return self._softirq_done(now_ns)
 
+    def on_reset(self, now_ns: int, segment: TcpSegment) -> list[TcpSegment]:
+        """Take a reset (``tcp_reset``), if it is one of this connection (RFC 5961, 3.2).
+
+        Before the connection stands, it must acknowledge the SYN. Afterwards it must be the very
+        next in order, or follow the last block that came too early; any other one in the window is
+        answered by an acknowledgement, to which a peer that really has no connection answers again.
+        """
+        self.out = []
+        if self.state == SYN_SENT:
+            if segment.ack == 0:
+                self._give_up("Connection refused")
+        elif self.state == ESTABLISHED and self.error is None:
+            start, last = segment.start, self.rcv_nxt
+            for _, end in self.sacks:
+                last = max(last, end)
+            if start in (self.rcv_nxt, last):
+                self._give_up("Connection reset by peer")
+            elif self.rcv_wup <= start <= self.rcv_wup + self.rcv_wnd:
+                output.ack(self, now_ns)
+        return self.out
+
+    def _give_up(self, error: str) -> None:
+        """End the connection, which has failed; no timer is left (``tcp_done``)."""
+        self.error = error
+        rtt.disarm(self)
+        self.delack_ns = self.compressed_ns = self.device_ns = NEVER
+
     def on_timer(self, now_ns: int) -> list[TcpSegment]:
         """Do what is due at ``now_ns``, in the order of the timers."""
         self.out = []
@@ -259,8 +287,7 @@ class TcpEndpoint(TcpState):
             else:
                 self._syn_timeout(now_ns)
         if self.error is not None:
-            rtt.disarm(self)
-            self.delack_ns = self.compressed_ns = self.device_ns = NEVER
+            self._give_up(self.error)
             return self.out
         return self._softirq_done(now_ns)
 
@@ -339,7 +366,7 @@ class TcpEndpoint(TcpState):
         self.syn_retries += 1
         active = self.state == SYN_SENT
         if self.syn_retries > (_SYN_RETRIES + _SYN_LINEAR if active else _SYN_ACK_RETRIES):
-            self.error = "connect: timed out"
+            self.error = "Connection timed out"
             return
         self.total_retrans += 1
         if active:
@@ -488,6 +515,7 @@ class TcpEndpoint(TcpState):
             acks.ack(self, now_ns, seg)
         elif start > self.snd_wl1:
             self.snd_wl1 = start
+        window.receiver_rtt_by_echo(self, now_ns, seg.end - start)
         if end_seq > start:
             receive.data(self, now_ns, seg)
         if self.queue:

@@ -132,7 +132,12 @@ class FrameMaker:
         return self._sent(UP, len(tcp), self._next_id(UP)) + tcp
 
     def reset(self, start: int, ack: int) -> bytes:
-        """Return the frame with which the client ends the connection at once (RFC 9293, 3.10.5)."""
+        """Return the frame with which the client ends the connection at once (RFC 9293, 3.10.5).
+
+        Args:
+            start: where in the client's stream.
+            ack: what of the server's stream it acknowledges; -1 for nothing.
+        """
         tcp = self._tcp(UP, TcpSegment(start, start, ack, 0), RST)
         return self._sent(UP, len(tcp), self._next_id(UP)) + tcp
 

@@ -98,7 +98,7 @@ def _received(tp: TcpState, now_ns: int, seg: TcpSegment, size: int, memory: int
     """``tcp_event_data_recv``: what a segment in order says about the peer's pace."""
     tp.ack_pending |= ACK_SCHEDULED
     _measure(tp, seg, size, memory)
-    window.receiver_rtt(tp, now_ns, size)
+    window.receiver_rtt_by_window(tp, now_ns)
     now_j = (now_ns + tp.phase_ns) // TICK_NS
     if tp.delack_fixed_j:
         tp.ato_j = tp.delack_fixed_j
@@ -284,12 +284,19 @@ def _extend_dsack(tp: TcpState, start: int, end: int) -> None:
 
 
 def read(tp: TcpState, now_ns: int, limit: int) -> int:
-    """``tcp_recvmsg``: take up to ``limit`` bytes; return how many there were."""
+    """``tcp_recvmsg_locked``: take up to ``limit`` bytes; return how many there were.
+
+    Segments are taken one by one, and the buffer is measured behind each: behind the first one of
+    a burst, the others still wait.
+    """
     size = min(tp.rcv_nxt - tp.peer_closed - tp.copied_seq, limit)
     if size <= 0:
         return 0
-    tp.copied_seq += size
-    while tp.received and tp.received[0].end <= tp.copied_seq:
-        tp.rmem_alloc -= tp.received.popleft().memory
-    window.adjust_space(tp, now_ns)
+    until = tp.copied_seq + size
+    while tp.copied_seq < until:
+        end = tp.received[0].end
+        tp.copied_seq = min(end, until)
+        window.adjust_space(tp, now_ns)
+        if end <= until:
+            tp.rmem_alloc -= tp.received.popleft().memory
     return size

@@ -65,7 +65,7 @@ def _timeout(tp: TcpState, now_ns: int) -> None:
         if _timed_out(tp, now_ns, _RETRIES_1):
             _suspect_black_hole(tp, now_ns)
         if _timed_out(tp, now_ns, _RETRIES_2):
-            tp.error = "timed out"
+            tp.error = "Connection timed out"
             return
     recovery.enter_loss(tp, now_ns)
     if tp.snd_wnd:

@@ -187,33 +187,41 @@ def _careful_growth(tp: TcpState, size: int, memory: int) -> int:
     return 0
 
 
-def receiver_rtt(tp: TcpState, now_ns: int, size: int) -> None:
-    """``tcp_rcv_rtt_measure``: the round trip as the receiver sees it, a window at a time."""
-    if tp.rcv_tsecr is not None:
-        if size >= tp.rcv_mss and tp.rcv_rtt_tsecr != tp.rcv_tsecr:
-            tp.rcv_rtt_tsecr = tp.rcv_tsecr
-            now_ms = tp.clock_ms(now_ns)
-            _update_receiver_rtt(tp, max(now_ms - tp.rcv_tsecr, 1) * 1000, window=False)
+def receiver_rtt_by_echo(tp: TcpState, now_ns: int, size: int) -> None:
+    """``tcp_rcv_rtt_measure_ts``: the round trip as the echo of a full segment shows it.
+
+    It is asked for with each segment, also one that comes too early or carries nothing, before the
+    segment is queued. An echo counts once, and one of less than a millisecond never.
+    """
+    echo = tp.rcv_tsecr
+    if echo is None or tp.rcv_rtt_tsecr == echo:
         return
-    if tp.rcv_rtt_ns == 0:
-        pass
-    elif tp.rcv_nxt < tp.rcv_rtt_seq:
-        return
-    else:
+    tp.rcv_rtt_tsecr = echo
+    sample_ms = tp.clock_ms(now_ns) - echo
+    if size >= tp.rcv_mss and sample_ms > 0:
+        _update_receiver_rtt(tp, sample_ms * 1000, window=False)
+
+
+def receiver_rtt_by_window(tp: TcpState, now_ns: int) -> None:
+    """``tcp_rcv_rtt_measure``: how long a whole window takes, with timestamps as well."""
+    if tp.rcv_rtt_ns:
+        if tp.rcv_nxt < tp.rcv_rtt_seq:
+            return
         _update_receiver_rtt(tp, max((now_ns - tp.rcv_rtt_ns) // 1000, 1), window=True)
     tp.rcv_rtt_seq = tp.rcv_nxt + tp.rcv_wnd
     tp.rcv_rtt_ns = now_ns
 
 
 def _update_receiver_rtt(tp: TcpState, sample_us: int, *, window: bool) -> None:
-    """``tcp_rcv_rtt_update``: a mean of eight, or the least of whole windows."""
+    """``tcp_rcv_rtt_update`` since Linux 6.16: the least one at once, and a mean of eight upwards.
+
+    A greater one says nothing where the program has not read all that is there, or of a window.
+    """
     scaled = sample_us << 3
     old = tp.rcv_rtt_us
-    if not old:
+    if not old or scaled < old:
         tp.rcv_rtt_us = scaled
-    elif window:
-        tp.rcv_rtt_us = min(scaled, old)
-    else:
+    elif not window and tp.rcv_nxt == tp.copied_seq:
         tp.rcv_rtt_us = old + sample_us - (old >> 3)
 
 
