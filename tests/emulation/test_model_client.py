@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from carrying import Carried, carry_out, from_client, initial, modelled, own
+from one_session import Carried, carry_out, from_client, initial, modelled, own
 
 from seglab.core.record import SessionRecord
 from seglab.core.trace import first_sent, sizes

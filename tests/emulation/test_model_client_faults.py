@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from carrying import CLIENTS, Carried, carry_out, from_client, own
+from one_session import CLIENTS, Carried, carry_out, from_client, own
 from scripted import scripted
 from striking import stop
 from trying import skip_without_rights

@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
-from carrying import CLIENTS
+from one_session import CLIENTS
 
 from seglab.core.record import SessionRecord
 from seglab.engine import EngineOptions
