@@ -421,7 +421,7 @@ class TcpEndpoint(TcpState):
         self._stand(now_ns, seg.ts_ecr)
         window.begin(self, now_ns)
         window.first_rcv_mss(self)
-        self._established(now_ns, seg)
+        self._established(now_ns, seg, first=True)
 
     def _syn_sent(self, now_ns: int, seg: TcpSegment) -> None:
         """``tcp_rcv_synsent_state_process``: the peer's SYN and ACK."""
@@ -493,8 +493,12 @@ class TcpEndpoint(TcpState):
 
     # The connection ----------------------------------------------------------------------------
 
-    def _established(self, now_ns: int, seg: TcpSegment) -> None:
-        """``tcp_rcv_established``: check a segment, and take what it acknowledges and carries."""
+    def _established(self, now_ns: int, seg: TcpSegment, first: bool = False) -> None:
+        """``tcp_rcv_established``: check a segment, and take what it acknowledges and carries.
+
+        The ``first`` one ends the handshake (``tcp_rcv_state_process``), and its echo says nothing
+        to the receiving half.
+        """
         start, end_seq = seg.start, seg.end + seg.fin
         if (
             seg.ts_val is not None
@@ -515,7 +519,8 @@ class TcpEndpoint(TcpState):
             acks.ack(self, now_ns, seg)
         elif start > self.snd_wl1:
             self.snd_wl1 = start
-        window.receiver_rtt_by_echo(self, now_ns, seg.end - start)
+        if not first:
+            window.receiver_rtt_by_echo(self, now_ns, seg.end - start)
         if end_seq > start:
             receive.data(self, now_ns, seg)
         if self.queue:
