@@ -16,7 +16,8 @@ from matplotlib.collections import LineCollection, PolyCollection
 from seglab.core.record import SessionRecord
 from seglab.core.trace import Span, Write, first_arrived
 from seglab.plots.labels import shared_numbers
-from seglab.plots.style import BLUE, INK, MUTED, PAPER, WRITES, bare, readable_on
+from seglab.plots.scale import draw_lanes, draw_scale, without_scales
+from seglab.plots.style import BLUE, INK, MUTED, PAPER, WRITES, readable_on
 
 COLOURED_WRITES_MAX = 4 * len(WRITES)
 """A session with more writes than this has one colour for all of them."""
@@ -25,7 +26,7 @@ _NARROW_SHARE = 0.003
 _AXIS_INCHES = 8.08
 _NUMBER_SIZES = (9.5, 8, 7, 6)
 _CHARACTER_EM = 0.64
-_TICKS_APART = 0.055
+_LABELS_APART, _DIGIT = 0.055, 0.009  # shares of the stream
 
 Part = tuple[float, float, str]
 """A part of a box: where it begins and ends, and its colour."""
@@ -104,8 +105,8 @@ def draw_stream(axes: Axes, record: SessionRecord) -> None:
         "carried": first_arrived(record.segments),
         "read": record.reads,
     }
+    without_scales(axes)
     axes.set(xlim=(-total * 0.002, total * 1.002), ylim=(-0.12, len(rows)))
-    bare(axes)
     ends = sorted({0, *(bundle.end for bundle in bundled(rows["carried"], total * _NARROW_SHARE))})
     lines = [[(end, -0.12), (end, len(rows))] for end in ends]
     axes.add_collection(
@@ -113,10 +114,10 @@ def draw_stream(axes: Axes, record: SessionRecord) -> None:
     )
     for row, spans in enumerate(reversed(rows.values())):
         _draw_row(axes, row, bundled(spans, total * _NARROW_SHARE), colours, total)
-    axes.set_yticks([row + 0.42 for row in range(len(rows))], [*reversed(rows)])
-    axes.tick_params(axis="y", labelsize=10.5, labelcolor=INK, pad=6)
-    axes.set_xticks(_thinned(ends, total))
-    axes.set_xlabel("byte of the stream; dashed: where a segment ends", labelpad=4)
+    draw_lanes(axes, {row + 0.42: words for row, words in enumerate(reversed(rows))})
+    shown = _thinned(ends, total)
+    words = "byte of the stream; dashed: where a segment ends"
+    draw_scale(axes, shown, [*map(str, shown)], words)
     axes.set_title("The same, over the bytes of the stream", size=10.5, pad=8)
 
 
@@ -197,8 +198,9 @@ def _points(text: str, room_inches: float) -> float | None:
 
 
 def _thinned(ends: Sequence[int], total: int) -> list[int]:
+    apart = total * max(_LABELS_APART, _DIGIT * (len(str(total)) + 1))
     kept = [ends[0]]
     for end in ends[1:]:
-        if end - kept[-1] >= total * _TICKS_APART:
+        if end - kept[-1] >= apart:
             kept.append(end)
     return kept

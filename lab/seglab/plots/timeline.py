@@ -19,6 +19,7 @@ from seglab.core.text import count
 from seglab.core.trace import Read, Segment, Span, Write
 from seglab.plots.clock import Clock, clock
 from seglab.plots.labels import Occupied, spread
+from seglab.plots.scale import draw_lanes, draw_scale, without_scales
 from seglab.plots.stream import WriteColours, draw_stream
 from seglab.plots.style import (
     GREEN,
@@ -27,7 +28,6 @@ from seglab.plots.style import (
     PAPER,
     RULE,
     VERMILLION,
-    bare,
     heading,
     readable_on,
 )
@@ -87,8 +87,8 @@ def _draw_time(axes: Axes, record: SessionRecord) -> None:
     zero_ns = record.writes[0].t_ns if record.writes else 0
     changes = visible_changes(record.mtu_changes, events)
     time = clock([*events, *(at_ns for at_ns, _ in changes)])
+    without_scales(axes)
     axes.set(xlim=(0, 1), ylim=(_READS_Y - _BOX_HEIGHT, _TOP_Y))
-    bare(axes)
     _draw_breaks(axes, time)
     for y in (_CLIENT_Y, _SERVER_Y):
         axes.axhline(y, color=INK, linewidth=1.1, zorder=2)
@@ -98,15 +98,12 @@ def _draw_time(axes: Axes, record: SessionRecord) -> None:
     _draw_segments(axes, time, record, colours)
     _draw_calls(axes, time, record.writes, colours, above=True)
     _draw_calls(axes, time, record.reads, colours, above=False)
-    lanes = {_WRITES_Y: "writes", (_CLIENT_Y + _SERVER_Y) / 2: "wire", _READS_Y: "reads"}
-    axes.set_yticks(list(lanes), list(lanes.values()))
-    axes.tick_params(axis="y", labelsize=10.5, labelcolor=INK, pad=6)
+    draw_lanes(axes, {_WRITES_Y: "writes", (_CLIENT_Y + _SERVER_Y) / 2: "wire", _READS_Y: "reads"})
     for y, end in ((_CLIENT_Y, "client"), (_SERVER_Y, "server")):
         axes.text(-0.008, y, end, ha="right", va="center", size=8.5, color=MUTED)
     instants = _ticks([(t0 - zero_ns, t1 - zero_ns) for t0, t1 in time.active_spans_ns])
-    axes.set_xticks([time(t + zero_ns) for t in instants], [f"{t / 1e6:g}" for t in instants])
-    axes.tick_params(axis="x", length=3, color=MUTED)
-    axes.set_xlabel(_reading(record, time), labelpad=4)
+    places, labels = [time(t + zero_ns) for t in instants], [f"{t / 1e6:g}" for t in instants]
+    draw_scale(axes, places, labels, _reading(record, time), marks=True)
 
 
 def visible_changes(
