@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import IO, Any, Literal, Self
+from typing import IO, Any, Literal
 
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment.offers import USUAL_OFFERS, Offers
@@ -10,10 +10,10 @@ from seglab.experiment.reader import Reader
 from seglab.frames.addresses import PORTS
 from seglab.kernel import host_setup, sandbox
 from seglab.kernel.channel import ChannelMessage
-from seglab.kernel.lab import GRACE_S, KernelLab
+from seglab.kernel.lab import GRACE_S
 from seglab.kernel.program import notification, reports, view
 from seglab.kernel.program.order import complete
-from seglab.kernel.program.tracing import TraceInstance
+from seglab.kernel.program.traced_lab import TracedLab
 from seglab.kernel.reports import SessionReports
 from seglab.networks.network import Network
 
@@ -21,7 +21,7 @@ RecorderName = Literal["trace events", "notification"]
 """What records the calls of programs: the kernel's tracing, or a filter that notifies of them."""
 
 
-class ProgramLab(KernelLab):
+class ProgramLab(TracedLab):
     """A lab whose client runs programs, one after the other, and records what they write.
 
     Args:
@@ -51,31 +51,21 @@ class ProgramLab(KernelLab):
         super().__init__(network, reader, log, offers=offers)
         self.recorder: RecorderName | None = recorder
         self._recorded = recorded
-        self._instance: TraceInstance | None = None
         self._logged: dict[int, list[ChannelMessage]] = {}
         self._came: dict[int, asyncio.Event] = {}
 
-    async def __aenter__(self) -> Self:
-        if self._recorded and self.recorder != "notification":
-            try:
-                self._instance = await asyncio.to_thread(TraceInstance.made, self._log)
-                self.recorder = "trace events"
-            except EnvironmentLacksError as error:
-                if self.recorder is not None:
-                    raise
-                if reason := notification.problem():
-                    raise EnvironmentLacksError(f"{error}; nor by notification: {reason}") from None
-                self.recorder = "notification"
+    async def _begin_recording(self) -> None:
+        if not self._recorded or self.recorder == "notification":
+            return
         try:
-            return await super().__aenter__()
-        except BaseException:
-            await self._end_instance()
-            raise
-
-    async def __aexit__(self, *_exc: object) -> None:
-        """End the lab, and then what recorded it."""
-        await super().__aexit__()
-        await self._end_instance()
+            await super()._begin_recording()
+            self.recorder = "trace events"
+        except EnvironmentLacksError as error:
+            if self.recorder is not None:
+                raise
+            if reason := notification.problem():
+                raise EnvironmentLacksError(f"{error}; nor by notification: {reason}") from None
+            self.recorder = "notification"
 
     async def session(self, job: Mapping[str, Any], wire: Mapping[str, Any]) -> SessionReports:
         """Carry one program's session through the lab.
@@ -152,9 +142,3 @@ class ProgramLab(KernelLab):
                     await self._came[flow].wait()
         except TimeoutError:
             return
-
-    async def _end_instance(self) -> None:
-        """Let the trace instance be removed, and wait for that."""
-        if self._instance is not None:
-            instance, self._instance = self._instance, None
-            await asyncio.to_thread(instance.remove)

@@ -1,8 +1,7 @@
 """The parent's side of a lab whose server is a program."""
 
-import asyncio
 import os
-from typing import IO, Self
+from typing import IO
 
 import msgspec
 
@@ -11,13 +10,12 @@ from seglab.experiment.serving import ServerProgram
 from seglab.frames.addresses import SMTP_PORT
 from seglab.kernel import sandbox
 from seglab.kernel.channel import ChannelMessage
-from seglab.kernel.lab import KernelLab
 from seglab.kernel.program import order, view
-from seglab.kernel.program.tracing import TraceInstance
+from seglab.kernel.program.traced_lab import TracedLab
 from seglab.networks.network import Network
 
 
-class ServedLab(KernelLab):
+class ServedLab(TracedLab):
     """A lab whose server is a program, whose reads the kernel's tracing records.
 
     Args:
@@ -40,20 +38,6 @@ class ServedLab(KernelLab):
     ) -> None:
         super().__init__(network, Reader(), log)
         self._program = program
-        self._instance: TraceInstance | None = None
-
-    async def __aenter__(self) -> Self:
-        self._instance = await asyncio.to_thread(TraceInstance.made, self._log)
-        try:
-            return await super().__aenter__()
-        except BaseException:
-            await self._end_instance()
-            raise
-
-    async def __aexit__(self, *_exc: object) -> None:
-        """End the lab, and then what recorded it."""
-        await super().__aexit__()
-        await self._end_instance()
 
     def _server_config(self) -> ChannelMessage:
         assert self._instance is not None
@@ -77,9 +61,3 @@ class ServedLab(KernelLab):
             "server": self._addresses.server(1),
             "job": order.complete(job, self._addresses.server(1), SMTP_PORT),
         }
-
-    async def _end_instance(self) -> None:
-        """Let the trace instance be removed, and wait for that."""
-        if self._instance is not None:
-            instance, self._instance = self._instance, None
-            await asyncio.to_thread(instance.remove)
