@@ -60,6 +60,7 @@ SIMULATOR: Final = Compiled(
     (
         "seglab.networks.link",
         "seglab.sender.replies",
+        "seglab.server.content",
         "seglab.server.payload",
         "seglab.server.smtp",
         *(

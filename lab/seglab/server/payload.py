@@ -6,7 +6,7 @@ counts, so a message may consist of ``. CRLF`` alone. Bytes that may be the begi
 terminator are held back until the next bytes decide; there are never more than four of them.
 """
 
-import hashlib
+from seglab.server.content import Content
 
 TERMINATOR = b"\r\n.\r\n"
 _STUFFED = b"\r\n."
@@ -14,25 +14,22 @@ _CRLF = b"\r\n"
 _MAY_CONTINUE = (b"\r", b"\n", b".")
 
 
-class Payload:
+class Payload(Content):
     """One message, from the first byte after the 354 reply.
+
+    Stuffed dots and the terminator are no bytes of its content. Bytes that are held back are not
+    counted yet.
 
     Attributes:
         wire_bytes: how many bytes came so far, with stuffed dots and terminator.
-        content_bytes: how many bytes the message itself has so far, without stuffed dots and
-            terminator. Bytes that are held back are not counted yet.
         line_too_long: whether a line, with its CRLF, was longer than the limit.
     """
 
     __slots__ = (
         "_at_data",
-        "_digest",
         "_held",
-        "_kept",
         "_line_bytes",
-        "_max_content_bytes",
         "_max_line_bytes",
-        "content_bytes",
         "line_too_long",
         "wire_bytes",
     )
@@ -40,30 +37,13 @@ class Payload:
     def __init__(
         self, max_content_bytes: int, max_line_bytes: int, *, keep_content: bool = False
     ) -> None:
-        self._max_content_bytes = max_content_bytes
+        super().__init__(max_content_bytes, keep_content=keep_content)
         self._max_line_bytes = max_line_bytes
-        self._kept: list[bytes] | None = [] if keep_content else None
-        self._digest = hashlib.sha256()
         self._held = _CRLF  # the end of the DATA command's line, not part of the content
         self._at_data = True
         self._line_bytes = 0
         self.wire_bytes = 0
-        self.content_bytes = 0
         self.line_too_long = False
-
-    @property
-    def too_big(self) -> bool:
-        """Whether the message is larger than the limit."""
-        return self.content_bytes > self._max_content_bytes
-
-    @property
-    def content(self) -> bytes | None:
-        """The message without stuffed dots and terminator; ``None`` if it was not kept."""
-        return None if self._kept is None or self.too_big else b"".join(self._kept)
-
-    def hexdigest(self) -> str:
-        """Return the SHA-256 of the bytes as they were on the wire."""
-        return self._digest.hexdigest()
 
     def feed(self, data: bytes, position: int) -> int:
         """Take bytes from ``position`` on.
@@ -123,12 +103,8 @@ class Payload:
             self._at_data = False
             self.content_bytes -= len(_CRLF)
             start = len(_CRLF)
-        if self._kept is None:
-            return
-        if self.too_big:
-            self._kept.clear()
-            return
-        self._kept.append(buffer[:end].replace(_STUFFED, _CRLF)[start:])
+        if self._kept is not None:
+            self._keep(buffer[:end].replace(_STUFFED, _CRLF)[start:])
 
 
 def _undecided(buffer: bytes) -> int:
