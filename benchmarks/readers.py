@@ -10,7 +10,10 @@ It prints how each server calls the kernel, which parameters of a reader follow 
 the reads compare. For each network and size of mail the permutation test of `seglab validate` says
 whether the four results of each session (twice the server's, twice the reader's) can be told apart.
 Where the server's two results are always the same, it says in how many sessions the reader's are
-these as well. --store writes what was derived into the readers' files.
+these as well. And it says how long the server and the lab's own take from an arrival to the read,
+and from a read to the next one where something was ready all the time. --store writes what was
+derived into the readers' files. --turn-us N lets the reader be busy for N microseconds after each
+read.
 """
 
 import argparse
@@ -44,7 +47,7 @@ from seglab.software.available import available
 from seglab.software.program import server
 from seglab.software.store import Store
 from seglab.validation.permutation import Bag, distance, p_value, reads
-from seglab.validation.reading import derive
+from seglab.validation.reading import derive, pace
 
 SIZES = (2_000, 6_000, 25_000, 120_000)
 NETWORKS = ("dsl", "vb2014", "ethernet")
@@ -203,6 +206,8 @@ def measure(reader: NamedReader, arguments: argparse.Namespace) -> dict[str, Any
     """Measure one server and compare it with its reader."""
     program = served_by(available(server(reader.server), Store.usual()))
     real = planned(program, arguments.sessions, arguments.seed)
+    if arguments.turn_us is not None:
+        reader = replace(reader, reader=replace(reader.reader, turn_us=arguments.turn_us))
     named = planned(reader.reader, arguments.sessions, arguments.seed)
     both = [one for pair in zip(real, named, strict=True) for one in pair]
     runs: dict[str, list[Sessions]] = {"server": [], "reader": [], "simulator": []}
@@ -220,12 +225,20 @@ def measure(reader: NamedReader, arguments: argparse.Namespace) -> dict[str, Any
         runs["simulator"].append(simulated[reader.reader])
     derived = derive(readings)
     cells = compared([*runs["server"], *runs["reader"], *runs["simulator"]], arguments.seed)
+    paces = {
+        who: {
+            network: asdict(pace(one for run in runs[who] for one in run.values()
+                                 if one.network == network))
+            for network in NETWORKS
+        }
+        for who in ("server", "reader")
+    }  # fmt: skip
     return {
         "reader": reader.name,
         "server": reader.server,
         "version": program.version,
         "system": f"Linux {'.'.join(release().split('.')[:2])}",
-        "parameters": {"kind": reader.reader.kind, "buffer_bytes": reader.reader.buffer_bytes},
+        "parameters": asdict(reader.reader),
         "derived": {
             "kind": derived.reader.kind,
             "buffer_bytes": derived.reader.buffer_bytes,
@@ -236,6 +249,7 @@ def measure(reader: NamedReader, arguments: argparse.Namespace) -> dict[str, Any
             "sets_rcvbuf": derived.sets_rcvbuf,
             "sessions": derived.sessions,
         },
+        "paces": paces,
         "cells": [asdict(cell) for cell in cells],
     }
 
@@ -250,6 +264,13 @@ def show(found: dict[str, Any]) -> None:
         f"  derived: {derived['kind']}, {derived['buffer_bytes']} bytes; waits {derived['waits']}"
     )
     print(f"  asked: {derived['asked']}; {derived['read_on']} of {derived['filled']} read on")
+    for who, over in found.get("paces", {}).items():
+        words = (
+            f"{network} wakes {one['wake_us']} us ({one['wakes']}), turns {one['turn_us']} us"
+            f" ({one['turns']})"
+            for network, one in over.items()
+        )
+        print(f"  {who}: {'; '.join(words)}")
     head = "  network    size   n  server reader kernel      p   simul      p  steady  equal k, s"
     print(head)
     for cell in found["cells"]:
@@ -273,6 +294,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="a folder for the results, one file a reader")
     parser.add_argument("--store", action="store_true", help="write into the readers' files")
+    parser.add_argument("--turn-us", type=float, help="in place of what the reader's file has")
     parser.add_argument("--kept", type=Path, help="take what an earlier --out wrote; run nothing")
     arguments = parser.parse_args()
     if arguments.kept is None:

@@ -5,11 +5,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from synthetic import record
 
 from seglab.core.reading import ServerCall, ServerReading, SetOption, spans
+from seglab.core.trace import Read, Segment
 from seglab.kernel.program.calls import Event
 from seglab.kernel.program.reads import ServedConnection, ServerWatch
-from seglab.validation.reading import derive
+from seglab.validation.reading import Pace, derive, pace
 
 SERVER, CLIENT, PORT = "10.64.0.1", "10.0.0.1", 25
 EAGAIN = 11
@@ -193,3 +195,54 @@ def test_a_receive_buffer_that_is_set_is_noted() -> None:
     assert not derive([made]).sets_rcvbuf
     options = (SetOption(6, 1), SetOption(1, 8))
     assert derive([msgspec.structs.replace(made, options=options)]).sets_rcvbuf
+
+
+def arriving(*times_us: int, resent: int | None = None) -> tuple[Segment, ...]:
+    """Segments of 100 bytes that arrive then; one may come a second time, after all others."""
+    found = [
+        Segment(0, 1000 * at, 100 * number, 100 * (number + 1))
+        for number, at in enumerate(times_us)
+    ]
+    if resent is not None:
+        found.append(Segment(1, 1000 * max(times_us) + 1, 100 * resent, 100 * (resent + 1)))
+    return tuple(found)
+
+
+def reading_at(*reads: tuple[int, int, int]) -> tuple[Read, ...]:
+    """Reads: when in microseconds, and their ranges."""
+    return tuple(Read(1000 * at, start, end) for at, start, end in reads)
+
+
+def paced(segments: tuple[Segment, ...], *reads: tuple[int, int, int]) -> Pace:
+    """The pace of one session."""
+    total = reads[-1][2]
+    return pace([record(segments=segments, reads=reading_at(*reads), payload_bytes=total)])
+
+
+def test_an_idle_server_takes_so_long_to_wake() -> None:
+    """From the arrival of the read's first byte to the read; the first read has none before it."""
+    found = paced(arriving(10, 8000, 16_000), (60, 0, 100), (8070, 100, 200), (16_090, 200, 300))
+    assert found == Pace(wake_us=80.0, wakes=2, turn_us=None, turns=0)
+
+
+def test_a_busy_server_takes_so_long_for_a_turn() -> None:
+    """Something was there already when it read before, or came soon after; not a while after."""
+    found = paced(arriving(10, 20, 130), (60, 0, 100), (100, 100, 200), (150, 200, 300))
+    assert found == Pace(wake_us=None, wakes=0, turn_us=45.0, turns=2)
+    found = paced(
+        arriving(10, 20, 30, 900), (60, 0, 100), (100, 100, 200), (150, 200, 300), (990, 300, 400)
+    )
+    assert found == Pace(wake_us=None, wakes=0, turn_us=45.0, turns=2)
+
+
+def test_a_byte_behind_a_gap_arrives_when_the_gap_is_closed() -> None:
+    """What came before its predecessor cannot be read until that is there, once or again."""
+    late = paced(arriving(10, 20_000, 30), (60, 0, 100), (20_050, 100, 300))
+    assert late == Pace(wake_us=50.0, wakes=1, turn_us=None, turns=0)
+    again = paced(arriving(10, 10_000, resent=0), (60, 0, 100), (10_040, 100, 200))
+    assert again == Pace(wake_us=40.0, wakes=1, turn_us=None, turns=0)
+
+
+def test_no_pace_of_one_read() -> None:
+    """It says nothing about what the server did before."""
+    assert paced(arriving(10), (60, 0, 100)) == Pace(None, 0, None, 0)

@@ -19,19 +19,36 @@ the read itself is a ``recv-loop``. The buffer is the largest size that is asked
 and then: a program whose buffer still holds the beginning of a line asks for the room that is left.
 
 Only the reads of the message count, not those of the commands before it.
+
+How long a server takes is in no call, but between arrivals and reads, which a record has of every
+server alike (``pace``). If the first byte of a read arrived long after the read before it, the
+server was idle, and the time from this arrival to the read is what it takes to wake. If that byte
+arrived before that read, or soon after it, the server was busy with what it had read, and the time
+between the two reads is one turn, with a call that waits.
+Both are times of a machine. So they say something only beside those of the lab's own server on the
+same machine at the same time, which has neither ``wake_us`` nor ``turn_us``.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from errno import EAGAIN
+from itertools import pairwise
+from statistics import median
 from typing import Final
 
 from seglab.core.reading import ServerCall, ServerReading
+from seglab.core.record import SessionRecord
 from seglab.experiment.reader import Reader
 
 _SHARE_LEAST: Final = 0.02
 """The share of the reads that must ask for a size if it is to be the buffer's."""
+
+_IDLE_NS: Final = 5_000_000
+"""So long after a read, no server is busy with it any more."""
+
+_SOON_NS: Final = 50_000
+"""So soon after a read, every server is still busy with it: the quickest needs as long to wait."""
 
 ON: Final = "reads on"
 ELSEWHERE: Final = "told elsewhere"
@@ -107,6 +124,69 @@ def derive(readings: Iterable[ServerReading]) -> Derived:
     kind = "recv-loop" if waits[BLOCKS] > waits.total() / 2 else "event-loop"
     reader = Reader(kind=kind, buffer_bytes=buffer_bytes)
     return Derived(reader, waits, asked, filled, read_on, sets_rcvbuf, sessions)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a server took, in microseconds: the medians, and of how many.
+
+    Attributes:
+        wake_us: from the arrival of a byte to its read, where the server was idle; ``None`` where
+            it never was.
+        wakes: how many such reads there were.
+        turn_us: from a read to the next one, where its first byte had arrived before that or soon
+            after; ``None`` where that never was so.
+        turns: how many such pairs there were.
+    """
+
+    wake_us: float | None
+    wakes: int
+    turn_us: float | None
+    turns: int
+
+
+def pace(records: Iterable[SessionRecord]) -> Pace:
+    """Return how long the server took in these sessions, whoever served."""
+    wakes: list[int] = []
+    turns: list[int] = []
+    for record in records:
+        arrivals = _arrivals(record)
+        for before, read in pairwise(record.reads):
+            arrived = next((t for t, end in arrivals if end > read.start), None)
+            if arrived is None:
+                continue
+            if arrived > before.t_ns + _IDLE_NS:
+                wakes.append(read.t_ns - arrived)
+            elif arrived <= before.t_ns + _SOON_NS:
+                turns.append(read.t_ns - before.t_ns)
+    return Pace(_median_us(wakes), len(wakes), _median_us(turns), len(turns))
+
+
+def _arrivals(record: SessionRecord) -> list[tuple[int, int]]:
+    """When bytes could be read, and up to where: each arrival that closed the stream's gap."""
+    ahead = sorted(
+        (segment.t_arrived_ns, segment.start, segment.end)
+        for segment in record.segments
+        if segment.t_arrived_ns is not None
+    )
+    found: list[tuple[int, int]] = []
+    reached = 0
+    held: list[tuple[int, int]] = []
+    for t_ns, start, end in ahead:
+        held.append((start, end))
+        came = reached
+        for low, high in sorted(held):
+            if low <= came:
+                came = max(came, high)
+        if came > reached:
+            reached = came
+            held = [(low, high) for low, high in held if high > came]
+            found.append((t_ns, reached))
+    return found
+
+
+def _median_us(times_ns: Sequence[int]) -> float | None:
+    return round(median(times_ns) / 1000, 1) if times_ns else None
 
 
 def _of_message(reading: ServerReading) -> Iterator[tuple[ServerCall | None, ServerCall]]:
