@@ -21,23 +21,20 @@ def cuts(message: Message, parameters: Parameters) -> Iterable[int]:
     count = parameters["lines"]
     lines = message.wire[: -len(b"\r\n.\r\n")]
     ends: Iterable[int] = (line.end() for line in finditer(rb"\r\n", lines))
-    if parameters["header"] != "lines":
-        ends = [*_of_header(message, parameters), *(e for e in ends if e > message.header_end + 2)]
+    if parameters["header"] == "fields":
+        ends = [*_of_fields(message), *(e for e in ends if e > message.header_end)]
     if parameters["dots_apart"]:
         dots = (found.end() - 1 for found in finditer(rb"\r\n\.\.", lines))
         return sorted([*islice(ends, count - 1, None, count), *dots])
     return islice(ends, count - 1, None, count)
 
 
-def _of_header(message: Message, parameters: Parameters) -> Iterator[int]:
-    """The ends of the header block's writes, the empty line after it included."""
+def _of_fields(message: Message) -> Iterator[int]:
+    """The ends of the header fields, each with its folded lines."""
     end = 0
-    for field in message.fields if parameters["header"] == "fields" else ():
+    for field in message.fields:
         end += len(field)
         yield end
-    if parameters["header"] == "block_apart":
-        yield message.header_end
-    yield message.header_end + len(b"\r\n")
 
 
 SENDER = Sender(
@@ -49,9 +46,8 @@ SENDER = Sender(
         "lines": Integer(1, 1, 10_000, "how many lines share one write"),
         "header": Word(
             "lines",
-            ("lines", "fields", "block", "block_apart"),
-            "what of the header counts as a line: a line, a field with its folded lines (sSMTP),"
-            " all of it with the empty line (git send-email), or all of it without (qpsmtpd)",
+            ("lines", "fields"),
+            "what of the header counts as a line: a line, or a field with its folded lines (sSMTP)",
         ),
         "dots_apart": Flag(
             False, "whether the dot that is added to a line has a write of its own (mutt)"

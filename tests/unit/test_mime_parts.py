@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from seglab.mail.message import Message
-from seglab.mail.parts import part_edges
+from seglab.mail.parts import part_edges, part_line_edges
 
 HEADERS = b'Subject: a\r\nContent-Type: multipart/mixed; boundary="aa"\r\n'
 PARTS = (
@@ -48,3 +48,30 @@ def test_an_unfinished_part() -> None:
     payload = HEADERS + b"\r\n--aa\r\nContent-Type: text/plain\r\n.\r\n"
     start = len(HEADERS) + 2
     assert part_edges(payload, len(HEADERS)) == (start, start + 6)
+
+
+LINES = (
+    b"This is a multi-part message.\r\n",
+    b"\r\n",
+    b"--aa\r\n",
+    b"Content-Type: text/plain;\r\n",
+    b'        charset="iso-8859-1"\r\n',
+    b"Content-Transfer-Encoding: 7bit\r\n",
+    b"\r\nhello\r\nworld\r\n",
+    b"\r\n--aa--\r\n",
+)
+
+
+def test_edges_of_a_message_that_is_printed_by_lines() -> None:
+    """SendEmail prints the preamble, the delimiters and the header of a part line by line."""
+    message = Message(HEADERS, b"".join(LINES))
+    edges = [*message.part_line_edges, len(message.wire)]
+    assert [message.wire[a:b] for a, b in pairwise(edges)] == [*LINES, b".\r\n"]
+
+
+def test_edges_by_lines_of_other_messages() -> None:
+    """A message without parts has none; an unfinished header of a part is one piece."""
+    assert Message(b"Subject: a\r\n", b"--aa\r\nhello\r\n").part_line_edges == ()
+    payload = HEADERS + b"\r\n--aa\r\nContent-Type: text/plain\r\n.\r\n"
+    start = len(HEADERS) + 2
+    assert part_line_edges(payload, len(HEADERS)) == (start, start + 6)

@@ -30,6 +30,10 @@ VARIANTS: Mapping[str, tuple[dict[str, Any], ...]] = {
         {"with_empty_line": True},
         {"body_buffer_bytes": 1024},
         {"parts": "apart"},
+        {"parts": "lines"},
+        {"parts": "lines", "body_buffer_bytes": 1024, "with_empty_line": True},
+        {"body_lines": True},
+        {"body_lines": True, "with_empty_line": True},
     ),
     "distinct_from": ({},),
     "custom_headers": ({}, {"part": "field"}, {"headers": ["To", "Date"], "body_apart": False}),
@@ -48,8 +52,7 @@ VARIANTS: Mapping[str, tuple[dict[str, Any], ...]] = {
         {},
         {"lines": 7},
         {"header": "fields"},
-        {"header": "block", "dots_apart": True},
-        {"header": "block_apart"},
+        {"header": "fields", "dots_apart": True},
         {"dots_apart": True},
     ),
     "timed_writes": ({}, {"pieces": 5, "gap_ms": 20}),
@@ -146,7 +149,8 @@ def test_emulators_are_named_as_they_are(
         if name == "fixed_buffer":
             assert_bounds(found.buffer, parameters, record.mss)
         if len(found.terminators) > 1:
-            assert name == "line_by_line" or "fixed_buffer" in found.styles
+            of_lines = name == "line_by_line" or parameters.get("body_lines")
+            assert of_lines or "fixed_buffer" in found.styles
 
 
 def test_every_style_is_tried() -> None:
@@ -293,12 +297,19 @@ def test_the_fields_of_the_body_with_a_buffer_of_their_own() -> None:
 
 
 def test_the_header_block_then_lines() -> None:
-    """It is how qpsmtpd writes: the fields at once, the empty line, then each line."""
+    """It is how qpsmtpd writes: the fields at once, the empty line, then each line.
+
+    A header block by itself is headers first, whatever the body's writes are.
+    """
     wire = b"A: b\r\nC: d\r\n\r\none\r\ntwo\r\nthree\r\n.\r\n"
     found = labels_of(writes(12, 2, 5, 5, 7, 3), structure_of(wire))
-    assert (found.styles, found.terminators) == (("line_by_line",), ("own_write",))
+    assert (found.styles, found.terminators) == (("headers_then_body",), ("own_write",))
+    with_empty_line = labels_of(writes(14, 5, 5, 7, 3), structure_of(wire))
+    assert with_empty_line.styles == ("headers_then_body",)
+    lines = labels_of(writes(6, 6, 2, 5, 5, 7, 3), structure_of(wire))
+    assert lines.styles == ("line_by_line",)
     other = labels_of(writes(6, 8, 5, 5, 7, 3), structure_of(wire))
-    assert "line_by_line" not in other.styles
+    assert not {"line_by_line", "headers_then_body"} & {*other.styles}
 
 
 @pytest.mark.parametrize("lengths", [(), (500,)])

@@ -6,7 +6,7 @@ first payload byte. For SMTP that is the first byte after the 354 reply, up to a
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Annotated, Final, Literal, NamedTuple, Protocol
@@ -119,6 +119,20 @@ class HeaderField(msgspec.Struct, frozen=True, gc=False):
     name: str
     start: Offset
     end: Offset
+
+
+def content_start(header_end: int | None, fields: Sequence[HeaderField]) -> int | None:
+    """Return where the fields of the body (RFC 2045, 3) begin that the header block ends with.
+
+    Returns:
+        ``None`` where there are none, or no header block.
+    """
+    start = header_end
+    for one in reversed(fields):
+        if not one.name.lower().startswith("content-"):
+            break
+        start = one.start
+    return None if start == header_end else start
 
 
 class Piece(NamedTuple):

@@ -15,12 +15,12 @@ of a program without a buffer. So the answer is a list, of every style that admi
     single_write        one write of the text
     relay               one cut, after the first header field, which is Received
     headers_then_body   one cut, before or after the empty line; or more, with a buffer in the body,
-                        or around each delimiter and header of its MIME parts
+                        after each line of it, or around each delimiter, each header of a MIME part
+                        or each line of one, again with a buffer in these pieces
     distinct_from       cuts around each From field, and nowhere else
     custom_headers      cuts in the header block, at fields or their values, that no name above has
-    line_by_line        cuts after equal numbers of lines; or after each line, where the header
-                        block, with or without the empty line after it, or each of its fields may be
-                        one, and an added dot apart
+    line_by_line        cuts after equal numbers of lines; or after each line, where a header field
+                        with its folded lines may be one, and an added dot apart
     fixed_buffer        pieces of one length, the last one shorter, with the dots that were added
                         to lines or without them; pieces of whole lines, each as long as a buffer
                         allows; the header up to the fields of the body (Content-), and such pieces
@@ -38,7 +38,7 @@ from itertools import pairwise
 from typing import Final, Literal
 
 from seglab.core.labels import TERMINATORS, UNKNOWN_STYLE, Style, Terminator
-from seglab.core.trace import HeaderField, Write, WriteCall, sizes
+from seglab.core.trace import HeaderField, Write, WriteCall, content_start, sizes
 
 TERMINATOR_BYTES: Final = (3, 5)
 """The lengths of a terminator with a write of its own: ``.CRLF``, or ``CRLF.CRLF``."""
@@ -81,6 +81,7 @@ class Structure:
             4.5.2), in ascending order; empty where that is not known.
         part_edges: where the pieces of a multipart message begin, its first one included; empty
             where it has no parts.
+        part_line_edges: the same where each line before a part's body is a piece.
         lead_bytes: how many bytes of SMTP commands the first write had before the payload.
         in_chunks: whether the message was sent by BDAT, so that it has no end of data.
         commands: the commands between its chunks, as ranges of the payload. All other places are
@@ -93,6 +94,7 @@ class Structure:
     line_ends: tuple[int, ...] = field(default=(), repr=False)
     stuffed: tuple[int, ...] = field(default=(), repr=False)
     part_edges: tuple[int, ...] = field(default=(), repr=False)
+    part_line_edges: tuple[int, ...] = field(default=(), repr=False)
     lead_bytes: int = 0
     in_chunks: bool = False
     commands: tuple[Command, ...] = field(default=(), repr=False)
@@ -205,7 +207,10 @@ def labels_of(writes: Sequence[Write], structure: Structure) -> WrittenLabels:
     terminators: tuple[Terminator, ...] = ("own_write",) if own else ("with_body",)
     if own and (
         _may_be_a_remainder(writes, structure.lead_bytes)
-        or ("line_by_line" in found and sizes(writes)[-1] == max(TERMINATOR_BYTES))
+        or (
+            sizes(writes)[-1] == max(TERMINATOR_BYTES)
+            and ("line_by_line" in found or _body_in_lines(text, structure))
+        )
     ):  # the text's last line may be empty
         terminators = TERMINATORS[::-1]
     if structure.in_chunks:
@@ -240,7 +245,7 @@ def _admitted(text: Sequence[Write], structure: Structure) -> Iterator[tuple[Sty
     paused = all(b.t_ns - a.t_ns >= PAUSE_NS for a, b in pairwise(text))
     if paused and _alike(text):
         yield "timed_writes", None
-    each_line = _each_line(text, structure)
+    each_line = _line_after_line(text, structure)
     at_headers = [] if each_line else [*_in_the_headers(text, structure)]
     yield from at_headers
     buffer, lines = _buffer(text, structure), each_line or _in_lines(text, structure.line_ends)
@@ -275,18 +280,40 @@ def _in_the_headers(
         buffer = None
         if len(body) > 1 and _chosen(body[:-1]):
             buffer = _equal(body) or _equal(body, SLACK_BYTES)
-        last = structure.payload_bytes - max(TERMINATOR_BYTES)
-        edges = {edge for edge in structure.part_edges[1:] if edge < last}
-        in_parts = bool(edges) and {*cuts[1:]} == edges
-        if len(body) == 1 or buffer is not None or in_parts:
+        in_parts, of_parts = _in_parts(text, structure)
+        in_lines = _body_in_lines(text, structure)
+        if len(body) == 1 or buffer is not None or in_parts or in_lines:
             named = True
-            yield "headers_then_body", buffer
+            yield "headers_then_body", buffer or of_parts
     of_from = {edge for f in fields if _is(f, "from") for edge in (f.start, f.end)} - {0}
     if of_from and {*cuts} == of_from:
         named = True
         yield "distinct_from", None
     if not named and {*cuts} <= _edges(fields) | {header_end + _EMPTY_LINE_BYTES}:
         yield "custom_headers", None
+
+
+def _in_parts(text: Sequence[Write], structure: Structure) -> tuple[bool, Buffer | None]:
+    """Whether the body's writes are the pieces of a multipart message, or buffers of these.
+
+    Returns:
+        The buffer as well, where a piece fills one.
+    """
+    start, *cuts = [write.end for write in text[:-1]]
+    text_end = structure.payload_bytes - max(TERMINATOR_BYTES)
+    for found in (structure.part_edges, structure.part_line_edges):
+        edges = [edge for edge in found[1:] if start < edge < text_end]
+        if not edges or not {*edges} <= {*cuts}:
+            continue
+        more = sorted({*cuts} - {*edges})
+        if not more:
+            return True, None
+        begins = [start, *edges]
+        size = more[0] - max(begin for begin in begins if begin < more[0])
+        pieces = pairwise([*begins, text[-1].end])
+        if more == [cut for a, b in pieces for cut in range(a + size, b, size)]:
+            return True, Buffer(size, size)
+    return False, None
 
 
 def _edges(fields: Iterable[HeaderField]) -> set[int]:
@@ -313,26 +340,43 @@ def _in_lines(text: Sequence[Write], line_ends: Sequence[int]) -> bool:
     return len(counts) == 1 and left <= max(counts)
 
 
-def _each_line(text: Sequence[Write], structure: Structure) -> bool:
-    """Whether each line of the body has a write, and the header has its own in lines or parts."""
+def _line_after_line(text: Sequence[Write], structure: Structure) -> bool:
+    """Whether each line has a write, where a header field may be a line."""
+    if structure.header_end is None:
+        return False
+    lines = {end for end in structure.line_ends if end <= structure.header_end}
+    fields = {one.end for one in structure.fields}
+    return _each_line(text, structure, lines, fields)
+
+
+def _body_in_lines(text: Sequence[Write], structure: Structure) -> bool:
+    """Whether the header block has a write, with the empty line or without, and then each line."""
+    end = structure.header_end
+    return end is not None and _each_line(text, structure, {end}, {end + _EMPTY_LINE_BYTES})
+
+
+def _each_line(text: Sequence[Write], structure: Structure, *headers: set[int]) -> bool:
+    """Whether each line of the body has a write, and the header has one of these sets of cuts.
+
+    The end of the empty line after the header is a cut in each of them.
+    """
     if structure.header_end is None:
         return False
     body_start = structure.header_end + _EMPTY_LINE_BYTES
-    lines = {end for end in structure.line_ends if end < text[-1].end}
-    body = {end for end in lines if end > body_start}
-    fields = {f.end for f in structure.fields}
+    body = {end for end in structure.line_ends if body_start < end < text[-1].end}
     cuts = {write.end for write in text[:-1]} - {at + 1 for at in structure.stuffed}
-    block = {structure.header_end, body_start}
-    headers = ({*lines} - body, fields | {body_start}, {body_start}, block)
     last = structure.payload_bytes - min(TERMINATOR_BYTES)  # the dot may be with the last line
     return len(body) > 1 and any(
-        wanted - cuts <= {last} and cuts <= wanted for wanted in (body | h for h in headers)
+        (wanted := body | header | {body_start}) - cuts <= {last} and cuts <= wanted
+        for header in headers
     )
 
 
 def _buffer(text: Sequence[Write], structure: Structure) -> Buffer | None:
     """Return the buffer that was full at each cut; ``None`` where none can have been."""
-    if len(text) > _ONE_CUT and text[0].end == _content_start(structure):
+    if len(text) > _ONE_CUT and text[0].end == content_start(
+        structure.header_end, structure.fields
+    ):
         past = _equal(sizes(text[1:]))
         if past is not None:
             return past
@@ -350,16 +394,6 @@ def _buffer(text: Sequence[Write], structure: Structure) -> Buffer | None:
         if of_lines:
             return of_lines
     return _equal(lengths) or _equal(bare) or _equal(lengths, SLACK_BYTES) or of_lines
-
-
-def _content_start(structure: Structure) -> int | None:
-    """Return where the fields of the body (RFC 2045, 3) begin that the header block ends with."""
-    start = structure.header_end
-    for one in reversed(structure.fields):
-        if not one.name.lower().startswith("content-"):
-            break
-        start = one.start
-    return None if start == structure.header_end else start
 
 
 def _equal(lengths: Sequence[int], slack_bytes: int = 0) -> Buffer | None:

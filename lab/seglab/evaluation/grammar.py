@@ -12,7 +12,7 @@ from itertools import islice
 from math import gcd
 
 from seglab.core.record import SessionRecord
-from seglab.core.trace import HeaderField
+from seglab.core.trace import HeaderField, content_start
 
 _TERMINATORS = (0, 3, 5)
 _EMPTY_LINE = 2
@@ -112,7 +112,17 @@ def _single(text: _Text) -> bool:
 
 
 def _fixed(text: _Text) -> bool:
-    return not text.ends or text.ends == _every(text.ordered[0], text.ordered[0], text.end)
+    if not text.ends or text.ends == _every(text.ordered[0], text.ordered[0], text.end):
+        return True
+    start = content_start(text.shape.header_end, text.shape.fields)
+    return text.ordered[0] == start and _from(start, text)
+
+
+def _from(start: int, text: _Text) -> bool:
+    """Whether the text has an end at ``start``, and behind it pieces of one length."""
+    if len(text.ends) == 1:
+        return True
+    return text.ends == _every(text.ordered[1] - start, start, text.end)
 
 
 def _relay_ends(shape: Shape) -> Ends | None:
@@ -135,10 +145,9 @@ def _body_starts(shape: Shape) -> tuple[int, ...]:
 def _headers_then_body(text: _Text) -> bool:
     if not text.ends or text.ordered[0] not in _body_starts(text.shape):
         return False
-    if len(text.ends) == 1:
-        return True
-    start, second = text.ordered[:2]
-    return text.ends == _every(second - start, start, text.end)
+    start = text.ordered[0]
+    lines = (start, *(end for end in text.shape.line_ends or () if start < end < text.end))
+    return _from(start, text) or text.ends == frozenset(lines)
 
 
 def _custom(text: _Text) -> bool:
@@ -217,14 +226,24 @@ def _sizes(ends: Iterable[int], whole: int) -> Iterator[int]:
 def _try_fixed(text: _Text) -> Iterator[Ends]:
     for size in _sizes(text.ends, text.end):
         yield _every(size, size, text.end)
+    start = content_start(text.shape.header_end, text.shape.fields)
+    if start is not None:
+        yield from _try_past(start, text)
+
+
+def _try_past(start: int, text: _Text) -> Iterator[Ends]:
+    """An end at ``start``, and behind it a buffer."""
+    beyond = [end - start for end in text.ends if end > start]
+    for size in _sizes(beyond, text.end):
+        yield _every(size, start, text.end)
 
 
 def _try_headers_then_body(text: _Text) -> Iterator[Ends]:
     for start in _body_starts(text.shape):
         yield frozenset({start})
-        beyond = [end - start for end in text.ends if end > start]
-        for size in _sizes(beyond, text.end):
-            yield _every(size, start, text.end)
+        yield from _try_past(start, text)
+        lines = (end for end in text.shape.line_ends or () if start < end < text.end)
+        yield frozenset((start, *lines))
 
 
 def _try_custom(text: _Text) -> Iterator[Ends]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from seglab.core.trace import HeaderField
 from seglab.core.written import Structure
 from seglab.mail.chunked import commands_in, without
-from seglab.mail.parts import part_edges
+from seglab.mail.parts import part_edges, part_line_edges
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*\r?\n")
 _LINE_END = re.compile(rb"\n")
@@ -55,12 +55,14 @@ def structure_of(
     commands = () if first_chunk_bytes is None else (*commands_in(payload, first_chunk_bytes),)
     payload = without(payload, commands)
     layout = header_layout(payload)
+    end = layout.header_end
     return Structure(
         payload_bytes=len(payload),
-        header_end=layout.header_end,
+        header_end=end,
         fields=layout.fields,
         line_ends=tuple(found.end() for found in _LINE_END.finditer(payload)),
-        part_edges=() if layout.header_end is None else part_edges(payload, layout.header_end),
+        part_edges=() if end is None else part_edges(payload, end),
+        part_line_edges=() if end is None else part_line_edges(payload, end),
         stuffed=tuple(found.end() - 1 for found in _STUFFED.finditer(payload)),
         lead_bytes=lead_bytes,
         in_chunks=first_chunk_bytes is not None,

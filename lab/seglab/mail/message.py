@@ -17,7 +17,7 @@ from seglab.mail.fields import LINE_MAX, NATURAL_RECEIVED_BYTES, Story, received
 from seglab.mail.filling import Filling
 from seglab.mail.header import HEADER_MAX_BYTES, HeaderSpec
 from seglab.mail.kinds import KINDS
-from seglab.mail.parts import part_edges
+from seglab.mail.parts import part_edges, part_line_edges
 from seglab.mail.words import lexicon
 
 __all__ = [
@@ -102,6 +102,11 @@ class Message:
     def part_edges(self) -> tuple[int, ...]:
         """Where the pieces of a multipart message begin; empty where it has no parts."""
         return part_edges(self.wire, self.header_end)
+
+    @property
+    def part_line_edges(self) -> tuple[int, ...]:
+        """The same where each line before a part's body is a piece; empty where it has no parts."""
+        return part_line_edges(self.wire, self.header_end)
 
     @property
     def eight_bit(self) -> bool:
