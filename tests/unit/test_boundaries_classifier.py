@@ -73,6 +73,46 @@ def test_headers_then_body(with_empty_line: int) -> None:
     assert found.boundaries == (start, start + 6000)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "mss"),
+    [
+        ([1448] * 45 + [120] + [1448] * 39 + [1128], 1448),
+        ([524] * 186 + [200] + [524] * 48 + [64], 524),
+        ([8948] * 7 + [84] + [8948] * 3 + [8588] + [8948] * 2 + [6832], 8948),
+    ],
+)
+def test_a_peers_window_that_ends_within_a_segment(sizes: list[int], mss: int) -> None:
+    """One write of 120 kB stays one, although segments at the window's end are short.
+
+    The receiver offered 65280, 97664 and 62720 bytes: multiples of 128, its scale.
+    """
+    found = verdict(*sizes, mss=mss)
+    assert found.styles[0] == "single_write"
+    assert found.boundaries == ()
+
+
+def test_a_short_segment_before_a_windows_end() -> None:
+    """No window ends before 64 KiB, so there a write did."""
+    found = verdict(*[1448] * 40, 120, *[1448] * 44, 1128)
+    assert "single_write" not in found.styles
+    assert 40 * 1448 + 120 in found.boundaries
+
+
+def test_a_body_that_a_buffer_has_no_room_for() -> None:
+    """The fields before the body's own, then full segments: a single field, or a buffer's rest.
+
+    The body's fields (Content-) go with the body, past the buffer that holds the others. At another
+    field's end no buffer is flushed.
+    """
+    content = HeaderField("Content-Type", 240, 280)
+    layout = {"header_end": 280, "fields": (RECEIVED, FROM, SUBJECT, content)}
+    found = verdict(240, *segments_of([25_000], 1448), **layout)
+    assert {"fixed_buffer", "custom_headers"} <= {*found.styles}
+    assert found.boundaries == (240,)
+    other = verdict(190, *segments_of([25_000], 1448), **layout)
+    assert "fixed_buffer" not in other.styles
+
+
 def test_distinct_from() -> None:
     """Boundaries before and after the From header."""
     found = verdict(150, 40, *segments_of([6000], 1448), **LAYOUT)

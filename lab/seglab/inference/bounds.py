@@ -305,7 +305,7 @@ class PathBounds:
             if unit.hole:
                 aligned = None
                 continue
-            explained = self.path.may_bound(unit)
+            explained = self.path.may_bound(unit) or self.path.may_fill_window(unit)
             if unit.coalesced:
                 turned = aligned is not None and (unit.end - aligned) % self.base != 0
                 if turned and not explained:

@@ -83,6 +83,9 @@ UNEXPLAINED_AFTER_FALL: Final = 14.0
 BYTE_WINDOW: Final = 5.0
 """A short segment fills up a window that counts bytes (RFC 9293, 3.8.6.2.1)."""
 
+FILLS_WINDOW: Final = 8.0
+"""A segment is short since the peer's window ended within it."""
+
 BOUNDED: Final = 2.0
 """Something else than a write bounds a unit.
 

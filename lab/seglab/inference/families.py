@@ -9,6 +9,7 @@ from itertools import combinations, pairwise
 from typing import Final, Literal
 
 from seglab.core.labels import Style
+from seglab.core.trace import content_start
 from seglab.inference.hypothesis import (
     BARE_LINE_BYTES,
     EMPTY_LINE_BYTES,
@@ -26,6 +27,7 @@ BUFFERS: Final = (512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 _BUFFER_BITS = 3.0
 _BEGUN_BITS = 1.0  # a buffer that held commands already, as is known
 _PERHAPS_BEGUN_BITS = 10.0  # the same, where nobody knows what came before the message
+_PASSED_BITS = 6.0  # a body that a buffer has no room for, and its fields, do not go through it
 _WRITES_MAX = 20_000
 _PIECES_BITS = [(pieces, math.log2(pieces)) for pieces in range(2, 9)]
 _LINES: Final[tuple[tuple[Literal["each", "few"], float, str], ...]] = (
@@ -57,6 +59,12 @@ def _fixed_buffer(features: Features, may_matter: MayMatter) -> Iterator[Hypothe
     words = "a buffer of {size} bytes, emptied when full"
     yield from _buffers(features, may_matter, "fixed_buffer", 0, 2.0, words)
     yield from _begun_buffers(features, may_matter)
+    start = content_start(features.header_end, features.fields)
+    if start:
+        words = (
+            f"a buffer of {{size}} bytes that a longer body passed by, from its fields ({start})"
+        )
+        yield from _buffers(features, may_matter, "fixed_buffer", start, _PASSED_BITS, words)
 
 
 def _begun_buffers(features: Features, may_matter: MayMatter) -> Iterator[Hypothesis]:
@@ -84,6 +92,8 @@ def _buffers(
 ) -> Iterator[Hypothesis]:
     """Writes of one size each; if ``start`` is not 0, a first write up to there comes before."""
     for size, size_bits in _sizes(features, start):
+        if style == "fixed_buffer" and size < start:
+            continue  # it would have been full before
         ends = range(start or size, features.total, size)
         if may_matter(bits + size_bits + TERMINATOR_BITS_MIN, ends):
             said = words.format(size=size)

@@ -33,6 +33,7 @@ A unit that is one segment leads from a state to exactly one state. Its size dec
     ends at a multiple of a full segment    a window that counts bytes was full (Listing 9)
     was sent again after a fall             the path cut it, somehow
     ends a large piece over loopback        half of the peer's window bounds it
+    ends behind the smallest first window   the peer's window ended within a segment
     none of these                           nothing: 18 bits or more
 
 A unit that joins several segments (a read, or a capture behind offload) leads to several states:
@@ -48,9 +49,10 @@ Two invariants: bits never decrease from one state to the next, so a state above
 dropped. And the units that ``PathBounds.numbers_to_look_at`` leaves out change no state and cost
 nothing.
 
-What this deliberately ignores: congestion control after the first window, autocorking, the window
-of the peer (except over loopback, ``Path.may_bound``), and acknowledgements, which no observation
-has. ``lines.LinesAlignment`` adds writers whose ends are not known.
+What this deliberately ignores: congestion control after the first window, autocorking, where the
+window of the peer ends (it may be anywhere behind ``Path.may_fill_window``, and over loopback
+``Path.may_bound``), and acknowledgements, which no observation has. ``lines.LinesAlignment`` adds
+writers whose ends are not known.
 """
 
 import math
@@ -236,8 +238,8 @@ class Alignment:
         elif (cut := self.resent_short_bits(unit)) < math.inf:
             bits += cut
             resegmented = (*resegmented, (max(start, 0), end))
-        elif self.path.may_bound(unit):
-            bits += cost.BOUNDED
+        elif (bounded := self.bounded_bits(unit)) < math.inf:
+            bits += bounded
             anchor = end
         else:
             bits += self.bounds.unexplained_bits
@@ -255,6 +257,12 @@ class Alignment:
         if self.path.fell and unit.retransmitted and unit.size < self.path.levels[1]:
             return cost.RESENT_SHORT[bool(unit.push)]
         return math.inf
+
+    def bounded_bits(self, unit: Unit) -> float:
+        """Bits for a segment that a window made short, wherever it ends."""
+        if self.path.may_bound(unit):
+            return cost.BOUNDED
+        return cost.FILLS_WINDOW if self.path.may_fill_window(unit) else math.inf
 
     def full_bits(self, number: int, unit: Unit, at_end: bool) -> float:
         """Bits for what a full segment's PSH says, and for the pause where a write ends with it.

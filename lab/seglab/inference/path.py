@@ -57,6 +57,9 @@ _NOTHING_RESENT_BITS = 6.0  # a fall costs a packet, unless it was before the me
 _SHORT_BITS = 7.0
 _PIECES_MAX = 10
 _MULTIPLES_MAX = 46
+PEER_WINDOW = 65_535
+"""The window that Linux offers at first, before it is rounded down to whole segments."""
+
 _BASES_MAX = 4
 _LEVELS_MAX = 3
 _LEVEL_CANDIDATES_MAX = 6
@@ -128,6 +131,15 @@ class Path:
         if unit.coalesced:
             return unit.size == READER_BUFFER
         return self.base > LARGE_MSS and unit.size >= LARGE_SEGMENT
+
+    def may_fill_window(self, unit: Unit) -> bool:
+        """Whether the peer's window may have ended within a segment, where this short one ends.
+
+        Without a short segment before it, Linux sends what the window still holds of the next one
+        (tcp_mss_split_point). No receiver of its kind offers less than 64 KiB at first, rounded
+        down to whole segments (tcp_select_initial_window).
+        """
+        return not unit.coalesced and unit.end > PEER_WINDOW - self.base
 
     @property
     def condition(self) -> str:
