@@ -48,7 +48,7 @@ def read_at_once(tp: TcpState, now_ns: int, limit: int) -> int:
     size = max(min(tp.rcv_nxt - tp.peer_closed - tp.copied_seq, limit), 0)
     tp.copied_seq += size
     while tp.received and tp.received[0].end <= tp.copied_seq:
-        tp.rmem_alloc -= tp.received.popleft().memory
+        tp.rmem_alloc -= tp.received.pop(0).memory
     if size:
         window.adjust_space(tp, now_ns)
     return size

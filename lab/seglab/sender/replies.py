@@ -15,7 +15,7 @@ class Replies:
     __slots__ = ("_pending",)
 
     def __init__(self) -> None:
-        self._pending = bytearray()
+        self._pending = b""
 
     def feed(self, chunk: bytes) -> None:
         """Take what a read returned.
@@ -36,15 +36,16 @@ class Replies:
         Raises:
             ReplyError: the reply has another code.
         """
+        pending = self._pending
         position = 0
-        while (end := self._pending.find(b"\r\n", position)) >= 0:
-            line = bytes(self._pending[position:end])
-            position = end + 2
-            if line[3:4] != b"-":
-                del self._pending[:position]
-                if line[:3] != str(expected).encode():
+        while (end := pending.find(b"\r\n", position)) >= 0:
+            if not pending.startswith(b"-", position + 3, end):
+                line = pending[position:end]
+                self._pending = pending[end + 2 :]
+                if line[:3] != b"%d" % expected:
                     raise ReplyError(
                         f"the server replied {line[:80]!r} where {expected} was expected"
                     )
                 return True
+            position = end + 2
         return False

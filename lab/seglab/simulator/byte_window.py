@@ -58,6 +58,6 @@ def _take(tp: TcpState, size: int, *, last: bool) -> Buffer:
     """Take ``size`` bytes from the head of the queue as one segment, and the FIN with the last."""
     segment = probing.taken(tp, size, keeps=False)
     if last and tp.queue:  # only a FIN is left
-        segment.fin = tp.queue.popleft().fin
+        segment.fin = tp.queue.pop(0).fin
         tp.wmem_queued -= BUFFER_BYTES
     return segment

@@ -130,7 +130,7 @@ def validate(tp: TcpState, now_ns: int, *, limited: bool) -> None:
         return
     if tp.packets_out > tp.cwnd_used:
         tp.cwnd_used = tp.packets_out
-    if tp.settings.slow_start_after_idle and now_j - tp.cwnd_j >= tp.rto_j:
+    if tp.restarts_after_idle and now_j - tp.cwnd_j >= tp.rto_j:
         _application_limited(tp, now_j)
 
 
@@ -147,7 +147,7 @@ def _application_limited(tp: TcpState, now_j: int) -> None:
 
 def restart_after_idle(tp: TcpState, now_ns: int) -> None:
     """``tcp_slow_start_after_idle_check``: an idle connection begins again (RFC 5681, 4.1)."""
-    if tp.packets_out or not tp.settings.slow_start_after_idle:
+    if tp.packets_out or not tp.restarts_after_idle:
         return
     now_j = (now_ns + tp.phase_ns) // TICK_NS
     idle_j = now_j - tp.lsnd_j

@@ -92,7 +92,7 @@ class TcpEndpoint(TcpState):
         self.first_syn_ns = 0
         self.syn_retries = 0
         self.answered_again = False
-        self.softirq = settings.device_queue_ns > 0
+        self.softirq = self.device_queue_ns > 0
 
     # What a session looks at -------------------------------------------------------------------
 
@@ -326,7 +326,7 @@ class TcpEndpoint(TcpState):
 
     def _softirq_done(self, now_ns: int) -> list[TcpSegment]:
         """Let frames leave that waited in the device, and what they held up; return all."""
-        queue_ns = self.settings.device_queue_ns
+        queue_ns = self.device_queue_ns
         if self.device_bytes and not queue_ns:
             while self.device_throttled:
                 now_ns += _SOFTIRQ_NS

@@ -86,8 +86,8 @@ def _to_device(tp: TcpState, now_ns: int, start: int, end: int, step: int, extra
         tp.device_bytes += whole * _linear(step) + (_linear(rest) if rest else 0)
     else:
         tp.device_bytes += BUFFER_BYTES + size + extra
-    if tp.settings.device_queue_ns:
-        tp.device_ns = now_ns + tp.settings.device_queue_ns
+    if tp.device_queue_ns:
+        tp.device_ns = now_ns + tp.device_queue_ns
 
 
 def _linear(size: int) -> int:
@@ -177,6 +177,6 @@ def expand_send_buffer(tp: TcpState) -> None:
 
 def send_head(tp: TcpState, now_ns: int) -> None:
     """Send the first buffer of the queue, whatever its size."""
-    head = tp.queue.popleft()
+    head = tp.queue.pop(0)
     emit(tp, now_ns, head)
     sent_new(tp, now_ns, head)

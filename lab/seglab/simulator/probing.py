@@ -45,7 +45,7 @@ def probe(tp: TcpState, now_ns: int) -> int:
     segment = taken(tp, size, keeps=True)
     if mss.to_mtu(tp, size) > tp.path_mtu:
         output.refused(tp, now_ns)
-        tp.queue.appendleft(segment)
+        tp.queue.insert(0, segment)
         return -1
     output.emit(tp, now_ns, segment)
     tp.cwnd -= 1
@@ -76,7 +76,7 @@ def taken(tp: TcpState, size: int, *, keeps: bool) -> Buffer:
         if head.start == head.end:
             segment.psh = segment.psh or head.psh
             segment.fin, segment.eor = head.fin, head.eor
-            queue.popleft()
+            queue.pop(0)
             tp.wmem_queued -= BUFFER_BYTES + head.extra
         elif keeps:
             head.extra += part

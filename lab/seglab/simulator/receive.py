@@ -298,5 +298,5 @@ def read(tp: TcpState, now_ns: int, limit: int) -> int:
         tp.copied_seq = min(end, until)
         window.adjust_space(tp, now_ns)
         if end <= until:
-            tp.rmem_alloc -= tp.received.popleft().memory
+            tp.rmem_alloc -= tp.received.pop(0).memory
     return size

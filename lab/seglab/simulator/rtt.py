@@ -30,7 +30,7 @@ def sample(tp: TcpState, now_ns: int, rtt_us: int, min_us: int) -> None:
     if min_us <= tp.min_rtt_us or now_ns - tp.min_rtt_ns > _MIN_RTT_WINDOW_NS:
         tp.min_rtt_us = min_us or 1
         tp.min_rtt_ns = now_ns
-    least_us = tp.settings.min_rto_ms * 1000
+    least_us = tp.min_rto_us
     srtt = tp.srtt_us
     if srtt:
         error = rtt_us - (srtt >> 3)
@@ -116,7 +116,7 @@ def schedule_loss_probe(tp: TcpState, now_ns: int, *, advancing: bool) -> bool:
     if tp.srtt_us:
         timeout_us = tp.srtt_us >> 2
         if tp.packets_out == 1:
-            timeout_us += tp.settings.min_rto_ms * 1000
+            timeout_us += tp.min_rto_us
         else:
             timeout_us += 2_000  # TCP_TIMEOUT_MIN_US
         timeout_j = -(-timeout_us // TICK_US)

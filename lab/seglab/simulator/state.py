@@ -44,7 +44,6 @@ ranges of ``flight`` and ``queue`` join without gaps from ``snd_una`` (or a litt
 a segment) to ``write_seq``, and ``snd_nxt`` is where ``flight`` ends.
 """
 
-from collections import deque
 from typing import Final
 
 from seglab.simulator.clock import NEVER
@@ -178,6 +177,7 @@ class TcpState:
     __slots__ = (  # noqa: RUF023 - what belongs together stands together
         # the endpoint
         "settings", "state", "out", "error", "phase_ns", "mstamp_ns", "clock_ns",
+        "device_queue_ns", "min_rto_us", "restarts_after_idle",
         # the personality
         "rfc896", "counts_bytes", "whole_segments", "delack_fixed_j",
         # options in force
@@ -233,13 +233,18 @@ class TcpState:
         self.phase_ns: int = settings.tick_phase_ns
         self.clock_ns: int = settings.clock_ms * 1_000_000 + settings.tick_phase_ns % 1_000_000
 
+        # settings that many segments ask for
+        self.device_queue_ns: int = settings.device_queue_ns
+        self.min_rto_us: int = settings.min_rto_ms * 1000
+        self.restarts_after_idle: bool = settings.slow_start_after_idle
+
         self.timestamps: bool = settings.timestamps
         self.sack_ok: bool = settings.sack
         self.wscale_ok: bool = settings.wscale
         self.snd_wscale = 0
         self.rcv_wscale = 0
         self.option_len = 12 if settings.timestamps else 0
-        self.header_len = 20 + self.option_len
+        self.header_len: int = 20 + self.option_len
         self.ip_header_len = 20 if settings.ip_version == 4 else 40
         self.advmss: int = settings.mtu - self.ip_header_len - 20
         self.mss_clamp = DEFAULT_MSS
@@ -256,7 +261,7 @@ class TcpState:
         self.probe_end = 0
         self.probe_j = 0
 
-        self.queue: deque[Buffer] = deque()
+        self.queue: list[Buffer] = []
         self.flight: list[Buffer] = []
         self.snd_una = 0
         self.snd_nxt = 0
@@ -353,7 +358,7 @@ class TcpState:
         self.rcv_ssthresh = 0
         self.rcvbuf: int = settings.receive_buffer_bytes
         self.rmem_alloc = 0
-        self.received: deque[Received] = deque()
+        self.received: list[Received] = []
         self.scaling_ratio = INITIAL_SCALING_RATIO
         self.rcv_mss = DEFAULT_MSS
         self.last_seg_size = 0

@@ -130,7 +130,7 @@ def write_xmit(tp: TcpState, now_ns: int, full: int, nonagle: int, push_one: int
             break
         if tp.device_bytes and output.device_full(tp, head, 0):
             break
-        queue.popleft()
+        queue.pop(0)
         output.emit(tp, now_ns, head)
         output.sent_new(tp, now_ns, head)
         if head.end - head.start < head.pcount * full:  # tcp_minshall_update
@@ -224,7 +224,5 @@ def split(tp: TcpState, head: Buffer, limit: int, full: int) -> None:
     head.fin = 0
     head.psh = head.eor = False
     head.count(full)
-    tp.queue.popleft()
-    tp.queue.appendleft(rest)
-    tp.queue.appendleft(head)
+    tp.queue.insert(1, rest)
     tp.wmem_queued += BUFFER_BYTES
