@@ -33,7 +33,8 @@ A unit that is one segment leads from a state to exactly one state. Its size dec
     ends at a multiple of a full segment    a window that counts bytes was full (Listing 9)
     was sent again after a fall             the path cut it, somehow
     ends a large piece over loopback        half of the peer's window bounds it
-    ends behind the smallest first window   the peer's window ended within a segment
+    ends behind the smallest first window,  the peer's window ended within a segment
+    and no write's end has shown yet
     none of these                           nothing: 18 bits or more
 
 A unit that joins several segments (a read, or a capture behind offload) leads to several states:
@@ -238,7 +239,7 @@ class Alignment:
         elif (cut := self.resent_short_bits(unit)) < math.inf:
             bits += cut
             resegmented = (*resegmented, (max(start, 0), end))
-        elif (bounded := self.bounded_bits(unit)) < math.inf:
+        elif (bounded := self.bounded_bits(unit, small or unexplained > 0)) < math.inf:
             bits += bounded
             anchor = end
         else:
@@ -258,11 +259,16 @@ class Alignment:
             return cost.RESENT_SHORT[bool(unit.push)]
         return math.inf
 
-    def bounded_bits(self, unit: Unit) -> float:
-        """Bits for a segment that a window made short, wherever it ends."""
+    def bounded_bits(self, unit: Unit, small: bool) -> float:
+        """Bits for a segment that a window made short, wherever it ends.
+
+        Behind a small segment that a write ended, or that nothing explains, other short ones are
+        rather lines that gathered meanwhile.
+        """
         if self.path.may_bound(unit):
             return cost.BOUNDED
-        return cost.FILLS_WINDOW if self.path.may_fill_window(unit) else math.inf
+        fills = not small and self.path.may_fill_window(unit)
+        return cost.FILLS_WINDOW if fills else math.inf
 
     def full_bits(self, number: int, unit: Unit, at_end: bool) -> float:
         """Bits for what a full segment's PSH says, and for the pause where a write ends with it.
