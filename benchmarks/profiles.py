@@ -2,10 +2,10 @@
 
 Usage: python benchmarks/profiles.py RUN... [--profile NAME] [--engine ENGINE] [--fit] [--store]
 
-Each RUN is a folder that `seglab try` made. For each complete session of a program it takes the
-very bytes that the program sent from the session's capture, lets the profile send them over the
-same network with the same dice, and compares the sizes of the segments as they were first sent. The
-profile of a program is the one that names it; --profile names another one.
+Each RUN is a folder that `seglab try` or `seglab run survey` made. For each complete session of a
+program it takes the very bytes that the program sent from the session's capture, lets the profile
+send them over the same network with the same dice, and compares the sizes of the segments as they
+were first sent. The profile of a program is the one that names it; --profile names another one.
 
 With --fit it prints the shipped sender, with parameters, that gives the most sessions' writes.
 The profile sends everything twice, and how often it gives the same segments as itself is printed,
@@ -47,6 +47,9 @@ from seglab.sender.profiles import WANTED_SHARE, Profile
 
 OFFERED = ("PIPELINING",)
 """What the server of the profiles offers, of the service extensions that sessions note."""
+
+OFFERS = ("pipelining=", "chunking=")
+"""How the parts of a session's variant begin that say what its server offered."""
 
 
 @dataclass(frozen=True)
@@ -160,22 +163,36 @@ def carried_out(
         return {record.session_id: record for record in run.sessions()}
 
 
-def same_as_itself(sessions: Iterable[Sent]) -> tuple[int, int]:
-    """How many pairs of a program's sessions are equal, and of how many.
+def same_as_itself(paths: Iterable[Path]) -> dict[str, tuple[int, int]]:
+    """How many pairs of each program's sessions are equal, and of how many.
 
     A pair has one mail over one network, as many bytes sent (a made-up Message-ID may have another
-    length), and the same losses: where the path loses segments, the same seed.
+    length), the same commands around them, and the same losses: where the path loses segments, the
+    same seed. What the server offers may differ, as long as that changes none of these. The
+    repetitions of a run have mails of their own, those of `seglab try` one mail.
     """
     groups: dict[tuple[object, ...], list[list[int]]] = defaultdict(list)
-    for sent in sessions:
-        record = sent.record
-        path = sent.network
-        ways = (way for link in (path.access, path.core) for way in (link.up, link.down))
-        loses = any(way.loss_pct for way in ways)
-        key = (record.network, record.message, record.payload_bytes, record.seed if loses else None)
-        groups[key].append(cut(record))
-    pairs = [one == two for group in groups.values() for one, two in combinations(group, 2)]
-    return sum(pairs), len(pairs)
+    for path in paths:
+        folder = RunFolder.open(path)
+        networks = folder.manifest.networks
+        own_mails = folder.manifest.command == "run"
+        for record in folder.sessions():
+            if record.kind != "program" or not record.complete or record.too_late:
+                continue
+            given = [one for one in record.variant.split(",") if not one.startswith(OFFERS)]
+            mail = (record.message, *given, record.repeat if own_mails else 0)
+            network = networks[record.network]
+            ways = (network[link][way] for link in ("access", "core") for way in ("up", "down"))
+            seed = record.seed if any(way["loss_pct"] for way in ways) else None
+            said = tuple(record.dialogue)
+            key = (record.sender, record.network, mail, record.payload_bytes, said, seed)
+            groups[key].append(cut(record))
+    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for (program, *_), group in groups.items():
+        pairs = [one == two for one, two in combinations(group, 2)]
+        equal, many = found[str(program)]
+        found[str(program)] = equal + sum(pairs), many + len(pairs)
+    return found
 
 
 def cut(record: SessionRecord) -> list[int]:
@@ -184,7 +201,10 @@ def cut(record: SessionRecord) -> list[int]:
 
 
 def compared(
-    pairs: list[tuple[Sent, SessionRecord, SessionRecord]], profile: Profile, engine: str
+    pairs: list[tuple[Sent, SessionRecord, SessionRecord]],
+    profile: Profile,
+    engine: str,
+    itself: tuple[int, int],
 ) -> dict[str, Any]:
     """What a profile gives for the sessions of its program.
 
@@ -192,6 +212,7 @@ def compared(
         pairs: each session of the program, and the profile's two for it.
         profile: the profile.
         engine: the name of the engine that carried them out.
+        itself: how many pairs of the program's sessions are equal, and of how many.
     """
     by_network: dict[str, list[bool]] = defaultdict(list)
     failed, differing, again = [], [], []
@@ -229,7 +250,7 @@ def compared(
         "sessions": len(flat),
         "networks": {name: [sum(row), len(row)] for name, row in by_network.items()},
         "messages": sorted(messages),
-        "program_with_itself": same_as_itself([sent for sent, _, _ in pairs]),
+        "program_with_itself": itself,
         "profile_with_itself": [sum(again), len(again)],
         "fits": dict(Counter(sent.like for sent, _, _ in pairs).most_common()),
         "failed": failed,
@@ -323,9 +344,11 @@ def main() -> int:
     groups = defaultdict(list)
     for sent, (spec, _) in zip(sessions, specs, strict=True):
         groups[spec.sender].append((sent, first[spec.session_id], second[spec.session_id]))
+    itself = same_as_itself(given.runs)
     results = []
     for name, pairs in sorted(groups.items()):
-        results.append(compared(pairs, registry.profiles()[name], given.engine))
+        profile = registry.profiles()[name]
+        results.append(compared(pairs, profile, given.engine, itself[profile.program]))
         if not given.json:
             show(results[-1])
         if given.store:
