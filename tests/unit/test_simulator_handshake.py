@@ -121,3 +121,23 @@ def test_what_came_before_a_reset_is_read() -> None:
     client = connected()
     client.on_reset(3 * MS, TcpSegment(100, 100, 0, 0))
     assert client.read(4 * MS, 1000) == (100, [])
+
+
+def test_the_delay_of_acknowledgements_has_eight_bits() -> None:
+    """A delay of 256 jiffies or more begins again at zero, as in the kernel (ATO_BITS).
+
+    The delays in jiffies are those of kernel 6.18, as its trace event ``timer_start`` showed them:
+    segments came over GPRS every 59 jiffies, each acknowledged by the timer. The longest one is a
+    jiffy less than the least timeout (``tcp_delack_max``).
+    """
+    receiver = connected()
+    receiver.quick, receiver.ato_j, receiver.rto_j, receiver.srtt_us = 0, 10, 750, 8 * 1_300_000
+    delays = []
+    for number in range(1, 9):
+        now_ns, start = number * 59 * 4 * MS, 100 * number
+        assert receiver.on_segment(now_ns, TcpSegment(start, start + 100, 0, 64_000)) == []
+        delays.append(receiver.delack_j - (now_ns + receiver.phase_ns) // (4 * MS))
+        assert receiver.wake_ns is not None
+        (answer,) = receiver.on_timer(receiver.wake_ns)
+        assert answer.ack == start + 100
+    assert delays == [10, 20, 40, 49, 49, 49, 49, 40]

@@ -17,6 +17,7 @@ from seglab.networks.network import Network
 from seglab.simulator import acknowledging, receive, window, worker
 from seglab.simulator.script import script_of
 from seglab.simulator.state import TcpState
+from seglab.validation import receiving
 from seglab.validation.receiving import Answered, answered
 
 RECORDED = Path(__file__).parent / "data" / "receiving"
@@ -25,6 +26,7 @@ NAMES = {
     "early-fin": "a FIN that came too early: what came twice behind it is not reported",
     "early-segments": "early segments tell how large a full one is, and open the window",
     "large-segments": "a segment that has room behind a large one takes no memory of its own",
+    "late-timer": "one timer was more than a jiffy late, and a segment came before it fired",
     "reads-of-a-burst": "a filled gap is read segment by segment, and a shorter round trip counts",
     "small-segments": "short segments at the beginning share the memory of the first",
     "syn-again": "an answer to a second SYN says nothing about the round trip",
@@ -92,6 +94,12 @@ def test_another_receiver_is_told_apart(
     found = recorded(name)
     assert not found.equal
     assert len(list(found.lines())) >= 2
+
+
+def test_a_timer_loses_a_race_only_if_the_kernels_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timer that is late by itself is needed for one recording, and for no other one."""
+    monkeypatch.setattr(receiving, "RACE_NS", 0)
+    assert [name for name in NAMES if not recorded(name).equal] == ["late-timer"]
 
 
 def simulated(tmp_path: Path) -> tuple[tuple[int, int], Network, SessionRecord, bytes]:

@@ -31,6 +31,8 @@ from seglab.simulator.state import (
 QUICKACKS_MAX: Final = 16  # TCP_MAX_QUICKACKS
 ATO_MIN: Final = HZ // 25  # TCP_ATO_MIN and TCP_DELACK_MIN: 40 ms
 DELACK_MAX: Final = HZ // 5  # TCP_DELACK_MAX: 200 ms
+ATO_MASK: Final = 0xFF  # ATO_BITS: the kernel keeps ato in eight bits, and what is more is lost
+_DELACK_MOST: Final = HZ // 5 - 1  # tcp_delack_max: a jiffy less than the least timeout
 _COMPRESSED_MAX: Final = 44  # net.ipv4.tcp_comp_sack_nr
 _COMPRESSED_NS: Final = 1_000_000  # net.ipv4.tcp_comp_sack_delay_ns
 _DUP_ACKS_AT_ONCE: Final = 3  # TCP_FASTRETRANS_THRESH
@@ -89,7 +91,7 @@ def delay_ack(tp: TcpState, now_ns: int) -> bool:
         if tp.srtt_us:
             most = min(most, max(usecs_to_jiffies(tp.srtt_us >> 3), ATO_MIN))
         ato = min(ato, most)
-    ato = min(ato, DELACK_MAX) if not tp.delack_fixed_j else ato
+    ato = min(ato, _DELACK_MOST) if not tp.delack_fixed_j else ato
     now_j = (now_ns + tp.phase_ns) // TICK_NS
     timeout = now_j + ato
     if tp.ack_pending & ACK_TIMER:
@@ -127,7 +129,7 @@ def delayed_ack_due(tp: TcpState) -> bool:
         tp.pingpong = 0
         tp.ato_j = ATO_MIN  # a personality sets its own again with the next segment
     else:
-        tp.ato_j = min(tp.ato_j << 1, tp.rto_j)
+        tp.ato_j = min(tp.ato_j << 1, tp.rto_j) & ATO_MASK
     return True
 
 

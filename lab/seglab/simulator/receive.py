@@ -111,7 +111,8 @@ def _received(tp: TcpState, now_ns: int, seg: TcpSegment, size: int, memory: int
         if gap <= acknowledging.ATO_MIN // 2:
             tp.ato_j = (tp.ato_j >> 1) + acknowledging.ATO_MIN // 2
         elif gap < tp.ato_j:
-            tp.ato_j = min((tp.ato_j >> 1) + gap, tp.rto_j)
+            ato = ((tp.ato_j >> 1) + gap) & acknowledging.ATO_MASK
+            tp.ato_j = ato if ato <= tp.rto_j else tp.rto_j & acknowledging.ATO_MASK
         elif gap > tp.rto_j:
             acknowledging.more_quick_acks(tp, acknowledging.QUICKACKS_MAX)
     tp.lrcv_j = now_j
