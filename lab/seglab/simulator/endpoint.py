@@ -64,6 +64,7 @@ _SYN_ACK_RETRIES: Final = 5  # net.ipv4.tcp_synack_retries
 _SYN_LINEAR: Final = 4  # net.ipv4.tcp_syn_linear_timeouts
 _TIMESTAMP_BYTES: Final = 12
 _SOFTIRQ_NS: Final = 10_000  # measured: from one softirq that sends to the next
+_REFRESHED_NS: Final = 1_000  # by how much the clock is later behind an acknowledgement: RACK tells microseconds
 _PAWS_WINDOW_MS: Final = 1  # TCP_PAWS_WINDOW
 _OUT_OF_WINDOW_NS: Final = 500_000_000  # net.ipv4.tcp_invalid_ratelimit
 
@@ -524,7 +525,8 @@ class TcpEndpoint(TcpState):
         if end_seq > start:
             receive.data(self, now_ns, seg)
         if self.queue:
-            transmit.push_pending(self, now_ns)
+            self.mstamp_ns = now_ns + _REFRESHED_NS
+            transmit.push_pending(self, self.mstamp_ns)
         if self.send_waits:
             output.check_space(self, now_ns)
         if self.ack_pending & ACK_SCHEDULED and acknowledging.owes_ack(self, now_ns):
