@@ -7,6 +7,7 @@ is drawn from the session's seed.
 """
 
 import struct
+from functools import cache
 from ipaddress import ip_address
 from random import Random
 from typing import Final
@@ -38,6 +39,12 @@ _TCP_HEADER = struct.Struct("!HHIIBBHHH")
 _TIMESTAMPS = struct.Struct("!BBBBII")
 _NOP_NOP = b"\x01\x01"
 _ROUTER_TOS = 0xC0  # icmp_send: internetwork control
+
+
+@cache
+def _router(address: str) -> bytes:
+    """Return the address of a lab's router as a header has it."""
+    return ip_address(address).packed
 
 
 def _macs(destination: str, source: str) -> bytes:
@@ -75,9 +82,11 @@ class FrameMaker:
         self._version = ip_version
         self._streams = streams
         number = 1 + draw.randrange(at.clients.num_addresses // 2 if ip_version == 4 else 1 << 22)
-        addresses = addresses or (at.client(number), at.server(number))
-        self._addresses = tuple(ip_address(one).packed for one in addresses)
-        self._router = ip_address(at.router_access_link).packed
+        hosts = at.clients[number], at.servers[number]
+        if addresses is not None:
+            hosts = ip_address(addresses[0]), ip_address(addresses[1])
+        self._addresses = hosts[0].packed, hosts[1].packed
+        self._router = _router(at.router_access_link)
         self._ports = draw.randint(*CLIENT_PORTS), port
         self._initial = draw.getrandbits(32), draw.getrandbits(32)
         self._ip_ids = [draw.getrandbits(16), draw.getrandbits(16)]
