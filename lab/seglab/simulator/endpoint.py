@@ -64,7 +64,7 @@ _SYN_ACK_RETRIES: Final = 5  # net.ipv4.tcp_synack_retries
 _SYN_LINEAR: Final = 4  # net.ipv4.tcp_syn_linear_timeouts
 _TIMESTAMP_BYTES: Final = 12
 _SOFTIRQ_NS: Final = 10_000  # measured: from one softirq that sends to the next
-_REFRESHED_NS: Final = 1_000  # by how much the clock is later behind an acknowledgement: RACK tells microseconds
+_REFRESHED_NS: Final = 1_000  # how much later the clock is behind an ack: RACK tells microseconds
 _PAWS_WINDOW_MS: Final = 1  # TCP_PAWS_WINDOW
 _OUT_OF_WINDOW_NS: Final = 500_000_000  # net.ipv4.tcp_invalid_ratelimit
 
