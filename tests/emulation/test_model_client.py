@@ -23,6 +23,7 @@ from seglab.frames.packets import Packet
 from seglab.kernel.engine import KernelEngine
 from seglab.networks.network import Network
 from seglab.reproduction.paper import paper
+from seglab.simulator import worker
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.session import server_settings
@@ -224,6 +225,18 @@ def test_rfc_896_on_the_wire(tmp_path: Path, name: str, window: int) -> None:
     for segment in short:
         before = [s.t_sent_ns for s in segments if s.end <= segment.start]
         assert segment.t_sent_ns >= max(before) + ROUND_TRIP_NS
+
+
+@pytest.mark.parametrize(("reader", "buffer_bytes"), [("postfix", 4096), ("exim", 8191)])
+def test_named_readers_read_every_personality(reader: str, buffer_bytes: int) -> None:
+    """A named reader cuts what it reads at its buffer, whoever sends, and on both engines."""
+    planned = RunRequest(("personalities",), ("single_write",), sessions=1, reader=reader).specs(1)
+    records = [*together(planned), *worker.carry_out(planned, 30.0, None)]
+    assert [record.error for record in records] == [None] * 2 * len(planned) == [None] * 6
+    assert len({record.client_tcp for record in records}) == 4
+    for record in records:
+        assert max(sizes(record.reads)) <= record.buffer_bytes == buffer_bytes
+        assert sum(sizes(record.reads)) == 9000
 
 
 def test_a_session_that_fails_resets_its_connection(tmp_path: Path) -> None:
