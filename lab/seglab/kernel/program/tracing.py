@@ -36,7 +36,7 @@ class TraceInstance:
         answer = json.loads(line) if line else {"lacks": "the process that makes it ended"}
         if reason := answer.get("lacks"):
             self.remove()
-            raise EnvironmentLacksError(f"what programs write cannot be recorded: {reason}")
+            raise EnvironmentLacksError(f"programs cannot be recorded: {reason}")
         self.name: str = answer["instance"]
 
     def remove(self) -> None:
@@ -67,8 +67,8 @@ def check() -> None:
     if os.geteuid() != 0 or (lacking := launching.lacking_capabilities()):
         who = "this user is not root" if os.geteuid() != 0 else f"this root lacks {lacking}"
         raise EnvironmentLacksError(
-            f"what a program writes is recorded by the kernel's tracing, and {who}: run seglab try "
-            "with sudo, or in a virtual machine of which you are root"
+            f"what a program writes or reads is recorded by the kernel's tracing, and {who}: run "
+            "seglab with sudo, or in a virtual machine of which you are root"
         )
 
 
