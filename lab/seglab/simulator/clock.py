@@ -15,6 +15,12 @@ HZ: Final = 250
 NEVER: Final = 1 << 62
 """A time that never comes."""
 
+REFRESHED_NS: Final = 1_000
+"""How much later TCP's clock is each time that ``tcp_write_xmit`` refreshes it within one event.
+
+Sending takes the kernel some microseconds, and RACK tells one apart (``tcp_rack_sent_after``).
+"""
+
 _LEVELS: Final = ((63, 0), (504, 3), (4032, 6), (32_256, 9), (258_048, 12), (2_064_384, 15))
 
 

@@ -38,7 +38,7 @@ from seglab.simulator import (
     window,
     writing,
 )
-from seglab.simulator.clock import HZ, NEVER
+from seglab.simulator.clock import HZ, NEVER, REFRESHED_NS
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.settings import EndpointSettings
 from seglab.simulator.state import (
@@ -64,7 +64,6 @@ _SYN_ACK_RETRIES: Final = 5  # net.ipv4.tcp_synack_retries
 _SYN_LINEAR: Final = 4  # net.ipv4.tcp_syn_linear_timeouts
 _TIMESTAMP_BYTES: Final = 12
 _SOFTIRQ_NS: Final = 10_000  # measured: from one softirq that sends to the next
-_REFRESHED_NS: Final = 1_000  # how much later the clock is behind an ack: RACK tells microseconds
 _PAWS_WINDOW_MS: Final = 1  # TCP_PAWS_WINDOW
 _OUT_OF_WINDOW_NS: Final = 500_000_000  # net.ipv4.tcp_invalid_ratelimit
 
@@ -525,7 +524,7 @@ class TcpEndpoint(TcpState):
         if end_seq > start:
             receive.data(self, now_ns, seg)
         if self.queue:
-            self.mstamp_ns = now_ns + _REFRESHED_NS
+            self.mstamp_ns = now_ns + REFRESHED_NS
             transmit.push_pending(self, self.mstamp_ns)
         if self.send_waits:
             output.check_space(self, now_ns)

@@ -7,6 +7,7 @@ PSH is set on the last byte that a write brought, unless MSG_MORE says that more
 """
 
 from seglab.simulator import congestion, mss, transmit
+from seglab.simulator.clock import REFRESHED_NS
 from seglab.simulator.state import (
     BUFFER_BYTES,
     NAGLE_CORK,
@@ -59,10 +60,13 @@ def write(tp: TcpState, now_ns: int, size: int, *, more: bool, eor: bool = False
             if _forced_push(tp):
                 _mark_push(tp, tail)
                 transmit.push_frames(tp, now_ns, full, NAGLE_PUSH)
+                now_ns += REFRESHED_NS
             elif tail is queue[0]:
                 transmit.write_xmit(tp, now_ns, full, NAGLE_PUSH, push_one=1)
+                now_ns += REFRESHED_NS
     if copied:
         push(tp, now_ns, full, goal, tp.nonagle, more=more)
+    tp.mstamp_ns = now_ns
     return copied
 
 
