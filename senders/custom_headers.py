@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from seglab.sender import (
     Flag,
     HeaderNames,
+    Integer,
     Message,
     Parameters,
     Sender,
@@ -15,7 +16,7 @@ from seglab.sender import (
 
 
 def cuts(message: Message, parameters: Parameters) -> Iterable[int]:
-    """Around each header, or its value; by default, after the empty line."""
+    """Around each header, or its value; by default, after the empty line, and in the body."""
     return sorted({*_asked(message, parameters)})
 
 
@@ -29,7 +30,10 @@ def _asked(message: Message, parameters: Parameters) -> Iterator[int]:
         yield start
         yield end
     if parameters["body_apart"]:
-        yield message.header_end + len(b"\r\n")
+        start, size = message.header_end + len(b"\r\n"), parameters["body_buffer_bytes"]
+        yield start
+        if size:
+            yield from range(start + size, len(message.wire), size)
 
 
 def _value(message: Message, start: int, end: int) -> tuple[int, int]:
@@ -61,6 +65,13 @@ SENDER = Sender(
         "part": Word("value", ("value", "field"), "what of them has it: value, or whole field"),
         "together": Flag(False, "whether fields that are neighbours share one write"),
         "body_apart": Flag(True, "whether a write ends with the empty line after the headers"),
+        "body_buffer_bytes": Integer(
+            0,
+            0,
+            1 << 20,
+            "with body_apart: writes of this size for the body (Mono's SmtpClient: 1024); 0 for one"
+            " write",
+        ),
         **smtp_parameters(nodelay=True),
     },
     steps=in_writes(cuts),

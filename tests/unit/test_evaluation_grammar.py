@@ -35,6 +35,7 @@ CASES = [
     ("custom_headers", {}),
     ("custom_headers", {"headers": ["Subject", "From"], "part": "field", "together": True}),
     ("custom_headers", {"headers": ["Date"], "body_apart": False, "terminator_bytes": 5}),
+    ("custom_headers", {"headers": ["From"], "part": "field", "body_buffer_bytes": 1024}),
     ("fixed_buffer", {"buffer_bytes": 1024, "terminator_bytes": 3}),
     ("fixed_buffer", {"buffer_bytes": 65536}),
     ("fixed_buffer", {"buffer_bytes": 1024, "overlong": "past"}),

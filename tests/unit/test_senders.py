@@ -187,7 +187,10 @@ def _is_relay(message: Message, parameters: Parameters, steps: list[Step]) -> No
 def _is_headers_then_body(message: Message, parameters: Parameters, steps: list[Step]) -> None:
     headers, *body = _text_writes(parameters, steps)
     assert headers == message.headers + b"\r\n" * parameters["with_empty_line"]
-    if parameters["parts"] == "apart" and b"boundary=" in message.headers:
+    if parameters["body_lines"]:
+        assert all(line.endswith(b"\r\n") and line.count(b"\r\n") == 1 for line in body[:-1])
+        return
+    if parameters["parts"] != "together" and b"boundary=" in message.headers:
         assert sum(text.lstrip(b"\r\n").startswith(b"--") for text in body) > 1
         return
     *whole, last = map(len, body)
@@ -218,7 +221,10 @@ def _is_custom_headers(message: Message, parameters: Parameters, steps: list[Ste
             assert start in ends
         start = end
     if parameters["body_apart"]:
-        assert message.header_end + 2 in ends
+        body_start = message.header_end + 2
+        assert body_start in ends
+        behind = [b - a for a, b in pairwise(sorted(end for end in ends if end >= body_start))]
+        assert {*behind[:-1]} <= {parameters["body_buffer_bytes"]}
 
 
 def _is_line_by_line(_message: Message, parameters: Parameters, steps: list[Step]) -> None:

@@ -36,7 +36,12 @@ VARIANTS: Mapping[str, tuple[dict[str, Any], ...]] = {
         {"body_lines": True, "with_empty_line": True},
     ),
     "distinct_from": ({},),
-    "custom_headers": ({}, {"part": "field"}, {"headers": ["To", "Date"], "body_apart": False}),
+    "custom_headers": (
+        {},
+        {"part": "field"},
+        {"headers": ["To", "Date"], "body_apart": False},
+        {"headers": ["From", "Date"], "part": "field", "body_buffer_bytes": 1024},
+    ),
     "fixed_buffer": (
         {},
         {"buffer_bytes": 4096, "hold": "cork"},

@@ -18,7 +18,8 @@ of a program without a buffer. So the answer is a list, of every style that admi
                         after each line of it, or around each delimiter, each header of a MIME part
                         or each line of one, again with a buffer in these pieces
     distinct_from       cuts around each From field, and nowhere else
-    custom_headers      cuts in the header block, at fields or their values, that no name above has
+    custom_headers      cuts in the header block, at fields or their values, that no name above has,
+                        and perhaps at the empty line's end and by a buffer in the body
     line_by_line        cuts after equal numbers of lines; or after each line, where a header field
                         with its folded lines may be one, and an added dot apart
     fixed_buffer        pieces of one length, the last one shorter, with the dots that were added
@@ -289,8 +290,25 @@ def _in_the_headers(
     if of_from and {*cuts} == of_from:
         named = True
         yield "distinct_from", None
-    if not named and {*cuts} <= _edges(fields) | {header_end + _EMPTY_LINE_BYTES}:
+    if not named:
+        yield from _custom(text, header_end + _EMPTY_LINE_BYTES, fields)
+
+
+def _custom(
+    text: Sequence[Write], body_start: int, fields: Sequence[HeaderField]
+) -> Iterator[tuple[Style, Buffer | None]]:
+    """Yield the style that cuts around fields, if the body has one write, or those of a buffer."""
+    cuts = {write.end for write in text[:-1]}
+    in_header = {cut for cut in cuts if cut <= body_start}
+    if not in_header <= _edges(fields) | {body_start}:
+        return
+    if cuts == in_header:
         yield "custom_headers", None
+    elif body_start in in_header and len(in_header) > 1:
+        body = [write.end - write.start for write in text if write.start >= body_start]
+        buffer = _equal(body) if _chosen(body[:-1]) else None
+        if buffer is not None:
+            yield "custom_headers", buffer
 
 
 def _in_parts(text: Sequence[Write], structure: Structure) -> tuple[bool, Buffer | None]:

@@ -6,7 +6,7 @@ end of data: its last 5 or 3 bytes may be a write of their own.
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from math import gcd
@@ -152,6 +152,10 @@ def _headers_then_body(text: _Text) -> bool:
 
 def _custom(text: _Text) -> bool:
     apart = frozenset(_body_starts(text.shape)[1:])
+    for start in apart & text.ends:
+        body = frozenset(end for end in text.ends if end >= start)
+        if len(body) > 1 and _from(start, replace(text, ends=body)):
+            return _of_headers(text.shape, text.ends - body)
     return any(_of_headers(text.shape, ends) for ends in (text.ends, text.ends - apart))
 
 
@@ -259,6 +263,9 @@ def _try_custom(text: _Text) -> Iterator[Ends]:
     if runs:
         yield runs | apart
         yield runs
+    for start in apart if runs else ():
+        for behind in _try_past(start, text):
+            yield runs | behind
 
 
 def _try_lines(text: _Text) -> Iterator[Ends]:
