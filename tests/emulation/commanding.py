@@ -55,6 +55,7 @@ class Seglab:
             start_new_session=True,  # a process group that a test may send Ctrl-C to
         )
         self.out = self.err = ""
+        self._held: list[int] = []
 
     def __enter__(self) -> Self:
         return self
@@ -66,6 +67,8 @@ class Seglab:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
+        for descriptor in self._held:
+            os.close(descriptor)
 
     def ended(self) -> int:
         """Wait for its end; its exit code."""
@@ -84,8 +87,18 @@ class Seglab:
         return found
 
     def network_namespaces(self) -> set[str]:
-        """Those that its processes are in, its own excepted."""
-        return {link for pid in self.processes() if (link := namespace(pid))} - {namespace()}
+        """Those that its processes are in, its own excepted.
+
+        They stay until the block ends, so no namespace of another test gets the number of one.
+        """
+        found = set()
+        for pid in self.processes():
+            try:
+                self._held.append(os.open(f"/proc/{pid}/ns/net", os.O_RDONLY))
+            except OSError:
+                continue
+            found.add(str(Path(f"/proc/self/fd/{self._held[-1]}").readlink()))
+        return found - {namespace()}
 
     def is_gone(self) -> bool:
         """Whether nothing is left of it."""

@@ -1,8 +1,10 @@
 """A lab with a trace instance of the kernel, which is there before the lab and after it."""
 
 import asyncio
+from contextlib import suppress
 from typing import Self
 
+from seglab.errors import EnvironmentLacksError
 from seglab.kernel.lab import KernelLab
 from seglab.kernel.program.tracing import TraceInstance
 
@@ -17,8 +19,8 @@ class TracedLab(KernelLab):
     _instance: TraceInstance | None = None
 
     async def __aenter__(self) -> Self:
-        await self._begin_recording()
         try:
+            await self._begin_recording()
             return await super().__aenter__()
         except BaseException:
             await self._end_instance()
@@ -26,15 +28,31 @@ class TracedLab(KernelLab):
 
     async def __aexit__(self, *_exc: object) -> None:
         """End the lab, and then what recorded it."""
-        await super().__aexit__()
-        await self._end_instance()
+        try:
+            await super().__aexit__()
+        finally:
+            await self._end_instance()
 
     async def _begin_recording(self) -> None:
-        """Make the trace instance; a lab that can do without one decides here."""
-        self._instance = await asyncio.to_thread(TraceInstance.made, self._log)
+        """Make the trace instance; a lab that can do without one decides here.
+
+        Where the run is cancelled meanwhile, the instance is waited for, so that it is removed.
+        """
+        making = asyncio.create_task(asyncio.to_thread(TraceInstance.made, self._log))
+        try:
+            self._instance = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            with suppress(EnvironmentLacksError):
+                self._instance = await making
+            raise
 
     async def _end_instance(self) -> None:
         """Let the trace instance be removed, and wait for that."""
         if self._instance is not None:
             instance, self._instance = self._instance, None
-            await asyncio.to_thread(instance.remove)
+            removing = asyncio.create_task(asyncio.to_thread(instance.remove))
+            try:
+                await asyncio.shield(removing)
+            except asyncio.CancelledError:
+                await removing
+                raise
