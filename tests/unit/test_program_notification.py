@@ -8,7 +8,7 @@ from test_seccomp import ALLOW, ARM64, HEADERS, I386, X86_64, numbers, verdict
 from seglab.errors import EnvironmentLacksError
 from seglab.experiment import registry
 from seglab.experiment.reader import Reader
-from seglab.kernel.program import events, lab
+from seglab.kernel.program import events, lab, traced_lab
 from seglab.kernel.program.notification import CALLS, bpf
 
 NOTIFY = 0x7FC00000  # SECCOMP_RET_USER_NOTIF in linux/seccomp.h
@@ -48,7 +48,7 @@ def test_without_either_recorder(monkeypatch: pytest.MonkeyPatch) -> None:
     def lacking(*_: object) -> None:
         raise EnvironmentLacksError("no trace events")
 
-    monkeypatch.setattr(lab.TraceInstance, "made", lacking)
+    monkeypatch.setattr(traced_lab.TraceInstance, "made", lacking)
     monkeypatch.setattr(lab.notification, "problem", lambda: "no seccomp")
     with pytest.raises(EnvironmentLacksError, match="no trace events; nor by notification: no sec"):
         asyncio.run(lab.ProgramLab(registry.network("ethernet"), Reader()).__aenter__())

@@ -137,9 +137,9 @@ class Path:
 
         Without a short segment before it, Linux sends what the window still holds of the next one
         (tcp_mss_split_point). No receiver of its kind offers less than 64 KiB at first, rounded
-        down to whole segments (tcp_select_initial_window).
+        down to whole segments (tcp_select_initial_window), and none offers less than one of them.
         """
-        return not unit.coalesced and unit.end > PEER_WINDOW - self.base
+        return not unit.coalesced and unit.end > max(PEER_WINDOW - self.base, self.base)
 
     @property
     def condition(self) -> str:
