@@ -160,15 +160,20 @@ def test_command_logs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     assert ended == ["eof", "eof", "shutdown"]
 
 
-def test_command_ends_with_its_reader() -> None:
-    """`serve | head` ends quietly once nobody reads the log any more."""
+def serving(*arguments: str) -> subprocess.Popen[str]:
+    """``seglab serve`` at a free port, which its first line on standard error names."""
     code = "from seglab.commands.serve import serve; serve()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "--port", "0"],
+    return subprocess.Popen(
+        [sys.executable, "-c", code, "--port", "0", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def test_command_ends_with_its_reader() -> None:
+    """`serve | head` ends quietly once nobody reads the log any more."""
+    process = serving()
     assert process.stdout is not None
     assert process.stderr is not None
     with process:
@@ -193,13 +198,7 @@ def test_command_reads_as_a_named_reader(
     arguments: list[str], kind: str, buffer_bytes: int
 ) -> None:
     """No read is larger than the named server's buffer, or than the one that is asked for."""
-    code = "from seglab.commands.serve import serve; serve()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "--port", "0", "--protocol", "raw", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = serving("--protocol", "raw", *arguments)
     assert process.stdout is not None
     assert process.stderr is not None
     with process:

@@ -305,7 +305,7 @@ def _custom(
     if cuts == in_header:
         yield "custom_headers", None
     elif body_start in in_header and len(in_header) > 1:
-        body = [write.end - write.start for write in text if write.start >= body_start]
+        body = sizes([write for write in text if write.start >= body_start])
         buffer = _equal(body) if _chosen(body[:-1]) else None
         if buffer is not None:
             yield "custom_headers", buffer
