@@ -86,10 +86,11 @@ def test_a_class_with_slots_is_an_extension_type() -> None:
 
 
 def test_a_function_takes_types_of_c() -> None:
-    """Arguments by keyword get places, and local variables that hold an object its class."""
+    """Arguments by keyword get places, and local variables what they hold: a class, or a number."""
     declared = both()["sending"].declarations
     signature = "sent(State tp, int64_t now_ns, bint last, int64_t least=*)"
-    assert f"@cython.locals(head=Buffer)\ncdef int64_t {signature} except? -1" in declared
+    types = "@cython.locals(head=Buffer, size=int64_t)"
+    assert f"{types}\ncdef int64_t {signature} except? -1" in declared
     assert "@cython.locals(buffer=Buffer)\ncpdef all_sent(State tp)" in declared
     assert "from .state cimport Buffer\n" in declared
 

@@ -8,8 +8,9 @@ from seglab.frames.addresses import PORTS
 from seglab.frames.headers import parse_tcp
 from seglab.frames.packets import Frame, Packet
 from seglab.simulator.captured import MACHINE, WALL_NS, captures
+from seglab.simulator.carried import UP, Carried
 from seglab.simulator.frames import FrameMaker
-from seglab.simulator.path import LINKS, UP, Carried
+from seglab.simulator.path import LINKS
 from seglab.simulator.script import script_of
 from seglab.simulator.session import Simulation
 

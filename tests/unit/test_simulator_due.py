@@ -3,9 +3,9 @@
 import heapq
 from random import Random
 
+from seglab.simulator.carried import DOWN, UP, Carried
 from seglab.simulator.clock import NEVER
 from seglab.simulator.due import ARRIVAL, Queue
-from seglab.simulator.path import DOWN, UP, Carried
 
 
 def test_what_is_due_first_comes_first() -> None:

@@ -9,8 +9,8 @@ from scapy.layers.l2 import Ether
 
 from seglab.frames.addresses import IPV4, MACS
 from seglab.frames.headers import parse_tcp, quoted_addresses, too_big
+from seglab.simulator.carried import DOWN, UP, Carried
 from seglab.simulator.frames import FrameMaker
-from seglab.simulator.path import DOWN, UP, Carried
 from seglab.simulator.segment import TcpSegment
 
 STREAMS = bytes(range(200)) * 20, b"220 hello\r\n"

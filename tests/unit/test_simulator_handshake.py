@@ -3,8 +3,8 @@
 import pytest
 
 from seglab.execution.request import RunRequest
+from seglab.simulator.carried import UP
 from seglab.simulator.endpoint import TcpEndpoint
-from seglab.simulator.path import UP
 from seglab.simulator.script import script_of
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.session import Simulation

@@ -7,8 +7,11 @@ import pytest
 from seglab.core.seeds import derive
 from seglab.networks.link import LinkParams, LinkState
 from seglab.networks.network import Link, Network, Router, ScheduledMtu
+from seglab.simulator.carried import DOWN, UP, Carried, options_bytes
+from seglab.simulator.clock import NEVER
+from seglab.simulator.due import ARRIVAL, AT_ROUTER, Queue
 from seglab.simulator.host_times import HostTimes
-from seglab.simulator.path import DOWN, UP, Carried, Path, options_bytes
+from seglab.simulator.path import Path
 from seglab.simulator.segment import TcpSegment
 
 SEED = 7
@@ -29,9 +32,30 @@ def data(size: int = 1460, direction: int = UP, sent_ns: int = 0) -> Carried:
     return Carried(direction, segment, 54 + size, sent_ns)
 
 
-def path_of(network: Network, times: HostTimes = NO_TIME) -> Path:
+class Watched(Path):
+    """A path that is asked what it has put into its queue."""
+
+    def __init__(self, network: Network, times: HostTimes) -> None:
+        self.queue = Queue()
+        super().__init__(network, SEED, 10_000 * MS, times, self.queue)
+
+    def queued(self) -> list[tuple[int, int]]:
+        """Take all events out of the queue: when each is due, and what it is."""
+        found = []
+        while self.queue.at_ns != NEVER:
+            event = self.queue.take()
+            found.append((event.at_ns, event.what))
+        return found
+
+    def first(self, now_ns: int, packet: Carried) -> list[tuple[int, int]]:
+        """Offer a packet to the first link; return what is queued for it."""
+        self.first_link(now_ns, packet)
+        return self.queued()
+
+
+def path_of(network: Network, times: HostTimes = NO_TIME) -> Watched:
     """The path of one session that lasts ten seconds at most."""
-    return Path(network, SEED, 10_000 * MS, times)
+    return Watched(network, times)
 
 
 def syn(mss: int) -> Carried:
@@ -44,8 +68,7 @@ def syn(mss: int) -> Carried:
 def test_a_packet_crosses_both_links(direction: int, first_ms: int, whole_ms: int) -> None:
     """Up: access, then core; down the other way round."""
     packet = data(direction=direction)
-    times, at_host = path_of(ETHERNET).first_link(0, packet)
-    assert (times, at_host) == ((whole_ms * MS,), True)
+    assert path_of(ETHERNET).first(0, packet) == [(whole_ms * MS, ARRIVAL)]
     assert packet.left_ns == first_ms * MS
     assert packet.fate is None
 
@@ -61,8 +84,7 @@ def test_the_links_are_the_wires_own() -> None:
     for now_ns in range(0, 400 * MS, 5 * MS):
         packet = data()
         fate = wire.offer(now_ns, packet.size, is_data=True)
-        times, _ = path.first_link(now_ns, packet)
-        assert times == fate.departures_ns
+        assert path.first(now_ns, packet) == [(at_ns, ARRIVAL) for at_ns in fate.departures_ns]
         reason = fate.drop_reason
         assert packet.fate == (None if reason is None else f"{reason} on core")
 
@@ -81,16 +103,16 @@ def test_a_router_complains_where_a_packet_is_too_large() -> None:
     """It says the MTU of the next link, and its message comes back over the access link."""
     path = path_of(replace(ETHERNET, router=Router(mtu=1400)))
     packet = data(1400 - 39)
-    times, _ = path.first_link(0, packet)
-    assert times == ()
+    assert path.first(0, packet) == []
     assert packet.fate == "router"
     message = path.complaint(packet)
     assert message is not None
     assert (message.mtu, message.about, message.direction) == (1400, packet, DOWN)
     assert message.size == 14 + 576  # RFC 1812, 4.3.2.3: as much of the packet as fits
-    assert path.second_link(1 * MS, message) == (3 * MS,)
+    path.second_link(1 * MS, message)
+    assert path.queued() == [(3 * MS, ARRIVAL)]
     fits = data(1400 - 40)
-    assert path.first_link(0, fits)[0]
+    assert path.first(0, fits)
     assert path.complaint(fits) is None
 
 
@@ -154,9 +176,9 @@ def test_frames_overtake_step_by_step() -> None:
     path = path_of(replace(ETHERNET, access=Link(up, LinkParams())))
     left = []
     for n in range(20):
-        times, at_host = path.first_link(n, data())
-        assert not at_host
-        left += times
+        ((at_ns, what),) = path.first(n, data())
+        assert what == AT_ROUTER
+        left.append(at_ns)
     assert left != sorted(left)
 
 
@@ -164,7 +186,7 @@ def test_frames_of_a_bare_link_keep_their_order() -> None:
     """However long each takes: the wire carries one after the other."""
     times = HostTimes(3, {"hop": [10_000, 90_000], "hop_apart": [5_000, 9_000]})
     path = path_of(replace(ETHERNET, access=Link(), core=Link()), times)
-    arrivals = [path.first_link(n * 1000, data())[0][0] for n in range(50)]
+    arrivals = [path.first(n * 1000, data())[0][0] for n in range(50)]
     assert arrivals == sorted(set(arrivals))
     assert arrivals[0] >= 20_000
 

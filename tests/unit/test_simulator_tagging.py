@@ -15,7 +15,7 @@ def _acknowledged(endpoint: TcpEndpoint, now_ns: int, *sack: tuple[int, int]) ->
     """Let an acknowledgement of nothing but blocks arrive; return what the buffers take then."""
     blocks = tuple((low * FULL, high * FULL) for low, high in sack)
     endpoint.on_segment(
-        now_ns, TcpSegment(0, 0, 0, 65_535, ts_val=1, ts_ecr=endpoint.clock_ms(0), sack=blocks)
+        now_ns, TcpSegment(0, 0, 0, 65_535, ts_val=1, ts_ecr=endpoint.stamp_ms(0), sack=blocks)
     )
     return endpoint.wmem_queued
 
@@ -63,7 +63,7 @@ def test_a_smaller_segment_joins_no_buffer_of_full_ones() -> None:
     blocks = ((FULL, 2 * FULL + 100),)
     endpoint.on_segment(
         50_000_000,
-        TcpSegment(0, 0, 0, 65_535, ts_val=1, ts_ecr=endpoint.clock_ms(0), sack=blocks),
+        TcpSegment(0, 0, 0, 65_535, ts_val=1, ts_ecr=endpoint.stamp_ms(0), sack=blocks),
     )
     assert endpoint.wmem_queued == before + OVERHEAD
     assert [one.end for one in endpoint.flight] == [FULL, 2 * FULL, 2 * FULL + 100]

@@ -12,8 +12,10 @@ object. The modules have annotations, which mypy has checked, so nothing has to 
     a class with ``__slots__``              an extension type, each attribute with its type
     a function, a method                    callable from C as well, with the types of its
                                             arguments; from C alone where nothing else calls it
-    a local variable that holds one of      declared as that class
-    these classes
+    a local variable that holds one of      declared as that class, or that number
+    these classes, or a number
+    an item of a list of such a class,      cast to that class, so that its attributes are
+    ``queue[0].end``                        reached directly
     a whole number that is ``Final``        the number itself
     a property                              a method as well, which compiled code calls
     making an object of such a class        a call of a function of C, ``new_CLASS``
@@ -46,6 +48,10 @@ from seglab.core.c_types import (
 _HEAD: Final = "cimport cython\nfrom libc.stdint cimport int64_t\n"
 _OF_C: Final = frozenset({"log"})
 """Functions of ``math`` that are C's own for the arguments that these modules give them."""
+_ROUND: Final = "llrint"
+"""What C calls rounding to the nearest whole number, and to the even one of two, as Python does."""
+_KEPT: Final = 64
+"""How many dead objects of a class wait to be used again, which is faster than a new one."""
 
 
 class Copy(NamedTuple):
@@ -82,6 +88,8 @@ class _Writer(ast.NodeTransformer):
             here: source for source, there, here in program.imported(module) if not there
         }
         self._base: str | None = None
+        self._class: str | None = None
+        self._kinds: Mapping[str, str] = {}
         self.imports: dict[str, ast.stmt] = {}
 
     def visit_Module(self, node: ast.Module) -> ast.AST:
@@ -138,7 +146,13 @@ class _Writer(ast.NodeTransformer):
                 wanted = ast.ImportFrom(source, [ast.alias(node.attr, alias)], 1)
                 self.imports[alias] = wanted
             return ast.Name(alias, node.ctx)
+        of = self._program.item(node.value, self._kinds, self._module)
         self.generic_visit(node)
+        if of is not None:  # otherwise Cython would look for the attribute in Python's way
+            cast = ast.Attribute(ast.Name("cython", ast.Load()), "cast", ast.Load())
+            checked = ast.keyword("typecheck", ast.Constant(value=True))
+            node.value = ast.Call(cast, [ast.Name(of, ast.Load()), node.value], [checked])
+            self.imports["cython"] = ast.Import([ast.alias("cython")])
         if node.attr in self._program.properties and isinstance(node.ctx, ast.Load):
             read = ast.Attribute(node.value, f"read_{node.attr}", ast.Load())
             return ast.Call(read, [], [])
@@ -146,6 +160,10 @@ class _Writer(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Give arguments by position, since C has no keywords; and make objects in C."""
+        if name_of(node.func) == "round" and len(node.args) == 1:
+            kind = self._program.kind(node.args[0], self._kinds, self._module)
+            if kind == "float":
+                node.func = ast.Name(_ROUND, ast.Load())
         made = self._program.made(self._module, node.func)
         if made is not None:
             begin = made.methods["__init__"]
@@ -168,7 +186,9 @@ class _Writer(ast.NodeTransformer):
         """Add a method for each property; an extension type has its slots in C."""
         found = self._program.classes.get(node.name)
         self._base = None if found is None else found.base
+        self._class = None if found is None else node.name
         self.generic_visit(node)
+        self._class = None
         if found is None or found.module != self._module:
             return node
         body: list[ast.stmt] = []
@@ -195,7 +215,10 @@ class _Writer(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         """Take annotations off, which the declarations have, and let all arguments have places."""
+        outer = self._kinds
+        self._kinds = self._program.kinds(node, self._module, self._class)
         self.generic_visit(node)
+        self._kinds = outer
         if node.args.kwonlyargs and callable_from_c(node):
             _let_have_places(node)
         for argument in (*node.args.args, *node.args.kwonlyargs):
@@ -253,7 +276,7 @@ def _declarations(program: Program, name: str, text: str) -> Iterator[str]:
         if callable_from_c(function):
             own += _signature(program, function, name, None)
     used = set(re.findall(r"\w+", text)) | set(re.findall(r"\w+", "\n".join(own)))
-    for one in sorted(_OF_C & program.math(name)):
+    for one in sorted((_OF_C & program.math(name)) | ({_ROUND} & used)):
         yield f"from libc.math cimport {one}"
     for kind, found in program.classes.items():
         if kind in used and found.module != name:
@@ -271,8 +294,12 @@ def _declarations(program: Program, name: str, text: str) -> Iterator[str]:
 def _type(program: Program, found: DeclaredClass) -> Iterator[str]:
     name = found.node.name
     made_in_c = program.is_made_in_c(found)
+    base = program.classes.get(found.base or "")
     if not any(one.base == name for one in program.classes.values()):
-        yield "@cython.final"
+        if base is None or not base.methods.keys() & found.methods.keys() - {"__init__"}:
+            yield "@cython.final"  # Cython has none that overrides a method
+        if base is None:
+            yield f"@cython.freelist({_KEPT})"
     yield f"cdef class {name}({found.base}):" if found.base else f"cdef class {name}:"
     for field, kind in found.fields.items():
         if found.base is None or program.field(found.base, field) is None:

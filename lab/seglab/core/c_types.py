@@ -7,10 +7,13 @@ becomes of that is in ``seglab.core.c_copies``.
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 _C_TYPES: Final = {"int": "int64_t", "bool": "bint", "float": "double", "bytes": "bytes"}
+_CONSTANTS: Final = {int: "int", bool: "bool", float: "float", type(None): "None"}
+_BUILTINS: Final = {"len": "int", "range": "Sequence[int]", "min": "", "max": "", "enumerate": ""}
+_NUMBERS: Final = frozenset({"int", "bool", "float"})
 _OBJECTS: Final = frozenset({"seed"})
 """Names of numbers that may need more than 63 bits."""
 
@@ -225,7 +228,7 @@ class Program:
     def kind(self, node: ast.expr, known: Mapping[str, str], module: str) -> str | None:  # noqa: PLR0911
         """Return the annotation that an expression would have; ``None`` where that is not seen."""
         if isinstance(node, ast.Constant):
-            return type(node.value).__name__ if type(node.value) in {int, bool, float} else None
+            return _CONSTANTS.get(type(node.value))
         if isinstance(node, ast.Name):
             return "int" if node.id in self.constants[module] else known.get(node.id)
         if isinstance(node, ast.UnaryOp):
@@ -234,13 +237,16 @@ class Program:
             return self.kind(node.operand, known, module)
         if isinstance(node, ast.BinOp):
             sides = {self.kind(one, known, module) for one in (node.left, node.right)}
+            if sides == {"bool"} and isinstance(node.op, ast.BitAnd | ast.BitOr | ast.BitXor):
+                return "bool"
             whole = sides <= {"int", "bool"} and not isinstance(node.op, ast.Div | ast.Pow)
             return "int" if whole else None
         if isinstance(node, ast.Compare):
             return "bool"
         if isinstance(node, ast.IfExp):
-            sides = {self.kind(one, known, module) for one in (node.body, node.orelse)}
-            return sides.pop() if len(sides) == 1 else None
+            return self._common((node.body, node.orelse), known, module)
+        if isinstance(node, ast.BoolOp):
+            return self._common(node.values, known, module)
         if isinstance(node, ast.Attribute):
             of = self.kind(node.value, known, module)
             return None if of is None else self.field(of, node.attr)
@@ -250,9 +256,17 @@ class Program:
             return self._called(node, known, module)
         return None
 
+    def _common(
+        self, nodes: Iterable[ast.expr], known: Mapping[str, str], module: str
+    ) -> str | None:
+        """Return the annotation that all of some expressions have; ``None`` where they differ."""
+        return _merged({self.kind(one, known, module) for one in nodes})
+
     def _called(self, node: ast.Call, known: Mapping[str, str], module: str) -> str | None:
         if name_of(node.func) in self.classes:
             return name_of(node.func)
+        if name_of(node.func) in _BUILTINS:
+            return self._built_in(node, known, module)
         function = self.function(module, node.func)
         if function is not None:
             return returned(function)
@@ -264,23 +278,56 @@ class Program:
             return None if method is None else returned(method)
         return None
 
-    def locals(self, function: ast.FunctionDef, module: str, owner: str | None) -> dict[str, str]:
-        """Return the types of C of local variables.
+    def _built_in(self, node: ast.Call, known: Mapping[str, str], module: str) -> str | None:
+        """Return what a call of one of Python's functions gives, as an annotation."""
+        name = name_of(node.func)
+        if name in {"min", "max"}:
+            plain = len(node.args) > 1 and not node.keywords
+            return self._common(node.args, known, module) if plain else None
+        if name == "enumerate":
+            of = _item(self.kind(node.args[0], known, module)) if len(node.args) == 1 else None
+            return f"Sequence[tuple[int, {of or 'Any'}]]"
+        return _BUILTINS[name]
 
-        They are the classes of those whose every value is of the same class, and what those are
-        annotated with that have an annotation of their own.
-        """
+    def item(self, node: ast.expr, known: Mapping[str, str], module: str) -> str | None:
+        """Return the class of what is taken out of a list of its objects; ``None`` otherwise."""
+        taken = isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Slice)
+        taken |= isinstance(node, ast.Call) and name_of(node.func) == ""
+        kind = self.kind(node, known, module) if taken else None
+        return kind if kind in self.classes else None
+
+    def kinds(self, function: ast.FunctionDef, module: str, owner: str | None) -> dict[str, str]:
+        """Return the annotations of a function's arguments and local variables, as far as seen."""
         known = _arguments(function)
         if owner is not None:
             known["self"] = owner
         arguments = set(known)
-        for _ in range(3):  # a variable may come from one that is found later
-            found: dict[str, set[str | None]] = {}
-            for target, kind in self._bindings(function, known, module):
-                found.setdefault(target, set()).add(kind)
-            for name, kinds in found.items():
-                if name not in arguments and len(kinds) == 1 and (kind := kinds.pop()) is not None:
-                    known[name] = kind
+        while fresh := {  # a variable may come from one that is found later, or from itself
+            name: kind
+            for name, kinds in self._bound(function, known, module).items()
+            if name not in known and (kind := _merged(kinds - {None})) is not None
+        }:
+            known |= fresh
+        while wrong := {
+            name: f"{known[name]} | None" if kind == f"{known[name]} | None" else None
+            for name, kinds in self._bound(function, known, module).items()
+            if name in known and name not in arguments and (kind := _merged(kinds)) != known[name]
+        }:
+            known = {
+                name: kind
+                for name, before in known.items()
+                if (kind := wrong.get(name, before)) is not None
+            }
+        return known
+
+    def locals(self, function: ast.FunctionDef, module: str, owner: str | None) -> dict[str, str]:
+        """Return the types of C of local variables.
+
+        They are the types of those whose every value is of the same class, or a number of the same
+        kind, and what those are annotated with that have an annotation of their own.
+        """
+        known = self.kinds(function, module, owner)
+        arguments = {"self", *_arguments(function)}
         typed = {
             name_of(node.target): self.c_type(ast.unparse(node.annotation), name_of(node.target))
             for node in ast.walk(function)
@@ -288,10 +335,21 @@ class Program:
         }
         typed = {name: kind for name, kind in typed.items() if kind != "object"}
         return typed | {
-            name: kind.removesuffix(" | None")
+            name: self.c_type(kind, name)
             for name, kind in known.items()
-            if name not in arguments and kind.removesuffix(" | None") in self.classes
+            if name not in arguments
+            and (kind in _NUMBERS or kind.removesuffix(" | None") in self.classes)
+            and self.c_type(kind, name) != "object"
         }
+
+    def _bound(
+        self, function: ast.FunctionDef, known: Mapping[str, str], module: str
+    ) -> dict[str, set[str | None]]:
+        """Return for each local variable what its values would be annotated with."""
+        found: dict[str, set[str | None]] = {}
+        for target, kind in self._bindings(function, known, module):
+            found.setdefault(target, set()).add(kind)
+        return found
 
     def _bindings(
         self, function: ast.FunctionDef, known: Mapping[str, str], module: str
@@ -303,18 +361,17 @@ class Program:
                     if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
                         values = zip(target.elts, node.value.elts, strict=True)
                         pairs += [(one, self.kind(v, known, module)) for one, v in values]
-                    elif isinstance(target, ast.Tuple):
-                        pairs += [(one, None) for one in target.elts]
                     else:
-                        pairs.append((target, self.kind(node.value, known, module)))
+                        pairs += _unpacked(target, self.kind(node.value, known, module))
             elif isinstance(node, ast.AnnAssign):
                 pairs = [(node.target, ast.unparse(node.annotation))]
-            elif isinstance(node, ast.AugAssign | ast.NamedExpr):
-                pairs = [(node.target, None)]
+            elif isinstance(node, ast.AugAssign):  # what it was before is another binding
+                both = ast.BinOp(node.value, node.op, node.value)
+                pairs = [(node.target, self.kind(both, known, module))]
+            elif isinstance(node, ast.NamedExpr):
+                pairs = [(node.target, self.kind(node.value, known, module))]
             elif isinstance(node, ast.For | ast.comprehension):
-                of = _item(self.kind(node.iter, known, module))
-                inner = node.target.elts if isinstance(node.target, ast.Tuple) else [node.target]
-                pairs = [(one, of if one is node.target else None) for one in inner]
+                pairs = _unpacked(node.target, _item(self.kind(node.iter, known, module)))
             for target, kind in pairs:
                 if isinstance(target, ast.Name):
                     yield target.id, kind
@@ -426,6 +483,31 @@ def _arguments(function: ast.FunctionDef) -> dict[str, str]:
 def returned(function: ast.FunctionDef) -> str | None:
     """Return the annotation of what a function returns; ``None`` without one."""
     return None if function.returns is None else ast.unparse(function.returns)
+
+
+def _merged(kinds: set[str | None]) -> str | None:
+    """Return the annotation that fits all of some others; ``None`` where there is none."""
+    if len(kinds) > 1 and None not in kinds:
+        bare = {str(kind).removesuffix(" | None") for kind in kinds} - {"None"}
+        return f"{bare.pop()} | None" if len(bare) == 1 else None
+    return next(iter(kinds)) if len(kinds) == 1 else None
+
+
+def _unpacked(target: ast.expr, kind: str | None) -> list[tuple[ast.expr, str | None]]:
+    """Return each name of a target with its annotation, where the value has the one of ``kind``."""
+    if not isinstance(target, ast.Tuple):
+        return [(target, kind)]
+    parts: Sequence[str | None] = ()
+    if kind is not None and kind.startswith("tuple["):
+        inner = ast.parse(kind, mode="eval").body
+        assert isinstance(inner, ast.Subscript)
+        listed = inner.slice.elts if isinstance(inner.slice, ast.Tuple) else [inner.slice]
+        parts = [ast.unparse(one) for one in listed]
+    if len(parts) != len(target.elts) or "..." in parts:
+        parts = [None] * len(target.elts)
+    return [
+        found for one, of in zip(target.elts, parts, strict=True) for found in _unpacked(one, of)
+    ]
 
 
 def _item(kind: str | None) -> str | None:

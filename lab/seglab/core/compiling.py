@@ -66,8 +66,26 @@ SIMULATOR: Final = Compiled(
         *(
             f"seglab.simulator.{name}"
             for name in (
-                *("acknowledging", "acks", "byte_window", "client", "clock", "congestion", "cubic"),
-                *("due", "endpoint", "host_times", "marks", "mss", "nagle", "output", "path"),
+                *(
+                    "acknowledging",
+                    "acks",
+                    "byte_window",
+                    "carried",
+                    "client",
+                    "clock",
+                    "congestion",
+                ),
+                *(
+                    "cubic",
+                    "due",
+                    "endpoint",
+                    "host_times",
+                    "marks",
+                    "mss",
+                    "nagle",
+                    "output",
+                    "path",
+                ),
                 *("probing", "rack", "receive", "recovery", "resend", "rtt", "segment", "server"),
                 *("session", "state", "tagging", "timers", "transmit", "window", "writing"),
             )

@@ -39,6 +39,7 @@ from seglab.kernel.client_session import header_of, not_begun
 from seglab.networks.network import Network
 from seglab.sender import steps
 from seglab.sender.script import needed_s
+from seglab.simulator.carried import UP, Outlet
 from seglab.simulator.client import NEVER, Client
 from seglab.simulator.clock import TICK_NS
 from seglab.simulator.endpoint import TcpEndpoint
@@ -90,7 +91,6 @@ class ModelSession:
         self.checksum_errors = 0
         self.reported = False
         self._header = header_of(script) if job.get("protocol") == "smtp" else {}
-        self._send_frame = send
         self._look = look
         self._running = self._was_reset = False
         self._script = script
@@ -110,6 +110,7 @@ class ModelSession:
             (self._stream, b""),
             (job["client"], job["server"]),
         )
+        self._wire = _Wire(self._maker, send)
         self._received = _ReceivedStream()
         self._scale = 0
         self._server_clock: int | None = None
@@ -118,8 +119,8 @@ class ModelSession:
             self._tcp,
             _NO_TIME,
             None,
-            self._received.read,
-            self._send,
+            self._received.stream,
+            self._wire,
         )
 
     # What the client's loop calls --------------------------------------------------------------
@@ -127,7 +128,7 @@ class ModelSession:
     def begin(self) -> None:
         """Send the SYN: here the session's time begins."""
         self.t0_ns = time.monotonic_ns()
-        self._send(0, self._tcp.connect(0))
+        self._wire.send(0, UP, self._tcp.connect(0))
 
     @property
     def wake_ns(self) -> int:
@@ -178,7 +179,7 @@ class ModelSession:
         now_ns = self._now_ns()
         timer_ns = self._tcp.wake_ns
         if timer_ns is not None and timer_ns <= now_ns and not self._failed:
-            self._send(now_ns, self._tcp.on_timer(now_ns))
+            self._wire.send(now_ns, UP, self._tcp.on_timer(now_ns))
         if not self.ended and now_ns >= self._deadline_ns:
             self._fail(now_ns, "time limit reached")
         self._run(now_ns)
@@ -198,12 +199,12 @@ class ModelSession:
             self._refuse(packet)
         elif packet.flags & RST:
             segment = self._segment(packet, options)
-            self._send(now_ns, self._tcp.on_reset(now_ns, segment))
+            self._wire.send(now_ns, UP, self._tcp.on_reset(now_ns, segment))
         else:
             segment = self._segment(packet, options)
             payload = frame[packet.payload_start : packet.payload_start + packet.payload_bytes]
             self._received.put(segment.start, payload)
-            self._send(now_ns, self._tcp.on_segment(now_ns, segment))
+            self._wire.send(now_ns, UP, self._tcp.on_segment(now_ns, segment))
         self._run(now_ns)
 
     def result(self) -> ChannelMessage:
@@ -263,17 +264,13 @@ class ModelSession:
         tcp = self._tcp
         if tcp.established and tcp.error is None and not self._was_reset:
             self._was_reset = True
-            self._send_frame(self._maker.reset(tcp.snd_nxt, tcp.rcv_nxt))
+            self._wire.put(self._maker.reset(tcp.snd_nxt, tcp.rcv_nxt))
 
     def _refuse(self, packet: TcpPacket) -> None:
         """Answer a segment for which there is no connection any more (RFC 9293, 3.10.7.1)."""
         if packet.flags & ACK and not packet.flags & RST:
             start = (packet.ack - self._maker.initial[0] - 1) % _MODULUS
-            self._send_frame(self._maker.reset(start, -1))
-
-    def _send(self, _now_ns: int, segments: Sequence[TcpSegment]) -> None:
-        for segment in segments:
-            self._send_frame(self._maker.sent(segment))
+            self._wire.put(self._maker.reset(start, -1))
 
     def _take_message(self, now_ns: int, frame: bytes) -> None:
         """Take a router's message that a packet was too large."""
@@ -283,7 +280,7 @@ class ModelSession:
         seq = int.from_bytes(message.about[2][_PORTS_BYTES:], "big")
         start = _signed(seq - self._maker.initial[0] - 1 - self._tcp.snd_una) + self._tcp.snd_una
         if not self._failed:
-            self._send(now_ns, self._tcp.on_path_mtu(now_ns, message.mtu, start))
+            self._wire.send(now_ns, UP, self._tcp.on_path_mtu(now_ns, message.mtu, start))
 
     def _segment(self, packet: TcpPacket, options: TcpOptions) -> TcpSegment:
         """Return a frame of the server as the endpoint takes it, in offsets of the streams."""
@@ -341,23 +338,40 @@ class ModelSession:
         return self._program.writes[-1][2] if self._program.writes else 0
 
 
+class _Wire(Outlet):
+    """The lab's wire, as the session's TCP and its program see it.
+
+    Attributes:
+        put: puts a frame on it.
+    """
+
+    def __init__(self, maker: FrameMaker, put: Callable[[bytes], object]) -> None:
+        self._maker = maker
+        self.put = put
+
+    def send(self, _now_ns: int, _direction: int, segments: Sequence[TcpSegment]) -> None:
+        """Put segments on the wire, as frames."""
+        for segment in segments:
+            self.put(self._maker.sent(segment))
+
+
 class _ReceivedStream:
-    """The bytes of the server's stream, in whichever order they come."""
+    """The bytes of the server's stream, in whichever order they come.
+
+    Attributes:
+        stream: the bytes at their places.
+    """
 
     def __init__(self) -> None:
-        self._bytes = bytearray()
+        self.stream = bytearray()
 
     def put(self, start: int, payload: bytes) -> None:
         """Keep bytes at their place."""
         end = start + len(payload)
         if payload and 0 <= start < _HALF and end <= _RECEIVED_MOST:
-            if end > len(self._bytes):
-                self._bytes.extend(bytes(end - len(self._bytes)))
-            self._bytes[start:end] = payload
-
-    def read(self, start: int, end: int) -> bytes:
-        """Return a range of the stream."""
-        return bytes(self._bytes[start:end])
+            if end > len(self.stream):
+                self.stream.extend(bytes(end - len(self.stream)))
+            self.stream[start:end] = payload
 
 
 _RECEIVED_MOST: Final = 1 << 24

@@ -30,7 +30,7 @@ _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _NO_LIMIT = 1 << 62
 _OVERTAKES = -1
-_FULL = -1
+_NEVER = -1
 _PARETO_SHAPE = 3.0  # as in the table that netem calls pareto
 
 _Draw = Callable[[], float]
@@ -192,6 +192,11 @@ class LinkState:
 
     Each kind of draw has its own stream, with one draw for every frame that is offered, whether or
     not the link drops it. So a changed loss rate does not reshuffle the jitter.
+
+    Attributes:
+        params: of that direction.
+        drop_reason: why the last frame was dropped, as in ``Fate``; ``None`` where it was not.
+        copy_ns: when a copy of the last frame leaves; below zero where there is none.
     """
 
     __slots__ = (
@@ -217,6 +222,7 @@ class LinkState:
         "_stall_share",
         "_starts_ns",
         "_waits",
+        "copy_ns",
         "drop_reason",
         "params",
     )
@@ -247,6 +253,7 @@ class LinkState:
             rng = Random(derive(seed, "jitter"))
             self._jitter = DISTRIBUTIONS[params.jitter_distribution](rng)
         self.drop_reason: str | None = None
+        self.copy_ns = _NEVER
         self._arrivals_data = 0
         self._busy_until_ns = 0
         self._last_departure_ns = 0
@@ -260,11 +267,20 @@ class LinkState:
             size_bytes: the whole frame, with its Ethernet header.
             is_data: whether it is a TCP segment with payload, for exact drops.
         """
-        departures_ns = self.departures(now_ns, size_bytes, is_data=is_data)
-        return Fate(departures_ns, self.drop_reason)
+        departure_ns = self.departure(now_ns, size_bytes, is_data=is_data)
+        if departure_ns < 0:
+            return Fate((), self.drop_reason)
+        if self.copy_ns < 0:
+            return Fate((departure_ns,))
+        return Fate((departure_ns, self.copy_ns))
 
-    def departures(self, now_ns: int, size_bytes: int, *, is_data: bool) -> tuple[int, ...]:
-        """Do what ``offer`` does, and return when the frame leaves, without a value around it."""
+    def departure(self, now_ns: int, size_bytes: int, *, is_data: bool) -> int:
+        """Do what ``offer`` does, without a value around it.
+
+        Returns:
+            When the frame leaves, and ``copy_ns`` says when a copy of it does; below zero where the
+            link drops it, and ``drop_reason`` says why.
+        """
         lost = self._loss is not None and self._falls(self._loss, self._loss_share)
         copied = self._duplicate is not None and self._falls(self._duplicate, self._duplicate_share)
         overtakes = self._overtake is not None and self._falls(self._overtake, self._overtake_share)
@@ -272,6 +288,7 @@ class LinkState:
         self._arrivals_data += is_data
 
         self.drop_reason = None
+        self.copy_ns = _NEVER
         if size_bytes > self._max_frame_bytes:
             self.drop_reason = "mtu"
         elif is_data and self._drop_data and self._arrivals_data in self._drop_data:
@@ -279,20 +296,18 @@ class LinkState:
         elif lost:
             self.drop_reason = "loss"
         if self.drop_reason is not None:
-            return ()
+            return _NEVER
 
         if overtakes:
             delay_ns = _OVERTAKES
         departure_ns = self._transmit(now_ns, size_bytes, delay_ns)
-        copy_ns = self._transmit(now_ns, size_bytes, delay_ns) if copied else _FULL
-        if copy_ns == _FULL:
-            if departure_ns == _FULL:
+        copy_ns = self._transmit(now_ns, size_bytes, delay_ns) if copied else _NEVER
+        if departure_ns == _NEVER:
+            if copy_ns == _NEVER:
                 self.drop_reason = "queue"
-                return ()
-            return (departure_ns,)
-        if departure_ns == _FULL:
-            return (copy_ns,)
-        return (departure_ns, copy_ns)
+            return copy_ns
+        self.copy_ns = copy_ns
+        return departure_ns
 
     def _falls(self, throw: _Draw, share: float) -> bool:
         """Whether a die says yes, as it does in that share of its throws."""
@@ -328,14 +343,10 @@ class LinkState:
         serialisation_ns = 0
         sent_ns = now_ns
         if self._rate_bps:
-            starts_ns = self._starts_ns
-            while starts_ns and starts_ns[0] <= now_ns:
-                starts_ns.popleft()
             if self._busy_until_ns > now_ns:
-                if len(starts_ns) >= self._limit:
-                    return _FULL
                 sent_ns = self._busy_until_ns
-                starts_ns.append(sent_ns)
+                if self._limit != _NO_LIMIT and not self._finds_room(now_ns, sent_ns):
+                    return _NEVER
             # rounded up: a rate is never exceeded, not even by a nanosecond
             serialisation_ns = -(-size_bytes * 8 * _NS_PER_S // self._rate_bps)
             sent_ns += serialisation_ns
@@ -345,6 +356,16 @@ class LinkState:
         departure_ns = max(sent_ns + delay_ns, self._last_departure_ns + serialisation_ns)
         self._last_departure_ns = departure_ns
         return departure_ns
+
+    def _finds_room(self, now_ns: int, start_ns: int) -> bool:
+        """Whether a frame may wait in the queue at ``now_ns`` until it is sent at ``start_ns``."""
+        starts_ns = self._starts_ns
+        while starts_ns and starts_ns[0] <= now_ns:
+            starts_ns.popleft()
+        if len(starts_ns) >= self._limit:
+            return False
+        starts_ns.append(start_ns)
+        return True
 
 
 def _nanoseconds(time: float) -> int:

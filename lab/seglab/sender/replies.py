@@ -1,8 +1,14 @@
 """The server's replies as they arrive at an SMTP client (RFC 5321, 4.2), without a socket."""
 
+from functools import cache
 from typing import Final
 
 REPLY_MAX_BYTES: Final = 1 << 16
+
+
+@cache
+def _digits(code: int) -> bytes:
+    return b"%d" % code
 
 
 class ReplyError(Exception):
@@ -37,12 +43,14 @@ class Replies:
             ReplyError: the reply has another code.
         """
         pending = self._pending
+        if not pending:
+            return False
         position = 0
         while (end := pending.find(b"\r\n", position)) >= 0:
             if not pending.startswith(b"-", position + 3, end):
                 line = pending[position:end]
                 self._pending = pending[end + 2 :]
-                if line[:3] != b"%d" % expected:
+                if line[:3] != _digits(expected):
                     raise ReplyError(
                         f"the server replied {line[:80]!r} where {expected} was expected"
                     )

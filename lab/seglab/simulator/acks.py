@@ -254,7 +254,7 @@ def _is_spurious(tp: TcpState, sacked: int, sent_ns: int) -> bool:
     return (
         sacked & (RETRANSMITTED | EVER_RETRANSMITTED) != 0
         and tp.rcv_tsecr is not None
-        and 0 < tp.rcv_tsecr < tp.clock_ms(sent_ns)
+        and 0 < tp.rcv_tsecr < tp.stamp_ms(sent_ns)
     )
 
 
@@ -268,7 +268,7 @@ def _measure(
     """
     measured = fast_us if fast_us >= 0 else sack_us
     if measured < 0 and tp.rcv_tsecr is not None and flag & DATA_ACKED:
-        now_ms = tp.clock_ms(now_ns)
+        now_ms = tp.stamp_ms(now_ns)
         measured = least_us = max(now_ms - tp.rcv_tsecr, 1) * 1000  # tcp_rtt_tsopt_us
     if measured >= 0:
         rtt.sample(tp, now_ns, measured, least_us)

@@ -13,8 +13,9 @@ from seglab.frames.addresses import PORTS
 from seglab.frames.headers import ACK, FIN, SYN, too_big
 from seglab.frames.pcapng import CapturedPacket
 from seglab.networks.network import Network
+from seglab.simulator.carried import UP, Carried
 from seglab.simulator.frames import FrameMaker
-from seglab.simulator.path import LINKS, UP, Carried
+from seglab.simulator.path import LINKS
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.session import Simulation
 

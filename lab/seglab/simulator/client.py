@@ -18,11 +18,12 @@ A write behaves as a blocking one does: what the buffer does not take follows as
 room, before the next step, and it stays one write.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from seglab.sender.replies import Replies, ReplyError
 from seglab.sender.steps import SetOption, Step, Wait, Write, at_mss
+from seglab.simulator.carried import UP, Outlet
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.host_times import HostTimes
 from seglab.simulator.segment import TcpSegment
@@ -36,10 +37,6 @@ _CALLS = Write, SetOption  # the steps that call into the socket
 _CONNECTING, _RESUMING, _BLOCKED, _EXPECTING, _FINISHING, _ENDED = range(6)
 
 
-def _nowhere(_now_ns: int, _segments: Sequence[TcpSegment]) -> None:
-    """Send nothing: the session is over."""
-
-
 class Client:
     """The client's program of one session.
 
@@ -48,8 +45,8 @@ class Client:
         tcp: the client's end of the connection.
         times: how long its steps take.
         window_bytes: the size of a send window that counts bytes; ``None`` leaves it to TCP.
-        reply_bytes: returns a range of the server's stream.
-        send: takes the segments that leave, and when.
+        stream: the server's stream, which grows.
+        outlet: takes the segments that leave.
 
     Attributes:
         writes: each write call: when, and its range in the client's stream.
@@ -66,13 +63,13 @@ class Client:
         "_in_turn",
         "_left",
         "_more",
+        "_outlet",
         "_position",
         "_replies",
-        "_reply_bytes",
         "_reply_end",
         "_script",
-        "_send",
         "_state",
+        "_stream",
         "_tcp",
         "_times",
         "_unsent",
@@ -94,15 +91,15 @@ class Client:
         tcp: TcpEndpoint,
         times: HostTimes,
         window_bytes: int | None,
-        reply_bytes: Callable[[int, int], bytes],
-        send: Callable[[int, Sequence[TcpSegment]], None],
+        stream: bytearray,
+        outlet: Outlet,
     ) -> None:
         self._script = script
         self._tcp = tcp
         self._times = times
         self._window_bytes = window_bytes
-        self._reply_bytes = reply_bytes
-        self._send = send
+        self._stream = stream
+        self._outlet = outlet
         self._state = _CONNECTING
         self._position = 0
         self._written = 0
@@ -121,10 +118,6 @@ class Client:
         self.timestamps = False
         self.ended_ns: int | None = None
         self.error: str | None = None
-
-    def let_go(self) -> None:
-        """Drop what sends, and with it the session: its memory is free when nobody looks at it."""
-        self._send = _nowhere
 
     def wake(self, now_ns: int) -> None:
         """Let the program notice soon what has happened at ``now_ns``, if it waits for that."""
@@ -189,7 +182,7 @@ class Client:
         if self._state == _BLOCKED and self._window_bytes is None and tcp.writable > 0:
             self._push(now_ns)
         if tcp.unread:
-            self._send(now_ns, self._read(now_ns))
+            self._outlet.send(now_ns, UP, self._read(now_ns))
             if self._state == _EXPECTING and self._replies.take(self._expected):
                 self._advance(now_ns)
         if not tcp.unread and tcp.peer_closed and self._state != _ENDED:
@@ -204,7 +197,7 @@ class Client:
         read, segments = self._tcp.read(now_ns, _READ_MOST)
         start = self._reply_end
         self._reply_end = start + read
-        self._replies.feed(self._reply_bytes(start, start + read))
+        self._replies.feed(bytes(self._stream[start : start + read]))
         return segments
 
     def _read_last(self, now_ns: int) -> None:
@@ -255,7 +248,7 @@ class Client:
             self._resume_after_write(now_ns)
             return
         self._state = _FINISHING
-        self._send(now_ns, self._tcp.close(now_ns))
+        self._outlet.send(now_ns, UP, self._tcp.close(now_ns))
 
     def _resume_after_write(self, now_ns: int) -> None:
         """Let the write take its time before the next step."""
@@ -270,7 +263,7 @@ class Client:
         change = tcp.set_cork if step.name == "cork" else tcp.set_nodelay
         segments = change(now_ns, step.on)
         self._left = bool(segments)
-        self._send(now_ns, segments)
+        self._outlet.send(now_ns, UP, segments)
 
     def _push(self, now_ns: int) -> None:
         """Continue a write that was held up, and then the sender's steps."""
@@ -294,7 +287,7 @@ class Client:
             taken, segments = tcp.write(now_ns, allowed, self._more)
             if segments:
                 self._left = True
-                self._send(now_ns, segments)
+                self._outlet.send(now_ns, UP, segments)
             if not taken:
                 break
             self._unsent -= taken

@@ -7,8 +7,8 @@ at one time stay in the order in which they were queued.
 
 from typing import Final
 
+from seglab.simulator.carried import Carried
 from seglab.simulator.clock import NEVER
-from seglab.simulator.path import Carried
 
 ARRIVAL: Final = 0
 """A packet reaches a host."""

@@ -352,7 +352,7 @@ class TcpEndpoint(TcpState):
                 0 if answering else -1,
                 min(self.rcv_wnd, _WINDOW_MAX),
                 syn=True,
-                ts_val=self.clock_ms(now_ns) if timestamps else None,
+                ts_val=self.stamp_ms(now_ns) if timestamps else None,
                 ts_ecr=(self.ts_recent if answering else 0) if timestamps else None,
                 retransmission=again,
                 mss_option=settings.mtu - self.ip_header_len - 20,
@@ -447,7 +447,7 @@ class TcpEndpoint(TcpState):
         if not self.syn_retries and not self.answered_again:
             measured_us = (now_ns - self.first_syn_ns) // 1000
         elif self.timestamps and seg.ts_ecr:
-            now_ms = self.clock_ms(now_ns)
+            now_ms = self.stamp_ms(now_ns)
             measured_us = max(now_ms - seg.ts_ecr, 1) * 1000
         else:
             return
@@ -455,7 +455,7 @@ class TcpEndpoint(TcpState):
 
     def _stand(self, now_ns: int, echo: int | None) -> None:
         """``tcp_finish_connect`` and ``tcp_init_transfer``: the connection stands."""
-        first_ms = self.clock_ms(self.first_syn_ns)
+        first_ms = self.stamp_ms(self.first_syn_ns)
         spurious = self.timestamps and echo == first_ms  # tcp_try_undo_spurious_syn
         self.state = ESTABLISHED
         self.delivered = 1  # the SYN

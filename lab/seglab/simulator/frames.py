@@ -16,7 +16,7 @@ from seglab.core.seeds import derive
 from seglab.core.tcpip import ETHERNET_HEADER_BYTES
 from seglab.frames.addresses import BY_VERSION, CLIENT_PORTS, MACS
 from seglab.frames.headers import ACK, FIN, IPV4, IPV6, PSH, RST, SYN
-from seglab.simulator.path import DOWN, UP, Carried
+from seglab.simulator.carried import DOWN, UP, Carried
 from seglab.simulator.segment import TcpSegment
 
 _TTL: Final = 64

@@ -47,7 +47,7 @@ def emit(tp: TcpState, now_ns: int, buffer: Buffer, *, again: bool = False) -> N
     offered = window.select(tp)
     value = echo = None
     if tp.timestamps:
-        value = tp.clock_ms(now_ns)
+        value = tp.stamp_ms(now_ns)
         echo = tp.ts_recent
     sacks = acknowledging.sack_blocks(tp) if tp.sacks or tp.dsack else ()
     out, ack = tp.out, tp.rcv_nxt
@@ -82,8 +82,8 @@ def _to_device(tp: TcpState, now_ns: int, start: int, end: int, step: int, extra
     """Count the memory of what waits in the device's queue (``sk_wmem_alloc``)."""
     size = end - start
     if step:  # software GSO makes a linear buffer for each segment (skb_segment)
-        whole, rest = divmod(size, step)
-        tp.device_bytes += whole * _linear(step) + (_linear(rest) if rest else 0)
+        rest = size % step
+        tp.device_bytes += size // step * _linear(step) + (_linear(rest) if rest else 0)
     else:
         tp.device_bytes += BUFFER_BYTES + size + extra
     if tp.device_queue_ns:
@@ -95,7 +95,7 @@ def _linear(size: int) -> int:
     room = (size + _TCP_HEADER_MAX + 63 & ~63) + _SHARED_INFO
     if room <= _SMALL_HEAD:
         return _SMALL_HEAD + _SK_BUFF
-    return (1 << (room - 1).bit_length()) + _SK_BUFF
+    return window.allocated(room) + _SK_BUFF
 
 
 def device_full(tp: TcpState, buffer: Buffer, factor: int) -> bool:
@@ -129,7 +129,7 @@ def ack(tp: TcpState, now_ns: int) -> None:
     """``tcp_send_ack``: a segment that only acknowledges."""
     value = echo = None
     if tp.timestamps:
-        value = tp.clock_ms(now_ns)
+        value = tp.stamp_ms(now_ns)
         echo = tp.ts_recent
     sacks = acknowledging.sack_blocks(tp) if tp.sacks or tp.dsack else ()
     tp.dsack = None
@@ -170,7 +170,7 @@ def check_space(tp: TcpState, now_ns: int) -> None:
 def expand_send_buffer(tp: TcpState) -> None:
     """``tcp_sndbuf_expand``: room for twice the congestion window, in the memory that it takes."""
     segment = max(tp.mss_clamp, tp.mss) + _TCP_HEADER_MAX + _SHARED_INFO
-    each = (1 << (segment - 1).bit_length()) + _SK_BUFF
+    each = window.allocated(segment) + _SK_BUFF
     wanted = 2 * max(_INITIAL_SEGMENTS, tp.cwnd, tp.reordering + 1) * each
     tp.sndbuf = max(tp.sndbuf, min(wanted, tp.settings.send_buffer_max_bytes))
 

@@ -6,15 +6,16 @@ the router: which packet is too large when, what it says about that, and how it 
 
     client --- access --- router --- core --- server
 
-A packet takes two steps, one for each link. ``Path`` returns when and where a packet is next; it
-has no clock and no queue of its own. Where the first link keeps the order of frames, both steps
-are taken at once, since nothing that happens later can change the second one.
+A packet takes two steps, one for each link. ``Path`` finds out when and where a packet is next, and
+puts that into the session's queue; it has no clock. Where the first link keeps the order of frames,
+both steps are taken at once, since nothing that happens later can change the second one.
 
 Not modelled: the router's own queue, and what Linux does with packets that
 may be fragmented, which TCP's are not (``seglab.simulator.support`` refuses such networks).
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Final
 
 from seglab.core.kept import Kept
@@ -23,83 +24,57 @@ from seglab.core.tcpip import ETHERNET_HEADER_BYTES, TIMESTAMPS_BYTES, headers_b
 from seglab.frames.addresses import ETHERNET_MTU
 from seglab.networks.link import LinkState
 from seglab.networks.network import Network
+from seglab.simulator.carried import DOWN, UP, Carried, Outlet, options_bytes
+from seglab.simulator.due import ARRIVAL, AT_ROUTER, COMPLAINT, Queue
 from seglab.simulator.host_times import HostTimes
 from seglab.simulator.segment import TcpSegment
-
-UP: Final = 0
-"""From the client to the server."""
-DOWN: Final = 1
-"""From the server to the client."""
 
 LINKS: Final = ("access", "core")
 _WAYS = ("a_to_b", "b_to_a")
 _ICMP_IPV4_BYTES = 28  # its IPv4 header and its own (RFC 792)
 _ICMP_IPV6_BYTES = 48
 _ICMP_QUOTED_MOST = {4: 576, 6: 1280}  # icmp_send and icmp6_send: the longest message
-_SACK_HEADER_BYTES = 4  # two NOPs, kind and length
-_SACK_BLOCK_BYTES = 8
-_MSS_BYTES, _WSCALE_BYTES, _SACK_PERMITTED_BYTES = 4, 4, 4
 
 
-class Carried:
-    """A packet on its way, and what became of it.
+class _Way:
+    """One direction of the path.
 
     Attributes:
-        direction: ``UP`` or ``DOWN``.
-        segment: what it carries; ``None`` for a router's message about an MTU.
-        size: of its frame in bytes, with the Ethernet header.
-        sent_ns: when it entered the first link.
-        left_ns: when the router forwarded it, or lost it; -1 as long as it has not.
-        arrivals_ns: when it, and its copies, reached the other host.
-        fate: why it was lost, in the words of ``seglab.frames.packets``; ``None`` where it was not.
-        delivered: the segment that arrived: another one than ``segment`` where a router lowered
-            its MSS.
-        mtu: what a router's message says; 0 for a segment.
-        about: the packet that a router's message is about.
+        first: the state of the first link on it; ``None`` for one that does nothing to a frame.
+        second: of the second link.
+        first_name: of the first link.
+        second_name: of the second one.
+        at_once: whether both links can be crossed in one step.
+        first_free_ns: when the last frame was over a first link that does nothing to it.
+        second_free_ns: over such a second one.
+        routed_ns: when the router passed the last frame on.
     """
 
     __slots__ = (
-        "about",
-        "arrivals_ns",
-        "delivered",
-        "direction",
-        "fate",
-        "left_ns",
-        "mtu",
-        "segment",
-        "sent_ns",
-        "size",
+        "at_once",
+        "first",
+        "first_free_ns",
+        "first_name",
+        "routed_ns",
+        "second",
+        "second_free_ns",
+        "second_name",
     )
 
-    def __init__(self, direction: int, segment: TcpSegment | None, size: int, sent_ns: int) -> None:
-        self.direction = direction
-        self.segment = segment
-        self.delivered = segment
-        self.size = size
-        self.sent_ns = sent_ns
-        self.left_ns = -1
-        self.arrivals_ns: list[int] = []
-        self.fate: str | None = None
-        self.mtu = 0
-        self.about: Carried | None = None
+    def __init__(
+        self, first: LinkState | None, second: LinkState | None, direction: int, at_once: bool
+    ) -> None:
+        self.first = first
+        self.second = second
+        self.first_name = LINKS[direction]
+        self.second_name = LINKS[1 - direction]
+        self.at_once = at_once
+        self.first_free_ns = 0
+        self.second_free_ns = 0
+        self.routed_ns = 0
 
 
-def options_bytes(segment: TcpSegment) -> int:
-    """Return the length of a segment's TCP options, as ``tcp_options_write`` lays them out."""
-    size = TIMESTAMPS_BYTES if segment.ts_val is not None else 0
-    if segment.syn:
-        if segment.mss_option is not None:
-            size += _MSS_BYTES
-        if segment.wscale_option is not None:
-            size += _WSCALE_BYTES
-        if segment.sack_option and segment.ts_val is None:
-            size += _SACK_PERMITTED_BYTES  # otherwise it takes the place of the timestamps' padding
-    elif segment.sack:
-        size += _SACK_HEADER_BYTES + _SACK_BLOCK_BYTES * len(segment.sack)
-    return size
-
-
-class Path:
+class Path(Outlet):
     """The links and the router of one session.
 
     Args:
@@ -107,49 +82,52 @@ class Path:
         seed: the session's.
         horizon_ns: when the session is over at the latest, for schedules without end.
         times: how long a frame takes over a link that does nothing to it.
+        queue: takes when and where each packet is next.
+
+    Attributes:
+        packets: every packet, in the order in which they were sent.
+        changes: when the router's MTU changes, in nanoseconds, and to what.
     """
 
     __slots__ = (
-        "_at_once",
         "_back_mtu",
         "_change_times",
         "_checks",
         "_clamps",
-        "_first",
-        "_first_name",
-        "_free_ns",
+        "_down",
+        "_fixed_bytes",
         "_headers_bytes",
         "_ip_version",
         "_mtu",
-        "_routed_ns",
+        "_queue",
         "_says_so",
-        "_second",
-        "_second_name",
         "_times",
+        "_up",
         "changes",
+        "packets",
     )
 
-    def __init__(self, network: Network, seed: int, horizon_ns: int, times: HostTimes) -> None:
+    def __init__(
+        self, network: Network, seed: int, horizon_ns: int, times: HostTimes, queue: Queue
+    ) -> None:
         plan: _Plan = _plan(network)
-        states = [
+        access_up, access_down, core_up, core_down = [
             None if params is None else LinkState(params, derive(seed, link, way))
             for params, link, way in plan.links
         ]
-        self._first = states[0], states[3]  # access up, core down
-        self._second = states[2], states[1]
+        self._up = _Way(access_up, core_up, UP, plan.at_once[UP])
+        self._down = _Way(core_down, access_down, DOWN, plan.at_once[DOWN])
         self._times = times
-        self._free_ns: list[list[int]] = [[0, 0], [0, 0]]
-        self._routed_ns: list[int] = [0, 0]
-        self._first_name = LINKS[0], LINKS[1]
-        self._second_name = LINKS[1], LINKS[0]
+        self._queue = queue
+        self.packets: list[Carried] = []
         self._mtu: int = plan.mtu
         self._clamps: bool = network.router.mss_clamp
         self._says_so: bool = network.router.icmp
         self._headers_bytes: int = plan.headers_bytes
+        self._fixed_bytes: int = plan.headers_bytes + ETHERNET_HEADER_BYTES
         self._ip_version: int = network.ip_version
         self._back_mtu: int = plan.back_mtu
         self._checks: bool = plan.narrow
-        self._at_once = plan.at_once
         self.changes: list[tuple[int, int]] = []
         for change in network.router.changes():
             at_ns = round(change.at_ms * 1e6)
@@ -163,61 +141,84 @@ class Path:
         made = bisect_right(self._change_times, now_ns)
         return self.changes[made - 1][1] if made else self._mtu
 
-    def first_link(self, now_ns: int, packet: Carried) -> tuple[tuple[int, ...], bool]:
-        """Offer a packet to the first link on its way.
+    def send(self, now_ns: int, direction: int, segments: Sequence[TcpSegment]) -> None:
+        """Let segments leave their host, in order."""
+        for segment in segments:
+            size = self._fixed_bytes + segment.end - segment.start
+            if segment.syn or segment.sack:
+                size += options_bytes(segment)
+            elif segment.ts_val is not None:
+                size += TIMESTAMPS_BYTES
+            packet = Carried(direction, segment, size, now_ns)
+            self.packets.append(packet)
+            self.first_link(now_ns, packet)
+            if packet.mtu:
+                self._queue.put(packet.left_ns, COMPLAINT, packet)
 
-        Returns:
-            When it is next somewhere, and whether that is at the other host already. There is
-            nothing where it was lost, and more than one time where it was duplicated.
-        """
-        direction = packet.direction
-        state: LinkState | None = self._first[direction]
-        if state is None:
-            times: tuple[int, ...] = self._hop(0, direction, now_ns)
+    def forward(self, now_ns: int, packet: Carried) -> None:
+        """Let the router take a packet that it has to pass on."""
+        self.second_link(now_ns, packet)
+        if packet.mtu and packet.segment is not None:
+            self.complain(now_ns, packet)
+
+    def complain(self, now_ns: int, packet: Carried) -> None:
+        """Let the router say that a packet was too large, if it says so."""
+        message = self.complaint(packet)
+        if message is not None:
+            self.packets.append(message)
+            self.second_link(now_ns, message)
+
+    def first_link(self, now_ns: int, packet: Carried) -> None:
+        """Offer a packet to the first link on its way, and queue where it is next, if anywhere."""
+        way = self._down if packet.direction else self._up
+        link = way.first
+        copy_ns = -1
+        if link is None:
+            left_ns = way.first_free_ns = self._hop(now_ns, way.first_free_ns)
         else:
-            segment = packet.segment
-            is_data = segment is not None and segment.end > segment.start
-            times = state.departures(now_ns, packet.size, is_data=is_data)
-            if state.drop_reason is not None:
-                packet.fate = f"{state.drop_reason} on {self._first_name[direction]}"
-                return times, False
-        if self._at_once[direction]:
-            if len(times) == 1:
-                return self.second_link(times[0], packet), True
-            arrivals: tuple[int, ...] = ()
-            for left_ns in times:
-                arrivals += self.second_link(left_ns, packet)
-            return arrivals, True
-        return times, False
+            left_ns = link.departure(now_ns, packet.size, is_data=packet.is_data)
+            if left_ns < 0:
+                packet.fate = f"{link.drop_reason} on {way.first_name}"
+                return
+            copy_ns = link.copy_ns
+        self._reach_router(way, left_ns, packet)
+        if copy_ns >= 0:
+            self._reach_router(way, copy_ns, packet)
 
-    def second_link(self, now_ns: int, packet: Carried) -> tuple[int, ...]:
-        """Let the router forward a packet; return when it reaches the other host, if it does."""
-        direction = packet.direction
-        if self._first[direction] is not None:  # otherwise the router is a part of the hop
-            routed_ns = self._routed_ns
-            earliest_ns: int = routed_ns[direction]
-            now_ns += self._times.draw("router")
-            if now_ns < earliest_ns:
-                now_ns = earliest_ns
-            routed_ns[direction] = now_ns
+    def _reach_router(self, way: _Way, at_ns: int, packet: Carried) -> None:
+        if way.at_once:
+            self.second_link(at_ns, packet)
+        else:
+            self._queue.put(at_ns, AT_ROUTER, packet)
+
+    def second_link(self, now_ns: int, packet: Carried) -> None:
+        """Let the router forward a packet, and queue when it reaches the other host, if it does."""
+        way = self._down if packet.direction else self._up
+        if way.first is not None:  # otherwise the router is a part of the hop
+            now_ns = max(now_ns + self._times.draw("router"), way.routed_ns)
+            way.routed_ns = now_ns
         packet.left_ns = now_ns
-        if direction == UP and self._checks:
+        if packet.direction == UP and self._checks:
             mtu = self.mtu_at(now_ns)
             if packet.size - ETHERNET_HEADER_BYTES > mtu:
                 packet.fate = "router"
                 packet.mtu = mtu
-                return ()
+                return
         segment = packet.segment
         if self._clamps and segment is not None and segment.syn:
             packet.delivered = self._clamped(now_ns, segment)
-        state: LinkState | None = self._second[direction]
-        if state is None:
-            return self._hop(1, direction, now_ns)
-        is_data = segment is not None and segment.end > segment.start
-        times = state.departures(now_ns, packet.size, is_data=is_data)
-        if state.drop_reason is not None:
-            packet.fate = f"{state.drop_reason} on {self._second_name[direction]}"
-        return times
+        link = way.second
+        if link is None:
+            way.second_free_ns = self._hop(now_ns, way.second_free_ns)
+            self._queue.put(way.second_free_ns, ARRIVAL, packet)
+            return
+        arrival_ns = link.departure(now_ns, packet.size, is_data=packet.is_data)
+        if arrival_ns < 0:
+            packet.fate = f"{link.drop_reason} on {way.second_name}"
+            return
+        self._queue.put(arrival_ns, ARRIVAL, packet)
+        if link.copy_ns >= 0:
+            self._queue.put(link.copy_ns, ARRIVAL, packet)
 
     def complaint(self, packet: Carried) -> Carried | None:
         """Return the router's message about a packet that it lost for its size, if it sends one.
@@ -235,15 +236,17 @@ class Path:
         message.left_ns = packet.left_ns
         return message
 
-    def _hop(self, link: int, direction: int, now_ns: int) -> tuple[int]:
-        """Return when a frame has crossed a link that does nothing to it."""
-        times = self._times
-        free_ns = self._free_ns[link]
-        at_ns = now_ns + times.draw("hop")
-        if at_ns <= free_ns[direction]:
-            at_ns = free_ns[direction] + times.draw("hop_apart")
-        free_ns[direction] = at_ns
-        return (at_ns,)
+    def _hop(self, now_ns: int, free_ns: int) -> int:
+        """Return when a frame has crossed a link that does nothing to it.
+
+        Args:
+            now_ns: when it comes to the link.
+            free_ns: when the last one had crossed it.
+        """
+        at_ns = now_ns + self._times.draw("hop")
+        if at_ns <= free_ns:
+            return free_ns + self._times.draw("hop_apart")
+        return at_ns
 
     def _clamped(self, now_ns: int, segment: TcpSegment) -> TcpSegment:
         """Return a SYN as the router passes it on: at the lower MTU of both ways."""

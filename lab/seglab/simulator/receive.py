@@ -181,9 +181,10 @@ def _out_of_order(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
     start, end = seg.start, seg.end + seg.fin
     if seg.fin:
         tp.peer_fin_end = end
-    frame = seg.size + tp.ip_header_len + tp.header_len
+    size = seg.end - seg.start
+    frame = size + tp.ip_header_len + tp.header_len
     memory = window.truesize(frame)
-    _measure(tp, seg, seg.size, memory)
+    _measure(tp, seg, size, memory)
     blocks = bool(tp.ooo)
     at = len(tp.ooo)
     while at and tp.ooo[at - 1].start > start:
@@ -202,7 +203,7 @@ def _out_of_order(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
         else:
             tp.sacks = [(start, end)]
         if not covered:
-            window.grow(tp, seg.size, memory if seg.size or not joined else 0)  # truesize_adjust
+            window.grow(tp, size, memory if size or not joined else 0)  # truesize_adjust
     if not (covered or joined):
         tp.rmem_alloc += memory
     window.grow_buffer(tp, tp.space)

@@ -206,7 +206,7 @@ def _delayed(tp: TcpState) -> bool:
     if tp.retrans_ns is not None:
         if tp.rcv_tsecr is None:
             return False
-        return tp.rcv_tsecr < tp.clock_ms(tp.retrans_ns)
+        return tp.rcv_tsecr < tp.stamp_ms(tp.retrans_ns)
     return tp.sack_ok or tp.snd_una < tp.high_seq
 
 

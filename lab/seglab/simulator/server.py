@@ -22,26 +22,22 @@ that while are part of the same read. A reader that is busy reads at the end of 
 there is to do then.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from seglab.experiment.reader import Reader
 from seglab.server.connection import MESSAGE_LOG_BYTES, READ_LOG_BYTES
 from seglab.server.session import Output, ProtocolSession, RawSession, ReceivedPayload
 from seglab.server.smtp import SmtpSession
+from seglab.simulator.carried import DOWN, Outlet
 from seglab.simulator.client import NEVER
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.host_times import HostTimes
 from seglab.simulator.rehearsal import LIMITS, Turn
-from seglab.simulator.segment import TcpSegment
 
 _READS_A_TURN = 32  # as in seglab.server.loop
 _LINGER_NS = 2_000_000_000
 _IDLE_NS = int(LIMITS.idle_s * 1e9)
 _LISTENING, _OPEN, _LINGERING, _CLOSED = range(4)
-
-
-def _nowhere(_now_ns: int, _segments: Sequence[TcpSegment]) -> None:
-    """Send nothing: the session is over."""
 
 
 def _next_turn(turns: Sequence[Turn] | None, taken: int) -> int:
@@ -59,7 +55,7 @@ class Server:
         times: how long it takes.
         stream: the client's stream, of which it reads what has arrived.
         turns: what the protocol answers to the stream; ``None`` lets it read each piece.
-        send: takes the segments that leave, and when.
+        outlet: takes the segments that leave.
 
     Attributes:
         replies: the server's own stream, as far as it is written.
@@ -76,11 +72,11 @@ class Server:
         "_busy_until_ns",
         "_log_bytes",
         "_next_turn",
+        "_outlet",
         "_pending",
         "_position",
         "_reader",
         "_ready_ns",
-        "_send",
         "_size",
         "_state",
         "_stream",
@@ -111,7 +107,7 @@ class Server:
         times: HostTimes,
         stream: bytes,
         turns: Sequence[Turn] | None,
-        send: Callable[[int, Sequence[TcpSegment]], None],
+        outlet: Outlet,
     ) -> None:
         self.session: ProtocolSession = (
             SmtpSession(LIMITS) if protocol == "smtp" else RawSession(LIMITS)
@@ -128,7 +124,7 @@ class Server:
         self._turns = turns
         self._turns_taken = 0
         self._next_turn = _next_turn(turns, 0)
-        self._send = send
+        self._outlet = outlet
         self._state = _LISTENING
         self._position = 0
         self._pending = 0  # bytes of replies that TCP has not taken
@@ -153,10 +149,6 @@ class Server:
     @property
     def _logs_too_much(self) -> bool:
         return self._log_bytes > LIMITS.log_bytes
-
-    def let_go(self) -> None:
-        """Drop what sends, and with it the session: its memory is free when nobody looks at it."""
-        self._send = _nowhere
 
     def wake(self, now_ns: int) -> None:
         """Let the server notice soon what has happened at ``now_ns``, if it waits for that."""
@@ -244,10 +236,10 @@ class Server:
         self._active_ns = now_ns
         again = read == self._size
         if self._state == _LINGERING:
-            self._send(now_ns, segments)
+            self._outlet.send(now_ns, DOWN, segments)
         else:
             self.reads.append((now_ns, start, end))
-            self._send(now_ns, segments)
+            self._outlet.send(now_ns, DOWN, segments)
             again = self._received(now_ns, start, end) and again
         self._turn_reads += 1
         if again and self._turn_reads < _READS_A_TURN and self._state != _CLOSED:
@@ -297,13 +289,13 @@ class Server:
     def _reply(self, now_ns: int, replies: bytes, *, more: bool = False) -> None:
         self.replies += replies
         taken, segments = self._tcp.write(now_ns, len(replies), more)
-        self._send(now_ns, segments)
+        self._outlet.send(now_ns, DOWN, segments)
         self._pending = len(replies) - taken
 
     def _write(self, now_ns: int) -> None:
         """Write what TCP did not take of the last replies."""
         taken, segments = self._tcp.write(now_ns, self._pending)
-        self._send(now_ns, segments)
+        self._outlet.send(now_ns, DOWN, segments)
         self._pending -= taken
         self._active_ns = now_ns
         if not self._pending and self.session.ended is not None:
@@ -329,7 +321,7 @@ class Server:
             return
         self._state = _LINGERING
         self.deadline_ns = now_ns + _LINGER_NS
-        self._send(now_ns, self._tcp.close(now_ns))
+        self._outlet.send(now_ns, DOWN, self._tcp.close(now_ns))
 
     def _end_of_stream(self, now_ns: int) -> None:
         if self._state == _OPEN:
@@ -343,7 +335,7 @@ class Server:
         self._state = _CLOSED
         self.noticing_ns = self.deadline_ns = NEVER
         if not already and self._tcp.error is None:
-            self._send(now_ns, self._tcp.close(now_ns))
+            self._outlet.send(now_ns, DOWN, self._tcp.close(now_ns))
 
     def _time_is_up(self, now_ns: int) -> None:
         """The client has been idle for too long, or has not closed after a refusal."""

@@ -22,26 +22,24 @@ The session is over when the client has ended, both TCPs are done and nothing is
 while after the client's end (``GRACE_NS``), as the kernel engine's wire has it.
 """
 
-from collections.abc import Sequence
 from random import Random
 from typing import Final
 
 from seglab.core.seeds import derive
-from seglab.core.tcpip import ETHERNET_HEADER_BYTES, TIMESTAMPS_BYTES, headers_bytes
 from seglab.core.trace import Segment
 from seglab.engine.record import TIME_LIMIT_REACHED
 from seglab.experiment.plan import SessionSpec
 from seglab.experiment.reader import Reader
 from seglab.frames.addresses import ETHERNET_MTU
 from seglab.networks.network import Network
+from seglab.simulator.carried import DOWN, UP, Carried
 from seglab.simulator.client import NEVER, Client
 from seglab.simulator.clock import TICK_NS
-from seglab.simulator.due import ARRIVAL, AT_ROUTER, COMPLAINT, Queue
+from seglab.simulator.due import ARRIVAL, AT_ROUTER, Queue
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.host_times import HostTimes
-from seglab.simulator.path import DOWN, UP, Carried, Path, options_bytes
+from seglab.simulator.path import Path
 from seglab.simulator.script import Script
-from seglab.simulator.segment import TcpSegment
 from seglab.simulator.server import Server
 from seglab.simulator.settings import EndpointSettings
 
@@ -67,7 +65,7 @@ class Simulation:
             from it, beside the session's seed.
 
     Attributes:
-        packets: every packet, in the order in which they were sent.
+        packets: every packet, in the order in which they were sent (``Path``).
         client: the client's program.
         server: the server's program.
         script: what the sender does.
@@ -78,10 +76,8 @@ class Simulation:
 
     __slots__ = (
         "_client_tcp",
-        "_fixed_bytes",
         "_grace_ns",
         "_limit_ns",
-        "_network",
         "_queue",
         "_server_tcp",
         "client",
@@ -102,17 +98,14 @@ class Simulation:
         repetition: int = 0,
     ) -> None:
         self.script = script
-        self.packets: list[Carried] = []
         self.error: str | None = None
         self.events = 0
         hosts_seed = derive(spec.seed, "repetition", repetition) if repetition else spec.seed
         times = HostTimes(hosts_seed)
-        self.path = Path(network, spec.seed, limit_ns, times)
-        self._limit_ns = limit_ns
-        self._network = network
         self._queue = Queue()
-        self._fixed_bytes: int = headers_bytes(ip_version=network.ip_version)
-        self._fixed_bytes += ETHERNET_HEADER_BYTES
+        self.path = Path(network, spec.seed, limit_ns, times, self._queue)
+        self.packets: list[Carried] = self.path.packets
+        self._limit_ns = limit_ns
         self._grace_ns: int = GRACE_NS + round(2e9 * network.round_trip_s)
         draw = Random(derive(hosts_seed, "hosts")).randrange
         phase_ns = draw(_WHEEL_NS)  # one kernel has both hosts, and one timer wheel
@@ -129,33 +122,30 @@ class Simulation:
             times,
             script.stream,
             script.turns,
-            self._send_down,
+            self.path,
         )
-        replies = self.server.replies
         self.client = Client(
             script.steps,
             self._client_tcp,
             times,
             None if network.client.tcp == "simulator" else network.client.send_window_bytes,
-            lambda start, end: bytes(replies[start:end]),
-            self._send_up,
+            self.server.replies,
+            self.path,
         )
 
     def run(self) -> None:
         """Carry the session through to its end."""
         self.events = EVENTS_MAX - self._carry_through()
-        self.client.let_go()
-        self.server.let_go()
 
     def _carry_through(self) -> int:
         """Let what is due happen until the session is over; return how many events are left."""
         client, server = self.client, self.server
         client_tcp, server_tcp = self._client_tcp, self._server_tcp
-        queue = self._queue
+        queue, path = self._queue, self.path
         self._server_tcp.listen()
-        self._send_up(0, client_tcp.connect(0))
+        path.send(0, UP, client_tcp.connect(0))
         left = EVENTS_MAX
-        end_ns = self._limit_ns
+        end_ns: int = self._limit_ns
         while True:
             now_ns: int = queue.at_ns
             kind = 0
@@ -187,14 +177,14 @@ class Simulation:
                 if event.what == ARRIVAL:
                     self._arrive(now_ns, event.packet)
                 elif event.what == AT_ROUTER:
-                    self._forward(now_ns, event.packet)
+                    path.forward(now_ns, event.packet)
                 else:
-                    self._complain(now_ns, event.packet)
+                    path.complain(now_ns, event.packet)
             elif kind == 1:
-                self._send_up(now_ns, client_tcp.on_timer(now_ns))
+                path.send(now_ns, UP, client_tcp.on_timer(now_ns))
                 client.wake(now_ns)
             elif kind == 2:
-                self._send_down(now_ns, server_tcp.on_timer(now_ns))
+                path.send(now_ns, DOWN, server_tcp.on_timer(now_ns))
                 server.wake(now_ns)
             elif kind == 3:
                 client.run(now_ns)
@@ -217,7 +207,7 @@ class Simulation:
             reached = max(reached, segment.end)
             if segment.start >= end or segment.end <= start:
                 continue
-            arrived = min(packet.arrivals_ns) if packet.arrivals_ns else None
+            arrived = None if packet.arrived_ns < 0 else packet.arrived_ns
             fate = packet.fate if arrived is None else None
             found.append(
                 Segment(
@@ -242,55 +232,19 @@ class Simulation:
             and self._server_tcp.fin_acked
         )
 
-    def _send_up(self, now_ns: int, segments: Sequence[TcpSegment]) -> None:
-        for segment in segments:
-            self._depart(now_ns, UP, segment)
-
-    def _send_down(self, now_ns: int, segments: Sequence[TcpSegment]) -> None:
-        for segment in segments:
-            self._depart(now_ns, DOWN, segment)
-
-    def _depart(self, now_ns: int, direction: int, segment: TcpSegment) -> None:
-        size = self._fixed_bytes + segment.end - segment.start
-        if segment.syn or segment.sack:
-            size += options_bytes(segment)
-        elif segment.ts_val is not None:
-            size += TIMESTAMPS_BYTES
-        packet = Carried(direction, segment, size, now_ns)
-        self.packets.append(packet)
-        times, at_host = self.path.first_link(now_ns, packet)
-        self._expect(times, ARRIVAL if at_host else AT_ROUTER, packet)
-        if packet.mtu:
-            self._queue.put(packet.left_ns, COMPLAINT, packet)
-
-    def _expect(self, times: tuple[int, ...], what: int, packet: Carried) -> None:
-        for at_ns in times:
-            self._queue.put(at_ns, what, packet)
-
-    def _forward(self, now_ns: int, packet: Carried) -> None:
-        self._expect(self.path.second_link(now_ns, packet), ARRIVAL, packet)
-        if packet.mtu and packet.segment is not None:
-            self._complain(now_ns, packet)
-
-    def _complain(self, now_ns: int, packet: Carried) -> None:
-        message = self.path.complaint(packet)
-        if message is not None:
-            self.packets.append(message)
-            self._expect(self.path.second_link(now_ns, message), ARRIVAL, message)
-
     def _arrive(self, now_ns: int, packet: Carried) -> None:
-        packet.arrivals_ns.append(now_ns)
+        packet.arrive(now_ns)
         segment = packet.delivered
         if segment is None:
             quoted = packet.about.segment if packet.about is not None else None
             start = None if quoted is None else quoted.start
-            self._send_up(now_ns, self._client_tcp.on_path_mtu(now_ns, packet.mtu, start))
+            self.path.send(now_ns, UP, self._client_tcp.on_path_mtu(now_ns, packet.mtu, start))
             self.client.wake(now_ns)
         elif packet.direction == UP:
-            self._send_down(now_ns, self._server_tcp.on_segment(now_ns, segment))
+            self.path.send(now_ns, DOWN, self._server_tcp.on_segment(now_ns, segment))
             self.server.wake(now_ns)
         else:
-            self._send_up(now_ns, self._client_tcp.on_segment(now_ns, segment))
+            self.path.send(now_ns, UP, self._client_tcp.on_segment(now_ns, segment))
             self.client.wake(now_ns)
 
 

@@ -398,7 +398,7 @@ class TcpState:
         """Return the kernel's jiffies at a time."""
         return (now_ns + self.phase_ns) // 4_000_000
 
-    def clock_ms(self, now_ns: int) -> int:
+    def stamp_ms(self, now_ns: int) -> int:
         """Return what the clock of the timestamp option shows (``tcp_time_stamp_ms``).
 
         It is the monotonic clock, as jiffies are, and a session begins anywhere in a millisecond.

@@ -151,7 +151,7 @@ def _wake_up(tp: TcpState, now_ns: int) -> None:
     room = tp.snd_una + tp.snd_wnd - head.start
     if room <= 0:
         window = tp.rcv_wnd
-        value = tp.clock_ms(now_ns) if tp.timestamps else None
+        value = tp.stamp_ms(now_ns) if tp.timestamps else None
         echo = tp.ts_recent if tp.timestamps else None
         at = tp.snd_una - 1
         tp.out.append(TcpSegment(at, at, tp.rcv_nxt, window, False, False, False, value, echo))

@@ -7,7 +7,6 @@ shrinks, it opens with each segment that uses its memory well (``grow``), and th
 grows with what the program reads in a round trip (``adjust_space``).
 """
 
-from functools import cache
 from typing import Final
 
 from seglab.simulator.state import (
@@ -26,7 +25,14 @@ _HEADROOM: Final = 16  # of a packet socket's frame before its IP header
 _PULLED_MORE: Final = 128
 
 
-@cache
+def allocated(size: int) -> int:
+    """Return what the kernel's allocator takes for more than 256 bytes: the next power of two."""
+    memory = 512
+    while memory < size:
+        memory <<= 1
+    return memory
+
+
 def truesize(frame_bytes: int) -> int:
     """Return the memory that a frame takes at the receiver (``skb->truesize``).
 
@@ -38,11 +44,10 @@ def truesize(frame_bytes: int) -> int:
     if room <= _SMALL_HEAD:
         return _SMALL_HEAD + _SHARED_INFO + _SK_BUFF
     if room < _PAGE:
-        return (1 << (room + _SHARED_INFO - 1).bit_length()) + _SK_BUFF
+        return allocated(room + _SHARED_INFO) + _SK_BUFF
     return _SMALL_HEAD + _SHARED_INFO + _SK_BUFF + -(-frame_bytes // _PAGE) * _PAGE
 
 
-@cache
 def tail_room(frame_bytes: int) -> int:
     """Return how many bytes could be added to a frame in the memory that it has.
 
@@ -55,8 +60,7 @@ def tail_room(frame_bytes: int) -> int:
         return _SMALL_HEAD - frame_bytes - _HEADROOM
     if room >= _PAGE:
         room = frame_bytes + _HEADROOM + _PULLED_MORE  # pskb_expand_head by __pskb_pull_tail
-    piece = 1 << (room + _SHARED_INFO - 1).bit_length()
-    return piece - _SHARED_INFO - frame_bytes - _HEADROOM
+    return allocated(room + _SHARED_INFO) - _SHARED_INFO - frame_bytes - _HEADROOM
 
 
 def from_space(tp: TcpState, space: int) -> int:
@@ -197,7 +201,7 @@ def receiver_rtt_by_echo(tp: TcpState, now_ns: int, size: int) -> None:
     if echo is None or tp.rcv_rtt_tsecr == echo:
         return
     tp.rcv_rtt_tsecr = echo
-    sample_ms = tp.clock_ms(now_ns) - echo
+    sample_ms = tp.stamp_ms(now_ns) - echo
     if size >= tp.rcv_mss and sample_ms > 0:
         _update_receiver_rtt(tp, sample_ms * 1000, window=False)
 
