@@ -50,8 +50,6 @@ _OF_C: Final = frozenset({"log"})
 """Functions of ``math`` that are C's own for the arguments that these modules give them."""
 _ROUND: Final = "llrint"
 """What C calls rounding to the nearest whole number, and to the even one of two, as Python does."""
-_KEPT: Final = 64
-"""How many dead objects of a class wait to be used again, which is faster than a new one."""
 
 
 class Copy(NamedTuple):
@@ -149,10 +147,9 @@ class _Writer(ast.NodeTransformer):
         of = self._program.item(node.value, self._kinds, self._module)
         self.generic_visit(node)
         if of is not None:  # otherwise Cython would look for the attribute in Python's way
-            cast = ast.Attribute(ast.Name("cython", ast.Load()), "cast", ast.Load())
-            checked = ast.keyword("typecheck", ast.Constant(value=True))
-            node.value = ast.Call(cast, [ast.Name(of, ast.Load()), node.value], [checked])
-            self.imports["cython"] = ast.Import([ast.alias("cython")])
+            node.value = _of_cython("cast", ast.Name(of, ast.Load()), node.value)
+            node.value.keywords.append(ast.keyword("typecheck", ast.Constant(value=True)))
+            self.imports["cython"] = _CYTHON
         if node.attr in self._program.properties and isinstance(node.ctx, ast.Load):
             read = ast.Attribute(node.value, f"read_{node.attr}", ast.Load())
             return ast.Call(read, [], [])
@@ -234,6 +231,15 @@ class _Writer(ast.NodeTransformer):
         return node
 
 
+_CYTHON: Final = ast.Import([ast.alias("cython")])
+
+
+def _of_cython(name: str, *arguments: ast.expr) -> ast.Call:
+    """Return a call of one of Cython's own functions."""
+    function = ast.Attribute(ast.Name("cython", ast.Load()), name, ast.Load())
+    return ast.Call(function, list(arguments), [])
+
+
 def _let_have_places(function: ast.FunctionDef) -> None:
     """Let arguments by keyword alone have places, as C needs them."""
     ordered = places(function)
@@ -298,8 +304,6 @@ def _type(program: Program, found: DeclaredClass) -> Iterator[str]:
     if not any(one.base == name for one in program.classes.values()):
         if base is None or not base.methods.keys() & found.methods.keys() - {"__init__"}:
             yield "@cython.final"  # Cython has none that overrides a method
-        if base is None:
-            yield f"@cython.freelist({_KEPT})"
     yield f"cdef class {name}({found.base}):" if found.base else f"cdef class {name}:"
     for field, kind in found.fields.items():
         if found.base is None or program.field(found.base, field) is None:

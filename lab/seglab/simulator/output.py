@@ -177,6 +177,7 @@ def expand_send_buffer(tp: TcpState) -> None:
 
 def send_head(tp: TcpState, now_ns: int) -> None:
     """Send the first buffer of the queue, whatever its size."""
-    head = tp.queue.pop(0)
+    head = tp.queue[0]
+    del tp.queue[0]
     emit(tp, now_ns, head)
     sent_new(tp, now_ns, head)

@@ -300,5 +300,6 @@ def read(tp: TcpState, now_ns: int, limit: int) -> int:
         tp.copied_seq = min(end, until)
         window.adjust_space(tp, now_ns)
         if end <= until:
-            tp.rmem_alloc -= tp.received.pop(0).memory
+            tp.rmem_alloc -= tp.received[0].memory
+            del tp.received[0]
     return size

@@ -130,7 +130,7 @@ def write_xmit(tp: TcpState, now_ns: int, full: int, nonagle: int, push_one: int
             break
         if tp.device_bytes and output.device_full(tp, head, 0):
             break
-        queue.pop(0)
+        del queue[0]
         output.emit(tp, now_ns, head)
         output.sent_new(tp, now_ns, head)
         if head.end - head.start < head.pcount * full:  # tcp_minshall_update
