@@ -301,9 +301,9 @@ def _type(program: Program, found: DeclaredClass) -> Iterator[str]:
     name = found.node.name
     made_in_c = program.is_made_in_c(found)
     base = program.classes.get(found.base or "")
-    if not any(one.base == name for one in program.classes.values()):
-        if base is None or not base.methods.keys() & found.methods.keys() - {"__init__"}:
-            yield "@cython.final"  # Cython has none that overrides a method
+    overrides = base is not None and base.methods.keys() & found.methods.keys() - {"__init__"}
+    if not overrides and not any(one.base == name for one in program.classes.values()):
+        yield "@cython.final"  # Cython has none that overrides a method
     yield f"cdef class {name}({found.base}):" if found.base else f"cdef class {name}:"
     for field, kind in found.fields.items():
         if found.base is None or program.field(found.base, field) is None:
