@@ -34,9 +34,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from seglab.core.c_types import (
-    DeclaredClass,
-    Program,
+from seglab.core.c_trees import (
     beginning,
     callable_from_c,
     maker,
@@ -44,6 +42,7 @@ from seglab.core.c_types import (
     places,
     returned,
 )
+from seglab.core.c_types import DeclaredClass, Program
 
 _HEAD: Final = "cimport cython\nfrom libc.stdint cimport int64_t\n"
 _OF_C: Final = frozenset({"log"})

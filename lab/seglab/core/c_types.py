@@ -7,8 +7,27 @@ becomes of that is in ``seglab.core.c_copies``.
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
+
+from seglab.core.c_trees import (
+    annotations_of,
+    callable_from_c,
+    functions_called,
+    has_closure,
+    is_plain,
+    item_of,
+    merged,
+    name_of,
+    names_used,
+    not_of_self,
+    number_of,
+    numbers_of,
+    places,
+    returned,
+    unpacked,
+    values_used,
+)
 
 _C_TYPES: Final = {"int": "int64_t", "bool": "bint", "float": "double", "bytes": "bytes"}
 _CONSTANTS: Final = {int: "int", bool: "bool", float: "float", type(None): "None"}
@@ -16,8 +35,6 @@ _BUILTINS: Final = {"len": "int", "range": "Sequence[int]", "min": "", "max": ""
 _NUMBERS: Final = frozenset({"int", "bool", "float"})
 _OBJECTS: Final = frozenset({"seed"})
 """Names of numbers that may need more than 63 bits."""
-
-_CLOSURES: Final = (ast.Lambda, ast.GeneratorExp, ast.FunctionDef, ast.Yield, ast.YieldFrom)
 
 
 class DeclaredClass(NamedTuple):
@@ -53,13 +70,13 @@ class Program:
                 waiting.append(name)
             else:
                 self.constants[name] = self._constants(name)
-        self.values = set[str]().union(*map(_values, self.trees.values()))
-        self._elsewhere = set[str]().union(*map(_not_of_self, self.trees.values()))
-        self._by_call = set[str]().union(*map(_calls, self.trees.values()))
-        self._held = set[str]().union(*map(_names, self.trees.values()))
+        self.values = set[str]().union(*map(values_used, self.trees.values()))
+        self._elsewhere = set[str]().union(*map(not_of_self, self.trees.values()))
+        self._by_call = set[str]().union(*map(functions_called, self.trees.values()))
+        self._held = set[str]().union(*map(names_used, self.trees.values()))
         for name, tree in self.trees.items():
             for node in tree.body:
-                if isinstance(node, ast.ClassDef) and _is_plain(node):
+                if isinstance(node, ast.ClassDef) and is_plain(node):
                     self._declare(name, node)
         for found in self.classes.values():
             self._find_fields(found)
@@ -105,11 +122,11 @@ class Program:
             for target in targets:
                 value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
                 if isinstance(target, ast.Name) and target.id.isupper() and value is not None:
-                    number = _number(value, known)
+                    number = number_of(value, known)
                     if number is not None:
                         known[target.id] = number
                 elif isinstance(target, ast.Tuple) and value is not None:
-                    known |= _numbers(target, value, known)
+                    known |= numbers_of(target, value, known)
         return known
 
     def _declare(self, module: str, node: ast.ClassDef) -> None:
@@ -128,7 +145,7 @@ class Program:
         begin = found.methods.get("__init__")
         if begin is None:
             return
-        known = _arguments(begin)
+        known = annotations_of(begin)
         for node in ast.walk(begin):
             targets: list[ast.expr] = []
             if isinstance(node, ast.AnnAssign):
@@ -153,7 +170,7 @@ class Program:
             begin is not None
             and begin.args.vararg is None
             and begin.args.kwarg is None
-            and not _has_closure(begin)
+            and not has_closure(begin)
             and (found.base is None or (base is not None and self.is_made_in_c(base)))
         )
 
@@ -251,7 +268,7 @@ class Program:
             of = self.kind(node.value, known, module)
             return None if of is None else self.field(of, node.attr)
         if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Slice):
-            return _item(self.kind(node.value, known, module))
+            return item_of(self.kind(node.value, known, module))
         if isinstance(node, ast.Call):
             return self._called(node, known, module)
         return None
@@ -260,7 +277,7 @@ class Program:
         self, nodes: Iterable[ast.expr], known: Mapping[str, str], module: str
     ) -> str | None:
         """Return the annotation that all of some expressions have; ``None`` where they differ."""
-        return _merged({self.kind(one, known, module) for one in nodes})
+        return merged({self.kind(one, known, module) for one in nodes})
 
     def _called(self, node: ast.Call, known: Mapping[str, str], module: str) -> str | None:
         if name_of(node.func) in self.classes:
@@ -273,7 +290,7 @@ class Program:
         if isinstance(node.func, ast.Attribute):
             of = self.kind(node.func.value, known, module)
             if node.func.attr in {"pop", "popleft"}:
-                return _item(of)
+                return item_of(of)
             method = None if of is None else self.method(of, node.func.attr)
             return None if method is None else returned(method)
         return None
@@ -285,7 +302,7 @@ class Program:
             plain = len(node.args) > 1 and not node.keywords
             return self._common(node.args, known, module) if plain else None
         if name == "enumerate":
-            of = _item(self.kind(node.args[0], known, module)) if len(node.args) == 1 else None
+            of = item_of(self.kind(node.args[0], known, module)) if len(node.args) == 1 else None
             return f"Sequence[tuple[int, {of or 'Any'}]]"
         return _BUILTINS[name]
 
@@ -298,20 +315,20 @@ class Program:
 
     def kinds(self, function: ast.FunctionDef, module: str, owner: str | None) -> dict[str, str]:
         """Return the annotations of a function's arguments and local variables, as far as seen."""
-        known = _arguments(function)
+        known = annotations_of(function)
         if owner is not None:
             known["self"] = owner
         arguments = set(known)
         while fresh := {  # a variable may come from one that is found later, or from itself
             name: kind
             for name, kinds in self._bound(function, known, module).items()
-            if name not in known and (kind := _merged(kinds - {None})) is not None
+            if name not in known and (kind := merged(kinds - {None})) is not None
         }:
             known |= fresh
         while wrong := {
             name: f"{known[name]} | None" if kind == f"{known[name]} | None" else None
             for name, kinds in self._bound(function, known, module).items()
-            if name in known and name not in arguments and (kind := _merged(kinds)) != known[name]
+            if name in known and name not in arguments and (kind := merged(kinds)) != known[name]
         }:
             known = {
                 name: kind
@@ -327,7 +344,7 @@ class Program:
         kind, and what those are annotated with that have an annotation of their own.
         """
         known = self.kinds(function, module, owner)
-        arguments = {"self", *_arguments(function)}
+        arguments = {"self", *annotations_of(function)}
         typed = {
             name_of(node.target): self.c_type(ast.unparse(node.annotation), name_of(node.target))
             for node in ast.walk(function)
@@ -362,7 +379,7 @@ class Program:
                         values = zip(target.elts, node.value.elts, strict=True)
                         pairs += [(one, self.kind(v, known, module)) for one, v in values]
                     else:
-                        pairs += _unpacked(target, self.kind(node.value, known, module))
+                        pairs += unpacked(target, self.kind(node.value, known, module))
             elif isinstance(node, ast.AnnAssign):
                 pairs = [(node.target, ast.unparse(node.annotation))]
             elif isinstance(node, ast.AugAssign):  # what it was before is another binding
@@ -371,7 +388,7 @@ class Program:
             elif isinstance(node, ast.NamedExpr):
                 pairs = [(node.target, self.kind(node.value, known, module))]
             elif isinstance(node, ast.For | ast.comprehension):
-                pairs = _unpacked(node.target, _item(self.kind(node.iter, known, module)))
+                pairs = unpacked(node.target, item_of(self.kind(node.iter, known, module)))
             for target, kind in pairs:
                 if isinstance(target, ast.Name):
                     yield target.id, kind
@@ -390,160 +407,3 @@ class Program:
         """Whether a name of a module is a function that C can call."""
         function = self.functions[module].get(name)
         return function is not None and callable_from_c(function)
-
-
-def places(function: ast.FunctionDef) -> list[tuple[ast.arg, ast.expr | None]]:
-    """Return the arguments of a function in the order that they have in C, with their defaults.
-
-    Those that Python takes by keyword alone come last, and of these first what has no default.
-    """
-    every = function.args.args
-    defaults: list[ast.expr | None] = [None] * (len(every) - len(function.args.defaults))
-    defaults += function.args.defaults
-    named = list(zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True))
-    named.sort(key=lambda one: one[1] is not None)
-    return [*zip(every, defaults, strict=True), *named]
-
-
-def _values(tree: ast.AST) -> set[str]:
-    """Return the names of attributes that are used otherwise than in a call: of methods, say."""
-    nodes = list(ast.walk(tree))
-    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
-    return {
-        node.attr for node in nodes if isinstance(node, ast.Attribute) and id(node) not in called
-    }
-
-
-def _not_of_self(tree: ast.AST) -> set[str]:
-    """Return the names of attributes that are used of something else than ``self``."""
-    return {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and name_of(node.value) != "self"
-    }
-
-
-def _calls(tree: ast.AST) -> set[str]:
-    """Return the names of functions that are called, with or without that of their module."""
-    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    return {one.attr if isinstance(one, ast.Attribute) else name_of(one) for one in called}
-
-
-def _names(tree: ast.AST) -> set[str]:
-    """Return the names that are used otherwise than in a call: of functions, say."""
-    nodes = list(ast.walk(tree))
-    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
-    plain = {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in called}
-    return plain | _values(tree)
-
-
-def maker(kind: str) -> str:
-    """Return the name of the function of C that makes an object of a class."""
-    return f"new_{kind}"
-
-
-def beginning(kind: str) -> str:
-    """Return the name of the method that does in C what the init of a class does."""
-    return f"_begin_{kind}"
-
-
-def callable_from_c(function: ast.FunctionDef) -> bool:
-    """Whether C can call a function: it has no decorator, no closure and no free number of args."""
-    return not (
-        function.decorator_list
-        or function.args.vararg
-        or function.args.kwarg
-        or re.fullmatch("__.*__", function.name)
-        or _has_closure(function)
-    )
-
-
-def _has_closure(function: ast.FunctionDef) -> bool:
-    inner = (node for part in function.body for node in ast.walk(part))
-    return any(isinstance(node, _CLOSURES) for node in inner)
-
-
-def _is_plain(node: ast.ClassDef) -> bool:
-    """Whether a class has slots and nothing that an extension type could not have."""
-    slots = any(
-        isinstance(part, ast.Assign) and name_of(part.targets[0]) == "__slots__"
-        for part in node.body
-    )
-    return slots and not node.decorator_list and len(node.bases) <= 1
-
-
-def _arguments(function: ast.FunctionDef) -> dict[str, str]:
-    return {
-        one.arg: ast.unparse(one.annotation)
-        for one in (*function.args.args, *function.args.kwonlyargs)
-        if one.annotation is not None
-    }
-
-
-def returned(function: ast.FunctionDef) -> str | None:
-    """Return the annotation of what a function returns; ``None`` without one."""
-    return None if function.returns is None else ast.unparse(function.returns)
-
-
-def _merged(kinds: set[str | None]) -> str | None:
-    """Return the annotation that fits all of some others; ``None`` where there is none."""
-    if len(kinds) > 1 and None not in kinds:
-        bare = {str(kind).removesuffix(" | None") for kind in kinds} - {"None"}
-        return f"{bare.pop()} | None" if len(bare) == 1 else None
-    return next(iter(kinds)) if len(kinds) == 1 else None
-
-
-def _unpacked(target: ast.expr, kind: str | None) -> list[tuple[ast.expr, str | None]]:
-    """Return each name of a target with its annotation, where the value has the one of ``kind``."""
-    if not isinstance(target, ast.Tuple):
-        return [(target, kind)]
-    parts: Sequence[str | None] = ()
-    if kind is not None and kind.startswith("tuple["):
-        inner = ast.parse(kind, mode="eval").body
-        assert isinstance(inner, ast.Subscript)
-        listed = inner.slice.elts if isinstance(inner.slice, ast.Tuple) else [inner.slice]
-        parts = [ast.unparse(one) for one in listed]
-    if len(parts) != len(target.elts) or "..." in parts:
-        parts = [None] * len(target.elts)
-    return [
-        found for one, of in zip(target.elts, parts, strict=True) for found in _unpacked(one, of)
-    ]
-
-
-def _item(kind: str | None) -> str | None:
-    """Return what is in a list or a deque, by its annotation."""
-    found = re.fullmatch(r"(?:list|deque|Sequence)\[(.*)\]", kind or "")
-    return found[1] if found else None
-
-
-def name_of(node: ast.expr) -> str:
-    """Return the name that an expression is; empty where it is something else."""
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _number(node: ast.expr, known: Mapping[str, int]) -> int | None:
-    """Return the value of a constant expression of whole numbers; ``None`` where it is not one."""
-    allowed = (ast.Constant, ast.Name, ast.Load, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)
-    parts = list(ast.walk(node))
-    if not all(isinstance(part, allowed) for part in parts):
-        return None
-    if any(isinstance(part, ast.Name) and part.id not in known for part in parts):
-        return None
-    value = eval(compile(ast.Expression(node), "", "eval"), {"__builtins__": {}}, dict(known))  # noqa: S307
-    return value if type(value) is int else None
-
-
-def _numbers(target: ast.Tuple, value: ast.expr, known: Mapping[str, int]) -> dict[str, int]:
-    """Return the constants of ``A, B = range(2)`` or ``A, B = 1, 2``."""
-    values: list[int | None]
-    if isinstance(value, ast.Call) and name_of(value.func) == "range" and len(value.args) == 1:
-        values = list(range(_number(value.args[0], known) or 0))
-    elif isinstance(value, ast.Tuple):
-        values = [_number(one, known) for one in value.elts]
-    else:
-        return {}
-    return {
-        name_of(one): number
-        for one, number in zip(target.elts, values, strict=True)
-        if number is not None and name_of(one).isupper()
-    }
