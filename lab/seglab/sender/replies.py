@@ -42,18 +42,16 @@ class Replies:
         Raises:
             ReplyError: the reply has another code.
         """
-        pending = self._pending
-        if not pending:
-            return False
-        position = 0
-        while (end := pending.find(b"\r\n", position)) >= 0:
-            if not pending.startswith(b"-", position + 3, end):
-                line = pending[position:end]
-                self._pending = pending[end + 2 :]
+        rest = self._pending
+        while rest:
+            line, ended, rest = rest.partition(b"\r\n")
+            if not ended:
+                return False
+            if line[3:4] != b"-":
+                self._pending = rest
                 if line[:3] != _digits(expected):
                     raise ReplyError(
                         f"the server replied {line[:80]!r} where {expected} was expected"
                     )
                 return True
-            position = end + 2
         return False
