@@ -10,7 +10,7 @@ import pytest
 from dataset_making import ENGINE, SESSIONS, SPEC, Breakdown, PureEngine, build, spec_of
 
 from seglab.core.files import lock_folder
-from seglab.dataset import records, shard
+from seglab.dataset import records, settling, shard
 from seglab.dataset.check import check
 from seglab.dataset.folder import begin, built, finish
 from seglab.dataset.layout import Layout
@@ -115,8 +115,8 @@ def test_a_shard_broken_off_while_it_is_written(
 ) -> None:
     """A builder that dies between two files leaves none half written, and loses no session."""
     calls: list[object] = []
-    where, name = (shard.shutil, step) if step == "rmtree" else (shard, step)
-    real = getattr(where, name)
+    where = {"rmtree": shard.shutil, "read_result": shard}.get(step, settling)
+    real = getattr(where, step)
 
     def dies(*args: object, **options: object) -> object:
         calls.append(args)
@@ -129,7 +129,7 @@ def test_a_shard_broken_off_while_it_is_written(
         return real(*args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(where, name, dies)
+        patch.setattr(where, step, dies)
         if step == "read_result":
             patch.setattr(shard.ShardResult, "to_json", lambda _self: 1 / 0)
         with pytest.raises((Breakdown, ZeroDivisionError)):
@@ -327,7 +327,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(shard, "write_archive", full)
+        patch.setattr(settling, "write_archive", full)
         with pytest.raises(EnvironmentLacksError, match="the disk is full"):
             build(tmp_path)
     build(tmp_path)

@@ -20,7 +20,7 @@ from seglab.dataset.folder import begin
 from seglab.dataset.layout import Layout
 from seglab.dataset.plan import fingerprint, planned
 from seglab.dataset.result import FailedSession, read_result
-from seglab.dataset.shard import file_entry
+from seglab.dataset.stored_files import file_entry
 from seglab.dataset.summary_figure import summary_figure
 from seglab.errors import InputError
 from seglab.experiment.plan import message

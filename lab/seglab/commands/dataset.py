@@ -20,7 +20,7 @@ from seglab.commands.progress import CheckProgress, RunProgress
 from seglab.commands.values import FILE, FOLDER, given
 from seglab.core.files import replace_file, writing
 from seglab.core.ownership import keep_owner
-from seglab.core.record import SessionRecord
+from seglab.core.record import RecordLine
 from seglab.core.text import count, safe
 from seglab.dataset.building import build_shards, unless_refused
 from seglab.dataset.check import check
@@ -314,7 +314,7 @@ def _build_far(
             )
 
 
-def _count(progress: RunProgress, record: SessionRecord) -> None:
+def _count(progress: RunProgress, record: RecordLine) -> None:
     progress.ended(record.session_id, record.error)
 
 

@@ -6,7 +6,7 @@ read, judged and drawn years later by a program that no longer has the sender or
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import msgspec
 
@@ -255,6 +255,32 @@ class SessionRecord:
                         f"not a session record: {span.start}:{span.end} is no range of bytes - "
                         f"at `$.{name}[{number}]`"
                     )
+
+
+class RecordLine(NamedTuple):
+    """A record as the line that stores it, with what is asked of it before it is read again.
+
+    Attributes:
+        session_id: the session's id.
+        status: how it ended.
+        error: why it failed.
+        line: what ``SessionRecord.to_json`` made.
+    """
+
+    session_id: str
+    status: Status
+    error: str | None
+    line: bytes
+
+    @classmethod
+    def of(cls, record: SessionRecord) -> Self:
+        """Return the line of a record."""
+        return cls(record.session_id, record.status, record.error, record.to_json())
+
+    @property
+    def complete(self) -> bool:
+        """Whether the session was carried out and all of its layers are known."""
+        return self.status == "complete"
 
 
 _ENCODER = msgspec.json.Encoder()

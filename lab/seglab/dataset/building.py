@@ -8,15 +8,20 @@ from typing import Final
 
 from seglab.core.files import remove_folders
 from seglab.dataset.layout import Layout
+from seglab.dataset.settling import SettlingProcess, settle_in_thread
 from seglab.dataset.shard import ShardBuild, stored_engine
 from seglab.dataset.spec import DatasetSpec
 from seglab.engine import DEFAULT_TIME_LIMIT_S, kept, schedule
-from seglab.engine.base import OnRecord
+from seglab.engine.base import OnLine
 from seglab.engine.slots import PrioritySemaphore
 from seglab.errors import SeglabError, is_refusal
 
 SHARDS_AT_ONCE: Final = 2
 """How many shards are built at once; the second uses the slots that the first leaves free."""
+
+ALONE_MOST: Final = 2000
+"""Up to this number of sessions, a process that settles shards takes longer to start than it saves.
+"""
 
 
 async def build_shards(
@@ -26,12 +31,13 @@ async def build_shards(
     shards: Iterator[int],
     *,
     jobs: int,
-    on_record: OnRecord,
+    on_record: OnLine,
 ) -> None:
     """Build shards one after the other, ``SHARDS_AT_ONCE`` at a time.
 
     While the last sessions of a shard end, and while its files are written, sessions of the next
-    shard run. An engine whose processes can carry out one shard after the other keeps them.
+    shard run. An engine whose processes can carry out one shard after the other keeps them. The
+    files of a large dataset are written by a process of its own.
 
     Args:
         spec: of the dataset.
@@ -47,6 +53,9 @@ async def build_shards(
     slots = PrioritySemaphore(jobs * schedule.SLOT)
     engine = stored_engine(Layout(out))
 
+    settling = SettlingProcess()
+    settle = settle_in_thread if spec.sessions <= ALONE_MOST else settling.settle
+
     async def work() -> None:
         for shard in shards:
             await ShardBuild(
@@ -59,9 +68,10 @@ async def build_shards(
                 on_record=on_record,
                 slots=slots,
                 engine=engine,
+                settle=settle,
             ).run()
 
-    async with kept(engine), asyncio.TaskGroup() as tasks:
+    async with kept(engine), settling, asyncio.TaskGroup() as tasks:
         for _ in range(SHARDS_AT_ONCE):
             tasks.create_task(work())
 

@@ -15,10 +15,10 @@ from seglab.dataset.layout import Layout
 from seglab.dataset.manifest import DatasetManifest, read_manifest
 from seglab.dataset.remake import other_versions
 from seglab.dataset.row_checks import MisplacedRow, Sample
-from seglab.dataset.shard import file_entry
 from seglab.dataset.shard_check import ShardChecker, checked_shards
 from seglab.dataset.spec import DatasetSpec
 from seglab.dataset.splits import PARTS
+from seglab.dataset.stored_files import file_entry
 from seglab.errors import InputError
 from seglab.runs.parquet import read_rows
 

@@ -13,8 +13,8 @@ from seglab.dataset.datasheet import datasheet
 from seglab.dataset.layout import Layout
 from seglab.dataset.manifest import DatasetManifest, read_manifest
 from seglab.dataset.result import FileEntry, ShardResult, now, read_result
-from seglab.dataset.shard import file_entry, has_all_files
 from seglab.dataset.spec import DatasetSpec
+from seglab.dataset.stored_files import file_entry, has_all_files
 from seglab.engine import DEFAULT_ENGINE, check_name
 from seglab.errors import InputError
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from seglab.dataset.layout import Layout
 from seglab.dataset.manifest import DatasetManifest
-from seglab.dataset.shard import file_entry
+from seglab.dataset.stored_files import file_entry
 from seglab.errors import InputError
 
 COMPARED_MAX_BYTES: Final = 1 << 30

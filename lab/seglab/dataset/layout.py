@@ -39,6 +39,10 @@ class Layout:
         """The folder that holds a shard while it is built."""
         return self.path / "building" / f"{shard:05}"
 
+    def journal(self, shard: int) -> Path:
+        """What its builder knows of the sessions that have ended, a line for each."""
+        return self.work(shard) / "sessions.jsonl"
+
     @property
     def manifest(self) -> Path:
         """The description of the dataset and of all its files."""

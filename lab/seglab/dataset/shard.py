@@ -15,29 +15,27 @@ Two builders of one shard exclude each other by a lock on the folder.
 """
 
 import asyncio
-import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from seglab.core.files import lock_folder, replace_file, writing
-from seglab.core.observation import sizes_of
-from seglab.core.record import Captures, SessionRecord
-from seglab.core.text import one_line
-from seglab.dataset.captures import ZIP_FAULTS, extract_archive, write_archive
+from seglab.core.record import RecordLine, SessionRecord
+from seglab.dataset.captures import ZIP_FAULTS, extract_archive
 from seglab.dataset.layout import Layout
 from seglab.dataset.manifest import read_manifest
 from seglab.dataset.plan import PlacedSession, fingerprint, planned
-from seglab.dataset.result import FailedSession, FileEntry, ShardResult, now, read_result
+from seglab.dataset.result import ShardResult, read_result
+from seglab.dataset.settling import EndedShard, RowPlace, Settle, settle_in_thread
 from seglab.dataset.spec import DatasetSpec
 from seglab.dataset.splits import PARTS
+from seglab.dataset.stored_files import has_all_files
 from seglab.engine import (
     DEFAULT_ENGINE,
     DEFAULT_JOBS,
@@ -46,12 +44,12 @@ from seglab.engine import (
     EngineOptions,
 )
 from seglab.engine import engine as engine_by_name
-from seglab.engine.base import OnRecord
+from seglab.engine.base import OnLine, run_as_lines
 from seglab.engine.record import is_untried
 from seglab.engine.slots import PrioritySemaphore
 from seglab.errors import InputError
 from seglab.runs import journal
-from seglab.runs.parquet import columns_of, read_rows, write_dataset
+from seglab.runs.parquet import read_rows
 
 TRIES: Final = 2
 """How often a failing session is carried out, if other sessions over its network complete."""
@@ -59,7 +57,6 @@ TRIES: Final = 2
 UNTRIED_TRIES: Final = 4
 """How often a session is carried out in one build, if a part of the lab dies over it each time."""
 
-_CHUNK_BYTES = 1 << 20
 _PRIORITY_STEP = 1e6  # more than any session lasts: sessions of a lower shard come first
 
 
@@ -108,6 +105,7 @@ class ShardBuild:
         slots: limits the sessions side by side, where several shards share one limit. Sessions of
             the lower shard come first.
         engine: the name of the engine; ``None`` takes the one that the dataset was begun with.
+        settle: makes the shard's files once its sessions have ended.
     """
 
     def __init__(
@@ -119,20 +117,22 @@ class ShardBuild:
         *,
         jobs: int = DEFAULT_JOBS,
         time_limit_s: float = DEFAULT_TIME_LIMIT_S,
-        on_record: OnRecord | None = None,
+        on_record: OnLine | None = None,
         slots: PrioritySemaphore | None = None,
         engine: str | None = None,
+        settle: Settle = settle_in_thread,
     ) -> None:
         self.spec = spec
         self.seed = seed
         self.shard = shard
         self.layout = Layout(out)
         self._work = self.layout.work(shard)
-        self._journal = self._work / "sessions.jsonl"
+        self._journal = self.layout.journal(shard)
         self._in_force = self._work / "environment.json"
         self._options = (jobs, time_limit_s)
         self._slots = slots
         self._engine = engine
+        self._settle = settle
         self._on_record = on_record or (lambda _record: None)
         self._fingerprint = fingerprint(spec, seed)
         self._statuses: dict[str, str] = {}
@@ -190,8 +190,8 @@ class ShardBuild:
             replace_file(self._in_force, lambda file: file.write(text))
             writer = journal.JournalWriter(self._journal)
             stack.callback(writer.close)
-            for record in records:
-                writer.append(record.to_json())
+            for record in map(RecordLine.of, records):
+                writer.append(record.line)
                 self._on_record(record)
 
     def recorded(self) -> int:
@@ -216,7 +216,7 @@ class ShardBuild:
                 return result
             self._take_back(places)
             await self._sessions(places)
-            settling = asyncio.create_task(asyncio.to_thread(self._settle, places, began))
+            settling = asyncio.create_task(self._end(places, began))
             try:
                 return await asyncio.shield(settling)
             except asyncio.CancelledError:
@@ -234,17 +234,17 @@ class ShardBuild:
             self._statuses = {e.session_id: e.status for e in journal.entries(self._journal)}
             self._environment = self._kept_environment()
             log = stack.enter_context((self._work / "log.txt").open("ab"))
-            failed: dict[str, SessionRecord] = {}
+            failed: dict[str, RecordLine] = {}
             runner: Engine | None = None
 
-            def on_record(record: SessionRecord) -> None:
+            def on_record(record: RecordLine) -> None:
                 if (
                     runner is not None
                     and not runner.environments.keys() <= self._environment.keys()
                 ):
                     self._keep_environment(runner)
                 with writing(self._journal):
-                    writer.append(record.to_json())
+                    writer.append(record.line)
                 self._statuses[record.session_id] = record.status
                 if record.complete:
                     self._on_record(record)
@@ -260,7 +260,8 @@ class ShardBuild:
                     *self._options, folder, log.fileno(), priority=-_PRIORITY_STEP * self.shard
                 )
                 runner = engine_by_name(self._engine_name(), options, self._slots)
-                await runner.run([(place.spec, place.network) for place in todo], on_record)
+                these = [(place.spec, place.network) for place in todo]
+                await run_as_lines(runner, these, on_record)
                 self._keep_environment(runner)
             for session_id, record in failed.items():
                 if self._statuses[session_id] != "complete":
@@ -285,7 +286,7 @@ class ShardBuild:
         return found
 
     def _todo(
-        self, places: list[PlacedSession], failed: Mapping[str, SessionRecord], attempt: int
+        self, places: list[PlacedSession], failed: Mapping[str, RecordLine], attempt: int
     ) -> list[PlacedSession]:
         """The sessions to carry out.
 
@@ -314,73 +315,20 @@ class ShardBuild:
             )
         ]
 
-    def _settle(self, places: list[PlacedSession], began: float) -> ShardResult:
-        """Write the shard's files, its description last, and remove its working folder."""
-        with writing(self.layout.path):
-            result = self._write(places)
-            result.seconds = round(time.monotonic() - began, 3)
-            text = result.to_json()
-            replace_file(self.layout.result(self.shard), lambda file: file.write(text))
-        self._clear()
-        return result
-
-    def _write(self, places: list[PlacedSession]) -> ShardResult:
-        """Make the shard's files from the journal and the captures."""
-        newest = {entry.session_id: entry for entry in journal.entries(self._journal)}
-        entries = [newest[place.spec.session_id] for place in places]
-        result = ShardResult(
-            shard=self.shard,
-            fingerprint=self._fingerprint,
-            first=places[0].number,
-            planned=len(places),
-            environment=self._environment,
+    async def _end(self, places: list[PlacedSession], began: float) -> ShardResult:
+        """Let the shard's files be made, and remove its working folder."""
+        ended = EndedShard(
+            self.layout.path,
+            self.shard,
+            self._fingerprint,
+            [RowPlace.of(place) for place in places],
+            self.spec.captures,
+            self._environment,
+            time.monotonic() - began,
         )
-
-        archive = self.layout.name(self.layout.wire(self.shard)) if self.spec.captures else None
-
-        def rows(part: str) -> Iterator[dict[str, Any]]:
-            with self._journal.open("rb") as file:
-                for place, entry in zip(places, entries, strict=True):
-                    if place.split == part and entry.status == "complete":
-                        file.seek(entry.offset)
-                        row = _row(file.read(entry.length), place, archive)
-                        result.count(row)
-                        yield row
-
-        for part in PARTS:
-            complete = [
-                e.status == "complete"
-                for p, e in zip(places, entries, strict=True)
-                if p.split == part
-            ]
-            if any(complete):
-                path = self.layout.data(part, self.shard)
-                replace_file(path, partial(write_dataset, rows=rows(part)))
-                result.files[self.layout.name(path)] = file_entry(path)
-            else:
-                self.layout.data(part, self.shard).unlink(missing_ok=True)
-        result.failed = self._failed(places, entries)
-        if self.spec.captures and result.complete:
-            names = [e.session_id for e in entries if e.status == "complete"]
-            path = self.layout.wire(self.shard)
-            replace_file(path, lambda file: write_archive(file, self._work / "wire", names))
-            result.files[self.layout.name(path)] = file_entry(path)
-        else:
-            self.layout.wire(self.shard).unlink(missing_ok=True)
-        result.finished = now()
+        result = await self._settle(ended)
+        await asyncio.to_thread(self._clear)
         return result
-
-    def _failed(
-        self, places: list[PlacedSession], entries: list[journal.Entry]
-    ) -> tuple[FailedSession, ...]:
-        found = []
-        with self._journal.open("rb") as file:
-            for place, entry in zip(places, entries, strict=True):
-                if entry.status != "complete":
-                    file.seek(entry.offset)
-                    error = SessionRecord.from_json(file.read(entry.length)).error
-                    found.append(failure(place, error))
-        return tuple(found)
 
     def _clear(self) -> None:
         """Remove what was needed for building only."""
@@ -393,66 +341,9 @@ def stored_engine(layout: Layout) -> str:
     return DEFAULT_ENGINE if manifest is None else manifest.engine
 
 
-def _row(line: bytes, place: PlacedSession, archive: str | None) -> dict[str, Any]:
-    """Return the row of a session from its line of the journal.
-
-    Args:
-        line: as ``SessionRecord.to_json`` made it.
-        place: of the session in the dataset.
-        archive: the name of the archive that the captures will be in; ``None`` if none are kept.
-    """
-    record = SessionRecord.from_json(line)
-    row = columns_of(record)
-    row["captures"] = Captures(
-        *(path and archive and f"{archive}/{path.rpartition('/')[2]}" for path in _paths_of(record))
-    )
-    return row | {
-        "number": place.number,
-        "template": place.template,
-        "message_id": place.message_id,
-        "split": place.split,
-        "split_network": place.split_network,
-        "split_template": place.split_template,
-        "segment_sizes": sizes_of(record, "segments"),
-        "read_sizes": sizes_of(record, "reads"),
-    }
-
-
-def _paths_of(record: SessionRecord) -> tuple[str | None, str | None]:
-    return record.captures.client, record.captures.server
-
-
 def _in_folder(captures: Mapping[str, str | None]) -> dict[str, str | None]:
     """The captures' paths in a builder's folder, from those in the archive."""
     return {
         vantage: None if path is None else f"wire/{path.rpartition('/')[2]}"
         for vantage, path in captures.items()
     }
-
-
-def has_all_files(layout: Layout, result: ShardResult) -> bool:
-    """Whether all files of a shard are there, judged by their sizes."""
-    return all(_size(layout.path / name) == file.bytes for name, file in result.files.items())
-
-
-def file_entry(path: Path) -> FileEntry:
-    """The size of a file, and the SHA-256 of its content."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return FileEntry(path.stat().st_size, digest.hexdigest())
-
-
-def failure(place: PlacedSession, error: str | None) -> FailedSession:
-    """The entry of a failed session in the shard's description."""
-    return FailedSession(
-        place.number, place.spec.session_id, place.network.name, one_line(error or "")
-    )
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None

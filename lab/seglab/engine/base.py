@@ -6,12 +6,12 @@ was written, carried and read is its own affair; how a record is made of that is
 (``seglab.engine.record``), and so is how long sessions take (``seglab.engine.schedule``).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
-from seglab.core.record import SessionRecord
+from seglab.core.record import RecordLine, SessionRecord
 from seglab.engine.schedule import Forecast
 from seglab.experiment.plan import SessionSpec
 from seglab.networks.network import Network
@@ -27,6 +27,9 @@ Planned = tuple[SessionSpec, Network]
 
 OnRecord = Callable[[SessionRecord], None]
 """A function that takes the record of a session that has ended."""
+
+OnLine = Callable[[RecordLine], None]
+"""A function that takes the record of a session that has ended, as it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +95,16 @@ class Engine(Protocol):
             EnvironmentLacksError: this machine cannot carry out any of the sessions.
             PartDiedError: the engine's own processes die again and again.
         """
+
+
+async def run_as_lines(engine: Engine, specs: Iterable[Planned], on_line: OnLine) -> None:
+    """Do what ``engine.run`` does, for somebody who stores the records and does not look into them.
+
+    An engine whose processes hand over lines has a ``run_as_lines`` of its own, which saves reading
+    each line and writing it again.
+    """
+    run: Callable[[Iterable[Planned], OnLine], Awaitable[None]] | None
+    if (run := getattr(engine, "run_as_lines", None)) is not None:
+        await run(specs, on_line)
+    else:
+        await engine.run(specs, lambda record: on_line(RecordLine.of(record)))

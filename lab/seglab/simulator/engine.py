@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from seglab.core.child_processes import follow_parent
-from seglab.core.record import SessionRecord
+from seglab.core.record import RecordLine, SessionRecord
 from seglab.engine import schedule
-from seglab.engine.base import EngineOptions, OnRecord, Planned
+from seglab.engine.base import EngineOptions, OnLine, OnRecord, Planned
 from seglab.engine.slots import PrioritySemaphore
 from seglab.errors import PartDiedError
 from seglab.networks.network import Network
@@ -80,6 +80,16 @@ class SimulatorEngine:
             EnvironmentLacksError: a capture cannot be written.
             PartDiedError: the processes are killed again and again.
         """
+        await self._run(
+            specs, on_record, lambda found: on_record(SessionRecord.from_json(found.line))
+        )
+
+    async def run_as_lines(self, specs: Iterable[Planned], on_line: OnLine) -> None:
+        """Do what ``run`` does, and hand over each record as its line."""
+        await self._run(specs, lambda record: on_line(RecordLine.of(record)), on_line)
+
+    async def _run(self, specs: Iterable[Planned], on_record: OnRecord, on_line: OnLine) -> None:
+        """Carry out the sessions, here or in other processes, which hand over lines."""
         planned = list(specs)
         self.forecast.plan([_SESSION_S] * len(planned))
         if self._processes == 1 or len(planned) <= ALONE_MOST:
@@ -91,7 +101,8 @@ class SimulatorEngine:
                     self.options.folder,
                     self.options.repetition,
                 )
-                self._hand_over(record, on_record)
+                self.forecast.ended(record.session_id)
+                on_record(record)
                 await asyncio.sleep(0)  # where the run may be cancelled
             return
         batches = deque(_batches(planned))
@@ -99,7 +110,7 @@ class SimulatorEngine:
         while batches:
             left = len(batches)
             try:
-                await self._work_off(batches, on_record)
+                await self._work_off(batches, on_line)
             except BrokenExecutor as error:
                 deaths = deaths + 1 if len(batches) == left else 1
                 if deaths >= DEATHS_MOST:
@@ -109,11 +120,11 @@ class SimulatorEngine:
                         "since its processes read the script again"
                     ) from error
 
-    async def _work_off(self, batches: deque[Sequence[Planned]], on_record: OnRecord) -> None:
+    async def _work_off(self, batches: deque[Sequence[Planned]], on_line: OnLine) -> None:
         """Let processes carry out the batches, and remove each one that has come back."""
         loop = asyncio.get_running_loop()
         async with _shared.use(self._processes) as pool:
-            under_way: deque[Future[list[bytes]]] = deque()
+            under_way: deque[Future[list[RecordLine]]] = deque()
             try:
                 while batches:
                     for batch in islice(batches, len(under_way), self._processes * _AHEAD):
@@ -124,17 +135,14 @@ class SimulatorEngine:
                     under_way.popleft()
                     batches.popleft()
                     for line in lines:
-                        self._hand_over(SessionRecord.from_json(line), on_record)
+                        self.forecast.ended(line.session_id)
+                        on_line(line)
             except BrokenExecutor:
                 raise  # the pool ends what is under way; one that is cancelled would stop it there
             except BaseException:
                 for future in under_way:
                     future.cancel()
                 raise
-
-    def _hand_over(self, record: SessionRecord, on_record: OnRecord) -> None:
-        self.forecast.ended(record.session_id)
-        on_record(record)
 
 
 def _batches(planned: Sequence[Planned]) -> Iterator[Sequence[Planned]]:
@@ -144,7 +152,7 @@ def _batches(planned: Sequence[Planned]) -> Iterator[Sequence[Planned]]:
 
 def _submit(
     pool: ProcessPoolExecutor, batch: Sequence[Planned], options: EngineOptions
-) -> Future[list[bytes]]:
+) -> Future[list[RecordLine]]:
     folder = options.folder and Path(options.folder).absolute()
     limit_s, repetition = options.time_limit_s, options.repetition
     return pool.submit(worker.carry_out_as_lines, list(batch), limit_s, folder, repetition)
