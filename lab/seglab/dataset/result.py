@@ -1,5 +1,6 @@
 """The description of a built shard, which is stored beside its files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from platform import release
 from typing import Any, Self
@@ -7,6 +8,7 @@ from typing import Any, Self
 import msgspec
 
 from seglab.core import decoding
+from seglab.core.record import SessionRecord
 from seglab.dataset.columns import LABELS, SPLITS
 from seglab.engine.record import is_untried
 from seglab.errors import InputError
@@ -79,19 +81,29 @@ class ShardResult(msgspec.Struct, kw_only=True):
         """The failed sessions that were not really tried, because a part of the lab died."""
         return tuple(session for session in self.failed if is_untried(session.error))
 
-    def count(self, row: dict[str, Any]) -> None:
+    def count(self, record: SessionRecord) -> None:
         """Count a row that has been written."""
         self.complete += 1
-        self.too_late += row["too_late"] is True
-        self.redone += bool(row["discarded_late_ns"])
-        self.session_s = round(self.session_s + row["duration_ns"] / 1e9, 6)
-        for column in SPLITS:
-            if row[column] is not None:
-                parts = self.splits.setdefault(column, {})
-                parts[row[column]] = parts.get(row[column], 0) + 1
-        for column in LABELS:
-            counts = self.labels.setdefault(column, {}).setdefault(row[column] or "null", {})
-            counts[row["split"]] = counts.get(row["split"], 0) + 1
+        self.too_late += record.too_late is True
+        self.redone += bool(record.discarded_late_ns)
+        self.session_s = round(self.session_s + record.duration_ns / 1e9, 6)
+
+    def count_values(self, rows: Mapping[tuple[str | None, ...], int]) -> None:
+        """Count the rows that have been written by part and label.
+
+        Args:
+            rows: how many rows have which values of ``SPLITS`` and ``LABELS``.
+        """
+        for values, found in rows.items():
+            row = dict(zip((*SPLITS, *LABELS), values, strict=True))
+            for column in SPLITS:
+                if (part := row[column]) is not None:
+                    parts = self.splits.setdefault(column, {})
+                    parts[part] = parts.get(part, 0) + found
+            split = row["split"] or ""
+            for column in LABELS:
+                counts = self.labels.setdefault(column, {}).setdefault(row[column] or "null", {})
+                counts[split] = counts.get(split, 0) + found
 
     def to_json(self) -> bytes:
         """The description as indented JSON, with a newline at the end."""

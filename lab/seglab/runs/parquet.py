@@ -17,10 +17,10 @@ a page may repeat one long string, or one number, as often as it likes. So a rea
 The writer keeps its row groups far below these limits.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate, chain, islice
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -184,20 +184,19 @@ ADDED_COLUMNS = frozenset(
 DATASET_SCHEMA = pa.schema([*SCHEMA, *LABELS, *SIZES], metadata=SCHEMA.metadata)
 
 
-def columns_of(record: SessionRecord) -> dict[str, Any]:
-    """Return the values of a record by the names of their columns; its layers are as they are."""
-    return dict(zip(SCHEMA.names, _values_of(record), strict=True))
+Row = tuple[Any, ...]
+"""The values of a session in the order of a schema; a list in it may hold structs of msgspec."""
+
+row_of: Final[Callable[[SessionRecord], Row]] = attrgetter(*SCHEMA.names)
+"""Returns the values of a record in the order of ``SCHEMA``."""
 
 
-_values_of: Final = attrgetter(*SCHEMA.names)
-
-
-def write_dataset(file: BinaryIO, rows: Iterable[dict[str, Any]]) -> int:
+def write_dataset(file: BinaryIO, rows: Iterable[Row]) -> int:
     """Write the rows of a dataset as ``write_sessions`` does.
 
     Args:
         file: an open binary file, which stays open.
-        rows: of each session what ``columns_of`` returns, with its labels and sizes.
+        rows: of each session what ``row_of`` returns, and then its labels and sizes.
 
     Returns:
         How many rows were written.
@@ -221,10 +220,10 @@ def write_sessions(file: Path | BinaryIO, records: Iterable[SessionRecord]) -> i
     if isinstance(file, Path):
         with file.open("wb") as opened:
             return write_sessions(opened, records)
-    return _write_rows(file, map(columns_of, records), SCHEMA)
+    return _write_rows(file, map(row_of, records), SCHEMA)
 
 
-def _write_rows(file: BinaryIO, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> int:
+def _write_rows(file: BinaryIO, rows: Iterable[Row], schema: pa.Schema) -> int:
     written = 0
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for group in _groups(_batches(rows, schema)):
@@ -246,11 +245,13 @@ def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]
         yield group
 
 
-def _batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _batches(rows: Iterable[Row], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     remaining = iter(rows)
+    kinds = [field.type for field in schema]
     while some := list(islice(remaining, _ROWS_AT_ONCE)):
-        columns = [_array(field.type, [*map(itemgetter(field.name), some)]) for field in schema]
-        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+        columns = zip(*some, strict=True)
+        arrays = [_array(kind, values) for kind, values in zip(kinds, columns, strict=True)]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _array(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
