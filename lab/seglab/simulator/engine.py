@@ -8,7 +8,7 @@ out again, since that gives the same records.
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import islice
@@ -105,7 +105,7 @@ class SimulatorEngine:
                 on_record(record)
                 await asyncio.sleep(0)  # where the run may be cancelled
             return
-        batches = deque(_batches(planned))
+        batches = deque(worker.batches(planned, BATCH))
         deaths = 0
         while batches:
             left = len(batches)
@@ -120,7 +120,7 @@ class SimulatorEngine:
                         "since its processes read the script again"
                     ) from error
 
-    async def _work_off(self, batches: deque[Sequence[Planned]], on_line: OnLine) -> None:
+    async def _work_off(self, batches: deque[worker.Batch], on_line: OnLine) -> None:
         """Let processes carry out the batches, and remove each one that has come back."""
         loop = asyncio.get_running_loop()
         async with _shared.use(self._processes) as pool:
@@ -128,7 +128,7 @@ class SimulatorEngine:
             try:
                 while batches:
                     for batch in islice(batches, len(under_way), self._processes * _AHEAD):
-                        for spec, _ in batch:
+                        for spec in batch.specs:
                             self.forecast.began(spec.session_id, _SESSION_S)
                         under_way.append(_submit(pool, batch, self.options))
                     lines = await asyncio.wrap_future(under_way[0], loop=loop)
@@ -145,17 +145,12 @@ class SimulatorEngine:
                 raise
 
 
-def _batches(planned: Sequence[Planned]) -> Iterator[Sequence[Planned]]:
-    for first in range(0, len(planned), BATCH):
-        yield planned[first : first + BATCH]
-
-
 def _submit(
-    pool: ProcessPoolExecutor, batch: Sequence[Planned], options: EngineOptions
+    pool: ProcessPoolExecutor, batch: worker.Batch, options: EngineOptions
 ) -> Future[list[RecordLine]]:
     folder = options.folder and Path(options.folder).absolute()
     limit_s, repetition = options.time_limit_s, options.repetition
-    return pool.submit(worker.carry_out_as_lines, list(batch), limit_s, folder, repetition)
+    return pool.submit(worker.carry_out_batch, batch, limit_s, folder, repetition)
 
 
 class _SharedPool:
