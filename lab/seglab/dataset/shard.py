@@ -57,6 +57,7 @@ TRIES: Final = 2
 UNTRIED_TRIES: Final = 4
 """How often a session is carried out in one build, if a part of the lab dies over it each time."""
 
+_PLANNED_AT_ONCE = 100
 _PRIORITY_STEP = 1e6  # more than any session lasts: sessions of a lower shard come first
 
 
@@ -207,7 +208,7 @@ class ShardBuild:
             self._clear()
             return result
         began = time.monotonic()
-        places = list(planned(self.spec, self.seed, self.shard))
+        places = await self._planned()
         with writing(self.layout.path), ExitStack() as stack:
             self.layout.make_folders(self.shard)
             stack.callback(os.close, lock_folder(self._work, f"shard ({self.shard})"))
@@ -222,6 +223,15 @@ class ShardBuild:
             except asyncio.CancelledError:
                 await settling  # all that it needs is there: let it end
                 raise
+
+    async def _planned(self) -> list[PlacedSession]:
+        """Plan the sessions, while those of other shards go on."""
+        places = []
+        for place in planned(self.spec, self.seed, self.shard):
+            places.append(place)
+            if len(places) % _PLANNED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return places
 
     async def _sessions(self, places: list[PlacedSession]) -> None:
         """Carry out the sessions that are not complete; one that fails runs again.

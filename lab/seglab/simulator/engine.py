@@ -8,7 +8,7 @@ out again, since that gives the same records.
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import islice
@@ -24,6 +24,7 @@ from seglab.engine.slots import PrioritySemaphore
 from seglab.errors import PartDiedError
 from seglab.networks.network import Network
 from seglab.simulator import worker
+from seglab.simulator.batches import Batch, Packer
 
 BATCH: Final = 32
 """How many sessions a process gets at once."""
@@ -35,7 +36,7 @@ DEATHS_MOST: Final = 3
 """How often in a row processes may die without completing a batch before the engine gives up."""
 
 _SESSION_S = 0.002  # the time that a session takes, for the forecast
-_AHEAD = 4  # batches for each process that have been handed out and not come back
+_AHEAD = 8  # batches for each process that have been handed out and not come back
 
 
 class SimulatorEngine:
@@ -105,12 +106,13 @@ class SimulatorEngine:
                 on_record(record)
                 await asyncio.sleep(0)  # where the run may be cancelled
             return
-        batches = deque(worker.batches(planned, BATCH))
+        batches = deque(_batches(planned))
+        packer = Packer(planned)
         deaths = 0
         while batches:
             left = len(batches)
             try:
-                await self._work_off(batches, on_line)
+                await self._work_off(batches, packer, on_line)
             except BrokenExecutor as error:
                 deaths = deaths + 1 if len(batches) == left else 1
                 if deaths >= DEATHS_MOST:
@@ -120,7 +122,9 @@ class SimulatorEngine:
                         "since its processes read the script again"
                     ) from error
 
-    async def _work_off(self, batches: deque[worker.Batch], on_line: OnLine) -> None:
+    async def _work_off(
+        self, batches: deque[Sequence[Planned]], packer: Packer, on_line: OnLine
+    ) -> None:
         """Let processes carry out the batches, and remove each one that has come back."""
         loop = asyncio.get_running_loop()
         async with _shared.use(self._processes) as pool:
@@ -128,9 +132,9 @@ class SimulatorEngine:
             try:
                 while batches:
                     for batch in islice(batches, len(under_way), self._processes * _AHEAD):
-                        for spec in batch.specs:
+                        for spec, _ in batch:
                             self.forecast.began(spec.session_id, _SESSION_S)
-                        under_way.append(_submit(pool, batch, self.options))
+                        under_way.append(_submit(pool, packer.packed(batch), self.options))
                     lines = await asyncio.wrap_future(under_way[0], loop=loop)
                     under_way.popleft()
                     batches.popleft()
@@ -145,8 +149,13 @@ class SimulatorEngine:
                 raise
 
 
+def _batches(planned: Sequence[Planned]) -> Iterator[Sequence[Planned]]:
+    for first in range(0, len(planned), BATCH):
+        yield planned[first : first + BATCH]
+
+
 def _submit(
-    pool: ProcessPoolExecutor, batch: worker.Batch, options: EngineOptions
+    pool: ProcessPoolExecutor, batch: Batch, options: EngineOptions
 ) -> Future[list[RecordLine]]:
     folder = options.folder and Path(options.folder).absolute()
     limit_s, repetition = options.time_limit_s, options.repetition

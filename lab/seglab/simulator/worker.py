@@ -8,9 +8,7 @@ would take a tenth to a quarter of the time. It pauses while sessions are carrie
 """
 
 import gc
-import pickle
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,6 +22,7 @@ from seglab.frames import pcapng
 from seglab.networks.network import Network
 from seglab.sender.script import ScriptError
 from seglab.simulator import backend, captured, observed
+from seglab.simulator.batches import Batch
 from seglab.simulator.script import script_of
 from seglab.simulator.support import refusal
 
@@ -57,48 +56,15 @@ def carry_out(
             gc.enable()
 
 
-class Batch(NamedTuple):
-    """Sessions on their way to another process.
-
-    Attributes:
-        specs: the sessions.
-        paths: for each, the place of its network in ``networks``.
-        networks: the networks of all batches of a run, pickled. A process makes them once, and
-            keeps what follows from each of them (``seglab.core.kept``).
-    """
-
-    specs: Sequence[SessionSpec]
-    paths: Sequence[int]
-    networks: bytes
-
-
-def batches(planned: Iterable[Planned], size: int) -> Iterator[Batch]:
-    """Yield planned sessions in batches of at most that size, in their order."""
-    remaining = [*planned]
-    networks = {id(network): network for _, network in remaining}
-    pickled = pickle.dumps(tuple(networks.values()))
-    place = {known: at for at, known in enumerate(networks)}
-    for first in range(0, len(remaining), size):
-        some = remaining[first : first + size]
-        yield Batch([spec for spec, _ in some], [place[id(path)] for _, path in some], pickled)
-
-
-@lru_cache(maxsize=8)
-def _networks(pickled: bytes) -> tuple[Network, ...]:
-    found: tuple[Network, ...] = pickle.loads(pickled)  # noqa: S301 - by this process's parent
-    return found
-
-
 def carry_out_batch(
     batch: Batch, time_limit_s: float, folder: Path | None, repetition: int = 0
 ) -> list[RecordLine]:
-    """Do what ``carry_out`` does, and return each record as its line of JSON.
+    """Carry out the sessions of a batch, and return each record as its line of JSON.
 
     Between processes a line costs a sixth of what a pickled record does.
     """
-    networks = _networks(batch.networks)
-    planned = zip(batch.specs, (networks[path] for path in batch.paths), strict=True)
-    return [*map(RecordLine.of, carry_out(planned, time_limit_s, folder, repetition))]
+    records = carry_out(batch.unpacked(), time_limit_s, folder, repetition)
+    return [*map(RecordLine.of, records)]
 
 
 def one_session(
