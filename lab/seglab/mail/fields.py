@@ -88,7 +88,7 @@ class Story:
         """The date of RFC 5322, 3.3, always 31 characters long."""
         sent = self.sent
         day = f"{_DAYS[sent.weekday()]}, {sent.day:02} {_MONTHS[sent.month - 1]} {sent.year}"
-        return f"{day} {sent:%H:%M:%S} +0000"
+        return f"{day} {sent.hour:02}:{sent.minute:02}:{sent.second:02} +0000"
 
 
 def line(name: str, value: str) -> bytes:

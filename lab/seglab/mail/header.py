@@ -14,6 +14,7 @@ from functools import cache
 from random import Random
 from typing import Final
 
+from seglab.core.kept import Kept
 from seglab.mail import fields
 from seglab.mail.fields import (
     FIELD_MAX_BYTES,
@@ -135,33 +136,17 @@ class HeaderSpec:
     @property
     def required(self) -> frozenset[str]:
         """The fields that the block has, however short it is."""
-        asked = {self.order[0], *self.value_at, *self.value_bytes}
-        if self.received_bytes is not None:
-            asked.add("Received")
-        return self.template.required | asked
+        return _required(self)
 
     @property
     def sections(self) -> "Sequence[_Section]":
         """The fields, cut before each whose value's offset is given."""
-        cut: list[_Section] = []
-        names: list[str] = []
-        for name in self.order:
-            if name in self.value_at:
-                cut.append(_Section(tuple(names), name))
-                names = []
-            names.append(name)
-        return [*cut, _Section(tuple(names), None)]
+        return _sections(self)
 
     @property
     def min_bytes(self) -> int:
         """The length of the shortest block that can always be made."""
-        last = self.sections[-1]
-        before = self.sections[:-1]
-        if not before:
-            return self._min_bytes_of(last.names)
-        mark = before[-1].mark
-        assert mark is not None
-        return self.value_at[mark] - len(mark) - 1 + self._min_bytes_of(last.names)
+        return _min_bytes(self)
 
     def _min_bytes_of(self, names: Sequence[str]) -> int:
         """The length of a section of these fields that can always be made."""
@@ -190,6 +175,7 @@ class HeaderSpec:
                 less than ``min_bytes``.
         """
         made = b""
+        required = self.required
         for section in self.sections:
             if section.mark is not None:
                 exact: int | None = self.value_at[section.mark] - len(section.mark) - 1
@@ -197,7 +183,7 @@ class HeaderSpec:
                 exact = self.header_bytes
             room = (limit if exact is None else exact) - len(made)
             candidates = dict(self._candidates(draw, story, section.names, room))
-            kept = _fitting(candidates, self.required, room)
+            kept = _fitting(candidates, required, room)
             left = room - sum(map(len, kept)) if exact is not None else 0
             if left:
                 kept.insert(len(kept) - 1 or 1, fields.filler(draw, left))
@@ -209,7 +195,7 @@ class HeaderSpec:
     ) -> Iterator[tuple[str, bytes]]:
         """Yield each field of a section with its name, whether or not it will fit."""
         longer = NATURAL_RECEIVED_BYTES - RECEIVED_BYTES[0]
-        spare = room - self._min_bytes_of(names)
+        spare = room - (self._min_bytes_of(names) if len(self.sections) > 1 else self.min_bytes)
         received = self.received_bytes or (
             NATURAL_RECEIVED_BYTES if spare >= longer else RECEIVED_BYTES[0]
         )
@@ -228,10 +214,45 @@ class HeaderSpec:
         return fields.line(name, _value(story, name))
 
 
+def _required_by(spec: HeaderSpec) -> frozenset[str]:
+    asked = {spec.order[0], *spec.value_at, *spec.value_bytes}
+    if spec.received_bytes is not None:
+        asked.add("Received")
+    return spec.template.required | asked
+
+
+def _sections_of(spec: HeaderSpec) -> "Sequence[_Section]":
+    cut: list[_Section] = []
+    names: list[str] = []
+    for name in spec.order:
+        if name in spec.value_at:
+            cut.append(_Section(tuple(names), name))
+            names = []
+        names.append(name)
+    return (*cut, _Section(tuple(names), None))
+
+
+def _min_bytes_by(spec: HeaderSpec) -> int:
+    *before, last = spec.sections
+    if not before:
+        return spec._min_bytes_of(last.names)
+    mark = before[-1].mark
+    assert mark is not None
+    return spec.value_at[mark] - len(mark) - 1 + spec._min_bytes_of(last.names)
+
+
+_required = Kept(_required_by)
+_sections = Kept(_sections_of)
+_min_bytes = Kept(_min_bytes_by)
+
+
 def _value(story: Story, name: str) -> str:
+    if name == "Date":
+        return story.date
+    if name == "MIME-Version":
+        return "1.0"
     address = story.author.address[-_ADDRESS_MAX:]
-    values = {"Date": story.date, "MIME-Version": "1.0", "List-Unsubscribe": f"<mailto:{address}>"}
-    return values.get(name, f"<{address}>")
+    return f"<mailto:{address}>" if name == "List-Unsubscribe" else f"<{address}>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Self
 
+from seglab.core.kept import Kept
 from seglab.core.parameters import PAYLOAD_MAX_BYTES
 from seglab.mail.fields import LINE_MAX, NATURAL_RECEIVED_BYTES, Story, received
 from seglab.mail.filling import Filling
@@ -171,14 +172,7 @@ class MessageSpec:
     @property
     def header(self) -> HeaderSpec:
         """The header block that the message is to have."""
-        return HeaderSpec(
-            template=KINDS[self.kind].header,
-            header_bytes=self.header_bytes,
-            first=self.first,
-            received_bytes=self.received_bytes,
-            value_at=self.value_at,
-            value_bytes=self.value_bytes,
-        )
+        return _header(self)
 
     @property
     def header_limit_bytes(self) -> int:
@@ -190,6 +184,20 @@ class MessageSpec:
     @property
     def _besides_header_bytes(self) -> int:
         return _ENVELOPE_BYTES + KINDS[self.kind].body_min_bytes
+
+
+def _header_of(spec: MessageSpec) -> HeaderSpec:
+    return HeaderSpec(
+        template=KINDS[spec.kind].header,
+        header_bytes=spec.header_bytes,
+        first=spec.first,
+        received_bytes=spec.received_bytes,
+        value_at=spec.value_at,
+        value_bytes=spec.value_bytes,
+    )
+
+
+_header = Kept(_header_of)
 
 
 def raw(seed: int, payload_bytes: int) -> Message:

@@ -47,7 +47,8 @@ def pick(draw: Random, items: Sequence[_T]) -> _T:
 
 def token(draw: Random, length: int, characters: str = _ALPHANUMERIC) -> str:
     """``length`` drawn characters, by default letters and digits."""
-    return "".join(pick(draw, characters) for _ in range(length))
+    chance, count = draw.random, len(characters)
+    return "".join([characters[int(chance() * count)] for _ in range(length)])
 
 
 def hexadecimal(draw: Random, length: int) -> str:

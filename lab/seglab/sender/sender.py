@@ -6,9 +6,11 @@ registry finds it.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any, Literal
 
+from seglab.core.kept import Kept
 from seglab.core.labels import Style, Terminator
 from seglab.core.parameters import Flag, Integer, Number, Parameter, Parameters, resolve
 from seglab.mail.message import Message, MessageSpec, generate, raw, with_received
@@ -132,7 +134,7 @@ class Sender:
         if isinstance(mail, StoredMail) or self.first_header is None:
             return mail
         if mail.first is None:
-            return replace(mail, first=self.first_header)
+            return _beginning_with(self.first_header)(mail)
         if self.relays and mail.first != self.first_header:
             raise ValueError(
                 f"first: {self.name} puts its own {self.first_header} first, found {mail.first!r}"
@@ -158,6 +160,12 @@ class Sender:
             return generate(seed, mail)
         message = mail.read()
         return with_received(message, seed) if self.relays else message
+
+
+@cache
+def _beginning_with(first: str) -> Kept[MessageSpec, MessageSpec]:
+    """Return the function that makes a mail's first header field this one."""
+    return Kept(partial(replace, first=first))
 
 
 def in_writes(cuts: Cuts) -> Steps:

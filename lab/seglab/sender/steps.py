@@ -7,6 +7,7 @@ reads them as a list.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 
@@ -118,6 +119,7 @@ def calls_at_mss(step: Step, mss: int) -> Iterator[Step]:
         yield Write(step.data[start : start + size], step.payload, step.more)
 
 
+@lru_cache
 def command(*lines: str) -> Write:
     """Make one write of SMTP commands, each a line with its CRLF; several are a group of RFC 2920.
 
