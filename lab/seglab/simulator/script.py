@@ -6,6 +6,7 @@ from functools import cache
 from typing import Final
 
 from seglab.confined.own_sender import sender as sender_named
+from seglab.core.kept import Kept
 from seglab.errors import InputError
 from seglab.experiment.plan import SessionSpec
 from seglab.mail.header_layout import HeaderLayout, header_layout
@@ -23,6 +24,9 @@ _slow: dict[tuple[str, str], str] = {}
 
 _kept: dict[tuple[object, ...], "Script"] = {}
 """The scripts that were made last, by what they follow from."""
+
+_text: Kept[object, str] = Kept(repr)
+
 
 _last: list[tuple[SessionSpec, "Script"]] = []
 """The script that was asked for last, and for which session."""
@@ -73,11 +77,11 @@ def script_of(spec: SessionSpec) -> Script:
     """
     if _last and _is_same(spec, _last[0][0]):
         return _last[0][1]
-    parameters = repr(spec.parameters)
+    parameters = _text(spec.parameters)
     who = spec.sender, parameters
     if who in _slow:
         raise SlowSenderError(_slow[who])
-    key = *who, spec.sender_path, repr(spec.message), spec.message_seed
+    key = *who, spec.sender_path, _text(spec.message), spec.message_seed
     found = _kept.get(key)
     if found is None:
         try:
