@@ -1,6 +1,7 @@
 """The laws that hold between what was written, carried and read, each broken once."""
 
 from dataclasses import replace
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from seglab.core.trace import (
     Segment,
     Trace,
     Write,
+    arrived_sizes,
     boundaries,
     first_arrived,
     first_sent,
@@ -209,3 +211,18 @@ def test_each_byte_arrives_once(spans: list[tuple[int, int]]) -> None:
     pieces = first_arrived(segments)
     covered = [byte for start, end, _ in pieces for byte in range(start, end)]
     assert covered == sorted({byte for s in segments for byte in range(s.start, s.end)})
+    assert arrived_sizes(segments) == sizes(pieces)
+
+
+@given(
+    st.lists(st.integers(1, 50), max_size=12),
+    st.lists(st.one_of(st.none(), st.integers(0, 12)), min_size=12, max_size=12),
+)
+def test_arrived_sizes_are_those_of_the_pieces(lengths: list[int], times: list[int | None]) -> None:
+    """They are found another way where nothing came again, whatever was lost or overtook."""
+    ends = [*accumulate(lengths)]
+    segments = [
+        Segment(0, t_ns, end - size, end)
+        for size, end, t_ns in zip(lengths, ends, times, strict=False)
+    ]
+    assert arrived_sizes(segments) == sizes(first_arrived(segments))
