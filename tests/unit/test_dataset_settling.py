@@ -68,6 +68,7 @@ def test_a_process_of_its_own(
         return result
 
     monkeypatch.setattr(building, "ALONE_MOST", 0)
+    monkeypatch.setattr(building, "SIMULATORS", {PureEngine.name})
     monkeypatch.setattr(SettlingProcess, "settle", watched)
     before = set(active_children())
     assert build_here(tmp_path / "other") == len(PureEngine.ran) / 2
@@ -91,6 +92,7 @@ def test_the_process_is_killed(
         return await settle(self, ended)
 
     monkeypatch.setattr(building, "ALONE_MOST", 0)
+    monkeypatch.setattr(building, "SIMULATORS", {PureEngine.name})
     monkeypatch.setattr(building, "SHARDS_AT_ONCE", 1)
     monkeypatch.setattr(SettlingProcess, "settle", deadly)
     before = set(active_children())

@@ -11,7 +11,7 @@ from seglab.dataset.layout import Layout
 from seglab.dataset.settling import SettlingProcess, settle_in_thread
 from seglab.dataset.shard import ShardBuild, stored_engine
 from seglab.dataset.spec import DatasetSpec
-from seglab.engine import DEFAULT_TIME_LIMIT_S, kept, schedule
+from seglab.engine import DEFAULT_TIME_LIMIT_S, SIMULATORS, kept, schedule
 from seglab.engine.base import OnLine
 from seglab.engine.slots import PrioritySemaphore
 from seglab.errors import SeglabError, is_refusal
@@ -37,7 +37,8 @@ async def build_shards(
 
     While the last sessions of a shard end, and while its files are written, sessions of the next
     shard run. An engine whose processes can carry out one shard after the other keeps them. The
-    files of a large dataset are written by a process of its own.
+    files of a large simulated dataset are written by a process of its own; where sessions are
+    carried out in real time, it would take the processors from them while it starts.
 
     Args:
         spec: of the dataset.
@@ -54,7 +55,8 @@ async def build_shards(
     engine = stored_engine(Layout(out))
 
     settling = SettlingProcess()
-    settle = settle_in_thread if spec.sessions <= ALONE_MOST else settling.settle
+    alone = engine not in SIMULATORS or spec.sessions <= ALONE_MOST
+    settle = settle_in_thread if alone else settling.settle
 
     async def work() -> None:
         for shard in shards:
