@@ -17,7 +17,7 @@ from dataset_making import build, spec_of, without_captures
 
 from seglab import capture
 from seglab.core import compiling
-from seglab.core.record import SessionRecord
+from seglab.core.record import RecordLine, SessionRecord
 from seglab.core.trace import first_sent, sizes
 from seglab.dataset.building import build_shards
 from seglab.dataset.estimate import estimate
@@ -31,6 +31,7 @@ from seglab.networks.client import ClientTcp
 from seglab.networks.network import Network, Router, ScheduledMtu
 from seglab.simulator import backend, worker
 from seglab.simulator import engine as simulator_engine
+from seglab.simulator.batches import Batch
 from seglab.simulator.support import refusal
 
 LINUX_ALONE = """
@@ -335,13 +336,13 @@ def test_the_shards_of_a_dataset_have_the_same_processes(
     """They start with the first shard, or after one of them was killed, and end with the build."""
     spec, out, seed = spec_of(without_captures(repeats=12, shard_sessions=8)), tmp_path / "made", 7
     started = []
-    ended: list[SessionRecord] = []
+    ended: list[RecordLine] = []
 
     def start(processes: int) -> ProcessPoolExecutor:
         started.append(processes)
         return make(processes)
 
-    def on_record(record: SessionRecord) -> None:
+    def on_record(record: RecordLine) -> None:
         ended.append(record)
         if killed and len(ended) == spec.sessions // 2:
             process = (set(active_children()) - before).pop()
@@ -361,6 +362,30 @@ def test_the_shards_of_a_dataset_have_the_same_processes(
     assert sorted(record.session_id for record in ended) == sorted(
         place.spec.session_id for shard in range(6) for place in planned_of(spec, seed, shard)
     )
+
+
+def test_shards_are_handed_out_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The processes get all of one shard before the next, which runs while the first is stored."""
+    spec, out, seed = spec_of(without_captures(repeats=12, shard_sessions=8)), tmp_path / "made", 7
+    handed_out: list[float] = []
+
+    def submit(pool: ProcessPoolExecutor, batch: Batch, options: EngineOptions) -> object:
+        handed_out.append(options.priority)
+        return real(pool, batch, options)
+
+    real = simulator_engine._submit
+    monkeypatch.setattr(simulator_engine, "_submit", submit)
+    monkeypatch.setattr(simulator_engine, "ALONE_MOST", 0)
+    monkeypatch.setattr(simulator_engine, "BATCH", 1)
+    monkeypatch.setattr(simulator_engine, "_AHEAD", 1)
+    begin(spec, seed, out, "simulator")
+    shards = iter(range(spec.shards))
+    asyncio.run(build_shards(spec, seed, out, shards, jobs=2, on_record=lambda _record: None))
+    assert len(handed_out) == spec.sessions == 48
+    assert handed_out == sorted(handed_out, reverse=True)
+    assert len(set(handed_out)) == spec.shards == 6
 
 
 def test_a_dataset_says_that_it_is_simulated(tmp_path: Path) -> None:

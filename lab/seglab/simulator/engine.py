@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -125,9 +125,14 @@ class SimulatorEngine:
     async def _work_off(
         self, batches: deque[Sequence[Planned]], packer: Packer, on_line: OnLine
     ) -> None:
-        """Let processes carry out the batches, and remove each one that has come back."""
+        """Let processes carry out the batches, and remove each one that has come back.
+
+        Engines hand their batches out one after the other, not all at once: so the first one is
+        done while the next one has work for the processes, and not both at the same time.
+        """
         loop = asyncio.get_running_loop()
-        async with _shared.use(self._processes) as pool:
+        async with _shared.use(self._processes) as (pool, turn), AsyncExitStack() as handing_out:
+            await handing_out.enter_async_context(turn)
             under_way: deque[Future[list[RecordLine]]] = deque()
             try:
                 while batches:
@@ -135,6 +140,8 @@ class SimulatorEngine:
                         for spec, _ in batch:
                             self.forecast.began(spec.session_id, _SESSION_S)
                         under_way.append(_submit(pool, packer.packed(batch), self.options))
+                    if len(under_way) == len(batches):
+                        await handing_out.aclose()
                     lines = await asyncio.wrap_future(under_way[0], loop=loop)
                     under_way.popleft()
                     batches.popleft()
@@ -170,6 +177,7 @@ class _SharedPool:
 
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
+        self._turn = asyncio.Lock()
         self._users = 0
 
     @asynccontextmanager
@@ -182,14 +190,18 @@ class _SharedPool:
             await self._leave(self._pool)
 
     @asynccontextmanager
-    async def use(self, processes: int) -> AsyncIterator[ProcessPoolExecutor]:
-        """Hold the processes; each is a new interpreter, as every system can start one."""
+    async def use(self, processes: int) -> AsyncIterator[tuple[ProcessPoolExecutor, asyncio.Lock]]:
+        """Hold the processes; each is a new interpreter, as every system can start one.
+
+        Yields:
+            The processes, and the lock of the one who gives them work.
+        """
         if self._pool is None:
-            self._pool = _started(processes)
+            self._pool, self._turn = _started(processes), asyncio.Lock()
         pool = self._pool
         self._users += 1
         try:
-            yield pool
+            yield pool, self._turn
         except BrokenExecutor:
             if self._pool is pool:  # the next one who needs processes starts others
                 self._pool = None
