@@ -3,23 +3,31 @@
 from html import unescape
 from xml.etree import ElementTree
 
-from matplotlib.figure import Figure
-
-from seglab.plots.style import render
-
-
-def texts(figure: Figure) -> list[str]:
-    """All texts of a figure, without the labels of ticks and axes."""
-    drawn = [text for axes in figure.axes for text in axes.texts] + figure.texts
-    return [text.get_text() for text in drawn]
+from seglab.plots.rendering import render
+from seglab.plots.sheet import Shape, Sheet, Words
 
 
-def svg_comments(figure: Figure) -> list[str]:
+def words(sheet: Sheet) -> list[Words]:
+    """All texts of a figure, with their places."""
+    return [item for item in sheet.items if isinstance(item, Words)]
+
+
+def texts(sheet: Sheet) -> list[str]:
+    """All texts of a figure."""
+    return [item.text for item in words(sheet)]
+
+
+def shapes(sheet: Sheet) -> list[Shape]:
+    """All shapes of a figure, the lowest first."""
+    return [item for item in sheet.items if isinstance(item, Shape)]
+
+
+def svg_comments(sheet: Sheet) -> list[str]:
     """The texts of a figure as its SVG file names them; fails if the file is not valid XML.
 
-    Matplotlib draws letters as paths, and names each text in a comment before its path.
+    Letters are drawn as paths, and each text is named in a comment before its path.
     """
-    data = render(lambda: figure, ("svg",))["svg"]
+    data = render(lambda: sheet, ("svg",))["svg"]
     parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
     tree = ElementTree.fromstring(data, parser=parser)
     return [unescape(node.text).strip() for node in tree.iter(ElementTree.Comment)]

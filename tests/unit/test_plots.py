@@ -7,14 +7,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from drawn import svg_comments, texts
+from drawn import shapes, svg_comments, texts, words
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from msgspec.structs import replace as altered
 from PIL import Image
 from synthetic import MS, record, simulated
@@ -22,10 +17,13 @@ from synthetic import MS, record, simulated
 from seglab.core.trace import Read, Segment, Write
 from seglab.plots.clock import clock
 from seglab.plots.labels import Occupied, shared_numbers, spread
-from seglab.plots.png import png
-from seglab.plots.separation import curve
+from seglab.plots.png import drawn, png
+from seglab.plots.rendering import render
+from seglab.plots.separation import Scale, curve
 from seglab.plots.sequences import frequencies
-from seglab.plots.style import INK, PAPER, WRITES, readable_on, render, without_ground
+from seglab.plots.sheet import Area, Sheet, box
+from seglab.plots.style import BLUE, INK, ORANGE, PAPER, VERMILLION, WRITES, mixed, readable_on
+from seglab.plots.svg import without_ground
 from seglab.plots.timeline import timeline
 from seglab.reproduction.scenarios import count_sequences
 from seglab.reproduction.separation import PublishedSeparation, separation
@@ -102,27 +100,33 @@ LOST = replace(
 )
 
 
+def value(area, point):
+    """What is at a point of the sheet, on the scales of an area."""
+    (x, y), (left, low) = point, area.at(area.x[0], area.y[0])
+    right, high = area.at(area.x[1], area.y[1])
+    return (
+        area.x[0] + (x - left) / (right - left) * (area.x[1] - area.x[0]),
+        area.y[0] + (y - low) / (high - low) * (area.y[1] - area.y[0]),
+    )
+
+
 def lines_of(figure):
     """The lines of the segments over time: where each begins, and where it ends."""
-    dashed_or_not = figure.axes[0].collections
-    segments = [c for c in dashed_or_not if isinstance(c, LineCollection) and c.get_zorder() == 3]
-    return [tuple(map(tuple, line)) for c in segments for line in c.get_segments()]
+    lines = [line for shape in shapes(figure) if shape.width == 1.7 for line in shape.outlines]
+    return [tuple(value(figure.areas[0], end) for end in line) for line in lines]
 
 
 def below_time(figure):
-    """The texts below the upper axes, from top to bottom: the times, and what they count."""
-    figure.canvas.draw()
-    axes = figure.axes[0]
-    bottom = axes.get_window_extent().y0
-    shown = [t for t in axes.texts if t.get_window_extent().y1 < bottom]
-    return [t.get_text() for t in sorted(shown, key=lambda t: -t.get_window_extent().y1)]
+    """The texts below the upper area, from top to bottom: the times, and what they count."""
+    upper, lower = figure.areas
+    between = upper.top + upper.height, lower.top - 20
+    shown = [word for word in words(figure) if between[0] < word.box[1] < between[1]]
+    return [word.text for word in sorted(shown, key=lambda word: word.baseline)]
 
 
-def boxes_of(figure, size):
-    """The rectangles of all texts that show a size, or several of one size."""
-    figure.canvas.draw()
-    shown = [t for t in figure.axes[0].texts if t.get_text().split(" x ")[0] == str(size)]
-    return [text.get_window_extent().padded(2) for text in shown if text.get_bbox_patch()]
+def overlap(one, other):
+    """Whether two boxes have a part in common."""
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def flight(number, size=1448, **changes):
@@ -142,9 +146,13 @@ def flight(number, size=1448, **changes):
 
 def test_labels_of_segments_do_not_overlap():
     """Segments that start together: each label is on its line, and none covers another."""
-    boxes = boxes_of(timeline(flight(12)), 1448)
+    figure = timeline(flight(12))
+    wire = figure.areas[0].top + figure.areas[0].height
+    shown = [word for word in words(figure) if word.text == "1448" and word.size == 8.5]
+    boxes = [word.box for word in shown]
     assert len(boxes) >= 4
-    assert not [1 for one, other in combinations(boxes, 2) if one.overlaps(other)]
+    assert max(bottom for *_, bottom in boxes) < wire
+    assert not [1 for one, other in combinations(boxes, 2) if overlap(one, other)]
 
 
 def test_many_equal_segments_share_a_number():
@@ -169,8 +177,7 @@ def test_a_session_of_many_writes_is_drawn_in_bounds(number):
     assert f"{drawn} of {number} segments are drawn" in below_time(figure)[-1]
     assert f"7 x {number}" in texts(figure)
     assert f"28 x {number // 4}" in texts(figure)
-    paths = sum(len(c.get_paths()) for axes in figure.axes for c in axes.collections)
-    assert paths + len(figure.findobj(Line2D)) < 4000
+    assert sum(len(shape.outlines) for shape in shapes(figure)) < 4000
 
 
 def test_writes_that_cannot_be_told_apart_are_counted():
@@ -180,12 +187,9 @@ def test_writes_that_cannot_be_told_apart_are_counted():
     writes = tuple(Write(i, e - s, e) for i, (s, e) in enumerate(zip(sizes, ends, strict=True)))
     figure = timeline(flight(1, ends[-1], writes=writes))
     assert "200 of 20 to 69 bytes" in texts(figure)
-    (faces,) = [
-        c
-        for c in figure.axes[1].collections
-        if isinstance(c, PolyCollection) and c.get_zorder() == 4
-    ][2:]
-    assert {to_hex(colour) for colour in faces.get_facecolors()} == {WRITES[0]}
+    top = figure.areas[1].top
+    faces = [shape for shape in shapes(figure) if shape.outlines[0][0][1] > top and shape.fill]
+    assert {shape.fill for shape in faces} - {PAPER} == {WRITES[0]}
 
 
 @pytest.mark.parametrize(
@@ -278,7 +282,9 @@ def test_published_sequences_are_above_the_others(published, sessions, labels, t
     """Published sequences come first, with or without sessions, then those of the lab alone."""
     records = [record(f"s/{i}") for i in range(sessions)]
     figure = frequencies("s", count_sequences(published, records))
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == labels
+    area = figure.areas[0]
+    rows = [word for word in words(figure) if word.box[2] < area.left and word.baseline > area.top]
+    assert [word.text for word in sorted(rows, key=lambda word: word.baseline)] == labels
     assert any(text.startswith(title) for text in svg_comments(figure))
 
 
@@ -287,12 +293,21 @@ def test_a_curve_has_a_point_at_each_gap(gaps):
     """No gap, only zero, and gaps over four decades: each curve has each gap, in order."""
     points = separation(simulated(1, gap_ms=gap) for gap in gaps)
     figure = curve("s", points, [PublishedSeparation(0, 12, 6)])
-    drawn = {line.get_label(): line for line in figure.axes[0].lines}
-    assert list(drawn["on the wire"].get_xdata()) == gaps
-    assert list(drawn["on the wire"].get_ydata()) == [1] * len(gaps)
-    assert list(drawn["in the reads"].get_ydata()) == [point.reads for point in points]
-    assert list(drawn["published\n(12 sessions each)"].get_ydata()) == [0.5]
-    assert svg_comments(figure)
+    area, scale = figure.areas[0], Scale([*gaps, 0])
+    through = {
+        shape.line: [value(area, point) for point in shape.outlines[0]]
+        for shape in shapes(figure)
+        if shape.width == 1.8 and len(shape.outlines[0]) == len(gaps)
+    }
+    reads = [point.reads for point in points]
+    for colour, shares in {ORANGE: [1] * len(gaps), BLUE: reads}.items() if gaps else ():
+        expected = [(scale(gap), share) for gap, share in zip(gaps, shares, strict=True)]
+        assert np.allclose(through[colour], expected), colour
+    assert list(scale.places) == sorted(scale.places)
+    hollow = [shape for shape in shapes(figure) if (shape.fill, shape.line) == (PAPER, VERMILLION)]
+    corners = [value(area, corner) for corner in hollow[-1].outlines[0]]
+    assert np.allclose(np.mean(corners, axis=0), (scale(0), 0.5))
+    assert "(12 sessions each)" in svg_comments(figure)
 
 
 @pytest.mark.parametrize(
@@ -301,13 +316,16 @@ def test_a_curve_has_a_point_at_each_gap(gaps):
 def test_labels_of_gaps_do_not_collide(gaps):
     """Every gap has a tick; labels too near a rounder one are left out, the roundest stay."""
     figure = curve("s", separation(simulated(1, gap_ms=gap) for gap in gaps))
-    figure.canvas.draw()
-    (axes,) = figure.axes
-    labels = [label for label in axes.get_xticklabels() if label.get_text()]
-    assert len(axes.get_xticks()) == len(gaps)
-    assert {"0", "10" if 10 in gaps else "100"} <= {label.get_text() for label in labels}
-    boxes = [label.get_window_extent() for label in labels]
-    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+    area = figure.areas[0]
+    bottom = area.top + area.height
+    labels = [w for w in words(figure) if bottom < w.box[1] < bottom + 10 and w.text]
+    (ticks,) = [
+        shape for shape in shapes(figure) if {line[0][1] for line in shape.outlines} == {bottom}
+        and shape.line == INK
+    ]  # fmt: skip
+    assert len(ticks.outlines) == len(gaps)
+    assert {"0", "10" if 10 in gaps else "100"} <= {label.text for label in labels}
+    assert all(left.box[2] < right.box[0] for left, right in pairwise(labels))
 
 
 def test_time_counts_from_the_first_write():
@@ -336,40 +354,99 @@ def test_files_are_the_same_for_the_same_data():
 
 
 def test_texts_that_a_stranger_wrote() -> None:
-    """They are cut and made safe wherever they stand: the title, a text, the labels of ticks."""
+    """They are cut and made safe wherever they stand: the title, a text, a name in the margin."""
     long = "\x1b[31m" + "x" * 300_000
-
-    def draw() -> Figure:
-        figure = Figure()
-        axes = figure.subplots()
-        axes.set_title(long)
-        axes.text(0, 0, long)
-        axes.set_yticks([0, 1], [long, "short"])
-        drawn.append(figure)
-        return figure
-
-    drawn: list[Figure] = []
-    render(draw, ("svg",))
-    (axes,) = drawn[0].axes
-    texts = [axes.get_title("left"), axes.texts[0].get_text()]
-    texts += [label.get_text() for label in axes.get_yticklabels()]
-    assert [text[:8] for text in texts] == [r"\x1b[31m"] * 3 + ["short"]
-    assert max(map(len, texts)) < 300
+    sheet = Sheet(4, 3)
+    sheet.heading(long, "short")
+    sheet.area(1, 1, 2, 1).text(0, 0, long)
+    found = texts(sheet)
+    assert [text[:8] for text in found] == [r"\x1b[31m", "short", r"\x1b[31m"]
+    assert max(map(len, found)) < 300
 
 
 def test_an_image_has_the_pixels_of_its_figure() -> None:
-    """Pillow reads from the PNG file what Matplotlib has drawn, its density and its description."""
-    figure = Figure(figsize=(2, 1.5), facecolor=PAPER)
-    figure.text(0.1, 0.5, "1448 800", color=INK)
-    found = png(figure, 144, {"Description": "made by a test"})
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    """Pillow reads from the PNG file what Agg has drawn, its density and its description."""
+    sheet = Sheet(2, 1.5)
+    sheet.text(0.2, 0.75, "1448 800", colour=INK)
+    found = png(sheet, 144, {"Description": "made by a test"})
     with Image.open(BytesIO(found)) as image:
         image.verify()
     with Image.open(BytesIO(found)) as image:
         assert (image.mode, image.size) == ("RGB", (288, 216))
         assert image.info["Description"] == "made by a test"
         assert [round(dpi) for dpi in image.info["dpi"]] == [144, 144]
-        drawn = np.asarray(image)
-    assert (drawn == np.asarray(canvas.buffer_rgba())[:, :, :3]).all()
-    assert (drawn.min() < 0x40, drawn.max()) == (True, 0xFF)
+        pixels = np.asarray(image)
+    assert (pixels == drawn(sheet, 144)).all()
+    assert (pixels.min() < 0x40, pixels.max()) == (True, 0xFF)
+
+
+def area_of_one_inch() -> tuple[Sheet, Area]:
+    """A sheet of two inches, and an area from 0 to 1 in its middle."""
+    sheet = Sheet(2, 2)
+    return sheet, sheet.area(0.5, 0.5, 1, 1)
+
+
+def pixel(sheet: Sheet, right: float, down: float) -> str:
+    """The colour at a place in inches."""
+    red, green, blue = drawn(sheet, 144)[round(down * 144), round(right * 144)]
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def test_an_area_has_its_scales_the_right_way_up() -> None:
+    """What is low on its scale is low on the sheet, in both files at the same place."""
+    sheet, area = area_of_one_inch()
+    area.outlines([box(0, 0, 0.5, 0.5)], BLUE)
+    assert [pixel(sheet, *at) for at in ((0.75, 1.25), (0.75, 0.75), (1.25, 1.25))] == [
+        *(BLUE, PAPER, PAPER)
+    ]
+    assert b'd="M36 108L72 108L72 72L36 72z"' in render(lambda: sheet, ("svg",))["svg"]
+
+
+def test_what_is_higher_covers_what_is_lower() -> None:
+    """Whichever was drawn first; what is half transparent mixes with what is below it."""
+    sheet, area = area_of_one_inch()
+    area.outlines([box(0, 0, 1, 1)], ORANGE, z=2)
+    area.outlines([box(0, 0, 1, 1)], BLUE, z=1)
+    assert pixel(sheet, 1, 1) == ORANGE
+    area.outlines([box(0, 0, 1, 1)], PAPER, opacity=0.5, z=3)
+    seen, expected = pixel(sheet, 1, 1), mixed(ORANGE, PAPER, 0.5)
+    assert all(abs(int(seen[i : i + 2], 16) - int(expected[i : i + 2], 16)) < 3 for i in (1, 3, 5))
+
+
+@pytest.mark.parametrize("mark", ["circle", "square", "diamond", "cross"])
+def test_a_mark_lies_around_its_place(mark) -> None:
+    """Its middle has its colour, and beyond its width there is nothing."""
+    sheet, area = area_of_one_inch()
+    area.marks(mark, [(0.5, 0.5)], 20, VERMILLION)
+    assert pixel(sheet, 1, 1) == VERMILLION
+    assert pixel(sheet, 1 + 18 / 72, 1) == PAPER
+    rows, columns = np.nonzero((drawn(sheet, 144) != 0xFF).any(axis=2))
+    assert {round(float(np.mean(ends))) for ends in (rows, columns)} <= {143, 144}
+
+
+@pytest.mark.parametrize(
+    ("across", "along", "angle", "place"),
+    [
+        ("left", "baseline", 0, (1, -1)),
+        ("right", "top", 0, (-1, 1)),
+        ("center", "center", 0, (0, 0)),
+        ("left", "center", 90, (0, -1)),
+        ("right", "center", 90, (0, 1)),
+    ],
+)
+def test_a_text_lies_beside_its_place(across, along, angle, place) -> None:
+    """On which side of it, to the right and down; a text that rises by 90 degrees goes up."""
+    sheet, area = area_of_one_inch()
+    area.text(0.5, 0.5, "HHHH", size=12, across=across, along=along, angle=angle)
+    rows, columns = np.nonzero((drawn(sheet, 144) != 0xFF).any(axis=2))
+    middle = (columns.min() + columns.max()) / 2 - 144, (rows.min() + rows.max()) / 2 - 144
+    assert tuple(np.sign(round(float(way) / 8)) for way in middle) == place
+
+
+def test_a_letter_that_the_font_lacks_is_a_box() -> None:
+    """It is as wide as a letter, and says nothing on standard error."""
+    sheet, area = area_of_one_inch()
+    area.text(0, 0, "\u4e2d", size=40)
+    (word,) = words(sheet)
+    assert word.box[2] - word.box[0] > 10
+    assert (drawn(sheet, 144) != 0xFF).any()

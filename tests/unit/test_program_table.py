@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from matplotlib.patches import Rectangle
+from drawn import shapes
 from stored_runs import stored_run
 from synthetic import simulated
 
@@ -161,11 +161,14 @@ def test_bars_of_the_figure_lie_in_their_column(columns: int) -> None:
     cell = ProgramCell("single_write", right=True)
     row = [[cell, None, cell, cell]] * columns
     figure = programs("how", ["curl"], [f"network-{i}" for i in range(columns)], mails, [row])
-    spans = [
-        (patch.get_x(), patch.get_x() + patch.get_width())
-        for patch in figure.axes[0].get_children()
-        if isinstance(patch, Rectangle) and patch.get_width() < 1
+    area = figure.areas[0]
+    wide = area.width / columns
+    bars = [
+        shape.outlines[0]
+        for shape in shapes(figure)
+        if shape.fill and area.top < shape.outlines[0][0][1] < area.top + area.height
     ]
+    spans = [((bar[0][0] - area.left) / wide, (bar[1][0] - area.left) / wide) for bar in bars]
     assert len(spans) == 3 * columns
     assert all(left[1] <= right[0] for left, right in pairwise(sorted(spans)))
     assert [int(a) for a, _ in sorted(spans)] == [n for n in range(columns) for _ in range(3)]

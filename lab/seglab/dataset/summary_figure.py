@@ -4,7 +4,7 @@ from collections import Counter
 
 from seglab.dataset.check_result import CheckResult
 from seglab.plots.dataset import summary
-from seglab.plots.style import render
+from seglab.plots.rendering import render
 
 _TITLE_MAX = 80
 

@@ -1,15 +1,13 @@
 """The figure of a dataset: the number of sessions by label, and the length of the sessions."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
+from math import log10
 from typing import Any
 
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from seglab.core.text import safe
-from seglab.plots.style import BLUE, GREEN, INK, MUTED, ORANGE, RULE, WRITES, heading
+from seglab.plots.scale import draw_grid, draw_lanes, draw_scale
+from seglab.plots.sheet import Area, Sheet, box
+from seglab.plots.style import BLUE, GREEN, INK, MUTED, ORANGE, PAPER, RULE, WRITES
 
 PARTS = {"train": BLUE, "validation": ORANGE, "test": GREEN, None: RULE}
 """The colour of each part of a dataset; ``None`` is for sessions that are in no part."""
@@ -17,7 +15,7 @@ PARTS = {"train": BLUE, "validation": ORANGE, "test": GREEN, None: RULE}
 CURVES = (*WRITES, INK, "#8c6d31")
 """The colours of the curves: one for each style of the lab."""
 
-DASHES = ("-", "--", ":", "-.")
+DASHES = (), (3.7, 1.6), (1, 1.65), (6.4, 1.6, 1, 1.6)
 """The dashes of the curves; where curves coincide, dashed ones are drawn above solid ones."""
 
 Counts = Mapping[str, Mapping[Any, int]]
@@ -31,6 +29,8 @@ _BAR_INCHES = 0.24
 _TOP_INCHES, _BETWEEN_INCHES, _BOTTOM_INCHES = 1.25, 0.85, 0.75
 _CURVES_INCHES = 2.5
 _GAP_BARS = 2.4
+_BARS_INCHES, _CURVE_INCHES = 3.41, 4.29
+_LETTER_SHARE = 0.0155  # of the width of the curves' area
 _NAME_MAX = 26
 
 
@@ -41,7 +41,7 @@ def summary(
     networks: Panel,
     segments: Mapping[str, Mapping[int, int]],
     reads: Mapping[str, Mapping[int, int]],
-) -> Figure:
+) -> Sheet:
     """The figure: bars of labels by part, and how many segments and reads sessions have.
 
     Args:
@@ -62,20 +62,19 @@ def summary(
     ]
     columns, rows = _columns(panels)
     height = _TOP_INCHES + rows * _BAR_INCHES + _BETWEEN_INCHES + _CURVES_INCHES + _BOTTOM_INCHES
-    figure = Figure(figsize=(_WIDTH_INCHES, height))
-    heading(figure, title, subtitle)
+    sheet = Sheet(_WIDTH_INCHES, height)
+    sheet.heading(title, subtitle)
     there = {part for _, counts in panels for value in counts.values() for part in value}
-    _legend(figure, height, [part for part in PARTS if part or part in there])
-    for x, column in zip((0.15, 0.65), columns, strict=True):
-        at = 1 - _TOP_INCHES / height
+    _legend(sheet, [part for part in PARTS if part or part in there])
+    for left, column in zip((1.65, 7.15), columns, strict=True):
+        at = _TOP_INCHES
         for name, counts in column:
-            tall = max(len(counts), 1) * _BAR_INCHES / height
-            _bars(figure.add_axes((x, at - tall, 0.31, tall)), name, counts)
-            at -= tall + _GAP_BARS * _BAR_INCHES / height
-    bottom, curves = _BOTTOM_INCHES / height, _CURVES_INCHES / height
-    for x, name, counted in ((0.08, "segments", segments), (0.57, "reads", reads)):
-        _curves(figure.add_axes((x, bottom, 0.39, curves)), name, counted)
-    return figure
+            _bars(sheet, left, at, name, counts)
+            at += (max(len(counts), 1) + _GAP_BARS) * _BAR_INCHES
+    top = height - _BOTTOM_INCHES - _CURVES_INCHES
+    for left, name, counted in ((0.88, "segments", segments), (6.27, "reads", reads)):
+        _curves(sheet, left, top, name, counted)
+    return sheet
 
 
 def _columns(panels: Sequence[Panel]) -> tuple[tuple[list[Panel], list[Panel]], float]:
@@ -89,65 +88,91 @@ def _columns(panels: Sequence[Panel]) -> tuple[tuple[list[Panel], list[Panel]], 
     return columns, max(heights) - _GAP_BARS
 
 
-def _bars(axes: Axes, name: str, counts: Counts) -> None:
+def _bars(sheet: Sheet, left: float, top: float, name: str, counts: Counts) -> None:
     """Draw one bar for each value, divided by part."""
     values = sorted(counts)
-    start = np.zeros(len(values))
+    totals = [sum(counts[value].values()) for value in values]
+    rows = max(len(values), 1)
+    reach = max(1.16 * max(totals, default=0), 1)
+    area = sheet.area(
+        left, top, _BARS_INCHES, rows * _BAR_INCHES, (0, reach), (len(values) - 0.4, -0.6)
+    )
+    begins = [0] * len(values)
     for part, colour in PARTS.items():
-        width = np.array([counts[value].get(part, 0) for value in values], dtype=float)
-        if width.any():
-            axes.barh(range(len(values)), width, 0.72, left=start, color=colour)
-            start += width
-    axes.set_yticks(range(len(values)), [_short(value) for value in values])
-    axes.set(ylim=(len(values) - 0.4, -0.6), xlim=(0, max(start.max(initial=0) * 1.16, 1)))
-    axes.set_title(name, size=10, pad=5, color=INK)
-    axes.set_xticks([])
-    axes.spines[["bottom"]].set_visible(False)
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
-    for y, total in enumerate(start):
-        axes.text(total, y, f" {total:,.0f}", va="center", size=8, color=MUTED)
+        sizes = [counts[value].get(part, 0) for value in values]
+        faces = [
+            box(begin, y + 0.36, begin + size, y - 0.36)
+            for y, (begin, size) in enumerate(zip(begins, sizes, strict=True))
+            if size
+        ]
+        area.outlines(faces, colour)
+        begins = [begin + size for begin, size in zip(begins, sizes, strict=True)]
+    area.lines([[(0, y) for y in area.y]], RULE, 0.8)
+    draw_lanes(area, {y: _short(value) for y, value in enumerate(values)}, size=9, pad=3.5)
+    area.text(0, -0.6, name, dy=-5, size=10, face="bold")
+    for y, total in enumerate(totals):
+        area.text(total, y, f" {total:,}", along="center", size=8, colour=MUTED)
 
 
-def _curves(axes: Axes, name: str, counted: Mapping[str, Mapping[int, int]]) -> None:
+def _curves(
+    sheet: Sheet, left: float, top: float, name: str, counted: Mapping[str, Mapping[int, int]]
+) -> None:
     """Draw, for each style, the cumulative share of sessions."""
     styles = sorted(counted)
-    most = 1
-    for number, style in enumerate(styles):
-        counts = Counter(counted[style])
-        sizes = sorted(counts)
-        share = np.cumsum([counts[size] for size in sizes]) / counts.total()
-        colour = CURVES[number % len(CURVES)]
-        broken = (number + number // len(CURVES)) % len(DASHES)
-        xs, ys = [sizes[0], *sizes, sizes[-1]], [0.0, *share, 1.0]
-        axes.step(
-            xs, ys, where="post", color=colour, ls=DASHES[broken], lw=1.6, label=style,
-            zorder=2 + broken / len(DASHES),
-        )  # fmt: skip
-        most = max(most, sizes[-1])
-    axes.set_xscale("log")
-    axes.set(xlim=(0.9, most * 1.15), ylim=(0, 1.02), xlabel=f"{name} of a session, at most")
+    most = max((size for sizes in counted.values() for size in sizes), default=1)
+    ends = log10(0.9), log10(most * 1.15)
+    area = sheet.area(left, top, _CURVE_INCHES, _CURVES_INCHES, ends, (0, 1.02))
     ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000) if tick <= most]
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.set_xticks([], minor=True)
-    axes.set_yticks([0, 0.5, 1], ["0", "50 %", "100 %"])
-    axes.grid(axis="both", lw=0.5)
-    axes.set_title(f"{name}: share of each style's sessions", size=10, pad=5, color=INK)
+    places = [*map(log10, ticks)]
+    draw_grid(area, across=(0, 0.5, 1), up=places)
+    draw_scale(area, places, [*map(str, ticks)], f"{name} of a session, at most", marks=True)
+    draw_lanes(area, {0: "0", 0.5: "50 %", 1: "100 %"}, size=9, colour=MUTED)
+    for number, style in enumerate(styles):
+        sizes = sorted(counted[style])
+        sessions = [0, *accumulate(counted[style][size] for size in sizes)]
+        levels = [count / sessions[-1] for count in sessions]
+        steps = [
+            (log10(size), level)
+            for size, pair in zip(sizes, pairwise(levels), strict=True)
+            for level in pair
+        ]
+        colour, dashes = look(number)
+        area.lines([steps], colour, 1.6, dashes=dashes, z=2 + DASHES.index(dashes) / len(DASHES))
+    title = f"{name}: share of each style's sessions"
+    area.text(ends[0], 1.02, title, dy=-5, size=10, face="bold")
     if name == "segments":
-        axes.legend(
-            loc="lower right", fontsize=7.5, handlelength=2.6, labelspacing=0.25,
-            frameon=True, framealpha=0.85, edgecolor="none",
-        )  # fmt: skip
+        _legend_of_curves(area, styles)
 
 
-def _legend(figure: Figure, height: float, parts: Sequence[str | None]) -> None:
-    y = 1 - 0.82 / height
-    x = 0.15
+def look(number: int) -> tuple[str, tuple[float, ...]]:
+    """Return the colour and the dashes of a curve."""
+    return CURVES[number % len(CURVES)], DASHES[(number + number // len(CURVES)) % len(DASHES)]
+
+
+def _legend_of_curves(area: Area, styles: Sequence[str]) -> None:
+    """Name the curves in the lower right corner, where they have all passed."""
+    right, bottom = area.x[1], 0.03
+    step = 0.055
+    wide = max((len(style) for style in styles), default=0) * _LETTER_SHARE + 0.11
+    at = right - wide * (right - area.x[0])
+    line = 0.085 * (right - area.x[0])
+    ground = box(at - line / 8, bottom - 0.01, right, bottom + step * len(styles))
+    area.outlines([ground], PAPER, opacity=0.85, z=4)
+    for number, style in enumerate(styles):
+        y = bottom + step * (len(styles) - number - 0.5)
+        colour, dashes = look(number)
+        area.lines([[(at, y), (at + line, y)]], colour, 1.6, dashes=dashes, z=5)
+        area.text(at + 1.2 * line, y, style, along="center", size=7.5, z=5)
+
+
+def _legend(sheet: Sheet, parts: Sequence[str | None]) -> None:
+    y, left = 0.82, 1.65
     for part in parts:
         colour, words = PARTS[part], part or "in no part"
-        figure.text(x, y, "■", size=11, color=colour, va="center")
-        figure.text(x + 0.018, y, words, size=9, color=MUTED, va="center")
-        x += 0.045 + 0.0062 * len(words)
+        sheet.text(left, y, "■", size=11, colour=colour, along="center")
+        sheet.text(left + 0.198, y, words, size=9, colour=MUTED, along="center")
+        left += 0.495 + 0.0682 * len(words)
 
 
 def _short(text: str) -> str:
-    return safe(text if len(text) <= _NAME_MAX else text[: _NAME_MAX - 1] + "…")
+    return text if len(text) <= _NAME_MAX else text[: _NAME_MAX - 1] + "…"

@@ -4,14 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-
+from seglab.plots.scale import draw_columns, draw_lanes
+from seglab.plots.sheet import Area, Sheet, box
 from seglab.plots.style import (
     BLUE,
     GREEN,
-    INK,
     MUTED,
     ORANGE,
     PAPER,
@@ -19,8 +16,6 @@ from seglab.plots.style import (
     RULE,
     SKY,
     VERMILLION,
-    bare,
-    heading,
     readable_on,
 )
 
@@ -42,6 +37,7 @@ _TOP_INCHES: Final = 1.5
 _BOTTOM_INCHES: Final = 1.6
 _RIGHT_INCHES: Final = 0.3
 _LEAST_INCHES: Final = 9.4
+_HATCH_APART_POINTS: Final = 3
 _GAP: Final = 0.12
 """How much of a column stays empty beside its bars."""
 
@@ -65,7 +61,7 @@ def programs(
     columns: Sequence[str],
     mails: Sequence[str],
     rows: Sequence[Sequence[Sequence[ProgramCell | None]]],
-) -> Figure:
+) -> Sheet:
     """Draw the figure.
 
     Args:
@@ -78,40 +74,27 @@ def programs(
     bar_inches = _bar_inches(len(columns) * len(mails))
     used = len(columns) * len(mails) * bar_inches
     width = max(_LEFT_INCHES + used + _RIGHT_INCHES, _LEAST_INCHES)
-    height = _TOP_INCHES + _BOTTOM_INCHES + len(names) * _ROW_INCHES
-    figure = Figure(figsize=(width, height))
+    drawn = len(names) * _ROW_INCHES
+    sheet = Sheet(width, _TOP_INCHES + drawn + _BOTTOM_INCHES)
     cells = [cell for row in rows for bars in row for cell in bars if cell is not None]
     asked = [cell for cell in cells if cell.right is not None]
     right = sum(cell.right is True for cell in asked)
-    heading(
-        figure,
+    sheet.heading(
         title,
         f"{len(names)} programs; the classifier boundaries admits how they wrote in"
         f" {right} of {len(asked)} bars",
     )
-    axes = figure.add_axes(
-        (_LEFT_INCHES / width, _BOTTOM_INCHES / height,
-         used / width, len(names) * _ROW_INCHES / height)
-    )  # fmt: skip
-    axes.set(xlim=(0, len(columns)), ylim=(len(names), 0))
-    bare(axes)
+    area = sheet.area(_LEFT_INCHES, _TOP_INCHES, used, drawn, (0, len(columns)), (len(names), 0))
     wide = (1 - _GAP) / max(len(mails), 1)
     for y, row in enumerate(rows):
         for x, bars in enumerate(row):
             for n, cell in enumerate(bars):
                 if cell is not None:
-                    _draw_bar(axes, x + _GAP / 2 + n * wide, y, wide, cell)
-    axes.set_yticks([y + 0.5 for y in range(len(names))], [*names])
-    axes.set_xticks(
-        [x + 0.5 for x in range(len(columns))],
-        [*columns],
-        rotation=45,
-        ha="right",
-        rotation_mode="anchor",
-    )
-    axes.tick_params(labelcolor=INK, labelsize=8, pad=3)
-    _legend(figure, width, height, {cell.style for cell in cells if cell.style}, mails)
-    return figure
+                    _draw_bar(area, x + _GAP / 2 + n * wide, y, wide, cell)
+    draw_lanes(area, {y + 0.5: name for y, name in enumerate(names)}, size=8, pad=3)
+    draw_columns(area, columns, size=8, angle=45)
+    _legend(sheet, {cell.style for cell in cells if cell.style}, mails)
+    return sheet
 
 
 def _bar_inches(bars: int) -> float:
@@ -120,33 +103,30 @@ def _bar_inches(bars: int) -> float:
     return max(_BAR_INCHES, min(room, _WIDEST_BAR_INCHES))
 
 
-def _draw_bar(axes: Axes, x: float, y: int, width: float, cell: ProgramCell) -> None:
-    corner, size = (x, y + 0.04), (width * 0.94, 0.92)
+def _draw_bar(area: Area, x: float, y: int, width: float, cell: ProgramCell) -> None:
+    right = x + width * 0.94
+    outline = box(x, y + 0.96, right, y + 0.04)
     if not cell.style:
-        axes.add_artist(Rectangle(corner, *size, fc=PAPER, ec=RULE, hatch="//////", lw=0.4))
+        area.outlines([outline], PAPER)
+        area.hatch(outline, RULE, 0.4, _HATCH_APART_POINTS)
         return
     colour = _COLOURS.get(cell.style, _OTHER)
-    axes.add_artist(Rectangle(corner, *size, facecolor=colour, linewidth=0))
+    area.outlines([outline], colour)
     if cell.right is not None:
         sign, points = ("●", 3.6) if cell.right else ("○", 5.2)
-        ink = readable_on(colour)
-        place = x + size[0] / 2, y + 0.52
-        axes.text(*place, sign, ha="center", va="center", size=points, color=ink)
+        area.text(
+            (x + right) / 2, y + 0.52, sign, across="center", along="center", size=points,
+            colour=readable_on(colour),
+        )  # fmt: skip
 
 
-def _legend(
-    figure: Figure, width: float, height: float, styles: set[str], mails: Sequence[str]
-) -> None:
-    y, x = 1 - 0.86 / height, 0.2
+def _legend(sheet: Sheet, styles: set[str], mails: Sequence[str]) -> None:
+    y, x = 0.86, 0.2
     known = [style for style in _COLOURS if style in styles]
     for style in [*known, *sorted(styles - _COLOURS.keys())]:
-        figure.add_artist(
-            Rectangle(
-                (x / width, y - 0.07 / height), 0.16 / width, 0.14 / height,
-                facecolor=_COLOURS.get(style, _OTHER), linewidth=0,
-            )
-        )  # fmt: skip
-        figure.text((x + 0.22) / width, y, style, size=8.5, va="center", color=MUTED)
+        square = sheet.area(x, y - 0.07, 0.16, 0.14)
+        square.outlines([box(0, 0, 1, 1)], _COLOURS.get(style, _OTHER))
+        sheet.text(x + 0.22, y, style, size=8.5, along="center", colour=MUTED)
         x += 0.42 + 0.078 * len(style)
     lines = (
         f"bars from the left: mails of {', '.join(mails)}",
@@ -154,5 +134,4 @@ def _legend(
         " unknown   hatched: no session is complete",
     )
     for n, words in enumerate(lines):
-        place = 0.2 / width, y - (0.26 + 0.22 * n) / height
-        figure.text(*place, words, size=8.5, va="center", color=MUTED)
+        sheet.text(0.2, y + 0.26 + 0.22 * n, words, size=8.5, along="center", colour=MUTED)

@@ -1,19 +1,12 @@
-"""Scales beside axes, of plain texts and lines.
-
-Matplotlib makes seven objects for each tick, and measures all labels to place the axis' own. That
-takes a fifth of the time of a figure with few things in it. Where a figure says itself where its
-ticks are, this draws the same.
-"""
+"""Scales beside the areas of figures."""
 
 from collections.abc import Mapping, Sequence
+from math import floor, log10
 from typing import Final
 
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from seglab.plots.sheet import Area, Sheet
+from seglab.plots.style import INK, MUTED, RULE
 
-from seglab.plots.style import INK, MUTED
-
-_POINTS_AN_INCH: Final = 72
 _MARK_POINTS: Final = 3
 _LABEL_POINTS: Final = 9
 _LANE_POINTS: Final = 10.5
@@ -22,58 +15,91 @@ _LANE_PAD_POINTS: Final = 6
 _WORDS_BELOW_POINTS: Final = 19.4
 
 
-def without_scales(axes: Axes) -> None:
-    """Take off all that Matplotlib draws around axes: frame, ticks and labels."""
-    axes.set_axis_off()
-    axes.set_xticks([])
-    axes.set_yticks([])
-
-
-def draw_lanes(axes: Axes, lanes: Mapping[float, str]) -> None:
-    """Write at the left of the axes what there is at each height."""
-    left = -_LANE_PAD_POINTS / _size_points(axes)[0]
+def draw_lanes(
+    area: Area,
+    lanes: Mapping[float, str],
+    *,
+    size: float = _LANE_POINTS,
+    pad: float = _LANE_PAD_POINTS,
+    colour: str = INK,
+) -> None:
+    """Write at the left of an area what there is at each height."""
     for y, words in lanes.items():
-        axes.text(
-            left, y, words, transform=axes.get_yaxis_transform(),
-            ha="right", va="center_baseline", size=_LANE_POINTS, color=INK,
-        )  # fmt: skip
+        area.text(
+            area.x[0], y, words, dx=-pad, across="right", along="capitals", size=size, colour=colour
+        )
 
 
 def draw_scale(
-    axes: Axes, places: Sequence[float], labels: Sequence[str], words: str, *, marks: bool = False
+    area: Area,
+    places: Sequence[float],
+    labels: Sequence[str],
+    words: str,
+    *,
+    marks: bool = False,
+    ink: str = MUTED,
 ) -> None:
-    """Write a label below the axes at each place, and below them what they count.
+    """Write a label below an area at each place, and below them what they count.
 
     Args:
-        axes: as ``without_scales`` leaves them.
-        places: on the axes' own scale.
+        area: the area.
+        places: on the area's own scale.
         labels: one for each place.
         words: what the labels count.
         marks: whether a short line stands above each label.
+        ink: the colour of the lines.
     """
-    point = 1 / _size_points(axes)[1]
-    below = axes.get_xaxis_transform()
+    bottom = area.y[0]
     length = _MARK_POINTS * marks
     for place, label in zip(places, labels, strict=True):
-        axes.text(
-            place, -(length + _PAD_POINTS) * point, label, transform=below,
-            ha="center", va="top", size=_LABEL_POINTS, color=MUTED,
+        area.text(
+            place, bottom, label, dy=length + _PAD_POINTS,
+            across="center", along="top", size=_LABEL_POINTS, colour=MUTED,
         )  # fmt: skip
     if marks:
-        lines = [[(place, 0), (place, -length * point)] for place in places]
-        axes.add_collection(
-            LineCollection(lines, colors=MUTED, lw=0.8, transform=below, clip_on=False),
-            autolim=False,
-        )
-    axes.text(
-        0.5, -(_WORDS_BELOW_POINTS + length - _MARK_POINTS) * point, words,
-        transform=axes.transAxes, ha="center", va="top", size=9.5, color=MUTED,
+        area.ticks(places, _MARK_POINTS, ink)
+    area.text(
+        sum(area.x) / 2, bottom, words, dy=_WORDS_BELOW_POINTS + length - _MARK_POINTS,
+        across="center", along="top", colour=MUTED,
     )  # fmt: skip
 
 
-def _size_points(axes: Axes) -> tuple[float, float]:
-    """Return the width and the height of axes."""
-    figure, place = axes.get_figure(root=True), axes.get_position()
-    assert figure is not None
-    width, height = figure.get_size_inches()
-    return width * place.width * _POINTS_AN_INCH, height * place.height * _POINTS_AN_INCH
+def draw_columns(area: Area, names: Sequence[str], *, size: float, angle: float) -> None:
+    """Write below an area what is in each of its columns, which are 1 wide; the names rise."""
+    for x, name in enumerate(names):
+        area.text(
+            x + 0.5, area.y[0], name, dy=_LANE_PAD_POINTS, across="right", along="top",
+            size=size, angle=angle,
+        )  # fmt: skip
+
+
+def round_steps(high: float) -> list[float]:
+    """Return round places from 0 up, at most nine apart evenly, as far as a scale reaches."""
+    power = 10.0 ** floor(log10(high / 8))
+    step = next(power * n for n in (1, 2, 5, 10) if high / (power * n) <= 8)
+    return [step * n for n in range(floor(high / step + 1e-9) + 1)]
+
+
+def draw_grid(area: Area, *, across: Sequence[float] = (), up: Sequence[float] = ()) -> None:
+    """Draw pale lines through an area: across it at some heights, and up at some places."""
+    lines = [[(area.x[0], y), (area.x[1], y)] for y in across]
+    lines += [[(x, area.y[0]), (x, area.y[1])] for x in up]
+    area.lines(lines, RULE, 0.7, z=0)
+
+
+def draw_legend(
+    sheet: Sheet, left: float, down: float, entries: Sequence[tuple[str, str, float]], mark: float
+) -> None:
+    """Write squares in colours beside each other, each with what it means.
+
+    Args:
+        sheet: the figure.
+        left: where the first begins, in inches.
+        down: their middle, in inches.
+        entries: each with its colour, its words, and how far right of it the next one begins.
+        mark: how far right of a square its words begin, in inches.
+    """
+    for colour, words, room in entries:
+        sheet.text(left, down, "■", colour=colour, size=12, along="center")
+        sheet.text(left + mark, down, words, size=9, along="center")
+        left += room

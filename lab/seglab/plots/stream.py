@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection, PolyCollection
-
 from seglab.core.record import SessionRecord
 from seglab.core.trace import Span, Write, first_arrived
 from seglab.plots.labels import shared_numbers
-from seglab.plots.scale import draw_lanes, draw_scale, without_scales
+from seglab.plots.scale import draw_lanes, draw_scale
+from seglab.plots.sheet import Area, Ground, Outline, Sheet
+from seglab.plots.sheet import box as rectangle
 from seglab.plots.style import BLUE, INK, MUTED, PAPER, WRITES, readable_on
 
 COLOURED_WRITES_MAX = 4 * len(WRITES)
@@ -96,8 +95,19 @@ def bundled(spans: Sequence[Span], narrow_bytes: float) -> list[Bundle]:
     return found
 
 
-def draw_stream(axes: Axes, record: SessionRecord) -> None:
-    """Draw the writes, the segments that brought new bytes, and the reads of a session."""
+def draw_stream(
+    sheet: Sheet, record: SessionRecord, left: float, top: float, width: float, height: float
+) -> None:
+    """Draw the writes, the segments that brought new bytes, and the reads of a session.
+
+    Args:
+        sheet: the figure.
+        record: the session.
+        left: of the area, in inches.
+        top: of the area, in inches.
+        width: of the area, in inches.
+        height: of the area, in inches.
+    """
     total = max(record.payload_bytes, 1)
     colours = WriteColours(record.writes)
     rows: dict[str, Sequence[Span]] = {
@@ -105,45 +115,45 @@ def draw_stream(axes: Axes, record: SessionRecord) -> None:
         "carried": first_arrived(record.segments),
         "read": record.reads,
     }
-    without_scales(axes)
-    axes.set(xlim=(-total * 0.002, total * 1.002), ylim=(-0.12, len(rows)))
+    across = -total * 0.002, total * 1.002
+    area = sheet.area(left, top, width, height, across, (-0.12, len(rows)))
     ends = sorted({0, *(bundle.end for bundle in bundled(rows["carried"], total * _NARROW_SHARE))})
     lines = [[(end, -0.12), (end, len(rows))] for end in ends]
-    axes.add_collection(
-        LineCollection(lines, colors=MUTED, lw=0.8, ls=(0, (2, 2)), zorder=1), autolim=False
-    )
+    area.lines(lines, MUTED, 0.8, dashes=(2, 2), z=1)
     for row, spans in enumerate(reversed(rows.values())):
-        _draw_row(axes, row, bundled(spans, total * _NARROW_SHARE), colours, total)
-    draw_lanes(axes, {row + 0.42: words for row, words in enumerate(reversed(rows))})
+        _draw_row(area, row, bundled(spans, total * _NARROW_SHARE), colours, total)
+    draw_lanes(area, {row + 0.42: words for row, words in enumerate(reversed(rows))})
     shown = _thinned(ends, total)
     words = "byte of the stream; dashed: where a segment ends"
-    draw_scale(axes, shown, [*map(str, shown)], words)
-    axes.set_title("The same, over the bytes of the stream", size=10.5, pad=8)
+    draw_scale(area, shown, [*map(str, shown)], words)
+    title = "The same, over the bytes of the stream"
+    area.text(across[0], len(rows), title, dy=-8, size=10.5, face="bold")
 
 
 def _draw_row(
-    axes: Axes, row: int, boxes: Sequence[Bundle], colours: WriteColours, total: int
+    area: Area, row: int, boxes: Sequence[Bundle], colours: WriteColours, total: int
 ) -> None:
     bottom, top = row + 0.06, row + 0.78
-    faces, fills = [], []
+    faces: dict[str, list[Outline]] = {}
     for box in boxes:
         for start, end, colour in colours.parts(box.start, box.end):
-            faces.append([(start, bottom), (end, bottom), (end, top), (start, top)])
-            fills.append(colour)
-    axes.add_collection(PolyCollection(faces, facecolors=fills, lw=0, zorder=4), autolim=False)
+            faces.setdefault(colour, []).append(rectangle(start, bottom, end, top))
+    for colour, outlines in faces.items():
+        area.outlines(outlines, colour, z=4)
     inches = [(box.end - box.start) / total * _AXIS_INCHES for box in boxes]
-    between = [[(box.start, bottom), (box.start, top)] for box in boxes[1:]]
-    widths = [min(1.4, 14 * min(pair)) for pair in pairwise(inches)]
-    axes.add_collection(
-        LineCollection(between, colors=PAPER, linewidths=widths, zorder=5), autolim=False
-    )
+    between: dict[float, list[Outline]] = {}
+    for box, pair in zip(boxes[1:], pairwise(inches), strict=True):
+        width = min(1.4, 14 * min(pair))
+        between.setdefault(width, []).append([(box.start, bottom), (box.start, top)])
+    for width, lines in between.items():
+        area.lines(lines, PAPER, width, z=5)
     for text, start, end, size in _numbers(boxes, inches):
         parts = colours.parts(start, end)
         plain = len(parts) == 1 and " " not in text
-        axes.text(
-            (start + end) / 2, (bottom + top) / 2, text, ha="center", va="center", size=size,
-            weight="bold", zorder=6, color=readable_on(parts[0][2]) if plain else INK,
-            bbox=None if plain else {"boxstyle": "round,pad=0.15", "fc": PAPER, "ec": "none"},
+        area.text(
+            (start + end) / 2, (bottom + top) / 2, text, across="center", along="center",
+            size=size, face="bold", colour=readable_on(parts[0][2]) if plain else INK,
+            ground=None if plain else Ground(PAPER), z=6,
         )  # fmt: skip
 
 

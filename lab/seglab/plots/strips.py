@@ -4,30 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.figure import Figure
-
 from seglab.plots.features import TERMINATORS, size_parts
 from seglab.plots.labels import left_edges, shared_numbers
-from seglab.plots.style import (
-    BLUE,
-    INK,
-    MUTED,
-    ORANGE,
-    PAPER,
-    PURPLE,
-    SKY,
-    bare,
-    heading,
-    readable_on,
-)
+from seglab.plots.scale import draw_legend
+from seglab.plots.sheet import Area, Ground, Outline, Sheet
+from seglab.plots.sheet import box as rectangle
+from seglab.plots.style import BLUE, INK, MUTED, ORANGE, PAPER, PURPLE, SKY, readable_on
 from seglab.reproduction.paper import Sizes
 
 KINDS = {"multiple": BLUE, "another": SKY, "remainder": ORANGE, "terminator": PURPLE}
 """The colour of each kind of part (``features.size_parts``)."""
 
-_NAMES = {
+NAMES = {
     "multiple": "multiple of the MSS",
     "another": "full at another MTU of the path",
     "remainder": "remainder",
@@ -69,42 +57,37 @@ class Strip:
     published: bool = False
 
 
-def strips(title: str, subtitle: str, rows: Sequence[Strip]) -> Figure:
+def strips(title: str, subtitle: str, rows: Sequence[Strip]) -> Sheet:
     """The figure. Within a group boxes are to scale, but none is thinner than can be seen."""
     groups: dict[str, list[Strip]] = {}
     for row in rows:
         groups.setdefault(row.group, []).append(row)
-    inches = _TOP_INCHES + _BOTTOM_INCHES + _ROW_INCHES * max(len(rows), 1)
-    inches += _GROUP_INCHES * sum(1 for name in groups if name)
-    figure = Figure(figsize=(_WIDTH_INCHES, inches))
-    heading(figure, title, subtitle)
+    drawn = _ROW_INCHES * max(len(rows), 1) + _GROUP_INCHES * sum(1 for name in groups if name)
+    sheet = Sheet(_WIDTH_INCHES, _TOP_INCHES + drawn + _BOTTOM_INCHES)
+    sheet.heading(title, subtitle)
     width = _WIDTH_INCHES - _LEFT_INCHES - _RIGHT_INCHES
-    drawn = inches - _TOP_INCHES - _BOTTOM_INCHES
-    axes = figure.add_axes(
-        (_LEFT_INCHES / _WIDTH_INCHES, _BOTTOM_INCHES / inches,
-         width / _WIDTH_INCHES, drawn / inches)
-    )  # fmt: skip
-    axes.set(xlim=(0, width), ylim=(drawn, 0))
-    bare(axes)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    area = sheet.area(_LEFT_INCHES, _TOP_INCHES, width, drawn, (0, width), (drawn, 0))
     y = 0.0
     boxes: list[list[_Box]] = []
     for name, members in groups.items():
         if name:
-            axes.text(
-                -_LEFT_INCHES + 0.18, y + _GROUP_INCHES * 0.62, name,
-                size=9, weight="bold", color=INK, va="center",
-            )  # fmt: skip
+            middle = y + _GROUP_INCHES * 0.62
+            area.text(-_LEFT_INCHES + 0.18, middle, name, size=9, face="bold", along="center")
             y += _GROUP_INCHES
         total = max((sum(row.sizes) for row in members), default=1) or 1
         for row in members:
-            _draw_label(axes, row, y)
+            _draw_label(area, row, y)
             boxes.append(_boxes(row, y, total, width))
             y += _ROW_INCHES
-    _draw_boxes(axes, boxes)
-    _legend(figure, inches, {kind for row in rows for kind, _ in _parts(row)})
-    return figure
+    _draw_boxes(area, boxes)
+    kinds = {kind for row in rows for kind, _ in _parts(row)}
+    entries = [
+        (colour, NAMES[kind], 0.376 + 0.07 * len(NAMES[kind]))
+        for kind, colour in KINDS.items()
+        if kind in kinds
+    ]
+    draw_legend(sheet, _LEFT_INCHES, 0.86, entries, 0.188)
+    return sheet
 
 
 def _parts(row: Strip) -> list[tuple[str, int]]:
@@ -146,50 +129,47 @@ def _boxes(row: Strip, y: float, total: int, width: float) -> list[_Box]:
     ]
 
 
-def _draw_label(axes: Axes, row: Strip, y: float) -> None:
+def _draw_label(area: Area, row: Strip, y: float) -> None:
     left_out = len(row.sizes) - _BOXES_AT_MOST
     label = _cut(row.label, 40) + (f", {left_out} more sizes" if left_out > 0 else "")
-    axes.text(
-        -0.1, y + _ROW_INCHES / 2, label, ha="right", va="center",
+    area.text(
+        -0.1, y + _ROW_INCHES / 2, label, across="right", along="center",
         size=min(8.5, 8.5 * 26 / max(len(label), 1)),
-        color=INK if row.published else MUTED, style="italic" if row.published else "normal",
+        colour=INK if row.published else MUTED, face="italic" if row.published else "regular",
     )  # fmt: skip
 
 
-def _draw_boxes(axes: Axes, boxes_by_row: Sequence[Sequence[_Box]]) -> None:
-    """Draw all boxes as three collections, then the numbers that have room."""
-    boxes = [box for row in boxes_by_row for box in row]
-    faces, colours, edges, marks = [], [], [], []
-    for box in boxes:
+def _draw_boxes(area: Area, boxes_by_row: Sequence[Sequence[_Box]]) -> None:
+    """Draw all boxes, then the numbers that have room."""
+    faces: dict[str, list[Outline]] = {}
+    edges: dict[float, list[Outline]] = {}
+    marks: list[Outline] = []
+    for box in (box for row in boxes_by_row for box in row):
         for (kind, share), start in zip(
             box.parts, left_edges([share for _, share in box.parts]), strict=True
         ):
-            faces.append(_corners(box.at(int(start)), box.at(int(start) + share), box.bottom))
-            colours.append(KINDS[kind])
-        edges.append(_corners(box.left, box.left + box.length, box.bottom))
+            corners = _corners(box.at(int(start)), box.at(int(start) + share), box.bottom)
+            faces.setdefault(KINDS[kind], []).append(corners)
+        corners = _corners(box.left, box.left + box.length, box.bottom)
+        edges.setdefault(min(1.1, box.length * 14), []).append(corners)
         if box.mss > 0 and box.mss / box.size * box.length > _MARK_INCHES:
             for multiple in range(box.mss, box.size, box.mss):
                 at = box.at(multiple)
-                marks.append(((at, box.bottom), (at, box.bottom + _BOX_INCHES)))
-    axes.add_collection(PolyCollection(faces, facecolors=colours, lw=0, zorder=3), autolim=False)
-    axes.add_collection(
-        LineCollection(marks, colors=PAPER, lw=0.6, ls=":", zorder=4), autolim=False
-    )
-    widths = [min(1.1, box.length * 14) for box in boxes]
-    axes.add_collection(
-        PolyCollection(edges, facecolors="none", edgecolors=PAPER, linewidths=widths, zorder=5),
-        autolim=False,
-    )
+                marks.append([(at, box.bottom), (at, box.bottom + _BOX_INCHES)])
+    for colour, outlines in faces.items():
+        area.outlines(outlines, colour, z=3)
+    area.lines(marks, PAPER, 0.6, dashes=(1, 1.65), z=4)
+    for width, outlines in edges.items():
+        area.edges(outlines, PAPER, width, z=5)
     for row in boxes_by_row:
-        _draw_numbers(axes, row)
+        _draw_numbers(area, row)
 
 
-def _corners(left: float, right: float, bottom: float) -> list[tuple[float, float]]:
-    top = bottom + _BOX_INCHES
-    return [(left, bottom), (right, bottom), (right, top), (left, top)]
+def _corners(left: float, right: float, bottom: float) -> Outline:
+    return rectangle(left, bottom, right, bottom + _BOX_INCHES)
 
 
-def _draw_numbers(axes: Axes, row: Sequence[_Box]) -> None:
+def _draw_numbers(area: Area, row: Sequence[_Box]) -> None:
     """Draw the number of each box; neighbours without room share one.
 
     The last number is drawn behind the row if it has no room in its box.
@@ -199,12 +179,12 @@ def _draw_numbers(axes: Axes, row: Sequence[_Box]) -> None:
         if points is not None:
             only = box.parts[0][0] if len(box.parts) == 1 else None
             colour = readable_on(KINDS[only]) if only else None
-            _draw_text(axes, str(box.size), box.left, box.left + box.length, box, points, colour)
+            _draw_text(area, str(box.size), box.left, box.left + box.length, box, points, colour)
     if row and own[-1] is None:
         last = row[-1]
-        axes.text(
+        area.text(
             last.left + last.length + 0.05, last.bottom + _BOX_INCHES / 2, str(last.size),
-            ha="left", va="center", size=_NUMBER_SIZES[-1], color=MUTED,
+            along="center", size=_NUMBER_SIZES[-1], colour=MUTED,
         )  # fmt: skip
     for narrow, indices in groupby(range(len(row)), key=lambda index: own[index] is None):
         group = [row[index] for index in indices]
@@ -214,7 +194,7 @@ def _draw_numbers(axes: Axes, row: Sequence[_Box]) -> None:
             for text in shared.texts:
                 points = _points(text, right - first.left)
                 if points is not None:
-                    _draw_text(axes, text, first.left, right, first, points, None)
+                    _draw_text(area, text, first.left, right, first, points, None)
                     break
 
 
@@ -227,24 +207,14 @@ def _points(text: str, room_inches: float) -> float | None:
 
 
 def _draw_text(
-    axes: Axes, text: str, left: float, right: float, box: _Box, points: float, colour: str | None
+    area: Area, text: str, left: float, right: float, box: _Box, points: float, colour: str | None
 ) -> None:
     """Draw a text in the middle of a range; without a colour, on a ground of its own."""
-    ground = None if colour else {"boxstyle": "round,pad=0.12", "fc": PAPER, "ec": "none"}
-    axes.text(
-        (left + right) / 2, box.bottom + _BOX_INCHES / 2, text, ha="center", va="center",
-        size=points, weight="bold", zorder=6, color=colour or INK, bbox=ground,
+    area.text(
+        (left + right) / 2, box.bottom + _BOX_INCHES / 2, text, across="center", along="center",
+        size=points, face="bold", z=6, colour=colour or INK,
+        ground=None if colour else Ground(PAPER, pad=0.12),
     )  # fmt: skip
-
-
-def _legend(figure: Figure, inches: float, kinds: set[str]) -> None:
-    x = _LEFT_INCHES / _WIDTH_INCHES
-    y = 1 - 0.86 / inches
-    for kind, colour in KINDS.items():
-        if kind in kinds:
-            figure.text(x, y, "■", color=colour, size=12, va="center")
-            figure.text(x + 0.02, y, _NAMES[kind], color=INK, size=9, va="center")
-            x += 0.04 + 0.0074 * len(_NAMES[kind])
 
 
 def _cut(text: str, most: int) -> str:

@@ -10,16 +10,13 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Final, Self, TypeVar
 
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.figure import Figure
-
 from seglab.core.record import MtuChange, SessionRecord
 from seglab.core.text import count
 from seglab.core.trace import Read, Segment, Span, Write
 from seglab.plots.clock import Clock, clock
 from seglab.plots.labels import Occupied, spread
-from seglab.plots.scale import draw_lanes, draw_scale, without_scales
+from seglab.plots.scale import draw_lanes, draw_scale
+from seglab.plots.sheet import Area, Ground, Outline, Sheet, box
 from seglab.plots.stream import WriteColours, draw_stream
 from seglab.plots.style import (
     GREEN,
@@ -28,7 +25,6 @@ from seglab.plots.style import (
     PAPER,
     RULE,
     VERMILLION,
-    heading,
     readable_on,
 )
 
@@ -47,22 +43,22 @@ _BOX_WIDTH = 0.066
 _BOX_HEIGHT = 0.2
 _CLIENT_Y, _SERVER_Y = 1.0, 0.0
 _WRITES_Y, _READS_Y = 1.3, -0.34
+_CHANGES_Y = _READS_Y - _BOX_HEIGHT * 1.15
 _LOST_Y = 0.5
 _TOP_Y = 1.62
-_WIDTH_INCHES = 9.4
+_WIDTH_INCHES, _HEIGHT_INCHES = 9.4, 6.9
+_LEFT_INCHES, _AREA_INCHES = 0.987, 8.084
 
 _Item = TypeVar("_Item")
 
 
-def timeline(record: SessionRecord) -> Figure:
+def timeline(record: SessionRecord) -> Sheet:
     """The figure of a complete session."""
-    figure = Figure(figsize=(_WIDTH_INCHES, 6.9))
-    heading(figure, _title(record), _subtitle(record))
-    over_time = figure.add_axes((0.105, 0.42, 0.86, 0.46))
-    over_stream = figure.add_axes((0.105, 0.085, 0.86, 0.225))
-    _draw_time(over_time, record)
-    draw_stream(over_stream, record)
-    return figure
+    sheet = Sheet(_WIDTH_INCHES, _HEIGHT_INCHES)
+    sheet.heading(_title(record), _subtitle(record))
+    _draw_time(sheet, record)
+    draw_stream(sheet, record, _LEFT_INCHES, 4.761, _AREA_INCHES, 1.5525)
+    return sheet
 
 
 def _title(record: SessionRecord) -> str:
@@ -77,7 +73,7 @@ def _subtitle(record: SessionRecord) -> str:
     return f"{record.session_id}: {record.network}, MTU {record.mtu}, MSS {record.mss}{reader}"
 
 
-def _draw_time(axes: Axes, record: SessionRecord) -> None:
+def _draw_time(sheet: Sheet, record: SessionRecord) -> None:
     events = [
         *(write.t_ns for write in record.writes),
         *(segment.t_sent_ns for segment in record.segments),
@@ -87,23 +83,22 @@ def _draw_time(axes: Axes, record: SessionRecord) -> None:
     zero_ns = record.writes[0].t_ns if record.writes else 0
     changes = visible_changes(record.mtu_changes, events)
     time = clock([*events, *(at_ns for at_ns, _ in changes)])
-    without_scales(axes)
-    axes.set(xlim=(0, 1), ylim=(_READS_Y - _BOX_HEIGHT, _TOP_Y))
-    _draw_breaks(axes, time)
-    for y in (_CLIENT_Y, _SERVER_Y):
-        axes.axhline(y, color=INK, linewidth=1.1, zorder=2)
+    lowest = _CHANGES_Y - _BOX_HEIGHT * 0.35 if changes else _READS_Y - _BOX_HEIGHT
+    area = sheet.area(_LEFT_INCHES, 0.828, _AREA_INCHES, 3.174, y=(lowest, _TOP_Y))
+    _draw_breaks(area, time)
+    area.lines([[(0, y), (1, y)] for y in (_CLIENT_Y, _SERVER_Y)], INK, 1.1)
     if changes:
-        _draw_changes(axes, time, changes, zero_ns)
+        _draw_changes(area, time, changes, zero_ns)
     colours = WriteColours(record.writes)
-    _draw_segments(axes, time, record, colours)
-    _draw_calls(axes, time, record.writes, colours, above=True)
-    _draw_calls(axes, time, record.reads, colours, above=False)
-    draw_lanes(axes, {_WRITES_Y: "writes", (_CLIENT_Y + _SERVER_Y) / 2: "wire", _READS_Y: "reads"})
+    _draw_segments(area, time, record, colours)
+    _draw_calls(area, time, record.writes, colours, above=True)
+    _draw_calls(area, time, record.reads, colours, above=False)
+    draw_lanes(area, {_WRITES_Y: "writes", (_CLIENT_Y + _SERVER_Y) / 2: "wire", _READS_Y: "reads"})
     for y, end in ((_CLIENT_Y, "client"), (_SERVER_Y, "server")):
-        axes.text(-0.008, y, end, ha="right", va="center", size=8.5, color=MUTED)
+        area.text(-0.008, y, end, across="right", along="center", size=8.5, colour=MUTED)
     instants = _ticks([(t0 - zero_ns, t1 - zero_ns) for t0, t1 in time.active_spans_ns])
     places, labels = [time(t + zero_ns) for t in instants], [f"{t / 1e6:g}" for t in instants]
-    draw_scale(axes, places, labels, _reading(record, time), marks=True)
+    draw_scale(area, places, labels, _reading(record, time), marks=True)
 
 
 def visible_changes(
@@ -137,60 +132,52 @@ def _reading(record: SessionRecord, time: Clock) -> str:
 
 
 def _draw_changes(
-    axes: Axes, time: Clock, changes: Sequence[tuple[int, MtuChange]], zero_ns: int
+    area: Area, time: Clock, changes: Sequence[tuple[int, MtuChange]], zero_ns: int
 ) -> None:
     """Draw a vertical mark where the path's MTU changed, with the new MTU if there is room."""
-    label_y = _READS_Y - _BOX_HEIGHT * 1.15
-    axes.set_ylim(bottom=label_y - _BOX_HEIGHT * 0.35)
     free = -1.0
     places = [time(at_ns) for at_ns, _ in changes]
     for (at_ns, change), at, following in zip(changes, places, [*places[1:], 1.0], strict=True):
-        axes.vlines(at, label_y, _TOP_Y - 0.14, color=GREEN, lw=1.3, ls=(0, (1, 1.2)), zorder=1)
+        line = [(at, _CHANGES_Y), (at, _TOP_Y - 0.14)]
+        area.lines([line], GREEN, 1.3, dashes=(1, 1.2), z=1)
         if at >= free:
             earlier = at_ns != change.t_ns and following - at >= _CHANGE_WIDTH * 2.4
             since = f"since {(change.t_ns - zero_ns) / 1e9:.2g} s " if earlier else ""
             text = f" MTU {change.mtu} {since}"
-            side = "left" if at < 0.9 else "right"
-            axes.text(at, label_y, text, ha=side, va="center", size=8, color=GREEN, weight="bold")
+            area.text(
+                at, _CHANGES_Y, text, across="left" if at < 0.9 else "right", along="center",
+                size=8, colour=GREEN, face="bold",
+            )  # fmt: skip
             free = at + _CHANGE_WIDTH * (2.4 if earlier else 1)
 
 
-def _draw_breaks(axes: Axes, time: Clock) -> None:
+def _draw_breaks(area: Area, time: Clock) -> None:
+    spans = [box(pause.left, area.y[0], pause.right, _TOP_Y) for pause in time.breaks]
+    area.outlines(spans, RULE, opacity=0.35, z=0)
     for pause in time.breaks:
-        axes.axvspan(pause.left, pause.right, color=RULE, alpha=0.35, linewidth=0, zorder=0)
-        axes.text(
-            (pause.left + pause.right) / 2,
-            _TOP_Y - 0.04,
-            f"{pause.lasts_ns / 1e6:.1f} ms",
-            ha="center",
-            va="top",
-            size=8.5,
-            color=MUTED,
+        words = f"{pause.lasts_ns / 1e6:.1f} ms"
+        middle = (pause.left + pause.right) / 2
+        area.text(
+            middle, _TOP_Y - 0.04, words, across="center", along="top", size=8.5, colour=MUTED
         )
 
 
-def _draw_segments(axes: Axes, time: Clock, record: SessionRecord, colours: WriteColours) -> None:
+def _draw_segments(area: Area, time: Clock, record: SessionRecord, colours: WriteColours) -> None:
     """Draw a line for each segment, and a label with its size where there is room.
 
     Labels of neighbours of one size share a text if there are many segments.
     """
     lines = [_Line.of(segment, time, colours) for segment in _some(record.segments)]
-    for dashed in (False, True):
-        some = [line for line in lines if line.again is dashed]
-        axes.add_collection(
-            LineCollection(
-                [[(line.x, _CLIENT_Y), (line.to_x, line.to_y)] for line in some],
-                colors=[line.colour for line in some], lw=1.7, zorder=3,
-                ls=(0, (4, 2)) if dashed else "-",
-            ),
-            autolim=False,
-        )  # fmt: skip
+    looks: dict[tuple[bool, str], list[Outline]] = {}
+    for line in lines:
+        ends = (line.x, _CLIENT_Y), (line.to_x, line.to_y)
+        looks.setdefault((line.again, line.colour), []).append(ends)
+    for (again, colour), some in looks.items():
+        area.lines(some, colour, 1.7, dashes=(4, 2) if again else (), z=3)
     occupied = Occupied()
     lost = [line for line in lines if line.lost]
-    axes.plot(
-        [line.to_x for line in lost], [line.to_y for line in lost], "X",
-        color=VERMILLION, markersize=9, markeredgecolor=PAPER, zorder=9,
-    )  # fmt: skip
+    places = [(line.to_x, line.to_y) for line in lost]
+    area.marks("cross", places, 9, VERMILLION, edge=PAPER, z=9)
     for line in lost:
         occupied.take(line.to_x, line.to_y, _CROSS_WIDTH, _CROSS_HEIGHT)
     bundles = _bundles(lines) if len(lines) > _LABELS_AT_MOST else [[line] for line in lines]
@@ -199,7 +186,7 @@ def _draw_segments(axes: Axes, time: Clock, record: SessionRecord, colours: Writ
     for bundle, height in list(zip(bundles, heights, strict=True))[:_LABELS_AT_MOST]:
         times = f" x {len(bundle)}" if counted and len(bundle) > 1 else ""
         line = bundle[len(bundle) // 2]
-        _draw_label(axes, line, f"{line.size}{times}", height, occupied)
+        _draw_label(area, line, f"{line.size}{times}", height, occupied)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,17 +237,17 @@ def _bundles(lines: Sequence[_Line]) -> list[list[_Line]]:
     return found
 
 
-def _draw_label(axes: Axes, line: _Line, text: str, height: float, occupied: Occupied) -> None:
+def _draw_label(area: Area, line: _Line, text: str, height: float, occupied: Occupied) -> None:
     """Draw a label on a line, at the free height that is nearest; none if no height is free."""
     width = _CHARACTER_WIDTH * len(text) + _LABEL_MARGIN
     lowest = line.to_y + _LABEL_HEIGHT
     heights = [y for y in _HEIGHTS if y >= lowest]
     for y in sorted(heights, key=lambda other: abs(other - height)):
         if occupied.take(line.at(y), y, width, _LABEL_HEIGHT):
-            axes.text(
-                line.at(y), y, text, ha="center", va="center", size=8.5, color=INK, zorder=6,
-                bbox={"boxstyle": "round,pad=0.18", "fc": PAPER, "ec": line.colour, "lw": 0.9},
-            )  # fmt: skip
+            ground = Ground(PAPER, line.colour, 0.9, pad=0.18)
+            area.text(
+                line.at(y), y, text, across="center", along="center", size=8.5, ground=ground, z=6
+            )
             return
 
 
@@ -276,7 +263,7 @@ def _some(items: Sequence[_Item]) -> Sequence[_Item]:
 
 
 def _draw_calls(
-    axes: Axes,
+    area: Area,
     time: Clock,
     calls: Sequence[Write | Read],
     colours: WriteColours,
@@ -291,25 +278,20 @@ def _draw_calls(
     near_y = box_y - _BOX_HEIGHT / 2 if above else box_y + _BOX_HEIGHT / 2
     if len(calls) > _BOXES_AT_MOST:
         instants = sorted({round(time(call.t_ns), 3) for call in calls})
-        axes.vlines(instants, line_y, near_y, color=INK, linewidth=1, zorder=4)
+        area.lines([[(at, line_y), (at, near_y)] for at in instants], INK, 1, z=4)
         return
     instants = [time(call.t_ns) for call in calls]
     apart = min(_BOX_WIDTH * 1.1, 1 / max(len(calls), 1))
     width = apart / 1.1
     boxes_x = spread(instants, apart)
-    axes.add_collection(
-        LineCollection(
-            [[(at, line_y), (x, near_y)] for at, x in zip(instants, boxes_x, strict=True)],
-            colors=MUTED, lw=0.9, zorder=2, capstyle="projecting",
-        ),
-        autolim=False,
-    )  # fmt: skip
-    axes.plot(instants, [line_y] * len(instants), "o", color=INK, markersize=3.6, zorder=7)
+    lines = [[(at, line_y), (x, near_y)] for at, x in zip(instants, boxes_x, strict=True)]
+    area.lines(lines, MUTED, 0.9, projecting=True)
+    area.marks("circle", [(at, line_y) for at in instants], 4.6, INK, z=7)
     bottom = box_y - _BOX_HEIGHT / 2
     boxes = [
         _Box(x - width / 2, bottom, width, call) for x, call in zip(boxes_x, calls, strict=True)
     ]
-    _draw_boxes(axes, boxes, colours)
+    _draw_boxes(area, boxes, colours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,44 +303,32 @@ class _Box:
     width: float
     span: Span
 
-    def corners(self, start: float, end: float) -> list[tuple[float, float]]:
+    def corners(self, start: float, end: float) -> Outline:
         """The corners of the part with some of its bytes."""
         scale = self.width / max(self.span.end - self.span.start, 1)
         left = self.left + (start - self.span.start) * scale
         right = self.left + (end - self.span.start) * scale
-        top = self.bottom + _BOX_HEIGHT
-        return [(left, self.bottom), (right, self.bottom), (right, top), (left, top)]
+        return box(left, self.bottom, right, self.bottom + _BOX_HEIGHT)
 
 
-def _draw_boxes(axes: Axes, boxes: Sequence[_Box], colours: WriteColours) -> None:
+def _draw_boxes(area: Area, boxes: Sequence[_Box], colours: WriteColours) -> None:
     """Draw boxes in the colours of the writes whose bytes they hold, in proportion."""
-    parts = [colours.parts(box.span.start, box.span.end) for box in boxes]
-    faces = [
-        box.corners(start, end)
-        for box, of_box in zip(boxes, parts, strict=True)
-        for start, end, _ in of_box
-    ]
-    axes.add_collection(
-        PolyCollection(
-            faces, facecolors=[colour for of_box in parts for *_, colour in of_box], lw=0, zorder=4
-        ),
-        autolim=False,
-    )  # fmt: skip
-    axes.add_collection(
-        PolyCollection(
-            [box.corners(box.span.start, box.span.end) for box in boxes],
-            facecolors="none", edgecolors=PAPER, lw=1.4, zorder=5,
-        ),
-        autolim=False,
-    )  # fmt: skip
-    for box, of_box in zip(boxes, parts, strict=True):
+    parts = [colours.parts(one.span.start, one.span.end) for one in boxes]
+    faces: dict[str, list[Outline]] = {}
+    for one, of_box in zip(boxes, parts, strict=True):
+        for start, end, colour in of_box:
+            faces.setdefault(colour, []).append(one.corners(start, end))
+    for colour, outlines in faces.items():
+        area.outlines(outlines, colour, z=4)
+    edges = [one.corners(one.span.start, one.span.end) for one in boxes]
+    area.edges(edges, PAPER, 1.4, z=5)
+    for one, of_box in zip(boxes, parts, strict=True):
         only = of_box[0][2] if len(of_box) == 1 else None
-        axes.text(
-            box.left + box.width / 2, box.bottom + _BOX_HEIGHT / 2,
-            str(box.span.end - box.span.start),
-            ha="center", va="center", size=9.5, weight="bold", zorder=6,
-            color=readable_on(only) if only else INK,
-            bbox=None if only else {"boxstyle": "round,pad=0.15", "fc": PAPER, "ec": "none"},
+        area.text(
+            one.left + one.width / 2, one.bottom + _BOX_HEIGHT / 2,
+            str(one.span.end - one.span.start),
+            across="center", along="center", face="bold", z=6,
+            colour=readable_on(only) if only else INK, ground=None if only else Ground(PAPER),
         )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from seglab.core.files import replace_file, writing
 from seglab.core.ownership import keep_owner
 from seglab.core.record import SessionRecord
-from seglab.plots.style import FORMATS, render
+from seglab.plots.rendering import FORMATS, render
 from seglab.report.embedding import embed
 from seglab.report.figures import Drawing, drawings
 from seglab.report.page import page, picture

@@ -22,10 +22,10 @@ from seglab.plots.features import (
     size_distributions,
 )
 from seglab.plots.heatmap import heatmap
+from seglab.plots.rendering import Drawer
 from seglab.plots.separation import curve
 from seglab.plots.sequences import frequencies
 from seglab.plots.strips import Strip, strips
-from seglab.plots.style import Drawer
 from seglab.plots.timeline import timeline
 from seglab.report.published import layer_of, published_rows
 from seglab.report.scenario_result import ScenarioResult, outside_sweep

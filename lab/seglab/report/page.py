@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from seglab.core.text import spaced
 from seglab.plots.features import Matrix
-from seglab.plots.style import without_ground
+from seglab.plots.svg import without_ground
 from seglab.report.embedding import Embedded
 from seglab.report.figures import Drawing
 from seglab.report.summary import RunSummary
