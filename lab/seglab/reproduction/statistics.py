@@ -28,17 +28,16 @@ def permutation_p(
     """
     if min(len(published), len(lab)) < 2:
         return None
-    chosen, pooled = len(published), np.array([*published, *lab])
+    chosen, pooled = len(published), [*published, *lab]
     if comb(len(pooled), chosen) <= resamples:
-        drawn, itself = np.array(list(combinations(pooled.tolist(), chosen))), 0
-    else:
+        sums, itself = np.array([sum(some) for some in combinations(pooled, chosen)]), 0
+    else:  # of a random permutation, only how often it takes each number counts
+        numbers, often = np.unique(pooled, return_counts=True)
         rng = np.random.default_rng(seed)
-        drawn = np.array([rng.permutation(pooled)[:chosen] for _ in range(resamples)])
-        itself = 1
-    sums = drawn.sum(axis=1)  # the difference of the means rises with it
-    observed = sum(published)
+        sums, itself = rng.multivariate_hypergeometric(often, chosen, resamples) @ numbers, 1
+    observed = sum(published)  # the difference of the means rises with it
     tail = min(np.count_nonzero(sums <= observed), np.count_nonzero(sums >= observed))
-    return min(1.0, 2 * (int(tail) + itself) / (len(drawn) + itself))
+    return min(1.0, 2 * (int(tail) + itself) / (len(sums) + itself))
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
