@@ -58,6 +58,7 @@ CAPTURE: Final = Compiled(
 SIMULATOR: Final = Compiled(
     "seglab.simulator.compiled",
     (
+        "seglab.frames.comments",
         "seglab.networks.link",
         "seglab.sender.replies",
         "seglab.server.content",
@@ -66,26 +67,9 @@ SIMULATOR: Final = Compiled(
         *(
             f"seglab.simulator.{name}"
             for name in (
-                *(
-                    "acknowledging",
-                    "acks",
-                    "byte_window",
-                    "carried",
-                    "client",
-                    "clock",
-                    "congestion",
-                ),
-                *(
-                    "cubic",
-                    "due",
-                    "endpoint",
-                    "host_times",
-                    "marks",
-                    "mss",
-                    "nagle",
-                    "output",
-                    "path",
-                ),
+                *("acknowledging", "acks", "byte_window", "captured", "carried", "client"),
+                *("clock", "congestion", "cubic", "due", "endpoint", "frames", "host_times"),
+                *("marks", "mss", "nagle", "output", "path"),
                 *("probing", "rack", "receive", "recovery", "resend", "rtt", "segment", "server"),
                 *("session", "state", "tagging", "timers", "transmit", "window", "writing"),
             )

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 from seglab.core import compiling
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seglab.experiment.plan import SessionSpec
+    from seglab.frames.pcapng import Vantage
+    from seglab.networks.network import Network
     from seglab.simulator.session import Simulation
+
+    Captures = Callable[[SessionSpec, Network, Simulation, str], dict[Vantage, bytes]]
 
 
 def simulation() -> "type[Simulation]":
@@ -24,6 +31,14 @@ def simulation() -> "type[Simulation]":
     """
     compiled = compiling.state(compiling.SIMULATOR) == "compiled" and sys.gettrace() is None
     return form(compiled=compiled)
+
+
+@cache
+def captures(module: str) -> "Captures":
+    """Return what makes the captures of sessions: it has the form of their class's module."""
+    package = module.rpartition(".")[0]
+    found: Captures = import_module(f"{package}.captured").captures
+    return found
 
 
 @cache

@@ -69,6 +69,24 @@ class FrameMaker:
         addresses: of the client and the server; ``None`` draws them as well.
     """
 
+    __slots__ = (
+        "_addresses",
+        "_arrived_ethernet",
+        "_ids",
+        "_initial",
+        "_ip_ids",
+        "_ip_sum",
+        "_labels",
+        "_ports",
+        "_router",
+        "_router_id",
+        "_scales",
+        "_sent_ethernet",
+        "_streams",
+        "_tcp_sum",
+        "_version",
+    )
+
     def __init__(
         self,
         ip_version: int,
@@ -85,21 +103,25 @@ class FrameMaker:
         hosts = at.clients[number], at.servers[number]
         if addresses is not None:
             hosts = ip_address(addresses[0]), ip_address(addresses[1])
-        self._addresses = hosts[0].packed, hosts[1].packed
-        self._router = _router(at.router_access_link)
-        self._ports = draw.randint(*CLIENT_PORTS), port
-        self._initial = draw.getrandbits(32), draw.getrandbits(32)
-        self._ip_ids = [draw.getrandbits(16), draw.getrandbits(16)]
-        self._router_id = draw.getrandbits(16)
-        self._labels = draw.getrandbits(20), draw.getrandbits(20)
-        self._scales = [0, 0]
+        client, server = hosts[0].packed, hosts[1].packed
+        self._addresses: tuple[bytes, bytes] = (client, server)
+        self._router: bytes = _router(at.router_access_link)
+        self._ports: tuple[int, int] = draw.randint(*CLIENT_PORTS), port
+        self._initial: tuple[int, int] = draw.getrandbits(32), draw.getrandbits(32)
+        self._ip_ids: list[int] = [draw.getrandbits(16), draw.getrandbits(16)]
+        self._router_id: int = draw.getrandbits(16)
+        self._labels: tuple[int, int] = draw.getrandbits(20), draw.getrandbits(20)
+        self._scales: list[int] = [0, 0]
         self._ids: dict[int, int] = {}
         ether_type = IPV4 if ip_version == 4 else IPV6
-        self._sent_ethernet = tuple(macs + ether_type for macs in _SENT_MACS)
-        self._arrived_ethernet = tuple(macs + ether_type for macs in _ARRIVED_MACS)
-        addresses_sum = sum(int.from_bytes(one, "big") for one in self._addresses)
-        self._ip_sum = (0x4500 + 20 + _DONT_FRAGMENT + (_TTL << 8 | _TCP) + addresses_sum) % _ONES
-        self._tcp_sum = (addresses_sum + _TCP + sum(self._ports)) % _ONES
+        up, down = _SENT_MACS
+        self._sent_ethernet: tuple[bytes, bytes] = (up + ether_type, down + ether_type)
+        up, down = _ARRIVED_MACS
+        self._arrived_ethernet: tuple[bytes, bytes] = (up + ether_type, down + ether_type)
+        addresses_sum = (int.from_bytes(client, "big") + int.from_bytes(server, "big")) % _ONES
+        fixed = 0x4500 + 20 + _DONT_FRAGMENT + (_TTL << 8 | _TCP)
+        self._ip_sum: int = (fixed + addresses_sum) % _ONES
+        self._tcp_sum: int = (addresses_sum + _TCP + sum(self._ports)) % _ONES
 
     def frame(self, packet: Carried) -> tuple[bytes, bytes]:
         """Return a packet's frame as it was sent, and as it arrives.
@@ -114,11 +136,11 @@ class FrameMaker:
         direction = packet.direction
         ip_id = self._next_id(direction)
         self._ids[id(packet)] = ip_id
-        tcp = self._tcp(direction, segment)
+        tcp = self._tcp_segment(direction, segment)
         sent = self._sent(direction, len(tcp), ip_id) + tcp
         if packet.delivered is not segment:
             assert packet.delivered is not None
-            tcp = self._tcp(direction, packet.delivered)
+            tcp = self._tcp_segment(direction, packet.delivered)
         return sent, self._arrived(direction, len(tcp), ip_id) + tcp
 
     @property
@@ -137,7 +159,7 @@ class FrameMaker:
 
     def sent(self, segment: TcpSegment) -> bytes:
         """Return the frame of a segment that the client sends."""
-        tcp = self._tcp(UP, segment)
+        tcp = self._tcp_segment(UP, segment)
         return self._sent(UP, len(tcp), self._next_id(UP)) + tcp
 
     def reset(self, start: int, ack: int) -> bytes:
@@ -147,7 +169,7 @@ class FrameMaker:
             start: where in the client's stream.
             ack: what of the server's stream it acknowledges; -1 for nothing.
         """
-        tcp = self._tcp(UP, TcpSegment(start, start, ack, 0), RST)
+        tcp = self._tcp_segment(UP, TcpSegment(start, start, ack, 0), RST)
         return self._sent(UP, len(tcp), self._next_id(UP)) + tcp
 
     def _next_id(self, direction: int) -> int:
@@ -190,7 +212,7 @@ class FrameMaker:
     def _ip_checksum(self, tcp_bytes: int, ip_id: int) -> int:
         return -(self._ip_sum + tcp_bytes + ip_id) % _ONES
 
-    def _tcp(self, direction: int, segment: TcpSegment, flags: int = 0) -> bytes:
+    def _tcp_segment(self, direction: int, segment: TcpSegment, flags: int = 0) -> bytes:
         if segment.syn:
             flags |= SYN
             self._scales[direction] = segment.wscale_option or 0
@@ -251,7 +273,7 @@ class FrameMaker:
         about = packet.about
         assert about is not None
         assert about.segment is not None
-        tcp = self._tcp(UP, about.segment)
+        tcp = self._tcp_segment(UP, about.segment)
         sent = self._sent(UP, len(tcp), self._ids[id(about)])
         quoted = sent[ETHERNET_HEADER_BYTES:] + tcp
         client = self._addresses[UP]

@@ -21,7 +21,7 @@ from seglab.experiment.plan import SessionSpec
 from seglab.frames import pcapng
 from seglab.networks.network import Network
 from seglab.sender.script import ScriptError
-from seglab.simulator import backend, captured, observed
+from seglab.simulator import backend, observed
 from seglab.simulator.batches import Batch
 from seglab.simulator.script import script_of
 from seglab.simulator.support import refusal
@@ -92,7 +92,7 @@ def one_session(
     found = observed.observed(simulation, Captures(**names))
     record = session_record(spec, network, ENGINE, found)
     words = f"{spec.session_id}: {record.error or 'complete'}"
-    made = captured.captures(spec, network, simulation, words)
+    made = backend.captures(type(simulation).__module__)(spec, network, simulation, words)
     for vantage, data in made.items():
         write_whole(folder / names[vantage], data)
     return record
