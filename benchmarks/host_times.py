@@ -2,10 +2,15 @@
 
     python benchmarks/host_times.py [--sessions N] [--out lab/seglab/simulator/host_times.json]
 
-The kernel engine carries out sessions one after the other over three networks. From the trace and
-the captures of each, this program takes the times that ``seglab.simulator.host_times`` names, and
-writes their quantiles with where they come from. A measurement on a busy machine says how late a
-busy machine is, so the load is part of the provenance: measure on an idle one.
+The kernel engine carries out sessions one after the other over three networks, and then the matrix
+of all senders over all networks side by side. From the trace and the captures of each, this program
+takes the times that ``seglab.simulator.host_times`` names, and writes their quantiles with where
+they come from. A measurement on a busy machine says how late a busy machine is, so the load is part
+of the provenance: measure on an idle one.
+
+How readers and the wire keep their times is measured with one session at a time. How soon the
+client's program goes on, and when a wire without links that take time gets a processor, depends on
+whether another processor is free. That is measured side by side, as a run carries out its sessions.
 """
 
 import argparse
@@ -15,10 +20,12 @@ import os
 import platform
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 from scapy.layers.inet import TCP
 from scapy.utils import PcapNgReader
@@ -26,8 +33,11 @@ from scapy.utils import PcapNgReader
 from seglab.core.record import SessionRecord
 from seglab.core.tcpip import ETHERNET_HEADER_BYTES, headers_bytes
 from seglab.engine import EngineOptions, engine
+from seglab.engine.base import Planned
 from seglab.experiment import plan, registry
-from seglab.simulator.host_times import KINDS
+from seglab.experiment.scenario import Scenario
+from seglab.networks.network import Network
+from seglab.simulator.host_times import KINDS, SEQUENCES
 
 SHARES = 100
 """How many intervals the quantiles make."""
@@ -83,25 +93,45 @@ RUNS = (
 )
 """By run: the kind of reader, its buffer, the payload, and the senders."""
 
+FEWER: Final = 10
+"""Of each sender on a network of the matrix with links that take time: by how much fewer."""
+
+LONGEST: Final = "line_by_line"
+"""The sender whose program runs for long enough to tell whether the wire waits for its end."""
+
+SEED: Final = 1
+
+OFTEN: Final = ("fixed_buffer", "line_by_line")
+"""The senders that write often enough for a sequence of steps."""
+
+
+SIDE_BY_SIDE: Final = ("wire_wake", *SEQUENCES)
+"""What is measured with sessions side by side; all else is measured with one at a time."""
+
+MEASURED: Final = {
+    "apart": tuple(kind for kind in KINDS if kind not in SIDE_BY_SIDE),
+    "side by side": SIDE_BY_SIDE,
+}
+
 
 def main() -> None:
     """Measure, and write the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sessions", type=int, default=40, help="of each sender on each network")
     parser.add_argument("--out", type=Path, default=Path("lab/seglab/simulator/host_times.json"))
+    parser.add_argument(
+        "--only", choices=MEASURED, help="measure this half, and leave the other as it is"
+    )
     arguments = parser.parse_args()
-    found: dict[str, list[int]] = defaultdict(list)
-    load = os.getloadavg()[0]
-    count = 0
-    for number, run in enumerate(RUNS):
-        with tempfile.TemporaryDirectory() as folder:
-            for record in carried_out(Path(folder), number, *run, arguments.sessions):
-                if record.complete:
-                    count += 1
-                    for kind, value_ns in times_of(record, Path(folder)):
-                        found[kind].append(value_ns)
-    content = {
-        "provenance": {
+    content = json.loads(arguments.out.read_text("utf-8")) if arguments.only else None
+    content = content or {"provenance": {}, "quantiles_ns": {}, "sequences_ns": {}}
+    print(f"{'kind':17} {'n':>6} {'5 %':>9} {'50 %':>9} {'95 %':>9}  us")
+    for half in [arguments.only] if arguments.only else MEASURED:
+        load = os.getloadavg()[0]
+        measure = measured_apart if half == "apart" else measured_side_by_side
+        count, rows = measure(arguments.sessions)
+        values = {kind: [one for row in rows[kind] for one in row] for kind in MEASURED[half]}
+        content["provenance"][half] = {
             "program": "benchmarks/host_times.py",
             "kernel": f"{platform.system()} {platform.release()}",
             "python": platform.python_version(),
@@ -109,18 +139,51 @@ def main() -> None:
             "load": round(load, 2),
             "date": datetime.now(UTC).strftime("%Y-%m-%d"),
             "sessions": count,
-            "samples": {kind: len(found[kind]) for kind in KINDS},
-        },
-        "quantiles_ns": {kind: quantiles(found[kind]) for kind in KINDS},
-    }
+            "samples": {kind: len(values[kind]) for kind in values},
+        }
+        for kind, found in values.items():
+            if kind in SEQUENCES:
+                content["sequences_ns"][kind] = rows[kind]
+            else:
+                content["quantiles_ns"][kind] = quantiles(found)
+            parts = (quantiles(found)[at] / 1000 for at in (5, 50, 95))
+            print(f"{kind:17} {len(found):6}", *(f"{value:9.1f}" for value in parts))
     arguments.out.write_text(json.dumps(content) + "\n", "utf-8")
-    print(f"{'kind':16} {'n':>6} {'5 %':>9} {'50 %':>9} {'95 %':>9}  us")
-    for kind, values in content["quantiles_ns"].items():
-        shown = (values[at] / 1000 for at in (5, 50, 95))
-        print(f"{kind:16} {len(found[kind]):6}", *(f"{value:9.1f}" for value in shown))
 
 
-def carried_out(
+Rows = dict[str, list[list[int]]]
+"""By kind, what was measured: a row for what followed upon each other."""
+
+
+def measured_apart(sessions: int) -> tuple[int, Rows]:
+    """Return of how many sessions, one at a time, these are the times."""
+    rows: Rows = defaultdict(list)
+    count = 0
+    for number, run in enumerate(RUNS):
+        with tempfile.TemporaryDirectory() as folder:
+            planned = apart(Path(folder), number, *run, sessions)
+            for record in carried_out(planned, EngineOptions(jobs=1, folder=Path(folder))):
+                count += 1
+                for kind, value_ns in times_of(record, Path(folder)):
+                    rows[kind].append([value_ns])
+    return count, rows
+
+
+def measured_side_by_side(sessions: int) -> tuple[int, Rows]:
+    """Return of how many sessions of the matrix, side by side, these are the times."""
+    rows: Rows = defaultdict(list)
+    planned = matrix(sessions)
+    is_bare = {network.name: bare(network) for _, network in planned}
+    records = carried_out(planned, EngineOptions())
+    for record in records:
+        if not is_bare[record.network]:
+            rows["wire_wake"].append([record.segments[0].t_sent_ns - record.writes[0].t_ns])
+        for kind, row_ns in sequences_of(record, bare=is_bare[record.network]):
+            rows[kind].append(row_ns)
+    return len(records), rows
+
+
+def apart(
     folder: Path,
     number: int,
     reader: str,
@@ -128,8 +191,8 @@ def carried_out(
     payload: int,
     senders: str,
     sessions: int,
-) -> list[SessionRecord]:
-    """Carry out one run on the kernel engine, a session at a time."""
+) -> list[Planned]:
+    """Return one run whose sessions are carried out one at a time."""
     file = folder / f"times-{number}.toml"
     how = f'{{ kind = "{reader}", buffer_bytes = {buffer_bytes} }}'
     file.write_text(
@@ -138,12 +201,35 @@ def carried_out(
         )
     )
     (folder / "wire").mkdir()
-    scenario = registry.scenario(file)
-    planned = [(spec, scenario.network(spec.network)) for spec in plan.plan(scenario, seed=2014)]
+    return planned_of(registry.scenario(file))
+
+
+def matrix(sessions: int) -> list[Planned]:
+    """Return the sessions that are carried out side by side; none of which the MTU changes."""
+    scenario = replace(registry.scenario("matrix"), sessions=sessions)
+    return [
+        (spec, network)
+        for spec, network in planned_of(scenario)
+        if bare(network) or (spec.repeat < -(-sessions // FEWER) and not network.router.schedule)
+    ]
+
+
+def planned_of(scenario: Scenario) -> list[Planned]:
+    """Return all sessions of a scenario."""
+    return [(spec, scenario.network(spec.network)) for spec in plan.plan(scenario, seed=SEED)]
+
+
+def bare(network: Network) -> bool:
+    """Whether no link does anything to a frame."""
+    links = network.access, network.core
+    return all(way.transparent for link in links for way in (link.up, link.down))
+
+
+def carried_out(planned: Sequence[Planned], options: EngineOptions) -> list[SessionRecord]:
+    """Carry out sessions on the kernel engine, and return those that were complete."""
     records: list[SessionRecord] = []
-    options = EngineOptions(jobs=1, folder=folder)
     asyncio.run(engine("kernel", options).run(planned, records.append))
-    return records
+    return [record for record in records if record.complete]
 
 
 def times_of(record: SessionRecord, folder: Path) -> Iterator[tuple[str, int]]:
@@ -160,8 +246,42 @@ def times_of(record: SessionRecord, folder: Path) -> Iterator[tuple[str, int]]:
     else:
         yield from reading_times(record)
         yield from answering_times(folder / str(record.captures.client))
-    if record.sender != "single_write":
-        yield from writing_times(record)
+    if record.sender == LONGEST:
+        for took_ns, left in writing_times(record):
+            if not left:
+                yield "client_quiet_step", took_ns
+
+
+def sequences_of(record: SessionRecord, *, bare: bool) -> Iterator[tuple[str, list[int]]]:
+    """Yield the times that followed upon each other in a session, each row with its kind."""
+    if record.sender in OFTEN:
+        steps: dict[str, list[int]] = defaultdict(list)
+        for took_ns, left in writing_times(record):
+            if left:
+                how = "client_step" if left == 1 else "client_burst_step"
+                steps["client_bare_step" if bare else how].append(took_ns)
+        yield from steps.items()
+    if bare and record.sender == LONGEST:
+        yield "bare_wire_wake", list(waking_times(record))
+
+
+def waking_times(record: SessionRecord) -> Iterator[int]:
+    """Yield how long the wire took to read a frame that a write made leave while it was asleep.
+
+    Below 0, the wire was not awake before the client's last write, and the rest is how much later.
+    A segment that an acknowledgement let out is left out: its last byte had been written before the
+    frames passed that made it leave.
+    """
+    passed_ns = 0
+    slept_ns = record.writes[-1].t_ns
+    for segment in record.segments:
+        if segment.retransmission:
+            return
+        wrote_ns = next(write.t_ns for write in record.writes if write.end >= segment.end)
+        if passed_ns < wrote_ns < segment.t_sent_ns:
+            woke_ns = segment.t_sent_ns
+            yield slept_ns - woke_ns if woke_ns > slept_ns else woke_ns - wrote_ns
+        passed_ns = max(passed_ns, segment.t_sent_ns, segment.t_arrived_ns or 0)
 
 
 def forwarding_times(record: SessionRecord) -> Iterator[tuple[str, int]]:
@@ -175,19 +295,22 @@ def forwarding_times(record: SessionRecord) -> Iterator[tuple[str, int]]:
         before_ns = max(before_ns, due_ns)
 
 
-def writing_times(record: SessionRecord) -> Iterator[tuple[str, int]]:
-    """Yield the times between two writes, as long as the first window has room for them."""
+def writing_times(record: SessionRecord) -> Iterator[tuple[int, int]]:
+    """Yield the times between two writes, and how many segments left by the first.
+
+    Only as long as the first window has room for them.
+    """
     first_ns = record.segments[0].t_sent_ns
     behind_ns = max(first_ns - record.writes[0].t_ns, 0)  # from a write to the wire
     for one, other in pairwise(record.writes):
         if one.end > 10 * record.mss:
             return
-        left = any(
+        left = sum(
             one.t_ns < segment.t_sent_ns <= other.t_ns + behind_ns
             and one.start < segment.end <= one.end
             for segment in record.segments
         )
-        yield "client_step" if left else "client_quiet_step", other.t_ns - one.t_ns
+        yield other.t_ns - one.t_ns, left
 
 
 def reading_times(record: SessionRecord) -> Iterator[tuple[str, int]]:

@@ -22,8 +22,10 @@ ETHERNET = Network(
     access=Link(LinkParams(delay_ms=1), LinkParams(delay_ms=2)),
     core=Link(LinkParams(delay_ms=10), LinkParams(delay_ms=20)),
 )
-NO_TIME = HostTimes(0, {"hop": [0, 0], "hop_apart": [0, 0], "router": [0, 0]})
+NOTHING = {kind: [0, 0] for kind in ("hop", "hop_apart", "router", "wire_wake", "bare_wire_wake")}
+NO_TIME = HostTimes(0, NOTHING)
 MS = 1_000_000
+SEGMENT = TcpSegment(0, 1460, 0, 65535)
 
 
 def data(size: int = 1460, direction: int = UP, sent_ns: int = 0) -> Carried:
@@ -184,11 +186,44 @@ def test_frames_overtake_step_by_step() -> None:
 
 def test_frames_of_a_bare_link_keep_their_order() -> None:
     """However long each takes: the wire carries one after the other."""
-    times = HostTimes(3, {"hop": [10_000, 90_000], "hop_apart": [5_000, 9_000]})
+    times = HostTimes(3, NOTHING | {"hop": [10_000, 90_000], "hop_apart": [5_000, 9_000]})
     path = path_of(replace(ETHERNET, access=Link(), core=Link()), times)
     arrivals = [path.first(n * 1000, data())[0][0] for n in range(50)]
     assert arrivals == sorted(set(arrivals))
     assert arrivals[0] >= 20_000
+
+
+def test_the_wire_wakes_up_for_a_frame_of_a_program_and_is_awake_at_an_arrival() -> None:
+    """What an arrival lets out enters the link at once, and so does what meets an awake wire."""
+    path = path_of(ETHERNET, HostTimes(0, NOTHING | {"wire_wake": [60_000, 60_000]}))
+    path.send(0, UP, [SEGMENT])
+    path.send(20_000, UP, [SEGMENT])
+    arrived_ns = 60_000 + 11 * MS
+    assert path.queued() == [(arrived_ns, ARRIVAL)] * 2
+    path.stays_awake(arrived_ns)
+    path.send(arrived_ns, DOWN, [SEGMENT])
+    path.send(arrived_ns + 1, UP, [SEGMENT])
+    assert path.queued() == [
+        (arrived_ns + 1 + 60_000 + 11 * MS, ARRIVAL),
+        (arrived_ns + 22 * MS, ARRIVAL),
+    ]
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_over_bare_links_the_wire_waits_until_the_program_sleeps(runs: bool) -> None:
+    """Where it woke up on the program's processor; frames that leave meanwhile are held as well."""
+    bare = replace(ETHERNET, access=Link(), core=Link())
+    took = {"bare_wire_wake": [-5_000, -5_000], "hop": [1_000, 1_000], "hop_apart": [10, 10]}
+    path = path_of(bare, HostTimes(0, NOTHING | took))
+    path.program_runs = runs
+    path.send(100, UP, [SEGMENT])
+    path.send(900, UP, [SEGMENT])
+    if runs:
+        assert path.queued() == []
+        path.release(70_000)
+    read_ns = 75_000 if runs else 5_100
+    assert path.queued() == [(read_ns + 2_000, ARRIVAL), (read_ns + 2_010, ARRIVAL)]
+    assert path.held == []
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,21 @@ from importlib.resources import files
 
 import pytest
 
-from seglab.simulator.host_times import KINDS, HostTimes, measured
+from seglab.simulator.host_times import KINDS, SEQUENCES, HostTimes, measured
 
 
 def test_where_the_distributions_come_from() -> None:
     """The file says on which kernel and machine each was measured, and from how many samples."""
     content = json.loads(files("seglab.simulator").joinpath("host_times.json").read_text())
-    provenance = content["provenance"]
-    assert provenance["program"] == "benchmarks/host_times.py"
-    assert provenance["kernel"].startswith("Linux ")
-    assert provenance["samples"].keys() == content["quantiles_ns"].keys() == set(KINDS)
-    assert min(provenance["samples"].values()) >= 50
+    samples = {}
+    for half in content["provenance"].values():
+        assert half["program"] == "benchmarks/host_times.py"
+        assert half["kernel"].startswith("Linux ")
+        samples.update(half["samples"])
+    assert content["quantiles_ns"].keys() == set(KINDS)
+    assert content["sequences_ns"].keys() == set(SEQUENCES)
+    assert samples.keys() == {*KINDS, *SEQUENCES}
+    assert min(samples.values()) >= 50
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -29,6 +33,20 @@ def test_draws_have_the_measured_distribution(kind: str) -> None:
         below, above = (values[share + step] for step in (-3, 3))
         assert below <= drawn[share * 40] <= above
     assert values[0] <= drawn[0] <= drawn[-1] <= values[-1]
+
+
+@pytest.mark.parametrize("kind", SEQUENCES)
+def test_times_follow_as_in_a_measured_session(kind: str) -> None:
+    """From its first one on, each time that the client's program wakes."""
+    rows = measured()["sequences_ns"][kind]
+    times = HostTimes(5)
+    begun = set()
+    for _ in range(400):
+        times.begin()
+        one = [times.follow(kind) for _ in range(max(map(len, rows)))]
+        assert any(one[: len(row)] == row for row in rows)
+        begun.add(one[0])
+    assert len(begun) > len(rows) / 2
 
 
 def test_a_seed_draws_the_same_again() -> None:

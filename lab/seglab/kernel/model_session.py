@@ -44,7 +44,7 @@ from seglab.simulator.client import NEVER, Client
 from seglab.simulator.clock import TICK_NS
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.frames import FrameMaker
-from seglab.simulator.host_times import KINDS, HostTimes
+from seglab.simulator.host_times import KINDS, SEQUENCES, HostTimes
 from seglab.simulator.segment import TcpSegment
 from seglab.simulator.session import client_settings
 
@@ -54,7 +54,7 @@ _HALF = 1 << 31
 _GRACE_NS = 1_000_000_000
 _PORTS_BYTES = 4
 
-_NO_TIME: Final = HostTimes(0, dict.fromkeys(KINDS, (0, 0)))
+_NO_TIME: Final = HostTimes(0, dict.fromkeys((*KINDS, *SEQUENCES), (0, 0)))
 """What the program's steps take beside the time that they really take on this machine."""
 
 

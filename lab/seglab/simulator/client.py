@@ -47,6 +47,7 @@ class Client:
         window_bytes: the size of a send window that counts bytes; ``None`` leaves it to TCP.
         stream: the server's stream, which grows.
         outlet: takes the segments that leave.
+        bare: whether no link of the path does anything to a frame.
 
     Attributes:
         writes: each write call: when, and its range in the client's stream.
@@ -56,11 +57,12 @@ class Client:
         timestamps: whether the connection uses timestamps.
         ended_ns: when the session ended for the client; ``None`` before that.
         error: why it failed; ``None`` where it did not.
+        in_turn: whether the program goes on after a step that takes a while, and does not sleep.
     """
 
     __slots__ = (
+        "_bare",
         "_expected",
-        "_in_turn",
         "_left",
         "_more",
         "_outlet",
@@ -78,6 +80,7 @@ class Client:
         "_written",
         "ended_ns",
         "error",
+        "in_turn",
         "mss",
         "noticing_ns",
         "resume_ns",
@@ -93,6 +96,8 @@ class Client:
         window_bytes: int | None,
         stream: bytearray,
         outlet: Outlet,
+        *,
+        bare: bool = False,
     ) -> None:
         self._script = script
         self._tcp = tcp
@@ -100,6 +105,7 @@ class Client:
         self._window_bytes = window_bytes
         self._stream = stream
         self._outlet = outlet
+        self._bare = bare
         self._state = _CONNECTING
         self._position = 0
         self._written = 0
@@ -107,10 +113,10 @@ class Client:
         self._expected = 0
         self._replies = Replies()
         self._reply_end = 0
-        self._left = False
+        self._left = 0
         self._more = False
         self._woken = False
-        self._in_turn = False
+        self.in_turn = False
         self.noticing_ns = NEVER
         self.resume_ns = NEVER
         self.writes: list[tuple[int, int, int]] = []
@@ -138,11 +144,12 @@ class Client:
 
     def run(self, now_ns: int) -> None:
         """Do what there is to do at ``now_ns``, until the program waits again."""
-        self._in_turn = False
+        self.in_turn = False
         try:
             if self.noticing_ns <= now_ns:
                 self.noticing_ns = NEVER
                 self._woken = True
+                self._times.begin()
                 self._notice(now_ns)
             if self.resume_ns <= now_ns:
                 self.resume_ns = NEVER
@@ -150,7 +157,7 @@ class Client:
                     self._push(now_ns)
                 elif self._state == _RESUMING:
                     self._advance(now_ns)
-            if self._woken and not self._in_turn:
+            if self._woken and not self.in_turn:
                 self._woken = False
                 self._tcp.look()  # epoll does, before it waits again
             self.wake(now_ns)  # for what is still there to be noticed
@@ -236,6 +243,7 @@ class Client:
             elif isinstance(step, Wait):
                 self._position += 1
                 self._state = _RESUMING
+                self._times.begin()
                 self.resume_ns = now_ns + int(step.seconds * 1e9) + self._times.draw("client_wake")
                 return
             else:
@@ -253,16 +261,21 @@ class Client:
     def _resume_after_write(self, now_ns: int) -> None:
         """Let the write take its time before the next step."""
         self._state = _RESUMING
-        self._in_turn = True
-        self.resume_ns = now_ns + self._times.draw(
-            "client_step" if self._left else "client_quiet_step"
-        )
+        self.in_turn = True
+        times = self._times
+        if not self._left:
+            took_ns = times.draw("client_quiet_step")
+        elif self._bare:
+            took_ns = times.follow("client_bare_step")
+        else:
+            took_ns = times.follow("client_step" if self._left == 1 else "client_burst_step")
+        self.resume_ns = now_ns + took_ns
 
     def _set_option(self, now_ns: int, step: SetOption) -> None:
         tcp = self._tcp
         change = tcp.set_cork if step.name == "cork" else tcp.set_nodelay
         segments = change(now_ns, step.on)
-        self._left = bool(segments)
+        self._left = len(segments)
         self._outlet.send(now_ns, UP, segments)
 
     def _push(self, now_ns: int) -> None:
@@ -277,7 +290,7 @@ class Client:
             Whether that is all of it. Otherwise the program is ``blocked``.
         """
         tcp = self._tcp
-        self._left = False
+        self._left = 0
         while self._unsent:
             allowed = self._unsent
             if self._window_bytes is not None:
@@ -286,7 +299,7 @@ class Client:
                     break
             taken, segments = tcp.write(now_ns, allowed, self._more)
             if segments:
-                self._left = True
+                self._left += len(segments)
                 self._outlet.send(now_ns, UP, segments)
             if not taken:
                 break

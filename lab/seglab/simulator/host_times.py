@@ -5,6 +5,13 @@ that arrive close together would never share a read. ``host_times.json`` has the
 each time, as quantiles, and where it was measured (``benchmarks/host_times.py`` writes it). A draw
 takes a uniform random number and the distribution's inverse, linear between two quantiles. It is
 made of a table, since a session draws a hundred times.
+
+Some times depend on those before them, since Linux keeps a process on its processor as long as it
+can. The wire goes before the client's program wherever a link takes time; where it wakes up on the
+program's own processor (``select_task_rq_rt`` leaves it where it was), the program stands still
+after each write until the frames are carried, and elsewhere after none. So of these times there are
+sequences, each of what followed upon one waking of the client's program, and a session takes one of
+them after the other.
 """
 
 import json
@@ -19,7 +26,6 @@ from seglab.core.seeds import derive
 
 KINDS: Final = (
     "client_wake",
-    "client_step",
     "client_quiet_step",
     "event-loop_wake",
     "event-loop_turn",
@@ -28,14 +34,14 @@ KINDS: Final = (
     "hop",
     "hop_apart",
     "router",
+    "wire_wake",
 )
 """What is drawn:
 
 - ``client_wake``: from the moment when something reached the client's host until the client's
   program acts on it.
-- ``client_step``: from one write of the client to the next, where it does not wait between them
-  and the first of them made segments leave, which the kernel carries on their way meanwhile.
-- ``client_quiet_step``: the same where nothing left.
+- ``client_quiet_step``: from one write of the client to the next, where it does not wait between
+  them and nothing left by the first of them.
 - ``event-loop_wake``, ``recv-loop_wake``: from the moment when bytes reached the server's host
   until a reader that waits for them has read them.
 - ``event-loop_turn``, ``recv-loop_turn``: from one read until the next, where more bytes are there
@@ -44,8 +50,26 @@ KINDS: Final = (
 - ``router``: from the moment when a frame was due at the end of the first link until it is on
   the second one. The wire's own lateness is a part of it.
 - ``hop_apart``: from one frame to the next behind such a link, where they came together.
+- ``wire_wake``: from the moment when a frame left a host until the wire has read it, if it was
+  asleep.
 """
 
+SEQUENCES: Final = (
+    "client_step",
+    "client_burst_step",
+    "client_bare_step",
+    "bare_wire_wake",
+)
+"""What follows upon the time before it:
+
+- ``client_step``: from one write of the client to the next, where it does not wait between them
+  and the first of them made a segment leave, which is carried on its way meanwhile.
+- ``client_burst_step``: the same where several segments left.
+- ``client_bare_step``: the time of both over links that do nothing, where the wire does not go
+  first.
+- ``bare_wire_wake``: the time of ``wire_wake`` over such links. Below 0 the wire was not awake
+  before the client's program slept, and the rest is how much later it was.
+"""
 
 _STEPS: Final = 1000
 """How many values a table has."""
@@ -83,23 +107,47 @@ def _inverse(values: Sequence[int], share: float) -> int:
     return int(values[low] + (at - low) * (values[low + 1] - values[low]))
 
 
+@cache
+def _measured_sequences() -> dict[str, list[list[int]]]:
+    return {kind: [row[::-1] for row in rows] for kind, rows in measured()["sequences_ns"].items()}
+
+
 class HostTimes:
     """The times of one session, in nanoseconds.
 
     Args:
         seed: the session's.
         quantiles: by kind, the values at equally spaced shares from 0 to 1; by default those that
-            were measured.
+            were measured. Of ``SEQUENCES`` each value is then a sequence of its own.
     """
 
-    __slots__ = ("_random", "_tables")
+    __slots__ = ("_random", "_rest", "_sequences", "_tables")
 
     def __init__(self, seed: int, quantiles: Mapping[str, Sequence[int]] | None = None) -> None:
         self._random = Random(derive(seed, "host times")).random
-        self._tables = _measured_tables() if quantiles is None else _tables(quantiles)
+        self._rest: dict[str, list[int]] = {}
+        if quantiles is None:
+            self._tables = _measured_tables()
+            self._sequences = _measured_sequences()
+        else:
+            self._tables = _tables(quantiles)
+            self._sequences = {kind: [[one] for one in row] for kind, row in quantiles.items()}
 
     def draw(self, kind: str) -> int:
         """Draw a time of one kind."""
         share: float = self._random()
         at: int = int(share * _STEPS)
         return self._tables[kind][at]
+
+    def follow(self, kind: str) -> int:
+        """Take the next time of a sequence, or the first of another one behind its end."""
+        rest = self._rest.get(kind)
+        if not rest:
+            sequences = self._sequences[kind]
+            share: float = self._random()
+            rest = self._rest[kind] = sequences[int(share * len(sequences))].copy()
+        return rest.pop()
+
+    def begin(self) -> None:
+        """Begin other sequences: the client's program has woken, perhaps on another processor."""
+        self._rest.clear()

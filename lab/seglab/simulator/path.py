@@ -85,8 +85,16 @@ class Path(Outlet):
         queue: takes when and where each packet is next.
 
     Attributes:
-        packets: every packet, in the order in which they were sent.
+        awake_ns: until when the wire, which carries the frames, is awake. What leaves a host until
+            then is read at once: by an arrival's acknowledgement, above all.
+        bare: whether no link does anything to a frame. Then the wire does not go before the hosts'
+            programs, and has to wait for a processor when a frame wakes it up.
         changes: when the router's MTU changes, in nanoseconds, and to what.
+        held: packets that the wire reads only when the client's program sleeps, since it woke up on
+            the same processor: a process that wakes up does not interrupt one of its own rank
+            (``wakeup_preempt_fair``, RUN_TO_PARITY).
+        packets: every packet, in the order in which they were sent.
+        program_runs: whether the client's program runs.
     """
 
     __slots__ = (
@@ -97,14 +105,20 @@ class Path(Outlet):
         "_down",
         "_fixed_bytes",
         "_headers_bytes",
+        "_held_ns",
         "_ip_version",
         "_mtu",
         "_queue",
+        "_read_ns",
         "_says_so",
         "_times",
         "_up",
+        "awake_ns",
+        "bare",
         "changes",
+        "held",
         "packets",
+        "program_runs",
     )
 
     def __init__(
@@ -128,6 +142,12 @@ class Path(Outlet):
         self._ip_version: int = network.ip_version
         self._back_mtu: int = plan.back_mtu
         self._checks: bool = plan.narrow
+        self.bare: bool = plan.bare
+        self.awake_ns = -1
+        self.held: list[Carried] = []
+        self.program_runs = False
+        self._held_ns = 0
+        self._read_ns = 0
         self.changes: list[tuple[int, int]] = []
         for change in network.router.changes():
             at_ns = round(change.at_ms * 1e6)
@@ -151,9 +171,39 @@ class Path(Outlet):
                 size += TIMESTAMPS_BYTES
             packet = Carried(direction, segment, size, now_ns)
             self.packets.append(packet)
-            self.first_link(now_ns, packet)
-            if packet.mtu:
-                self._queue.put(packet.left_ns, COMPLAINT, packet)
+            if self.held or (now_ns > self.awake_ns and self._stays_asleep(now_ns)):
+                self.held.append(packet)
+            else:
+                self._read(now_ns, packet)
+
+    def stays_awake(self, until_ns: int) -> None:
+        """Note that the wire is awake at ``until_ns``."""
+        self.awake_ns = max(self.awake_ns, until_ns)
+
+    def release(self, now_ns: int) -> None:
+        """Let the wire read what was held: the client's program sleeps at ``now_ns``."""
+        held, self.held = self.held, []
+        read_ns = self.awake_ns = now_ns + self._held_ns
+        for packet in held:
+            self._read(read_ns, packet)
+
+    def _stays_asleep(self, now_ns: int) -> bool:
+        """Wake the wire up for a frame, unless it has to wait until the client's program sleeps."""
+        times = self._times
+        woke_ns: int = times.follow("bare_wire_wake") if self.bare else times.draw("wire_wake")
+        self._held_ns = abs(woke_ns)
+        if woke_ns < 0 and self.program_runs:
+            return True
+        self.awake_ns = now_ns + self._held_ns
+        self._read_ns = max(self._read_ns, self.awake_ns)
+        return False
+
+    def _read(self, now_ns: int, packet: Carried) -> None:
+        """Let the wire read a frame, not before those that left earlier."""
+        self._read_ns = max(self._read_ns, now_ns)
+        self.first_link(self._read_ns, packet)
+        if packet.mtu:
+            self._queue.put(packet.left_ns, COMPLAINT, packet)
 
     def forward(self, now_ns: int, packet: Carried) -> None:
         """Let the router take a packet that it has to pass on."""
@@ -245,7 +295,9 @@ class Path(Outlet):
         """
         at_ns = now_ns + self._times.draw("hop")
         if at_ns <= free_ns:
-            return free_ns + self._times.draw("hop_apart")
+            at_ns = free_ns + self._times.draw("hop_apart")
+        if self.bare:
+            self.stays_awake(at_ns)
         return at_ns
 
     def _clamped(self, now_ns: int, segment: TcpSegment) -> TcpSegment:
@@ -268,9 +320,19 @@ class _Plan:
         headers_bytes: of a packet without options.
         narrow: whether a packet of the client can be too large for the router.
         at_once: by direction, whether both links can be crossed in one step.
+        bare: whether no link does anything to a frame.
     """
 
-    __slots__ = ("at_once", "back_mtu", "headers_bytes", "links", "mtu", "narrow", "network")
+    __slots__ = (
+        "at_once",
+        "back_mtu",
+        "bare",
+        "headers_bytes",
+        "links",
+        "mtu",
+        "narrow",
+        "network",
+    )
 
     def __init__(self, network: Network) -> None:
         router = network.router
@@ -280,6 +342,7 @@ class _Plan:
             for name, link in zip(LINKS, (network.access, network.core), strict=True)
             for params, way in zip((link.up, link.down), _WAYS, strict=True)
         )
+        self.bare: bool = all(params is None for params, _, _ in self.links)
         self.back_mtu: int = max(ETHERNET_MTU, network.mtu)
         self.mtu: int = router.mtu or self.back_mtu
         self.headers_bytes: int = headers_bytes(ip_version=network.ip_version)

@@ -131,6 +131,7 @@ class Simulation:
             None if network.client.tcp == "simulator" else network.client.send_window_bytes,
             self.server.replies,
             self.path,
+            bare=self.path.bare,
         )
 
     def run(self) -> None:
@@ -187,7 +188,11 @@ class Simulation:
                 path.send(now_ns, DOWN, server_tcp.on_timer(now_ns))
                 server.wake(now_ns)
             elif kind == 3:
+                path.program_runs = True
                 client.run(now_ns)
+                path.program_runs = client.in_turn
+                if path.held and not client.in_turn:
+                    path.release(now_ns)
                 if client.ended_ns is not None:
                     if client.error is not None:
                         return left
@@ -234,6 +239,7 @@ class Simulation:
 
     def _arrive(self, now_ns: int, packet: Carried) -> None:
         packet.arrive(now_ns)
+        self.path.stays_awake(now_ns)
         segment = packet.delivered
         if segment is None:
             quoted = packet.about.segment if packet.about is not None else None
