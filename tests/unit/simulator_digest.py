@@ -13,7 +13,10 @@ from pathlib import Path
 from seglab.execution.request import RunRequest
 from seglab.simulator import worker
 
-NETWORKS = "ethernet", "gprs", "cellular", "vb2014", "tunnel-1400", "ipv6-tunnel", "pppoe-clamped"
+NETWORKS = (
+    *("ethernet", "gprs", "cellular", "vb2014", "tunnel-1400", "ipv6-tunnel", "pppoe-clamped"),
+    "unimpaired",
+)
 STORED = Path(__file__).parent / "data" / "simulator.sha256"
 
 
