@@ -29,6 +29,7 @@ class Browser:
     def __init__(self, driver: webdriver.Chrome) -> None:
         """Start with an empty page of 1280 x 900 in the light scheme."""
         self.driver = driver
+        self.cdp("Emulation.setFocusEmulationEnabled", enabled=True)  # a window that is in use
         self.look()
 
     def cdp(self, command: str, **parameters: Any) -> Any:
