@@ -38,7 +38,7 @@ def losing_the_first(link: str, way: str) -> int:
     params = LinkParams(loss_pct=LOSS_PCT)
     for seed in count():
         state = LinkState(params, derive(seed, link, way))
-        lost = [not state.departures(n, 60, is_data=False) for n in range(FRAMES)]
+        lost = [state.departure(n, 60, is_data=False) < 0 for n in range(FRAMES)]
         if lost[0] and not any(lost[1:]):
             return seed
     raise AssertionError
