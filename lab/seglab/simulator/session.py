@@ -3,8 +3,9 @@
 Theory of operation
 -------------------
 Everything that happens, happens at a time in nanoseconds, and nothing takes real time. The parts
-have no clock: each is called with the time, returns what leaves, and says when it must be called
-again. ``Simulation`` has the only queue, and always takes what is due first:
+have no clock: each is called with the time, and says when it must be called again. What leaves a
+TCP is given to ``Path``, which puts its packets into the session's only queue. ``Simulation``
+always takes what is due first:
 
     what is due                          who said so             it is given to
     a packet reaches a host              ``Path``                the host's ``TcpEndpoint``
