@@ -16,7 +16,7 @@ import simulator_digest
 from dataset_making import build, spec_of, without_captures
 
 from seglab import capture
-from seglab.core import compiling
+from seglab.core import compiling, processors
 from seglab.core.record import RecordLine, SessionRecord
 from seglab.core.trace import first_sent, sizes
 from seglab.dataset.building import build_shards
@@ -162,8 +162,11 @@ def test_no_time_of_the_machine_is_in_a_record(everything: list[SessionRecord]) 
     assert {(record.t0_ns, record.late_ns) for record in everything} == {(0, None)}
 
 
-def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Records and captures, in one process or in several, in the planned order."""
+    monkeypatch.setattr(processors, "usable", lambda: 2)
     planned = matrix(
         "gprs", "cellular", "unimpaired", senders=["relay", "single_write"], sessions=40
     )
@@ -310,8 +313,18 @@ def test_the_kernel_engine_names_it_where_it_cannot_run(tmp_path: Path) -> None:
     assert "--engine simulator" in done.stderr
 
 
+@pytest.mark.parametrize(("jobs", "allowed"), [(40, 1), (1, 40)])
+def test_one_process_is_this_one(jobs: int, allowed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is started where it would share the only processor that may be used."""
+    monkeypatch.setattr(processors, "usable", lambda: allowed)
+    monkeypatch.setattr(simulator_engine, "ALONE_MOST", 0)
+    monkeypatch.setattr(simulator_engine, "_started", lambda _processes: pytest.fail("started"))
+    assert carried_out(matrix("ethernet", senders=["relay"]), jobs=jobs)
+
+
 def test_its_processes_die_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches that are lost are carried out again; in the end the run fails in one line."""
+    monkeypatch.setattr(processors, "usable", lambda: 2)
     monkeypatch.setattr(simulator_engine, "follow_parent", _die)
     monkeypatch.setattr(simulator_engine, "ALONE_MOST", 0)
     with pytest.raises(simulator_engine.PartDiedError, match="its processes died 3 times in a row"):
@@ -350,6 +363,7 @@ def test_the_shards_of_a_dataset_have_the_same_processes(
             process.join()
 
     make = simulator_engine._started
+    monkeypatch.setattr(processors, "usable", lambda: 2)
     monkeypatch.setattr(simulator_engine, "_started", start)
     monkeypatch.setattr(simulator_engine, "ALONE_MOST", 0)
     before = set(active_children())
@@ -376,6 +390,7 @@ def test_shards_are_handed_out_one_after_the_other(
         return real(pool, batch, options)
 
     real = simulator_engine._submit
+    monkeypatch.setattr(processors, "usable", lambda: 2)
     monkeypatch.setattr(simulator_engine, "_submit", submit)
     monkeypatch.setattr(simulator_engine, "ALONE_MOST", 0)
     monkeypatch.setattr(simulator_engine, "BATCH", 1)

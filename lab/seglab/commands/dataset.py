@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import shlex
 import shutil
 import signal
@@ -18,6 +17,7 @@ import click
 from seglab.commands.options import cluster_option, engine_option, jobs_option, seed_option
 from seglab.commands.progress import CheckProgress, RunProgress
 from seglab.commands.values import FILE, FOLDER, given
+from seglab.core import processors
 from seglab.core.files import replace_file, writing
 from seglab.core.ownership import keep_owner
 from seglab.core.record import RecordLine
@@ -189,7 +189,7 @@ def check_command(
             progress.report,
             trusted=trusted,
             thorough=thorough,
-            processes=os.cpu_count() or 1,
+            processes=processors.usable(),
         )
     figure = _draw(checked, out or path, required=out is not None)
     findings = [*checked.findings, *checked.unlisted()]

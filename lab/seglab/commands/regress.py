@@ -2,7 +2,6 @@
 
 import gc
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from seglab.classification.answer import Runner
 from seglab.commands.options import Command, cluster_option, engine_option, jobs_option, seed_option
 from seglab.commands.progress import RunProgress
 from seglab.commands.values import FILE, finite, given, refuse_unwritable
+from seglab.core import processors
 from seglab.core.files import replace_file, writing
 from seglab.core.text import count
 from seglab.engine import DEFAULT_TIME_LIMIT_S
@@ -195,7 +195,7 @@ def regress(
     refuse_unwritable(junit, html, baseline if update_baseline else None)
     known = read_known(known_failures) if known_failures else ()
     before = read_baseline(baseline) if baseline and not update_baseline else None
-    processes = processes or _processors()
+    processes = processes or processors.usable()
     with _opened(classifier, time_limit_s, stderr, processes, cluster) as runner:
         if not sources:
             sources = (str(_fresh_run(scenarios, repeats, out, seed, jobs, engine, quiet=quiet)),)
@@ -224,13 +224,6 @@ def regress(
     if update_baseline and baseline is not None:
         _update(baseline, result, cases)
     return 0 if result.good else 1
-
-
-def _processors() -> int:
-    """Return how many processors this process may use; of all, where only Linux could say."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _opened(

@@ -5,11 +5,11 @@ session takes. What a session costs was measured once; benchmarks/README.md has 
 estimate is to tell a minute from an hour, and a gigabyte from a terabyte.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from seglab.core import processors
 from seglab.dataset.spec import Combination, DatasetSpec
 from seglab.engine import DEFAULT_ENGINE, schedule
 from seglab.mail.source import MailSource
@@ -116,7 +116,7 @@ def estimate(
     total = spec.sessions if sessions is None else sessions
     cells = len(spec.combinations) * len(spec.networks)
     shards = -(-total // spec.shard_sessions)
-    work_s = max(slots_s / jobs, cpu_s / (os.cpu_count() or 1)) / cells * total
+    work_s = max(slots_s / jobs, cpu_s / processors.usable()) / cells * total
     return Estimate(
         sessions=total,
         shards=shards,

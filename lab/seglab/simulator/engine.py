@@ -16,6 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
+from seglab.core import processors
 from seglab.core.child_processes import follow_parent
 from seglab.core.record import RecordLine, SessionRecord
 from seglab.engine import schedule
@@ -44,7 +45,7 @@ class SimulatorEngine:
 
     Args:
         options: how it runs them. ``jobs`` processes work side by side, but not more than there
-            are cores.
+            are cores that this process may use.
         slots: has no effect, since sessions do not wait.
 
     Attributes:
@@ -59,7 +60,7 @@ class SimulatorEngine:
         del slots
         self.options = options
         self.environments: Mapping[str, Mapping[str, Any]] = {}
-        self._processes = max(1, min(options.jobs, os.cpu_count() or 1))
+        self._processes = max(1, min(options.jobs, processors.usable()))
         self.forecast = schedule.Forecast(self._processes)
 
     def check(self, networks: Iterable[Network] = ()) -> None:
