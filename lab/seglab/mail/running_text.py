@@ -8,12 +8,32 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
+from seglab.core.kept import Kept
+
 TEXT_MIN_BYTES: Final = 2
 """The shortest running text that can be made."""
 
 _LINE_TARGET: Final = 72
 _DOTTED_LINE_SHARE = 0.03
 _CRLF = b"\r\n"
+
+
+class Vocabulary:
+    """The words that a text is made of.
+
+    Args:
+        words: the choice, printable ASCII.
+
+    Attributes:
+        inside: the words as they stand inside a sentence.
+        beginning: as they stand at its beginning.
+    """
+
+    __slots__ = ("beginning", "inside")
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.inside: list[bytes] = [word.encode("ascii") for word in words]
+        self.beginning: list[bytes] = [word.capitalize().encode("ascii") for word in words]
 
 
 class Lines:
@@ -23,54 +43,56 @@ class Lines:
 
     Args:
         chance: draws a number from 0 to 1; the only source of draws.
-        words: the choice, none longer than ``width - 4``.
+        vocabulary: the choice of words, none longer than ``width - 4``.
         width: the longest line that is made, dots included.
     """
 
-    __slots__ = ("_begun", "_begun_bytes", "_chance", "_sentence_words", "_width", "_words")
+    __slots__ = ("_begun", "_chance", "_left", "_vocabulary", "_width")
 
     def __init__(
-        self, chance: Callable[[], float], words: Sequence[str], width: int = _LINE_TARGET
+        self, chance: Callable[[], float], vocabulary: Vocabulary, width: int = _LINE_TARGET
     ) -> None:
         self._chance = chance
-        self._words: list[str] = list(words)
+        self._vocabulary = vocabulary
         self._width = width
-        self._begun: str | None = None  # the word that did not fit into the line before
-        self._begun_bytes = 0
-        self._sentence_words = 0  # how many are left of the sentence
+        self._begun = b""  # the word that did not fit into the line before
+        self._left = 0  # how many words the sentence still has
 
     def next(self) -> bytes:
         """Return the next line, without its CRLF."""
-        chance, words = self._chance, self._words
-        count, width = len(words), self._width
-        left = self._sentence_words
-        line: list[str] = []
-        line_bytes = -1  # its words, and a space before each but the first
-        if self._begun is not None:
-            word = self._begun
-            line_bytes = self._begun_bytes
+        chance = self._chance
+        inside, beginning = self._vocabulary.inside, self._vocabulary.beginning
+        count: int = len(inside)
+        left: int = self._left
+        line: list[bytes] = []
+        line_bytes: int = -1  # its words, and a space before each but the first
+        word: bytes = self._begun
+        if word:
             share: float = chance()
             if share < _DOTTED_LINE_SHARE:
-                word = f"...{word}"
-                line_bytes += 3
+                word = b"..." + word
+            line_bytes = len(word)
             line.append(word)
         while True:
             share = chance()
             at: int = int(share * count)
-            word = words[at]
             if left == 0:
+                word = beginning[at]
                 share = chance()
                 left = 5 + int(share * 10)
-                word = word.capitalize()
+            else:
+                word = inside[at]
             left -= 1
             if left == 0:
-                word += "."
+                word += b"."
             line_bytes += 1 + len(word)
-            if line_bytes > width and line:
-                self._begun, self._begun_bytes = word, len(word)
-                self._sentence_words = left
-                return " ".join(line).encode()
+            if line_bytes > self._width and line:
+                self._begun, self._left = word, left
+                return b" ".join(line)
             line.append(word)
+
+
+_vocabulary: Kept[Sequence[str], Vocabulary] = Kept(Vocabulary)
 
 
 def running_text(
@@ -86,10 +108,11 @@ def running_text(
         dot_bytes: how many bytes are stuffed before a dot that begins a line: 1 or 0.
     """
     chance = draw.random
-    lines = Lines(chance, words)
+    vocabulary: Vocabulary = _vocabulary(words)
+    lines = Lines(chance, vocabulary)
     parts: list[bytes] = []
     left = size
-    paragraph_lines = 0
+    paragraph_lines: int = 0
     while True:
         line = lines.next()
         if paragraph_lines == 0:
@@ -99,7 +122,7 @@ def running_text(
                 parts.append(paragraph)
                 left -= len(paragraph)
         paragraph_lines -= 1
-        cost = len(line) + 2
+        cost: int = len(line) + 2
         if line.startswith(b"."):
             cost += dot_bytes
         if cost + TEXT_MIN_BYTES > left:

@@ -137,6 +137,13 @@ class LinkParams:
         return self.bw_mbit is None and not (self.delay_ms or self.jitter_ms or self.stall_pct)
 
     @property
+    def draws(self) -> bool:
+        """Whether chance decides anything about a frame, so that a seed makes a difference."""
+        return any(
+            (self.jitter_ms, self.stall_pct, self.loss_pct, self.duplicate_pct, self.reorder_pct)
+        )
+
+    @property
     def transparent(self) -> bool:
         """Whether the link does nothing at all to a frame."""
         return self == LinkParams(jitter_distribution=self.jitter_distribution)

@@ -126,8 +126,8 @@ class Path(Outlet):
     ) -> None:
         plan: _Plan = _plan(network)
         access_up, access_down, core_up, core_down = [
-            None if params is None else LinkState(params, derive(seed, link, way))
-            for params, link, way in plan.links
+            None if params is None else LinkState(params, derive(seed, *names) if names else 0)
+            for params, names in plan.links
         ]
         self._up = _Way(access_up, core_up, UP, plan.at_once[UP])
         self._down = _Way(core_down, access_down, DOWN, plan.at_once[DOWN])
@@ -313,8 +313,8 @@ class _Plan:
 
     Attributes:
         network: the network.
-        links: for each direction of each link, its parameters, the link's name, and the
-            direction's; ``None`` for the parameters of a link that does nothing to a frame.
+        links: for each direction of each link, its parameters, and the names of its seed, none
+            where it needs none; ``None`` for the parameters of one that does nothing to a frame.
         mtu: of the router's link to the server when a session begins.
         back_mtu: of its link to the client.
         headers_bytes: of a packet without options.
@@ -338,11 +338,11 @@ class _Plan:
         router = network.router
         self.network = network
         self.links = tuple(
-            (None if params.transparent else params, name, way)
+            (None if params.transparent else params, (name, way) if params.draws else ())
             for name, link in zip(LINKS, (network.access, network.core), strict=True)
             for params, way in zip((link.up, link.down), _WAYS, strict=True)
         )
-        self.bare: bool = all(params is None for params, _, _ in self.links)
+        self.bare: bool = all(params is None for params, _ in self.links)
         self.back_mtu: int = max(ETHERNET_MTU, network.mtu)
         self.mtu: int = router.mtu or self.back_mtu
         self.headers_bytes: int = headers_bytes(ip_version=network.ip_version)
