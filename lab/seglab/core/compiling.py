@@ -58,6 +58,7 @@ CAPTURE: Final = Compiled(
 SIMULATOR: Final = Compiled(
     "seglab.simulator.compiled",
     (
+        "seglab.frames.blocks",
         "seglab.frames.comments",
         "seglab.networks.link",
         "seglab.sender.replies",

@@ -1,4 +1,4 @@
-"""Captures in pcapng (draft-ietf-opsawg-pcapng), with the fate of every packet as its comment.
+"""Captures in pcapng, with the fate of every packet as its comment.
 
 There are two captures of each session, from its two vantages. One is what tcpdump would show at the
 client's interface, where packets that the path loses later still appear; the other is what it would
@@ -6,50 +6,16 @@ show at the server's, where they do not.
 """
 
 import platform
-import struct
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
-from seglab.frames import comments
+from seglab.frames import blocks, comments
+from seglab.frames.blocks import Machine
 from seglab.frames.headers import tcp_identity, too_big
 from seglab.frames.packets import Packet, stream_ranges
 
 Vantage = Literal["client", "server"]
-
-_SECTION_HEADER, _INTERFACE, _ENHANCED_PACKET = 0x0A0D0D0A, 1, 6
-_BYTE_ORDER_MAGIC = 0x1A2B3C4D
-_LINKTYPE_ETHERNET = 1
-_COMMENT = 1
-_END = (0, b"")
-_SHB_HARDWARE, _SHB_OS, _SHB_USERAPPL = 2, 3, 4
-_IF_NAME, _IF_DESCRIPTION, _IF_TSRESOL = 2, 3, 9
-_EPB_FLAGS = 2
-_INBOUND, _OUTBOUND = 1, 2
-_PACKET_HEADER = struct.Struct("=7I")  # type, length, interface, time, captured and real length
-_OPTION = struct.Struct("=HH")
-_LENGTH = struct.Struct("=I")
-_PADDING = tuple(map(bytes, range(4)))
-_COMMENT_BEGINS = tuple(struct.Struct(f"={padding}sHH") for padding in range(4))
-"""What a comment begins with, by the padding of the packet before it."""
-
-_COMMENT_ENDS = tuple(
-    tuple(padding + struct.pack("=HHIHH", _EPB_FLAGS, 4, direction, 0, 0) for padding in _PADDING)
-    for direction in (_INBOUND, _OUTBOUND)
-)
-"""What follows a comment: its padding, the direction, and the end of the options."""
-
-_PACKET_BYTES = _PACKET_HEADER.size + len(_COMMENT_ENDS[0][0]) + _LENGTH.size
-_NANOSECONDS = b"\x09"
-
-
-class Machine(NamedTuple):
-    """The machine that made a capture, as the file says it (SHB options of the draft)."""
-
-    hardware: str
-    system: str
-    application: str
 
 
 def this_machine() -> Machine:
@@ -152,39 +118,12 @@ def write(
     machine: Machine | None = None,
 ) -> bytes:
     """Return a pcapng file of one section and one Ethernet interface, with times in ns."""
-    blocks = [
-        _section_header(comment, machine or this_machine()),
-        _interface_block(interface, interface_description),
+    parts = [
+        blocks.section_header(comment, machine or this_machine()),
+        blocks.interface(interface, interface_description),
     ]
-    for packet in packets:
-        blocks += _packet_block(packet)
-    return b"".join(blocks)
-
-
-def _section_header(comment: str, machine: Machine) -> bytes:
-    return _block(
-        _SECTION_HEADER,
-        struct.pack("=IHHq", _BYTE_ORDER_MAGIC, 1, 0, -1),
-        [
-            (_COMMENT, comment.encode()),
-            (_SHB_HARDWARE, machine.hardware.encode()),
-            (_SHB_OS, machine.system.encode()),
-            (_SHB_USERAPPL, machine.application.encode()),
-        ],
-    )
-
-
-@lru_cache(maxsize=16)
-def _interface_block(name: str, description: str) -> bytes:
-    return _block(
-        _INTERFACE,
-        struct.pack("=HHI", _LINKTYPE_ETHERNET, 0, 0),
-        [
-            (_IF_NAME, name.encode()),
-            (_IF_DESCRIPTION, description.encode()),
-            (_IF_TSRESOL, _NANOSECONDS),
-        ],
-    )
+    parts += [blocks.packet(*one) for one in packets]
+    return b"".join(parts)
 
 
 def _labels(packets: Sequence[Packet]) -> dict[int, str]:
@@ -214,45 +153,6 @@ def _kind(packet: Packet) -> str:
     return comments.flag_names(packet.tcp.flags)
 
 
-def _packet_block(packet: CapturedPacket) -> tuple[bytes, ...]:
-    """Return the parts of an enhanced packet block.
-
-    ``_block`` would make the same of the packet, its comment and its direction. Nearly all blocks
-    of a capture are of this kind, so they are made here in less time.
-    """
-    t_ns, outbound, raw, text = packet
-    comment = text.encode()
-    captured, said = len(raw), len(comment)
-    before = -captured % 4
-    size = _PACKET_BYTES + captured + before
-    if said:
-        after = -said % 4
-        size += _OPTION.size + said + after
-        begin, end = _COMMENT_BEGINS[before], _COMMENT_ENDS[outbound][after]
-        opening = begin.pack(b"", _COMMENT, said)
-    else:
-        opening, end = _PADDING[before], _COMMENT_ENDS[outbound][0]
-    header = _PACKET_HEADER.pack(
-        _ENHANCED_PACKET, size, 0, t_ns >> 32, t_ns & 0xFFFFFFFF, captured, captured
-    )
-    return header, raw, opening, comment, end, _LENGTH.pack(size)
-
-
-def _block(kind: int, body: bytes, options: Iterable[tuple[int, bytes]]) -> bytes:
-    """Return a block: its type, length, body and options, and the length again."""
-    options = [(code, value) for code, value in options if value]
-    encoded = b"".join(
-        _OPTION.pack(code, len(value)) + _padded(value) for code, value in [*options, _END]
-    )
-    size = _LENGTH.pack(len(body) + len(encoded) + 12)
-    return struct.pack("=I", kind) + size + body + encoded + size
-
-
-def _padded(data: bytes) -> bytes:
-    """Return the data, filled up to a multiple of four bytes."""
-    return data + bytes(-len(data) % 4)
-
-
 def read(capture: bytes) -> Iterator[CapturedPacket]:
     """Yield the packets of a file that ``write`` made; their comments are left out.
 
@@ -263,15 +163,15 @@ def read(capture: bytes) -> Iterator[CapturedPacket]:
     """
     at = 0
     while at < len(capture):
-        if len(capture) - at < _PACKET_HEADER.size:
+        if len(capture) - at < blocks.PACKET_HEADER.size:
             raise ValueError("the capture is cut short")
-        kind, size, _, high, low, captured, _ = _PACKET_HEADER.unpack_from(capture, at)
-        start, end = at + _PACKET_HEADER.size, at + size
-        if size < _PACKET_HEADER.size or size % 4 or end > len(capture):
+        kind, size, _, high, low, captured, _ = blocks.PACKET_HEADER.unpack_from(capture, at)
+        start, end = at + blocks.PACKET_HEADER.size, at + size
+        if size < blocks.PACKET_HEADER.size or size % 4 or end > len(capture):
             raise ValueError("the capture is cut short")
-        if at == 0 and kind != _SECTION_HEADER:
+        if at == 0 and kind != blocks.SECTION_HEADER:
             raise ValueError("this is no pcapng file of this machine's byte order")
-        if kind == _ENHANCED_PACKET:
+        if kind == blocks.ENHANCED_PACKET:
             raw = capture[start : start + captured]
             outbound = _is_outbound(capture[start + captured + -captured % 4 : end - 4])
             yield CapturedPacket(high << 32 | low, outbound, raw, "")
@@ -281,10 +181,10 @@ def read(capture: bytes) -> Iterator[CapturedPacket]:
 def _is_outbound(options: bytes) -> bool:
     """Return what the flags among a packet block's options say of its direction."""
     at = 0
-    while at + _OPTION.size <= len(options):
-        code, size = _OPTION.unpack_from(options, at)
-        at += _OPTION.size
-        if code == _EPB_FLAGS:
-            return options[at] & 3 == _OUTBOUND
+    while at + blocks.OPTION.size <= len(options):
+        code, size = blocks.OPTION.unpack_from(options, at)
+        at += blocks.OPTION.size
+        if code == blocks.EPB_FLAGS:
+            return options[at] & 3 == blocks.OUTBOUND
         at += size + -size % 4
     return False

@@ -4,14 +4,13 @@
 apart. Here the packets are known, so their frames are made and described in one pass.
 """
 
-from operator import attrgetter
+from operator import itemgetter
 from typing import Final
 
 from seglab.experiment.plan import SessionSpec
-from seglab.frames import comments, pcapng
+from seglab.frames import blocks, comments, pcapng
 from seglab.frames.addresses import PORTS
 from seglab.frames.headers import ACK, FIN, SYN, too_big
-from seglab.frames.pcapng import CapturedPacket
 from seglab.networks.network import Network
 from seglab.simulator.carried import UP, Carried
 from seglab.simulator.frames import FrameMaker
@@ -25,10 +24,10 @@ WALL_NS: Final = 1_388_534_400_000_000_000
 Virtual time has no date, and captures must not depend on when they were made.
 """
 
-MACHINE: Final = pcapng.Machine("virtual", "seglab simulator", "seglab")
+MACHINE: Final = blocks.Machine("virtual", "seglab simulator", "seglab")
 """What captures say about the machine that made them."""
 
-_WHEN = attrgetter("t_ns")
+_WHEN = itemgetter(0)
 
 
 def captures(
@@ -41,7 +40,7 @@ def captures(
         spec.seed,
         (simulation.script.stream, bytes(simulation.server.replies)),
     )
-    seen: tuple[list[CapturedPacket], list[CapturedPacket]] = [], []
+    seen: tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]] = [], []
     reached = [0, 0]
     for packet in simulation.packets:
         sent, arrived = maker.frame(packet)
@@ -58,14 +57,18 @@ def captures(
         if segment is not None:  # a router's own packet was never at its sender's interface
             fate, waiting_on = _left_over(packet)
             comment = comments.outcome(name, sent_ns, packet.arrivals_ns, fate, waiting_on)
-            seen[direction].append(CapturedPacket(sent_ns + WALL_NS, True, sent, comment))
+            block = blocks.packet(sent_ns + WALL_NS, True, sent, comment)
+            seen[direction].append((sent_ns, block))
         for copy, t_ns in enumerate(packet.arrivals_ns):
             comment = comments.sent_before(name, t_ns - sent_ns, copy)
-            seen[1 - direction].append(CapturedPacket(t_ns + WALL_NS, False, arrived, comment))
+            block = blocks.packet(t_ns + WALL_NS, False, arrived, comment)
+            seen[1 - direction].append((t_ns, block))
+    begin = blocks.section_header(description, MACHINE)
     made = {}
-    for (vantage, (interface, what)), packets in zip(pcapng.INTERFACES.items(), seen, strict=True):
+    for (vantage, (name, what)), packets in zip(pcapng.INTERFACES.items(), seen, strict=True):
         packets.sort(key=_WHEN)
-        made[vantage] = pcapng.write(packets, interface, what, description, MACHINE)
+        parts = [block for _, block in packets]
+        made[vantage] = b"".join((begin, blocks.interface(name, what), *parts))
     return made
 
 

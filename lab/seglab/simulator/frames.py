@@ -233,15 +233,19 @@ class FrameMaker:
             payload = self._streams[direction][segment.start : segment.end]
             window = min(segment.window >> self._scales[direction], _WINDOW_MOST)
         options = self._options(direction, segment)
-        size = 20 + len(options)
-        offset = size << 2  # in words, in the upper half of its byte
-        size += len(payload)
-        number = int.from_bytes(payload, "big") << 8 * (size & 1)
+        offset = 20 + len(options) << 2  # in words, in the upper half of its byte
+        rest = options + payload
+        number = int.from_bytes(rest, "big")
+        if len(rest) & 1:
+            number <<= 8
+        size = 20 + len(rest)
         sum_ = self._tcp_sum + size + seq + ack + (offset << 8 | flags) + window
-        checksum = -(sum_ + int.from_bytes(options, "big") + number) % _ONES
-        ports = self._ports[direction], self._ports[1 - direction]
-        header = _TCP_HEADER.pack(*ports, seq, ack, offset, flags, window, checksum, 0)
-        return b"".join((header, options, payload))
+        checksum = -(sum_ + number % _ONES) % _ONES
+        source, destination = self._ports[direction], self._ports[1 - direction]
+        return (
+            _TCP_HEADER.pack(source, destination, seq, ack, offset, flags, window, checksum, 0)
+            + rest
+        )
 
     def _options(self, direction: int, segment: TcpSegment) -> bytes:
         options = b""
