@@ -25,7 +25,7 @@ from seglab.networks.network import Network
 from seglab.reproduction.paper import paper
 from seglab.simulator import worker
 from seglab.simulator.endpoint import TcpEndpoint
-from seglab.simulator.segment import TcpSegment
+from seglab.simulator.segment import NO_STAMP, TcpSegment
 from seglab.simulator.session import server_settings
 
 ROUND_TRIP_NS = 40_000_000
@@ -150,8 +150,8 @@ def segment_of(packet: Packet, client: int, server: int) -> TcpSegment:
         options.window,
         syn=syn,
         fin=bool(tcp.flags & FIN),
-        ts_val=options.ts_val,
-        ts_ecr=options.ts_ecr,
+        ts_val=NO_STAMP if options.ts_val is None else options.ts_val,
+        ts_ecr=NO_STAMP if options.ts_ecr is None else options.ts_ecr,
         mss_option=options.mss,
         wscale_option=options.scale,
         sack_option=options.sack_permitted,

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from seglab.simulator.endpoint import TcpEndpoint
-from seglab.simulator.segment import TcpSegment
+from seglab.simulator.segment import NO_STAMP, TcpSegment
 from seglab.simulator.settings import EndpointSettings
 
 MS = 1_000_000
@@ -92,9 +92,9 @@ class Runner:
         self.acked = 0
         self.begin_ns = lost_ns + peer["rtt"] * MS
         timestamps = self.endpoint.settings.timestamps
-        self.ts = (lambda: 1) if timestamps else (lambda: None)
+        self.ts = (lambda: 1) if timestamps else (lambda: NO_STAMP)
         answer = TcpSegment(
-            0, 0, 0, self.window, syn=True, ts_val=self.ts(), ts_ecr=0 if timestamps else None,
+            0, 0, 0, self.window, syn=True, ts_val=self.ts(), ts_ecr=0 if timestamps else NO_STAMP,
             mss_option=peer["mss"], wscale_option=peer["wscale"], sack_option=peer["sack"],
         )  # fmt: skip
         (ack,) = self.endpoint.on_segment(self.begin_ns, answer)

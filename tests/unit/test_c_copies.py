@@ -185,3 +185,39 @@ def test_a_logarithm_is_that_of_c() -> None:
     found = copies({"making": MAKING}, {"making": "a.making"})["making"]
     assert "import log" not in found.text
     assert "from libc.math cimport log\n" in found.declarations
+
+
+NUMBERS = '''
+"""What has many numbers."""
+from array import array
+
+LATE = 1 << 40
+
+class Table:
+    __slots__ = ("values",)
+    def __init__(self, values: "array[int]") -> None:
+        self.values = values
+    def at(self, place: int) -> int:
+        late = place >= LATE
+        return 0 if bool(late or place < 0) else self.values[place]
+'''
+
+
+def test_an_array_of_numbers_is_read_as_one_of_c() -> None:
+    """Its items never become objects; the annotation may be in quotes."""
+    found = copies({"numbers": NUMBERS}, {"numbers": "a.numbers"})["numbers"]
+    assert "cdef public array_of_c values" in found.declarations
+    assert "cdef inline int64_t number_at(array_of_c numbers, int64_t at)" in found.declarations
+    assert "number_at(self.values, place)" in found.text
+    assert "number_at" not in both()["state"].declarations
+
+
+def test_a_large_constant_is_a_number_of_c() -> None:
+    """Cython would compare objects otherwise."""
+    text = copies({"numbers": NUMBERS}, {"numbers": "a.numbers"})["numbers"].text
+    assert f"late = place >= cython.cast(int64_t, {1 << 40})" in text
+
+
+def test_the_memory_of_objects_is_kept_for_others() -> None:
+    """Where a function of C makes them."""
+    assert "@cython.freelist(128)\n@cython.cclass\nclass Buffer:" in both()["state"].text

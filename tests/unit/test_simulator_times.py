@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import pytest
 
-from seglab.simulator.host_times import KINDS, SEQUENCES, HostTimes, measured
+from seglab.simulator.host_times import HOP, KINDS, SEQUENCES, HostTimes, measured
 
 
 def test_where_the_distributions_come_from() -> None:
@@ -28,7 +28,7 @@ def test_draws_have_the_measured_distribution(kind: str) -> None:
     values = measured()["quantiles_ns"][kind]
     assert values == sorted(values)
     times = HostTimes(5)
-    drawn = sorted(times.draw(kind) for _ in range(4000))
+    drawn = sorted(times.draw(KINDS.index(kind)) for _ in range(4000))
     for share in (10, 50, 90):
         below, above = (values[share + step] for step in (-3, 3))
         assert below <= drawn[share * 40] <= above
@@ -43,7 +43,7 @@ def test_times_follow_as_in_a_measured_session(kind: str) -> None:
     begun = set()
     for _ in range(400):
         times.begin()
-        one = [times.follow(kind) for _ in range(max(map(len, rows)))]
+        one = [times.follow(SEQUENCES.index(kind)) for _ in range(max(map(len, rows)))]
         assert any(one[: len(row)] == row for row in rows)
         begun.add(one[0])
     assert len(begun) > len(rows) / 2
@@ -52,14 +52,14 @@ def test_times_follow_as_in_a_measured_session(kind: str) -> None:
 def test_a_seed_draws_the_same_again() -> None:
     """And another one draws other times."""
     sessions = [HostTimes(seed) for seed in (1, 1, 2)]
-    one, again, other = ([times.draw("hop") for _ in range(20)] for times in sessions)
+    one, again, other = ([times.draw(HOP) for _ in range(20)] for times in sessions)
     assert one == again != other
 
 
 def test_own_distributions() -> None:
     """They are linear between two quantiles."""
     times = HostTimes(1, {"hop": [100, 200]})
-    drawn = [times.draw("hop") for _ in range(2000)]
+    drawn = [times.draw(HOP) for _ in range(2000)]
     assert 100 <= min(drawn) < 105
     assert 195 < max(drawn) <= 200
     assert sum(drawn) / len(drawn) == pytest.approx(150, abs=3)

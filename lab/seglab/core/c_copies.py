@@ -14,11 +14,13 @@ object. The modules have annotations, which mypy has checked, so nothing has to 
                                             arguments; from C alone where nothing else calls it
     a local variable that holds one of      declared as that class, or that number
     these classes, or a number
+    an item of an ``array[int]``            read directly, where its items have 64 bits
     an item of a list of such a class,      cast to that class, so that its attributes are
     ``queue[0].end``                        reached directly
     a whole number that is ``Final``        the number itself
     a property                              a method as well, which compiled code calls
-    making an object of such a class        a call of a function of C, ``new_CLASS``
+    making an object of such a class        a call of a function of C, ``new_CLASS``; the memory is
+                                            that of one that is gone, where there is one
     an import of another of the modules     an import of its compiled copy
 
 What stays an object: all other types, ``int | None`` and the like, seeds (they have 64 bits without
@@ -41,10 +43,20 @@ from seglab.core.c_trees import (
     name_of,
     places,
     returned,
+    written,
 )
-from seglab.core.c_types import DeclaredClass, Program
+from seglab.core.c_types import NUMBERS, DeclaredClass, Program
 
 _HEAD: Final = "cimport cython\nfrom libc.stdint cimport int64_t\n"
+_NUMBERS_HEAD: Final = """\
+from cpython.array cimport array as array_of_c
+cdef inline int64_t number_at(array_of_c numbers, int64_t at) except? -1:
+    if numbers.ob_descr.typecode == b"q" and 0 <= at < numbers.ob_size:
+        return numbers.data.as_longlongs[at]
+    return numbers[at]
+"""
+_KEPT_MOST: Final = 128
+"""Of how many objects of a class the memory is kept for the next ones."""
 _OF_C: Final = frozenset({"log"})
 """Functions of ``math`` that are C's own for the arguments that these modules give them."""
 _ROUND: Final = "llrint"
@@ -71,7 +83,8 @@ def copies(sources: Mapping[str, str], names: Mapping[str, str]) -> dict[str, Co
         tree = _Writer(program, name).visit(copy.deepcopy(program.trees[name]))
         text = ast.unparse(ast.fix_missing_locations(tree)) + "\n"
         declared = "\n".join(_declarations(program, name, text))
-        found[name] = Copy(text, f"{_HEAD}{declared}\n")
+        head = _HEAD + _NUMBERS_HEAD * ("array_of_c" in declared)
+        found[name] = Copy(text, f"{head}{declared}\n")
     return found
 
 
@@ -127,7 +140,14 @@ class _Writer(ast.NodeTransformer):
         value = self._program.constants[self._module].get(node.id)
         if value is None or not isinstance(node.ctx, ast.Load):
             return node
-        return ast.Constant(value)
+        return self._number(value)
+
+    def _number(self, value: int) -> ast.expr:
+        """Return a constant; Cython takes one beyond 32 bits for an object unless it is told."""
+        if value.bit_length() < 32:
+            return ast.Constant(value)
+        self.imports["cython"] = _CYTHON
+        return _of_cython("cast", ast.Name("int64_t", ast.Load()), ast.Constant(value))
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """Write what another module holds by its own name, and a property as a call."""
@@ -135,7 +155,7 @@ class _Writer(ast.NodeTransformer):
             source = self._modules[node.value.id]
             value = self._program.constants[source].get(node.attr)
             if value is not None:
-                return ast.Constant(value)
+                return self._number(value)
             if node.attr in self._program.classes:
                 return ast.Name(node.attr, node.ctx)
             alias = f"{node.value.id}__{node.attr}"
@@ -153,6 +173,15 @@ class _Writer(ast.NodeTransformer):
             read = ast.Attribute(node.value, f"read_{node.attr}", ast.Load())
             return ast.Call(read, [], [])
         return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        """Read an item of an array as C does."""
+        in_c = isinstance(node.ctx, ast.Load) and not isinstance(node.slice, ast.Slice)
+        in_c = in_c and self._program.kind(node.value, self._kinds, self._module) == NUMBERS
+        self.generic_visit(node)
+        if not in_c:
+            return node
+        return ast.Call(ast.Name("number_at", ast.Load()), [node.value, node.slice], [])
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Give arguments by position, since C has no keywords; and make objects in C."""
@@ -207,6 +236,10 @@ class _Writer(ast.NodeTransformer):
                 part.body = [ast.Expr(ast.Call(call, _as_names(places(begin)[1:]), []))]
             body.append(part)
         node.body = body
+        if found.base is None and made_in_c:
+            words = f"cython.freelist({_KEPT_MOST})", "cython.cclass"
+            node.decorator_list = [ast.parse(word, mode="eval").body for word in words]
+            self.imports["cython"] = _CYTHON
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
@@ -342,9 +375,9 @@ def _words(program: Program, arguments: Sequence[tuple[ast.arg, ast.expr | None]
         if argument.arg == "self":
             yield "self"
             continue
-        written = None if argument.annotation is None else ast.unparse(argument.annotation)
+        kind = None if argument.annotation is None else written(argument.annotation)
         mark = "" if default is None else "=*"
-        yield f"{program.c_type(written, argument.arg)} {argument.arg}{mark}"
+        yield f"{program.c_type(kind, argument.arg)} {argument.arg}{mark}"
 
 
 def _renamed(function: ast.FunctionDef, name: str) -> ast.FunctionDef:

@@ -92,7 +92,7 @@ def is_plain(node: ast.ClassDef) -> bool:
 def annotations_of(function: ast.FunctionDef) -> dict[str, str]:
     """Return the annotations of a function's arguments."""
     return {
-        one.arg: ast.unparse(one.annotation)
+        one.arg: written(one.annotation)
         for one in (*function.args.args, *function.args.kwonlyargs)
         if one.annotation is not None
     }
@@ -100,7 +100,14 @@ def annotations_of(function: ast.FunctionDef) -> dict[str, str]:
 
 def returned(function: ast.FunctionDef) -> str | None:
     """Return the annotation of what a function returns; ``None`` without one."""
-    return None if function.returns is None else ast.unparse(function.returns)
+    return None if function.returns is None else written(function.returns)
+
+
+def written(annotation: ast.expr) -> str:
+    """Return the text of an annotation, without quotes around it."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return annotation.value
+    return ast.unparse(annotation)
 
 
 def merged(kinds: set[str | None]) -> str | None:
@@ -129,8 +136,8 @@ def unpacked(target: ast.expr, kind: str | None) -> list[tuple[ast.expr, str | N
 
 
 def item_of(kind: str | None) -> str | None:
-    """Return what is in a list or a deque, by its annotation."""
-    found = re.fullmatch(r"(?:list|deque|Sequence)\[(.*)\]", kind or "")
+    """Return what is in a list, a deque or an array, by its annotation."""
+    found = re.fullmatch(r"(?:list|deque|array|Sequence)\[(.*)\]", kind or "")
     return found[1] if found else None
 
 

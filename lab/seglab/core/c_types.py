@@ -29,9 +29,20 @@ from seglab.core.c_trees import (
     values_used,
 )
 
-_C_TYPES: Final = {"int": "int64_t", "bool": "bint", "float": "double", "bytes": "bytes"}
+NUMBERS: Final = "array[int]"
+"""The annotation of an array of numbers of 64 bits."""
+
+_C_TYPES: Final = {
+    "int": "int64_t",
+    "bool": "bint",
+    "float": "double",
+    "bytes": "bytes",
+    NUMBERS: "array_of_c",
+}
 _CONSTANTS: Final = {int: "int", bool: "bool", float: "float", type(None): "None"}
-_BUILTINS: Final = {"len": "int", "range": "Sequence[int]", "min": "", "max": "", "enumerate": ""}
+_BUILTINS: Final = {
+    "len": "int", "bool": "bool", "range": "Sequence[int]", "min": "", "max": "", "enumerate": ""
+}  # fmt: skip
 _NUMBERS: Final = frozenset({"int", "bool", "float"})
 _OBJECTS: Final = frozenset({"seed"})
 """Names of numbers that may need more than 63 bits."""

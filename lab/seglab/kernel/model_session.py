@@ -44,8 +44,8 @@ from seglab.simulator.client import NEVER, Client
 from seglab.simulator.clock import TICK_NS
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.frames import FrameMaker
-from seglab.simulator.host_times import KINDS, SEQUENCES, HostTimes
-from seglab.simulator.segment import TcpSegment
+from seglab.simulator.host_times import HostTimes
+from seglab.simulator.segment import NO_STAMP, TcpSegment
 from seglab.simulator.session import client_settings
 
 _WHEEL_NS = TICK_NS << 9  # the timer wheel's step for timeouts of up to two minutes
@@ -54,7 +54,7 @@ _HALF = 1 << 31
 _GRACE_NS = 1_000_000_000
 _PORTS_BYTES = 4
 
-_NO_TIME: Final = HostTimes(0, dict.fromkeys((*KINDS, *SEQUENCES), (0, 0)))
+_NO_TIME: Final = HostTimes(0, {})
 """What the program's steps take beside the time that they really take on this machine."""
 
 
@@ -303,7 +303,7 @@ class ModelSession:
             fin=bool(packet.flags & FIN),
             psh=bool(packet.flags & PSH),
             ts_val=self._clock(options.ts_val),
-            ts_ecr=options.ts_ecr,
+            ts_ecr=NO_STAMP if options.ts_ecr is None else options.ts_ecr,
             sack=tuple(
                 tuple(_signed(end - client_initial - 1 - sent) + sent for end in ends)  # type: ignore[misc]
                 for ends in options.sack
@@ -313,10 +313,10 @@ class ModelSession:
             sack_option=options.sack_permitted,
         )
 
-    def _clock(self, ts_val: int | None) -> int | None:
-        """Return the server's clock without its overflow after 32 bits."""
+    def _clock(self, ts_val: int | None) -> int:
+        """Return the server's clock without its overflow after 32 bits, or ``NO_STAMP``."""
         if ts_val is None:
-            return None
+            return NO_STAMP
         if self._server_clock is None:
             self._server_clock = ts_val
         self._server_clock += _signed(ts_val - self._server_clock)

@@ -18,7 +18,7 @@ from seglab.simulator.recovery import (
     UNA_ADVANCED,
     WIN_UPDATE,
 )
-from seglab.simulator.segment import TcpSegment
+from seglab.simulator.segment import NO_STAMP, TcpSegment
 from seglab.simulator.state import (
     BUFFER_BYTES,
     CA_CWR,
@@ -155,8 +155,7 @@ def _clean(
 ) -> int:
     """``tcp_clean_rtx_queue``: take what is acknowledged out of flight; returns the flags."""
     una = tp.snd_una
-    first_ns: int | None = None
-    last_ns = 0
+    first_ns = last_ns = -1
     reord = NO_SEQ
     acked = gone = 0
     for buffer in tp.flight:
@@ -182,7 +181,7 @@ def _clean(
             flag |= RETRANS_ACKED
         elif not sacked & SACKED:
             last_ns = buffer.t_ns
-            if first_ns is None:
+            if first_ns < 0:
                 first_ns = last_ns
             if start < reord:
                 reord = start
@@ -216,10 +215,10 @@ def _clean(
             tp.retransmit_hint = None
         del tp.flight[:gone]
     fast_us = sack_us = least_us = -1
-    if first_ns is not None and not flag & RETRANS_ACKED:
+    if first_ns >= 0 and not flag & RETRANS_ACKED:
         fast_us = (now_ns - first_ns) // 1000
         least_us = (now_ns - last_ns) // 1000
-    if state is not None and state.first_ns is not None:
+    if state is not None and state.first_ns >= 0:
         sack_us = (now_ns - state.first_ns) // 1000
         least_us = (now_ns - state.last_ns) // 1000
     least_us = _measure(tp, now_ns, flag, fast_us, sack_us, least_us)
@@ -251,10 +250,8 @@ def _clean(
 
 def _is_spurious(tp: TcpState, sacked: int, sent_ns: int) -> bool:
     """``tcp_skb_spurious_retrans``: whether the echo is older than the copy that we sent."""
-    return (
-        sacked & (RETRANSMITTED | EVER_RETRANSMITTED) != 0
-        and tp.rcv_tsecr is not None
-        and 0 < tp.rcv_tsecr < tp.stamp_ms(sent_ns)
+    return sacked & (RETRANSMITTED | EVER_RETRANSMITTED) != 0 and 0 < tp.rcv_tsecr < tp.stamp_ms(
+        sent_ns
     )
 
 
@@ -267,7 +264,7 @@ def _measure(
         The round trip for congestion control (``ca_rtt_us``); -1 where there is none.
     """
     measured = fast_us if fast_us >= 0 else sack_us
-    if measured < 0 and tp.rcv_tsecr is not None and flag & DATA_ACKED:
+    if measured < 0 and tp.rcv_tsecr != NO_STAMP and flag & DATA_ACKED:
         now_ms = tp.stamp_ms(now_ns)
         measured = least_us = max(now_ms - tp.rcv_tsecr, 1) * 1000  # tcp_rtt_tsopt_us
     if measured >= 0:

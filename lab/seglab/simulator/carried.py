@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from seglab.core.tcpip import TIMESTAMPS_BYTES
-from seglab.simulator.segment import TcpSegment
+from seglab.simulator.segment import NO_STAMP, TcpSegment
 
 UP: Final = 0
 """From the client to the server."""
@@ -95,13 +95,13 @@ class Outlet:
 
 def options_bytes(segment: TcpSegment) -> int:
     """Return the length of a segment's TCP options, as ``tcp_options_write`` lays them out."""
-    size = TIMESTAMPS_BYTES if segment.ts_val is not None else 0
+    size = TIMESTAMPS_BYTES if segment.ts_val != NO_STAMP else 0
     if segment.syn:
         if segment.mss_option is not None:
             size += _MSS_BYTES
         if segment.wscale_option is not None:
             size += _WSCALE_BYTES
-        if segment.sack_option and segment.ts_val is None:
+        if segment.sack_option and segment.ts_val == NO_STAMP:
             size += _SACK_PERMITTED_BYTES  # otherwise it takes the place of the timestamps' padding
     elif segment.sack:
         size += _SACK_HEADER_BYTES + _SACK_BLOCK_BYTES * len(segment.sack)

@@ -25,7 +25,14 @@ from seglab.sender.replies import Replies, ReplyError
 from seglab.sender.steps import SetOption, Step, Wait, Write, at_mss
 from seglab.simulator.carried import UP, Outlet
 from seglab.simulator.endpoint import TcpEndpoint
-from seglab.simulator.host_times import HostTimes
+from seglab.simulator.host_times import (
+    CLIENT_BARE_STEP,
+    CLIENT_BURST_STEP,
+    CLIENT_QUIET_STEP,
+    CLIENT_STEP,
+    CLIENT_WAKE,
+    HostTimes,
+)
 from seglab.simulator.segment import TcpSegment
 from seglab.tcp.window import usable
 
@@ -140,7 +147,7 @@ class Client:
                 or (state == _BLOCKED and self._window_bytes is None and tcp.writable > 0)
             )
         if wanted:
-            self.noticing_ns = now_ns + self._times.draw("client_wake")
+            self.noticing_ns = now_ns + self._times.draw(CLIENT_WAKE)
 
     def run(self, now_ns: int) -> None:
         """Do what there is to do at ``now_ns``, until the program waits again."""
@@ -244,7 +251,7 @@ class Client:
                 self._position += 1
                 self._state = _RESUMING
                 self._times.begin()
-                self.resume_ns = now_ns + int(step.seconds * 1e9) + self._times.draw("client_wake")
+                self.resume_ns = now_ns + int(step.seconds * 1e9) + self._times.draw(CLIENT_WAKE)
                 return
             else:
                 self._position += 1
@@ -264,11 +271,11 @@ class Client:
         self.in_turn = True
         times = self._times
         if not self._left:
-            took_ns = times.draw("client_quiet_step")
+            took_ns = times.draw(CLIENT_QUIET_STEP)
         elif self._bare:
-            took_ns = times.follow("client_bare_step")
+            took_ns = times.follow(CLIENT_BARE_STEP)
         else:
-            took_ns = times.follow("client_step" if self._left == 1 else "client_burst_step")
+            took_ns = times.follow(CLIENT_STEP if self._left == 1 else CLIENT_BURST_STEP)
         self.resume_ns = now_ns + took_ns
 
     def _set_option(self, now_ns: int, step: SetOption) -> None:

@@ -39,7 +39,7 @@ from seglab.simulator import (
     writing,
 )
 from seglab.simulator.clock import HZ, NEVER, REFRESHED_NS
-from seglab.simulator.segment import TcpSegment
+from seglab.simulator.segment import NO_STAMP, TcpSegment
 from seglab.simulator.settings import EndpointSettings
 from seglab.simulator.state import (
     ACK_SCHEDULED,
@@ -352,8 +352,8 @@ class TcpEndpoint(TcpState):
                 0 if answering else -1,
                 min(self.rcv_wnd, _WINDOW_MAX),
                 syn=True,
-                ts_val=self.stamp_ms(now_ns) if timestamps else None,
-                ts_ecr=(self.ts_recent if answering else 0) if timestamps else None,
+                ts_val=self.stamp_ms(now_ns) if timestamps else NO_STAMP,
+                ts_ecr=(self.ts_recent if answering else 0) if timestamps else NO_STAMP,
                 retransmission=again,
                 mss_option=settings.mtu - self.ip_header_len - 20,
                 wscale_option=self.rcv_wscale if wscale else None,
@@ -379,18 +379,18 @@ class TcpEndpoint(TcpState):
     def _take_options(self, seg: TcpSegment) -> None:
         """Agree on options with the peer's SYN."""
         if self.state == LISTEN:
-            self.timestamps = self.settings.timestamps and seg.ts_val is not None
+            self.timestamps = self.settings.timestamps and seg.ts_val != NO_STAMP
             self.wscale_ok = self.settings.wscale and seg.wscale_option is not None
             self.sack_ok = self.settings.sack and seg.sack_option
         else:
-            self.timestamps = self.timestamps and seg.ts_val is not None
+            self.timestamps = self.timestamps and seg.ts_val != NO_STAMP
             self.wscale_ok = self.wscale_ok and seg.wscale_option is not None
             self.sack_ok = self.sack_ok and seg.sack_option
         self.mss_clamp = seg.mss_option or DEFAULT_MSS
         self.option_len = _TIMESTAMP_BYTES if self.timestamps else 0
         self.header_len = 20 + self.option_len
         self.snd_wscale = seg.wscale_option or 0
-        if seg.ts_val is not None:
+        if seg.ts_val != NO_STAMP:
             self.ts_recent = seg.ts_val
 
     def _listening(self, now_ns: int, seg: TcpSegment) -> None:
@@ -446,14 +446,14 @@ class TcpEndpoint(TcpState):
         """``tcp_synack_rtt_meas``: the first round trip, by timestamps where a SYN was repeated."""
         if not self.syn_retries and not self.answered_again:
             measured_us = (now_ns - self.first_syn_ns) // 1000
-        elif self.timestamps and seg.ts_ecr:
+        elif self.timestamps and seg.ts_ecr > 0:
             now_ms = self.stamp_ms(now_ns)
             measured_us = max(now_ms - seg.ts_ecr, 1) * 1000
         else:
             return
         rtt.sample(self, now_ns, measured_us, measured_us)
 
-    def _stand(self, now_ns: int, echo: int | None) -> None:
+    def _stand(self, now_ns: int, echo: int) -> None:
         """``tcp_finish_connect`` and ``tcp_init_transfer``: the connection stands."""
         first_ms = self.stamp_ms(self.first_syn_ns)
         spurious = self.timestamps and echo == first_ms  # tcp_try_undo_spurious_syn
@@ -501,7 +501,7 @@ class TcpEndpoint(TcpState):
         """
         start, end_seq = seg.start, seg.end + seg.fin
         if (
-            seg.ts_val is not None
+            seg.ts_val != NO_STAMP
             and self.timestamps
             and self.ts_recent - seg.ts_val > _PAWS_WINDOW_MS
             and not self._is_disordered_ack(seg)
@@ -511,7 +511,7 @@ class TcpEndpoint(TcpState):
         if end_seq < self.rcv_wup or start > self.rcv_wup + self.rcv_wnd or seg.syn:
             self._unacceptable(now_ns, start, end_seq)
             return
-        if seg.ts_val is not None and self.timestamps:
+        if seg.ts_val != NO_STAMP and self.timestamps:
             self.rcv_tsecr = seg.ts_ecr
             if start <= self.rcv_wup and seg.ts_val >= self.ts_recent:
                 self.ts_recent = seg.ts_val

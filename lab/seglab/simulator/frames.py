@@ -17,7 +17,7 @@ from seglab.core.tcpip import ETHERNET_HEADER_BYTES
 from seglab.frames.addresses import BY_VERSION, CLIENT_PORTS, MACS
 from seglab.frames.headers import ACK, FIN, IPV4, IPV6, PSH, RST, SYN
 from seglab.simulator.carried import DOWN, UP, Carried
-from seglab.simulator.segment import TcpSegment
+from seglab.simulator.segment import NO_STAMP, TcpSegment
 
 _TTL: Final = 64
 _TCP, _ICMP, _ICMPV6 = 6, 1, 58
@@ -249,8 +249,8 @@ class FrameMaker:
 
     def _options(self, direction: int, segment: TcpSegment) -> bytes:
         options = b""
-        if segment.ts_val is not None:
-            stamps = segment.ts_val & _SEQ, (segment.ts_ecr or 0) & _SEQ
+        if segment.ts_val != NO_STAMP:
+            stamps = segment.ts_val & _SEQ, max(segment.ts_ecr, 0) & _SEQ
             options = _TIMESTAMPS.pack(1, 1, 8, 10, *stamps)
         if segment.syn:
             stamps_alone = options.removeprefix(_NOP_NOP)

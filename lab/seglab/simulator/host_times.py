@@ -36,6 +36,18 @@ KINDS: Final = (
     "router",
     "wire_wake",
 )
+(
+    CLIENT_WAKE,
+    CLIENT_QUIET_STEP,
+    EVENT_LOOP_WAKE,
+    EVENT_LOOP_TURN,
+    RECV_LOOP_WAKE,
+    RECV_LOOP_TURN,
+    HOP,
+    HOP_APART,
+    ROUTER,
+    WIRE_WAKE,
+) = range(10)
 """What is drawn:
 
 - ``client_wake``: from the moment when something reached the client's host until the client's
@@ -60,6 +72,7 @@ SEQUENCES: Final = (
     "client_bare_step",
     "bare_wire_wake",
 )
+CLIENT_STEP, CLIENT_BURST_STEP, CLIENT_BARE_STEP, BARE_WIRE_WAKE = range(4)
 """What follows upon the time before it:
 
 - ``client_step``: from one write of the client to the next, where it does not wait between them
@@ -72,7 +85,7 @@ SEQUENCES: Final = (
 """
 
 _STEPS: Final = 1000
-"""How many values a table has."""
+"""How many values the table has of one kind."""
 
 
 @cache
@@ -85,20 +98,20 @@ def measured() -> Mapping[str, Any]:
 
 
 @cache
-def _measured_tables() -> dict[str, "array[int]"]:
-    return _tables(measured()["quantiles_ns"])
+def _measured_table() -> "array[int]":
+    return _table(measured()["quantiles_ns"])
 
 
-def _tables(quantiles: Mapping[str, Sequence[int]]) -> dict[str, "array[int]"]:
-    """Return the values of each distribution at the middles of equal shares.
+def _table(quantiles: Mapping[str, Sequence[int]]) -> "array[int]":
+    """Return the values of the distributions at the middles of ``_STEPS`` equal shares, in order.
 
     They lie side by side: of numbers that are objects, each draw would read another place in
     memory, which takes longer than all else that a draw does.
     """
-    return {
-        kind: array("q", [_inverse(values, (step + 0.5) / _STEPS) for step in range(_STEPS)])
-        for kind, values in quantiles.items()
-    }
+    shares = [(step + 0.5) / _STEPS for step in range(_STEPS)]
+    return array(
+        "q", [_inverse(quantiles.get(kind, (0, 0)), share) for kind in KINDS for share in shares]
+    )
 
 
 def _inverse(values: Sequence[int], share: float) -> int:
@@ -108,8 +121,8 @@ def _inverse(values: Sequence[int], share: float) -> int:
 
 
 @cache
-def _measured_sequences() -> dict[str, list[list[int]]]:
-    return {kind: [row[::-1] for row in rows] for kind, rows in measured()["sequences_ns"].items()}
+def _measured_sequences() -> Sequence[Sequence[list[int]]]:
+    return [[row[::-1] for row in measured()["sequences_ns"][kind]] for kind in SEQUENCES]
 
 
 class HostTimes:
@@ -117,29 +130,30 @@ class HostTimes:
 
     Args:
         seed: the session's.
-        quantiles: by kind, the values at equally spaced shares from 0 to 1; by default those that
-            were measured. Of ``SEQUENCES`` each value is then a sequence of its own.
+        quantiles: by the names of kinds, the values at equally spaced shares from 0 to 1; by
+            default those that were measured. Of ``SEQUENCES`` each value is then a sequence of its
+            own. What is of a kind that is not there takes no time.
     """
 
-    __slots__ = ("_random", "_rest", "_sequences", "_tables")
+    __slots__ = ("_random", "_rest", "_sequences", "_table")
 
     def __init__(self, seed: int, quantiles: Mapping[str, Sequence[int]] | None = None) -> None:
         self._random = Random(derive(seed, "host times")).random
-        self._rest: dict[str, list[int]] = {}
+        self._rest: dict[int, list[int]] = {}
         if quantiles is None:
-            self._tables = _measured_tables()
+            self._table: array[int] = _measured_table()
             self._sequences = _measured_sequences()
         else:
-            self._tables = _tables(quantiles)
-            self._sequences = {kind: [[one] for one in row] for kind, row in quantiles.items()}
+            self._table = _table(quantiles)
+            self._sequences = [[[one] for one in quantiles.get(kind, (0,))] for kind in SEQUENCES]
 
-    def draw(self, kind: str) -> int:
-        """Draw a time of one kind."""
+    def draw(self, kind: int) -> int:
+        """Draw a time of one of the ``KINDS``."""
         share: float = self._random()
         at: int = int(share * _STEPS)
-        return self._tables[kind][at]
+        return self._table[kind * _STEPS + at]
 
-    def follow(self, kind: str) -> int:
+    def follow(self, kind: int) -> int:
         """Take the next time of a sequence, or the first of another one behind its end."""
         rest = self._rest.get(kind)
         if not rest:

@@ -15,7 +15,7 @@ from typing import Final
 
 from seglab.simulator import acknowledging, cubic, mss, rtt, window
 from seglab.simulator.clock import TICK_NS
-from seglab.simulator.segment import TcpSegment
+from seglab.simulator.segment import NO_STAMP, TcpSegment
 from seglab.simulator.state import (
     BUFFER_BYTES,
     TIMER_LOSS_PROBE,
@@ -45,7 +45,7 @@ def emit(tp: TcpState, now_ns: int, buffer: Buffer, *, again: bool = False) -> N
     if now_ns > tp.wstamp_ns:
         tp.wstamp_ns = now_ns
     offered = window.select(tp)
-    value = echo = None
+    value = echo = NO_STAMP
     if tp.timestamps:
         value = tp.stamp_ms(now_ns)
         echo = tp.ts_recent
@@ -127,7 +127,7 @@ def refused(tp: TcpState, now_ns: int) -> None:
 
 def ack(tp: TcpState, now_ns: int) -> None:
     """``tcp_send_ack``: a segment that only acknowledges."""
-    value = echo = None
+    value = echo = NO_STAMP
     if tp.timestamps:
         value = tp.stamp_ms(now_ns)
         echo = tp.ts_recent

@@ -26,8 +26,15 @@ from seglab.networks.link import LinkState
 from seglab.networks.network import Network
 from seglab.simulator.carried import DOWN, UP, Carried, Outlet, options_bytes
 from seglab.simulator.due import ARRIVAL, AT_ROUTER, COMPLAINT, Queue
-from seglab.simulator.host_times import HostTimes
-from seglab.simulator.segment import TcpSegment
+from seglab.simulator.host_times import (
+    BARE_WIRE_WAKE,
+    HOP,
+    HOP_APART,
+    ROUTER,
+    WIRE_WAKE,
+    HostTimes,
+)
+from seglab.simulator.segment import NO_STAMP, TcpSegment
 
 LINKS: Final = ("access", "core")
 _WAYS = ("a_to_b", "b_to_a")
@@ -167,7 +174,7 @@ class Path(Outlet):
             size = self._fixed_bytes + segment.end - segment.start
             if segment.syn or segment.sack:
                 size += options_bytes(segment)
-            elif segment.ts_val is not None:
+            elif segment.ts_val != NO_STAMP:
                 size += TIMESTAMPS_BYTES
             packet = Carried(direction, segment, size, now_ns)
             self.packets.append(packet)
@@ -190,7 +197,7 @@ class Path(Outlet):
     def _stays_asleep(self, now_ns: int) -> bool:
         """Wake the wire up for a frame, unless it has to wait until the client's program sleeps."""
         times = self._times
-        woke_ns: int = times.follow("bare_wire_wake") if self.bare else times.draw("wire_wake")
+        woke_ns: int = times.follow(BARE_WIRE_WAKE) if self.bare else times.draw(WIRE_WAKE)
         self._held_ns = abs(woke_ns)
         if woke_ns < 0 and self.program_runs:
             return True
@@ -245,7 +252,7 @@ class Path(Outlet):
         """Let the router forward a packet, and queue when it reaches the other host, if it does."""
         way = self._down if packet.direction else self._up
         if way.first is not None:  # otherwise the router is a part of the hop
-            now_ns = max(now_ns + self._times.draw("router"), way.routed_ns)
+            now_ns = max(now_ns + self._times.draw(ROUTER), way.routed_ns)
             way.routed_ns = now_ns
         packet.left_ns = now_ns
         if packet.direction == UP and self._checks:
@@ -293,9 +300,9 @@ class Path(Outlet):
             now_ns: when it comes to the link.
             free_ns: when the last one had crossed it.
         """
-        at_ns = now_ns + self._times.draw("hop")
+        at_ns = now_ns + self._times.draw(HOP)
         if at_ns <= free_ns:
-            at_ns = free_ns + self._times.draw("hop_apart")
+            at_ns = free_ns + self._times.draw(HOP_APART)
         if self.bare:
             self.stays_awake(at_ns)
         return at_ns

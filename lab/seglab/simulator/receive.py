@@ -15,7 +15,7 @@ from typing import Final
 
 from seglab.simulator import acknowledging, output, window
 from seglab.simulator.clock import TICK_NS
-from seglab.simulator.segment import TcpSegment
+from seglab.simulator.segment import NO_STAMP, TcpSegment
 from seglab.simulator.state import (
     ACK_NOW,
     ACK_PUSHED,
@@ -147,7 +147,7 @@ def _measure(tp: TcpState, seg: TcpSegment, size: int, memory: int) -> None:
         if seg.psh:
             tp.ack_pending |= ACK_PUSHED
         return
-    with_header = size + 20 + (tp.option_len if seg.ts_val is not None else 0)
+    with_header = size + 20 + (tp.option_len if seg.ts_val != NO_STAMP else 0)
     if with_header >= DEFAULT_MSS + 20 or (
         with_header >= _MSS_MIN + 20 and not (seg.psh or seg.fin)
     ):

@@ -21,6 +21,7 @@ A fall of the MTU is no congestion: it goes to loss without touching the window.
 from typing import Final
 
 from seglab.simulator import congestion, cubic, marks, mss, rack, resend, rtt
+from seglab.simulator.segment import NO_STAMP
 from seglab.simulator.state import (
     CA_CWR,
     CA_DISORDER,
@@ -204,9 +205,7 @@ def enter_loss(tp: TcpState, now_ns: int) -> None:
 def _delayed(tp: TcpState) -> bool:
     """``tcp_packet_delayed``: whether the first copy arrived after all, by its timestamp."""
     if tp.retrans_ns is not None:
-        if tp.rcv_tsecr is None:
-            return False
-        return tp.rcv_tsecr < tp.stamp_ms(tp.retrans_ns)
+        return tp.rcv_tsecr != NO_STAMP and tp.rcv_tsecr < tp.stamp_ms(tp.retrans_ns)
     return tp.sack_ok or tp.snd_una < tp.high_seq
 
 

@@ -1,5 +1,10 @@
 """A TCP segment as it travels: counts and flags, no bytes."""
 
+from typing import Final
+
+NO_STAMP: Final = -1
+"""The clock in a timestamp option that is not there."""
+
 
 class TcpSegment:
     """One segment.
@@ -16,8 +21,9 @@ class TcpSegment:
         syn: whether SYN is set.
         fin: whether FIN is set.
         psh: whether PSH is set.
-        ts_val: the sender's clock in the timestamp option, in milliseconds; ``None`` without it.
-        ts_ecr: the echoed clock in the timestamp option; ``None`` without it.
+        ts_val: the sender's clock in the timestamp option, in milliseconds; ``NO_STAMP`` without
+            it.
+        ts_ecr: the echoed clock in the timestamp option; ``NO_STAMP`` without it.
         sack: the ranges ``(start, end)`` of the SACK option.
         retransmission: whether these bytes had been sent before.
         mss_option: the MSS option of a SYN.
@@ -51,8 +57,8 @@ class TcpSegment:
         syn: bool = False,
         fin: bool = False,
         psh: bool = False,
-        ts_val: int | None = None,
-        ts_ecr: int | None = None,
+        ts_val: int = NO_STAMP,
+        ts_ecr: int = NO_STAMP,
         sack: tuple[tuple[int, int], ...] = (),
         retransmission: bool = False,
         mss_option: int | None = None,

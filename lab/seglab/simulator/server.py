@@ -31,7 +31,13 @@ from seglab.server.smtp import SmtpSession
 from seglab.simulator.carried import DOWN, Outlet
 from seglab.simulator.client import NEVER
 from seglab.simulator.endpoint import TcpEndpoint
-from seglab.simulator.host_times import HostTimes
+from seglab.simulator.host_times import (
+    EVENT_LOOP_TURN,
+    EVENT_LOOP_WAKE,
+    RECV_LOOP_TURN,
+    RECV_LOOP_WAKE,
+    HostTimes,
+)
 from seglab.simulator.rehearsal import LIMITS, Turn
 
 _READS_A_TURN = 32  # as in seglab.server.loop
@@ -75,7 +81,6 @@ class Server:
         "_outlet",
         "_pending",
         "_position",
-        "_reader",
         "_ready_ns",
         "_size",
         "_state",
@@ -112,12 +117,12 @@ class Server:
         self.session: ProtocolSession = (
             SmtpSession(LIMITS) if protocol == "smtp" else RawSession(LIMITS)
         )
-        self._reader = reader.kind
         self._size: int = reader.buffer_bytes
         self._turn_ns: int = int(reader.turn_us * 1000)
         self._wake_ns: int = int(reader.wake_us * 1000)
-        self._wake_kind = f"{reader.kind}_wake"
-        self._turn_kind = f"{reader.kind}_turn"
+        in_loop = reader.kind == "event-loop"
+        self._wake_kind = EVENT_LOOP_WAKE if in_loop else RECV_LOOP_WAKE
+        self._turn_kind = EVENT_LOOP_TURN if in_loop else RECV_LOOP_TURN
         self._tcp = tcp
         self._times = times
         self._stream = stream

@@ -49,7 +49,7 @@ from typing import Final
 from seglab.simulator.clock import NEVER
 from seglab.simulator.cubic import Cubic
 from seglab.simulator.personality import applied, personality
-from seglab.simulator.segment import TcpSegment
+from seglab.simulator.segment import NO_STAMP, TcpSegment
 from seglab.simulator.settings import EndpointSettings
 
 # States of an endpoint. Closing is told by ``fin_queued`` and ``peer_closed``.
@@ -365,10 +365,10 @@ class TcpState:
         self.ooo: list[Received] = []
         self.sacks: list[tuple[int, int]] = []
         self.dsack: tuple[int, int] | None = None
-        self.peer_fin_end: int | None = None
+        self.peer_fin_end = -1  # where its FIN ends, if one has come
         self.peer_closed = False
         self.ts_recent = 0
-        self.rcv_tsecr: int | None = None
+        self.rcv_tsecr = NO_STAMP
         self.ack_pending = 0
         self.ato_j = 0
         self.quick = 0
@@ -383,7 +383,7 @@ class TcpState:
         self.rcv_rtt_us = 0
         self.rcv_rtt_seq = 0
         self.rcv_rtt_ns = 0
-        self.rcv_rtt_tsecr: int | None = None
+        self.rcv_rtt_tsecr = NO_STAMP
         self.space = 0
         self.space_seq = 0
         self.space_ns = 0

@@ -25,15 +25,23 @@ _NOTHING: Final = -2  # too little of it is covered
 
 
 class Sacked:
-    """What the SACK blocks of one acknowledgement told (``struct tcp_sacktag_state``)."""
+    """What the SACK blocks of one acknowledgement told (``struct tcp_sacktag_state``).
+
+    Attributes:
+        flag: what it is, in the words of ``recovery.py``.
+        reord: from where on buffers arrived that were sent before others that had arrived.
+        first_ns: when the first one of the buffers was sent that arrived; -1 without one.
+        last_ns: when the last one of them was.
+        delivered: how many segments arrived.
+    """
 
     __slots__ = ("delivered", "first_ns", "flag", "last_ns", "reord")
 
     def __init__(self) -> None:
         self.flag = 0
         self.reord = NO_SEQ
-        self.first_ns: int | None = None
-        self.last_ns = 0
+        self.first_ns = -1
+        self.last_ns = -1
         self.delivered = 0
 
 
@@ -236,7 +244,7 @@ def _tag_one(
                     state.reord = min(state.reord, start)
                 if end_seq <= tp.high_seq:
                     state.flag |= ORIG_SACK_ACKED
-                if state.first_ns is None:
+                if state.first_ns < 0:
                     state.first_ns = buffer.t_ns
                 state.last_ns = buffer.t_ns
             if sacked & LOST:

@@ -4,7 +4,7 @@ from typing import Final
 
 from seglab.simulator import marks, mss, output, recovery, resend, rtt, transmit
 from seglab.simulator.clock import NEVER
-from seglab.simulator.segment import TcpSegment
+from seglab.simulator.segment import NO_STAMP, TcpSegment
 from seglab.simulator.state import (
     NAGLE_OFF,
     TIMER_LOSS_PROBE,
@@ -151,8 +151,8 @@ def _wake_up(tp: TcpState, now_ns: int) -> None:
     room = tp.snd_una + tp.snd_wnd - head.start
     if room <= 0:
         window = tp.rcv_wnd
-        value = tp.stamp_ms(now_ns) if tp.timestamps else None
-        echo = tp.ts_recent if tp.timestamps else None
+        value = tp.stamp_ms(now_ns) if tp.timestamps else NO_STAMP
+        echo = tp.ts_recent if tp.timestamps else NO_STAMP
         at = tp.snd_una - 1
         tp.out.append(TcpSegment(at, at, tp.rcv_nxt, window, False, False, False, value, echo))
         return

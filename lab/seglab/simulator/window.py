@@ -9,6 +9,7 @@ grows with what the program reads in a round trip (``adjust_space``).
 
 from typing import Final
 
+from seglab.simulator.segment import NO_STAMP
 from seglab.simulator.state import (
     DEFAULT_MSS,
     TcpState,
@@ -198,7 +199,7 @@ def receiver_rtt_by_echo(tp: TcpState, now_ns: int, size: int) -> None:
     segment is queued. An echo counts once, and one of less than a millisecond never.
     """
     echo = tp.rcv_tsecr
-    if echo is None or tp.rcv_rtt_tsecr == echo:
+    if echo in (NO_STAMP, tp.rcv_rtt_tsecr):
         return
     tp.rcv_rtt_tsecr = echo
     sample_ms = tp.stamp_ms(now_ns) - echo

@@ -36,7 +36,7 @@ from seglab.frames import pcapng
 from seglab.networks.network import Network
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.script import script_of
-from seglab.simulator.segment import TcpSegment
+from seglab.simulator.segment import NO_STAMP, TcpSegment
 from seglab.simulator.session import server_settings
 from seglab.validation.recording import SeenPacket, SeenSession
 
@@ -80,7 +80,7 @@ class Answer(NamedTuple):
         ack: the byte of the client's stream that is expected next.
         window: how many bytes from there on may come.
         sack: the ranges of the SACK option.
-        echo: the echoed timestamp; ``None`` without timestamps.
+        echo: the echoed timestamp; ``NO_STAMP`` without timestamps.
         options: the MSS, the scale of the window, and whether SACK is permitted, in a SYN.
     """
 
@@ -90,7 +90,7 @@ class Answer(NamedTuple):
     ack: int
     window: int
     sack: tuple[tuple[int, int], ...]
-    echo: int | None
+    echo: int
     options: tuple[int | None, int | None, bool]
 
     @classmethod
@@ -108,7 +108,7 @@ class Answer(NamedTuple):
         words = [f"ack {self.ack} window {self.window}", f"sack {blocks}" if blocks else ""]
         if self.end > self.start or self.fin:
             words.append(f"with {self.start}:{self.end}{' FIN' * self.fin}")
-        if self.echo is not None:
+        if self.echo != NO_STAMP:
             words.append(f"echo {self.echo}")
         return " ".join(filter(None, words))
 
@@ -306,7 +306,7 @@ def _replayed(
         left_ns: when the kernel's answers left, by which a race of a timer is decided; ``None``
             where the timer always wins it.
     """
-    clock_ms = next((s.ts_val for _, s in seen.left if s.ts_val is not None), 0)
+    clock_ms = next((s.ts_val for _, s in seen.left if s.ts_val != NO_STAMP), 0)
     endpoint = TcpEndpoint(server_settings(network, phase_ns, clock_ms))
     endpoint.listen()
     sent: list[Timed] = []

@@ -31,7 +31,7 @@ from seglab.errors import InputError
 from seglab.frames.headers import ACK, FIN, IPV4, PSH, SYN
 from seglab.sender.steps import SOCKET_OPTIONS, SocketOption
 from seglab.simulator.clock import TICK_NS
-from seglab.simulator.segment import TcpSegment
+from seglab.simulator.segment import NO_STAMP, TcpSegment
 
 _TCP, _ICMP, _ICMPV6 = 6, 1, 58
 _MSS, _SCALE, _SACKS, _SACK, _TIMESTAMPS = 2, 3, 4, 5, 8
@@ -227,7 +227,11 @@ class SeenSession:
         options, syn = found.options, bool(found.flags & SYN)
         own, acked = self._first if sent else self._first[::-1]
         start = 0 if syn else self._offset(found.seq, own)
-        times = struct.unpack("!II", options[_TIMESTAMPS]) if _TIMESTAMPS in options else None
+        times = (
+            struct.unpack("!II", options[_TIMESTAMPS])
+            if _TIMESTAMPS in options
+            else (NO_STAMP, NO_STAMP)
+        )
         blocks = struct.iter_unpack("!II", options.get(_SACK, b""))
         return TcpSegment(
             start,
@@ -237,8 +241,8 @@ class SeenSession:
             syn=syn,
             fin=bool(found.flags & FIN),
             psh=bool(found.flags & PSH),
-            ts_val=times[0] if times else None,
-            ts_ecr=times[1] if times else None,
+            ts_val=times[0],
+            ts_ecr=times[1],
             sack=tuple(
                 (self._offset(low, acked), self._offset(high, acked)) for low, high in blocks
             ),
@@ -343,7 +347,7 @@ def _event_text(event: Event) -> str:
         words.append(f"scale {event.wscale_option}")
     if event.sack_option:
         words.append("sacks")
-    if event.ts_val is not None:
+    if event.ts_val != NO_STAMP:
         words.append(f"ts {event.ts_val} {event.ts_ecr}")
     if event.sack:
         words.append("sack " + " ".join(f"{low}:{high}" for low, high in event.sack))
@@ -426,8 +430,8 @@ def _segment(found: re.Match[str]) -> TcpSegment:
         syn="S" in flags,
         fin="F" in flags,
         psh="P" in flags,
-        ts_val=int(value) if value else None,
-        ts_ecr=int(echo) if echo else None,
+        ts_val=int(value) if value else NO_STAMP,
+        ts_ecr=int(echo) if echo else NO_STAMP,
         sack=tuple((int(low), int(high)) for low, high in ranges),
         mss_option=int(mss) if mss else None,
         wscale_option=int(scale) if scale else None,
