@@ -53,6 +53,26 @@ def test_the_pages_clock_is_the_figures_clock(page, tmp_path):
         assert places == pytest.approx(expected, abs=0.6), session.session_id
         lasting = [float(pause.removesuffix(" ms")) for pause in pauses]
         assert lasting == pytest.approx([b.lasts_ns / 1e6 for b in time.breaks], abs=0.051)
+        words = page.js(
+            "return [...document.querySelectorAll('.layers .quiet.end')].map(t => t.textContent)"
+        )
+        shortened = "; idle spans are shortened" * bool(time.breaks)
+        assert f"ms since the first write{shortened}" in words, session.session_id
+
+
+def test_no_line_runs_through_a_segments_size(page, tmp_path):
+    """The sizes of segments are drawn above all of their lines, and fade with them."""
+    page.open(built(tmp_path / "run", [simulated(1)], command="run", scenarios=()))
+    assert page.js(
+        "const lines = [...document.querySelectorAll('.item[data-kind=segment] .line')];"
+        "const sizes = [...document.querySelectorAll('.layers .label')];"
+        "const follows = (a, b) => a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING;"
+        "return [lines.length === sizes.length, lines.length > 1,"
+        " sizes.every(size => lines.every(line => follows(line, size)))];"
+    ) == [True, True, True]
+    page.js("document.querySelector('.item[data-kind=segment]').focus()")
+    assert page.js("return document.querySelectorAll('.above').length") > 1
+    assert page.js("return document.querySelectorAll('.above.on.chosen').length") == 1
 
 
 def test_a_session_of_many_writes_is_shown_in_part(page, tmp_path):

@@ -432,6 +432,11 @@
       html("div", {}, html("dt", {}, name), html("dd", {}, value)))));
   };
 
+  const mark = (item, ...classes) => {
+    item.node.classList.add(...classes);
+    item.size?.classList.add(...classes);
+  };
+
   const highlight = (item) => {
     if (item === view.shown) return;
     view.shown = item;
@@ -441,10 +446,10 @@
     if (item) {
       for (const lane of ["writes", "segments", "reads"]) {
         for (const other of overlapping(view.session[lane], item)) {
-          if (other.kind !== item.kind) other.node.classList.add("on");
+          if (other.kind !== item.kind) mark(other, "on");
         }
       }
-      item.node.classList.add("on", "chosen");
+      mark(item, "on", "chosen");
       view.band.setAttribute("x", view.byte(item.start));
       view.band.setAttribute("width", Math.max(view.byte(item.end) - view.byte(item.start), 1));
     }
@@ -502,7 +507,9 @@
     });
   };
 
+  /** The sizes stand above the lines of all segments, so that no line runs through one. */
   const drawSegments = (session, labelled, right) => {
+    const above = svg("g", { "aria-hidden": "true" });
     const steps = clamp(session.segments.length, 2, 9);
     session.segments.forEach((s, i) => {
       s.x = view.at(s.t);
@@ -518,11 +525,14 @@
         const share = s.arrived === null ? 0.6 : 0.1 + 0.8 * (i % steps) / (steps - 1);
         const x = s.x + (s.toX - s.x) * share, y = Y.client + (toY - Y.client) * share;
         const text = String(s.end - s.start), width = text.length * 7 + 8;
-        s.node.append(
+        s.size = svg("g", { class: "above" });
+        s.size.append(
           svg("rect", { x: x - width / 2, y: y - 8, width, height: 16, rx: 4, class: `label stroke-${colour(parts[0].write)}` }),
           svg("text", { x, y: y + 4, class: "size plain" }, text));
+        above.append(s.size);
       }
     });
+    view.root.append(above);
   };
 
   const drawStrips = (session) => {
@@ -558,7 +568,7 @@
       nodes.push(svg("line", { x1: x, y1: Y.axis, x2: x, y2: Y.axis + 4, class: "host" }));
       nodes.push(svg("text", { x, y: Y.axis + 17, class: "quiet middle" }, text));
     }
-    nodes.push(svg("text", { x: left + width, y: Y.title - 8, class: "quiet end" }, "ms since the first write; idle spans are shortened"));
+    nodes.push(svg("text", { x: left + width, y: Y.title - 8, class: "quiet end" }, `ms since the first write${time.breaks.length ? "; idle spans are shortened" : ""}`));
     free = -Infinity;
     for (const s of [{ end: 0 }, ...view.carried]) {
       const x = view.byte(s.end), text = String(s.end);
