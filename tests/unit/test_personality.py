@@ -232,6 +232,20 @@ def test_a_run_says_unchecked_wherever_it_shows(tmp_path: Path) -> None:
     assert all("lwip, unchecked" in figure.read_text() for figure in figures)
 
 
+def test_only_figures_of_an_unchecked_client_say_so(tmp_path: Path) -> None:
+    """The figures of a scenario name the clients of its networks, those of the run all."""
+    own, plain, out = tmp_path / "mine.toml", tmp_path / "plain.toml", tmp_path / "out"
+    own.write_text(OWN)
+    plain.write_text(OWN.replace("own", "plain").replace("lwip", "linux"))
+    arguments = [str(own), str(plain), "--engine", "simulator", "--out", str(out), "--quiet"]
+    result = CliRunner().invoke(run, arguments, standalone_mode=False)
+    assert result.exception is None, result.output
+    texts = {figure.stem: figure.read_text() for figure in (out / "figures").glob("*.svg")}
+    assert {"distribution", "timeline-mine", "timeline-plain"} <= texts.keys()
+    assert {name for name, text in texts.items() if "unchecked" not in text} == {"timeline-plain"}
+    assert "engine: simulator " in texts["timeline-plain"]
+
+
 def test_a_dataset_says_unchecked(tmp_path: Path) -> None:
     """In its datasheet and in its manifest."""
     networks = 'networks = ["from-windows"]'

@@ -31,7 +31,10 @@ def _built(folder: RunFolder, out: Path | None) -> RunSummary:
     pictures, figures = [], []
     tables = list(_of_programs(folder, chain.from_iterable(grouped.values()), out is None))
     for drawing in (*tables, *drawings(summary, grouped)):
-        files = render(drawing.draw, FORMATS if out is None else ("svg",), summary.engine_words)
+        scenario = drawing.scenario
+        networks = None if scenario is None else {r.network for r in grouped.get(scenario, ())}
+        engine = summary.engine_words(networks)
+        files = render(drawing.draw, FORMATS if out is None else ("svg",), engine)
         pictures.append(picture(drawing, files["svg"]))
         for suffix, data in files.items() if out is None else ():
             path = folder.figures / f"{drawing.name}.{suffix}"

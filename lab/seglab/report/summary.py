@@ -5,7 +5,7 @@ folder alone, so an old run, or a run from another machine, gives the same summa
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -176,10 +176,18 @@ class RunSummary:
         """Whose TCP the clients had where it was not the engine's own, in words."""
         return tuple(client_tcp.remarks(self.manifest.networks, self.manifest.engine))
 
-    @property
-    def engine_words(self) -> str:
-        """What figures call the engine: its name, and which clients are unchecked."""
-        return "; ".join([self.manifest.engine, *client_tcp.unchecked(self.manifest.networks)])
+    def engine_words(self, networks: Container[str] | None = None) -> str:
+        """What a figure calls the engine: its name, and which clients are unchecked.
+
+        Args:
+            networks: those whose sessions the figure shows; ``None`` means all of the run.
+        """
+        shown = {
+            name: network
+            for name, network in self.manifest.networks.items()
+            if networks is None or name in networks
+        }
+        return "; ".join([self.manifest.engine, *client_tcp.unchecked(shown)])
 
     @property
     def simulated(self) -> bool:
