@@ -130,6 +130,7 @@ def test_a_plain_run_is_described_not_judged(tmp_path):
     assert summary.verdict_dicts() is None
     assert [row.name for row in summary.rows] == ["scenario-1", "scenario-2", "scenario-3"]
     assert {row.verdict for row in summary.rows} == {"not judged"}
+    assert summary.paragraphs()[0].startswith("Not judged: only `seglab reproduce`")
     page_of(path)
 
 

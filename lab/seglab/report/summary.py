@@ -18,6 +18,7 @@ from seglab.core.trace import sizes
 from seglab.engine import SIMULATORS, client_tcp
 from seglab.engine.record import TIME_LIMIT_REACHED
 from seglab.report.scenario_result import (
+    JUDGED_COMMAND,
     AnyVerdict,
     ResultRow,
     ScenarioResult,
@@ -159,10 +160,12 @@ class RunSummary:
     def paragraphs(self) -> tuple[str, ...]:
         """What the layers show, in words: how writes were separated, and the 10 KB block.
 
-        Before that stands whose TCP the clients had where it was not the engine's own, and at the
-        end which sessions were late, if any were.
+        Before that stands who gives verdicts where this run has none, and whose TCP the clients had
+        where it was not the engine's own, and at the end which sessions were late, if any were.
         """
         words = list(self.remarks())
+        if self.is_published and self.manifest.command != JUDGED_COMMAND:
+            words.insert(0, "Not judged: only `seglab reproduce` holds a run to the paper.")
         for result in self.results:
             if result.separation_words:
                 words.append(result.separation_words)
