@@ -106,6 +106,25 @@ def test_resume_after_the_end_adds_and_replaces(tmp_path):
     assert list(RunFolder.open(tmp_path / "run").sessions()) == RECORDS
 
 
+def test_what_this_process_recorded_is_not_read_again(tmp_path, monkeypatch):
+    """In a run of moderate size; a larger one is read from its files, with the same records."""
+    with started(tmp_path / "moderate", reversed(RECORDS)) as folder:
+        for ended in (False, True):
+            if ended:
+                folder.finalise("complete")
+            found = list(folder.sessions())
+            assert found == RECORDS
+            assert all(one is other for one, other in zip(found, RECORDS, strict=True))
+    monkeypatch.setattr(runfolder, "_KEPT_MOST", 2)
+    with started(tmp_path / "large", reversed(RECORDS)) as folder:
+        for ended in (False, True):
+            if ended:
+                folder.finalise("complete")
+            found = list(folder.sessions())
+            assert found == RECORDS
+            assert not any(one is other for one, other in zip(found, RECORDS, strict=True))
+
+
 def test_killed_between_parquet_and_journal(tmp_path):
     """A journal that was left beside its own Parquet file counts no session twice."""
     with started(tmp_path / "run") as folder:

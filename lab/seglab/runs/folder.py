@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Final, Self
 
 from seglab.core.files import (
     is_locked,
@@ -38,6 +38,9 @@ JOURNAL = "sessions.jsonl"
 SESSIONS = "sessions.parquet"
 PROGRAMS = "programs.tsv"
 
+_KEPT_MOST: Final = 10_000
+"""How many records of a run that goes on stay in memory, where each takes about 10 kB."""
+
 
 class RunFolder:
     """A run on disk: ``create`` begins one, ``resume`` continues one, ``open`` reads one.
@@ -57,6 +60,7 @@ class RunFolder:
         self._lock = lock
         self._writer: journal.JournalWriter | None = None
         self._statuses: dict[str, str] = {}
+        self._kept: dict[str, SessionRecord] | None = {}
         self._made: list[Path] | None = None
         self._logged_bytes = 0
         self._journal = path / JOURNAL
@@ -157,13 +161,23 @@ class RunFolder:
                 self._writer = journal.JournalWriter(self._journal)
             self._writer.append(record.to_json())
         self._statuses[record.session_id] = record.status
+        if self._kept is not None:
+            self._kept[record.session_id] = record
+            if len(self._kept) > _KEPT_MOST:
+                self._kept = None
 
     def sessions(self) -> Iterator[SessionRecord]:
-        """Yield all recorded sessions in the natural order of their ids, a few in memory at a time.
+        """Yield all recorded sessions in the natural order of their ids.
+
+        Those of a run of moderate size that this process has carried out are in memory still. Of
+        other runs a few are in memory at a time.
 
         Raises:
             InputError: a stored file is damaged.
         """
+        if self._kept and self._kept.keys() == self._statuses.keys():
+            yield from sorted(self._kept.values(), key=lambda r: natural_sort_key(r.session_id))
+            return
         in_journal, written = {}, self.path / JOURNAL
         if written.exists():
             in_journal = {entry.session_id: entry for entry in journal.entries(written)}
