@@ -7,6 +7,7 @@ out again, since that gives the same records.
 
 import asyncio
 import os
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
@@ -37,6 +38,7 @@ DEATHS_MOST: Final = 3
 """How often in a row processes may die without completing a batch before the engine gives up."""
 
 _SESSION_S = 0.002  # the time that a session takes, for the forecast
+_TURN_S = 0.02  # how long sessions are carried out here before others have a turn
 _AHEAD = 8  # batches for each process that have been handed out and not come back
 
 
@@ -95,6 +97,7 @@ class SimulatorEngine:
         planned = list(specs)
         self.forecast.plan([_SESSION_S] * len(planned))
         if self._processes == 1 or len(planned) <= ALONE_MOST:
+            due_s = time.monotonic() + _TURN_S
             for one in planned:
                 self.forecast.began(one[0].session_id, _SESSION_S)
                 (record,) = worker.carry_out(
@@ -105,7 +108,9 @@ class SimulatorEngine:
                 )
                 self.forecast.ended(record.session_id)
                 on_record(record)
-                await asyncio.sleep(0)  # where the run may be cancelled
+                if time.monotonic() >= due_s:
+                    await asyncio.sleep(0)  # where the run may be cancelled
+                    due_s = time.monotonic() + _TURN_S
             return
         batches = deque(_batches(planned))
         packer = Packer(planned)
