@@ -1,13 +1,14 @@
 """The command line, ``seglab COMMAND``. A command is imported when it is called."""
 
 import errno
+import gc
 import os
 import signal
 import sys
 from importlib import import_module
 from io import TextIOWrapper
 
-from seglab.core import stderr
+from seglab.core import garbage, stderr
 from seglab.core.interrupts import QuietInterrupt
 
 with QuietInterrupt():
@@ -57,7 +58,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        with QuietInterrupt():
+        with QuietInterrupt(), garbage.exempt():
             command: click.Command = getattr(import_module(f"seglab.commands.{module}"), attribute)
         return command
 
@@ -117,6 +118,7 @@ def main() -> None:
     except OSError as error:
         status = _status_of(error)
     sys.stderr.flush()
+    gc.freeze()  # otherwise Python would look through all objects before it ends
     sys.exit(status or (_FULL_EXIT if stderr.was_full() else 0))
 
 

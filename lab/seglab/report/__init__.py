@@ -11,6 +11,8 @@ neighbours draw one classified message on a terminal.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seglab.core import garbage
+
 if TYPE_CHECKING:
     from seglab.report.summary import RunSummary
     from seglab.runs.folder import RunFolder
@@ -28,6 +30,7 @@ def build_report(folder: "RunFolder", out: Path | None = None) -> "RunSummary":
         InputError: a stored file is damaged, or a place cannot be written.
         EnvironmentLacksError: the disk is full.
     """
-    from seglab.report import build  # noqa: PLC0415, SciPy and Matplotlib take a second to import
+    with garbage.unsearched():  # the sessions and the figures have few cycles
+        from seglab.report import build  # noqa: PLC0415, Matplotlib takes long to import
 
-    return build.build_report(folder, out)
+        return build.build_report(folder, out)

@@ -1,8 +1,6 @@
 """Writes the figures and the report of a stored run."""
 
-import gc
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -22,11 +20,6 @@ from seglab.runs.folder import RunFolder
 
 def build_report(folder: RunFolder, out: Path | None = None) -> RunSummary:
     """Do what ``seglab.report.build_report`` promises."""
-    with _garbage_is_not_searched_for():
-        return _built(folder, out)
-
-
-def _built(folder: RunFolder, out: Path | None) -> RunSummary:
     summary, grouped = summarise(folder)
     pictures, figures = [], []
     tables = list(_of_programs(folder, chain.from_iterable(grouped.values()), out is None))
@@ -59,21 +52,6 @@ def _of_programs(
         if write:
             write_programs(folder, rows)
         yield programs_drawing(rows, folder.manifest.networks)
-
-
-@contextmanager
-def _garbage_is_not_searched_for() -> Iterator[None]:
-    """Let Python not search for cycles of objects, of which the sessions and the figures have few.
-
-    It would look through all sessions of the run again and again.
-    """
-    searches = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if searches:
-            gc.enable()
 
 
 def _write(path: Path, data: bytes) -> None:

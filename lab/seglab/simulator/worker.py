@@ -7,11 +7,11 @@ A session leaves no cycles of objects behind, so Python's search for such cycles
 would take a tenth to a quarter of the time. It pauses while sessions are carried out.
 """
 
-import gc
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from seglab.core import garbage
 from seglab.core.files import write_whole
 from seglab.core.kept import Kept
 from seglab.core.record import Captures, RecordLine, SessionRecord
@@ -44,16 +44,11 @@ def carry_out(
     Raises:
         EnvironmentLacksError: a capture cannot be written.
     """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
+    with garbage.unsearched():
         return [
             one_session(spec, network, time_limit_s, folder, repetition)
             for spec, network in planned
         ]
-    finally:
-        if collects:
-            gc.enable()
 
 
 def carry_out_batch(
