@@ -190,8 +190,10 @@ def test_a_logarithm_is_that_of_c() -> None:
 NUMBERS = '''
 """What has many numbers."""
 from array import array
+from typing import Final
 
 LATE = 1 << 40
+_MOST: Final[int] = len("found at run time")
 
 class Table:
     __slots__ = ("values",)
@@ -199,7 +201,8 @@ class Table:
         self.values = values
     def at(self, place: int) -> int:
         late = place >= LATE
-        return 0 if bool(late or place < 0) else self.values[place]
+        most = _MOST
+        return most if bool(late or place < 0) else self.values[place]
 '''
 
 
@@ -216,6 +219,14 @@ def test_a_large_constant_is_a_number_of_c() -> None:
     """Cython would compare objects otherwise."""
     text = copies({"numbers": NUMBERS}, {"numbers": "a.numbers"})["numbers"].text
     assert f"late = place >= cython.cast(int64_t, {1 << 40})" in text
+
+
+def test_a_number_that_is_found_at_run_time_is_a_variable_of_c() -> None:
+    """Where only its module has it, and says that it is a number."""
+    found = copies({"numbers": NUMBERS}, {"numbers": "a.numbers"})["numbers"]
+    assert "cdef int64_t _MOST\n" in found.declarations
+    assert "most=int64_t" in found.declarations
+    assert "\n_MOST = len(" in found.text
 
 
 def test_the_memory_of_objects_is_kept_for_others() -> None:

@@ -18,6 +18,7 @@ object. The modules have annotations, which mypy has checked, so nothing has to 
     an item of a list of such a class,      cast to that class, so that its attributes are
     ``queue[0].end``                        reached directly
     a whole number that is ``Final``        the number itself
+    ``_most: Final[int] = ...``             a variable of C, where its value is found at run time
     a property                              a method as well, which compiled code calls
     making an object of such a class        a call of a function of C, ``new_CLASS``; the memory is
                                             that of one that is gone, where there is one
@@ -256,9 +257,10 @@ class _Writer(ast.NodeTransformer):
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        """Take an annotation inside a function off."""
+        """Take an annotation off that is inside a function, or that the declarations have."""
         self.generic_visit(node)
-        if isinstance(node.target, ast.Attribute) and node.value is not None:
+        declared = name_of(node.target) in self._program.variables[self._module]
+        if (declared or isinstance(node.target, ast.Attribute)) and node.value is not None:
             return ast.Assign([node.target], node.value)
         return node
 
@@ -302,7 +304,7 @@ def _making(found: DeclaredClass) -> ast.FunctionDef:
 
 def _declarations(program: Program, name: str, text: str) -> Iterator[str]:
     """Yield the declarations of a module, and first what they and its text need of others."""
-    own: list[str] = []
+    own = [f"cdef {program.c_type(kind)} {one}" for one, kind in program.variables[name].items()]
     for found in program.classes.values():
         if found.module == name:
             own += _type(program, found)

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 _CLOSURES: Final = (ast.Lambda, ast.GeneratorExp, ast.FunctionDef, ast.Yield, ast.YieldFrom)
@@ -156,6 +156,15 @@ def number_of(node: ast.expr, known: Mapping[str, int]) -> int | None:
         return None
     value = eval(compile(ast.Expression(node), "", "eval"), {"__builtins__": {}}, dict(known))  # noqa: S307
     return value if type(value) is int else None
+
+
+def numbers_declared(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield what only a module itself uses and annotates as ``Final[int]``, say, with its kind."""
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and name_of(node.target).startswith("_"):
+            found = re.fullmatch(r"Final\[(int|float|bool)\]", ast.unparse(node.annotation))
+            if found is not None:
+                yield name_of(node.target), found[1]
 
 
 def numbers_of(target: ast.Tuple, value: ast.expr, known: Mapping[str, int]) -> dict[str, int]:

@@ -22,6 +22,7 @@ from seglab.core.c_trees import (
     names_used,
     not_of_self,
     number_of,
+    numbers_declared,
     numbers_of,
     places,
     returned,
@@ -67,6 +68,7 @@ class Program:
         self.by_full_name = {full: name for name, full in names.items()}
         self.packages = {full.rpartition(".")[0] for full in names.values()}
         self.constants: dict[str, dict[str, int]] = {}
+        self.variables = {name: dict(numbers_declared(tree)) for name, tree in self.trees.items()}
         self.functions: dict[str, dict[str, ast.FunctionDef]] = {}
         self.classes: dict[str, DeclaredClass] = {}
         for name, tree in self.trees.items():
@@ -258,7 +260,8 @@ class Program:
         if isinstance(node, ast.Constant):
             return _CONSTANTS.get(type(node.value))
         if isinstance(node, ast.Name):
-            return "int" if node.id in self.constants[module] else known.get(node.id)
+            constant = "int" if node.id in self.constants[module] else None
+            return known.get(node.id, constant or self.variables[module].get(node.id))
         if isinstance(node, ast.UnaryOp):
             if isinstance(node.op, ast.Not):
                 return "bool"

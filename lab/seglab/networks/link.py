@@ -16,7 +16,6 @@ Times are integer nanoseconds. The wire of the kernel engine calls this code wit
 monotonic clock. The same offers get the same fates, whatever clock the times come from.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from math import log
@@ -213,6 +212,7 @@ class LinkState:
         "_drop_data",
         "_duplicate",
         "_duplicate_share",
+        "_first_waits",
         "_jitter",
         "_jitter_ns",
         "_last_departure_ns",
@@ -264,7 +264,8 @@ class LinkState:
         self._arrivals_data = 0
         self._busy_until_ns = 0
         self._last_departure_ns = 0
-        self._starts_ns: deque[int] = deque()
+        self._starts_ns: list[int] = []  # of the frames in the queue, and of some before
+        self._first_waits = 0  # which one of them is the first that waits
 
     def offer(self, now_ns: int, size_bytes: int, *, is_data: bool) -> Fate:
         """Decide what happens to one frame.
@@ -366,10 +367,17 @@ class LinkState:
 
     def _finds_room(self, now_ns: int, start_ns: int) -> bool:
         """Whether a frame may wait in the queue at ``now_ns`` until it is sent at ``start_ns``."""
-        starts_ns = self._starts_ns
-        while starts_ns and starts_ns[0] <= now_ns:
-            starts_ns.popleft()
-        if len(starts_ns) >= self._limit:
+        starts_ns, first = self._starts_ns, self._first_waits
+        while first < len(starts_ns):
+            begins_ns: int = starts_ns[first]
+            if begins_ns > now_ns:
+                break
+            first += 1
+        if first and first == len(starts_ns):
+            starts_ns.clear()
+            first = 0
+        self._first_waits = first
+        if len(starts_ns) - first >= self._limit:
             return False
         starts_ns.append(start_ns)
         return True

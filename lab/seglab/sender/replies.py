@@ -1,14 +1,10 @@
 """The server's replies as they arrive at an SMTP client (RFC 5321, 4.2), without a socket."""
 
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 REPLY_MAX_BYTES: Final = 1 << 16
-
-
-@cache
-def _digits(code: int) -> bytes:
-    return b"%d" % code
+_KEPT: Final = 1024  # sessions of one script get the same replies
 
 
 class ReplyError(Exception):
@@ -23,7 +19,7 @@ class Replies:
     def __init__(self) -> None:
         self._pending = b""
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes | bytearray) -> None:
         """Take what a read returned.
 
         Raises:
@@ -42,16 +38,28 @@ class Replies:
         Raises:
             ReplyError: the reply has another code.
         """
-        rest = self._pending
-        while rest:
-            line, ended, rest = rest.partition(b"\r\n")
-            if not ended:
-                return False
-            if line[3:4] != b"-":
-                self._pending = rest
-                if line[:3] != _digits(expected):
-                    raise ReplyError(
-                        f"the server replied {line[:80]!r} where {expected} was expected"
-                    )
-                return True
-        return False
+        if not self._pending:
+            return False
+        rest = _behind_first(self._pending, expected)
+        if rest is None:
+            return False
+        self._pending = rest
+        return True
+
+
+@lru_cache(_KEPT)
+def _behind_first(rest: bytes, expected: int) -> bytes | None:
+    """Return what follows the first reply; ``None`` where not all of it is there.
+
+    Raises:
+        ReplyError: its code is another one than ``expected``.
+    """
+    while rest:
+        line, ended, rest = rest.partition(b"\r\n")
+        if not ended:
+            return None
+        if line[3:4] != b"-":
+            if line[:3] != b"%d" % expected:
+                raise ReplyError(f"the server replied {line[:80]!r} where {expected} was expected")
+            return rest
+    return None

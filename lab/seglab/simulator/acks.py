@@ -213,7 +213,10 @@ def _clean(
     if gone:
         if tp.retransmit_hint is not None and tp.retransmit_hint.end_seq <= una:
             tp.retransmit_hint = None
-        del tp.flight[:gone]
+        if gone == 1:  # as nearly always, and faster
+            del tp.flight[0]
+        else:
+            del tp.flight[:gone]
     fast_us = sack_us = least_us = -1
     if first_ns >= 0 and not flag & RETRANS_ACKED:
         fast_us = (now_ns - first_ns) // 1000

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from seglab.sender.replies import Replies, ReplyError
-from seglab.sender.steps import SetOption, Step, Wait, Write, at_mss
+from seglab.sender.steps import Expect, SetOption, Step, Wait, Write, at_mss
 from seglab.simulator.carried import UP, Outlet
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.host_times import (
@@ -211,7 +211,7 @@ class Client:
         read, segments = self._tcp.read(now_ns, _READ_MOST)
         start = self._reply_end
         self._reply_end = start + read
-        self._replies.feed(bytes(self._stream[start : start + read]))
+        self._replies.feed(self._stream[start : start + read])
         return segments
 
     def _read_last(self, now_ns: int) -> None:
@@ -231,39 +231,40 @@ class Client:
         wrote = False
         while self._position < count:
             step = script[self._position]
-            if isinstance(step, _CALLS):
-                if wrote:
-                    self._resume_after_write(now_ns)
-                    return
-                self._position += 1
+            if wrote and isinstance(step, _CALLS):
+                break
+            self._position += 1
+            if isinstance(step, Write):
                 wrote = True
-                if isinstance(step, SetOption):
-                    self._set_option(now_ns, step)
-                    continue
-                self._more = step.more
-                start = self._written
-                self._written = end = start + len(step.data)
-                self.writes.append((now_ns, start, end))
-                self._unsent = end - start
-                if not self._hand_over(now_ns):
+                if not self._write(now_ns, step):
+                    return
+            elif isinstance(step, Expect):
+                self._expected = step.code
+                self._state = _EXPECTING
+                if not self._replies.take(step.code):
                     return
             elif isinstance(step, Wait):
-                self._position += 1
                 self._state = _RESUMING
                 self._times.begin()
                 self.resume_ns = now_ns + int(step.seconds * 1e9) + self._times.draw(CLIENT_WAKE)
                 return
             else:
-                self._position += 1
-                self._expected = step.code
-                self._state = _EXPECTING
-                if not self._replies.take(step.code):
-                    return
+                wrote = True
+                self._set_option(now_ns, step)
         if wrote:
             self._resume_after_write(now_ns)
             return
         self._state = _FINISHING
         self._outlet.send(now_ns, UP, self._tcp.close(now_ns))
+
+    def _write(self, now_ns: int, step: Write) -> bool:
+        """Begin a write; return whether TCP took all of it."""
+        self._more = step.more
+        start = self._written
+        self._unsent = size = len(step.data)
+        self._written = start + size
+        self.writes.append((now_ns, start, start + size))
+        return self._hand_over(now_ns)
 
     def _resume_after_write(self, now_ns: int) -> None:
         """Let the write take its time before the next step."""

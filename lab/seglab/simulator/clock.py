@@ -34,7 +34,7 @@ def fires_ns(jiffies: int, expires: int, phase_ns: int) -> int:
     delta = expires - jiffies
     if delta < 63:
         return (expires + 1) * TICK_NS - phase_ns
-    shift = 15
+    shift: int = 15
     for limit, at in _LEVELS:
         if delta < limit:
             shift = at

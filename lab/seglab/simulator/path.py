@@ -38,6 +38,8 @@ from seglab.simulator.segment import NO_STAMP, TcpSegment
 
 LINKS: Final = ("access", "core")
 _WAYS = ("a_to_b", "b_to_a")
+_STAMPS_BYTES: Final[int] = TIMESTAMPS_BYTES
+_LINK_BYTES: Final[int] = ETHERNET_HEADER_BYTES
 _ICMP_IPV4_BYTES = 28  # its IPv4 header and its own (RFC 792)
 _ICMP_IPV6_BYTES = 48
 _ICMP_QUOTED_MOST = {4: 576, 6: 1280}  # icmp_send and icmp6_send: the longest message
@@ -145,7 +147,7 @@ class Path(Outlet):
         self._clamps: bool = network.router.mss_clamp
         self._says_so: bool = network.router.icmp
         self._headers_bytes: int = plan.headers_bytes
-        self._fixed_bytes: int = plan.headers_bytes + ETHERNET_HEADER_BYTES
+        self._fixed_bytes: int = plan.headers_bytes + _LINK_BYTES
         self._ip_version: int = network.ip_version
         self._back_mtu: int = plan.back_mtu
         self._checks: bool = plan.narrow
@@ -175,7 +177,7 @@ class Path(Outlet):
             if segment.syn or segment.sack:
                 size += options_bytes(segment)
             elif segment.ts_val != NO_STAMP:
-                size += TIMESTAMPS_BYTES
+                size += _STAMPS_BYTES
             packet = Carried(direction, segment, size, now_ns)
             self.packets.append(packet)
             if self.held or (now_ns > self.awake_ns and self._stays_asleep(now_ns)):
@@ -198,7 +200,7 @@ class Path(Outlet):
         """Wake the wire up for a frame, unless it has to wait until the client's program sleeps."""
         times = self._times
         woke_ns: int = times.follow(BARE_WIRE_WAKE) if self.bare else times.draw(WIRE_WAKE)
-        self._held_ns = abs(woke_ns)
+        self._held_ns = woke_ns if woke_ns > 0 else -woke_ns
         if woke_ns < 0 and self.program_runs:
             return True
         self.awake_ns = now_ns + self._held_ns
@@ -257,7 +259,7 @@ class Path(Outlet):
         packet.left_ns = now_ns
         if packet.direction == UP and self._checks:
             mtu = self.mtu_at(now_ns)
-            if packet.size - ETHERNET_HEADER_BYTES > mtu:
+            if packet.size - _LINK_BYTES > mtu:
                 packet.fate = "router"
                 packet.mtu = mtu
                 return
@@ -285,8 +287,8 @@ class Path(Outlet):
         if not self._says_so or packet.mtu == 0 or packet.segment is None:
             return None
         quoting = _ICMP_IPV4_BYTES if self._ip_version == 4 else _ICMP_IPV6_BYTES
-        whole = packet.size - ETHERNET_HEADER_BYTES + quoting
-        size = min(whole, _ICMP_QUOTED_MOST[self._ip_version]) + ETHERNET_HEADER_BYTES
+        whole = packet.size - _LINK_BYTES + quoting
+        size = min(whole, _ICMP_QUOTED_MOST[self._ip_version]) + _LINK_BYTES
         message = Carried(DOWN, None, size, packet.left_ns)
         message.mtu = packet.mtu
         message.about = packet

@@ -23,6 +23,7 @@ there is to do then.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from seglab.experiment.reader import Reader
 from seglab.server.connection import MESSAGE_LOG_BYTES, READ_LOG_BYTES
@@ -40,9 +41,11 @@ from seglab.simulator.host_times import (
 )
 from seglab.simulator.rehearsal import LIMITS, Turn
 
+_LOG_MOST_BYTES: Final[int] = LIMITS.log_bytes
+_READ_BYTES: Final[int] = READ_LOG_BYTES
 _READS_A_TURN = 32  # as in seglab.server.loop
 _LINGER_NS = 2_000_000_000
-_IDLE_NS = int(LIMITS.idle_s * 1e9)
+_IDLE_NS: Final[int] = int(LIMITS.idle_s * 1e9)
 _LISTENING, _OPEN, _LINGERING, _CLOSED = range(4)
 
 
@@ -153,7 +156,7 @@ class Server:
 
     @property
     def _logs_too_much(self) -> bool:
-        return self._log_bytes > LIMITS.log_bytes
+        return self._log_bytes > _LOG_MOST_BYTES
 
     def wake(self, now_ns: int) -> None:
         """Let the server notice soon what has happened at ``now_ns``, if it waits for that."""
@@ -254,7 +257,7 @@ class Server:
 
     def _received(self, now_ns: int, start: int, end: int) -> bool:
         """Answer what was read; return whether to read again."""
-        self._log_bytes += READ_LOG_BYTES
+        self._log_bytes += _READ_BYTES
         if end < self._next_turn and self._turns is not None and not self._logs_too_much:
             return True
         session = self.session
