@@ -7,7 +7,7 @@ nothing here was compared with such a system. Whatever shows their segments says
 What the other stacks have in common: their congestion window counts bytes, so it may end inside a
 write; Nagle's algorithm is RFC 896's, which waits for any unacknowledged data; and they delay an
 acknowledgement by a fixed time, or until a second segment comes. The rest is Linux's here as well:
-round trips, timeouts, loss recovery, the path's MTU.
+round trips, timeouts, loss recovery, how the congestion window grows, the path's MTU.
 
 A personality is data. The simulator's TCP (``seglab.simulator``) follows it.
 """
