@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from chromium import Browser, browser
+from examples.learned_the_mtu import classify
 from programs import need
 from regressing import sessions
 
@@ -14,6 +15,7 @@ from seglab.regress.case import cases
 from seglab.regress.checks import CHECKS
 from seglab.regress.page import page
 from seglab.regress.run import run
+from seglab.regress.sessions import SAMPLE, load
 from seglab.runners.local import LocalRunner
 
 
@@ -66,6 +68,20 @@ def test_smallest_example_is_drawn(chromium: Browser, document: Path) -> None:
         "return [side[0], side[3]].map(s => s.getBoundingClientRect().width);"
     )
     assert full / last == pytest.approx(1448 / 656, rel=0.02)
+
+
+def test_the_matrix_of_the_sample_fits_a_desk(chromium: Browser, tmp_path: Path) -> None:
+    """No MTU hides beyond the edge, though several checks break in many of its cells."""
+    shown = load(SAMPLE, "segments")
+    path = tmp_path / "regress.html"
+    path.write_bytes(page(run(shown, LocalRunner(of_callable(classify, "mine")), CHECKS)))
+    chromium.look()
+    chromium.open(path)
+    assert chromium.js(
+        "const matrix = document.querySelector('#matrix .scroll');"
+        "return [matrix.querySelectorAll('thead th').length, matrix.scrollWidth,"
+        " matrix.querySelectorAll('.broken').length > 20];"
+    ) == [10, chromium.js("return document.querySelector('#matrix .scroll').clientWidth"), True]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
