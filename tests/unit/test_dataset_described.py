@@ -78,6 +78,7 @@ def test_datasheet_says_what_counts(tmp_path: Path) -> None:
     for heading in ("Composition", "Splits", "Labels", "Known limits", "Recommended use"):
         assert f"\n## {heading}\n" in text
     assert f"{SESSIONS} sessions were planned, {SESSIONS} are here" in text
+    assert f" --seed {manifest.seed} --out DIR\n" in text
     counts = manifest.splits["split_network"]
     left = SESSIONS - sum(counts.values())
     cells = " | ".join(

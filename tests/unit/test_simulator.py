@@ -411,6 +411,8 @@ def test_a_dataset_says_that_it_is_simulated(tmp_path: Path) -> None:
     sheet = (tmp_path / "data" / "README.md").read_text()
     assert "simulated, not carried out" in sheet
     assert "sockets of the Linux kernel" not in sheet
+    assert f" --seed {manifest.seed} --engine simulator --out DIR\n" in sheet
+    assert "simulated mail sessions" in sheet
     assert estimate(spec, 1, engine="simulator").longest_s == 0
     assert estimate(spec, 1, engine="simulator").cpu_s < estimate(spec, 1).cpu_s
 

@@ -27,12 +27,12 @@ configs:
 
 # {heading}
 
-{description}A dataset of {sessions} recorded mail sessions, each with what its sender wrote (write
+{description}A dataset of {sessions} {made} mail sessions, each with what its sender wrote (write
 calls), what the wire carried (TCP segments) and what the server read (`recv` returns), as byte
 ranges of one stream, and with labels that are known rather than inferred.
 Made with seglab {version} by
 
-    seglab dataset build {name}.toml --seed {seed} --out DIR
+    seglab dataset build {name}.toml --seed {seed}{engine} --out DIR
 """
 
 _MOTIVATION = """
@@ -109,7 +109,7 @@ _LABELS = """
 | `style` | how the program cuts a message into writes | the lab ran the program |
 | `terminator` | whether the end of data has its own write; null for raw TCP | in the same way |
 | `path_condition` | the path: steady, small MSS, changing MTU | the network's table |
-| `writes` | where each write ended | the client logged its calls |
+| `writes` | where each write ended | {client} |
 
 Some styles look alike on the wire (a relay, and line-by-line writing under Nagle's algorithm); the
 labels still say which it was, so no classifier of sizes alone reaches 100 %.
@@ -184,6 +184,7 @@ def datasheet(manifest: DatasetManifest, spec: DatasetSpec) -> str:
         )
         for origin in ("seed", "kernel")
     }
+    simulated = _is_simulated(manifest)
     return "".join(
         (
             _HEAD.format(
@@ -196,6 +197,8 @@ def datasheet(manifest: DatasetManifest, spec: DatasetSpec) -> str:
                 version=", ".join(sorted({v.get("seglab", "?") for v in manifest.versions})),
                 name=manifest.name,
                 seed=manifest.seed,
+                made="simulated" if simulated else "recorded",
+                engine=f" --engine {manifest.engine}" * simulated,
             ),
             _MOTIVATION,
             _COMPOSITION.format(
@@ -212,14 +215,18 @@ def datasheet(manifest: DatasetManifest, spec: DatasetSpec) -> str:
                 hours=_duration(manifest.timings.get("shards", 0.0)),
                 machines=", ".join(manifest.machines),
             ),
-            _LABELS,
+            _LABELS.format(
+                client="the model's client logged its calls"
+                if simulated
+                else "the client logged its calls"
+            ),
             _LIMITS.format(
                 tcp="A model of one kernel's TCP sent everything"
-                if _is_simulated(manifest)
+                if simulated
                 else "One kernel's TCP sent everything"
             ),
             _USE.format(captures=_captures(spec)),
-            _SAME_SIMULATED if _is_simulated(manifest) else _SAME.format(**origins),
+            _SAME_SIMULATED if simulated else _SAME.format(**origins),
             _UPKEEP.format(
                 licence=_plain(manifest.licence),
                 creator=f"\nMade by: {_plain(manifest.creator)}." if manifest.creator else "",
