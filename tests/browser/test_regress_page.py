@@ -1,11 +1,11 @@
 """The page of ``seglab regress``: complete by itself, readable on a phone and in the dark."""
 
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from chromium import Browser, browser
-from examples.learned_the_mtu import classify
 from programs import need
 from regressing import sessions
 
@@ -17,6 +17,8 @@ from seglab.regress.page import page
 from seglab.regress.run import run
 from seglab.regress.sessions import SAMPLE, load
 from seglab.runners.local import LocalRunner
+
+ROOT = Path(__file__).parents[2]
 
 
 def table(observation: Observation) -> str:
@@ -72,9 +74,10 @@ def test_smallest_example_is_drawn(chromium: Browser, document: Path) -> None:
 
 def test_the_matrix_of_the_sample_fits_a_desk(chromium: Browser, tmp_path: Path) -> None:
     """No MTU hides beyond the edge, though several checks break in many of its cells."""
-    shown = load(SAMPLE, "segments")
+    example = runpy.run_path(str(ROOT / "examples" / "learned_the_mtu.py"))
+    runner = LocalRunner(of_callable(example["classify"], "learned_the_mtu"))
     path = tmp_path / "regress.html"
-    path.write_bytes(page(run(shown, LocalRunner(of_callable(classify, "mine")), CHECKS)))
+    path.write_bytes(page(run(load(SAMPLE, "segments"), runner, CHECKS)))
     chromium.look()
     chromium.open(path)
     assert chromium.js(
