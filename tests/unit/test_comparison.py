@@ -194,6 +194,19 @@ def test_means_that_cannot_be_tested_are_not_called_the_same():
         assert "no difference beyond chance in what is tested" in found.headline()
 
 
+def test_a_simulated_run_has_no_kernel(tmp_path):
+    """The machine's kernel is no setting of it, and it is not a run on that kernel."""
+    there = stored(tmp_path / "a", 30, 0, engine="simulator")
+    here = stored(tmp_path / "b", 30, 0, engine="simulator", kernel="6.18.0")
+    real = stored(tmp_path / "c", 30, 0)
+    assert not held(there, here).settings
+    assert held(there, here).reference == "the run of 2026-01-02 on the simulator"
+    assert [setting.words() for setting in held(real, here).settings] == [
+        "engine: kernel there, simulator here",
+        "kernel: 6.1.0 there, absent here",
+    ]
+
+
 def test_what_is_kept_is_as_good_as_the_run(tmp_path):
     """A run and what was kept of it compare alike; what is kept holds no path of the machine."""
     there, here = stored(tmp_path / "a", 29, 1), stored(tmp_path / "b", 5, 25)

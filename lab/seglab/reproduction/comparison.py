@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from seglab.core.text import p_value, percent, spaced
+from seglab.engine.base import SIMULATORS
 from seglab.reproduction.paper import Sizes
 from seglab.reproduction.statistics import fisher_p, welch_p
 from seglab.reproduction.stored_summary import (
@@ -176,7 +177,7 @@ def compare(
     before = {experiment.name: experiment for experiment in there.scenarios}
     now = {experiment.name: experiment for experiment in here.scenarios}
     return Comparison(
-        reference=f"the run of {there_on.started[:10]} on kernel {there_on.kernel}",
+        reference=f"the run of {there_on.started[:10]} on {_ground(there_on)}",
         settings=tuple(changed_settings(there_on, here_on)),
         experiments=tuple(_experiment(before[name], now[name]) for name in now if name in before),
         only_there=tuple(name for name in before if name not in now),
@@ -185,10 +186,18 @@ def compare(
 
 
 def changed_settings(there: Manifest, here: Manifest) -> Iterator[ChangedSetting]:
-    """Yield the settings of the environment that differ between two runs."""
-    for kind in ("engine", "kernel", "machine"):
-        if getattr(there, kind) != getattr(here, kind):
-            yield ChangedSetting(kind, "", getattr(there, kind), getattr(here, kind))
+    """Yield the settings of the environment that differ between two runs.
+
+    A simulated run used no kernel, so its machine's is no setting of it.
+    """
+    kernels = ["" if run.engine in SIMULATORS else run.kernel for run in (there, here)]
+    for kind, before, now in (
+        ("engine", there.engine, here.engine),
+        ("kernel", *kernels),
+        ("machine", there.machine, here.machine),
+    ):
+        if before != now:
+            yield ChangedSetting(kind, "", before, now)
     for name in sorted({*there.versions, *here.versions}):
         before, now = there.versions.get(name, ""), here.versions.get(name, "")
         if before != now:
@@ -209,6 +218,10 @@ def changed_settings(there: Manifest, here: Manifest) -> Iterator[ChangedSetting
                         networks[name, before, now].add(network)
         for (name, before, now), where in sorted(networks.items()):
             yield ChangedSetting(kind, name, before, now, len(where))
+
+
+def _ground(run: Manifest) -> str:
+    return f"the {run.engine}" if run.engine in SIMULATORS else f"kernel {run.kernel}"
 
 
 def _flat(values: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
