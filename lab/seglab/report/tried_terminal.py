@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Column, Table
 
 from seglab.classification.classifier import Verdict
@@ -17,6 +18,7 @@ from seglab.report.tried import Comparison, Tried, TriedSession
 from seglab.sender.likeness import Likeness
 
 _SIZES_SHOWN = 8
+_NO_TABLE_IS_WIDER = 10_000
 _COLUMNS = (
     *("network", "session", "written", "on the wire", "read", "wrote", "buffer", "writes like"),
     "looks like",
@@ -46,15 +48,34 @@ def show(result: Tried, console: Console | None = None) -> None:
 
 
 def _show_table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; for a pipe, a line a row, with tabs between the cells."""
+    """Print a table; for a pipe, a line a row, with tabs between the cells.
+
+    On a terminal that is too narrow for the longest word of each column, every row is a block with
+    a line a cell.
+    """
     if console.is_terminal:
+        rows = list(rows)
         table = Table(*(Column(name, overflow="fold") for name in columns), pad_edge=False)
         for cells in rows:
             table.add_row(*map(as_markup, cells))
-        console.print(table)
+        roomy = console.options.update(width=_NO_TABLE_IS_WIDER)
+        fits = Measurement.get(console, roomy, table).minimum <= console.width
+        console.print(table if fits else _blocks(columns, rows))
     else:
         for cells in (columns, *rows):
             print("\t".join(one_line(cell, None) for cell in cells), file=console.file)
+
+
+def _blocks(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Return rows as blocks with an empty line between them; what is empty is left out."""
+    blocks = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2))
+    for number, cells in enumerate(rows):
+        if number:
+            blocks.add_row("", "")
+        for name, cell in zip(columns, cells, strict=True):
+            if cell:
+                blocks.add_row(f"[bold]{as_markup(name)}[/]", as_markup(cell))
+    return blocks
 
 
 def _show_comparison(console: Console, comparison: Comparison) -> None:
