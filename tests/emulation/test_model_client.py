@@ -126,10 +126,12 @@ def simulated(packets: list[Packet], network: Network, phase_ns: int) -> list[in
             sent += endpoint.on_timer(endpoint.wake_ns)
         if isinstance(what, TcpSegment):
             sent += endpoint.on_segment(t_ns, what)
-            sent += endpoint.read(t_ns, 1 << 16)[1]
+            endpoint.read(t_ns, 1 << 16)
+            sent += endpoint.out
             continue
         size, last = what
-        sent += endpoint.write(t_ns, size, more=last)[1]
+        endpoint.write(t_ns, size, more=last)
+        sent += endpoint.out
         if last:
             sent += endpoint.close(t_ns)
     return [segment.ack for segment in sent if not segment.syn]

@@ -18,7 +18,7 @@ A script holds only if the endpoint sends exactly this, and nothing else until i
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,26 +119,30 @@ class Runner:
         while (at := endpoint.wake_ns) is not None and at - self.begin_ns <= until_ns:
             self._take(endpoint.on_timer(at), at - self.begin_ns)
 
-    def _take(self, segments: list[TcpSegment], t_ns: int) -> None:
+    def _take(self, segments: Sequence[TcpSegment], t_ns: int) -> None:
         self.sent += [(t_ns, segment) for segment in segments]
 
-    def _do(self, now: int, words: list[str]) -> list[TcpSegment]:
+    def _do(self, now: int, words: list[str]) -> Sequence[TcpSegment]:
         endpoint, (verb, *rest) = self.endpoint, words
         calls = {
             "write": lambda: self._write(now, *rest),
             "nodelay": lambda: endpoint.set_nodelay(now, rest[0] == "on"),
             "cork": lambda: endpoint.set_cork(now, rest[0] == "on"),
             "close": lambda: endpoint.close(now),
-            "read": lambda: endpoint.read(now, 1 << 20)[1],
+            "read": lambda: self._read(now),
             "mtu": lambda: endpoint.on_path_mtu(now, int(rest[0])),
         }
         received = calls.get(verb, lambda: endpoint.on_segment(now, self._segment(words)))
         return received()
 
-    def _write(self, now: int, size: str, *flags: str) -> list[TcpSegment]:
-        taken, segments = self.endpoint.write(now, int(size), "more" in flags, "eor" in flags)
+    def _read(self, now: int) -> Sequence[TcpSegment]:
+        self.endpoint.read(now, 1 << 20)
+        return self.endpoint.out
+
+    def _write(self, now: int, size: str, *flags: str) -> Sequence[TcpSegment]:
+        taken = self.endpoint.write(now, int(size), "more" in flags, "eor" in flags)
         assert taken == int(size)
-        return segments
+        return self.endpoint.out
 
     def _segment(self, words: list[str]) -> TcpSegment:
         start = end = self.peer_next

@@ -56,8 +56,8 @@ class Transfer:
             if pending and self.client.established and self.client.writable:
                 at, size = pending[0]
                 now = max(now, at)
-                taken, segments = self.client.write(now, size)
-                self.send(now, 0, segments)
+                taken = self.client.write(now, size)
+                self.send(now, 0, self.client.out)
                 pending[:1] = [(at, size - taken)] if taken < size else []
                 if not pending:
                     self.send(now, 0, self.client.close(now))
@@ -71,9 +71,8 @@ class Transfer:
             else:
                 return
             if self.server.unread:
-                size, segments = self.server.read(now, 1 << 16)
-                self.received += size
-                self.send(now, 1, segments)
+                self.received += self.server.read(now, 1 << 16)
+                self.send(now, 1, self.server.out)
             if self.server.peer_closed and not self.server.fin_queued:
                 self.send(now, 1, self.server.close(now))
         raise AssertionError("the transfer does not end")

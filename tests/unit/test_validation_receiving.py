@@ -78,8 +78,8 @@ def test_it_answers_as_the_kernel_did(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "module", "rule", "other"),
     [
-        ("small-segments", window, "tail_room", lambda _bytes: 0),
-        ("large-segments", window, "tail_room", lambda _bytes: 0),
+        ("small-segments", window, "tail_room", lambda _bytes, _memory: 0),
+        ("large-segments", window, "tail_room", lambda _bytes, _memory: 0),
         ("early-segments", receive, "_measure", lambda *_: None),
         ("without-sack", acknowledging, "delay_ack", lambda *_: True),
         ("reads-of-a-burst", receive, "read", read_at_once),

@@ -33,7 +33,6 @@ from seglab.simulator.host_times import (
     CLIENT_WAKE,
     HostTimes,
 )
-from seglab.simulator.segment import TcpSegment
 from seglab.tcp.window import usable
 
 NEVER: Final = 1 << 62
@@ -196,7 +195,8 @@ class Client:
         if self._state == _BLOCKED and self._window_bytes is None and tcp.writable > 0:
             self._push(now_ns)
         if tcp.unread:
-            self._outlet.send(now_ns, UP, self._read(now_ns))
+            self._read(now_ns)
+            self._outlet.send(now_ns, UP, tcp.out)
             if self._state == _EXPECTING and self._replies.take(self._expected):
                 self._advance(now_ns)
         if not tcp.unread and tcp.peer_closed and self._state != _ENDED:
@@ -206,13 +206,11 @@ class Client:
             else:
                 self.fail(now_ns, "the server closed the connection early")
 
-    def _read(self, now_ns: int) -> list[TcpSegment]:
-        """Read from the server; return the segments that leave for that."""
-        read, segments = self._tcp.read(now_ns, _READ_MOST)
+    def _read(self, now_ns: int) -> None:
+        """Read from the server."""
         start = self._reply_end
-        self._reply_end = start + read
-        self._replies.feed(self._stream[start : start + read])
-        return segments
+        self._reply_end = end = start + self._tcp.read(now_ns, _READ_MOST)
+        self._replies.feed(self._stream[start:end])
 
     def _read_last(self, now_ns: int) -> None:
         """Read what had come before the connection failed, as a socket gives it before its error.
@@ -305,10 +303,10 @@ class Client:
                 allowed = usable(allowed, tcp.unacknowledged, self._window_bytes, self.mss)
                 if not allowed:
                     break
-            taken, segments = tcp.write(now_ns, allowed, self._more)
-            if segments:
-                self._left += len(segments)
-                self._outlet.send(now_ns, UP, segments)
+            taken = tcp.write(now_ns, allowed, self._more)
+            if tcp.out:
+                self._left += len(tcp.out)
+                self._outlet.send(now_ns, UP, tcp.out)
             if not taken:
                 break
             self._unsent -= taken

@@ -22,6 +22,7 @@ segments that leave, in order:
 The rules are in the other modules of this folder; ``state.py`` says which.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from seglab.simulator import (
@@ -83,6 +84,8 @@ class TcpEndpoint(TcpState):
         error: why the connection has failed; ``None`` while it has not.
         wake_ns: when ``on_timer`` is due; ``None`` where no timer is set.
         due_ns: the same; ``NEVER`` where no timer is set.
+        out: the segments that leave by the last call, in order, until the next one. What a call
+            returned does not change any more.
     """
 
     __slots__ = ("answered_again", "first_syn_ns", "syn_retries")
@@ -127,7 +130,14 @@ class TcpEndpoint(TcpState):
     @property
     def due_ns(self) -> int:
         """When ``on_timer`` is due; ``NEVER`` where no timer is set."""
-        return min(self.retransmit_ns, self.delack_ns, self.compressed_ns, self.device_ns)
+        at_ns = self.retransmit_ns
+        if self.delack_ns < at_ns:
+            at_ns = self.delack_ns
+        if self.compressed_ns < at_ns:
+            at_ns = self.compressed_ns
+        if self.device_ns < at_ns:
+            at_ns = self.device_ns
+        return at_ns
 
     @property
     def wake_ns(self) -> int | None:
@@ -137,44 +147,44 @@ class TcpEndpoint(TcpState):
 
     # What a session does -----------------------------------------------------------------------
 
-    def connect(self, now_ns: int) -> list[TcpSegment]:
+    def connect(self, now_ns: int) -> Sequence[TcpSegment]:
         """Send the SYN (``tcp_connect``)."""
-        self.out = []
+        if self.out:
+            self.out = []
         self.state = SYN_SENT
         window.first(self, self.advmss)
         self._send_syn(now_ns)
         rtt.arm(self, now_ns, TIMER_RTO, self.rto_j)
-        return self.out
+        return self.out or ()
 
-    def listen(self) -> list[TcpSegment]:
+    def listen(self) -> Sequence[TcpSegment]:
         """Wait for a SYN."""
         self.state = LISTEN
-        return []
+        return ()
 
-    def write(
-        self, now_ns: int, size: int, more: bool = False, eor: bool = False
-    ) -> tuple[int, list[TcpSegment]]:
+    def write(self, now_ns: int, size: int, more: bool = False, eor: bool = False) -> int:
         """Write ``size`` bytes, with MSG_MORE where ``more`` is set, and MSG_EOR where ``eor`` is.
 
         Returns:
-            How many bytes were taken, and the segments that leave.
+            How many bytes were taken; the segments that leave are in ``out``.
         """
-        self.out = []
+        if self.out:
+            self.out = []
         self.mstamp_ns = now_ns
-        taken = writing.write(self, now_ns, size, more=more, eor=eor)
-        return taken, self.out
+        return writing.write(self, now_ns, size, more=more, eor=eor)
 
-    def read(self, now_ns: int, limit: int) -> tuple[int, list[TcpSegment]]:
+    def read(self, now_ns: int, limit: int) -> int:
         """Read up to ``limit`` bytes.
 
         Returns:
-            How many bytes were read, and the segments that leave.
+            How many bytes were read; the segments that leave are in ``out``.
         """
-        self.out = []
+        if self.out:
+            self.out = []
         size = receive.read(self, now_ns, limit)
         if self.error is None and acknowledging.cleanup(self, size):
             output.ack(self, now_ns)
-        return size, self.out
+        return size
 
     def look(self) -> None:
         """Ask whether there is room, as a program does that waits for the socket (``tcp_poll``).
@@ -185,27 +195,30 @@ class TcpEndpoint(TcpState):
         if self.sndbuf - self.wmem_queued < self.wmem_queued >> 1:
             self.send_waits = True
 
-    def close(self, now_ns: int) -> list[TcpSegment]:
+    def close(self, now_ns: int) -> Sequence[TcpSegment]:
         """End our direction: a FIN follows what is queued."""
-        self.out = []
+        if self.out:
+            self.out = []
         if self.state == ESTABLISHED and not self.fin_queued:
             self.mstamp_ns = now_ns
             writing.fin(self, now_ns)
-        return self.out
+        return self.out or ()
 
-    def set_nodelay(self, now_ns: int, on: bool) -> list[TcpSegment]:
+    def set_nodelay(self, now_ns: int, on: bool) -> Sequence[TcpSegment]:
         """Set TCP_NODELAY, which sends what waits (``__tcp_sock_set_nodelay``)."""
-        self.out = []
+        if self.out:
+            self.out = []
         if on:
             self.nonagle |= NAGLE_OFF | NAGLE_PUSH
             self._push_pending(now_ns)
         else:
             self.nonagle &= ~NAGLE_OFF
-        return self.out
+        return self.out or ()
 
-    def set_cork(self, now_ns: int, on: bool) -> list[TcpSegment]:
+    def set_cork(self, now_ns: int, on: bool) -> Sequence[TcpSegment]:
         """Set TCP_CORK; taking it off sends what waits (``__tcp_sock_set_cork``)."""
-        self.out = []
+        if self.out:
+            self.out = []
         if on:
             self.nonagle |= NAGLE_CORK
         else:
@@ -213,7 +226,7 @@ class TcpEndpoint(TcpState):
             if self.nonagle & NAGLE_OFF:
                 self.nonagle |= NAGLE_PUSH
             self._push_pending(now_ns)
-        return self.out
+        return self.out or ()
 
     def _push_pending(self, now_ns: int) -> None:
         """``tcp_push_pending_frames``, which refreshes TCP's clock even where nothing may leave."""
@@ -221,9 +234,10 @@ class TcpEndpoint(TcpState):
             self.mstamp_ns = now_ns
             transmit.push_pending(self, now_ns)
 
-    def on_segment(self, now_ns: int, segment: TcpSegment) -> list[TcpSegment]:
+    def on_segment(self, now_ns: int, segment: TcpSegment) -> Sequence[TcpSegment]:
         """Take a segment that arrives."""
-        self.out = []
+        if self.out:
+            self.out = []
         self.mstamp_ns = now_ns
         self.softirq = True
         if self.state == ESTABLISHED:
@@ -236,14 +250,15 @@ class TcpEndpoint(TcpState):
             self._syn_received(now_ns, segment)
         return self._softirq_done(now_ns)
 
-    def on_reset(self, now_ns: int, segment: TcpSegment) -> list[TcpSegment]:
+    def on_reset(self, now_ns: int, segment: TcpSegment) -> Sequence[TcpSegment]:
         """Take a reset (``tcp_reset``), if it is one of this connection (RFC 5961, 3.2).
 
         Before the connection stands, it must acknowledge the SYN. Afterwards it must be the very
         next in order, or follow the last block that came too early; any other one in the window is
         answered by an acknowledgement, to which a peer that really has no connection answers again.
         """
-        self.out = []
+        if self.out:
+            self.out = []
         if self.state == SYN_SENT:
             if segment.ack == 0:
                 self._give_up("Connection refused")
@@ -255,7 +270,7 @@ class TcpEndpoint(TcpState):
                 self._give_up("Connection reset by peer")
             elif self.rcv_wup <= start <= self.rcv_wup + self.rcv_wnd:
                 output.ack(self, now_ns)
-        return self.out
+        return self.out or ()
 
     def _give_up(self, error: str) -> None:
         """End the connection, which has failed; no timer is left (``tcp_done``)."""
@@ -263,9 +278,10 @@ class TcpEndpoint(TcpState):
         rtt.disarm(self)
         self.delack_ns = self.compressed_ns = self.device_ns = NEVER
 
-    def on_timer(self, now_ns: int) -> list[TcpSegment]:
+    def on_timer(self, now_ns: int) -> Sequence[TcpSegment]:
         """Do what is due at ``now_ns``, in the order of the timers."""
-        self.out = []
+        if self.out:
+            self.out = []
         self.mstamp_ns = now_ns
         self.softirq = True
         while self.error is None:
@@ -288,10 +304,10 @@ class TcpEndpoint(TcpState):
                 self._syn_timeout(now_ns)
         if self.error is not None:
             self._give_up(self.error)
-            return self.out
+            return self.out or ()
         return self._softirq_done(now_ns)
 
-    def on_path_mtu(self, now_ns: int, mtu: int, start: int | None = None) -> list[TcpSegment]:
+    def on_path_mtu(self, now_ns: int, mtu: int, start: int | None = None) -> Sequence[TcpSegment]:
         """Take a router's report that a packet was too large (``tcp_v4_mtu_reduced``).
 
         Args:
@@ -300,13 +316,14 @@ class TcpEndpoint(TcpState):
             start: the first offset of the packet that the report quotes. A report about bytes that
                 are not in flight is ignored (``tcp_v4_err``); ``None`` takes it in any case.
         """
-        self.out = []
+        if self.out:
+            self.out = []
         if self.state in {CLOSED, LISTEN}:
-            return self.out
+            return self.out or ()
         if start is not None and not self.snd_una <= start <= self.snd_nxt:
-            return self.out
+            return self.out or ()
         if self.settings.ip_version == 6 and mss.from_mtu(self, mtu) >= self.mss:
-            return self.out  # tcp_v6_mtu_reduced; only over IPv6
+            return self.out or ()  # tcp_v6_mtu_reduced; only over IPv6
         self.softirq = True
         mss.learn_path_mtu(self, now_ns, mtu)
         if self.pmtu_cookie > self.path_mtu:
@@ -324,7 +341,7 @@ class TcpEndpoint(TcpState):
         if recovery.simple_retransmit(self, self.mstamp_ns):
             rtt.arm(self, now_ns, TIMER_RTO, self.rto_j)
 
-    def _softirq_done(self, now_ns: int) -> list[TcpSegment]:
+    def _softirq_done(self, now_ns: int) -> Sequence[TcpSegment]:
         """Let frames leave that waited in the device, and what they held up; return all."""
         queue_ns = self.device_queue_ns
         if self.device_bytes and not queue_ns:
@@ -333,7 +350,7 @@ class TcpEndpoint(TcpState):
                 timers.device_done(self, now_ns)
             self.device_bytes = 0
         self.softirq = queue_ns > 0
-        return self.out
+        return self.out or ()
 
     # The handshake -----------------------------------------------------------------------------
 

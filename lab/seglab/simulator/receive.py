@@ -59,7 +59,7 @@ def _in_order(tp: TcpState, now_ns: int, seg: TcpSegment, end_seq: int) -> None:
     if size:
         frame = size + tp.ip_header_len + tp.header_len
         memory = window.truesize(frame)
-        if _queue(tp, Received(seg.start, seg.end, memory, window.tail_room(frame))):
+        if _queue(tp, Received(seg.start, seg.end, memory, window.tail_room(frame, memory))):
             tp.rmem_alloc += memory
         _received(tp, now_ns, seg, size, memory)
     if tp.ooo:
@@ -189,7 +189,7 @@ def _out_of_order(tp: TcpState, now_ns: int, seg: TcpSegment) -> None:
     at = len(tp.ooo)
     while at and tp.ooo[at - 1].start > start:
         at -= 1
-    new = Received(start, end, memory, window.tail_room(frame))
+    new = Received(start, end, memory, window.tail_room(frame, memory))
     last = tp.ooo[at - 1] if at else None
     covered = last is not None and end <= last.end
     joined = last is not None and start == last.end and _joined(last, new)
@@ -296,10 +296,11 @@ def read(tp: TcpState, now_ns: int, limit: int) -> int:
         return 0
     until = tp.copied_seq + size
     while tp.copied_seq < until:
-        end = tp.received[0].end
-        tp.copied_seq = min(end, until)
+        first = tp.received[0]
+        whole = first.end <= until
+        tp.copied_seq = first.end if whole else until
         window.adjust_space(tp, now_ns)
-        if end <= until:
-            tp.rmem_alloc -= tp.received[0].memory
+        if whole:
+            tp.rmem_alloc -= first.memory
             del tp.received[0]
     return size

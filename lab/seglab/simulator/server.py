@@ -238,16 +238,15 @@ class Server:
             if tcp.peer_closed:
                 self._end_of_stream(now_ns)
             return
-        read, segments = tcp.read(now_ns, self._size)
+        read = tcp.read(now_ns, self._size)
         start = self._position
         self._position = end = start + read
         self._active_ns = now_ns
         again = read == self._size
-        if self._state == _LINGERING:
-            self._outlet.send(now_ns, DOWN, segments)
-        else:
+        if tcp.out:
+            self._outlet.send(now_ns, DOWN, tcp.out)
+        if self._state != _LINGERING:
             self.reads.append((now_ns, start, end))
-            self._outlet.send(now_ns, DOWN, segments)
             again = self._received(now_ns, start, end) and again
         self._turn_reads += 1
         if again and self._turn_reads < _READS_A_TURN and self._state != _CLOSED:
@@ -296,15 +295,14 @@ class Server:
 
     def _reply(self, now_ns: int, replies: bytes, *, more: bool = False) -> None:
         self.replies += replies
-        taken, segments = self._tcp.write(now_ns, len(replies), more)
-        self._outlet.send(now_ns, DOWN, segments)
-        self._pending = len(replies) - taken
+        tcp = self._tcp
+        self._pending = len(replies) - tcp.write(now_ns, len(replies), more)
+        self._outlet.send(now_ns, DOWN, tcp.out)
 
     def _write(self, now_ns: int) -> None:
         """Write what TCP did not take of the last replies."""
-        taken, segments = self._tcp.write(now_ns, self._pending)
-        self._outlet.send(now_ns, DOWN, segments)
-        self._pending -= taken
+        self._pending -= self._tcp.write(now_ns, self._pending)
+        self._outlet.send(now_ns, DOWN, self._tcp.out)
         self._active_ns = now_ns
         if not self._pending and self.session.ended is not None:
             self._end(now_ns)

@@ -148,15 +148,15 @@ class Simulation:
         path.send(0, UP, client_tcp.connect(0))
         left = EVENTS_MAX
         end_ns: int = self._limit_ns
+        client_due_ns = client_tcp.due_ns
+        server_due_ns = server_tcp.due_ns
         while True:
             now_ns: int = queue.at_ns
             kind = 0
-            timer_ns: int = client_tcp.due_ns
-            if timer_ns < now_ns:
-                now_ns, kind = timer_ns, 1
-            timer_ns = server_tcp.due_ns
-            if timer_ns < now_ns:
-                now_ns, kind = timer_ns, 2
+            if client_due_ns < now_ns:
+                now_ns, kind = client_due_ns, 1
+            if server_due_ns < now_ns:
+                now_ns, kind = server_due_ns, 2
             if client.noticing_ns < now_ns:
                 now_ns, kind = client.noticing_ns, 3
             if client.resume_ns < now_ns:
@@ -176,21 +176,29 @@ class Simulation:
                 return left
             if kind == 0:
                 event = queue.take()
+                packet = event.packet
                 if event.what == ARRIVAL:
-                    self._arrive(now_ns, event.packet)
+                    self._arrive(now_ns, packet)
+                    if packet.direction == UP:
+                        server_due_ns = server_tcp.due_ns
+                    else:
+                        client_due_ns = client_tcp.due_ns
                 elif event.what == AT_ROUTER:
-                    path.forward(now_ns, event.packet)
+                    path.forward(now_ns, packet)
                 else:
-                    path.complain(now_ns, event.packet)
+                    path.complain(now_ns, packet)
             elif kind == 1:
                 path.send(now_ns, UP, client_tcp.on_timer(now_ns))
                 client.wake(now_ns)
+                client_due_ns = client_tcp.due_ns
             elif kind == 2:
                 path.send(now_ns, DOWN, server_tcp.on_timer(now_ns))
                 server.wake(now_ns)
+                server_due_ns = server_tcp.due_ns
             elif kind == 3:
                 path.program_runs = True
                 client.run(now_ns)
+                client_due_ns = client_tcp.due_ns
                 path.program_runs = client.in_turn
                 if path.held and not client.in_turn:
                     path.release(now_ns)
@@ -200,6 +208,7 @@ class Simulation:
                     end_ns = min(end_ns, client.ended_ns + self._grace_ns)
             else:
                 server.run(now_ns)
+                server_due_ns = server_tcp.due_ns
 
     def segments(self, start: int, end: int) -> tuple[Segment, ...]:
         """Return the client's segments with bytes of ``start:end``, clipped to it, from 0 on."""

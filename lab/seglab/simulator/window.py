@@ -49,8 +49,8 @@ def truesize(frame_bytes: int) -> int:
     return _SMALL_HEAD + _SHARED_INFO + _SK_BUFF + -(-frame_bytes // _PAGE) * _PAGE
 
 
-def tail_room(frame_bytes: int) -> int:
-    """Return how many bytes could be added to a frame in the memory that it has.
+def tail_room(frame_bytes: int, memory: int) -> int:
+    """Return how many bytes could be added to a frame in its memory, which is its ``truesize``.
 
     ``skb_tailroom`` of what ``packet_alloc_skb`` makes. The pages of a larger frame are copied into
     one piece before it leaves, since the lab's devices have no scatter-gather
@@ -59,9 +59,10 @@ def tail_room(frame_bytes: int) -> int:
     room = frame_bytes + _LINK_HEADERS
     if room <= _SMALL_HEAD:
         return _SMALL_HEAD - frame_bytes - _HEADROOM
-    if room >= _PAGE:
-        room = frame_bytes + _HEADROOM + _PULLED_MORE  # pskb_expand_head by __pskb_pull_tail
-    return allocated(room + _SHARED_INFO) - _SHARED_INFO - frame_bytes - _HEADROOM
+    piece = memory - _SK_BUFF
+    if room >= _PAGE:  # pskb_expand_head by __pskb_pull_tail
+        piece = allocated(frame_bytes + _HEADROOM + _PULLED_MORE + _SHARED_INFO)
+    return piece - _SHARED_INFO - frame_bytes - _HEADROOM
 
 
 def from_space(tp: TcpState, space: int) -> int:

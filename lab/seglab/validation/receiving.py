@@ -327,7 +327,8 @@ def _replayed(
 
     def read_to(t_ns: int, end: int) -> None:
         if end > endpoint.copied_seq:
-            note(t_ns, endpoint.read(t_ns, end - endpoint.copied_seq)[1])
+            endpoint.read(t_ns, end - endpoint.copied_seq)
+            note(t_ns, endpoint.out)
 
     before_ns = 0
     for t_ns, what in events:
@@ -341,7 +342,8 @@ def _replayed(
             case _Reply(size, last, end):
                 read_to(t_ns, end)
                 if size:  # a reply that leaves with the FIN is held for it
-                    note(t_ns, endpoint.write(t_ns, size, last)[1])
+                    endpoint.write(t_ns, size, last)
+                    note(t_ns, endpoint.out)
                 if last:
                     note(t_ns, endpoint.close(t_ns))
     run_timers(before_ns, seen.left[-1][0] + _TAIL_NS)

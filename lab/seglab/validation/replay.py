@@ -123,7 +123,7 @@ class _Host(TcpEndpoint):
         """The segments with data or FIN that left, in order."""
         return tuple((s.start, s.end, s.psh, s.fin) for s in self.sent if s.size or s.fin)
 
-    def _softirq_done(self, now_ns: int) -> list[TcpSegment]:
+    def _softirq_done(self, now_ns: int) -> Sequence[TcpSegment]:
         return self.out if self.batches else super()._softirq_done(now_ns)
 
     def run_timers(self, until_ns: int) -> None:
@@ -229,9 +229,8 @@ def _play(
                 wanted = offered + size - taken
                 offered += size - left
                 if wanted > 0:
-                    count, segments = endpoint.write(t_ns, wanted, more)
-                    taken += count
-                    sent += segments
+                    taken += endpoint.write(t_ns, wanted, more)
+                    sent += endpoint.out
             case OptionSet("cork", on):
                 sent += endpoint.set_cork(t_ns, on)
             case OptionSet(_, on):
@@ -244,7 +243,8 @@ def _play(
                 sent += endpoint.on_path_mtu(t_ns, mtu, start)
             case TcpSegment():
                 sent += endpoint.on_segment(t_ns, event)
-                sent += endpoint.read(t_ns, _READ_BYTES)[1]
+                endpoint.read(t_ns, _READ_BYTES)
+                sent += endpoint.out
     last_ns = recording.sent[-1][0] if recording.sent else 0
     endpoint.batches = False
     endpoint.run_timers(last_ns + TAIL_NS)
