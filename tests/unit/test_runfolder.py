@@ -24,9 +24,9 @@ MANIFEST = Manifest(command="run", seed=7, counts=Counts(planned=3))
 RECORDS = [record(f"scenario-1/{i}") for i in (1, 2, 10)]
 
 
-def started(path, records=RECORDS):
+def started(path, records=RECORDS, **options):
     """A run in progress with these sessions recorded."""
-    folder = RunFolder.create(path, MANIFEST)
+    folder = RunFolder.create(path, MANIFEST, **options)
     for item in records:
         folder.append(item)
     return folder
@@ -106,23 +106,17 @@ def test_resume_after_the_end_adds_and_replaces(tmp_path):
     assert list(RunFolder.open(tmp_path / "run").sessions()) == RECORDS
 
 
-def test_what_this_process_recorded_is_not_read_again(tmp_path, monkeypatch):
-    """In a run of moderate size; a larger one is read from its files, with the same records."""
-    with started(tmp_path / "moderate", reversed(RECORDS)) as folder:
+@pytest.mark.parametrize("kept_most", [len(RECORDS), len(RECORDS) - 1, 0])
+def test_records_are_kept_in_memory(tmp_path, kept_most):
+    """Where they are asked for and not too many; else they are read, and are the same."""
+    with started(tmp_path / "run", reversed(RECORDS), kept_most=kept_most) as folder:
         for ended in (False, True):
             if ended:
                 folder.finalise("complete")
             found = list(folder.sessions())
             assert found == RECORDS
-            assert all(one is other for one, other in zip(found, RECORDS, strict=True))
-    monkeypatch.setattr(runfolder, "_KEPT_MOST", 2)
-    with started(tmp_path / "large", reversed(RECORDS)) as folder:
-        for ended in (False, True):
-            if ended:
-                folder.finalise("complete")
-            found = list(folder.sessions())
-            assert found == RECORDS
-            assert not any(one is other for one, other in zip(found, RECORDS, strict=True))
+            kept = [one is other for one, other in zip(found, RECORDS, strict=True)]
+            assert kept == [kept_most == len(RECORDS)] * len(RECORDS)
 
 
 def test_killed_between_parquet_and_journal(tmp_path):

@@ -1,6 +1,7 @@
 """``seglab reproduce``: the paper's experiments again, and how they compare."""
 
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -20,6 +21,9 @@ from seglab.report import build_report
 from seglab.report.reference import against, as_json_text, load
 from seglab.report.terminal import show, show_comparison
 from seglab.runs.folder import RunFolder
+
+KEPT_MOST: Final = 10_000
+"""Up to how many records of a run stay in memory; the paper's experiments have about half."""
 
 
 @click.command()
@@ -77,7 +81,8 @@ def reproduce(
     else:
         request = RunRequest(chosen(only), sessions=sessions)
         manifest = request.manifest("reproduce", seed, jobs, time_limit_s, engine)
-        folder = RunFolder.create(out or new_run_path("reproduce"), manifest)
+        out = out or new_run_path("reproduce")
+        folder = RunFolder.create(out, manifest, kept_most=KEPT_MOST)
     with folder:
         try:
             if folder.writable:

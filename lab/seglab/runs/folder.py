@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, BinaryIO, Self
 
 from seglab.core.files import (
     is_locked,
@@ -38,9 +38,6 @@ JOURNAL = "sessions.jsonl"
 SESSIONS = "sessions.parquet"
 PROGRAMS = "programs.tsv"
 
-_KEPT_MOST: Final = 10_000
-"""How many records of a run that goes on stay in memory, where each takes about 10 kB."""
-
 
 class RunFolder:
     """A run on disk: ``create`` begins one, ``resume`` continues one, ``open`` reads one.
@@ -53,21 +50,30 @@ class RunFolder:
         manifest: the run's manifest, as this process last read or wrote it.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, *, lock: int | None = None) -> None:
+    def __init__(
+        self, path: Path, manifest: Manifest, *, lock: int | None = None, kept_most: int = 0
+    ) -> None:
         """Use ``create``, ``resume`` or ``open`` instead."""
         self.path = path
         self.manifest = manifest
         self._lock = lock
         self._writer: journal.JournalWriter | None = None
         self._statuses: dict[str, str] = {}
-        self._kept: dict[str, SessionRecord] | None = {}
+        self._kept_most = kept_most
+        self._kept: dict[str, SessionRecord] = {}
         self._made: list[Path] | None = None
         self._logged_bytes = 0
         self._journal = path / JOURNAL
 
     @classmethod
-    def create(cls, out: Path, manifest: Manifest) -> Self:
+    def create(cls, out: Path, manifest: Manifest, *, kept_most: int = 0) -> Self:
         """Begin a run in a folder that is new or empty, and lock it.
+
+        Args:
+            out: the folder.
+            manifest: the run's.
+            kept_most: up to so many records of this process stay in memory, each with about 10 kB,
+                and ``sessions`` does not read them again. Of a larger run none does.
 
         Raises:
             InputError: the folder is not empty, or cannot be created; says what to do.
@@ -76,7 +82,7 @@ class RunFolder:
         with writing(out, "give another --out"):
             keep_owner(out)
             made = _make_empty(out)
-            folder = cls(out, manifest, lock=lock_folder(out))
+            folder = cls(out, manifest, lock=lock_folder(out), kept_most=kept_most)
             folder._made = made
             try:
                 folder._save()
@@ -161,16 +167,16 @@ class RunFolder:
                 self._writer = journal.JournalWriter(self._journal)
             self._writer.append(record.to_json())
         self._statuses[record.session_id] = record.status
-        if self._kept is not None:
+        if self._kept_most:
             self._kept[record.session_id] = record
-            if len(self._kept) > _KEPT_MOST:
-                self._kept = None
+            if len(self._kept) > self._kept_most:
+                self._kept_most = 0
+                self._kept.clear()
 
     def sessions(self) -> Iterator[SessionRecord]:
-        """Yield all recorded sessions in the natural order of their ids.
+        """Yield all recorded sessions in the natural order of their ids, a few in memory at a time.
 
-        Those of a run of moderate size that this process has carried out are in memory still. Of
-        other runs a few are in memory at a time.
+        Those that are kept in memory (``create``) are not read.
 
         Raises:
             InputError: a stored file is damaged.
