@@ -329,7 +329,9 @@ class LinkState:
             jitter: float = self._jitter()
             if self._waits:
                 jitter = _waiting_time(jitter)
-            delay_ns = max(0, delay_ns + _nanoseconds(jitter * self._jitter_ns))
+            delay_ns += _nanoseconds(jitter * self._jitter_ns)
+            if delay_ns < 0:
+                delay_ns = 0
         if self._stall is not None and self._stall_duration is not None:
             share: float = self._stall_duration()
             stall_ns: int = _nanoseconds(_waiting_time(share) * self._stall_ms * _NS_PER_MS)
@@ -361,7 +363,9 @@ class LinkState:
             self._busy_until_ns = sent_ns
         if delay_ns == _OVERTAKES:
             return sent_ns
-        departure_ns = max(sent_ns + delay_ns, self._last_departure_ns + serialisation_ns)
+        departure_ns = sent_ns + delay_ns
+        if departure_ns < self._last_departure_ns + serialisation_ns:
+            departure_ns = self._last_departure_ns + serialisation_ns
         self._last_departure_ns = departure_ns
         return departure_ns
 

@@ -91,7 +91,8 @@ def delay_ack(tp: TcpState, now_ns: int) -> bool:
         if tp.srtt_us:
             most = min(most, max(usecs_to_jiffies(tp.srtt_us >> 3), ATO_MIN))
         ato = min(ato, most)
-    ato = min(ato, _DELACK_MOST) if not tp.delack_fixed_j else ato
+    if ato > _DELACK_MOST and not tp.delack_fixed_j:
+        ato = _DELACK_MOST
     now_j = (now_ns + tp.phase_ns) // TICK_NS
     timeout = now_j + ato
     if tp.ack_pending & ACK_TIMER:

@@ -39,7 +39,6 @@ NEVER: Final = 1 << 62
 
 _READ_MOST = 1 << 16
 _WINDOW_LOOK_NS = 1_000_000
-_CALLS = Write, SetOption  # the steps that call into the socket
 _CONNECTING, _RESUMING, _BLOCKED, _EXPECTING, _FINISHING, _ENDED = range(6)
 
 
@@ -229,25 +228,30 @@ class Client:
         wrote = False
         while self._position < count:
             step = script[self._position]
-            if wrote and isinstance(step, _CALLS):
-                break
-            self._position += 1
             if isinstance(step, Write):
+                if wrote:
+                    break
                 wrote = True
+                self._position += 1
                 if not self._write(now_ns, step):
                     return
             elif isinstance(step, Expect):
+                self._position += 1
                 self._expected = step.code
                 self._state = _EXPECTING
                 if not self._replies.take(step.code):
                     return
             elif isinstance(step, Wait):
+                self._position += 1
                 self._state = _RESUMING
                 self._times.begin()
                 self.resume_ns = now_ns + int(step.seconds * 1e9) + self._times.draw(CLIENT_WAKE)
                 return
             else:
+                if wrote:
+                    break
                 wrote = True
+                self._position += 1
                 self._set_option(now_ns, step)
         if wrote:
             self._resume_after_write(now_ns)

@@ -44,7 +44,8 @@ class Lane:
 
     Attributes:
         first: the one that is due first; ``None`` where there is none.
-        at_ns: when that is; ``NEVER`` where there is none.
+        last: the one that is due last.
+        at_ns: when the first one is due; ``NEVER`` where there is none.
     """
 
     __slots__ = ("at_ns", "first", "last")
@@ -54,39 +55,19 @@ class Lane:
         self.last: Due | None = None
         self.at_ns = NEVER
 
-    def put(self, event: Due) -> None:
-        """Queue an event behind all that are due before it, or at its time."""
-        last = self.last
-        if last is None:
-            self.first = self.last = event
-            self.at_ns = event.at_ns
-        elif event.at_ns >= last.at_ns:
-            last.behind = event
-            self.last = event
-        elif event.at_ns < self.at_ns:
+    def insert(self, event: Due) -> None:
+        """Queue an event that is due before the last one; others at its time go before it."""
+        if event.at_ns < self.at_ns:
             event.behind = self.first
             self.first = event
             self.at_ns = event.at_ns
-        else:
-            before = self.first
-            assert before is not None
-            while before.behind is not None and before.behind.at_ns <= event.at_ns:
-                before = before.behind
-            event.behind = before.behind
-            before.behind = event
-
-    def take(self) -> Due:
-        """Take the first event off."""
-        event = self.first
-        assert event is not None
-        self.first = event.behind
-        event.behind = None
-        if self.first is None:
-            self.last = None
-            self.at_ns = NEVER
-        else:
-            self.at_ns = self.first.at_ns
-        return event
+            return
+        before = self.first
+        assert before is not None
+        while before.behind is not None and before.behind.at_ns <= event.at_ns:
+            before = before.behind
+        event.behind = before.behind
+        before.behind = event
 
 
 class Queue:
@@ -108,23 +89,38 @@ class Queue:
         """Queue an event."""
         self._queued += 1
         event = Due(at_ns, what, packet, self._queued)
-        if packet.direction:
-            self._down.put(event)
+        lane = self._down if packet.direction else self._up
+        last = lane.last
+        if last is None:
+            lane.first = lane.last = event
+            lane.at_ns = at_ns
+        elif at_ns >= last.at_ns:
+            last.behind = lane.last = event
         else:
-            self._up.put(event)
+            lane.insert(event)
         if at_ns < self.at_ns:
             self.at_ns = at_ns
 
     def take(self) -> Due:
         """Take the first event off: of two at one time, the one that was queued first."""
-        up, down = self._up, self._down
-        first, other = up.first, down.first
-        if first is None or (
-            other is not None
-            and (down.at_ns < up.at_ns or (down.at_ns == up.at_ns and other.order < first.order))
+        lane, other = self._up, self._down
+        event, rival = lane.first, other.first
+        if event is None or (
+            rival is not None
+            and (
+                other.at_ns < lane.at_ns
+                or (other.at_ns == lane.at_ns and rival.order < event.order)
+            )
         ):
-            event = down.take()
+            event = rival
+            lane, other = other, lane
+        assert event is not None
+        behind = lane.first = event.behind
+        event.behind = None
+        if behind is None:
+            lane.last = None
+            lane.at_ns = NEVER
         else:
-            event = up.take()
-        self.at_ns = min(up.at_ns, down.at_ns)
+            lane.at_ns = behind.at_ns
+        self.at_ns = lane.at_ns if lane.at_ns < other.at_ns else other.at_ns
         return event

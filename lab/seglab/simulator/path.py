@@ -187,7 +187,8 @@ class Path(Outlet):
 
     def stays_awake(self, until_ns: int) -> None:
         """Note that the wire is awake at ``until_ns``."""
-        self.awake_ns = max(self.awake_ns, until_ns)
+        if until_ns > self.awake_ns:
+            self.awake_ns = until_ns
 
     def release(self, now_ns: int) -> None:
         """Let the wire read what was held: the client's program sleeps at ``now_ns``."""
@@ -203,13 +204,15 @@ class Path(Outlet):
         self._held_ns = woke_ns if woke_ns > 0 else -woke_ns
         if woke_ns < 0 and self.program_runs:
             return True
-        self.awake_ns = now_ns + self._held_ns
-        self._read_ns = max(self._read_ns, self.awake_ns)
+        self.awake_ns = awake_ns = now_ns + self._held_ns
+        if awake_ns > self._read_ns:
+            self._read_ns = awake_ns
         return False
 
     def _read(self, now_ns: int, packet: Carried) -> None:
         """Let the wire read a frame, not before those that left earlier."""
-        self._read_ns = max(self._read_ns, now_ns)
+        if now_ns > self._read_ns:
+            self._read_ns = now_ns
         self.first_link(self._read_ns, packet)
         if packet.mtu:
             self._queue.put(packet.left_ns, COMPLAINT, packet)
@@ -240,21 +243,22 @@ class Path(Outlet):
                 packet.fate = f"{link.drop_reason} on {way.first_name}"
                 return
             copy_ns = link.copy_ns
-        self._reach_router(way, left_ns, packet)
-        if copy_ns >= 0:
-            self._reach_router(way, copy_ns, packet)
-
-    def _reach_router(self, way: _Way, at_ns: int, packet: Carried) -> None:
         if way.at_once:
-            self.second_link(at_ns, packet)
+            self.second_link(left_ns, packet)
+            if copy_ns >= 0:
+                self.second_link(copy_ns, packet)
         else:
-            self._queue.put(at_ns, AT_ROUTER, packet)
+            self._queue.put(left_ns, AT_ROUTER, packet)
+            if copy_ns >= 0:
+                self._queue.put(copy_ns, AT_ROUTER, packet)
 
     def second_link(self, now_ns: int, packet: Carried) -> None:
         """Let the router forward a packet, and queue when it reaches the other host, if it does."""
         way = self._down if packet.direction else self._up
         if way.first is not None:  # otherwise the router is a part of the hop
-            now_ns = max(now_ns + self._times.draw(ROUTER), way.routed_ns)
+            now_ns += self._times.draw(ROUTER)
+            if now_ns < way.routed_ns:
+                now_ns = way.routed_ns
             way.routed_ns = now_ns
         packet.left_ns = now_ns
         if packet.direction == UP and self._checks:

@@ -283,13 +283,13 @@ class Server:
         if turns is None:
             return session.feed(self._stream[start:end])
         replies = b""
-        messages: list[ReceivedPayload] = []
+        messages: Sequence[ReceivedPayload] = ()
         while self._next_turn <= end:
             turn = turns[self._turns_taken]
             self._turns_taken += 1
             self._next_turn = _next_turn(turns, self._turns_taken)
-            replies += turn.reply
-            messages += turn.messages
+            replies = replies + turn.reply if replies else turn.reply
+            messages = [*messages, *turn.messages] if messages else turn.messages
             session.ended, session.refused = turn.ended, turn.refused
         return replies, messages
 

@@ -112,7 +112,8 @@ def first_rcv_mss(tp: TcpState) -> None:
 
 def offered(tp: TcpState) -> int:
     """``tcp_receive_window``: what is left of the window that was last offered."""
-    return max(tp.rcv_wup + tp.rcv_wnd - tp.rcv_nxt, 0)
+    left = tp.rcv_wup + tp.rcv_wnd - tp.rcv_nxt
+    return left if left > 0 else 0
 
 
 def free(tp: TcpState) -> int:
@@ -171,7 +172,7 @@ def grow(tp: TcpState, size: int, memory: int) -> None:
     if tp.window_clamp <= ssthresh:
         return
     space = (tp.rcvbuf - tp.rmem_alloc) * tp.scaling_ratio >> 8
-    room = min(tp.window_clamp, space) - ssthresh
+    room = (space if space < tp.window_clamp else tp.window_clamp) - ssthresh
     if room <= 0:
         return
     fits = from_space(tp, memory) <= size
