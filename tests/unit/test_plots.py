@@ -155,6 +155,28 @@ def test_labels_of_segments_do_not_overlap():
     assert not [1 for one, other in combinations(boxes, 2) if overlap(one, other)]
 
 
+def test_sizes_on_coinciding_lines_keep_the_order_of_the_stream():
+    """Seven segments that leave and arrive together, behind one that arrives before them."""
+    ends = [*accumulate([1440, 1440, 1440, 800] * 2)]
+    arrive = [77 * MS, *[97 * MS + 450_000 + i for i in range(7)]]
+    session = record(
+        payload_bytes=10240,
+        writes=(Write(0, 0, 5120), Write(25_000, 5120, 10240)),
+        segments=tuple(
+            Segment(3000 * i, at, start, end)
+            for i, (at, start, end) in enumerate(zip(arrive, [0, *ends], ends, strict=False))
+        ),
+        reads=(Read(77 * MS + 650_000, 0, 1440), Read(98 * MS, 1440, 10240)),
+    )
+    shown = [
+        word for word in words(timeline(session)) if word.size == 8.5 and word.text[:1] in "18"
+    ]
+    sizes = [word for word in shown if word.text in {"1440", "800"}]
+    assert [word.text for word in sorted(sizes, key=lambda word: word.left)] == [
+        *["1440", "1440", "1440", "800"] * 2
+    ]
+
+
 def test_many_equal_segments_share_a_number():
     """Where no box has room for its number, one text says the size and how often it occurs."""
     shown = texts(timeline(flight(42)))
