@@ -9,7 +9,7 @@ from seglab.networks.link import LinkParams, LinkState
 from seglab.networks.network import Link, Network, Router, ScheduledMtu
 from seglab.simulator.carried import DOWN, UP, Carried, options_bytes
 from seglab.simulator.clock import NEVER
-from seglab.simulator.due import ARRIVAL, AT_ROUTER, Queue
+from seglab.simulator.due import ARRIVAL, AT_ROUTER, COMPLAINT, Queue
 from seglab.simulator.host_times import HostTimes
 from seglab.simulator.path import Path
 from seglab.simulator.segment import TcpSegment
@@ -105,7 +105,7 @@ def test_a_router_complains_where_a_packet_is_too_large() -> None:
     """It says the MTU of the next link, and its message comes back over the access link."""
     path = path_of(replace(ETHERNET, router=Router(mtu=1400)))
     packet = data(1400 - 39)
-    assert path.first(0, packet) == []
+    assert path.first(0, packet) == [(1 * MS, COMPLAINT)]
     assert packet.fate == "router"
     message = path.complaint(packet)
     assert message is not None

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+NUMBER_KINDS: Final = frozenset({"int", "bool", "float"})
 _CLOSURES: Final = (ast.Lambda, ast.GeneratorExp, ast.FunctionDef, ast.Yield, ast.YieldFrom)
 
 
@@ -116,6 +117,17 @@ def merged(kinds: set[str | None]) -> str | None:
         bare = {str(kind).removesuffix(" | None") for kind in kinds} - {"None"}
         return f"{bare.pop()} | None" if len(bare) == 1 else None
     return next(iter(kinds)) if len(kinds) == 1 else None
+
+
+def combined(operator: ast.operator, sides: set[str | None]) -> str | None:
+    """Return the annotation of what an operator gives of two numbers; ``None`` where unknown."""
+    if sides == {"bool"} and isinstance(operator, ast.BitAnd | ast.BitOr | ast.BitXor):
+        return "bool"
+    if isinstance(operator, ast.Pow) or not sides <= NUMBER_KINDS:
+        return None
+    if "float" in sides:
+        return "float"
+    return None if isinstance(operator, ast.Div) else "int"
 
 
 def unpacked(target: ast.expr, kind: str | None) -> list[tuple[ast.expr, str | None]]:

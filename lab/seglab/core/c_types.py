@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from seglab.core.c_trees import (
+    NUMBER_KINDS,
     annotations_of,
     callable_from_c,
+    combined,
     functions_called,
     has_closure,
     is_plain,
@@ -44,7 +46,6 @@ _CONSTANTS: Final = {int: "int", bool: "bool", float: "float", type(None): "None
 _BUILTINS: Final = {
     "len": "int", "bool": "bool", "range": "Sequence[int]", "min": "", "max": "", "enumerate": ""
 }  # fmt: skip
-_NUMBERS: Final = frozenset({"int", "bool", "float"})
 _OBJECTS: Final = frozenset({"seed"})
 """Names of numbers that may need more than 63 bits."""
 
@@ -267,11 +268,9 @@ class Program:
                 return "bool"
             return self.kind(node.operand, known, module)
         if isinstance(node, ast.BinOp):
-            sides = {self.kind(one, known, module) for one in (node.left, node.right)}
-            if sides == {"bool"} and isinstance(node.op, ast.BitAnd | ast.BitOr | ast.BitXor):
-                return "bool"
-            whole = sides <= {"int", "bool"} and not isinstance(node.op, ast.Div | ast.Pow)
-            return "int" if whole else None
+            return combined(
+                node.op, {self.kind(one, known, module) for one in (node.left, node.right)}
+            )
         if isinstance(node, ast.Compare):
             return "bool"
         if isinstance(node, ast.IfExp):
@@ -369,7 +368,7 @@ class Program:
             name: self.c_type(kind, name)
             for name, kind in known.items()
             if name not in arguments
-            and (kind in _NUMBERS or kind.removesuffix(" | None") in self.classes)
+            and (kind in NUMBER_KINDS or kind.removesuffix(" | None") in self.classes)
             and self.c_type(kind, name) != "object"
         }
 

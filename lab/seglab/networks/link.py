@@ -329,12 +329,12 @@ class LinkState:
             jitter: float = self._jitter()
             if self._waits:
                 jitter = _waiting_time(jitter)
-            delay_ns += _nanoseconds(jitter * self._jitter_ns)
+            delay_ns += round(jitter * self._jitter_ns)
             if delay_ns < 0:
                 delay_ns = 0
         if self._stall is not None and self._stall_duration is not None:
             share: float = self._stall_duration()
-            stall_ns: int = _nanoseconds(_waiting_time(share) * self._stall_ms * _NS_PER_MS)
+            stall_ns: int = round(_waiting_time(share) * self._stall_ms * _NS_PER_MS)
             if self._falls(self._stall, self._stall_share):
                 delay_ns += stall_ns
         return delay_ns
@@ -385,10 +385,6 @@ class LinkState:
             return False
         starts_ns.append(start_ns)
         return True
-
-
-def _nanoseconds(time: float) -> int:
-    return round(time)
 
 
 def _die(pct: float, seed: int, kind: str) -> _Draw | None:

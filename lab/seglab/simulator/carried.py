@@ -69,13 +69,6 @@ class Carried:
         """When it, and its copies, reached the other host."""
         return () if self.arrived_ns < 0 else (self.arrived_ns, *self.copies_ns)
 
-    def arrive(self, now_ns: int) -> None:
-        """Note that it, or a copy of it, has reached the other host."""
-        if self.arrived_ns < 0:
-            self.arrived_ns = now_ns
-        else:
-            self.copies_ns += (now_ns,)
-
 
 class Outlet:
     """Where the segments of a host go."""

@@ -155,7 +155,7 @@ class TcpEndpoint(TcpState):
         window.first(self, self.advmss)
         self._send_syn(now_ns)
         rtt.arm(self, now_ns, TIMER_RTO, self.rto_j)
-        return self.out or ()
+        return self.out if self.out else ()
 
     def listen(self) -> Sequence[TcpSegment]:
         """Wait for a SYN."""
@@ -202,7 +202,7 @@ class TcpEndpoint(TcpState):
         if self.state == ESTABLISHED and not self.fin_queued:
             self.mstamp_ns = now_ns
             writing.fin(self, now_ns)
-        return self.out or ()
+        return self.out if self.out else ()
 
     def set_nodelay(self, now_ns: int, on: bool) -> Sequence[TcpSegment]:
         """Set TCP_NODELAY, which sends what waits (``__tcp_sock_set_nodelay``)."""
@@ -213,7 +213,7 @@ class TcpEndpoint(TcpState):
             self._push_pending(now_ns)
         else:
             self.nonagle &= ~NAGLE_OFF
-        return self.out or ()
+        return self.out if self.out else ()
 
     def set_cork(self, now_ns: int, on: bool) -> Sequence[TcpSegment]:
         """Set TCP_CORK; taking it off sends what waits (``__tcp_sock_set_cork``)."""
@@ -226,7 +226,7 @@ class TcpEndpoint(TcpState):
             if self.nonagle & NAGLE_OFF:
                 self.nonagle |= NAGLE_PUSH
             self._push_pending(now_ns)
-        return self.out or ()
+        return self.out if self.out else ()
 
     def _push_pending(self, now_ns: int) -> None:
         """``tcp_push_pending_frames``, which refreshes TCP's clock even where nothing may leave."""
@@ -270,7 +270,7 @@ class TcpEndpoint(TcpState):
                 self._give_up("Connection reset by peer")
             elif self.rcv_wup <= start <= self.rcv_wup + self.rcv_wnd:
                 output.ack(self, now_ns)
-        return self.out or ()
+        return self.out if self.out else ()
 
     def _give_up(self, error: str) -> None:
         """End the connection, which has failed; no timer is left (``tcp_done``)."""
@@ -304,7 +304,7 @@ class TcpEndpoint(TcpState):
                 self._syn_timeout(now_ns)
         if self.error is not None:
             self._give_up(self.error)
-            return self.out or ()
+            return self.out if self.out else ()
         return self._softirq_done(now_ns)
 
     def on_path_mtu(self, now_ns: int, mtu: int, start: int | None = None) -> Sequence[TcpSegment]:
@@ -319,11 +319,11 @@ class TcpEndpoint(TcpState):
         if self.out:
             self.out = []
         if self.state in {CLOSED, LISTEN}:
-            return self.out or ()
+            return self.out if self.out else ()
         if start is not None and not self.snd_una <= start <= self.snd_nxt:
-            return self.out or ()
+            return self.out if self.out else ()
         if self.settings.ip_version == 6 and mss.from_mtu(self, mtu) >= self.mss:
-            return self.out or ()  # tcp_v6_mtu_reduced; only over IPv6
+            return self.out if self.out else ()  # tcp_v6_mtu_reduced; only over IPv6
         self.softirq = True
         mss.learn_path_mtu(self, now_ns, mtu)
         if self.pmtu_cookie > self.path_mtu:
@@ -350,7 +350,7 @@ class TcpEndpoint(TcpState):
                 timers.device_done(self, now_ns)
             self.device_bytes = 0
         self.softirq = queue_ns > 0
-        return self.out or ()
+        return self.out if self.out else ()
 
     # The handshake -----------------------------------------------------------------------------
 

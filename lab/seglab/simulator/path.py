@@ -183,7 +183,7 @@ class Path(Outlet):
             if self.held or (now_ns > self.awake_ns and self._stays_asleep(now_ns)):
                 self.held.append(packet)
             else:
-                self._read(now_ns, packet)
+                self.first_link(now_ns, packet)
 
     def stays_awake(self, until_ns: int) -> None:
         """Note that the wire is awake at ``until_ns``."""
@@ -195,7 +195,7 @@ class Path(Outlet):
         held, self.held = self.held, []
         read_ns = self.awake_ns = now_ns + self._held_ns
         for packet in held:
-            self._read(read_ns, packet)
+            self.first_link(read_ns, packet)
 
     def _stays_asleep(self, now_ns: int) -> bool:
         """Wake the wire up for a frame, unless it has to wait until the client's program sleeps."""
@@ -208,14 +208,6 @@ class Path(Outlet):
         if awake_ns > self._read_ns:
             self._read_ns = awake_ns
         return False
-
-    def _read(self, now_ns: int, packet: Carried) -> None:
-        """Let the wire read a frame, not before those that left earlier."""
-        if now_ns > self._read_ns:
-            self._read_ns = now_ns
-        self.first_link(self._read_ns, packet)
-        if packet.mtu:
-            self._queue.put(packet.left_ns, COMPLAINT, packet)
 
     def forward(self, now_ns: int, packet: Carried) -> None:
         """Let the router take a packet that it has to pass on."""
@@ -231,7 +223,14 @@ class Path(Outlet):
             self.second_link(now_ns, message)
 
     def first_link(self, now_ns: int, packet: Carried) -> None:
-        """Offer a packet to the first link on its way, and queue where it is next, if anywhere."""
+        """Let the wire read a packet, not before those that left earlier, and offer it to its link.
+
+        Queue where it is next, if anywhere.
+        """
+        if now_ns < self._read_ns:
+            now_ns = self._read_ns
+        else:
+            self._read_ns = now_ns
         way = self._down if packet.direction else self._up
         link = way.first
         copy_ns = -1
@@ -247,6 +246,8 @@ class Path(Outlet):
             self.second_link(left_ns, packet)
             if copy_ns >= 0:
                 self.second_link(copy_ns, packet)
+            if packet.mtu:
+                self._queue.put(packet.left_ns, COMPLAINT, packet)
         else:
             self._queue.put(left_ns, AT_ROUTER, packet)
             if copy_ns >= 0:

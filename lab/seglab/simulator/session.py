@@ -248,7 +248,10 @@ class Simulation:
         )
 
     def _arrive(self, now_ns: int, packet: Carried) -> None:
-        packet.arrive(now_ns)
+        if packet.arrived_ns < 0:
+            packet.arrived_ns = now_ns
+        else:
+            packet.copies_ns += (now_ns,)
         self.path.stays_awake(now_ns)
         segment = packet.delivered
         if segment is None:
