@@ -279,6 +279,10 @@ def test_names_are_shown_as_they_are():
     """Dollars are no formula in a figure, and markup is no markup in its SVG."""
     comments = svg_comments(timeline(record(session_id="$x^2$ <b>&")))
     assert any("$x^2$ <b>&" in text for text in comments)
+    data = render(lambda: timeline(record(session_id="$x^2$ <b>&\x1b")), ("svg",))["svg"]
+    title = ElementTree.fromstring(data).findtext("{http://www.w3.org/2000/svg}title")
+    assert title is not None
+    assert title.startswith("1 write, 4 segments, 1 read. $x^2$ <b>&")
     glyphs = [
         render(lambda name=name: timeline(record(session_id=name)), ("svg",))["svg"].count(b"<use ")
         for name in ("$x^2", "$x^2$")

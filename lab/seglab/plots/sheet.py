@@ -129,12 +129,14 @@ class Sheet:
         width: in points.
         height: in points.
         areas: the areas of the figure, in the order in which they were made.
+        title: what its heading says, for who cannot see it; empty without a heading.
     """
 
     def __init__(self, width: float, height: float) -> None:
         self.width = width * POINTS_AN_INCH
         self.height = height * POINTS_AN_INCH
         self.areas: list[Area] = []
+        self.title = ""
         self._items: list[tuple[float, Item]] = []
 
     @property
@@ -168,6 +170,7 @@ class Sheet:
 
     def heading(self, title: str, subtitle: str) -> None:
         """Write a title that says what is to be seen, and below it in which data."""
+        self.title = ". ".join(shown(text) for text in (title, subtitle) if text)
         self.text(0.18, 0.16, title, size=13, face="bold", along="top")
         self.text(0.18, 0.46, subtitle, along="top", colour=MUTED)
 

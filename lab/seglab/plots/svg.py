@@ -1,7 +1,7 @@
 """SVG files of figures (SVG 1.1). Letters are outlines, so that every reader shows the same.
 
 Each letter of a font is defined once in a file, and each text stands in a comment before its
-letters.
+letters. What the heading says is the file's title as well, for programs that read it aloud.
 """
 
 import re
@@ -30,7 +30,8 @@ def svg(sheet: Sheet, words: str) -> bytes:
     parts = [
         '<?xml version="1.0" encoding="utf-8"?>\n<svg xmlns:xlink="http://www.w3.org/1999/xlink"'
         f' width="{width}pt" height="{height}pt" viewBox="0 0 {width} {height}"'
-        ' xmlns="http://www.w3.org/2000/svg" version="1.1">\n'
+        ' xmlns="http://www.w3.org/2000/svg" version="1.1" role="img">\n'
+        f"<title>{escape(sheet.title, quote=False)}</title>\n"
         f"<desc>{escape(words, quote=False)}</desc>\n<defs>",
         *_definitions(items),
         f'</defs>\n<g id="{GROUND}"><path d="M0 0h{width}v{height}h-{width}z"'
