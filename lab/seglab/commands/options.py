@@ -197,15 +197,20 @@ def session_options(command: Command) -> Command:
     return command
 
 
-def interrupted(folder: RunFolder) -> NoReturn:
-    """Tell a user who pressed Ctrl-C what is kept and how to continue, and exit with 130."""
+def interrupted(folder: RunFolder, again: str | None = None) -> NoReturn:
+    """Tell a user who pressed Ctrl-C what is kept and how to continue, and exit with 130.
+
+    Args:
+        folder: what was interrupted.
+        again: how to continue; by default its own command does with ``--resume``.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     if folder.writable:
         with suppress(SeglabError):
             folder.update(status="interrupted")  # also where only the report was missing
     ended = len(folder.statuses())
-    again = shlex.join(["seglab", folder.manifest.command, "--resume", str(folder.path)])
+    again = again or shlex.join(["seglab", folder.manifest.command, "--resume", str(folder.path)])
     click.echo(
         f"interrupted: {ended} sessions are kept in {folder.path}; continue with: {again}", err=True
     )

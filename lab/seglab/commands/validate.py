@@ -1,6 +1,7 @@
 """``seglab validate``: whether the simulator agrees with the kernel engine."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -218,7 +219,7 @@ class _Task:
                         folder, rounds, jobs=self.jobs, repetition=repetition, progress=progress
                     )
             except KeyboardInterrupt:
-                interrupted(folder)
+                interrupted(folder, f"the same command and --out {shlex.quote(str(path.parent))}")
         return list(RunFolder.open(path).sessions())
 
 
