@@ -41,7 +41,7 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 @contextmanager
-def writing(path: Path, remedy: str = "") -> Iterator[None]:
+def writing(path: str | Path, remedy: str = "") -> Iterator[None]:
     """Turn an ``OSError`` inside the block into a one-line error about ``path``.
 
     Args:
@@ -136,7 +136,7 @@ def is_locked(path: Path) -> bool:
         os.close(fd)
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: str | Path, data: bytes) -> None:
     """Write a file wholly, or not at all.
 
     Raises:
@@ -149,7 +149,7 @@ def write_whole(path: Path, data: bytes) -> None:
             while rest:
                 rest = rest[os.write(fd, rest) :]
         except OSError:
-            path.unlink(missing_ok=True)
+            Path(path).unlink(missing_ok=True)
             raise
         finally:
             os.close(fd)
