@@ -172,8 +172,8 @@ def _us(t_ns: int) -> int:
     return round(t_ns / 1000)
 
 
-def _compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+"""Writes JSON without spaces, in ASCII."""
 
 
 def _without_markup(text: str) -> str:
