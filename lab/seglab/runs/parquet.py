@@ -27,7 +27,6 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from seglab.core.record import SCHEMA_VERSION, SessionRecord
@@ -430,7 +429,9 @@ def _sizes(array: pa.Array) -> npt.NDArray[np.float64]:
         parts = (_sizes(array.field(number)) for number in range(kind.num_fields))
         return sum(parts, np.zeros(len(array)))
     if any(of(kind) for of in _OF_BYTES):
-        return _numbers(pc.binary_length(array)).astype(np.float64)
+        from pyarrow import compute  # noqa: PLC0415 - slow to import, and only readers need it
+
+        return _numbers(compute.binary_length(array)).astype(np.float64)
     if not any(of(kind) for of in _OF_FEW_BYTES):  # a date may be one that Python does not have
         raise pa.ArrowInvalid(f"a column of type {kind}")
     return np.zeros(len(array))
