@@ -1,6 +1,7 @@
 """``seglab regress``: whether a classifier has learned the sender, or the network."""
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -9,7 +10,14 @@ import click
 from rich.console import Console
 
 from seglab.classification.answer import Runner
-from seglab.commands.options import Command, cluster_option, engine_option, jobs_option, seed_option
+from seglab.commands.options import (
+    Command,
+    cluster_option,
+    engine_option,
+    interrupted,
+    jobs_option,
+    seed_option,
+)
 from seglab.commands.progress import RunProgress
 from seglab.commands.values import FILE, finite, given, refuse_unwritable
 from seglab.core import garbage, processors
@@ -253,11 +261,13 @@ def _fresh_run(
     specs = request.specs(seed)
     manifest = request.manifest("run", seed, jobs, DEFAULT_TIME_LIMIT_S, engine)
     try:
-        with (
-            RunFolder.create(out or new_run_path("regress"), manifest) as folder,
-            RunProgress(quiet=quiet) as progress,
-        ):
-            carry_out(folder, [specs], jobs=jobs, progress=progress)
+        with RunFolder.create(out or new_run_path("regress"), manifest) as folder:
+            try:
+                with RunProgress(quiet=quiet) as progress:
+                    carry_out(folder, [specs], jobs=jobs, progress=progress)
+            except KeyboardInterrupt:
+                where = shlex.quote(str(folder.path))
+                interrupted(folder, f"seglab run --resume {where}, then --sessions {where}")
     except EnvironmentLacksError as error:
         raise EnvironmentLacksError(
             f"{error} (or take stored sessions: --sessions sample)"
