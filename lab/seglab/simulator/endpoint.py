@@ -517,10 +517,10 @@ class TcpEndpoint(TcpState):
         to the receiving half.
         """
         start, end_seq = seg.start, seg.end + seg.fin
+        stamp_ms = seg.ts_val if self.timestamps else NO_STAMP
         if (
-            seg.ts_val != NO_STAMP
-            and self.timestamps
-            and self.ts_recent - seg.ts_val > _PAWS_WINDOW_MS
+            self.ts_recent - stamp_ms > _PAWS_WINDOW_MS
+            and stamp_ms != NO_STAMP
             and not self._is_disordered_ack(seg)
         ):
             self._unacceptable(now_ns, start, end_seq)
@@ -528,10 +528,10 @@ class TcpEndpoint(TcpState):
         if end_seq < self.rcv_wup or start > self.rcv_wup + self.rcv_wnd or seg.syn:
             self._unacceptable(now_ns, start, end_seq)
             return
-        if seg.ts_val != NO_STAMP and self.timestamps:
+        if stamp_ms != NO_STAMP:
             self.rcv_tsecr = seg.ts_ecr
-            if start <= self.rcv_wup and seg.ts_val >= self.ts_recent:
-                self.ts_recent = seg.ts_val
+            if start <= self.rcv_wup and stamp_ms >= self.ts_recent:
+                self.ts_recent = stamp_ms
         if seg.ack > self.snd_una or seg.sack or self.packets_out or seg.window != self.snd_wnd:
             acks.ack(self, now_ns, seg)
         elif start > self.snd_wl1:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from itertools import starmap
 
 from seglab.core.record import NO_CAPTURES, Captures, MtuChange
 from seglab.core.trace import Read, Write
@@ -24,20 +25,21 @@ def observed(simulation: Simulation, names: Captures = NO_CAPTURES) -> ObservedS
     if (start, end) != script.payload:
         digest = hashlib.sha256(script.stream[start:end]).hexdigest()
     layout = script.layout
-    assert client.ended_ns is not None
+    ended_ns = client.ended_ns
+    assert ended_ns is not None
     return ObservedSession(
         t0_ns=0,
-        duration_ns=client.ended_ns,
+        duration_ns=ended_ns,
         payload_bytes=end - start,
         payload_sha256=digest,
         received_sha256=[message.sha256 for message in server.messages],
         mss=client.mss or None,
         timestamps=client.timestamps if client.mss else None,
-        writes=tuple(Write(*span) for span in within_payload(client.writes, start, end)),
+        writes=tuple(starmap(Write, within_payload(client.writes, start, end))),
         segments=simulation.segments(start, end),
-        reads=tuple(Read(*span) for span in within_payload(server.reads, start, end)),
+        reads=tuple(starmap(Read, within_payload(server.reads, start, end))),
         mtu_changes=tuple(
-            MtuChange(t_ns, mtu) for t_ns, mtu in simulation.path.changes if t_ns <= client.ended_ns
+            [MtuChange(t_ns, mtu) for t_ns, mtu in simulation.path.changes if t_ns <= ended_ns]
         ),
         header_end=layout.header_end if layout else None,
         header_fields=layout.fields if layout else (),

@@ -291,9 +291,11 @@ def read(tp: TcpState, now_ns: int, limit: int) -> int:
     Segments are taken one by one, and the buffer is measured behind each: behind the first one of
     a burst, the others still wait.
     """
-    size = min(tp.rcv_nxt - tp.peer_closed - tp.copied_seq, limit)
+    size = tp.rcv_nxt - tp.peer_closed - tp.copied_seq
     if size <= 0:
         return 0
+    if size > limit:
+        size = limit
     until = tp.copied_seq + size
     while tp.copied_seq < until:
         first = tp.received[0]

@@ -36,7 +36,7 @@ from seglab.networks.network import Network
 from seglab.simulator.carried import DOWN, UP, Carried
 from seglab.simulator.client import NEVER, Client
 from seglab.simulator.clock import TICK_NS
-from seglab.simulator.due import ARRIVAL, AT_ROUTER, Queue
+from seglab.simulator.due import AT_ROUTER, COMPLAINT, Queue
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.host_times import HostTimes
 from seglab.simulator.path import Path
@@ -177,16 +177,29 @@ class Simulation:
             if kind == 0:
                 event = queue.take()
                 packet = event.packet
-                if event.what == ARRIVAL:
-                    self._arrive(now_ns, packet)
-                    if packet.direction == UP:
-                        server_due_ns = server_tcp.due_ns
-                    else:
-                        client_due_ns = client_tcp.due_ns
-                elif event.what == AT_ROUTER:
+                if event.what == AT_ROUTER:
                     path.forward(now_ns, packet)
-                else:
+                    continue
+                if event.what == COMPLAINT:
                     path.complain(now_ns, packet)
+                    continue
+                if packet.arrived_ns < 0:
+                    packet.arrived_ns = now_ns
+                else:
+                    packet.copies_ns += (now_ns,)
+                path.stays_awake(now_ns)
+                segment = packet.delivered
+                if segment is None:
+                    self._learn_mtu(now_ns, packet)
+                    client_due_ns = client_tcp.due_ns
+                elif packet.direction == UP:
+                    path.send(now_ns, DOWN, server_tcp.on_segment(now_ns, segment))
+                    server.wake(now_ns)
+                    server_due_ns = server_tcp.due_ns
+                else:
+                    path.send(now_ns, UP, client_tcp.on_segment(now_ns, segment))
+                    client.wake(now_ns)
+                    client_due_ns = client_tcp.due_ns
             elif kind == 1:
                 path.send(now_ns, UP, client_tcp.on_timer(now_ns))
                 client.wake(now_ns)
@@ -247,24 +260,12 @@ class Simulation:
             and self._server_tcp.fin_acked
         )
 
-    def _arrive(self, now_ns: int, packet: Carried) -> None:
-        if packet.arrived_ns < 0:
-            packet.arrived_ns = now_ns
-        else:
-            packet.copies_ns += (now_ns,)
-        self.path.stays_awake(now_ns)
-        segment = packet.delivered
-        if segment is None:
-            quoted = packet.about.segment if packet.about is not None else None
-            start = None if quoted is None else quoted.start
-            self.path.send(now_ns, UP, self._client_tcp.on_path_mtu(now_ns, packet.mtu, start))
-            self.client.wake(now_ns)
-        elif packet.direction == UP:
-            self.path.send(now_ns, DOWN, self._server_tcp.on_segment(now_ns, segment))
-            self.server.wake(now_ns)
-        else:
-            self.path.send(now_ns, UP, self._client_tcp.on_segment(now_ns, segment))
-            self.client.wake(now_ns)
+    def _learn_mtu(self, now_ns: int, message: Carried) -> None:
+        """Let a router's message about an MTU reach the client's TCP."""
+        quoted = message.about.segment if message.about is not None else None
+        start = None if quoted is None else quoted.start
+        self.path.send(now_ns, UP, self._client_tcp.on_path_mtu(now_ns, message.mtu, start))
+        self.client.wake(now_ns)
 
 
 def client_settings(
