@@ -166,7 +166,18 @@ def test_what_is_no_run_is_refused(tmp_path, content, expected):
             opened(tmp_path)
 
 
-def test_replacing_a_file_fails_without_a_trace(tmp_path):
+@pytest.mark.parametrize("durable", [False, True])
+def test_replacing_a_file_waits_for_the_disk_where_it_is_to_last(durable, tmp_path, monkeypatch):
+    """For the file and its folder; what can be made again needs no wait."""
+    waits = []
+    monkeypatch.setattr(os, "fsync", waits.append)
+    replace_file(tmp_path / "file", lambda file: file.write(b"new"), durable=durable)
+    assert len(waits) == 2 * durable
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"new"]
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_replacing_a_file_fails_without_a_trace(durable, tmp_path):
     """If the new content cannot be written, the old file stays and no temporary one does."""
     path = tmp_path / "run.json"
     path.write_text("old")
@@ -176,7 +187,7 @@ def test_replacing_a_file_fails_without_a_trace(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        replace_file(path, full)
+        replace_file(path, full, durable=durable)
     assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
     assert path.read_text() == "old"
 

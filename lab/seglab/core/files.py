@@ -13,12 +13,14 @@ from seglab.errors import DiskFullError, InputError
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
-def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def replace_file(path: Path, write: Callable[[BinaryIO], object], *, durable: bool = True) -> None:
     """Put a new file in the place of ``path``, wholly or not at all.
 
     Args:
         path: may exist or not; readers see the old content or the new, never a part.
         write: writes the content to the open file.
+        durable: whether to wait until it is on the disk, so that a loss of power leaves it there.
+            What can be made again needs no wait.
 
     Raises:
         OSError: nothing has changed, and no temporary file is left.
@@ -27,17 +29,19 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     try:
         with temporary.open("wb") as file:
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    parent = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
+    if durable:
+        parent = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(parent)
+        finally:
+            os.close(parent)
 
 
 @contextmanager

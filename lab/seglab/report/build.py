@@ -55,7 +55,8 @@ def _of_programs(
 
 
 def _write(path: Path, data: bytes) -> None:
+    """Write what can be made again from the run."""
     with writing(path, "give --out FILE on a disk that can be written"):
         keep_owner(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, lambda file: file.write(data))
+        replace_file(path, lambda file: file.write(data), durable=False)
