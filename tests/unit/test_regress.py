@@ -306,6 +306,22 @@ def test_a_narrow_terminal_is_shown_whole_words(columns: int, framed: bool) -> N
     assert ("\t" not in text) == framed
 
 
+def test_a_matrix_that_is_too_wide_is_shown_in_parts() -> None:
+    """Every MTU has its column in one of them, and no line is longer than the terminal."""
+    mtus = [1000 + 100 * i for i in range(12)]
+    result = regress(learned)
+    cells = {("relay", mtu): next(iter(result.cells.values())) for mtu in mtus}
+    output = StringIO()
+    console = Console(file=output, force_terminal=True, color_system=None, width=80)
+    show(replace(result, cells=cells), console)
+    lines = output.getvalue().splitlines()
+    heads = [line.split()[4:] for line in lines if "% right, by MTU" in line]
+    assert len(heads) > 1
+    assert [mtu for head in heads for mtu in head] == [str(mtu) for mtu in mtus]
+    assert not any("\t" in line for line in lines)
+    assert max(map(len, lines[1:-1])) <= 80
+
+
 def on_terminal(result, **options) -> list[str]:
     """The lines that a terminal of 120 columns gets."""
     output = StringIO()

@@ -1,6 +1,7 @@
 """A result as text: the checks, the matrix of styles and MTUs, and the smallest examples."""
 
 from collections.abc import Iterator, Mapping
+from math import ceil
 from string import ascii_lowercase
 
 from rich import box
@@ -41,19 +42,10 @@ def show(
     leaves room for that. A pipe, or ``verbose``, gets the examples of each check as well.
     """
     console = console or stdout()
-    tables = checks_table(result), matrix_table(result)
     short = console.is_terminal and not verbose
-    used = 0
     if console.is_terminal:
         _show_verdict(result, console)
-    if console.is_terminal and all(_fits(table, console) for table in tables):
-        console.print(tables[0])
-        console.print(tables[1])
-        used += sum(table.row_count + 4 for table in tables)
-    else:
-        for line in plain(result):
-            print(line, file=console.file)
-            used += 1
+    used = _show_tables(result, console)
     if words := marks_words(result):
         say(console, as_markup(words))
     for line in pairing_lines(result):
@@ -76,6 +68,19 @@ def show(
     if result.stopped is not None:
         sessions = count(result.sessions, "session")
         say(console, f"what is above counts the {sessions} that it had answered")
+
+
+def _show_tables(result: RegressResult, console: Console) -> int:
+    """Print the checks and the matrix, and return in how many lines."""
+    tables = checks_table(result), *_matrix_tables(result, console)
+    if console.is_terminal and all(_fits(table, console) for table in tables):
+        for table in tables:
+            console.print(table)
+        return sum(table.row_count + 4 for table in tables)
+    lines = list(plain(result))
+    for line in lines:
+        print(line, file=console.file)
+    return len(lines)
 
 
 def _show_verdict(result: RegressResult, console: Console) -> None:
@@ -148,14 +153,20 @@ def checks_table(result: RegressResult) -> Table:
     return table
 
 
-def matrix_table(result: RegressResult) -> Table:
-    """Return a table of right answers by style and MTU, red where a check broke."""
+def matrix_table(result: RegressResult, part: slice = slice(None)) -> Table:
+    """Return a table of right answers by style and MTU, red where a check broke.
+
+    Args:
+        result: what is shown.
+        part: which of the MTUs.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("% right, by MTU", no_wrap=True)
     letters = check_letters(result)
-    for mtu in columns(result):
+    for mtu in columns(result)[part]:
         table.add_column(str(mtu), justify="right")
-    for style, cells in rows(result):
+    for style, all_cells in rows(result):
+        cells = all_cells[part]
         shown = [cell_text(cell, letters).replace(" %", "").replace("!", " ") for cell in cells]
         table.add_row(
             as_markup(style),
@@ -239,6 +250,17 @@ def overall(result: RegressResult) -> str:
         f"{count(asked, 'answer')}: {right} hold the true style, {alone} of these name no other;"
         f" {sum(score.abstained for score in scores)} abstain"
     )
+
+
+def _matrix_tables(result: RegressResult, console: Console) -> list[Table]:
+    """Return the matrix in as few parts as fit into the terminal; whole where no part does."""
+    mtus = len(columns(result))
+    for width in sorted({ceil(mtus / parts) for parts in range(1, mtus + 1)}, reverse=True):
+        starts = range(0, mtus, width)
+        tables = [matrix_table(result, slice(at, at + width)) for at in starts]
+        if all(_fits(table, console) for table in tables):
+            return tables
+    return [matrix_table(result)]
 
 
 def _fits(table: Table, console: Console) -> bool:
