@@ -81,6 +81,24 @@ def test_a_terminal_of_80_columns_keeps_names_whole(
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.parametrize(("what", "sentence"), [("senders", "summary"), ("networks", "title")])
+def test_a_sentence_without_room_stands_below_its_row(
+    what: str, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On 80 columns no word of it is broken; on 160 it is in the row."""
+    entries = objects(what)
+    for width, below in ((80, True), (160, False)):
+        monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+        list_command.callback(what, files=(), as_json=False)  # type: ignore[misc]
+        text = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+        lines = [line for line in text.splitlines() if line.startswith(entries[0]["name"])]
+        assert (entries[0][sentence].split()[-1] not in lines[0]) == below
+        if below:
+            words = " ".join(text.split())
+            assert all(" ".join(entry[sentence].split()) in words for entry in entries)
+
+
 def test_unknown_kind() -> None:
     """What cannot be listed is a usage error: exit code 2."""
     result = CliRunner().invoke(list_command, ["sender"])

@@ -2,14 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from seglab.confined.own_sender import own_sender
@@ -30,6 +32,9 @@ _LISTS = {
     "scenarios": ("name", "published", "sessions", "senders", "networks", "title"),
 }
 """What can be listed, and which keys of an entry the table has as columns."""
+
+_SENTENCE_LEAST = 26
+"""The columns of a terminal that a table's last column needs, which is a sentence."""
 
 _WHOLE = ("name", "style")
 """The columns that hold names, which are never folded onto two lines."""
@@ -152,13 +157,25 @@ def _sender_variant(variant: SenderVariant) -> dict[str, Any]:
     }
 
 
-def _print_table(entries: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=column in _WHOLE)
-    for entry in entries:
-        table.add_row(*(as_markup(_cell(entry, column)) for column in columns))
-    Console().print(table)
+def _print_table(entries: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
+    """Print a table; its last column, a sentence, stands below each row where it has no room."""
+    console = Console()
+    rows = [[_cell(entry, column) for column in columns] for entry in entries]
+    heads = [column.replace("_", " ") for column in columns]
+    widths = [max(map(cell_len, cells)) for cells in zip(heads, *rows, strict=True)][:-1]
+    room = console.width - sum(widths) - 2 * len(widths)
+    below = -2 <= room < _SENTENCE_LEAST
+    shown = slice(-1) if below else slice(None)
+    for number in range(len(rows) if below else 1):
+        table = Table(box=None, pad_edge=False, show_header=number == 0, header_style="bold")
+        for at, head in enumerate(heads[shown]):
+            width, whole = widths[at] if below else None, columns[at] in _WHOLE
+            table.add_column(head, overflow="fold", no_wrap=whole, width=width)
+        for cells in [rows[number]] if below else rows:
+            table.add_row(*map(as_markup, cells[shown]))
+        console.print(table)
+        if below:
+            console.print(Padding(as_markup(rows[number][-1]), (0, 0, 0, 4), expand=False))
 
 
 def _cell(entry: Mapping[str, Any], column: str) -> str:
