@@ -6,7 +6,7 @@ from seglab.execution.request import RunRequest
 from seglab.simulator.carried import UP
 from seglab.simulator.endpoint import TcpEndpoint
 from seglab.simulator.script import script_of
-from seglab.simulator.segment import TcpSegment
+from seglab.simulator.segment import NO_STAMP, TcpSegment
 from seglab.simulator.session import Simulation
 from seglab.simulator.settings import EndpointSettings
 
@@ -24,7 +24,7 @@ def test_a_server_that_repeated_its_answer(timestamps: bool, rtt_ms: int, rto_ms
     """
     server = TcpEndpoint(EndpointSettings(timestamps=timestamps, clock_ms=5))
     server.listen()
-    stamp = 7 if timestamps else None
+    stamp = 7 if timestamps else NO_STAMP
     (answer,) = server.on_segment(
         0, TcpSegment(0, 0, -1, 64_000, syn=True, mss_option=1460, ts_val=stamp)
     )
