@@ -234,12 +234,14 @@ def _write_rows(file: BinaryIO, rows: Iterable[Row], schema: pa.Schema) -> int:
 def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
     """Join batches to row groups of ``ROW_GROUP_SESSIONS`` rows; fewer, if they are large."""
     group: list[pa.RecordBatch] = []
+    rows = size = 0
     for batch in batches:
         group.append(batch)
-        rows = sum(one.num_rows for one in group)
-        if rows >= ROW_GROUP_SESSIONS or sum(one.nbytes for one in group) >= ROW_GROUP_BYTES:
+        rows += batch.num_rows
+        size += batch.nbytes
+        if rows >= ROW_GROUP_SESSIONS or size >= ROW_GROUP_BYTES:
             yield group
-            group = []
+            group, rows, size = [], 0, 0
     if group:
         yield group
 
