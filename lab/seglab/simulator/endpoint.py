@@ -1,13 +1,17 @@
 """One end of a TCP connection in virtual time: the handshake, the end, and what a session calls.
 
-Theory of operation ------------------- ``TcpEndpoint`` is a state machine. It has no clock, no
-socket and no queue of events. Whoever holds it says what happens and when; each method returns the
-segments that leave, in order:
+Theory of operation
+-------------------
+``TcpEndpoint`` is a state machine. It has no clock, no socket and no queue of events. Whoever holds
+it says what happens and when. ``out`` then has the segments that leave, in order, and each method
+that need not return anything else returns them:
 
     endpoint.connect(now_ns)                 the SYN
     endpoint.on_segment(now_ns, segment)     what arrives
     endpoint.on_timer(now_ns)                at ``wake_ns`` or later
-    endpoint.write(now_ns, size)             a write call; and read, close, set_nodelay, set_cork
+    endpoint.write(now_ns, size)             a write call; returns how many bytes it took
+    endpoint.read(now_ns, limit)             a read; returns how many bytes it gave
+    endpoint.close(now_ns)                   the FIN; and set_nodelay, set_cork
     endpoint.on_path_mtu(now_ns, mtu)        an ICMP "fragmentation needed" or "packet too big"
     endpoint.on_reset(now_ns, segment)       a reset
 

@@ -1,8 +1,9 @@
 """The sending half: what of the queue may leave now.
 
-Theory of operation ------------------- A write (``writing.py``) and an acknowledgement
-(``acks.py``) both come to ``write_xmit``, which sends from the head of the queue as long as all of
-these allow it:
+Theory of operation
+-------------------
+A write (``writing.py``) and an acknowledgement (``acks.py``) both come to ``write_xmit``, which
+sends from the head of the queue as long as all of these allow it:
 
     may more be in flight?                              tcp_cwnd_test, and send_window_bytes
     does the peer's window take it?                     tcp_snd_wnd_test
