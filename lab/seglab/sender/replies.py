@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Final
 
 REPLY_MAX_BYTES: Final = 1 << 16
-_KEPT: Final = 1024  # sessions of one script get the same replies
+_KEPT: Final = 256  # sessions of one script get the same replies
 
 
 class ReplyError(Exception):
