@@ -1,4 +1,4 @@
-"""The three axes of ground truth, and the values of each."""
+"""The three axes of ground truth, the values of each, and which engines have no kernel."""
 
 from typing import Final, Literal, get_args
 
@@ -26,3 +26,6 @@ UNKNOWN_STYLE: Final = "unknown"
 STYLES: tuple[Style, ...] = get_args(Style)
 TERMINATORS: tuple[Terminator, ...] = get_args(Terminator)
 PATH_CONDITIONS: tuple[PathCondition, ...] = get_args(PathCondition)
+
+SIMULATORS: Final = frozenset({"simulator"})
+"""The names of the engines that model TCP in virtual time; the others carry sessions out."""

@@ -10,11 +10,11 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from importlib import import_module
 from typing import Final
 
+from seglab.core.labels import SIMULATORS
 from seglab.core.lookup import named
 from seglab.engine.base import (
     DEFAULT_JOBS,
     DEFAULT_TIME_LIMIT_S,
-    SIMULATORS,
     Engine,
     EngineOptions,
 )

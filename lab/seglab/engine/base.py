@@ -19,9 +19,6 @@ from seglab.networks.network import Network
 DEFAULT_JOBS: Final = 40
 DEFAULT_TIME_LIMIT_S: Final = 60.0
 
-SIMULATORS: Final = frozenset({"simulator"})
-"""The names of the engines that model TCP in virtual time; the others carry sessions out."""
-
 Planned = tuple[SessionSpec, Network]
 """A session to carry out, and the network that it runs over."""
 

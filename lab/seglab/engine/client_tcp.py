@@ -7,8 +7,8 @@ personality that nobody compared with a real system is called *unchecked* wherev
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from seglab.core.labels import SIMULATORS
 from seglab.core.text import one_line
-from seglab.engine.base import SIMULATORS
 from seglab.networks.network import Network
 from seglab.networks.personality import LINUX, PERSONALITIES
 

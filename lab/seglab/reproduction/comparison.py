@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
+from seglab.core.labels import SIMULATORS
 from seglab.core.text import p_value, percent, spaced
-from seglab.engine.base import SIMULATORS
 from seglab.reproduction.paper import Sizes
 from seglab.reproduction.statistics import fisher_p, welch_p
 from seglab.reproduction.stored_summary import (
