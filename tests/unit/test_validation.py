@@ -151,6 +151,19 @@ def test_how_late_the_kernel_engine_was() -> None:
     assert "late by 3.0 ms in the median, 6.0 ms at most" in page(agreement, "")
 
 
+@pytest.mark.parametrize(("late", "too_busy"), [(60, True), (30, False)])
+def test_a_busy_machine_tells_nothing(late: int, too_busy: bool) -> None:
+    """Where most sessions were late, engines that are told apart are not judged."""
+    in_time = many("steady", (10, 20))
+    kernel = [replace(one, too_late=n < late) for n, one in enumerate(in_time)]
+    agreement = judged(kernel, in_time, many("steady", (30,)))
+    assert (agreement.agrees, agreement.too_busy) == (False, too_busy)
+    assert ("too busy with other work to judge" in page(agreement, "")) == too_busy
+    assert not judged(kernel, in_time, in_time).too_busy
+    failed = [replace(one, status="failed", error="no luck") for one in in_time]
+    assert not judged(kernel, in_time, failed).too_busy
+
+
 def test_too_few_sessions_are_not_tested() -> None:
     """With so few, no difference could be found, and the page says that none was looked for."""
     few = many("drawing", (10, 20))[: CELL_LEAST - 1]

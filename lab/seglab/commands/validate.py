@@ -15,7 +15,7 @@ from seglab.core.files import replace_file, writing
 from seglab.core.record import SessionRecord
 from seglab.engine import DEFAULT_TIME_LIMIT_S
 from seglab.engine.base import Planned
-from seglab.errors import InputError
+from seglab.errors import EnvironmentLacksError, InputError
 from seglab.execution.carry_out import carry_out, new_run_path
 from seglab.execution.request import RunRequest
 from seglab.experiment import registry
@@ -92,7 +92,8 @@ def validate(
       seglab validate listing-10 --sender relay --network gprs
 
     Exit code 0: the simulator agrees; 1: it does not, and the page says where, or too few sessions
-    could be compared to judge; 3: the kernel engine cannot run here.
+    could be compared to judge; 3: the kernel engine cannot run here, or the machine was too busy
+    with other work to judge.
     """  # noqa: D301 -- click looks for the backspace character itself
     request = _request(scenarios, senders, networks, sessions)
     planned = request.specs(seed)
@@ -127,7 +128,9 @@ def validate(
         for line in (headline(agreement), *found):
             click.echo(line)
         click.echo(f"page: {where / 'validation.md'}")
-    return 0 if agreement.agrees else 1
+    if agreement.agrees:
+        return 0
+    return EnvironmentLacksError.exit_code if agreement.too_busy else 1
 
 
 def _request(
@@ -250,6 +253,7 @@ def _as_json(
         "left_out": list(agreement.left_out),
         "changes_late_ms": agreement.median_late_ms,
         "busy": agreement.busy,
+        "too_busy": agreement.too_busy,
         "receiver": {
             "sessions": len(receiver),
             "equal": sum(one.equal for one in receiver),

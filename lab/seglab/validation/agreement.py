@@ -25,7 +25,8 @@ sessions. Reads are tested in the same way. They are reported and not judged, be
 wakes up depends on the machine and on its load.
 
 On a busy machine the kernel engine is late. A session in which a process did not run when it was
-due is compared all the same, and the page says how many there are.
+due is compared all the same, and the page says how many there are. Where the engines do not agree
+and most sessions were late, that does not tell against the simulator, nor for it.
 """
 
 from collections import defaultdict
@@ -178,6 +179,12 @@ class Agreement:
     def steady_sessions(self) -> int:
         """How many sessions the steady cells have."""
         return sum(cell.sessions for cell in self.of_kind("steady"))
+
+    @property
+    def too_busy(self) -> bool:
+        """Whether nothing was found but shares that do not suffice, and most sessions were late."""
+        compared = sum(cell.sessions for cell in self.cells)
+        return not self.agrees and not self.left_out and 2 * self.busy > compared
 
     @property
     def equal_share(self) -> float | None:

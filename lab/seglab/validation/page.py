@@ -44,11 +44,14 @@ def headline(agreement: Agreement) -> str:
     """The result in one line."""
     if not agreement.judged:
         return "Nothing could be judged: there are too few sessions to compare"
-    return (
-        "The simulator agrees with the kernel engine"
-        if agreement.agrees
-        else "The simulator does not agree with the kernel engine as much as it has to"
-    )
+    if agreement.agrees:
+        return "The simulator agrees with the kernel engine"
+    if agreement.too_busy:
+        return (
+            "The simulator was told apart from the kernel engine, which was late in most sessions: "
+            "the machine was too busy with other work to judge"
+        )
+    return "The simulator does not agree with the kernel engine as much as it has to"
 
 
 def lines(agreement: Agreement) -> Iterator[str]:
