@@ -69,8 +69,8 @@ SIMULATOR: Final = Compiled(
             f"seglab.simulator.{name}"
             for name in (
                 *("acknowledging", "acks", "byte_window", "captured", "carried", "client"),
-                *("clock", "congestion", "cubic", "due", "endpoint", "frames", "host_times"),
-                *("marks", "mss", "nagle", "output", "path"),
+                *("clock", "congestion", "cubic", "due", "endpoint", "frames", "handshake"),
+                *("host_times", "marks", "mss", "nagle", "output", "path"),
                 *("probing", "rack", "receive", "recovery", "resend", "rtt", "segment", "server"),
                 *("session", "state", "tagging", "timers", "transmit", "window", "writing"),
             )

@@ -1,4 +1,4 @@
-"""One end of a TCP connection in virtual time: the handshake, the end, and what a session calls.
+"""One end of a TCP connection in virtual time: its states, its end, and what a session calls.
 
 Theory of operation
 -------------------
@@ -32,7 +32,7 @@ from typing import Final
 from seglab.simulator import (
     acknowledging,
     acks,
-    congestion,
+    handshake,
     mss,
     output,
     receive,
@@ -43,34 +43,26 @@ from seglab.simulator import (
     window,
     writing,
 )
-from seglab.simulator.clock import HZ, NEVER, REFRESHED_NS
+from seglab.simulator.clock import NEVER, REFRESHED_NS
 from seglab.simulator.segment import NO_STAMP, TcpSegment
 from seglab.simulator.settings import EndpointSettings
 from seglab.simulator.state import (
     ACK_SCHEDULED,
-    CA_LOSS,
     CLOSED,
-    DEFAULT_MSS,
     ESTABLISHED,
-    INFINITE_SSTHRESH,
     LISTEN,
     NAGLE_CORK,
     NAGLE_OFF,
     NAGLE_PUSH,
+    OUT_OF_WINDOW_NS,
     SYN_RECEIVED,
     SYN_SENT,
     TIMER_RTO,
     TcpState,
 )
 
-_WINDOW_MAX: Final = 65_535
-_SYN_RETRIES: Final = 6  # net.ipv4.tcp_syn_retries
-_SYN_ACK_RETRIES: Final = 5  # net.ipv4.tcp_synack_retries
-_SYN_LINEAR: Final = 4  # net.ipv4.tcp_syn_linear_timeouts
-_TIMESTAMP_BYTES: Final = 12
 _SOFTIRQ_NS: Final = 10_000  # measured: from one softirq that sends to the next
 _PAWS_WINDOW_MS: Final = 1  # TCP_PAWS_WINDOW
-_OUT_OF_WINDOW_NS: Final = 500_000_000  # net.ipv4.tcp_invalid_ratelimit
 
 
 class TcpEndpoint(TcpState):
@@ -92,13 +84,10 @@ class TcpEndpoint(TcpState):
             returned does not change any more.
     """
 
-    __slots__ = ("answered_again", "first_syn_ns", "syn_retries")
+    __slots__ = ()
 
     def __init__(self, settings: EndpointSettings) -> None:
         super().__init__(settings)
-        self.first_syn_ns = 0
-        self.syn_retries = 0
-        self.answered_again = False
         self.softirq = self.device_queue_ns > 0
 
     # What a session looks at -------------------------------------------------------------------
@@ -157,7 +146,7 @@ class TcpEndpoint(TcpState):
             self.out = []
         self.state = SYN_SENT
         window.first(self, self.advmss)
-        self._send_syn(now_ns)
+        handshake.send_syn(self, now_ns)
         rtt.arm(self, now_ns, TIMER_RTO, self.rto_j)
         return self.out if self.out else ()
 
@@ -247,11 +236,11 @@ class TcpEndpoint(TcpState):
         if self.state == ESTABLISHED:
             self._established(now_ns, segment)
         elif self.state == SYN_SENT:
-            self._syn_sent(now_ns, segment)
+            handshake.finish_active(self, now_ns, segment)
         elif self.state == LISTEN and segment.syn:
-            self._listening(now_ns, segment)
-        elif self.state == SYN_RECEIVED:
-            self._syn_received(now_ns, segment)
+            handshake.answer_syn(self, now_ns, segment)
+        elif self.state == SYN_RECEIVED and handshake.finish_passive(self, now_ns, segment):
+            self._established(now_ns, segment, first=True)
         return self._softirq_done(now_ns)
 
     def on_reset(self, now_ns: int, segment: TcpSegment) -> Sequence[TcpSegment]:
@@ -305,7 +294,7 @@ class TcpEndpoint(TcpState):
             elif self.state == ESTABLISHED:
                 timers.fire(self, now_ns)
             else:
-                self._syn_timeout(now_ns)
+                handshake.syn_timeout(self, now_ns)
         if self.error is not None:
             self._give_up(self.error)
             return self.out if self.out else ()
@@ -355,162 +344,6 @@ class TcpEndpoint(TcpState):
             self.device_bytes = 0
         self.softirq = queue_ns > 0
         return self.out if self.out else ()
-
-    # The handshake -----------------------------------------------------------------------------
-
-    def _send_syn(self, now_ns: int, *, again: bool = False) -> None:
-        """Send a SYN, or a SYN and ACK, with our options."""
-        answering = self.state != SYN_SENT
-        settings = self.settings
-        timestamps = self.timestamps if answering else settings.timestamps
-        wscale = self.wscale_ok if answering else settings.wscale
-        if not again:
-            self.first_syn_ns = now_ns
-        self.out.append(
-            TcpSegment(
-                0,
-                0,
-                0 if answering else -1,
-                min(self.rcv_wnd, _WINDOW_MAX),
-                syn=True,
-                ts_val=self.stamp_ms(now_ns) if timestamps else NO_STAMP,
-                ts_ecr=(self.ts_recent if answering else 0) if timestamps else NO_STAMP,
-                retransmission=again,
-                mss_option=settings.mtu - self.ip_header_len - 20,
-                wscale_option=self.rcv_wscale if wscale else None,
-                sack_option=self.sack_ok if answering else settings.sack,
-            )
-        )
-
-    def _syn_timeout(self, now_ns: int) -> None:
-        """``tcp_retransmit_timer`` and ``reqsk_timer_handler``: send the SYN again."""
-        self.syn_retries += 1
-        active = self.state == SYN_SENT
-        if self.syn_retries > (_SYN_RETRIES + _SYN_LINEAR if active else _SYN_ACK_RETRIES):
-            self.error = "Connection timed out"
-            return
-        self.total_retrans += 1
-        if active:
-            self.frto = True  # tcp_enter_loss; a SYN's timeout counts, and nothing clears it
-        self._send_syn(now_ns, again=True)
-        if not active or self.syn_retries > _SYN_LINEAR:
-            self.rto_j <<= 1
-        rtt.arm(self, now_ns, TIMER_RTO, self.rto_j)
-
-    def _take_options(self, seg: TcpSegment) -> None:
-        """Agree on options with the peer's SYN."""
-        if self.state == LISTEN:
-            self.timestamps = self.settings.timestamps and seg.ts_val != NO_STAMP
-            self.wscale_ok = self.settings.wscale and seg.wscale_option is not None
-            self.sack_ok = self.settings.sack and seg.sack_option
-        else:
-            self.timestamps = self.timestamps and seg.ts_val != NO_STAMP
-            self.wscale_ok = self.wscale_ok and seg.wscale_option is not None
-            self.sack_ok = self.sack_ok and seg.sack_option
-        self.mss_clamp = seg.mss_option or DEFAULT_MSS
-        self.option_len = _TIMESTAMP_BYTES if self.timestamps else 0
-        self.header_len = 20 + self.option_len
-        self.snd_wscale = seg.wscale_option or 0
-        if seg.ts_val != NO_STAMP:
-            self.ts_recent = seg.ts_val
-
-    def _listening(self, now_ns: int, seg: TcpSegment) -> None:
-        """``tcp_conn_request``: answer a SYN."""
-        self._take_options(seg)
-        window.first(self, self.advmss - self.option_len)
-        if not self.wscale_ok:
-            self.rcv_wscale = 0
-            self.window_clamp = min(self.window_clamp, _WINDOW_MAX)
-        self.state = SYN_RECEIVED
-        self._send_syn(now_ns)
-        rtt.arm(self, now_ns, TIMER_RTO, HZ)
-
-    def _syn_received(self, now_ns: int, seg: TcpSegment) -> None:
-        """``tcp_check_req`` and ``tcp_rcv_state_process``: the last step of the handshake."""
-        if seg.syn:  # the peer has not got our answer; it counts as no timeout (tcp_rtx_synack)
-            if now_ns - self.last_oow_ns >= _OUT_OF_WINDOW_NS:
-                self.last_oow_ns = now_ns
-                self.answered_again = True
-                self._send_syn(now_ns, again=True)
-                rtt.arm(self, now_ns, TIMER_RTO, HZ << self.syn_retries)
-            return
-        rtt.disarm(self)
-        self.rto_j = HZ
-        self._measure_handshake(now_ns, seg)
-        self.snd_wnd = self.max_window = seg.window
-        self.snd_wl1 = seg.start
-        self._stand(now_ns, seg.ts_ecr)
-        window.begin(self, now_ns)
-        window.first_rcv_mss(self)
-        self._established(now_ns, seg, first=True)
-
-    def _syn_sent(self, now_ns: int, seg: TcpSegment) -> None:
-        """``tcp_rcv_synsent_state_process``: the peer's SYN and ACK."""
-        if not seg.syn or seg.ack != 0:
-            return
-        rtt.disarm(self)
-        self.rto_j = HZ
-        self._take_options(seg)
-        if not self.wscale_ok:
-            self.rcv_wscale = 0
-            self.window_clamp = min(self.window_clamp, _WINDOW_MAX)
-        self._measure_handshake(now_ns, seg)
-        self.snd_wnd = self.max_window = seg.window
-        self.snd_wl1 = -1
-        self._stand(now_ns, seg.ts_ecr)
-        congestion.first_pacing_rate(self)
-        window.first_rcv_mss(self)
-        window.begin(self, now_ns)
-        output.ack(self, now_ns)
-
-    def _measure_handshake(self, now_ns: int, seg: TcpSegment) -> None:
-        """``tcp_synack_rtt_meas``: the first round trip, by timestamps where a SYN was repeated."""
-        if not self.syn_retries and not self.answered_again:
-            measured_us = (now_ns - self.first_syn_ns) // 1000
-        elif self.timestamps and seg.ts_ecr > 0:
-            now_ms = self.stamp_ms(now_ns)
-            measured_us = max(now_ms - seg.ts_ecr, 1) * 1000
-        else:
-            return
-        rtt.sample(self, now_ns, measured_us, measured_us)
-
-    def _stand(self, now_ns: int, echo: int) -> None:
-        """``tcp_finish_connect`` and ``tcp_init_transfer``: the connection stands."""
-        first_ms = self.stamp_ms(self.first_syn_ns)
-        spurious = self.timestamps and echo == first_ms  # tcp_try_undo_spurious_syn
-        self.state = ESTABLISHED
-        self.delivered = 1  # the SYN
-        self.advmss -= self.option_len
-        mss.start_probing(self)
-        mss.sync(self, self.path_mtu)
-        mss.start_probing(self)  # tcp_init_transfer does so too, after tcp_sync_mss
-        congestion.begin(self)
-        if self.syn_retries > 1 and not spurious:
-            self.cwnd = 1  # RFC 6298, 5.7
-        if self.syn_retries and self.frto:
-            self._syn_was_lost(spurious=spurious)
-        if not self.srtt_us:
-            rtt.without_sample(self)
-        self.lsnd_j = self.cwnd_j = self.jiffies(now_ns)
-        self.probe_j = self.lsnd_j
-        self.syn_retries = 0
-        congestion.update_pacing_rate(self)
-        output.expand_send_buffer(self)
-
-    def _syn_was_lost(self, *, spurious: bool) -> None:
-        """``tcp_enter_loss`` of a SYN that was sent again, as far as the handshake leaves it.
-
-        Without SACK its state stays until something above the SYN is acknowledged
-        (``tcp_is_non_sack_preventing_reopen``).
-        """
-        if not spurious:
-            self.undo_marker = -1
-        self.undo_retrans = self.syn_retries
-        self.prior_ssthresh = INFINITE_SSTHRESH
-        self.prior_cwnd = congestion.INITIAL_SEGMENTS
-        if not self.sack_ok:
-            self.ca_state = CA_LOSS
-            self.high_seq = 0
 
     # The connection ----------------------------------------------------------------------------
 
@@ -570,7 +403,7 @@ class TcpEndpoint(TcpState):
     def _unacceptable(self, now_ns: int, start: int, end_seq: int) -> None:
         """``tcp_validate_incoming``: answer what is outside of the window, but not too often."""
         if end_seq == start:
-            if now_ns - self.last_oow_ns < _OUT_OF_WINDOW_NS:
+            if now_ns - self.last_oow_ns < OUT_OF_WINDOW_NS:
                 return
             self.last_oow_ns = now_ns
         elif start < self.rcv_nxt:

@@ -25,7 +25,8 @@ modules of plain functions change it, each about one thing:
     ``acks``         what an acknowledgement changes                         tcp_input.c
     ``timers``       what happens when nothing comes                         tcp_timer.c
     ``personality``  other stacks than Linux, unchecked
-    ``endpoint``     the handshake, the end, and the interface to a session
+    ``handshake``    both SYNs, and what the connection begins with          tcp_minisocks.c
+    ``endpoint``     the states, the end, and the interface to a session
 
 Names are the kernel's (``snd_una``, ``packets_out``), so that each rule can be compared with the
 function that it cites. All rules were read in or measured on Linux 6.18.
@@ -96,6 +97,7 @@ INFINITE_SSTHRESH: Final = 0x7FFFFFFF
 INITIAL_RTO_JIFFIES: Final = 250  # TCP_TIMEOUT_INIT: 1 s (RFC 6298)
 DEFAULT_MSS: Final = 536  # TCP_MSS_DEFAULT (RFC 9293)
 BUFFER_BYTES: Final = 832  # the memory of an empty buffer in the send queue
+OUT_OF_WINDOW_NS: Final = 500_000_000  # net.ipv4.tcp_invalid_ratelimit
 INITIAL_SCALING_RATIO: Final = 128  # TCP_DEFAULT_SCALING_RATIO: half of a buffer is payload
 
 
@@ -180,6 +182,8 @@ class TcpState:
         "device_queue_ns", "min_rto_us", "restarts_after_idle",
         # the personality
         "rfc896", "counts_bytes", "whole_segments", "delack_fixed_j",
+        # the handshake
+        "first_syn_ns", "syn_retries", "answered_again",
         # options in force
         "timestamps", "sack_ok", "wscale_ok", "snd_wscale", "rcv_wscale", "header_len",
         "option_len", "ip_header_len", "advmss", "mss_clamp",
@@ -237,6 +241,10 @@ class TcpState:
         self.device_queue_ns: int = settings.device_queue_ns
         self.min_rto_us: int = settings.min_rto_ms * 1000
         self.restarts_after_idle: bool = settings.slow_start_after_idle
+
+        self.first_syn_ns = 0
+        self.syn_retries = 0
+        self.answered_again = False
 
         self.timestamps: bool = settings.timestamps
         self.sack_ok: bool = settings.sack

@@ -39,9 +39,9 @@ from seglab.engine.base import Planned
 from seglab.simulator.worker import one_session
 
 MODULES: Final = (
-    "acknowledging", "acks", "byte_window", "congestion", "cubic", "endpoint", "marks", "mss",
-    "nagle", "output", "path", "probing", "rack", "receive", "recovery", "resend", "rtt", "state",
-    "timers", "transmit", "window", "writing",
+    "acknowledging", "acks", "byte_window", "congestion", "cubic", "endpoint", "handshake", "marks",
+    "mss", "nagle", "output", "path", "probing", "rack", "receive", "recovery", "resend", "rtt",
+    "state", "timers", "transmit", "window", "writing",
 )  # fmt: skip
 """The modules of ``seglab.simulator`` that hold rules."""
 
