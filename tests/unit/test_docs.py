@@ -19,7 +19,7 @@ from seglab import networks
 from seglab.cli import COMMANDS, seglab
 from seglab.core.labels import PATH_CONDITIONS, STYLES, TERMINATORS
 from seglab.core.specfile import SpecTable, decode
-from seglab.experiment import registry, scenario
+from seglab.experiment import registry, scenario_file
 from seglab.mail.kinds import KINDS
 from seglab.mail.message import MessageSpec, generate
 from seglab.networks import network
@@ -170,7 +170,7 @@ def test_examples(tmp_path: Path) -> None:
     assert gre.round_trip_s == pytest.approx(0.070)
     assert gre.name not in registry.networks(), "the example has the name of a shipped network"
 
-    mine = scenario.parse(
+    mine = scenario_file.parse(
         "slow",
         parsed("slow.toml"),
         {**registry.senders(), sender.name: sender},

@@ -20,15 +20,12 @@ from seglab.experiment.reader import Reader
 from seglab.experiment.readers import reader_of
 from seglab.experiment.registry import networks as all_networks
 from seglab.experiment.registry import senders as all_senders
-from seglab.experiment.scenario import (
-    Scenario,
-    SenderVariant,
+from seglab.experiment.scenario import Scenario, SenderVariant, parameter_label, safe_name
+from seglab.experiment.scenario_file import (
     generated_mail,
     networks_of,
     own_mail,
     own_networks,
-    parameter_label,
-    safe_name,
     senders_of,
 )
 from seglab.mail.message import MessageSpec

@@ -12,7 +12,7 @@ from typing import TypeVar
 from seglab.core import plugins
 from seglab.core.lookup import named
 from seglab.core.specfile import SIZE_MAX_BYTES, SpecTable, decode, read
-from seglab.experiment import scenario as scenario_
+from seglab.experiment import scenario_file
 from seglab.experiment.readers import NamedReader, readers
 from seglab.experiment.scenario import Scenario
 from seglab.networks import network as network_
@@ -87,7 +87,7 @@ def parse_scenario(name: str, table: SpecTable) -> Scenario:
     Raises:
         InputError: the table cannot be used; says where and why.
     """
-    return scenario_.parse(name, table, senders(), networks(), programs())
+    return scenario_file.parse(name, table, senders(), networks(), programs())
 
 
 def _specs(folder: Path, parse: Callable[[str, SpecTable], _T]) -> Iterable[tuple[str, _T]]:
