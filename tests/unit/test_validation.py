@@ -162,6 +162,8 @@ def test_a_busy_machine_tells_nothing(late: int, too_busy: bool) -> None:
     assert not judged(kernel, in_time, in_time).too_busy
     failed = [replace(one, status="failed", error="no luck") for one in in_time]
     assert not judged(kernel, in_time, failed).too_busy
+    few = [replace(one, too_late=True) for one in many("drawing", (10, 20))[: CELL_LEAST - 1]]
+    assert (judged(few, few, few).judged, judged(few, few, few).too_busy) == (False, False)
 
 
 def test_too_few_sessions_are_not_tested() -> None:

@@ -377,8 +377,8 @@ class LinkState:
             if begins_ns > now_ns:
                 break
             first += 1
-        if first and first == len(starts_ns):
-            starts_ns.clear()
+        if 2 * first > len(starts_ns):  # what has passed never outnumbers what waits
+            del starts_ns[:first]
             first = 0
         self._first_waits = first
         if len(starts_ns) - first >= self._limit:

@@ -148,7 +148,7 @@ class TcpEndpoint(TcpState):
         window.first(self, self.advmss)
         handshake.send_syn(self, now_ns)
         rtt.arm(self, now_ns, TIMER_RTO, self.rto_j)
-        return self.out if self.out else ()
+        return self.out
 
     def listen(self) -> Sequence[TcpSegment]:
         """Wait for a SYN."""
@@ -312,11 +312,11 @@ class TcpEndpoint(TcpState):
         if self.out:
             self.out = []
         if self.state in {CLOSED, LISTEN}:
-            return self.out if self.out else ()
+            return ()
         if start is not None and not self.snd_una <= start <= self.snd_nxt:
-            return self.out if self.out else ()
+            return ()
         if self.settings.ip_version == 6 and mss.from_mtu(self, mtu) >= self.mss:
-            return self.out if self.out else ()  # tcp_v6_mtu_reduced; only over IPv6
+            return ()  # tcp_v6_mtu_reduced; only over IPv6
         self.softirq = True
         mss.learn_path_mtu(self, now_ns, mtu)
         if self.pmtu_cookie > self.path_mtu:

@@ -5,6 +5,7 @@
 
 from typing import Final
 
+from seglab.core.tcpip import TIMESTAMPS_BYTES
 from seglab.simulator import congestion, mss, output, rtt, window
 from seglab.simulator.clock import HZ
 from seglab.simulator.segment import NO_STAMP, TcpSegment
@@ -25,7 +26,6 @@ _WINDOW_MAX: Final = 65_535
 _SYN_RETRIES: Final = 6  # net.ipv4.tcp_syn_retries
 _SYN_ACK_RETRIES: Final = 5  # net.ipv4.tcp_synack_retries
 _SYN_LINEAR: Final = 4  # net.ipv4.tcp_syn_linear_timeouts
-_TIMESTAMP_BYTES: Final = 12
 
 
 def send_syn(tp: TcpState, now_ns: int, *, again: bool = False) -> None:
@@ -80,7 +80,7 @@ def _take_options(tp: TcpState, seg: TcpSegment) -> None:
         tp.wscale_ok = tp.wscale_ok and seg.wscale_option is not None
         tp.sack_ok = tp.sack_ok and seg.sack_option
     tp.mss_clamp = seg.mss_option or DEFAULT_MSS
-    tp.option_len = _TIMESTAMP_BYTES if tp.timestamps else 0
+    tp.option_len = TIMESTAMPS_BYTES if tp.timestamps else 0
     tp.header_len = 20 + tp.option_len
     tp.snd_wscale = seg.wscale_option or 0
     if seg.ts_val != NO_STAMP:

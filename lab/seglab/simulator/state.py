@@ -47,6 +47,7 @@ a segment) to ``write_seq``, and ``snd_nxt`` is where ``flight`` ends.
 
 from typing import Final
 
+from seglab.core.tcpip import TIMESTAMPS_BYTES
 from seglab.simulator.clock import NEVER
 from seglab.simulator.cubic import Cubic
 from seglab.simulator.personality import applied, personality
@@ -251,7 +252,7 @@ class TcpState:
         self.wscale_ok: bool = settings.wscale
         self.snd_wscale = 0
         self.rcv_wscale = 0
-        self.option_len = 12 if settings.timestamps else 0
+        self.option_len: int = TIMESTAMPS_BYTES if settings.timestamps else 0
         self.header_len: int = 20 + self.option_len
         self.ip_header_len = 20 if settings.ip_version == 4 else 40
         self.advmss: int = settings.mtu - self.ip_header_len - 20

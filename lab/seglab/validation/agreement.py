@@ -184,7 +184,8 @@ class Agreement:
     def too_busy(self) -> bool:
         """Whether nothing was found but shares that do not suffice, and most sessions were late."""
         compared = sum(cell.sessions for cell in self.cells)
-        return not self.agrees and not self.left_out and 2 * self.busy > compared
+        told_apart = self.judged and not self.agrees and not self.left_out
+        return told_apart and 2 * self.busy > compared
 
     @property
     def equal_share(self) -> float | None:
