@@ -34,8 +34,23 @@ class Machine(NamedTuple):
     application: str
 
 
+def section(
+    comment: str, machine: Machine, name: str, description: str, packets: Iterable[bytes]
+) -> bytes:
+    """Return a file of one section.
+
+    Args:
+        comment: on the whole file.
+        machine: what made it.
+        name: of its only interface, an Ethernet one.
+        description: of that interface.
+        packets: the blocks of the packets, in order.
+    """
+    return b"".join((_section_header(comment, machine), _interface(name, description), *packets))
+
+
 @lru_cache(maxsize=16)
-def section_header(comment: str, machine: Machine) -> bytes:
+def _section_header(comment: str, machine: Machine) -> bytes:
     """Return the block that a file begins with; ``comment`` is on the whole file."""
     return _block(
         SECTION_HEADER,
@@ -50,7 +65,7 @@ def section_header(comment: str, machine: Machine) -> bytes:
 
 
 @lru_cache(maxsize=16)
-def interface(name: str, description: str) -> bytes:
+def _interface(name: str, description: str) -> bytes:
     """Return the block of an Ethernet interface."""
     return _block(
         INTERFACE,

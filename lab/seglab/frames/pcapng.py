@@ -118,12 +118,9 @@ def write(
     machine: Machine | None = None,
 ) -> bytes:
     """Return a pcapng file of one section and one Ethernet interface, with times in ns."""
-    parts = [
-        blocks.section_header(comment, machine or this_machine()),
-        blocks.interface(interface, interface_description),
-    ]
-    parts += [blocks.packet(*one) for one in packets]
-    return b"".join(parts)
+    made = [blocks.packet(*one) for one in packets]
+    machine = machine or this_machine()
+    return blocks.section(comment, machine, interface, interface_description, made)
 
 
 def _labels(packets: Sequence[Packet]) -> dict[int, str]:

@@ -63,12 +63,11 @@ def captures(
             comment = comments.sent_before(name, t_ns - sent_ns, copy)
             block = blocks.packet(t_ns + WALL_NS, False, arrived, comment)
             seen[1 - direction].append((t_ns, block))
-    begin = blocks.section_header(description, MACHINE)
     made = {}
     for (vantage, (name, what)), packets in zip(pcapng.INTERFACES.items(), seen, strict=True):
         packets.sort(key=_WHEN)
         parts = [block for _, block in packets]
-        made[vantage] = b"".join((begin, blocks.interface(name, what), *parts))
+        made[vantage] = blocks.section(description, MACHINE, name, what, parts)
     return made
 
 
